@@ -1,0 +1,27 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class MigrationsConfig(AppConfig):
+    name = "migrations_app"
+    verbose_name = "Meeting migrations"
+
+    def ready(self) -> None:
+        from migrations_app import checks, reactions  # noqa: F401 - registers the system checks
+        from tenants_app.announcements import tenant_changed, users_changed
+
+        users_changed.connect(reactions.on_users_changed, dispatch_uid="migrations_app")
+        tenant_changed.connect(reactions.on_tenant_changed, dispatch_uid="migrations_app")
+        post_migrate.connect(_ensure_schedule, sender=self)
+
+
+def _ensure_schedule(using: str, **_: Any) -> None:
+    """Wake the cluster every minute: for runs that become due, retries, and leases that ran out."""
+    from django_q.models import Schedule
+
+    Schedule.objects.using(using).get_or_create(
+        name="wake-up",
+        defaults={"func": "migrations_app.tasks.work_queue", "schedule_type": Schedule.MINUTES, "minutes": 1},
+    )

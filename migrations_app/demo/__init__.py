@@ -1,0 +1,1 @@
+"""The Contoso demo: invented people, their old invitations, and nothing of Django."""

@@ -1,0 +1,114 @@
+"""The catalogue of codes: why a meeting is skipped (R20) and what can fail (R31).
+
+Screens, commands and the documentation all read it. A failure says what happened and what the administrator
+should do; ``cures_by_waiting`` tells the queue whether trying again makes sense (R28).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One code: ``what`` happened, what to ``do``, whether waiting may cure it."""
+
+    what: str
+    do: str = ""
+    cures_by_waiting: bool = False
+
+
+SKIPPED = {
+    "past": Entry("The meeting is over."),
+    "not-organizer": Entry("Somebody else is the organizer; only the organizer's copy is migrated."),
+    "cancelled": Entry("The meeting is cancelled."),
+    "no-block": Entry("The invitation carries no online-meeting block."),
+    "pasted-block": Entry(
+        "The block was copied from another meeting.",
+        "Ask the organizer to schedule the meeting anew with the add-in.",
+    ),
+    "too-many-attendees": Entry(
+        "The meeting has more attendees than the tenant's limit.",
+        "Raise the limit, or ask the organizer to send the update.",
+    ),
+    "already-current": Entry("The invitation already says what it should."),
+    "needs-review": Entry(
+        "The block is damaged or ambiguous, and MMS does not guess.",
+        "Open the meeting in the organizer's calendar and correct the block by hand.",
+    ),
+}
+
+FAILED = {
+    "unreadable-calendar-object": Entry(
+        "A calendar object in the mailbox cannot be read.",
+        "Open the meeting in the organizer's calendar, save it again or delete it, then retry.",
+    ),
+    "meeting-kept-changing": Entry(
+        "The meeting was changed by somebody else while it was being migrated.",
+        "Nothing: MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "mailbox-unavailable": Entry(
+        "The mailbox could not be reached.",
+        "Check the mailbox server; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "mailbox-sign-in-refused": Entry(
+        "The mailbox refused the sign-in.", "Renew the service's access to the mailbox, then retry."
+    ),
+    "no-bridge": Entry(
+        "Audio conferencing is on, but the user has no bridge.", "Assign the user a bridge, then retry."
+    ),
+    "no-dial-in-number": Entry(
+        "Audio conferencing is on, but the user's bridge has no toll number to print.",
+        "Register a toll number on the bridge or move the user to another bridge, then retry.",
+    ),
+    "no-conference-id": Entry(
+        "Audio conferencing is on, but the user has no conference ID.",
+        "Reset the user's conference ID, then retry.",
+    ),
+    "cannot-be-served": Entry("MMS cannot migrate this user.", "Use the Meeting Migration Tool."),
+    "worker-lost": Entry(
+        "The worker stopped in the middle of the run.",
+        "Nothing: MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "newer-run": Entry("A newer run of this user took over.", "Look at the newer run."),
+    "internal-error": Entry(
+        "Something unexpected went wrong in MMS.",
+        "Look in the service's log for the reference and report it; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "mail-server-unreachable": Entry(
+        "The mail server could not be reached.",
+        "Check EMAIL_URL and the mail server; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "mail-refused": Entry(
+        "The mail server refused the message.",
+        "Read the server's answer, correct the cause, then send it again.",
+    ),
+    "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
+}
+
+
+class Failure(Exception):
+    """Something of the catalogue happened; ``detail`` is one clause without secrets, shown in brackets."""
+
+    def __init__(self, code: str, detail: str = "", retry_after: timedelta | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail[:500]
+        self.retry_after = retry_after
+
+    @property
+    def cures_by_waiting(self) -> bool:
+        return FAILED[self.code].cures_by_waiting
+
+
+def describe(code: str, detail: str = "") -> str:
+    """What happened, in what case, and what to do: the text for people."""
+    entry = FAILED.get(code) or SKIPPED[code]
+    what = f"{entry.what[:-1]} ({detail.rstrip('.')})." if detail else entry.what
+    return f"{what} {entry.do}".strip()

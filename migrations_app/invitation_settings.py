@@ -1,0 +1,104 @@
+"""From a user's settings to what their invitations should say."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+from migrations_app.decisions import why_not_served
+from migrations_app.failures import Failure
+from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
+from tenants_app.announcements import UserSettings
+from tenants_app.changes import private_conference_ids
+from tenants_app.models import ConferencingUser, ServiceNumber
+
+
+def meeting_key(tenant_slug: str, uid: str) -> str:
+    """The 8 characters that end a meeting's join link: the same for the same meeting, always.
+
+    They follow from the meeting's UID, so a block that was copied into another meeting gives itself away.
+    """
+    digest = hashlib.blake2b(f"{tenant_slug}\n{uid}".encode(), digest_size=5).digest()
+    return base64.b32encode(digest).decode("ascii")
+
+
+class InvitationSettings:
+    """What one user's invitations should say. Raises ``Failure`` where the settings contradict themselves."""
+
+    def __init__(self, user: ConferencingUser) -> None:
+        """``user.tenant`` and ``user.bridge`` should be loaded already."""
+        refusal = why_not_served(UserSettings.of(user, ""))
+        if refusal:
+            raise Failure("cannot-be-served", refusal.sentence)
+        self.user = user
+        tenant = user.tenant
+        name, _, domain = user.sip_address.partition("@")
+        hosted = "" if domain.lower() == tenant.domain else f"{domain.lower()}/"
+        self._join_prefix = f"{tenant.meeting_url.rstrip('/')}/{hosted}{name.lower()}/"
+        self.has_phone_part = user.audio_conferencing_license and user.audio_conferencing_enabled
+        self.conference_id = ""
+        toll = toll_free = None
+        if self.has_phone_part:
+            if user.bridge is None:
+                raise Failure("no-bridge")
+            toll_row = user.toll_number or user.bridge.numbers.filter(is_default=True).first()
+            if toll_row is None:
+                raise Failure("no-dial-in-number", f"bridge {user.bridge.name}")
+            toll = _phone_number(toll_row)
+            toll_free = _phone_number(user.toll_free_number) if user.toll_free_number else None
+            if self.has_public_id:
+                self.conference_id = user.conference_id
+                if not self.conference_id:
+                    raise Failure("no-conference-id")
+        self._block = MeetingBlock(
+            join_url=self._join_prefix,
+            language=user.language,
+            toll=toll,
+            toll_free=toll_free,
+            conference_id=self.conference_id,
+            local_numbers_url=tenant.local_numbers_url if self.has_phone_part else "",
+            help_url=tenant.help_url,
+            legal_url=tenant.legal_url,
+            logo_url=tenant.logo_url,
+            footer_text=tenant.footer_text,
+        )
+
+    @property
+    def has_public_id(self) -> bool:
+        return self.user.conference_id_type == ConferencingUser.ConferenceIdType.PUBLIC
+
+    def organizers(self) -> frozenset[str]:
+        """The addresses that the user organizes meetings under, in lower case."""
+        return frozenset({self.user.upn.lower(), self.user.sip_address.lower()})
+
+    def blocks(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
+        """The block that each meeting should carry. Gives out private conference IDs: call it in a transaction."""
+        ids: dict[str, str] = {}
+        if self.has_phone_part and not self.has_public_id:
+            ids = private_conference_ids(self.user, uids)
+        slug = self.user.tenant.slug
+        return {
+            uid: dataclasses.replace(
+                self._block,
+                join_url=self._join_prefix + meeting_key(slug, uid),
+                conference_id=ids.get(uid, self.conference_id),
+            )
+            for uid in uids
+        }
+
+
+def _phone_number(row: ServiceNumber) -> PhoneNumber:
+    return PhoneNumber(row.number, display(row.number), row.place)
+
+
+def display(e164: str) -> str:
+    """The number as people read it: North American ones in groups, others in threes after the country code."""
+    if e164.startswith("+1") and len(e164) == 12:
+        return f"+1 {e164[2:5]}-{e164[5:8]}-{e164[8:]}"
+    digits = e164[3:]
+    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+    if len(groups) > 1 and len(groups[-1]) == 1:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return f"{e164[:3]} {' '.join(groups)}"

@@ -1,0 +1,233 @@
+"""What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from migrations_app.failures import describe
+from tenants_app.models import ConferencingUser, Tenant
+
+NO_END = datetime(9999, 12, 31, tzinfo=UTC)
+"""``last_end`` of a series without an end (and of an object that cannot be read): always in the future."""
+
+
+class CalendarObject(models.Model):
+    """One calendar object of an embedded mailbox: a meeting with its overrides, as the exact bytes received.
+
+    Beside the bytes stand the facts that selecting meetings needs, read once when the object was stored.
+    """
+
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="calendar_objects")
+    uid = models.CharField(max_length=500)
+    body = models.BinaryField()
+    etag = models.CharField(max_length=32, help_text="Changes with every change of the bytes.")
+    organizer = models.CharField(max_length=320, blank=True)
+    subject = models.CharField(max_length=255, blank=True)
+    starts_at = models.DateTimeField(null=True)
+    last_end = models.DateTimeField(help_text="End of the last occurrence; the year 9999 stands for no end.")
+    attendee_count = models.PositiveIntegerField(default=0, help_text="Organizer included.")
+    cancelled = models.BooleanField(default=False)
+    unreadable = models.CharField(max_length=500, blank=True, help_text="Why the object cannot be read.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "uid"], name="one_calendar_object_per_uid")]
+        indexes = [models.Index(fields=["user", "last_end"], name="calendar_object_by_end")]
+
+    def __str__(self) -> str:
+        return self.subject or self.uid
+
+
+class Run(models.Model):
+    """One migration of one user's meetings. The rows in state Pending are the queue (R26 to R29)."""
+
+    class State(models.TextChoices):
+        PENDING = "Pending"
+        IN_PROGRESS = "InProgress", "InProgress"
+        FAILED = "Failed"
+        SUCCEEDED = "Succeeded"
+
+    class Type(models.TextChoices):
+        MOVE = "MoveToOnline", "Move to online"
+        AUDIO_CONFERENCING = "AudioConferencing", "Audio conferencing"
+        MANUAL = "Manual", "Started by hand"
+
+    correlation_id = models.UUIDField("correlation ID", default=uuid.uuid4, unique=True, editable=False)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="runs")
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="runs")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    is_latest = models.BooleanField(default=True, help_text="The user's newest run: the one that counts (R29).")
+    migration_type = models.CharField(max_length=20, choices=Type.choices)
+    reasons = models.JSONField(default=list, help_text="Why it was asked for: rule numbers and sentences.")
+    requested_by = models.CharField(max_length=200)
+    created = models.DateTimeField(default=timezone.now)
+    modified = models.DateTimeField(auto_now=True)
+    due_at = models.DateTimeField(help_text="When a pending run may begin, or be tried again.")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    total_meetings = models.PositiveIntegerField(default=0)
+    succeeded_meetings = models.PositiveIntegerField(default=0)
+    skipped_meetings = models.PositiveIntegerField(default=0)
+    failed_meetings = models.PositiveIntegerField(default=0)
+    invites_update = models.PositiveIntegerField(default=0, help_text="Messages queued.")
+    last_error_code = models.CharField(max_length=40, blank=True)
+    last_error_detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["user"], condition=Q(state="Pending"), name="one_pending_run_per_user"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(state="InProgress"), name="one_run_in_progress_per_user"
+            ),
+            models.UniqueConstraint(fields=["user"], condition=Q(is_latest=True), name="one_latest_run_per_user"),
+            models.CheckConstraint(
+                condition=Q(state="InProgress", lease_token__isnull=False, lease_until__isnull=False)
+                | (~Q(state="InProgress") & Q(lease_token__isnull=True)),
+                name="run_in_progress_has_a_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="Pending"), name="pending_runs_by_due_time"),
+            models.Index(fields=["lease_until"], condition=Q(state="InProgress"), name="leases_by_end"),
+            models.Index(fields=["tenant", "state"], condition=Q(is_latest=True), name="latest_runs_by_state"),
+            models.Index(fields=["tenant", "-created"], name="runs_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.correlation_id)
+
+    @property
+    def retry_count(self) -> int:
+        """Attempts after the first (RetryCount)."""
+        return max(self.attempts - 1, 0)
+
+    @property
+    def done_meetings(self) -> int:
+        return self.succeeded_meetings + self.skipped_meetings + self.failed_meetings
+
+    @property
+    def last_error_message(self) -> str:
+        """What happened and what to do, from the catalogue (R31); empty where nothing failed."""
+        return describe(self.last_error_code, self.last_error_detail) if self.last_error_code else ""
+
+    def record(self) -> dict[str, Any]:
+        """The run under the field names of R27. ``user`` should be loaded already."""
+        return {
+            "CorrelationId": str(self.correlation_id),
+            "UserId": str(self.user.user_id),
+            "UserPrincipalName": self.user.upn,
+            "State": self.state,
+            "MigrationType": self.migration_type,
+            "Reasons": [reason["sentence"] for reason in self.reasons],
+            "CreateDate": self.created,
+            "ModifiedDate": self.modified,
+            "StartDate": self.started_at,
+            "FinishDate": self.finished_at,
+            "NextTryDate": self.due_at if self.state == self.State.PENDING else None,
+            "TotalMeeting": self.total_meetings,
+            "SucceededMeeting": self.succeeded_meetings,
+            "SkippedMeeting": self.skipped_meetings,
+            "FailedMeeting": self.failed_meetings,
+            "InvitesUpdate": self.invites_update,
+            "RetryCount": self.retry_count,
+            "LastErrorMessage": self.last_error_message,
+        }
+
+
+class MeetingResult(models.Model):
+    """What a run did with one meeting (R20, R27)."""
+
+    class Outcome(models.TextChoices):
+        SUCCEEDED = "Succeeded"
+        SKIPPED = "Skipped"
+        FAILED = "Failed"
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="results")
+    uid = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255, blank=True)
+    starts_at = models.DateTimeField(null=True)
+    attendee_count = models.PositiveIntegerField(default=0)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    code = models.CharField(max_length=40, blank=True, help_text="Why it was skipped, or what failed.")
+    detail = models.CharField(max_length=500, blank=True)
+    sequence = models.PositiveIntegerField(null=True, help_text="The SEQUENCE that the update carries.")
+    spans = models.BinaryField(null=True, help_text="What was replaced by what, packed: for the page and for undo.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "uid"], name="one_result_per_run_and_meeting")]
+
+    def __str__(self) -> str:
+        return self.subject or self.uid
+
+    @property
+    def reason(self) -> str:
+        """The sentence that explains a skip or a failure."""
+        return describe(self.code, self.detail) if self.code else ""
+
+    def record(self) -> dict[str, Any]:
+        """The meeting under the field names of R27."""
+        return {
+            "CorrelationId": str(self.run.correlation_id),
+            "MeetingUid": self.uid,
+            "Subject": self.subject,
+            "StartDate": self.starts_at,
+            "Attendees": self.attendee_count,
+            "Outcome": self.outcome,
+            "Reason": self.code,
+            "Message": self.reason,
+        }
+
+
+class Update(models.Model):
+    """The message that tells a changed meeting's attendees: the outbox. One row per changed meeting.
+
+    Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
+    composed from the mailbox when it is sent, so that it is stored only once.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "Queued"
+        SENT = "Sent"
+        FAILED = "Failed"
+        SUPERSEDED = "Superseded", "Replaced by a newer update"
+
+    result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    recipient_count = models.PositiveIntegerField()
+    queued_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time")]
+
+    def __str__(self) -> str:
+        return f"update {self.result_id}"
+
+    @property
+    def error_message(self) -> str:
+        return describe(self.error_code, self.error_detail) if self.error_code else ""
+
+
+class Heartbeat(models.Model):
+    """The last time the cluster did something; a silent one is stalled or gone."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

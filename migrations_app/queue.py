@@ -1,0 +1,244 @@
+"""The queue of record: requesting, claiming, finishing and sweeping runs.
+
+A run row is the truth; a django-q task is only a wake-up. Lost, doubled or late wake-ups change nothing:
+
+1. Requesting inserts Pending rows in bulk, or joins the one that a user has already (R18).
+2. A worker claims one due row: token, lease and the attempt are written before any work.
+3. Whatever the worker writes, it writes only while the row still carries its token.
+4. A sweep returns rows whose lease has run out, left by a worker that died, to the queue.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from migrations_app.decisions import Reason
+from migrations_app.failures import Failure
+from migrations_app.models import Run
+from tenants_app.models import ConferencingUser, Tenant
+
+LEASE = timedelta(minutes=2)
+"""How long a worker may be silent about a run before another takes it over; renewed with every batch."""
+
+RETRIES = 9
+RETRY_WINDOW = timedelta(hours=24)
+_FIRST_PAUSE = RETRY_WINDOW / (2**RETRIES - 1)  # doubling pauses that add up to the window: 2.8 min … 12 h
+
+BULK = 500
+
+
+class LeaseLost(Exception):
+    """The run was taken over by another worker; whatever this one has not committed must not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One user's run to be put in the queue."""
+
+    user: ConferencingUser
+    migration_type: str
+    reasons: Sequence[Reason]
+
+
+def request_runs(tenant: Tenant, requests: Iterable[RunRequest], actor: str, *, now_due: bool = False) -> list[Run]:
+    """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
+
+    A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would.
+    Inserts in bulk and wakes the cluster when the transaction commits.
+    """
+    requests = list(requests)
+    runs: list[Run] = []
+    for start in range(0, len(requests), BULK):
+        runs += _request_some(tenant, requests[start : start + BULK], actor, now_due)
+    if runs and min(run.due_at for run in runs) <= timezone.now():
+        wake_cluster(len(runs))
+    return runs
+
+
+@transaction.atomic
+def _request_some(tenant: Tenant, requests: list[RunRequest], actor: str, now_due: bool) -> list[Run]:
+    now = timezone.now()
+    due = now if now_due else now + timedelta(seconds=tenant.settling_time)
+    pks = [request.user.pk for request in requests]
+    _lock_users(pks)
+    pending = {run.user_id: run for run in Run.objects.filter(user__in=pks, state=Run.State.PENDING)}
+    new: list[Run] = []
+    for request in requests:
+        reasons = [reason._asdict() for reason in request.reasons]
+        run = pending.get(request.user.pk)
+        if run is None:
+            new.append(
+                Run(
+                    tenant=tenant,
+                    user=request.user,
+                    migration_type=request.migration_type,
+                    reasons=reasons,
+                    requested_by=actor,
+                    due_at=due,
+                    created=now,
+                )
+            )
+        else:
+            run.reasons += [reason for reason in reasons if reason not in run.reasons]
+            run.due_at = min(run.due_at, due)
+            run.modified = now
+            if request.migration_type == Run.Type.MOVE:
+                run.migration_type = Run.Type.MOVE
+    joined = list(pending.values())
+    Run.objects.bulk_update(joined, ["reasons", "due_at", "migration_type", "modified"], batch_size=BULK)
+    Run.objects.filter(user__in=[run.user_id for run in new], is_latest=True).update(is_latest=False)
+    return joined + Run.objects.bulk_create(new, batch_size=BULK)
+
+
+def wake_cluster(runs: int = 1) -> None:
+    """Once the transaction is committed, wake as many workers as there is work for; harmless where none listens."""
+
+    def wake() -> None:
+        # Wake-ups that nobody has picked up yet will do; adding to them would only pile them up.
+        waiting = get_broker().queue_size()
+        for _ in range(min(runs, settings.MMS_WORKERS) - waiting):
+            async_task("migrations_app.tasks.work_queue", task_name="wake-up")
+
+    transaction.on_commit(wake)
+
+
+def run_now(run: Run) -> None:
+    """Make a pending run due at once (R19)."""
+    Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=timezone.now(), modified=timezone.now())
+    wake_cluster()
+
+
+def _due() -> Q:
+    return Q(state=Run.State.PENDING, due_at__lte=timezone.now(), tenant__meeting_migration_enabled=True)
+
+
+def due_runs() -> int:
+    """How many runs could be claimed now."""
+    return Run.objects.filter(_due()).count()
+
+
+@transaction.atomic
+def claim() -> Run | None:
+    """Take the run that has been due longest; its attempt is counted before any work is done.
+
+    A tenant that is switched off is passed over (R12), and so is a user whose earlier run is still going on.
+    """
+    busy = Run.objects.filter(user=OuterRef("user"), state=Run.State.IN_PROGRESS)
+    run = (
+        Run.objects.filter(_due(), ~Exists(busy))
+        .order_by("due_at", "pk")
+        .select_for_update(skip_locked=True, of=("self",))
+        .first()
+    )
+    if run is None:
+        return None
+    now = timezone.now()
+    run.state = Run.State.IN_PROGRESS
+    run.lease_token = uuid.uuid4()
+    run.lease_until = now + LEASE
+    run.attempts += 1
+    run.started_at = run.started_at or now
+    run.finished_at = None
+    run.save()
+    return run
+
+
+def hold(run: Run, **changes: object) -> None:
+    """Inside the transaction of a batch: renew the lease and set ``changes``, or raise :class:`LeaseLost`."""
+    run.lease_until = timezone.now() + LEASE
+    for name, value in changes.items():
+        setattr(run, name, value)
+    held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(
+        lease_until=run.lease_until, modified=timezone.now(), **changes
+    )
+    if held != 1:
+        raise LeaseLost(f"run {run.correlation_id}")
+
+
+@transaction.atomic
+def succeed(run: Run) -> None:
+    """End the run well."""
+    _release(run, Run.State.SUCCEEDED, finished_at=timezone.now(), last_error_code="", last_error_detail="")
+
+
+@transaction.atomic
+def fail(run: Run, failure: Failure) -> None:
+    """End the attempt badly: another try later where waiting may help (R28), otherwise Failed.
+
+    A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
+    """
+    _lock_users([run.user_id])
+    replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).exists()
+    if failure.cures_by_waiting and run.attempts <= RETRIES and not replaced:
+        _release(
+            run,
+            Run.State.PENDING,
+            due_at=timezone.now() + (failure.retry_after or pause_before_retry(run.attempts)),
+            last_error_code=failure.code,
+            last_error_detail=failure.detail,
+        )
+        return
+    _release(
+        run,
+        Run.State.FAILED,
+        finished_at=timezone.now(),
+        last_error_code=failure.code,
+        last_error_detail=failure.detail,
+    )
+
+
+def pause_before_retry(attempts: int) -> timedelta:
+    """The pause after this many attempts: doubling, ±10 % so that many failures do not come back together."""
+    return _FIRST_PAUSE * 2 ** (attempts - 1) * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, guards nothing
+
+
+def sweep() -> int:
+    """Put the runs of workers that fell silent back in the queue; how many there were."""
+    lost = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__lt=timezone.now())
+    count = 0
+    for run in lost:
+        try:
+            fail(run, Failure("worker-lost", retry_after=timedelta(0)))
+        except LeaseLost:
+            continue  # it finished, or another sweep was quicker
+        count += 1
+    return count
+
+
+def _release(run: Run, state: str, **changes: object) -> None:
+    token = run.lease_token
+    for name, value in changes.items():
+        setattr(run, name, value)
+    run.state, run.lease_token, run.lease_until = state, None, None
+    released = Run.objects.filter(pk=run.pk, lease_token=token).update(
+        state=state, lease_token=None, lease_until=None, modified=timezone.now(), **changes
+    )
+    if released != 1:
+        raise LeaseLost(f"run {run.correlation_id}")
+
+
+def _lock_users(pks: Sequence[int]) -> None:
+    """Requests and retries of a user wait for each other, so that neither trips over the one-pending constraint."""
+    list(ConferencingUser.objects.select_for_update().filter(pk__in=pks).order_by("pk").values_list("pk"))
+
+
+def wait_until(now: datetime) -> timedelta | None:
+    """How long until the next pending run is due; None where none is pending."""
+    due = (
+        Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
+        .order_by("due_at")
+        .values_list("due_at", flat=True)
+        .first()
+    )
+    return None if due is None else max(due - now, timedelta(0))

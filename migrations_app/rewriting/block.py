@@ -1,0 +1,173 @@
+"""The meeting block that MMS writes: its content and how it reads as text and as HTML.
+
+The text is what a mail server makes of the HTML (`label<link>`), so that a server which derives one from the
+other does not make an unchanged block look changed.
+"""
+
+import html
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from migrations_app.rewriting.frames import ROW
+
+_LABELS: Mapping[str, Mapping[str, str]] = tomllib.loads(
+    Path(__file__).with_name("labels.toml").read_text(encoding="utf-8")
+)
+
+_FRAME_LIKE = re.compile(r"([=._])\1{19,}")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f<>\"'`\\^{|}\u2028\u2029\ud800-\udfff]|[=._]{20,}")
+_LINK = re.compile(r"(?:https?://|onenote:)\S", re.IGNORECASE)
+
+_HTML_ROW = (
+    '<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;color:#767676">'
+    f"{ROW}</div>"
+)
+_HTML_START = (
+    '<div class="mms-meeting-block" lang="{}" style="font-family:\'Segoe UI\',Helvetica,Arial,sans-serif;'
+    'font-size:14px;line-height:1.5">' + _HTML_ROW
+)
+_HTML_END = _HTML_ROW + "</div>"
+_HTML_LOGO = '<div style="margin:8px 0"><img src="{}" alt="" style="max-height:48px"></div>'
+_HTML_JOIN = '<div style="margin:12px 0"><a href="{}" style="font-size:20px;font-weight:600">{}</a></div>'
+_HTML_HEADING = '<div style="margin-top:12px;font-weight:600">{}</div>'
+_HTML_NUMBER = '<div>{}: <a href="{}">{}</a>{}</div>'
+_HTML_LINE = "<div>{}</div>"
+_HTML_LINK = '<div><a href="{}">{}</a></div>'
+_HTML_NOTES = '<div><a name="OutSharedNoteLink" href="{}">{}</a></div>'
+_HTML_FOOTER = '<div style="margin-top:12px;font-size:12px">{}</div>'
+
+
+class PhoneNumber(NamedTuple):
+    """A service number: as machines dial it (E.164), as people read it, and the place it belongs to."""
+
+    e164: str
+    display: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingBlock:
+    """What one meeting's block says. The last path segment of `join_url` is the meeting's key, 8 of [A-Z0-9].
+
+    The phone part appears only with a conference ID and at least one number.
+    """
+
+    join_url: str
+    language: str = "en"
+    toll: PhoneNumber | None = None
+    toll_free: PhoneNumber | None = None
+    conference_id: str = ""
+    local_numbers_url: str = ""
+    help_url: str = ""
+    legal_url: str = ""
+    logo_url: str = ""
+    footer_text: str = ""
+
+    @property
+    def has_phone(self) -> bool:
+        """Whether people can dial in."""
+        return bool(self.conference_id and (self.toll or self.toll_free))
+
+
+def language_of(block: MeetingBlock) -> str:
+    """Return the language the block is written in: the one asked for without its region, or English."""
+    language = re.split(r"[-_]", block.language.lower(), maxsplit=1)[0]
+    return language if language in _LABELS else "en"
+
+
+def dial_uri(number: PhoneNumber, conference_id: str) -> str:
+    """Return the tel: link that dials the number and, after two pauses, the conference ID."""
+    return f"tel:{re.sub(r'[^+0-9]', '', number.e164)},,{re.sub(r'[^0-9]', '', conference_id)}"
+
+
+@lru_cache(maxsize=1024)
+def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
+    """Return the block as plain text, frame included, without a line break at its end."""
+    labels = _LABELS[language_of(block)]
+    lines = [ROW, f"{labels['join']} <{_url(block.join_url)}>"]
+    if block.has_phone:
+        lines += ["", labels["phone"]]
+        for label, number in _numbers(block):
+            uri = dial_uri(number, block.conference_id)
+            place = f" ({_line(number.place)})" if number.place else ""
+            lines.append(f"{labels[label]}: {_line(number.display or number.e164)} <{uri}#>{place}")
+        lines.append(f"{labels['conference_id']}: {_line(block.conference_id)}")
+        if url := _url(block.local_numbers_url):
+            lines.append(f"{labels['local_numbers']} <{url}>")
+    rest = [f"{labels[label]} <{url}>" for label, url in _links(block, shared_notes_url)]
+    lines += ["", *rest] if rest else []
+    footer = _footer(block)
+    lines += ["", *footer] if footer else []
+    lines.append(ROW)
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=1024)
+def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
+    """Return the block as one line of HTML, frame included. Every value is escaped; colours suit light and dark."""
+    language = language_of(block)
+    labels = _LABELS[language]
+    pieces = [_HTML_START.format(language)]
+    if logo := _url(block.logo_url):
+        pieces.append(_HTML_LOGO.format(html.escape(logo)))
+    pieces.append(_HTML_JOIN.format(html.escape(_url(block.join_url)), html.escape(labels["join"])))
+    if block.has_phone:
+        pieces.append(_HTML_HEADING.format(html.escape(labels["phone"])))
+        for label, number in _numbers(block):
+            uri = dial_uri(number, block.conference_id)
+            place = f" ({html.escape(_line(number.place))})" if number.place else ""
+            display = html.escape(_line(number.display or number.e164))
+            pieces.append(_HTML_NUMBER.format(html.escape(labels[label]), f"{uri}#", display, place))
+        pieces.append(
+            _HTML_LINE.format(html.escape(f"{labels['conference_id']}: {_line(block.conference_id)}"))
+        )
+        if url := _url(block.local_numbers_url):
+            pieces.append(_HTML_LINK.format(html.escape(url), html.escape(labels["local_numbers"])))
+    for label, url in _links(block, shared_notes_url):
+        template = _HTML_NOTES if label == "shared_notes" else _HTML_LINK
+        pieces.append(template.format(html.escape(url), html.escape(labels[label])))
+    if footer := _footer(block):
+        pieces.append(_HTML_FOOTER.format("<br>".join(map(html.escape, footer))))
+    pieces.append(_HTML_END)
+    return "".join(pieces)
+
+
+def _numbers(block: MeetingBlock) -> list[tuple[str, PhoneNumber]]:
+    both = (("toll", block.toll), ("toll_free", block.toll_free))
+    return [(label, number) for label, number in both if number is not None]
+
+
+def _links(block: MeetingBlock, shared_notes_url: str) -> list[tuple[str, str]]:
+    every = (("shared_notes", shared_notes_url), ("help", block.help_url), ("legal", block.legal_url))
+    return [(label, url) for label, address in every if (url := _url(address))]
+
+
+def _footer(block: MeetingBlock) -> list[str]:
+    text = block.footer_text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    return [_line(line.rstrip()) for line in text.split("\n")] if text else []
+
+
+def _line(text: str) -> str:
+    """Return text that stays on its line and cannot pass for a row of a frame."""
+    return _FRAME_LIKE.sub(lambda found: found[0][:19], _CONTROL.sub(" ", text.replace("\n", " ")))
+
+
+def _url(address: str) -> str:
+    """Return an http(s) or OneNote link that cannot leave its angle brackets, quotes or line; "" for any other."""
+    address = address.strip()
+    if not _LINK.match(address):
+        return ""
+    return _NOT_IN_URL.sub(lambda found: _percent(found[0]), address)
+
+
+def _percent(text: str) -> str:
+    if len(text) > 1:
+        return "".join(f"%{ord(character):02X}" for character in text)
+    return quote(text, safe="", errors="replace")

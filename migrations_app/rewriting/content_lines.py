@@ -1,0 +1,337 @@
+"""Content lines of RFC 5545 in raw octets: where they are, how they unfold, how to splice them.
+
+Files fold inside UTF-8 characters, mix tabs and spaces and both line endings, so nothing is decoded here.
+All offsets are octet offsets into the source.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from migrations_app.rewriting.errors import UnreadableCalendar
+
+BOM = b"\xef\xbb\xbf"
+FOLD_WIDTH = 75
+"""Octets a physical line may have without its line break (RFC 5545, 3.1)."""
+
+_LINE_BREAK = re.compile(rb"\n(?![ \t])")
+_NAME = re.compile(rb"[A-Za-z0-9_.-]+(?=[;:])")
+_HEAD = re.compile(rb'(?:[^":]++|"[^"]*+")*+:')
+_FIRST_FOLD = re.compile(rb"\r?\n[ \t]")
+
+
+class Line(NamedTuple):
+    """One logical line: `source[start:end]` is its folded text, `following` the start of the next line."""
+
+    name: bytes
+    start: int
+    end: int
+    following: int
+
+
+@dataclass(slots=True)
+class Event:
+    """A VEVENT that is a direct child of its VCALENDAR; `lines` are its own properties, not its alarms'."""
+
+    start: int
+    body: int  # where a new property may be inserted: right after BEGIN:VEVENT
+    end: int = 0
+    lines: list[Line] = field(default_factory=list)
+
+    def named(self, name: bytes) -> list[Line]:
+        """Return the lines of a property, in the order of the file."""
+        return [line for line in self.lines if line.name == name]
+
+
+@dataclass(slots=True)
+class Calendar:
+    """A VCALENDAR: the offsets of its own lines, its time zones and its events."""
+
+    start: int
+    header: list[tuple[int, int]] = field(default_factory=list)
+    timezones: list[tuple[int, int]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    footer: tuple[int, int] = (0, 0)
+
+
+def parse(source: bytes) -> list[Calendar]:
+    """Return the calendars of a file (several may be concatenated; a leading BOM is tolerated).
+
+    Raises UnreadableCalendar when there is no calendar, or its components do not nest.
+    """
+    calendars: list[Calendar] = []
+    open_components: list[bytes] = []
+    calendar: Calendar | None = None
+    event: Event | None = None
+    component_start = 0
+    position = len(BOM) if source.startswith(BOM) else 0
+    for raw in _LINE_BREAK.split(source[position:] if position else source):
+        start = position
+        position += len(raw) + 1
+        following = min(position, len(source))
+        end = start + len(raw)
+        if raw.endswith(b"\r"):
+            end -= 1
+        found = _NAME.match(raw)
+        if found is not None:
+            name = found.group().upper()
+        elif not raw.strip():
+            continue
+        else:
+            # A name may itself be folded; a line without any name is somebody's accident and is kept.
+            found = _NAME.match(unfold(raw))
+            name = found.group().upper() if found else b""
+        if name == b"BEGIN":
+            component = _component_name(raw)
+            if not open_components:
+                if component != b"VCALENDAR":
+                    raise UnreadableCalendar("The calendar object does not start with BEGIN:VCALENDAR.")
+                calendar = Calendar(start, header=[(start, following)])
+                calendars.append(calendar)
+            elif component == b"VCALENDAR":
+                raise UnreadableCalendar("The calendar object has one calendar inside another.")
+            elif len(open_components) == 1:
+                component_start = start
+                if component == b"VEVENT":
+                    event = Event(start, following)
+            open_components.append(component)
+        elif name == b"END":
+            component = _component_name(raw)
+            if not open_components or open_components.pop() != component:
+                raise UnreadableCalendar(
+                    f"The calendar object is damaged: END:{component.decode('ascii', 'replace')[:40]} "
+                    "closes nothing that is open."
+                )
+            if calendar is not None and not open_components:
+                calendar.footer = (start, following)
+                calendar = None
+            elif calendar is not None and len(open_components) == 1:
+                if event is not None:
+                    event.end = following
+                    calendar.events.append(event)
+                    event = None
+                elif component == b"VTIMEZONE":
+                    calendar.timezones.append((component_start, following))
+        elif calendar is None:
+            raise UnreadableCalendar("The object has text outside BEGIN:VCALENDAR and END:VCALENDAR.")
+        elif len(open_components) == 1:
+            calendar.header.append((start, following))
+        elif event is not None and len(open_components) == 2:
+            event.lines.append(Line(name, start, end, following))
+    if open_components:
+        raise UnreadableCalendar(
+            f"The calendar object is cut off: END:{open_components[-1].decode('ascii', 'replace')[:40]} is missing."
+        )
+    if not calendars:
+        raise UnreadableCalendar("The object is empty: it holds no calendar.")
+    return calendars
+
+
+def all_events(source: bytes) -> list[Event]:
+    """Return every VEVENT of the source. Raises UnreadableCalendar when there is none."""
+    events = [event for calendar in parse(source) for event in calendar.events]
+    if not events:
+        raise UnreadableCalendar("The calendar object holds no event (VEVENT).")
+    return events
+
+
+def split_objects(source: bytes) -> list[tuple[str, bytes]]:
+    """Return (UID, object) for each UID of a file, in the order of their first events.
+
+    A source with one UID comes back as it is; with several, each object gets its calendar's own lines, all its
+    time zones and its events, copied octet for octet. Raises UnreadableCalendar (see `parse`), also when a
+    VEVENT has no UID or there is no VEVENT at all.
+    """
+    calendars = parse(source)
+    objects: dict[str, list[tuple[Calendar, Event]]] = {}
+    for calendar in calendars:
+        for event in calendar.events:
+            uid = uid_of(source, event)
+            if not uid:
+                raise UnreadableCalendar("The calendar object has an event without UID.")
+            objects.setdefault(uid, []).append((calendar, event))
+    if not objects:
+        raise UnreadableCalendar("The calendar object holds no event (VEVENT).")
+    if len(objects) == 1:
+        return [(next(iter(objects)), source)]
+    return [(uid, _one_object(source, members)) for uid, members in objects.items()]
+
+
+def _one_object(source: bytes, members: Sequence[tuple[Calendar, Event]]) -> bytes:
+    first = members[0][0]
+    pieces = [source[start:end] for start, end in first.header]
+    timezones = [source[start:end] for calendar in _distinct(members) for start, end in calendar.timezones]
+    pieces.extend(dict.fromkeys(timezones))
+    pieces.extend(source[event.start : event.end] for _, event in members)
+    pieces.append(source[slice(*first.footer)])
+    return b"".join(pieces)
+
+
+def _distinct(members: Iterable[tuple[Calendar, Event]]) -> list[Calendar]:
+    return list({id(calendar): calendar for calendar, _ in members}.values())
+
+
+def uid_of(source: bytes, event: Event) -> str:
+    """Return an event's UID as it stands in the file, unfolded; "" when it has none."""
+    for line in event.lines:
+        if line.name == b"UID":
+            return value_of(source, line).decode("utf-8", "surrogateescape").strip()
+    return ""
+
+
+def _component_name(raw: bytes) -> bytes:
+    return unfold(raw).partition(b":")[2].strip().upper()
+
+
+def unfold(raw: bytes) -> bytes:
+    """Return a logical line without its folds, which are a line break and one space or tab."""
+    if b"\n" not in raw:
+        return raw
+    return raw.replace(b"\r\n", b"\n").replace(b"\n\t", b"").replace(b"\n ", b"")
+
+
+def value_start(unfolded: bytes) -> int:
+    """Return the offset right after the colon that ends name and parameters (quoted values may hold colons).
+
+    0 when the line has no such colon.
+    """
+    colon = unfolded.find(b":")
+    if colon >= 0 and unfolded.find(b'"', 0, colon) < 0:
+        return colon + 1
+    found = _HEAD.match(unfolded)
+    return found.end() if found else 0
+
+
+def value_of(source: bytes, line: Line) -> bytes:
+    """Return the unfolded value of a line, still escaped."""
+    unfolded = unfold(source[line.start : line.end])
+    return unfolded[value_start(unfolded) :]
+
+
+def raw_end(raw: bytes, length: int) -> int:
+    """Return the offset in `raw` right after its first `length` unfolded octets, before a fold that follows."""
+    position = length
+    counted = 0
+    while True:
+        folds = 2 * raw.count(b"\n", counted, position) + raw.count(b"\r\n", max(counted - 1, 0), position)
+        counted = position
+        if folds:
+            position += folds
+        elif raw[position - 1 : position + 1] == b"\r\n":
+            position += 1  # between the two octets of a line break: that fold is not counted yet
+        else:
+            return position
+
+
+def raw_start(raw: bytes, offset: int) -> int:
+    """Return the offset in `raw` of the unfolded octet at `offset`, after a fold that precedes it."""
+    position = raw_end(raw, offset)
+    while (fold := _FIRST_FOLD.match(raw, position)) is not None:
+        position = fold.end()
+    return position
+
+
+def fold_of(source: bytes, line: Line) -> bytes:
+    """Return the fold to write in this line: the line's own first one, else the file's line ending and a space."""
+    found = _FIRST_FOLD.search(source, line.start, line.end)
+    return found.group() if found else line_ending(source) + b" "
+
+
+def line_ending(source: bytes) -> bytes:
+    """Return the line ending of the file, by its first line."""
+    first = source.find(b"\n")
+    return b"\n" if first > 0 and source[first - 1 : first] != b"\r" else b"\r\n"
+
+
+def folded(text: bytes, fold: bytes, column: int = 0) -> bytes:
+    """Return `text` folded to 75 octets a line at UTF-8 boundaries, when it starts at `column` of a line."""
+    if column + len(text) <= FOLD_WIDTH:
+        return text
+    pieces = []
+    start = 0
+    room = max(FOLD_WIDTH - column, 0)
+    while len(text) - start > room:
+        end = start + room
+        while end > start and text[end] & 0xC0 == 0x80:
+            end -= 1
+        pieces.append(text[start:end])
+        start = end
+        room = FOLD_WIDTH - 1
+    pieces.append(text[start:])
+    return fold.join(pieces)
+
+
+class Edit(NamedTuple):
+    """Replace `source[start:end]`."""
+
+    start: int
+    end: int
+    replacement: bytes
+
+
+def replace_in_value(source: bytes, line: Line, start: int, end: int, text: bytes) -> Edit:
+    """Return the edit that puts `text` in place of the octets start:end of a line's unfolded text.
+
+    What precedes and follows keeps its folds; one fold is put before the rest only where its first physical line
+    would otherwise grow beyond 75 octets.
+    """
+    raw = source[line.start : line.end]
+    first, last = raw_start(raw, start), raw_end(raw, end)
+    if last < first:  # nothing is replaced, at a fold
+        last = first
+    fold = fold_of(source, line)
+    replacement = folded(text, fold, first - (raw.rfind(b"\n", 0, first) + 1))
+    next_break = _FIRST_FOLD.search(raw, last)
+    rest = (next_break.start() if next_break else len(raw)) - last
+    before = raw[:first] + replacement
+    if rest and len(before) - (before.rfind(b"\n") + 1) + rest > FOLD_WIDTH:
+        replacement += fold
+    return Edit(line.start + first, line.start + last, replacement)
+
+
+def replace_line(source: bytes, line: Line, unfolded: bytes) -> Edit:
+    """Return the edit that writes a whole line anew; an empty text removes the line with its line ending."""
+    if not unfolded:
+        return Edit(line.start, line.following, b"")
+    return Edit(line.start, line.end, folded(unfolded, fold_of(source, line)))
+
+
+def insert_lines(source: bytes, event: Event, unfolded: Iterable[bytes]) -> Edit:
+    """Return the edit that inserts properties right after BEGIN:VEVENT."""
+    ending = line_ending(source)
+    text = b"".join(folded(line, ending + b" ") + ending for line in unfolded)
+    return Edit(event.body, event.body, text)
+
+
+def splice(source: bytes, edits: Iterable[Edit]) -> bytes:
+    """Return the source with the edits applied. They must not overlap."""
+    pieces = []
+    position = 0
+    for start, end, replacement in sorted(edits):
+        pieces.append(source[position:start])
+        pieces.append(replacement)
+        position = end
+    pieces.append(source[position:])
+    return b"".join(pieces)
+
+
+def escaped(text: str) -> bytes:
+    """Return text as the value of a TEXT property (RFC 5545, 3.3.11)."""
+    return (
+        text.replace("\\", "\\\\")
+        .replace(";", "\\;")
+        .replace(",", "\\,")
+        .replace("\n", "\\n")
+        .encode("utf-8", "surrogateescape")
+    )
+
+
+_ESCAPE = re.compile(rb"\\([nN,;\\])")
+
+
+def unescaped(value: bytes) -> str:
+    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates."""
+    if b"\\" in value:
+        value = _ESCAPE.sub(lambda found: b"\n" if found[1] in b"nN" else found[1], value)
+    return value.decode("utf-8", "surrogateescape")

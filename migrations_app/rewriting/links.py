@@ -1,0 +1,175 @@
+"""Join links: finding them in text, taking off the wrappers mail filters put around them, telling whose they are."""
+
+import base64
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+KEY = re.compile(r"[A-Z0-9]{8}")
+"""What identifies a meeting: the last path segment of a Skype for Business or own join link."""
+
+SKYPE_MARKER = re.compile(r"\[!OC\(\[[0-9A-Fa-f]{4,5}\]\)!\]")
+
+_URL = re.compile(r"""https?://[^\s<>"'\\^`|]+""", re.IGNORECASE)
+_TRAILING = ".,;:!?)]}"
+_SAFE_LINK = re.compile(
+    r"https?://[\w.-]+\.safelinks\.protection\.(?:outlook|office365)\.\w+/", re.IGNORECASE
+)
+_PROOFPOINT_2 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.com/v2/", re.IGNORECASE)
+_PROOFPOINT_3 = re.compile(
+    r"https?://urldefense(?:\.proofpoint)?\.(?:com|us)/v3/__(.+?)__;([\w=+/-]*)!", re.IGNORECASE
+)
+_PROOFPOINT_REPLACED = re.compile(r"\*")
+
+_TEAMS = re.compile(
+    r"https?://(?:[a-z0-9-]+\.)*teams\.(?:microsoft\.(?:com|us)|microsoftonline\.cn|live\.com|cloud\.microsoft)"
+    r"/(?:(?:v2/)?(?:[#_]+/)?l/meetup-join/|meet/[^/?#]*\d)",
+    re.IGNORECASE,
+)
+_TEAMS_THREAD = re.compile(r"19[:_]meeting_([A-Za-z0-9_+=-]+?)(?:@|-)thread", re.IGNORECASE)
+_TEAMS_ORGANIZER = re.compile(r'"?Oid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
+
+# host, user, key; web app links carry ?sl=1
+_SKYPE = re.compile(r"https?://([^/?#@]+)/(?:[^?#]*/)?([^/?#]+)/([A-Z0-9]{8})/?(\?sl=1)?", re.IGNORECASE)
+_SKYPE_WEB_APP = re.compile(r"(https?://[^?#]+)\?sl=1", re.IGNORECASE)
+_NOT_SKYPE_HOST = re.compile(
+    r"(?:^|\.)(?:dialin\.[^:]*|officeredir\.microsoft\.com|go\.microsoft\.com|join\.skype\.com|aka\.ms|zoom\.us"
+    r"|support\.office\.com|support\.microsoft\.com|teams\.[^:]*|pexip\.me)(?::\d+)?$"
+)
+_SKYPE_HOST = re.compile(r"(?:^|\.)(?:meet|lync|lyncweb|sfb|skype|meeting|webconf)[\w-]*\.", re.IGNORECASE)
+
+_OTHER_PROVIDER = re.compile(
+    r"zoom(?:gov)?\.(?:us|com)/(?:j|my|w|s)/|meet\.google\.com/[a-z]|bluejeans\.com/\d|gotomeet(?:ing)?\.(?:com|me)/"
+    r"|webex\.com/(?:meet|join)(?:/|\b)|webex\.com/[^\s<>\"']*j\.php|join\.skype\.com/",
+    re.IGNORECASE,
+)
+_SHARED_NOTES = re.compile(
+    r"onenote:[^\s<>\"'\\]+|https?://(?:[\w-]+\.)*onenote\.com/[^\s<>\"'\\]+"
+    r"|https?://[\w-]+(?:\.[\w-]+)*\.sharepoint\.com/[^\s<>\"'\\]*\.one(?:toc2)?\b[^\s<>\"'\\]*",
+    re.IGNORECASE,
+)
+
+
+class SkypeLink(NamedTuple):
+    """A join link in the shape of Skype for Business: …/<user>/<key>."""
+
+    url: str
+    host: str
+    user: str
+    key: str
+    web_app: bool
+
+
+def links_in(text: str) -> list[str]:
+    """Return the http(s) links of a text in their order, unwrapped, each once."""
+    if "://" not in text:
+        return []
+    return list(dict.fromkeys(unwrapped(found.rstrip(_TRAILING)) for found in _URL.findall(text)))
+
+
+def unwrapped(url: str) -> str:
+    """Return the link a mail filter (Safe Links, ProofPoint 2 and 3) wrapped up; other links come back as they are."""
+    for _ in range(3):  # filters of two companies wrap each other's links
+        if _SAFE_LINK.match(url):
+            inner = _query_value(url, "url")
+        elif _PROOFPOINT_2.match(url):
+            inner = unquote(_query_value(url, "u").replace("-", "%").replace("_", "/"))
+        elif (found := _PROOFPOINT_3.match(url)) is not None:
+            inner = _proofpoint_3(found[1], found[2])
+        else:
+            break
+        if not inner:
+            break
+        url = inner
+    return url
+
+
+def _query_value(url: str, name: str) -> str:
+    try:
+        return parse_qs(urlsplit(url).query, max_num_fields=50).get(name, [""])[0]
+    except ValueError:
+        return ""
+
+
+def _proofpoint_3(url: str, replaced: str) -> str:
+    try:
+        characters = iter(base64.urlsafe_b64decode(replaced + "=" * (-len(replaced) % 4)).decode("utf-8"))
+    except ValueError:
+        return url
+    return _PROOFPOINT_REPLACED.sub(lambda _: next(characters, "*"), url)
+
+
+def is_teams(url: str) -> bool:
+    """Tell whether an unwrapped link joins a Teams meeting."""
+    return _TEAMS.match(url) is not None
+
+
+def skype_link(url: str) -> SkypeLink | None:
+    """Return the parts of an unwrapped link in the shape of Skype for Business; None for any other."""
+    found = _SKYPE.fullmatch(url)
+    if found is None or not KEY.fullmatch(found[3]) or _NOT_SKYPE_HOST.search(found[1].lower()):
+        return None
+    return SkypeLink(
+        url.removesuffix(found[4] or ""), found[1].lower(), unquote(found[2]), found[3], bool(found[4])
+    )
+
+
+def web_app_link(url: str) -> str:
+    """Return the join link whose web app twin (?sl=1) this is; "" for any other link."""
+    found = _SKYPE_WEB_APP.fullmatch(url)
+    return found[1] if found else ""
+
+
+def is_surely_skype(link: SkypeLink) -> bool:
+    """Tell whether a link is one of Skype for Business even where no frame around it says so."""
+    return link.web_app or "/meet/" in link.url.lower() or _SKYPE_HOST.search(link.host) is not None
+
+
+def key_of(url: str) -> str:
+    """Return the meeting key, the last path segment of a join link; "" when it has not the shape of a key."""
+    last = url.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return last if KEY.fullmatch(last) else ""
+
+
+def same_meeting_link(one: str, other: str) -> bool:
+    """Tell whether two join links are the same but for wrapping, percent-encoding and the web app's suffix."""
+    return comparable(one) == comparable(other)
+
+
+def comparable(url: str) -> str:
+    """Return a join link in a form in which equal links are equal."""
+    plain = unquote(unwrapped(url.strip())).lower()
+    if "meetup-join" in plain or "/meet/" in plain:
+        plain = plain.rstrip("/")
+    return plain.removesuffix("?sl=1").rstrip("/")
+
+
+def teams_thread(text: str) -> str:
+    """Return the meeting's thread in a Teams link or property; "" when it names none."""
+    found = _TEAMS_THREAD.search(unquote(text))
+    return found[1].lower() if found else ""
+
+
+def teams_organizer(url: str) -> str:
+    """Return the organizer's object ID in a Teams join link; "" when it names none."""
+    found = _TEAMS_ORGANIZER.search(unquote(url))
+    return found[1].lower() if found else ""
+
+
+def meeting_options(url: str) -> tuple[str, str] | None:
+    """Return (organizer's object ID, thread) of a Teams "Meeting options" link; None for any other link."""
+    if "/meetingoptions/" not in url.lower():
+        return None
+    return _query_value(url, "organizerId").lower(), teams_thread(_query_value(url, "threadId"))
+
+
+def other_provider(text: str) -> str:
+    """Return the first join link of another provider in a text, or what of it matched; "" when there is none."""
+    found = _OTHER_PROVIDER.search(text)
+    return found.group() if found else ""
+
+
+def shared_notes_in(text: str) -> str:
+    """Return the first link to shared notes (OneNote) that can be told by its address alone; "" when none."""
+    found = _SHARED_NOTES.search(text)
+    return found.group().rstrip(_TRAILING) if found else ""

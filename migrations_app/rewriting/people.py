@@ -1,0 +1,81 @@
+"""Organizer and attendees of a calendar object, read fast and made safe to put in a mail header."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from migrations_app.rewriting.content_lines import Event, Line, all_events, unfold, value_start
+
+_PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
+_CARET = re.compile(r"\^([n^'])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_ADDRESS = re.compile(
+    r"[^@\s,;:<>()\[\]\\\"\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+@[A-Za-z0-9\u00a1-\uD7FF\uE000-\U0010FFFF][^@\s,;:<>()\[\]\\\"\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]*"
+)
+_LONGEST_ADDRESS = 320
+
+
+class Person(NamedTuple):
+    """Someone named in an invitation: `name` is the CN or "", `address` the bare mail address or ""."""
+
+    name: str
+    address: str
+
+
+def organizer(source: bytes) -> Person | None:
+    """Return the organizer of the object, by its first event that names one; None when none does.
+
+    The address is "" when it is not a usable mailto: (`invalid:nomail`, malformed).
+    Raises UnreadableCalendar.
+    """
+    for event in _master_first(source):
+        for line in event.lines:
+            if line.name == b"ORGANIZER":
+                return person(source, line)
+    return None
+
+
+def attendees(source: bytes) -> list[Person]:
+    """Return everyone invited to the master or an override, once per address (case does not matter).
+
+    People without a usable mail address are left out: nobody can write to them, and nothing that could forge
+    a mail header may come out. Raises UnreadableCalendar.
+    """
+    people: dict[str, Person] = {}
+    for event in all_events(source):
+        for line in event.lines:
+            if line.name == b"ATTENDEE":
+                invited = person(source, line)
+                if invited.address:
+                    people.setdefault(invited.address.casefold(), invited)
+    return list(people.values())
+
+
+def person(source: bytes, line: Line) -> Person:
+    """Return the person of an ORGANIZER or ATTENDEE line."""
+    unfolded = unfold(source[line.start : line.end])
+    start = value_start(unfolded)
+    head = unfolded[:start].decode("utf-8", "surrogateescape")
+    value = unfolded[start:].decode("utf-8", "surrogateescape")
+    name = ""
+    for found in _PARAMETER.finditer(head):
+        if found[1].upper() == "CN":
+            name = found[2].replace('"', "")
+            break
+    if "^" in name:  # RFC 6868
+        name = _CARET.sub(lambda found: {"n": " ", "^": "^", "'": '"'}[found[1]], name)
+    return Person(_CONTROL.sub(" ", name).strip(), _mail_address(value))
+
+
+def _mail_address(value: str) -> str:
+    scheme, _, rest = value.strip().partition(":")
+    if scheme.lower() != "mailto":
+        return ""
+    address = unquote(rest.strip().partition("?")[0], errors="surrogateescape")
+    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
+        return ""
+    return address
+
+
+def _master_first(source: bytes) -> list[Event]:
+    return sorted(all_events(source), key=lambda event: bool(event.named(b"RECURRENCE-ID")))

@@ -1,0 +1,48 @@
+"""What a rewrite replaced, kept small: enough to show it and to put it back."""
+
+import json
+import zlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_VERSION = b"\x01"
+_LONGEST = 32 * 1024 * 1024
+
+
+class Span(NamedTuple):
+    """One replaced piece of one property of the master or an override.
+
+    `recurrence_id` is "" for the master, else the raw value of RECURRENCE-ID. `before` and `after` are the
+    unfolded, still escaped text: of the block in a description, of the whole line for other properties, where ""
+    says that the property was taken out.
+    """
+
+    recurrence_id: str
+    property: str
+    before: str
+    after: str
+
+
+def pack(spans: Iterable[Span]) -> bytes:
+    """Return spans as octets for storage: a version octet, then deflate with a dictionary of mail markup."""
+    text = json.dumps([*map(list, spans)], ensure_ascii=False, separators=(",", ":"))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    return _VERSION + deflate.compress(text.encode("utf-8", "surrogatepass")) + deflate.flush()
+
+
+def unpack(packed: bytes) -> tuple[Span, ...]:
+    """Return the spans that `pack` stored. Raises ValueError when the octets are damaged."""
+    if packed[:1] != _VERSION:
+        raise ValueError("The stored record of what was replaced has an unknown version.")
+    inflate = zlib.decompressobj(-15, zdict=DICTIONARY)
+    try:
+        text = inflate.decompress(packed[1:], _LONGEST)
+        if not inflate.eof:
+            raise ValueError("The stored record of what was replaced is cut off.")
+        return tuple(Span(*map(str, fields)) for fields in json.loads(text.decode("utf-8", "surrogatepass")))
+    except (zlib.error, TypeError, UnicodeDecodeError) as error:
+        raise ValueError("The stored record of what was replaced is damaged.") from error
+
+
+# zlib looks at the last 32 KB; what is most likely stands last. Changing it needs a new version octet.
+DICTIONARY = b""

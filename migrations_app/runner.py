@@ -1,0 +1,266 @@
+"""Working one run: find the user's meetings, rewrite each, commit what became of it, leave the updates to send."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from migrations_app import queue
+from migrations_app.failures import FAILED, Failure
+from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.rewriting.block import MeetingBlock
+from migrations_app.rewriting.errors import Declined, UnreadableCalendar
+from migrations_app.rewriting.rewrite import rewrite
+from migrations_app.rewriting.spans import pack
+from migrations_app.updates.itip import recipients
+from tenants_app.changes import release_private_conference_ids
+from tenants_app.models import ConferencingUser
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+"""Meetings that are read, rewritten and committed together."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of one meeting: its result row, and for a changed one the text to write and who to tell."""
+
+    result: MeetingResult
+    write: Write | None = None
+    recipient_count: int = 0
+
+
+def work_run(run: Run) -> None:
+    """Work a claimed run to its end and record how it ended. Never raises for what happens inside the run."""
+    try:
+        _Migration(run).work()
+    except queue.LeaseLost as lost:
+        log.warning("%s was taken over by another worker", lost)
+    except Failure as failure:
+        log.warning("run %s failed: %s %s", run.correlation_id, failure.code, failure.detail)
+        _end(run, failure)
+    except Exception:
+        log.exception("run %s failed unexpectedly", run.correlation_id)
+        _end(run, Failure("internal-error", f"reference {run.correlation_id}"))
+    else:
+        _end(run, None)
+
+
+def preview(user: ConferencingUser) -> Iterator[tuple[MeetingResult, int]]:
+    """What a run of the user would do with each meeting, and how many people it would mail; writes nothing.
+
+    Raises ``Failure`` where such a run would fail as a whole.
+    """
+    for outcome in _Migration(Run(user=user, tenant=user.tenant)).look():
+        yield outcome.result, outcome.recipient_count
+
+
+def _end(run: Run, failure: Failure | None) -> None:
+    try:
+        if failure is None:
+            queue.succeed(run)
+        else:
+            queue.fail(run, failure)
+    except queue.LeaseLost as lost:
+        log.warning("%s was taken over by another worker", lost)
+
+
+class _Migration:
+    """One attempt at one run."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.user = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number").get(
+            pk=run.user_id
+        )
+        self.settings = InvitationSettings(self.user)
+        self.mailbox: Mailbox = EmbeddedMailbox(self.user)
+        self._owners: dict[str, bool] = {}
+
+    def work(self) -> None:
+        self._resume()
+        done = set(self.run.results.values_list("uid", flat=True))
+        todo, skipped = self._select(done)
+        total = len(done) + len(todo) + len(skipped)
+        for start in range(0, max(len(skipped), 1), 5 * BATCH):
+            self._commit(skipped[start : start + 5 * BATCH], total_meetings=total)
+        for start in range(0, len(todo), BATCH):
+            changing = self._migrate(todo[start : start + BATCH], last_try=False)
+            if changing:
+                self._migrate(changing, last_try=True)
+        self._judge()
+
+    def look(self) -> Iterator[_Outcome]:
+        """What :meth:`work` would do now, without doing any of it."""
+        todo, skipped = self._select(set())
+        yield from skipped
+        for start in range(0, len(todo), BATCH):
+            batch = todo[start : start + BATCH]
+            with transaction.atomic():
+                blocks = self.settings.blocks([meeting.uid for meeting in batch])
+                transaction.set_rollback(True)  # private conference IDs are only shown, not given out
+            yield from self._attempt(batch, blocks)
+
+    def _resume(self) -> None:
+        """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
+        with transaction.atomic():
+            self.run.results.filter(outcome=MeetingResult.Outcome.FAILED).delete()
+            counts = dict(self.run.results.values_list("outcome").annotate(Count("pk")).order_by())
+            queue.hold(
+                self.run,
+                succeeded_meetings=counts.get(MeetingResult.Outcome.SUCCEEDED, 0),
+                skipped_meetings=counts.get(MeetingResult.Outcome.SKIPPED, 0),
+                failed_meetings=0,
+            )
+
+    def _select(self, done: Container[str]) -> tuple[list[Listed], list[_Outcome]]:
+        """The meetings to work on, and the others with their reasons (R20); ``done`` are UIDs to leave out."""
+        now = timezone.now()
+        organizers = self.settings.organizers()
+        limit = self.user.tenant.attendee_limit
+        todo: list[Listed] = []
+        skipped: list[_Outcome] = []
+        for meeting in self.mailbox.list_candidates(organizers, now):
+            if meeting.uid in done:
+                continue
+            if meeting.attendee_count > limit:
+                detail = f"{meeting.attendee_count} with the organizer; the limit is {limit}"
+                skipped.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "too-many-attendees", detail))
+            else:
+                todo.append(meeting)
+        for meeting in self.mailbox.list_others(organizers, now):
+            if meeting.uid in done:
+                continue
+            if meeting.last_end <= now:
+                reason = "past"
+            else:
+                reason = "cancelled" if meeting.cancelled else "not-organizer"
+            skipped.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, reason))
+        return todo, skipped
+
+    def _migrate(self, meetings: list[Listed], last_try: bool) -> list[Listed]:
+        """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
+        with transaction.atomic():
+            blocks = self.settings.blocks([meeting.uid for meeting in meetings])
+        changed = self._commit(self._attempt(meetings, blocks), last_try=last_try)
+        return [meeting for meeting in meetings if meeting.uid in changed]
+
+    def _attempt(self, meetings: list[Listed], blocks: Mapping[str, MeetingBlock]) -> list[_Outcome]:
+        stored = self.mailbox.read(list(blocks))
+        return [
+            self._rewrite(meeting, stored[meeting.uid], blocks[meeting.uid])
+            for meeting in meetings
+            if meeting.uid in stored  # what was deleted since it was listed needs nothing
+        ]
+
+    def _rewrite(self, meeting: Listed, stored: Stored, block: MeetingBlock) -> _Outcome:
+        try:
+            rewritten = rewrite(
+                stored.body,
+                block,
+                now=timezone.now(),
+                belongs_to_someone_else=self._belongs_to_someone_else,
+            )
+        except Declined as declined:
+            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, declined.reason, declined.detail)
+        except UnreadableCalendar as error:
+            return self._outcome(meeting, MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
+        except Exception:
+            log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, meeting.uid)
+            reference = f"reference {self.run.correlation_id}"
+            return self._outcome(meeting, MeetingResult.Outcome.FAILED, "internal-error", reference)
+        outcome = self._outcome(meeting, MeetingResult.Outcome.SUCCEEDED)
+        outcome.result.sequence = rewritten.sequence
+        outcome.result.spans = pack(rewritten.spans)
+        outcome.write = Write(meeting.uid, stored.etag, rewritten.body)
+        outcome.recipient_count = len(recipients(rewritten.body, self.settings.organizers()))
+        return outcome
+
+    def _outcome(self, meeting: Listed, outcome: str, code: str = "", detail: str = "") -> _Outcome:
+        return _Outcome(
+            MeetingResult(
+                run=self.run,
+                uid=meeting.uid,
+                subject=meeting.subject,
+                starts_at=meeting.starts_at,
+                attendee_count=meeting.attendee_count,
+                outcome=outcome,
+                code=code,
+                detail=detail[:500],
+            )
+        )
+
+    @transaction.atomic
+    def _commit(self, outcomes: list[_Outcome], last_try: bool = True, **changes: object) -> set[str]:
+        """Mailbox writes, results, outbox rows and the run's counters, all or nothing; who was not written."""
+        writes = [outcome.write for outcome in outcomes if outcome.write]
+        written = self.mailbox.write(writes) if writes else set()
+        unwritten = {write.uid for write in writes} - written
+        if unwritten and last_try:
+            for outcome in outcomes:
+                if outcome.result.uid in unwritten:
+                    failed = outcome.result
+                    failed.outcome, failed.code = MeetingResult.Outcome.FAILED, "meeting-kept-changing"
+                    failed.sequence = failed.spans = outcome.write = None
+            unwritten = set()
+        final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
+        MeetingResult.objects.bulk_create([outcome.result for outcome in final])
+        told = [outcome for outcome in final if outcome.write and outcome.recipient_count]
+        self._supersede([outcome.result.uid for outcome in told])
+        Update.objects.bulk_create(
+            [Update(result=outcome.result, recipient_count=outcome.recipient_count) for outcome in told]
+        )
+        run, kinds = self.run, [outcome.result.outcome for outcome in final]
+        queue.hold(
+            run,
+            succeeded_meetings=run.succeeded_meetings + kinds.count(MeetingResult.Outcome.SUCCEEDED),
+            skipped_meetings=run.skipped_meetings + kinds.count(MeetingResult.Outcome.SKIPPED),
+            failed_meetings=run.failed_meetings + kinds.count(MeetingResult.Outcome.FAILED),
+            invites_update=run.invites_update + len(told),
+            **changes,
+        )
+        if not self.settings.has_public_id:
+            # A skipped meeting shows no conference ID, so it keeps none; one that is current does.
+            useless = [o.result.uid for o in final if not o.write and o.result.code != "already-current"]
+            release_private_conference_ids(self.user, useless)
+        return unwritten
+
+    def _supersede(self, uids: Iterable[str]) -> None:
+        """An update that still waits while the meeting changes again is not sent: the newer one says it all."""
+        Update.objects.filter(
+            result__run__user=self.user,
+            result__uid__in=list(uids),
+            state=Update.State.QUEUED,
+            lease_token=None,
+        ).update(state=Update.State.SUPERSEDED)
+
+    def _judge(self) -> None:
+        """Fail the run where a meeting failed; one that waiting may cure decides over those that it cannot."""
+        failed = list(
+            self.run.results.filter(outcome=MeetingResult.Outcome.FAILED).values_list("code", flat=True).order_by("pk")
+        )
+        if not failed:
+            return
+        curable = [code for code in failed if FAILED[code].cures_by_waiting]
+        plural = "meeting" if len(failed) == 1 else "meetings"
+        raise Failure((curable or failed)[0], f"{len(failed)} {plural} of {self.run.total_meetings}")
+
+    def _belongs_to_someone_else(self, user_part: str) -> bool:
+        """Whether another user of the tenant has this name in their join links."""
+        if user_part not in self._owners:
+            domain = self.user.sip_address.partition("@")[2]
+            address = f"{user_part}@{domain}"
+            self._owners[user_part] = (
+                address.lower() not in self.settings.organizers()
+                and ConferencingUser.objects.filter(tenant=self.user.tenant_id, sip_address=address.lower()).exists()
+            )
+        return self._owners[user_part]

@@ -1,0 +1,41 @@
+"""What the cluster calls. Every task is a wake-up without arguments; what there is to do stands in the database."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.utils import timezone
+
+from migrations_app import queue
+from migrations_app.models import Heartbeat
+from migrations_app.runner import work_run
+from migrations_app.updates.delivery import deliver
+
+log = logging.getLogger(__name__)
+
+TIME_BUDGET = timedelta(minutes=4)
+"""A wake-up stops taking work after this, well inside the cluster's task timeout; the schedule wakes the next."""
+
+
+def work_queue() -> int:
+    """Work due runs and due messages until there are none or the budget is spent; how many runs were worked."""
+    until = timezone.now() + TIME_BUDGET
+    beat("worker")
+    queue.sweep()
+    worked = 0
+    while timezone.now() < until:
+        run = queue.claim()
+        if run is None:
+            break
+        work_run(run)
+        deliver(until)
+        worked += 1
+        beat("worker")
+    deliver(until)
+    return worked
+
+
+def beat(name: str) -> None:
+    """Leave the sign of life that ``check_worker`` looks for."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})

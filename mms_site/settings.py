@@ -1,0 +1,269 @@
+"""Settings, read from the environment. `.env.example` lists every variable with its default."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+
+from mms_site.environment import (
+    development_secret,
+    exit_naming,
+    load_files,
+    read,
+    read_bool,
+    read_positive_int,
+)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+if (BASE_DIR / ".env").is_file():
+    env.read_env(BASE_DIR / ".env")
+load_files("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_METRICS_KEY")
+
+DEBUG = read_bool("DEBUG", default=False)
+MMS_DATA_DIR = (BASE_DIR / os.environ.get("MMS_DATA_DIR", "var")).resolve()
+MMS_DEVELOPMENT = DEBUG or not {"DEBUG", "ALLOWED_HOSTS"} & os.environ.keys()
+"""True on a fresh clone that nobody has configured, reachable from this machine only: a missing SECRET_KEY
+is made up and cookies travel over plain HTTP. Setting DEBUG=false or ALLOWED_HOSTS makes it production."""
+
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
+if not SECRET_KEY:
+    if not MMS_DEVELOPMENT:
+        raise exit_naming("SECRET_KEY", "is not set: give the service a long random value of its own.")
+    SECRET_KEY = development_secret(MMS_DATA_DIR / "secret-key")
+
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = read(
+    "CSRF_TRUSTED_ORIGINS",
+    "addresses like https://mms.example.org",
+    lambda: env.list("CSRF_TRUSTED_ORIGINS", default=[]),
+)
+for origin in CSRF_TRUSTED_ORIGINS:
+    if not origin.startswith(("http://", "https://")):
+        raise exit_naming("CSRF_TRUSTED_ORIGINS", "is not usable: expected addresses like https://mms.example.org.")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "axes",
+    "csp",
+    "django_filters",
+    "django_htmx",
+    "django_q",
+    "django_tables2",
+    "tenants_app",
+    "migrations_app",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "mms_site.urls"
+WSGI_APPLICATION = "mms_site.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- data ---------------------------------------------------------------------------------------------
+
+DATABASES: dict[str, Any] = {
+    "default": read(
+        "DATABASE_URL",
+        "an address like postgres://user:password@host:5432/name or sqlite:////path/to/file",
+        lambda: env.db_url("DATABASE_URL", default=f"sqlite:///{MMS_DATA_DIR / 'db.sqlite3'}"),
+    )
+}
+_database = DATABASES["default"]
+if _database.get("ENGINE") == "django.db.backends.sqlite3":
+    if _database["NAME"] != ":memory:":
+        try:
+            Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise exit_naming("DATABASE_URL", f"names a folder that cannot be made ({error}).") from None
+    # WAL lets the dashboard read while the cluster writes. IMMEDIATE takes the write lock when a transaction
+    # begins, so that two workers wait for each other instead of failing half-way with "database is locked".
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+elif _database.get("ENGINE") == "django.db.backends.postgresql":
+    # No connection pool: one is shared across the cluster's forks and breaks there.
+    _database["CONN_MAX_AGE"] = 60
+    _database["CONN_HEALTH_CHECKS"] = True
+else:
+    raise exit_naming("DATABASE_URL", "is not usable: MMS runs on SQLite or PostgreSQL.")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {
+    "default": read(
+        "CACHE_URL",
+        "an address like redis://host:6379/1 or filecache:///path/to/folder",
+        # A folder, because worker statistics must be visible to the web process too.
+        lambda: env.cache_url("CACHE_URL", default=f"filecache://{MMS_DATA_DIR / 'cache'}"),
+    )
+}
+
+# --- the cluster --------------------------------------------------------------------------------------
+
+MMS_WORKERS = read_positive_int("MMS_WORKERS", default=2)
+MMS_TASK_SECONDS = 600
+"""A wake-up task is ended by the cluster after this many seconds; it stops by itself well before."""
+
+_queue_limit, _bulk = 1, 1  # prefetching starts the redelivery clock of tasks that nobody works on yet
+Q_CLUSTER = {
+    "name": "mms",
+    "orm": "default",
+    "workers": MMS_WORKERS,
+    "queue_limit": _queue_limit,
+    "bulk": _bulk,
+    "timeout": MMS_TASK_SECONDS,
+    "retry": MMS_TASK_SECONDS * (1 + math.ceil((_queue_limit + _bulk) / MMS_WORKERS)) + 60,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": 0,
+    "catch_up": False,
+    "poll": 0.3,
+    "label": "Task queue",
+}
+
+# --- mail ---------------------------------------------------------------------------------------------
+
+_email = read(
+    "EMAIL_URL",
+    "an address like smtp+tls://user:password@host:587 or filemail:///path/to/folder",
+    lambda: env.email_url("EMAIL_URL", default=f"filemail:///{MMS_DATA_DIR / 'outbox'}"),
+)
+EMAIL_BACKEND = _email.pop("EMAIL_BACKEND", "")
+if EMAIL_BACKEND.endswith("filebased.EmailBackend"):
+    # Django's own writes one log per connection; ours one .eml file per message, whose name follows from
+    # the Message-ID, so that a repeated delivery writes the same file again instead of a second one.
+    EMAIL_BACKEND = "migrations_app.updates.eml_files.EmailBackend"
+vars().update(_email)
+EMAIL_TIMEOUT = 30
+MMS_SENDER = os.environ.get("MMS_SENDER", "")
+"""Address that stands as Sender beside the organizer's From; empty: meeting-migration@<the tenant's domain>."""
+if MMS_SENDER and ("@" not in MMS_SENDER or any(c.isspace() for c in MMS_SENDER)):
+    raise exit_naming("MMS_SENDER", "is not usable: expected an address like meetings@example.org.")
+
+# --- people -------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+AXES_VERBOSE = False
+
+# --- protection ---------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if not MMS_DEVELOPMENT:
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = read_bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+
+# --- language, time, static files ---------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: os.environ.get("TIME_ZONE", "UTC"))
+USE_I18N = True
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = MMS_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if MMS_DEVELOPMENT
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+WHITENOISE_USE_FINDERS = MMS_DEVELOPMENT
+DJANGO_TABLES2_TEMPLATE = "tables/table.html"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+}
+if LOGGING["root"]["level"] not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:  # type: ignore[index]
+    raise exit_naming("LOG_LEVEL", "is not usable: expected DEBUG, INFO, WARNING, ERROR or CRITICAL.")

@@ -1,0 +1,77 @@
+"""What this app tells others. It never imports ``migrations_app``; whoever cares about a change listens here.
+
+A receiver of ``users_changed`` may return a list of :class:`Consequence`, which the change hands back to the
+screen or command that asked for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.dispatch import Signal
+
+from tenants_app.models import ConferencingUser
+
+
+@dataclass(frozen=True, slots=True)
+class UserSettings:
+    """The settings of a user that can make their invitations wrong, at one moment."""
+
+    sip_address: str
+    hosting: str
+    mailbox_location: str
+    audio_conferencing_license: bool
+    audio_conferencing_enabled: bool
+    conferencing_provider: str
+    bridge_id: int | None
+    bridge_name: str
+    bridge_provider: str
+    conference_id_type: str
+    conference_id: str
+    toll_number_id: int | None
+    toll_free_number_id: int | None
+
+    @classmethod
+    def of(cls, user: ConferencingUser, conference_id: str) -> UserSettings:
+        """The user's settings now; ``user.bridge`` should be loaded already."""
+        return cls(
+            sip_address=user.sip_address,
+            hosting=user.hosting,
+            mailbox_location=user.mailbox_location,
+            audio_conferencing_license=user.audio_conferencing_license,
+            audio_conferencing_enabled=user.audio_conferencing_enabled,
+            conferencing_provider=user.conferencing_provider,
+            bridge_id=user.bridge_id,
+            bridge_name=user.bridge.name if user.bridge else "",
+            bridge_provider=user.bridge.provider if user.bridge else "",
+            conference_id_type=user.conference_id_type,
+            conference_id=conference_id,
+            toll_number_id=user.toll_number_id,
+            toll_free_number_id=user.toll_free_number_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """One user's settings before and after a change that is about to be committed."""
+
+    user: ConferencingUser
+    before: UserSettings
+    after: UserSettings
+    reschedule_meetings: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What a change of a user leads to, in one sentence."""
+
+    upn: str
+    starts_run: bool
+    sentence: str
+
+
+users_changed = Signal()
+"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor``."""
+
+tenant_changed = Signal()
+"""Sent inside the transaction of the change, with ``tenant`` and ``fields``, the names of what changed."""

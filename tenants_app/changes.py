@@ -1,0 +1,427 @@
+"""Every change of a tenant, user, bridge, number or role: one function per kind of change.
+
+Each locks the rows, checks the whole change, saves it, writes the audit entry and announces it, all in one
+transaction. Screens, commands and the Django admin call these and nothing else. A change that cannot be made
+raises ``ValidationError`` with a sentence for the administrator and leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from tenants_app.announcements import (
+    Consequence,
+    UserChange,
+    UserSettings,
+    tenant_changed,
+    users_changed,
+)
+from tenants_app.models import (
+    AuditEntry,
+    Bridge,
+    ConferenceId,
+    ConferencingUser,
+    Role,
+    ServiceNumber,
+    Tenant,
+    validate_conference_id,
+)
+
+NEW_CONFERENCE_ID = "new"
+"""As the value of ``conference_id``: give the user another free one."""
+
+BULK = 500
+"""Rows per statement of a bulk change; SQLite takes at most 999 to 32,766 values in one."""
+
+
+def _plain(value: Any) -> Any:
+    """A value as the audit shows it."""
+    return value if isinstance(value, bool | int | type(None)) else str(value)
+
+
+def _audit(tenant: Tenant, actor: str, action: str, target: str, before: dict, after: dict) -> AuditEntry:
+    return AuditEntry(tenant=tenant, actor=actor, action=action, target=target, before=before, after=after)
+
+
+def _apply(row: models.Model, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set the values that differ on ``row``; the audit's before and after."""
+    before, after = {}, {}
+    for name, value in values.items():
+        old = getattr(row, name)
+        if old != value:
+            before[name], after[name] = _plain(old), _plain(value)
+            setattr(row, name, value)
+    return before, after
+
+
+# --- tenants and roles --------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def create_tenant(actor: str, **values: Any) -> Tenant:
+    """A new organization; ``values`` are the fields of :class:`Tenant`."""
+    tenant = Tenant(**values)
+    tenant.full_clean()
+    tenant.save()
+    _audit(tenant, actor, "create tenant", tenant.slug, {}, {k: _plain(v) for k, v in values.items()}).save()
+    return tenant
+
+
+@transaction.atomic
+def change_tenant(tenant: Tenant, actor: str, **values: Any) -> Tenant:
+    """Change the tenant's settings or switches (R12 to R14)."""
+    tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    before, after = _apply(tenant, values)
+    if after:
+        tenant.full_clean()
+        tenant.save()
+        _audit(tenant, actor, "change tenant", tenant.slug, before, after).save()
+        tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
+    return tenant
+
+
+@transaction.atomic
+def grant_role(tenant: Tenant, account: AbstractUser, name: str, actor: str) -> Role:
+    """Let ``account`` act in ``tenant``; replaces the role it had there."""
+    if name not in Role.Name.values:
+        raise ValidationError(f"There is no role {name!r}: use viewer, operator or admin.")
+    role = Role.objects.select_for_update().filter(tenant=tenant, account=account).first()
+    before = {"role": role.name} if role else {}
+    if role is None:
+        role = Role(tenant=tenant, account=account)
+    role.name = name
+    role.save()
+    _audit(tenant, actor, "grant role", account.get_username(), before, {"role": name}).save()
+    return role
+
+
+@transaction.atomic
+def revoke_role(role: Role, actor: str) -> None:
+    """Take the role away; the account keeps its other tenants."""
+    _audit(role.tenant, actor, "revoke role", role.account.get_username(), {"role": role.name}, {}).save()
+    role.delete()
+
+
+# --- bridges and numbers ------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def set_bridge(
+    tenant: Tenant,
+    name: str,
+    actor: str,
+    *,
+    provider: str | None = None,
+    make_default: bool = False,
+    default_number: str | None = None,
+) -> Bridge:
+    """Make the bridge if it is new and change what is given; ``default_number`` is E.164 and on the bridge."""
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
+    bridge = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
+    is_new = bridge is None
+    if bridge is None:
+        bridge = Bridge(tenant=tenant, name=name)
+    before, after = _apply(bridge, {} if provider is None else {"provider": provider})
+    if make_default and not bridge.is_default:
+        previous = Bridge.objects.filter(tenant=tenant, is_default=True).first()
+        before["default bridge"], after["default bridge"] = _plain(previous), bridge.name
+        Bridge.objects.filter(tenant=tenant, is_default=True).update(is_default=False)
+        bridge.is_default = True
+    bridge.full_clean()
+    bridge.save()
+    if default_number is not None:
+        number = ServiceNumber.objects.filter(tenant=tenant, bridge=bridge, number=default_number).first()
+        if number is None:
+            raise ValidationError(
+                f"{default_number} is not a number of the bridge {bridge.name}: register it there first."
+            )
+        if number.kind != ServiceNumber.Kind.TOLL:
+            raise ValidationError(
+                f"{default_number} is toll-free, and a bridge's default number must be a toll number: choose another."
+            )
+        if not number.is_default:
+            previous_number = ServiceNumber.objects.filter(bridge=bridge, is_default=True).first()
+            before["default number"], after["default number"] = _plain(previous_number), number.number
+            ServiceNumber.objects.filter(bridge=bridge, is_default=True).update(is_default=False)
+            number.is_default = True
+            number.save()
+    if is_new or after:
+        _audit(tenant, actor, "create bridge" if is_new else "change bridge", bridge.name, before, after).save()
+    return bridge
+
+
+@transaction.atomic
+def register_number(
+    bridge: Bridge, number: str, kind: str, actor: str, *, country: str = "", city: str = ""
+) -> ServiceNumber:
+    """Put a new number on the bridge. The bridge's first toll number becomes its default."""
+    Bridge.objects.select_for_update().get(pk=bridge.pk)
+    taken = ServiceNumber.objects.filter(tenant=bridge.tenant, number=number).select_related("bridge").first()
+    if taken:
+        raise ValidationError(f"{number} is already registered, on the bridge {taken.bridge}.")
+    row = ServiceNumber(
+        tenant=bridge.tenant,
+        bridge=bridge,
+        number=number,
+        kind=kind,
+        country=country,
+        city=city,
+        is_default=kind == ServiceNumber.Kind.TOLL and not bridge.numbers.filter(is_default=True).exists(),
+    )
+    row.full_clean()
+    row.save()
+    _audit(bridge.tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
+    return row
+
+
+@transaction.atomic
+def describe_number(number: ServiceNumber, actor: str, *, country: str, city: str) -> ServiceNumber:
+    """Correct the place that invitations show beside the number."""
+    number = ServiceNumber.objects.select_for_update().get(pk=number.pk)
+    before, after = _apply(number, {"country": country, "city": city})
+    if after:
+        number.full_clean()
+        number.save()
+        _audit(number.tenant, actor, "describe number", number.number, before, after).save()
+    return number
+
+
+# --- users --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UserEdit:
+    """What to change of one user: field names of :class:`ConferencingUser`, and ``conference_id``."""
+
+    user_pk: int
+    values: Mapping[str, Any]
+    reschedule_meetings: bool = False
+
+
+def change_user(
+    user: ConferencingUser, actor: str, *, reschedule_meetings: bool = False, **values: Any
+) -> list[Consequence]:
+    """Change one user's settings; what follows from it, in sentences."""
+    return change_users(user.tenant, [UserEdit(user.pk, values, reschedule_meetings)], actor)
+
+
+@transaction.atomic
+def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[Consequence]:
+    """Change many users at once: all of them or, where one change cannot be made, none."""
+    by_pk = {edit.user_pk: edit for edit in edits}
+    numbers = _ConferenceNumbering(len(by_pk))
+    changes: list[UserChange] = []
+    entries: list[AuditEntry] = []
+    changed: list[ConferencingUser] = []
+    fields: set[str] = set()
+    for user in _locked(tenant, sorted(by_pk)):
+        edit = by_pk[user.pk]
+        old_id = user.conference_id
+        earlier = UserSettings.of(user, old_id)
+        values = dict(edit.values)
+        wanted_id = values.pop("conference_id", "")
+        if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
+            # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
+            values = {"toll_number": None, "toll_free_number": None} | values
+        before, after = _apply(user, _normalized(values))
+        _check_user(user)
+        own = next((row for row in user.conference_ids.all() if row.meeting_uid == ""), None)
+        new_id = numbers.assign(user, own, wanted_id)
+        if new_id != old_id:
+            before["conference_id"], after["conference_id"] = old_id, new_id
+        if after:
+            changed.append(user)
+            fields |= values.keys()
+            entries.append(_audit(tenant, actor, "change user", user.upn, before, after))
+        # A user to whom nothing happened is announced as well: the answer says that nothing changed.
+        changes.append(UserChange(user, earlier, UserSettings.of(user, new_id), edit.reschedule_meetings))
+    if len(changes) != len(by_pk):
+        raise ValidationError("A user to be changed is not there any more: look again and repeat.")
+    if fields:
+        ConferencingUser.objects.bulk_update(changed, sorted(fields), batch_size=BULK)
+    numbers.save()
+    AuditEntry.objects.bulk_create(entries, batch_size=BULK)
+    return _announce(tenant, changes, actor)
+
+
+@transaction.atomic
+def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: str) -> list[ConferencingUser]:
+    """New users, each a mapping of field names (and ``conference_id``). They start no runs: nothing was before."""
+    Tenant.objects.select_for_update().get(pk=tenant.pk)
+    numbers = _ConferenceNumbering(len(rows))
+    users, wanted = [], []
+    for row in rows:
+        values = dict(row)
+        wanted.append(values.pop("conference_id", ""))
+        values.setdefault("sip_address", values.get("upn", ""))
+        user = ConferencingUser(tenant=tenant, **_normalized(values))
+        _check_user(user)
+        users.append(user)
+    if len({user.upn.lower() for user in users}) < len(users):
+        raise ValidationError("Two of the new users have the same user principal name: give each once.")
+    for start in range(0, len(users), BULK):
+        upns = [user.upn for user in users[start : start + BULK]]
+        taken = ConferencingUser.objects.with_upns(tenant, upns).first()
+        if taken:
+            raise ValidationError(f"There is already a user {taken.upn}.")
+    users = ConferencingUser.objects.bulk_create(users, batch_size=BULK)
+    for user, digits in zip(users, wanted, strict=True):
+        numbers.assign(user, None, digits)
+    numbers.save()
+    AuditEntry.objects.bulk_create(
+        [_audit(tenant, actor, "create user", user.upn, {}, {}) for user in users], batch_size=BULK
+    )
+    return users
+
+
+def create_user(tenant: Tenant, actor: str, **values: Any) -> ConferencingUser:
+    """One new user."""
+    return create_users(tenant, [values], actor)[0]
+
+
+def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> dict[str, str]:
+    """The conference ID of each of the user's meetings on their bridge, given out where there is none yet.
+
+    Runs inside the caller's transaction, so that an ID is taken exactly when the meeting that shows it is written.
+    """
+    bridge = user.bridge
+    if bridge is None:
+        raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")
+    rows = ConferenceId.objects.filter(user=user, bridge=bridge, meeting_uid__in=uids)
+    known = {row.meeting_uid: row.digits for row in rows}
+    missing = [uid for uid in uids if uid not in known]
+    if missing:
+        numbers = _ConferenceNumbering(len(missing))
+        known |= numbers.take(user, bridge, missing)
+        numbers.save()
+    return known
+
+
+def release_private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> None:
+    """Give back the IDs of meetings that show none."""
+    if uids:
+        ConferenceId.objects.filter(user=user, meeting_uid__in=uids).exclude(meeting_uid="").delete()
+
+
+def _locked(tenant: Tenant, pks: Sequence[int]) -> Iterable[ConferencingUser]:
+    users = ConferencingUser.objects.filter(tenant=tenant).select_related("bridge", "toll_number", "toll_free_number")
+    for start in range(0, len(pks), BULK):
+        yield from (
+            users.select_for_update(of=("self",))
+            .filter(pk__in=pks[start : start + BULK])
+            .prefetch_related("conference_ids")
+            .order_by("pk")
+        )
+
+
+def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
+    """SIP addresses are kept in lower case and without their scheme, so that they can be looked up."""
+    if "sip_address" not in values:
+        return dict(values)
+    return {**values, "sip_address": values["sip_address"].lower().removeprefix("sip:")}
+
+
+def _announce(tenant: Tenant, changes: list[UserChange], actor: str) -> list[Consequence]:
+    answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor)
+    return [consequence for _, told in answers for consequence in told or ()]
+
+
+def _check_user(user: ConferencingUser) -> None:
+    """Field validation and the invariants that span tables."""
+    user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
+    if user.bridge and user.bridge.tenant_id != user.tenant_id:
+        raise ValidationError(f"There is no bridge {user.bridge_id} in {user.tenant}.")
+    for number, kind in (
+        (user.toll_number, ServiceNumber.Kind.TOLL),
+        (user.toll_free_number, ServiceNumber.Kind.TOLL_FREE),
+    ):
+        if number is None:
+            continue
+        if number.bridge_id != user.bridge_id:
+            raise ValidationError(
+                f"{number} is not a number of {user.upn}'s bridge ({user.bridge or 'none'}): choose one that is."
+            )
+        if number.kind != kind:
+            raise ValidationError(f"{number} is a {number.kind} number and cannot be {user.upn}'s {kind} number.")
+
+
+class _ConferenceNumbering:
+    """Gives out conference IDs that are free on their bridge, and writes them in bulk.
+
+    ``many`` says how many users are about to be numbered: for a large change the bridge's IDs are read once,
+    for a small one only the candidates are looked up.
+    """
+
+    def __init__(self, many: int = 1) -> None:
+        self._read_all = many > BULK
+        self._taken: dict[int, set[str]] = {}
+        self._new: list[ConferenceId] = []
+        self._changed: list[ConferenceId] = []
+
+    def assign(self, user: ConferencingUser, own: ConferenceId | None, wanted: str) -> str:
+        """The user's ID after the change: ``wanted``, their ``own`` present one, or a free one where one is needed."""
+        bridge = user.bridge
+        if bridge is None:
+            if wanted:
+                raise ValidationError(f"{user.upn} has no bridge, and a conference ID belongs to one: assign it first.")
+            return ""
+        if own is not None and own.bridge_id == bridge.pk and wanted in {"", own.digits}:
+            return own.digits
+        if user.conference_id_type != ConferencingUser.ConferenceIdType.PUBLIC and not wanted:
+            return ""
+        if wanted and wanted != NEW_CONFERENCE_ID:
+            validate_conference_id(wanted)
+            if self._taken_among(bridge, [wanted]):
+                raise ValidationError(
+                    f"The conference ID {wanted} is already in use on the bridge {bridge}: choose another."
+                )
+            digits = wanted
+        elif own is not None and wanted == "" and not self._taken_among(bridge, [own.digits]):
+            digits = own.digits  # the same digits on the new bridge: participants need not learn others
+        else:
+            (digits,) = self._free(bridge, 1)
+        self._taken[bridge.pk].add(digits)
+        if own is None:
+            self._new.append(ConferenceId(bridge=bridge, digits=digits, user=user))
+        else:
+            own.bridge, own.digits = bridge, digits
+            self._changed.append(own)
+        return digits
+
+    def take(self, user: ConferencingUser, bridge: Bridge, meeting_uids: Sequence[str]) -> dict[str, str]:
+        """A new private ID for each of the meetings."""
+        given = dict(zip(meeting_uids, self._free(bridge, len(meeting_uids)), strict=True))
+        self._taken[bridge.pk].update(given.values())
+        self._new += [
+            ConferenceId(bridge=bridge, digits=digits, user=user, meeting_uid=uid) for uid, digits in given.items()
+        ]
+        return given
+
+    def save(self) -> None:
+        ConferenceId.objects.bulk_update(self._changed, ["bridge", "digits"], batch_size=BULK)
+        ConferenceId.objects.bulk_create(self._new, batch_size=BULK)
+
+    def _taken_among(self, bridge: Bridge, candidates: Sequence[str]) -> set[str]:
+        rows = ConferenceId.objects.filter(bridge=bridge).values_list("digits", flat=True)
+        if bridge.pk not in self._taken:
+            # Whoever gives out IDs on a bridge holds its row, so that two cannot give out the same one.
+            Bridge.objects.select_for_update().get(pk=bridge.pk)
+            self._taken[bridge.pk] = set(rows.iterator()) if self._read_all else set()
+        taken = self._taken[bridge.pk].intersection(candidates)
+        return taken if self._read_all else taken.union(rows.filter(digits__in=candidates))
+
+    def _free(self, bridge: Bridge, count: int) -> list[str]:
+        found: set[str] = set()
+        for _ in range(20):
+            candidates = {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(2 * (count - len(found)) + 8)}
+            found |= candidates - self._taken_among(bridge, sorted(candidates))
+            if len(found) >= count:
+                return sorted(found)[:count]
+        raise ValidationError(f"The bridge {bridge} has hardly any free conference IDs left: use another bridge.")

@@ -1,0 +1,273 @@
+"""Who people are and how they dial in: tenants, users, bridges, service numbers, conference IDs, roles, audit.
+
+Rows change only through the functions of ``tenants_app.changes``: they lock, check, save, audit and announce.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+validate_slug = RegexValidator(
+    r"^(?!(?:admin|accounts|static|healthz|metrics|jsi18n)\Z)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z",
+    "Use lower-case letters, digits and hyphens; some words, such as admin, are taken.",
+)
+validate_domain = RegexValidator(
+    r"^(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]\Z",
+    "Give a domain name such as contoso.com.",
+)
+validate_address = RegexValidator(
+    r"^[^\s@<>\"(),:;\\\[\]\x00-\x1f]+@[A-Za-z0-9.-]+\.[A-Za-z0-9-]+\Z",
+    "Give an address such as anna@contoso.com.",
+)
+validate_e164 = RegexValidator(r"^\+[1-9][0-9]{6,14}\Z", "Give the number in E.164 form, such as +14255550100.")
+validate_conference_id = RegexValidator(r"^[1-9][0-9]{6}\Z", "A conference ID is 7 digits and does not begin with 0.")
+validate_language = RegexValidator(r"^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z", "Give a language tag such as en-US.")
+validate_web_address = RegexValidator(
+    r"^https?://[^\s<>\"'\\]+\Z", "Give a web address that begins with https:// (or http://)."
+)
+
+
+class Tenant(models.Model):
+    """An organization. Its three switches are R12, R13 and R14; changes of them are audited."""
+
+    slug = models.CharField(
+        max_length=50, unique=True, validators=[validate_slug], help_text="Stands in the web address."
+    )
+    name = models.CharField(max_length=200)
+    domain = models.CharField(max_length=253, validators=[validate_domain])
+    meeting_url = models.CharField(
+        "meeting URL",
+        max_length=500,
+        validators=[validate_web_address],
+        help_text="Where join links begin, such as https://meet.contoso.com.",
+    )
+    meeting_migration_enabled = models.BooleanField(
+        default=True, help_text="Off: no run is requested and none is picked up; pending runs wait (R12)."
+    )
+    automatically_migrate_user_meetings = models.BooleanField(
+        default=True,
+        help_text="Off: changes of audio conferencing start nothing; moves and manual starts do (R13).",
+    )
+    automatically_replace_acp_provider = models.BooleanField(
+        "automatically replace ACP provider",
+        default=False,
+        help_text="On: assigning a licence to a user on an ACP makes Microsoft the provider (R14).",
+    )
+    attendee_limit = models.PositiveIntegerField(
+        default=250, help_text="Meetings with more attendees, organizer included, are not migrated (R22)."
+    )
+    settling_time = models.PositiveIntegerField(
+        default=300,
+        validators=[MaxValueValidator(86_400)],
+        help_text="Seconds between a change and its run, so that a burst of changes is one run (R19).",
+    )
+    local_numbers_url = models.CharField(
+        "local numbers URL", max_length=500, blank=True, validators=[validate_web_address]
+    )
+    help_url = models.CharField("help URL", max_length=500, blank=True, validators=[validate_web_address])
+    legal_url = models.CharField("legal URL", max_length=500, blank=True, validators=[validate_web_address])
+    logo_url = models.CharField("logo URL", max_length=500, blank=True, validators=[validate_web_address])
+    footer_text = models.TextField(blank=True, max_length=2000)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.Model):
+    """What one administrator may do in one tenant: *viewer* reads, *operator* also starts, *admin* also changes."""
+
+    class Name(models.TextChoices):
+        VIEWER = "viewer", "Viewer"
+        OPERATOR = "operator", "Operator"
+        ADMIN = "admin", "Admin"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="roles")
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="tenant_roles")
+    name = models.CharField(max_length=10, choices=Name.choices)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "account"], name="one_role_per_tenant_and_account")]
+
+    def __str__(self) -> str:
+        return f"{self.account} is {self.name} of {self.tenant}"
+
+
+class Bridge(models.Model):
+    """A conferencing bridge. An empty provider is Microsoft; any other is a third party's (R16)."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bridges")
+    name = models.CharField(max_length=100)
+    is_default = models.BooleanField(default=False)
+    provider = models.CharField(max_length=100, blank=True, help_text="Empty: Microsoft.")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("name"), name="one_bridge_per_name"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(is_default=True), name="one_default_bridge_per_tenant"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ServiceNumber(models.Model):
+    """A toll or toll-free number of a bridge. A bridge's default is one of its own toll numbers, by constraint."""
+
+    class Kind(models.TextChoices):
+        TOLL = "toll", "Toll"
+        TOLL_FREE = "toll-free", "Toll-free"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="service_numbers")
+    bridge = models.ForeignKey(Bridge, models.PROTECT, related_name="numbers")
+    number = models.CharField(max_length=16, validators=[validate_e164])
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    is_default = models.BooleanField(default=False)
+    country = models.CharField(max_length=100, blank=True)
+    city = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "number"], name="one_service_number_per_tenant"),
+            models.UniqueConstraint(
+                fields=["bridge"], condition=Q(is_default=True), name="one_default_number_per_bridge"
+            ),
+            models.CheckConstraint(condition=Q(is_default=False) | Q(kind="toll"), name="default_number_is_toll"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def place(self) -> str:
+        return ", ".join(part for part in (self.country, self.city) if part)
+
+
+class ConferencingUserQuerySet(models.QuerySet["ConferencingUser"]):
+    def with_upns(self, tenant: Tenant, upns: Iterable[str]) -> ConferencingUserQuerySet:
+        """The tenant's users of these names, whatever their case; by the index of the constraint."""
+        return self.alias(folded=Lower("upn")).filter(tenant=tenant, folded__in={upn.lower() for upn in upns})
+
+
+class ConferencingUser(models.Model):
+    """A person of the tenant whose meetings MMS looks after."""
+
+    class Hosting(models.TextChoices):
+        ONLINE = "online", "Online"
+        ON_PREMISES = "on-premises", "On-premises"
+
+    class ConferenceIdType(models.TextChoices):
+        PUBLIC = "public", "Public (one for all meetings)"
+        PRIVATE = "private", "Private (one per meeting)"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="users")
+    user_id = models.UUIDField("user ID", default=uuid.uuid4, unique=True, editable=False)
+    upn = models.CharField("user principal name", max_length=320, validators=[validate_address])
+    sip_address = models.CharField("SIP address", max_length=320, validators=[validate_address])
+    display_name = models.CharField(max_length=200, blank=True)
+    language = models.CharField(max_length=35, default="en-US", validators=[validate_language])
+    hosting = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
+    mailbox_location = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
+    audio_conferencing_license = models.BooleanField(default=False)
+    audio_conferencing_enabled = models.BooleanField(default=False)
+    conferencing_provider = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Empty: Microsoft; otherwise the audio conferencing provider (ACP).",
+    )
+    bridge = models.ForeignKey(Bridge, models.PROTECT, null=True, blank=True, related_name="users")
+    conference_id_type = models.CharField(
+        max_length=7, choices=ConferenceIdType.choices, default=ConferenceIdType.PUBLIC
+    )
+    toll_number = models.ForeignKey(
+        ServiceNumber,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="toll_users",
+        help_text="Empty: the bridge's default number.",
+    )
+    toll_free_number = models.ForeignKey(
+        ServiceNumber, models.PROTECT, null=True, blank=True, related_name="toll_free_users"
+    )
+    created = models.DateTimeField(auto_now_add=True)
+
+    objects = ConferencingUserQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "user"
+        ordering = ["upn"]
+        constraints = [models.UniqueConstraint("tenant", Lower("upn"), name="one_user_per_upn")]
+        indexes = [
+            models.Index(fields=["tenant", "sip_address"], name="user_by_sip_address"),
+            models.Index(fields=["tenant", "upn"], name="user_by_upn"),
+        ]
+
+    def __str__(self) -> str:
+        return self.upn
+
+    @property
+    def conference_id(self) -> str:
+        """The 7 digits that all of the user's meetings share; empty where there is none."""
+        for row in self.conference_ids.all():
+            if row.meeting_uid == "" and row.bridge_id == self.bridge_id:
+                return row.digits
+        return ""
+
+
+class ConferenceId(models.Model):
+    """A conference ID in use on a bridge: a user's own (empty meeting UID) or one private meeting's.
+
+    One table for both kinds, because they share one number space: the constraint keeps an ID from meaning two
+    meetings on a bridge.
+    """
+
+    bridge = models.ForeignKey(Bridge, models.CASCADE, related_name="conference_ids")
+    digits = models.CharField(max_length=7, validators=[validate_conference_id])
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="conference_ids")
+    meeting_uid = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = "conference ID"
+        verbose_name_plural = "conference IDs"
+        constraints = [
+            models.UniqueConstraint(fields=["bridge", "digits"], name="one_use_per_conference_id"),
+            models.UniqueConstraint(fields=["user", "bridge", "meeting_uid"], name="one_conference_id_per_meeting"),
+        ]
+
+    def __str__(self) -> str:
+        return self.digits
+
+
+class AuditEntry(models.Model):
+    """Who changed what, when, from what to what. Written in the transaction of the change, never edited."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="audit_entries")
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.CharField(max_length=200)
+    action = models.CharField(max_length=50)
+    target = models.CharField(max_length=400)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["tenant", "-at"], name="audit_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"
