@@ -28,7 +28,7 @@ from migrations_app.failures import Failure
 from migrations_app.models import Run
 from tenants_app.models import ConferencingUser, Tenant
 
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=30)
 """How long a worker may be silent about a run before another takes it over; renewed with every batch."""
 
 RETRIES = 9
@@ -110,7 +110,7 @@ def wake_cluster(runs: int = 1) -> None:
         for _ in range(min(runs, settings.MMS_WORKERS) - waiting):
             async_task("migrations_app.tasks.work_queue", task_name="wake-up")
 
-    transaction.on_commit(wake)
+    transaction.on_commit(wake, robust=True)  # a lost wake-up only costs time; the schedule makes up for it
 
 
 def run_now(run: Run) -> None:
@@ -181,10 +181,11 @@ def fail(run: Run, failure: Failure) -> None:
     _lock_users([run.user_id])
     replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).exists()
     if failure.cures_by_waiting and run.attempts <= RETRIES and not replaced:
+        pause = pause_before_retry(run.attempts) if failure.retry_after is None else failure.retry_after
         _release(
             run,
             Run.State.PENDING,
-            due_at=timezone.now() + (failure.retry_after or pause_before_retry(run.attempts)),
+            due_at=timezone.now() + pause,
             last_error_code=failure.code,
             last_error_detail=failure.detail,
         )

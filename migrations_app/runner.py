@@ -140,10 +140,11 @@ class _Migration:
         for meeting in self.mailbox.list_others(organizers, now):
             if meeting.uid in done:
                 continue
+            reason = "not-organizer"
             if meeting.last_end <= now:
                 reason = "past"
-            else:
-                reason = "cancelled" if meeting.cancelled else "not-organizer"
+            elif meeting.cancelled:
+                reason = "cancelled"
             skipped.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, reason))
         return todo, skipped
 

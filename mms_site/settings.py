@@ -123,11 +123,11 @@ if _database.get("ENGINE") == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif _database.get("ENGINE") == "django.db.backends.postgresql":
-    # No connection pool: one is shared across the cluster's forks and breaks there.
-    _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
 else:
     raise exit_naming("DATABASE_URL", "is not usable: MMS runs on SQLite or PostgreSQL.")
+# Kept open between tasks. No connection pool: the cluster's forks would share it, and it breaks there.
+_database["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES = {

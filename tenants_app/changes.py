@@ -334,22 +334,9 @@ def _announce(tenant: Tenant, changes: list[UserChange], actor: str) -> list[Con
 
 
 def _check_user(user: ConferencingUser) -> None:
-    """Field validation and the invariants that span tables."""
+    """Everything about a user that can be checked without asking the database about others."""
     user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
-    if user.bridge and user.bridge.tenant_id != user.tenant_id:
-        raise ValidationError(f"There is no bridge {user.bridge_id} in {user.tenant}.")
-    for number, kind in (
-        (user.toll_number, ServiceNumber.Kind.TOLL),
-        (user.toll_free_number, ServiceNumber.Kind.TOLL_FREE),
-    ):
-        if number is None:
-            continue
-        if number.bridge_id != user.bridge_id:
-            raise ValidationError(
-                f"{number} is not a number of {user.upn}'s bridge ({user.bridge or 'none'}): choose one that is."
-            )
-        if number.kind != kind:
-            raise ValidationError(f"{number} is a {number.kind} number and cannot be {user.upn}'s {kind} number.")
+    user.clean()
 
 
 class _ConferenceNumbering:

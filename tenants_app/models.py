@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -219,6 +220,24 @@ class ConferencingUser(models.Model):
 
     def __str__(self) -> str:
         return self.upn
+
+    def clean(self) -> None:
+        """The invariants that span tables: the bridge is the tenant's, the numbers are the bridge's, of their kind."""
+        if self.bridge and self.bridge.tenant_id != self.tenant_id:
+            raise ValidationError({"bridge": f"{self.tenant} has no bridge {self.bridge}: choose one of its own."})
+        for field, kind in (
+            ("toll_number", ServiceNumber.Kind.TOLL),
+            ("toll_free_number", ServiceNumber.Kind.TOLL_FREE),
+        ):
+            number: ServiceNumber | None = getattr(self, field)
+            if number is None:
+                continue
+            if number.bridge_id != self.bridge_id:
+                raise ValidationError(
+                    {field: f"{number} is not on {self.upn}'s bridge ({self.bridge or 'none'}): choose one that is."}
+                )
+            if number.kind != kind:
+                raise ValidationError({field: f"{number} is a {number.kind} number: choose a {kind} one."})
 
     @property
     def conference_id(self) -> str:

@@ -69,8 +69,7 @@ _ENGLISH = (
     ),
     Topic(
         "Retrospective, sprint review & planning",
-        "Start / stop / continue. Board: https://boards.contoso.com/{project}/retro\n\nNo laptops closed, "
-        "no blame.",
+        "Start / stop / continue. Board: https://boards.contoso.com/{project}/retro\n\nNo laptops closed, no blame.",
     ),
     Topic(
         "Go/no-go {project}",
@@ -176,8 +175,7 @@ _FRENCH = (
 _ARABIC = (
     Topic(
         "مراجعة الربع السنوي: {project}",
-        "السلام عليكم،\n\nجدول الأعمال:\n\n1. النتائج مقارنة بالخطة\n2. الميزانية\n3. القرارات "
-        "المطلوبة\n\nمع التحية",
+        "السلام عليكم،\n\nجدول الأعمال:\n\n1. النتائج مقارنة بالخطة\n2. الميزانية\n3. القرارات المطلوبة\n\nمع التحية",
     ),
     Topic("اجتماع فردي مع {name}", "ما الذي سار على ما يرام وما الذي يحتاج إلى دعم؟"),
     Topic("مكالمة مع المورد {company}", "التأخير في التسليم، الأسعار الجديدة، بنود العقد (البند 4)."),

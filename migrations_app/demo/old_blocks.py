@@ -143,7 +143,7 @@ def skype_text(block: OldBlock, *, split_frame: bool) -> str:
     if block.numbers:
         lines += ["Join by phone", " "]
         for number, kind in block.numbers:
-            dialled = quote(printed(number, brackets=True), safe="()-")
+            dialled = quote(printed(number, brackets=True), safe="+()-")
             label = f"{kind} number:".ljust(17)
             lines += [
                 f"{label} {printed(number, brackets=True)}",
@@ -193,9 +193,7 @@ def skype_html(block: OldBlock) -> str:
     parts = [
         '<p class=MsoNormal><a name="_InsertRtfSavedPosition"></a><o:p>&nbsp;</o:p></p>\n',
         row,
-        _word_paragraph(
-            arrow + " " + _word_link(block.skype_url, "Join Skype Meeting", "16.0") + "&nbsp; " + anchors
-        ),
+        _word_paragraph(arrow + " " + _word_link(block.skype_url, "Join Skype Meeting", "16.0") + "&nbsp; " + anchors),
         _word_paragraph(
             _word_run("Trouble Joining? ", "10.0")
             + f"<u>{_word_link(block.skype_url + '?sl=1', 'Try Skype Web App', '10.0')}</u>",
@@ -206,7 +204,7 @@ def skype_html(block: OldBlock) -> str:
         parts.append(_word_paragraph(_word_run("Join by phone", "16.0", ";color:#0066CC")))
         for number, kind in block.numbers:
             shown = printed(number, brackets=True)
-            tel = f"tel:{quote(shown, safe='()-')},{block.conference_id}%23"
+            tel = f"tel:{quote(shown, safe='+()-')},{block.conference_id}%23"
             parts.append(
                 _word_paragraph(
                     _word_run(f"{kind} number: ", "10.0")
@@ -227,9 +225,7 @@ def skype_html(block: OldBlock) -> str:
             ),
         ]
     else:
-        parts.append(
-            _word_paragraph(_word_link("https://go.microsoft.com/fwlink/?LinkId=389737", "Help", "10.0"))
-        )
+        parts.append(_word_paragraph(_word_link("https://go.microsoft.com/fwlink/?LinkId=389737", "Help", "10.0")))
     parts += [
         nothing,
         _word_paragraph(_word_run(escape(CONTOSO.footer_text), "10.0")),
@@ -267,9 +263,7 @@ def _teams_text_1(block: OldBlock) -> list[str]:
         ]
         lines.append(f"Conference ID: {_in_threes(block.conference_id)}#")
         local = f"Local numbers<{block.teams_local_numbers_url}> | Reset PIN<{_RESET_PIN}> | "
-    lines.append(
-        f"{local}Learn more about Teams<{_LEARN_MORE}> | Meeting options<{block.meeting_options_url}>"
-    )
+    lines.append(f"{local}Learn more about Teams<{_LEARN_MORE}> | Meeting options<{block.meeting_options_url}>")
     return lines
 
 
@@ -288,8 +282,7 @@ def _teams_text_2(block: OldBlock) -> list[str]:
         dialled = f",,{block.conference_id}#"
         lines += ["", "Or call in (audio only)"]
         lines += [
-            f"{printed(number)}{dialled}<tel:{number}{dialled}>   {_place(number)}"
-            for number, _ in block.numbers
+            f"{printed(number)}{dialled}<tel:{number}{dialled}>   {_place(number)}" for number, _ in block.numbers
         ]
         lines += [
             f"Phone Conference ID: {_in_threes(block.conference_id)}#",
@@ -360,15 +353,10 @@ def _teams_html_1(block: OldBlock) -> str:
     phone = ""
     if block.numbers:
         for number, kind in block.numbers:
-            dialled = _link(
-                f"tel:{printed(number)},,{block.conference_id}# ", printed(number), "me-email-link"
-            )
+            dialled = _link(f"tel:{printed(number)},,{block.conference_id}# ", printed(number), "me-email-link")
             phone += f"<div>{dialled} {_small(f'&nbsp; {_place(number)} ({kind})')}</div>\n"
         conference_id = _small(f"{_in_threes(block.conference_id)}# ", 14)
-        phone += (
-            '<div style="margin-top:10px; margin-bottom:20px">'
-            f"{_small('Conference ID: ')}{conference_id}</div>\n"
-        )
+        phone += f'<div style="margin-top:10px; margin-bottom:20px">{_small("Conference ID: ")}{conference_id}</div>\n'
         tail = [
             _link(block.teams_local_numbers_url, "Local numbers", "me-email-link", size=12),
             _link(_RESET_PIN, "Reset PIN", "me-email-link", size=12),
@@ -419,20 +407,14 @@ def _teams_html_2(block: OldBlock) -> str:
     )
 
 
-def _newer_link(
-    url: str, label: str, action: str = "", *, size: int = 14, css_class: str = "me-email-link"
-) -> str:
+def _newer_link(url: str, label: str, action: str = "", *, size: int = 14, css_class: str = "me-email-link") -> str:
     identity = f' id="meet_invite_block.action.{action}"' if action else ""
     return _link(url, label, css_class, size=size, colour="#5B5FC7", attributes=identity)
 
 
 def _secondary(label: str, value: str = "") -> str:
-    shown = (
-        f'<span class="me-email-text" style="font-size:14px; color:#242424">{value}</span>' if value else ""
-    )
-    return (
-        f'<span class="me-email-text-secondary" style="font-size:14px; color:#616161">{label} </span>{shown}'
-    )
+    shown = f'<span class="me-email-text" style="font-size:14px; color:#242424">{value}</span>' if value else ""
+    return f'<span class="me-email-text-secondary" style="font-size:14px; color:#616161">{label} </span>{shown}'
 
 
 def _teams_html_3(block: OldBlock) -> str:
@@ -457,9 +439,7 @@ def _teams_html_3(block: OldBlock) -> str:
         phone += f'<div style="margin-bottom:32px">{conference_id}</div>\n'
         for_organizers.append(_newer_link(_RESET_DIAL_IN_PIN, "Reset dial-in PIN"))
     help_link = _newer_link(f"{_LEARN_MORE}?omkt=en-US", "Need help?", "help")
-    join = _newer_link(
-        block.teams_url, "Join the meeting now", "join_link", size=20, css_class="me-email-headline"
-    )
+    join = _newer_link(block.teams_url, "Join the meeting now", "join_link", size=20, css_class="me-email-headline")
     meeting_id = _secondary("Meeting ID:", _in_threes(block.teams_meeting_id))
     return (
         f'<div class="me-email-text" lang="en-US" style="max-width:1024px; color:#242424; {_TEAMS_FONT}">\n'

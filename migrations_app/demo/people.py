@@ -323,9 +323,7 @@ def _names(chance: random.Random) -> list[tuple[str, str, _Origin]]:
     found = []
     for origin in _ORIGINS:
         for pair in chance.sample(list(itertools.product(origin.given, origin.family)), origin.count):
-            shown, spelt = zip(
-                *(part.split("=") if "=" in part else (part, part) for part in pair), strict=True
-            )
+            shown, spelt = zip(*(part.split("=") if "=" in part else (part, part) for part in pair), strict=True)
             local_part = ".".join(_for_address(part, origin.language) for part in spelt)
             found.append((f"{local_part}@{CONTOSO.domain}", " ".join(shown), origin))
     chance.shuffle(found)

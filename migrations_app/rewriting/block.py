@@ -26,8 +26,7 @@ _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f<>\"'`\\^{|}\u2028\u2029\ud800-\ud
 _LINK = re.compile(r"(?:https?://|onenote:)\S", re.IGNORECASE)
 
 _HTML_ROW = (
-    '<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;color:#767676">'
-    f"{ROW}</div>"
+    f'<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;color:#767676">{ROW}</div>'
 )
 _HTML_START = (
     '<div class="mms-meeting-block" lang="{}" style="font-family:\'Segoe UI\',Helvetica,Arial,sans-serif;'
@@ -91,7 +90,7 @@ def dial_uri(number: PhoneNumber, conference_id: str) -> str:
 def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as plain text, frame included, without a line break at its end."""
     labels = _LABELS[language_of(block)]
-    lines = [ROW, f"{labels['join']} <{_url(block.join_url)}>"]
+    lines = [ROW, f"{labels['join']} <{safe_url(block.join_url)}>"]
     if block.has_phone:
         lines += ["", labels["phone"]]
         for label, number in _numbers(block):
@@ -99,7 +98,7 @@ def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
             place = f" ({_line(number.place)})" if number.place else ""
             lines.append(f"{labels[label]}: {_line(number.display or number.e164)} <{uri}#>{place}")
         lines.append(f"{labels['conference_id']}: {_line(block.conference_id)}")
-        if url := _url(block.local_numbers_url):
+        if url := safe_url(block.local_numbers_url):
             lines.append(f"{labels['local_numbers']} <{url}>")
     rest = [f"{labels[label]} <{url}>" for label, url in _links(block, shared_notes_url)]
     lines += ["", *rest] if rest else []
@@ -115,9 +114,7 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
     language = language_of(block)
     labels = _LABELS[language]
     pieces = [_HTML_START.format(language)]
-    if logo := _url(block.logo_url):
-        pieces.append(_HTML_LOGO.format(html.escape(logo)))
-    pieces.append(_HTML_JOIN.format(html.escape(_url(block.join_url)), html.escape(labels["join"])))
+    pieces.append(_HTML_JOIN.format(html.escape(safe_url(block.join_url)), html.escape(labels["join"])))
     if block.has_phone:
         pieces.append(_HTML_HEADING.format(html.escape(labels["phone"])))
         for label, number in _numbers(block):
@@ -125,14 +122,14 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
             place = f" ({html.escape(_line(number.place))})" if number.place else ""
             display = html.escape(_line(number.display or number.e164))
             pieces.append(_HTML_NUMBER.format(html.escape(labels[label]), f"{uri}#", display, place))
-        pieces.append(
-            _HTML_LINE.format(html.escape(f"{labels['conference_id']}: {_line(block.conference_id)}"))
-        )
-        if url := _url(block.local_numbers_url):
+        pieces.append(_HTML_LINE.format(html.escape(f"{labels['conference_id']}: {_line(block.conference_id)}")))
+        if url := safe_url(block.local_numbers_url):
             pieces.append(_HTML_LINK.format(html.escape(url), html.escape(labels["local_numbers"])))
     for label, url in _links(block, shared_notes_url):
         template = _HTML_NOTES if label == "shared_notes" else _HTML_LINK
         pieces.append(template.format(html.escape(url), html.escape(labels[label])))
+    if logo := safe_url(block.logo_url):
+        pieces.append(_HTML_LOGO.format(html.escape(logo)))
     if footer := _footer(block):
         pieces.append(_HTML_FOOTER.format("<br>".join(map(html.escape, footer))))
     pieces.append(_HTML_END)
@@ -146,7 +143,7 @@ def _numbers(block: MeetingBlock) -> list[tuple[str, PhoneNumber]]:
 
 def _links(block: MeetingBlock, shared_notes_url: str) -> list[tuple[str, str]]:
     every = (("shared_notes", shared_notes_url), ("help", block.help_url), ("legal", block.legal_url))
-    return [(label, url) for label, address in every if (url := _url(address))]
+    return [(label, url) for label, address in every if (url := safe_url(address))]
 
 
 def _footer(block: MeetingBlock) -> list[str]:
@@ -159,7 +156,7 @@ def _line(text: str) -> str:
     return _FRAME_LIKE.sub(lambda found: found[0][:19], _CONTROL.sub(" ", text.replace("\n", " ")))
 
 
-def _url(address: str) -> str:
+def safe_url(address: str) -> str:
     """Return an http(s) or OneNote link that cannot leave its angle brackets, quotes or line; "" for any other."""
     address = address.strip()
     if not _LINK.match(address):

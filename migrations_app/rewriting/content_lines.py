@@ -66,22 +66,24 @@ def parse(source: bytes) -> list[Calendar]:
     event: Event | None = None
     component_start = 0
     position = len(BOM) if source.startswith(BOM) else 0
+    name_of = _NAME.match
     for raw in _LINE_BREAK.split(source[position:] if position else source):
         start = position
         position += len(raw) + 1
-        following = min(position, len(source))
-        end = start + len(raw)
-        if raw.endswith(b"\r"):
-            end -= 1
-        found = _NAME.match(raw)
+        found = name_of(raw)
         if found is not None:
-            name = found.group().upper()
+            name = found[0].upper() if b":" in raw else b""
         elif not raw.strip():
             continue
         else:
             # A name may itself be folded; a line without any name is somebody's accident and is kept.
-            found = _NAME.match(unfold(raw))
-            name = found.group().upper() if found else b""
+            found = name_of(unfold(raw))
+            name = found[0].upper() if found and b":" in raw else b""
+        if event is not None and name != b"BEGIN" and name != b"END":
+            if len(open_components) == 2:
+                event.lines.append(Line(name, start, position - (2 if raw[-1:] == b"\r" else 1), position))
+            continue
+        following = min(position, len(source))
         if name == b"BEGIN":
             component = _component_name(raw)
             if not open_components:
@@ -117,8 +119,6 @@ def parse(source: bytes) -> list[Calendar]:
             raise UnreadableCalendar("The object has text outside BEGIN:VCALENDAR and END:VCALENDAR.")
         elif len(open_components) == 1:
             calendar.header.append((start, following))
-        elif event is not None and len(open_components) == 2:
-            event.lines.append(Line(name, start, end, following))
     if open_components:
         raise UnreadableCalendar(
             f"The calendar object is cut off: END:{open_components[-1].decode('ascii', 'replace')[:40]} is missing."
@@ -129,8 +129,13 @@ def parse(source: bytes) -> list[Calendar]:
 
 
 def all_events(source: bytes) -> list[Event]:
-    """Return every VEVENT of the source. Raises UnreadableCalendar when there is none."""
-    events = [event for calendar in parse(source) for event in calendar.events]
+    """Return every VEVENT of a file. Raises UnreadableCalendar, also when there is none."""
+    return events_of(parse(source))
+
+
+def events_of(calendars: Iterable[Calendar]) -> list[Event]:
+    """Return every VEVENT of the calendars. Raises UnreadableCalendar when there is none."""
+    events = [event for calendar in calendars for event in calendar.events]
     if not events:
         raise UnreadableCalendar("The calendar object holds no event (VEVENT).")
     return events
@@ -144,6 +149,7 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
     VEVENT has no UID or there is no VEVENT at all.
     """
     calendars = parse(source)
+    events_of(calendars)
     objects: dict[str, list[tuple[Calendar, Event]]] = {}
     for calendar in calendars:
         for event in calendar.events:
@@ -151,8 +157,6 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
             if not uid:
                 raise UnreadableCalendar("The calendar object has an event without UID.")
             objects.setdefault(uid, []).append((calendar, event))
-    if not objects:
-        raise UnreadableCalendar("The calendar object holds no event (VEVENT).")
     if len(objects) == 1:
         return [(next(iter(objects)), source)]
     return [(uid, _one_object(source, members)) for uid, members in objects.items()]
@@ -176,7 +180,7 @@ def uid_of(source: bytes, event: Event) -> str:
     """Return an event's UID as it stands in the file, unfolded; "" when it has none."""
     for line in event.lines:
         if line.name == b"UID":
-            return value_of(source, line).decode("utf-8", "surrogateescape").strip()
+            return value_of(source, line).decode("utf-8", "replace").replace("\0", "").strip()
     return ""
 
 
@@ -188,19 +192,23 @@ def unfold(raw: bytes) -> bytes:
     """Return a logical line without its folds, which are a line break and one space or tab."""
     if b"\n" not in raw:
         return raw
-    return raw.replace(b"\r\n", b"\n").replace(b"\n\t", b"").replace(b"\n ", b"")
+    if b"\r" in raw:
+        first, *folds = raw.split(b"\r\n")
+        unfolded = b"".join([first, *[fold[1:] for fold in folds]])
+        if b"\n" not in unfolded:
+            return unfolded
+        raw = raw.replace(b"\r\n", b"\n")  # both line endings in one line
+    first, *folds = raw.split(b"\n")
+    return b"".join([first, *[fold[1:] for fold in folds]])
 
 
 def value_start(unfolded: bytes) -> int:
-    """Return the offset right after the colon that ends name and parameters (quoted values may hold colons).
-
-    0 when the line has no such colon.
-    """
+    """Return the offset right after the colon that ends name and parameters (quoted values may hold colons)."""
     colon = unfolded.find(b":")
     if colon >= 0 and unfolded.find(b'"', 0, colon) < 0:
         return colon + 1
     found = _HEAD.match(unfolded)
-    return found.end() if found else 0
+    return found.end() if found else colon + 1  # quotes that do not pair mean nothing
 
 
 def value_of(source: bytes, line: Line) -> bytes:
@@ -213,8 +221,11 @@ def raw_end(raw: bytes, length: int) -> int:
     """Return the offset in `raw` right after its first `length` unfolded octets, before a fold that follows."""
     position = length
     counted = 0
+    has_returns = b"\r" in raw
     while True:
-        folds = 2 * raw.count(b"\n", counted, position) + raw.count(b"\r\n", max(counted - 1, 0), position)
+        folds = 2 * raw.count(b"\n", counted, position)
+        if has_returns:
+            folds += raw.count(b"\r\n", max(counted - 1, 0), position)
         counted = position
         if folds:
             position += folds
@@ -277,9 +288,8 @@ def replace_in_value(source: bytes, line: Line, start: int, end: int, text: byte
     would otherwise grow beyond 75 octets.
     """
     raw = source[line.start : line.end]
-    first, last = raw_start(raw, start), raw_end(raw, end)
-    if last < first:  # nothing is replaced, at a fold
-        last = first
+    first = raw_start(raw, start)
+    last = first + raw_end(raw[first:], end - start)
     fold = fold_of(source, line)
     replacement = folded(text, fold, first - (raw.rfind(b"\n", 0, first) + 1))
     next_break = _FIRST_FOLD.search(raw, last)
@@ -332,6 +342,8 @@ _ESCAPE = re.compile(rb"\\([nN,;\\])")
 
 def unescaped(value: bytes) -> str:
     """Return the text of an escaped value; octets that are not UTF-8 come as surrogates."""
-    if b"\\" in value:
+    if b"\\\\" in value:
         value = _ESCAPE.sub(lambda found: b"\n" if found[1] in b"nN" else found[1], value)
+    elif b"\\" in value:
+        value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
     return value.decode("utf-8", "surrogateescape")

@@ -4,10 +4,11 @@ A block is what stands between two rows of the same kind, provided that what is 
 signature. Offsets are octets of the unfolded, still escaped value.
 """
 
-import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 from migrations_app.rewriting import links, markup
@@ -36,12 +37,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A meeting block: `start` and `end` of what is to be replaced, rows included; `inside` is readable text."""
+    """A meeting block: `start` and `end` of what is to be replaced, rows included; `links` are those inside."""
 
     kind: Kind
     start: int
     end: int
-    inside: str
+    links: Sequence[str]
     join_url: str
     shared_notes_url: str
 
@@ -51,11 +52,15 @@ _CHARACTER = {Kind.SKYPE: b".", Kind.TEAMS: b"_", Kind.OWN: b"="}
 _SHORTEST = {Kind.SKYPE: 60, Kind.TEAMS: 70, Kind.OWN: len(ROW)}
 _RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _CHARACTER.items()}
 _NEXT_DOTS = re.compile(rb"(?:\\[nN]|[ \t]|\xc2\xa0)++(\.{10,})(?=\\[nN]|[ \t<]|\xc2\xa0|$)")
-_ROW_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+$")
-_ROW_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+(?:\\[nN]|<|$)")
+# What may stand on the line of a row: nothing. The n of an escaped backslash and n is no line break.
+_TEXT_BEFORE = re.compile(rb"(?:^|(?<!\\)(?:\\\\)*\\[nN])(?:[ \t]|\xc2\xa0)*+$")
+_TEXT_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0)*+(?:\\[nN]|$)")
+_HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+$")
+_HTML_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+(?:\\[nN]|<|$)")
 
 _QUOTED = re.compile(
-    rb"-{3,}\s*(?:Original (?:Appointment|Message|Meeting)|Urspr\xc3\xbcngliche[rs]? (?:Termin|Nachricht|Besprechung)"
+    rb"(?<!-)-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"
+    rb"|Urspr\xc3\xbcngliche[rs]? (?:Termin|Nachricht|Besprechung)"
     rb"|Rendez-vous d'origine|Message d'origine|Cita original|Mensaje original|Appuntamento originale"
     rb"|Messaggio originale|Oorspronkelijke? (?:afspraak|bericht)|Ursprungl\S{1,8} \S{1,20})|\*~\*~\*~",
     re.IGNORECASE,
@@ -63,10 +68,8 @@ _QUOTED = re.compile(
 _HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
 _KEY_IN_WRAPPED_URL = re.compile(rb"%2[Ff][A-Z0-9]{8}(?![A-Za-z0-9/])")
-_NOTES_ANCHOR = re.compile(
-    r"name\s*=\s*[\"']?OutSharedNote(?:Link|Border)\b(?:(?!</p>|</div>).){0,2000}", re.I | re.S
-)
-_LINKED_NOTES = re.compile(r"(?:https?://|onenote:)[^\s<>\"'\\]+", re.IGNORECASE)
+_PARAGRAPH_END = re.compile(r"</(?:p|div|td|li)\b", re.IGNORECASE)
+_NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"'\\]+", re.IGNORECASE)
 
 
 def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:
@@ -77,15 +80,16 @@ def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:
     none at all.
     """
     begin = markup.body_start(value) if is_html else 0
-    candidates: list[tuple[Kind, Row, Row, str, str]] = []
+    candidates: list[tuple[Kind, Row, Row, str, list[str], str]] = []
     rows_of: dict[Kind, list[Row]] = {}
     for kind in Kind:
         rows = rows_of[kind] = _rows(value, begin, kind)
-        for opening, closing in zip(rows, rows[1:], strict=False):
+        for opening, closing in pairwise(rows):
             inside = _readable(value[opening.end : closing.start], is_html)
-            join_url = _signature(kind, inside)
+            found = links.links_in(inside)
+            join_url = _signature(kind, inside, found)
             if join_url is not None:
-                candidates.append((kind, opening, closing, inside, join_url))
+                candidates.append((kind, opening, closing, inside, found, join_url))
     if not candidates:
         if _has_signature(value[begin:], is_html, own_url):
             raise needs_review(
@@ -94,13 +98,13 @@ def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:
         return None
     if len(candidates) > 1:
         raise needs_review("The description holds more than one meeting block.")
-    kind, opening, closing, inside, join_url = candidates[0]
-    _refuse_doubtful(value, kind, rows_of[kind], opening, closing)
+    kind, opening, closing, inside, found, join_url = candidates[0]
+    _refuse_doubtful(value, is_html, rows_of[kind], opening, closing)
     if kind is not Kind.OWN:
-        _refuse_mixed(kind, inside)
+        _refuse_mixed(kind, inside, found)
     if not join_url:
         raise needs_review("The meeting block has lost its join link.")
-    if _QUOTED.search(value, begin, opening.start):
+    if _is_quoted(value, begin, opening.start):
         raise needs_review("The meeting block stands in a quoted invitation, below another message.")
     for outside in (value[begin : opening.start], value[closing.end :]):
         if _has_signature(outside, is_html, own_url):
@@ -108,11 +112,11 @@ def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:
     start, end = opening.start, closing.end
     if is_html:
         start, end = markup.block_range(value, begin, opening[:2], closing[:2])
-    return Found(kind, start, end, inside, join_url, _shared_notes(inside, is_html))
+    return Found(kind, start, end, found, join_url, _shared_notes(inside, found, is_html))
 
 
-def has_readable_block_hint(text: str, own_url: str) -> bool:
-    """Tell whether some other text, not a description, carries a meeting block's signature."""
+def carries_signature(text: str, own_url: str) -> bool:
+    """Tell whether a text that is not a description itself carries what a meeting add-in writes."""
     return _has_signature(text.encode("utf-8", "surrogateescape"), is_html=True, own_url=own_url)
 
 
@@ -138,12 +142,11 @@ def _rows(value: bytes, begin: int, kind: Kind) -> list[Row]:
 
 def _readable(piece: bytes, is_html: bool) -> str:
     text = unescaped(piece)
-    return html.unescape(text) if is_html else text
+    return markup.characters(text) if is_html else text
 
 
-def _signature(kind: Kind, inside: str) -> str | None:
+def _signature(kind: Kind, inside: str, found: list[str]) -> str | None:
     """Return the join link that proves the kind ("" where other evidence does); None where there is no proof."""
-    found = links.links_in(inside)
     if kind is Kind.TEAMS:
         return next((url for url in found if links.is_teams(url)), None)
     if kind is Kind.OWN:
@@ -158,37 +161,34 @@ def _signature(kind: Kind, inside: str) -> str | None:
     return "" if links.SKYPE_MARKER.search(inside) or "OutJoinLink" in inside else None
 
 
-def _refuse_doubtful(value: bytes, kind: Kind, rows: list[Row], opening: Row, closing: Row) -> None:
+def _refuse_doubtful(value: bytes, is_html: bool, rows: list[Row], opening: Row, closing: Row) -> None:
     if opening.length != closing.length:
         raise needs_review("The two rows that frame the meeting block are not of the same kind.")
     if sum(row.length == opening.length for row in rows) > 2:
-        raise needs_review(
-            "The frame of the meeting block cannot be told from other rows in the description."
-        )
+        raise needs_review("The frame of the meeting block cannot be told from other rows in the description.")
+    before, after = (_HTML_BEFORE, _HTML_AFTER) if is_html else (_TEXT_BEFORE, _TEXT_AFTER)
     for row in (opening, closing):
-        if not _ROW_BEFORE.search(value, max(row.start - 200, 0), row.start) or not _ROW_AFTER.match(
-            value, row.end
-        ):
-            raise needs_review(f"A row that frames the {kind} meeting block has other text on its line.")
+        if not before.search(value, max(row.start - 200, 0), row.start) or not after.match(value, row.end):
+            raise needs_review("A row that frames the meeting block has other text on its line.")
 
 
-def _refuse_mixed(kind: Kind, inside: str) -> None:
-    other = links.other_provider(inside)
-    if other:
+def _is_quoted(value: bytes, begin: int, end: int) -> bool:
+    hint = value.find(b"---", begin, end) >= 0 or value.find(b"*~*", begin, end) >= 0
+    return hint and _QUOTED.search(value, begin, end) is not None
+
+
+def _refuse_mixed(kind: Kind, inside: str, found: list[str]) -> None:
+    if links.has_other_provider(inside.lower()):
         raise needs_review("The meeting block holds the join link of another provider.")
-    found = links.links_in(inside)
     if kind is Kind.SKYPE:
         mixed = any(map(links.is_teams, found))
     else:
         shaped = filter(None, map(links.skype_link, found))
         mixed = links.SKYPE_MARKER.search(inside) is not None or any(map(links.is_surely_skype, shaped))
-        threads = {links.comparable(url) for url in found if links.is_teams(url)}
-        if len(threads) > 1:
+        if len({links.comparable(url) for url in found if links.is_teams(url)}) > 1:
             raise needs_review("The meeting block carries the join links of more than one meeting.")
     if mixed:
-        raise needs_review(
-            "The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting."
-        )
+        raise needs_review("The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting.")
 
 
 def _has_signature(piece: bytes, is_html: bool, own_url: str) -> bool:
@@ -211,23 +211,21 @@ def _has_signature(piece: bytes, is_html: bool, own_url: str) -> bool:
             return True
         link = links.skype_link(url)
         if link is not None and (
-            links.is_surely_skype(link)
-            or (own is not None and (link.host, link.user) == (own.host, own.user))
+            links.is_surely_skype(link) or (own is not None and (link.host, link.user) == (own.host, own.user))
         ):
             return True
     return False
 
 
-def _shared_notes(inside: str, is_html: bool) -> str:
-    if is_html:
-        for anchor in _NOTES_ANCHOR.finditer(inside):
-            for target in markup.hrefs(anchor.group()):
-                if (
-                    _LINKED_NOTES.fullmatch(target)
-                    and not links.web_app_link(target)
-                    and not links.skype_link(target)
-                ):
-                    return links.unwrapped(target)
-    return links.shared_notes_in(inside) or next(
-        filter(None, map(links.shared_notes_in, links.links_in(inside))), ""
-    )
+def _shared_notes(inside: str, found: list[str], is_html: bool) -> str:
+    """Return the link to shared notes: what stands after Outlook's bookmark for it, or any OneNote link."""
+    at = inside.find("OutSharedNote") if is_html else -1
+    while at >= 0:
+        paragraph = _PARAGRAPH_END.split(inside[at : at + 2000], maxsplit=1)[0]
+        for target in markup.hrefs(paragraph):
+            if _NOTES_LINK.fullmatch(target) and not links.web_app_link(target) and not links.skype_link(target):
+                return links.unwrapped(target)
+        at = inside.find("OutSharedNote", at + 1)
+    if "onenote" not in inside and ".one" not in inside:
+        return ""
+    return next(filter(None, map(links.shared_notes_in, (inside, *found))), "")

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -10,15 +11,12 @@ KEY = re.compile(r"[A-Z0-9]{8}")
 
 SKYPE_MARKER = re.compile(r"\[!OC\(\[[0-9A-Fa-f]{4,5}\]\)!\]")
 
-_URL = re.compile(r"""https?://[^\s<>"'\\^`|]+""", re.IGNORECASE)
+_URL = re.compile(r"""https?://[^\s<>"'\\^`|]+""")
+_URL_IN_ANY_CASE = re.compile(_URL.pattern, re.IGNORECASE)
 _TRAILING = ".,;:!?)]}"
-_SAFE_LINK = re.compile(
-    r"https?://[\w.-]+\.safelinks\.protection\.(?:outlook|office365)\.\w+/", re.IGNORECASE
-)
+_SAFE_LINK = re.compile(r"https?://[\w.-]+\.safelinks\.protection\.(?:outlook|office365)\.\w+/", re.IGNORECASE)
 _PROOFPOINT_2 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.com/v2/", re.IGNORECASE)
-_PROOFPOINT_3 = re.compile(
-    r"https?://urldefense(?:\.proofpoint)?\.(?:com|us)/v3/__(.+?)__;([\w=+/-]*)!", re.IGNORECASE
-)
+_PROOFPOINT_3 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.(?:com|us)/v3/__(.+?)__;([\w=+/-]*)!", re.IGNORECASE)
 _PROOFPOINT_REPLACED = re.compile(r"\*")
 
 _TEAMS = re.compile(
@@ -26,7 +24,7 @@ _TEAMS = re.compile(
     r"/(?:(?:v2/)?(?:[#_]+/)?l/meetup-join/|meet/[^/?#]*\d)",
     re.IGNORECASE,
 )
-_TEAMS_THREAD = re.compile(r"19[:_]meeting_([A-Za-z0-9_+=-]+?)(?:@|-)thread", re.IGNORECASE)
+_TEAMS_THREAD = re.compile(r"19[:_]meeting_([A-Za-z0-9_+=-]{1,200}?)(?:@|-)thread", re.IGNORECASE)
 _TEAMS_ORGANIZER = re.compile(r'"?Oid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
 
 # host, user, key; web app links carry ?sl=1
@@ -40,12 +38,13 @@ _SKYPE_HOST = re.compile(r"(?:^|\.)(?:meet|lync|lyncweb|sfb|skype|meeting|webcon
 
 _OTHER_PROVIDER = re.compile(
     r"zoom(?:gov)?\.(?:us|com)/(?:j|my|w|s)/|meet\.google\.com/[a-z]|bluejeans\.com/\d|gotomeet(?:ing)?\.(?:com|me)/"
-    r"|webex\.com/(?:meet|join)(?:/|\b)|webex\.com/[^\s<>\"']*j\.php|join\.skype\.com/",
+    r"|webex\.com/(?:meet|join)(?:/|\b)|webex\.com/[^\s<>\"']{0,300}j\.php|join\.skype\.com/",
     re.IGNORECASE,
 )
+_OTHER_PROVIDER_WORDS = ("zoom", "meet.google", "bluejeans", "gotomeet", "webex", "join.skype")
 _SHARED_NOTES = re.compile(
-    r"onenote:[^\s<>\"'\\]+|https?://(?:[\w-]+\.)*onenote\.com/[^\s<>\"'\\]+"
-    r"|https?://[\w-]+(?:\.[\w-]+)*\.sharepoint\.com/[^\s<>\"'\\]*\.one(?:toc2)?\b[^\s<>\"'\\]*",
+    r"\bonenote:[^\s<>\"'\\]+|https?://(?:[\w-]+\.)*onenote\.com/[^\s<>\"'\\]+"
+    r"|https?://[\w-]+(?:\.[\w-]+)*\.sharepoint\.com/[^\s<>\"'\\]{0,500}\.one(?:toc2)?\b[^\s<>\"'\\]*",
     re.IGNORECASE,
 )
 
@@ -62,13 +61,16 @@ class SkypeLink(NamedTuple):
 
 def links_in(text: str) -> list[str]:
     """Return the http(s) links of a text in their order, unwrapped, each once."""
-    if "://" not in text:
-        return []
-    return list(dict.fromkeys(unwrapped(found.rstrip(_TRAILING)) for found in _URL.findall(text)))
+    # A pattern that ignores case looks at every character; hardly anybody writes HTTP.
+    usual = text.count("://") == text.count("https://") + text.count("http://")
+    found = (_URL if usual else _URL_IN_ANY_CASE).findall(text)
+    return list(dict.fromkeys(unwrapped(url.rstrip(_TRAILING)) for url in found))
 
 
 def unwrapped(url: str) -> str:
     """Return the link a mail filter (Safe Links, ProofPoint 2 and 3) wrapped up; other links come back as they are."""
+    if "safelinks" not in url and "urldefense" not in url:
+        return url
     for _ in range(3):  # filters of two companies wrap each other's links
         if _SAFE_LINK.match(url):
             inner = _query_value(url, "url")
@@ -109,9 +111,7 @@ def skype_link(url: str) -> SkypeLink | None:
     found = _SKYPE.fullmatch(url)
     if found is None or not KEY.fullmatch(found[3]) or _NOT_SKYPE_HOST.search(found[1].lower()):
         return None
-    return SkypeLink(
-        url.removesuffix(found[4] or ""), found[1].lower(), unquote(found[2]), found[3], bool(found[4])
-    )
+    return SkypeLink(url.removesuffix(found[4] or ""), found[1].lower(), unquote(found[2]), found[3], bool(found[4]))
 
 
 def web_app_link(url: str) -> str:
@@ -136,6 +136,7 @@ def same_meeting_link(one: str, other: str) -> bool:
     return comparable(one) == comparable(other)
 
 
+@lru_cache(maxsize=512)
 def comparable(url: str) -> str:
     """Return a join link in a form in which equal links are equal."""
     plain = unquote(unwrapped(url.strip())).lower()
@@ -144,6 +145,7 @@ def comparable(url: str) -> str:
     return plain.removesuffix("?sl=1").rstrip("/")
 
 
+@lru_cache(maxsize=512)
 def teams_thread(text: str) -> str:
     """Return the meeting's thread in a Teams link or property; "" when it names none."""
     found = _TEAMS_THREAD.search(unquote(text))
@@ -163,10 +165,9 @@ def meeting_options(url: str) -> tuple[str, str] | None:
     return _query_value(url, "organizerId").lower(), teams_thread(_query_value(url, "threadId"))
 
 
-def other_provider(text: str) -> str:
-    """Return the first join link of another provider in a text, or what of it matched; "" when there is none."""
-    found = _OTHER_PROVIDER.search(text)
-    return found.group() if found else ""
+def has_other_provider(lowered: str) -> bool:
+    """Tell whether a text in lower case holds a join link of another provider."""
+    return any(word in lowered for word in _OTHER_PROVIDER_WORDS) and _OTHER_PROVIDER.search(lowered) is not None
 
 
 def shared_notes_in(text: str) -> str:

@@ -6,7 +6,6 @@ characters \\n. It never repairs anything: markup it cannot balance is refused.
 
 import html
 import re
-from typing import NamedTuple
 
 from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.errors import Declined, needs_review
@@ -14,14 +13,13 @@ from migrations_app.rewriting.errors import Declined, needs_review
 _TOKEN = re.compile(
     rb"""
     <(/?)([a-zA-Z][a-zA-Z0-9:_-]*)
-     ( (?: [^>"'=]++ | =(?:\s|\\n)*+ (?: \\?"[^"]*+" | \\?'[^']*+' )?+ )*+ )>
+     ( (?: [^<>"'=]++ | =(?:\s|\\n)*+ (?: \\?"[^"]*+" | \\?'[^']*+' )?+ )*+ )>
   | <!--.*?-->
-  | <[!?][^>]*+>
+  | <(?:!(?!--)|\?)[^>]*+>
   | (<[a-zA-Z/!?])
     """,
     re.DOTALL | re.VERBOSE,
 )
-_BODY = re.compile(rb"<body(?=[\s>\\])", re.IGNORECASE)
 _RAW_TEXT = {
     name: re.compile(rb"</" + name + rb"\s*+>", re.IGNORECASE)
     for name in (b"style", b"script", b"title", b"textarea", b"xmp", b"noscript", b"iframe")
@@ -49,13 +47,15 @@ _CLOSED_BY = {
 _SCOPE = frozenset(b"td th table button object caption html".split())
 # An end tag of its own nests nothing: </p> makes an empty paragraph, what follows </body> is still shown.
 _HARMLESS_END = frozenset(b"p br body html head".split()) | _VOID
+_SPECIAL = _VOID | _CLOSES_P | frozenset(_CLOSED_BY) | frozenset(_RAW_TEXT)
 # A block cannot stand directly in these.
 _NO_BLOCK_INSIDE = frozenset(
     b"table tbody thead tfoot tr colgroup ul ol dl select a button object svg math map".split()
 )
 _SHOWN = re.compile(rb"<(?:img|hr|input|object|embed|video|audio|iframe|svg|button|canvas|v:)", re.IGNORECASE)
 _CONDITIONAL = re.compile(rb"<!--\[if")
-_TAGS = re.compile(r"<!--.*?-->|<[!?/a-zA-Z](?:[^>\"'=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>", re.DOTALL)
+# What is not closed runs to the end of the text, or reading would begin anew at every "<" of broken markup.
+_TAGS = re.compile(r"<!--.*?(?:-->|\Z)|<[!?/a-zA-Z](?:[^<>\"'=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+>", re.DOTALL)
 _HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
 _WRAPPER_CLASS = re.compile(
     rb"""\bclass\s*=\s*\\?["']?(?:x_)*(?:me-email-text|mms-meeting-block)(?![\w-])""", re.IGNORECASE
@@ -69,17 +69,14 @@ def _unbalanced() -> Declined:
     return needs_review("The markup around the meeting block does not balance.")
 
 
-class _Element(NamedTuple):
-    name: bytes
-    start: int
-    content: int  # where the start tag ends
-    is_wrapper: bool
+_Element = tuple[bytes, re.Match[bytes]]
+"""An open element: its name in lower case and its start tag."""
 
 
 def body_start(value: bytes) -> int:
     """Return where <body begins; 0 for a fragment. What precedes it (35 KB in a Word document) is never read."""
-    found = _BODY.search(value)
-    return found.start() if found else 0
+    begin = value.find(b"<body")
+    return max(begin if begin >= 0 else value.find(b"<BODY"), 0)
 
 
 def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Run:
@@ -90,9 +87,9 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Run:
     does not balance or the range would take visible content from outside the block with it.
     """
     stack: list[_Element] = []
-    position = _read(value, begin, stack, opening[0])
+    _read(value, begin, stack, opening[0])
     opening_path = stack.copy()
-    position = _read(value, position, stack, closing[0])
+    _read(value, opening[1], stack, closing[0])
     closing_path = stack.copy()
     depth = 0
     for one, other in zip(opening_path, closing_path, strict=False):
@@ -100,37 +97,44 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Run:
             break
         depth += 1
     ancestor = opening_path[depth - 1] if depth else None
-    if ancestor is not None and ancestor.name in _NO_BLOCK_INSIDE:
+    if ancestor is not None and ancestor[0] in _NO_BLOCK_INSIDE:
         raise needs_review("The meeting block is spread over the cells of a table, a list or a link.")
-    start = opening_path[depth].start if depth < len(opening_path) else opening[0]
-    end = closing[1]
+    start = opening_path[depth][1].start() if depth < len(opening_path) else opening[0]
+    position = end = closing[1]
     if depth < len(closing_path):
         position, end, _ = _read_to_end_of(value, position, stack, closing_path[depth], depth)
-    if ancestor is not None and ancestor.is_wrapper:
+    if ancestor is not None and _WRAPPER_CLASS.search(ancestor[1][3]):
         _, wrapper_end, content_end = _read_to_end_of(value, position, stack, ancestor, depth - 1)
-        before, after = value[ancestor.content : opening[0]], value[closing[1] : content_end]
+        before, after = value[ancestor[1].end() : opening[0]], value[closing[1] : content_end]
         if not _is_visible(before) and not _is_visible(after):
-            return ancestor.start, wrapper_end
+            return ancestor[1].start(), wrapper_end
     if _is_visible(value[start : opening[0]]) or _is_visible(value[closing[1] : end]):
         raise needs_review("Other content stands in the same paragraph as the frame of the meeting block.")
     return start, end
 
 
-def _read(value: bytes, position: int, stack: list[_Element], target: int) -> int:
-    """Read tags up to the text at `target`, keeping the open elements on the stack. Return where reading stopped."""
-    for token in _TOKEN.finditer(value, position):
-        at, after = token.span()
-        if at >= target:
-            break
-        if at >= position:  # otherwise it is the content of a style or script element
-            position = after
-            if token[2] is not None:
+def _read(value: bytes, position: int, stack: list[_Element], target: int) -> None:
+    """Read tags up to the text at `target`, keeping the open elements on the stack."""
+    resume = -1
+    while resume != position:
+        resume = position
+        for token in _TOKEN.finditer(value, position, target):
+            slash, name, attributes, broken = token.groups()
+            if name is None:
+                if broken:
+                    raise needs_review("A row of the meeting block stands inside markup, or next to broken markup.")
+            elif slash and stack and stack[-1][0] == name:
+                stack.pop()
+            elif slash or name in _SPECIAL or attributes[-1:] == b"/" or not name.islower():
                 position = _advance(value, token, stack)
-            elif token[4] is not None:
-                raise needs_review("The markup of the HTML description is broken near its meeting block.")
+                if position > token.end():  # past the content of a style or script element
+                    break
+            else:
+                stack.append((name, token))
+        else:
+            break
     if position > target:
-        raise needs_review("A row of the frame of the meeting block stands inside markup, not in text.")
-    return position
+        raise needs_review("A row of the meeting block stands inside markup, or next to broken markup.")
 
 
 def _read_to_end_of(
@@ -153,7 +157,7 @@ def _read_to_end_of(
             break
         if len(stack) <= depth or stack[depth] is not element:
             # Its own end tag belongs to an element; a tag that implies its end does not.
-            own = token[1] and token[2].lower() == element.name
+            own = token[1] and token[2].lower() == element[0]
             return position, position if own else at, at
     raise _unbalanced()
 
@@ -162,13 +166,13 @@ def _advance(value: bytes, token: re.Match[bytes], stack: list[_Element]) -> int
     """Put a tag on the stack or take it off. Return where reading goes on."""
     name = token[2].lower()
     if token[1]:
-        if stack and stack[-1].name == name:
+        if stack and stack[-1][0] == name:
             stack.pop()
         else:
             _close(name, stack)
         return token.end()
     if name in _VOID:
-        if name == b"hr" and stack and stack[-1].name == b"p":
+        if name == b"hr" and stack and stack[-1][0] == b"p":
             stack.pop()
         return token.end()
     attributes = token[3]
@@ -177,14 +181,14 @@ def _advance(value: bytes, token: re.Match[bytes], stack: list[_Element]) -> int
             return token.end()
         raise _unbalanced()
     if name in _CLOSES_P:
-        if stack and stack[-1].name == b"p":
+        if stack and stack[-1][0] == b"p":
             stack.pop()
         else:
             _refuse_open_paragraph(stack)
-    elif name in _CLOSED_BY and stack and stack[-1].name in _CLOSED_BY[name]:
-        while stack and stack[-1].name in _CLOSED_BY[name]:
+    elif name in _CLOSED_BY and stack and stack[-1][0] in _CLOSED_BY[name]:
+        while stack and stack[-1][0] in _CLOSED_BY[name]:
             stack.pop()
-    stack.append(_Element(name, token.start(), token.end(), _WRAPPER_CLASS.search(attributes) is not None))
+    stack.append((name, token))
     if name in _RAW_TEXT:
         found = _RAW_TEXT[name].search(value, token.end())
         if found is None:
@@ -196,11 +200,11 @@ def _advance(value: bytes, token: re.Match[bytes], stack: list[_Element]) -> int
 
 def _close(name: bytes, stack: list[_Element]) -> None:
     """Close an element that is not the innermost one, where HTML implies the end tags in between."""
-    if name in _HARMLESS_END and all(element.name != name for element in stack):
+    if name in _HARMLESS_END and all(element[0] != name for element in stack):
         return
-    while stack and stack[-1].name != name and stack[-1].name in _IMPLIED_END:
+    while stack and stack[-1][0] != name and stack[-1][0] in _IMPLIED_END:
         stack.pop()
-    if not stack or stack[-1].name != name:
+    if not stack or stack[-1][0] != name:
         raise _unbalanced()
     stack.pop()
 
@@ -208,9 +212,9 @@ def _close(name: bytes, stack: list[_Element]) -> None:
 def _refuse_open_paragraph(stack: list[_Element]) -> None:
     # Only a paragraph with nothing else open in it ends by itself; outside a table cell it is another one's.
     for element in reversed(stack):
-        if element.name == b"p":
+        if element[0] == b"p":
             raise _unbalanced()
-        if element.name in _SCOPE:
+        if element[0] in _SCOPE:
             return
 
 
@@ -223,7 +227,15 @@ def _is_visible(piece: bytes) -> bool:
 def visible_text(piece: bytes) -> str:
     """Return the text a reader sees in a piece of escaped HTML, white space collapsed."""
     text = _TAGS.sub(" ", unescaped(piece))
-    return " ".join(html.unescape(text).replace("\u200b", "").replace("\ufeff", "").split())
+    return " ".join(characters(text).replace("\u200b", "").replace("\ufeff", "").split())
+
+
+def characters(text: str) -> str:
+    """Return HTML text with its character references resolved; one of absurd length stays as it is."""
+    try:
+        return html.unescape(text)
+    except ValueError:  # Python refuses to read a number of thousands of digits
+        return text
 
 
 def is_blank(value: bytes) -> bool:
@@ -233,5 +245,10 @@ def is_blank(value: bytes) -> bool:
 
 
 def hrefs(text: str) -> list[str]:
-    """Return the link targets of unescaped HTML, in their order."""
-    return [html.unescape(a or b or c) for a, b, c in _HREF.findall(text)]
+    """Return the link targets of readable HTML (unescaped, character references resolved), in their order."""
+    return [one or two or three for one, two, three in _HREF.findall(text)]
+
+
+def targets(piece: bytes) -> list[str]:
+    """Return the link targets of a piece of escaped HTML, in their order."""
+    return [characters(target) for target in hrefs(unescaped(piece))]

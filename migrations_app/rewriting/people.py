@@ -9,9 +9,8 @@ from migrations_app.rewriting.content_lines import Event, Line, all_events, unfo
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 _CARET = re.compile(r"\^([n^'])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-_ADDRESS = re.compile(
-    r"[^@\s,;:<>()\[\]\\\"\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+@[A-Za-z0-9\u00a1-\uD7FF\uE000-\U0010FFFF][^@\s,;:<>()\[\]\\\"\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]*"
-)
+# No quoted local parts and no address literals: nobody invites them, and both can carry anything.
+_ADDRESS = re.compile(r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff@,;:<>()\[\]\\\"]+@\w(?:[\w.-]*\w)?", re.UNICODE)
 _LONGEST_ADDRESS = 320
 
 

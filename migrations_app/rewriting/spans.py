@@ -3,9 +3,13 @@
 import json
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 _VERSION = b"\x01"
+# What Word, Outlook, Teams and MMS write around the few words that differ. What was packed can only be unpacked with
+# the very same octets: a better dictionary is a new file with a new version octet.
+_DICTIONARY = Path(__file__).with_name("span_dictionary_1.txt").read_bytes()
 _LONGEST = 32 * 1024 * 1024
 
 
@@ -26,7 +30,7 @@ class Span(NamedTuple):
 def pack(spans: Iterable[Span]) -> bytes:
     """Return spans as octets for storage: a version octet, then deflate with a dictionary of mail markup."""
     text = json.dumps([*map(list, spans)], ensure_ascii=False, separators=(",", ":"))
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _DICTIONARY)
     return _VERSION + deflate.compress(text.encode("utf-8", "surrogatepass")) + deflate.flush()
 
 
@@ -34,7 +38,7 @@ def unpack(packed: bytes) -> tuple[Span, ...]:
     """Return the spans that `pack` stored. Raises ValueError when the octets are damaged."""
     if packed[:1] != _VERSION:
         raise ValueError("The stored record of what was replaced has an unknown version.")
-    inflate = zlib.decompressobj(-15, zdict=DICTIONARY)
+    inflate = zlib.decompressobj(-15, zdict=_DICTIONARY)
     try:
         text = inflate.decompress(packed[1:], _LONGEST)
         if not inflate.eof:
@@ -42,7 +46,3 @@ def unpack(packed: bytes) -> tuple[Span, ...]:
         return tuple(Span(*map(str, fields)) for fields in json.loads(text.decode("utf-8", "surrogatepass")))
     except (zlib.error, TypeError, UnicodeDecodeError) as error:
         raise ValueError("The stored record of what was replaced is damaged.") from error
-
-
-# zlib looks at the last 32 KB; what is most likely stands last. Changing it needs a new version octet.
-DICTIONARY = b""

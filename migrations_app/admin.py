@@ -1,0 +1,54 @@
+"""Django admin of runs, mailboxes and updates: to be looked at. What changes them is the service itself."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from migrations_app.models import CalendarObject, Heartbeat, MeetingResult, Run, Update
+from tenants_app.admin import ReadOnly
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly):
+    list_display = ["correlation_id", "user", "tenant", "state", "migration_type", "created", "attempts"]
+    list_filter = ["tenant", "state", "migration_type", "last_error_code"]
+    list_select_related = ["user", "tenant"]
+    search_fields = ["user__upn", "correlation_id"]
+    date_hierarchy = "created"
+
+
+@admin.register(MeetingResult)
+class MeetingResultAdmin(ReadOnly):
+    list_display = ["subject", "run", "starts_at", "outcome", "code"]
+    list_filter = ["outcome", "code"]
+    search_fields = ["run__user__upn", "subject", "uid"]
+    exclude = ["spans"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MeetingResult]:
+        return super().get_queryset(request).select_related("run").defer("spans")
+
+
+@admin.register(Update)
+class UpdateAdmin(ReadOnly):
+    list_display = ["result", "state", "recipient_count", "queued_at", "sent_at", "attempts", "error_code"]
+    list_filter = ["state", "error_code"]
+    search_fields = ["result__run__user__upn", "result__subject"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Update]:
+        return super().get_queryset(request).select_related("result").defer("result__spans")
+
+
+@admin.register(CalendarObject)
+class CalendarObjectAdmin(ReadOnly):
+    list_display = ["subject", "user", "organizer", "starts_at", "last_end", "attendee_count", "cancelled"]
+    list_filter = ["cancelled", "user__tenant"]
+    search_fields = ["user__upn", "subject", "uid"]
+    list_select_related = ["user"]
+    exclude = ["body"]
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnly):
+    list_display = ["name", "at"]

@@ -1,0 +1,111 @@
+"""What a run replaced in a meeting, made readable: the two texts side by side, line against line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from migrations_app.rewriting.content_lines import unescaped
+from migrations_app.rewriting.spans import Span
+
+_MOST_LINES = 1_000
+"""Longer texts are shown without comparing them line by line, which takes the square of their length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of both sides; None where a side has none. Equal lines did not change."""
+
+    before: str | None
+    after: str | None
+
+    @property
+    def is_same(self) -> bool:
+        return self.before == self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One replaced piece: what it is called, which occurrence it belongs to, and its lines."""
+
+    title: str
+    occurrence: str
+    rows: list[Row]
+
+
+def compare(spans: tuple[Span, ...]) -> list[Change]:
+    """The spans as people read them; HTML comes as its text, with the targets of links."""
+    return [
+        Change(_title(span.property), span.recurrence_id, list(_rows(_lines(span, span.before), _lines(span, span.after))))
+        for span in spans
+    ]
+
+
+def _title(name: str) -> str:
+    return {"DESCRIPTION": "Invitation as plain text", "X-ALT-DESC": "Invitation as HTML"}.get(name, name)
+
+
+def _lines(span: Span, value: str) -> list[str]:
+    text = unescaped(value.encode("utf-8", "surrogateescape"))
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if span.property == "X-ALT-DESC":
+        reader = _HTMLText()
+        reader.feed(text)
+        reader.close()
+        text = "".join(reader.pieces)
+    lines = [re.sub(r"[ \t\xa0]+", " ", line).strip() for line in text.splitlines()]
+    return [line for i, line in enumerate(lines) if line or (i and lines[i - 1])] if text.strip() else []
+
+
+def _rows(before: list[str], after: list[str]) -> Iterator[Row]:
+    if len(before) + len(after) > _MOST_LINES:
+        for i in range(max(len(before), len(after))):
+            yield Row(before[i] if i < len(before) else None, after[i] if i < len(after) else None)
+        return
+    for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            yield from (Row(line, line) for line in before[i1:i2])
+            continue
+        old: list[str | None] = [*before[i1:i2]]
+        new: list[str | None] = [*after[j1:j2]]
+        longest = max(len(old), len(new))
+        old += [None] * (longest - len(old))
+        new += [None] * (longest - len(new))
+        yield from map(Row, old, new)
+
+
+class _HTMLText(HTMLParser):
+    """Collects the text that a reader of the HTML sees, and after each link where it leads."""
+
+    _BREAKS = frozenset({"br", "p", "div", "tr", "li", "table", "hr", "h1", "h2", "h3", "h4"})
+    _HIDDEN = frozenset({"style", "script", "title"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+        self._target = ""
+        self._hidden = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._BREAKS:
+            self.pieces.append("\n")
+        elif tag in self._HIDDEN:
+            self._hidden += 1
+        elif tag == "a":
+            self._target = dict(attrs).get("href") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._BREAKS - {"br", "hr"}:
+            self.pieces.append("\n")
+        elif tag in self._HIDDEN:
+            self._hidden = max(self._hidden - 1, 0)
+        elif tag == "a" and self._target:
+            self.pieces.append(f" <{self._target}>")
+            self._target = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.pieces.append(data.replace("\n", " ").replace("\r", ""))

@@ -1,0 +1,128 @@
+"""The Contoso demo: an organization in the middle of moving to another bridge."""
+
+from __future__ import annotations
+
+import secrets
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from migrations_app.demo import invitations as demo
+from migrations_app.demo import people
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.rewriting.content_lines import split_objects
+from tenants_app import changes
+from tenants_app.changes import UserEdit
+from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber, Tenant
+
+ACTOR = "load_demo"
+SEED = 2016
+
+
+class Command(BaseCommand):
+    help = (
+        "Load the Contoso demo tenant: some 160 users with their calendars, most of whom have just been moved to "
+        "another bridge, which sets off their migrations."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--if-empty", action="store_true", help="do nothing where there is a tenant already")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if Tenant.objects.exists() and options["if_empty"]:
+            return
+        if Tenant.objects.filter(slug=people.CONTOSO.slug).exists():
+            raise CommandError("The Contoso tenant is there already: use a new database to load the demo afresh.")
+        with transaction.atomic():
+            tenant = self._load()
+        told = self._change_bridge(tenant)
+        self.stdout.write(f"Contoso is ready: {told:,} users changed, most of them to the bridge {people.CLOUD}; their runs are due.")
+
+    def _load(self) -> Tenant:
+        tenant = changes.create_tenant(ACTOR, settling_time=0, **asdict(people.CONTOSO))
+        bridges: dict[str, Bridge] = {}
+        for bridge in people.BRIDGES:
+            bridges[bridge.name] = changes.set_bridge(
+                tenant, bridge.name, ACTOR, provider=bridge.provider, make_default=bridge.is_default
+            )
+        numbers: dict[str, ServiceNumber] = {}
+        for number in people.NUMBERS:
+            numbers[number.e164] = changes.register_number(
+                bridges[number.bridge], number.e164, number.kind, ACTOR, country=number.country, city=number.city
+            )
+        everyone = people.users()
+        rows = [
+            {
+                "upn": user.upn,
+                "sip_address": user.sip_address,
+                "display_name": user.display_name,
+                "language": user.language,
+                "hosting": user.hosting,
+                "mailbox_location": user.mailbox_location,
+                "audio_conferencing_license": user.licensed and user.upn != people.BRANCH_USER_UPN,
+                "audio_conferencing_enabled": user.enabled,
+                "conferencing_provider": user.provider,
+                "bridge": bridges.get(user.bridge),
+                "conference_id_type": user.conference_id_type,
+                "conference_id": user.conference_id if user.conference_id_type == "public" else "",
+                "toll_number": numbers.get(user.toll_number),
+                "toll_free_number": numbers.get(user.toll_free_number),
+            }
+            for user in everyone
+        ]
+        now = timezone.now()
+        for row, user in zip(changes.create_users(tenant, rows, ACTOR), everyone, strict=True):
+            objects = demo.invitations(user, everyone, now, SEED)
+            if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
+                objects.append(demo.damaged_invitation(user, now))
+            pairs = [pair for text in objects for pair in split_objects(text)]
+            EmbeddedMailbox(row).store(pairs)
+        self._sign_in(tenant)
+        return tenant
+
+    def _sign_in(self, tenant: Tenant) -> None:
+        """An account whose password is made up here; ``serve`` prints it. Nothing about it is in the code."""
+        account, is_new = get_user_model().objects.get_or_create(
+            username="demo", defaults={"email": "demo@contoso.com", "is_staff": True, "is_superuser": True}
+        )
+        if is_new:
+            password = secrets.token_urlsafe(9)
+            account.set_password(password)
+            account.save()
+            path = settings.MMS_DATA_DIR / "demo-password"
+            path.touch(mode=0o600)
+            path.write_text(password + "\n", encoding="ascii")
+        changes.grant_role(tenant, account, Role.Name.ADMIN, ACTOR)
+
+    def _change_bridge(self, tenant: Tenant) -> int:
+        """The change that one watches: everyone who can be served leaves the old bridge for the new one.
+
+        One user more gets a licence on a bridge that has no number yet; that run fails, as it would in life.
+        """
+        cloud = Bridge.objects.get(tenant=tenant, name=people.CLOUD)
+        numbers = {(number.country, number.kind): number for number in cloud.numbers.all()}
+        moving = ConferencingUser.objects.filter(
+            tenant=tenant, bridge__name=people.LEGACY, hosting="online", mailbox_location="online"
+        ).select_related("toll_number", "toll_free_number")
+        edits = [
+            UserEdit(
+                user.pk,
+                {
+                    "bridge": cloud,
+                    "toll_number": user.toll_number and numbers.get((user.toll_number.country, "toll")),
+                    "toll_free_number": user.toll_free_number
+                    and numbers.get((user.toll_free_number.country, "toll-free")),
+                },
+            )
+            for user in moving
+        ]
+        branch_user = ConferencingUser.objects.with_upns(tenant, [people.BRANCH_USER_UPN]).get()
+        edits.append(UserEdit(branch_user.pk, {"audio_conferencing_license": True}))
+        told = changes.change_users(tenant, edits, ACTOR)
+        return sum(consequence.starts_run for consequence in told)

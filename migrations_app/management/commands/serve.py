@@ -1,0 +1,132 @@
+"""The whole service in one terminal: web server, cluster, and the migrations' progress."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from migrations_app.models import Run
+from migrations_app.progress import Progress, progress
+from migrations_app.queue import wake_cluster
+
+
+class Command(BaseCommand):
+    help = "Start the web server and the cluster, and show how the migrations go on until Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=8000, help="where the dashboard listens (8000)")
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="no web server; print the summary and stop when nothing is pending or in progress",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        port = options["port"]
+        children = []
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            if not options["once"]:
+                _require_free(port)
+                children.append(self._start_web_server(port))
+            wake_cluster(settings.MMS_WORKERS)
+            children.append(_start("manage.py", "qcluster"))
+            self._watch(children, until_idle=options["once"])
+        except KeyboardInterrupt:
+            self.stdout.write("\nStopping …")
+        finally:
+            _stop(children)
+
+    def _start_web_server(self, port: int) -> subprocess.Popen[bytes]:
+        server = _start(
+            "-m", "gunicorn", "mms_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--log-level", "warning"
+        )
+        self.stdout.write(f"Dashboard: http://127.0.0.1:{port}/")
+        password = settings.MMS_DATA_DIR / "demo-password"
+        if password.is_file():
+            self.stdout.write(f"Sign in as demo with the password {password.read_text().strip()}")
+        self.stdout.write("Ctrl-C stops the service.\n")
+        return server
+
+    def _watch(self, children: list[subprocess.Popen[bytes]], until_idle: bool) -> None:
+        shown = ""
+        while True:
+            now = progress()
+            line = _line(now)
+            if line != shown:
+                self.stdout.write(f"{timezone.now():%H:%M:%S}  {line}")
+                self.stdout.flush()
+                shown = line
+            if until_idle and (now.is_idle or self._only_waiting()):
+                self._print_summary(now)
+                return
+            for child in children:
+                if child.poll() is not None:
+                    raise CommandError(f"{' '.join(child.args[1:3])} stopped by itself: read its lines above.")  # type: ignore[index]
+            time.sleep(0.2 if until_idle else 1)
+
+    def _only_waiting(self) -> bool:
+        """What is left cannot go on now: its tenant is switched off (R12)."""
+        left = Run.objects.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
+        return left.exists() and not left.exclude(tenant__meeting_migration_enabled=False).exists()
+
+    def _print_summary(self, now: Progress) -> None:
+        self.stdout.write("\nState        Users")
+        for state, count in now.users.items():
+            self.stdout.write(f"{state:<12} {count:>5,}")
+        self.stdout.write(
+            f"\n{now.meetings_done:,} meetings looked at, {now.messages_sent:,} messages sent, "
+            f"{now.messages_failed:,} messages failed"
+        )
+        for run in Run.objects.filter(is_latest=True, state=Run.State.FAILED).select_related("user")[:20]:
+            self.stdout.write(f"Failed: {run.user.upn}: {run.last_error_message}")
+
+
+def _line(now: Progress) -> str:
+    users = "  ".join(f"{state} {count:,}" for state, count in now.users.items())
+    return f"{users}  |  meetings {now.meetings_done:,}/{now.meetings_total:,}  |  messages {now.messages_sent:,} sent"
+
+
+def _start(*arguments: str) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C reaches only this command, which then stops the children in order.
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=os.environ.copy(), start_new_session=True
+    )
+
+
+def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    """SIGTERM to the cluster's parent alone: it lets its workers finish what they are doing."""
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
+    for child in children:
+        try:
+            child.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise CommandError(
+                f"Port {port} is in use: stop what listens there, or choose another with PORT=."
+            ) from None
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,61 @@
+"""How far the migrations are: users by the state of their latest run (R29), meetings, messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, Sum
+
+from migrations_app.models import Run, Update
+from tenants_app.models import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts at one moment. ``users`` has all four states, in the order of the specification."""
+
+    users: dict[str, int]
+    meetings_done: int
+    meetings_total: int
+    messages_waiting: int
+    messages_sent: int
+    messages_failed: int
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is pending, in progress or waiting to be sent."""
+        return not (self.users["Pending"] or self.users["InProgress"] or self.messages_waiting)
+
+
+def users_by_state(tenant: Tenant | None = None) -> dict[str, int]:
+    """Users by the state of their latest run (R29), of one tenant or of all."""
+    runs = Run.objects.filter(is_latest=True)
+    if tenant is not None:
+        runs = runs.filter(tenant=tenant)
+    found = dict(runs.order_by().values_list("state").annotate(Count("pk")))
+    return {state: found.get(state, 0) for state in Run.State.values}
+
+
+def progress(tenant: Tenant | None = None) -> Progress:
+    """How far the latest runs are, of one tenant or of all."""
+    runs = Run.objects.filter(is_latest=True)
+    updates = Update.objects.all()
+    if tenant is not None:
+        runs = runs.filter(tenant=tenant)
+        updates = updates.filter(result__run__tenant=tenant)
+    sums = runs.aggregate(
+        done=Sum("succeeded_meetings") + Sum("skipped_meetings") + Sum("failed_meetings"), total=Sum("total_meetings")
+    )
+    messages = updates.aggregate(
+        waiting=Count("pk", filter=Q(state=Update.State.QUEUED)),
+        sent=Count("pk", filter=Q(state=Update.State.SENT)),
+        failed=Count("pk", filter=Q(state=Update.State.FAILED)),
+    )
+    return Progress(
+        users_by_state(tenant),
+        sums["done"] or 0,
+        sums["total"] or 0,
+        messages["waiting"],
+        messages["sent"],
+        messages["failed"],
+    )

@@ -1,0 +1,92 @@
+"""Tables about runs, their meetings, and the users they belong to."""
+
+from __future__ import annotations
+
+import django_tables2 as tables
+
+from migrations_app.models import MeetingResult, Run
+from tenants_app.models import ConferencingUser
+
+_CLASSES = "table card-table table-vcenter"
+_NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
+
+
+def _number(label: str) -> tables.Column:
+    return tables.TemplateColumn(
+        "{% load humanize %}{% if value %}{{ value|intcomma }}{% else %}<span class='text-secondary'>0</span>{% endif %}",
+        verbose_name=label,
+        attrs=_NUMBER,
+    )
+
+
+class RunTable(tables.Table):
+    """The history of a tenant's runs."""
+
+    user = tables.TemplateColumn(template_name="migrations/run_user.html", order_by="user__upn")
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    why = tables.TemplateColumn(
+        template_name="migrations/run_why.html", verbose_name="Why", order_by="migration_type", empty_values=()
+    )
+    created = tables.TemplateColumn(template_name="migrations/run_times.html")
+    succeeded_meetings = _number("Updated")
+    skipped_meetings = _number("Skipped")
+    failed_meetings = _number("Failed")
+    invites_update = _number("Messages")
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = ()
+        attrs = {"class": _CLASSES, "data-caption": "Runs"}
+        empty_text = "No run matches. Widen the dates or clear the filter."
+
+
+class ResultTable(tables.Table):
+    """A run's meetings."""
+
+    subject = tables.TemplateColumn(template_name="migrations/result_subject.html", verbose_name="Meeting")
+    starts_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Starts")
+    attendee_count = _number("Attendees")
+    outcome = tables.TemplateColumn(template_name="migrations/result_outcome.html")
+    update = tables.TemplateColumn(
+        template_name="migrations/result_message.html",
+        verbose_name="Message",
+        order_by="update__state",
+        empty_values=(),
+    )
+    change = tables.TemplateColumn(
+        template_name="migrations/result_change.html", verbose_name="Change", orderable=False, empty_values=()
+    )
+
+    class Meta:
+        model = MeetingResult
+        fields: tuple[str, ...] = ()
+        attrs = {"class": _CLASSES, "data-caption": "Meetings of this run"}
+        empty_text = "No meeting matches."
+
+
+class UserTable(tables.Table):
+    """The tenant's users with the state of their latest run; see ``views.users.with_latest_run``."""
+
+    upn = tables.TemplateColumn(template_name="migrations/user_name.html", verbose_name="User")
+    bridge = tables.TemplateColumn(
+        "{% if value %}{{ value }}{% else %}<span class='text-secondary'>None</span>{% endif %}",
+        order_by="bridge__name",
+        empty_values=(),
+    )
+    audio = tables.TemplateColumn(
+        template_name="migrations/user_audio.html",
+        verbose_name="Audio conferencing",
+        order_by=("-audio_conferencing_license", "-audio_conferencing_enabled"),
+        empty_values=(),
+    )
+    hosting = tables.Column()
+    latest_state = tables.TemplateColumn(
+        "{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=()
+    )
+    latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
+
+    class Meta:
+        model = ConferencingUser
+        fields: tuple[str, ...] = ()
+        attrs = {"class": _CLASSES, "data-caption": "Users"}
+        empty_text = "No user matches. Search for a part of the name or clear the filter."

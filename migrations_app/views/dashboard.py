@@ -1,0 +1,102 @@
+"""The dashboard: how the tenant's migrations stand, and what needs an administrator now."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from migrations_app import charts
+from migrations_app.models import Heartbeat, Run, Update
+from migrations_app.reactions import start_by_hand
+from migrations_app.views.told import tell_consequences
+from tenants_app.access import access_for
+from tenants_app.fragments import answer
+from tenants_app.models import ConferencingUser, Role, Tenant
+
+SHOWN = 6
+"""Rows of each list on the dashboard; the rest is a click away."""
+
+SILENT = timedelta(minutes=5)
+"""The cluster wakes up every minute; after this long without a sign of life it is worth a warning."""
+
+
+@require_safe
+def dashboard(request: HttpRequest, slug: str) -> HttpResponse:
+    """The whole page, and its live part alone for htmx."""
+    access = access_for(request, slug)
+    return answer(
+        request,
+        "migrations/dashboard.html",
+        "migrations/dashboard_live.html",
+        {"access": access, "is_fragment": bool(request.htmx), **_status(access.tenant)},  # type: ignore[attr-defined]
+    )
+
+
+@require_POST
+def retry_failed(request: HttpRequest, slug: str) -> HttpResponse:
+    """Start runs for all users whose latest run failed."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    users = ConferencingUser.objects.filter(
+        tenant=access.tenant, runs__is_latest=True, runs__state=Run.State.FAILED
+    ).select_related("bridge")
+    consequences = start_by_hand(access.tenant, users, access.actor, now_due=True)
+    if not consequences:
+        messages.info(request, "No user's latest run has failed any more, so there was nothing to retry.")
+    tell_consequences(request, consequences)
+    return redirect("dashboard", slug)
+
+
+def _status(tenant: Tenant) -> dict[str, Any]:
+    latest = Run.objects.filter(tenant=tenant, is_latest=True)
+    found = dict(latest.values_list("state").annotate(Count("pk")).order_by())
+    counts = {state: found.get(state, 0) for state in Run.State.values}
+    runs = Run.objects.filter(tenant=tenant).select_related("user")
+    updates = Update.objects.filter(result__run__tenant=tenant)
+    user_count = ConferencingUser.objects.filter(tenant=tenant).count()
+    pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
+    messages_queued = updates.filter(state=Update.State.QUEUED).count()
+    is_moving = bool(counts[Run.State.IN_PROGRESS] or messages_queued or (pending and pending[0].due_at <= _soon()))
+    return {
+        "counts": counts,
+        "segments": charts.stacked_bar(counts),
+        "chart_width": charts.WIDTH,
+        "ran_count": sum(counts.values()),
+        "user_count": user_count,
+        "never_count": user_count - sum(counts.values()),
+        "failed_runs": latest.filter(state=Run.State.FAILED).select_related("user").order_by("-finished_at")[:SHOWN],
+        "running": runs.filter(state=Run.State.IN_PROGRESS).order_by("started_at", "pk")[:SHOWN],
+        "running_count": runs.filter(state=Run.State.IN_PROGRESS).count(),
+        "pending": pending,
+        "pending_count": runs.filter(state=Run.State.PENDING).count(),
+        "messages_queued": messages_queued,
+        "messages_failed": updates.filter(state=Update.State.FAILED).count(),
+        "undelivered": updates.filter(state=Update.State.FAILED)
+        .select_related("result__run__user")
+        .defer("result__spans")
+        .order_by("-queued_at")[:3],
+        "silent_since": _silent_since(tenant) if pending or messages_queued else None,
+        "seconds_to_refresh": 2 if is_moving else 15,
+        "now": timezone.now(),
+    }
+
+
+def _soon() -> datetime:
+    return timezone.now() + timedelta(seconds=30)
+
+
+def _silent_since(tenant: Tenant) -> datetime | None:
+    """When the cluster gave its last sign of life, if that is too long ago and nobody is at work on a run."""
+    if not tenant.meeting_migration_enabled:
+        return None
+    at_work = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__gt=timezone.now()).exists()
+    beat = Heartbeat.objects.filter(name="worker").first()
+    if at_work or beat is None or timezone.now() - beat.at < SILENT:
+        return None
+    return beat.at

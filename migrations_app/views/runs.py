@@ -1,0 +1,108 @@
+"""The history of runs, one run with its meetings, and one meeting before and after."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from migrations_app.before_and_after import compare
+from migrations_app.filters import ResultFilter, RunFilter
+from migrations_app.models import MeetingResult, Run
+from migrations_app.reactions import make_due_now, start_by_hand
+from migrations_app.rewriting.spans import unpack
+from migrations_app.tables import ResultTable, RunTable
+from migrations_app.views.told import tell_consequences
+from tenants_app.access import Access, access_for
+from tenants_app.fragments import answer, paginate
+from tenants_app.models import Role
+
+
+@require_safe
+def history(request: HttpRequest, slug: str) -> HttpResponse:
+    """All runs of the tenant, newest first, by user, state and time."""
+    access = access_for(request, slug)
+    runs = Run.objects.filter(tenant=access.tenant).select_related("user")
+    found = RunFilter(request.GET, runs)
+    table = paginate(request, RunTable(found.qs), 25)
+    context = {
+        "access": access,
+        "filter": found,
+        "table": table,
+        "is_first_time": not table.paginator.count and not runs.exists(),
+    }
+    return answer(request, "migrations/history.html", "tables/results.html", context)
+
+
+@require_safe
+def run(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+    """One run: its record (R27), its progress, and what became of each meeting."""
+    access = access_for(request, slug)
+    shown = _run(access, correlation_id)
+    results = MeetingResult.objects.filter(run=shown).select_related("update").defer("spans").order_by("pk")
+    found = ResultFilter(request.GET, results)
+    is_open = shown.state in {Run.State.PENDING, Run.State.IN_PROGRESS}
+    is_near = shown.due_at <= timezone.now() + timedelta(seconds=30)
+    context = {
+        "access": access,
+        "run": shown,
+        "filter": found,
+        "table": paginate(request, ResultTable(found.qs), 50),
+        "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
+        "is_open": is_open,
+        "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
+        "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
+    }
+    return answer(request, "migrations/run.html", "migrations/run_live.html", context)
+
+
+@require_safe
+def meeting(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
+    """One meeting of a run: its block before and after."""
+    access = access_for(request, slug)
+    shown = _run(access, correlation_id)
+    result = get_object_or_404(MeetingResult.objects.select_related("update"), run=shown, pk=pk)
+    changes = compare(unpack(bytes(result.spans))) if result.spans else []
+    context = {"access": access, "run": shown, "result": result, "changes": changes}
+    return answer(request, "migrations/meeting.html", "migrations/meeting_changes.html", context)
+
+
+@require_POST
+def run_now(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+    """Make a pending run due at once (R19)."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    pending = _run(access, correlation_id)
+    if pending.state != Run.State.PENDING:
+        messages.info(request, f"The run of {pending.user.upn} is not pending any more, so there is nothing to bring forward.")
+    elif not access.tenant.meeting_migration_enabled:
+        messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
+    else:
+        make_due_now(pending, access.actor)
+        messages.success(request, f"The run of {pending.user.upn} begins as soon as a worker is free.")
+    return redirect("run", slug, correlation_id)
+
+
+@require_POST
+def start_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+    """Start a new run for the user of this one."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    ended = _run(access, correlation_id)
+    tell_consequences(request, start_by_hand(access.tenant, [ended.user], access.actor, now_due=True))
+    newest = Run.objects.filter(user=ended.user_id, is_latest=True).first()
+    return redirect("run", slug, newest.correlation_id if newest else correlation_id)
+
+
+def _run(access: Access, correlation_id: uuid.UUID) -> Run:
+    found = (
+        Run.objects.filter(tenant=access.tenant, correlation_id=correlation_id)
+        .select_related("user__bridge", "tenant")
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found

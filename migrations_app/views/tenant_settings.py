@@ -1,0 +1,107 @@
+"""The tenant's switches (R12 to R14), limits and texts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
+
+from migrations_app.models import Run
+from tenants_app.access import access_for
+from tenants_app.changes import change_tenant
+from tenants_app.forms import TenantForm
+from tenants_app.models import Role, Tenant
+
+
+class Switch(NamedTuple):
+    """One switch as the screen shows it."""
+
+    field: str
+    name: str
+    label: str
+    does: str
+
+
+SWITCHES = (
+    Switch(
+        "meeting_migration_enabled",
+        "MeetingMigrationEnabled",
+        "Meeting migration",
+        "The service itself. While it is off no run is requested and none is picked up; pending runs wait until it is on.",
+    ),
+    Switch(
+        "automatically_migrate_user_meetings",
+        "AutomaticallyMigrateUserMeetings",
+        "Migrate on changes of audio conferencing",
+        "A changed licence, bridge, conference ID or provider starts a run. While it is off only moves from "
+        "on-premises to online, and starts by hand, do.",
+    ),
+    Switch(
+        "automatically_replace_acp_provider",
+        "AutomaticallyReplaceAcpProvider",
+        "Replace the audio conferencing provider",
+        "Assigning a licence to a user on a third-party provider makes Microsoft their provider and starts a run. "
+        "While it is off the provider's numbers stay until you change the provider yourself.",
+    ),
+)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    """The switches, and a form for limits and texts that an admin may save."""
+    is_post = request.method == "POST"
+    access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
+    form = TenantForm(request.POST if is_post else None, instance=access.tenant)
+    if is_post and form.is_valid():
+        values = {name: form.cleaned_data[name] for name in form.changed_data}
+        try:
+            change_tenant(access.tenant, access.actor, **values)
+        except ValidationError as error:
+            form.add_error(None, error.messages)  # type: ignore[arg-type]
+        else:
+            messages.success(request, "The settings are saved. Invitations show them after each user's next run.")
+            return redirect("settings", slug)
+    stored = Tenant.objects.get(pk=access.tenant.pk) if is_post else access.tenant
+    context = {
+        "access": access,
+        "form": form,
+        "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
+    }
+    return render(request, "migrations/settings.html", context)
+
+
+@require_POST
+def switch(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+    """Turn the switch ``name`` to the posted ``on``: true or false."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    turned = next((switch for switch in SWITCHES if switch.name == name), None)
+    if turned is None:
+        raise Http404
+    wanted = request.POST.get("on")
+    if wanted in {"true", "false"}:
+        change_tenant(access.tenant, access.actor, **{turned.field: wanted == "true"})
+        messages.success(request, _what_happens(access.tenant, turned, wanted == "true"))
+    else:
+        messages.error(request, f"{turned.name} is either on or off: nothing was changed.")
+    back = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
+        return redirect(back)
+    return redirect("settings", slug)
+
+
+def _what_happens(tenant: Tenant, switch: Switch, on: bool) -> str:
+    if switch.field != "meeting_migration_enabled":
+        return f"{switch.name} is {'on' if on else 'off'}."
+    waiting = Run.objects.filter(tenant=tenant, state=Run.State.PENDING).count()
+    runs = "1 pending run" if waiting == 1 else f"{waiting:,} pending runs"
+    if not on:
+        waits = "waits" if waiting == 1 else "wait"
+        return f"The service is off: {runs} {waits}, runs in progress finish, and changes start nothing."
+    if not waiting:
+        return "The service is on. Nothing is waiting."
+    return f"The service is on: {runs} {'goes' if waiting == 1 else 'go'} on, each when it is due."

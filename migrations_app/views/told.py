@@ -1,0 +1,21 @@
+"""Telling the administrator, after a redirect, what their change or start led to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils.text import capfirst
+
+from tenants_app.announcements import Consequence
+
+
+def tell_consequences(request: HttpRequest, consequences: Sequence[Consequence]) -> None:
+    """One message per different sentence; for many users with how many it is true of."""
+    users: dict[tuple[bool, str], list[str]] = {}
+    for consequence in consequences:
+        users.setdefault((consequence.starts_run, consequence.sentence), []).append(consequence.upn)
+    for (starts, sentence), upns in users.items():
+        who = upns[0] if len(upns) == 1 else f"{len(upns):,} users"
+        messages.add_message(request, messages.SUCCESS if starts else messages.WARNING, f"{capfirst(who)}: {sentence}")

@@ -1,0 +1,74 @@
+// Small comforts. Everything works without this file.
+(() => {
+  "use strict";
+
+  // Colours: "auto" follows the system. Runs before the first paint, because the script stands in the head.
+  const root = document.documentElement;
+  if (root.dataset.theme === "auto") {
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => root.setAttribute("data-bs-theme", dark.matches ? "dark" : "light");
+    follow();
+    dark.addEventListener("change", follow);
+  }
+
+  // Menus close when one clicks elsewhere or presses Escape.
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
+  };
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+
+  // A form is sent once, however often one clicks.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post" || event.defaultPrevented) return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "1";
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+
+  // A live part is swapped only where it changed; what was open and how far it was scrolled stays.
+  const shown = new Map();
+  const essence = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "").replace(/<p class="meta updated"[^]*?<\/p>/g, "");
+  const isLive = (element) => element && element.id === "live";
+  let scrolled = [];
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (isLive(event.detail.elt) && (document.hidden || document.querySelector("#live form[data-sent]"))) event.preventDefault();
+  });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const target = event.detail.target;
+    if (!isLive(target) || event.detail.xhr.status !== 200) return;
+    const html = essence(event.detail.serverResponse);
+    if (isLive(event.detail.elt) && shown.get("live") === html) event.detail.shouldSwap = false;
+    shown.set("live", html);
+    scrolled = [...target.querySelectorAll("[data-keep-scroll]")].map((box) => [box.id, box.scrollLeft, box.scrollTop]);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const [id, left, top] of scrolled) document.getElementById(id)?.scrollTo({ left, top, behavior: "instant" });
+    scrolled = [];
+  });
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    if (target?.id === "announcer" && target.textContent === fragment.textContent) event.detail.shouldSwap = false;
+  });
+
+  // A dashboard that cannot reach its server must not look up to date.
+  const stale = (is) => document.getElementById("stale")?.toggleAttribute("hidden", !is);
+  document.addEventListener("htmx:sendError", () => stale(true));
+  document.addEventListener("htmx:responseError", () => stale(true));
+  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 400 && stale(false));
+
+  // The block before and after opens over the page.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    const sheet = event.detail.target.closest("dialog.sheet");
+    if (sheet && !sheet.open) sheet.showModal();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.matches("dialog.sheet") || event.target.closest("[data-close-sheet]")) event.target.closest("dialog").close();
+  });
+})();

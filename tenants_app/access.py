@@ -1,0 +1,78 @@
+"""Who may see and do what: every screen reaches a tenant's rows through :func:`access_for` and no other way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest
+
+from tenants_app.models import Role, Tenant
+
+_RANK = {Role.Name.VIEWER: 0, Role.Name.OPERATOR: 1, Role.Name.ADMIN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A tenant, and what the signed-in administrator may do in it."""
+
+    tenant: Tenant
+    role: Role.Name
+    account: AbstractUser
+
+    def allows(self, least: Role.Name) -> bool:
+        return _RANK[self.role] >= _RANK[least]
+
+    @property
+    def may_operate(self) -> bool:
+        """May start and retry runs."""
+        return self.allows(Role.Name.OPERATOR)
+
+    @property
+    def may_administer(self) -> bool:
+        """May also change settings and users."""
+        return self.allows(Role.Name.ADMIN)
+
+    @property
+    def actor(self) -> str:
+        """The name that the audit shows."""
+        return self.account.get_username()
+
+    def other_tenants(self) -> QuerySet[Tenant]:
+        """A handful of other tenants to switch to."""
+        return visible_tenants(self.account).exclude(pk=self.tenant.pk)[:8]
+
+
+def visible_tenants(account: AbstractUser | AnonymousUser) -> QuerySet[Tenant]:
+    """The tenants that the account has a role in; all of them for a superuser."""
+    if account.is_superuser:
+        return Tenant.objects.all()
+    return Tenant.objects.filter(roles__account=account.pk)
+
+
+def access_for(request: HttpRequest, slug: str, least: Role.Name = Role.Name.VIEWER) -> Access:
+    """Fetch the tenant and authorise the signed-in administrator, who needs at least the role ``least``.
+
+    Raises ``Http404`` for strangers, with the same answer whether the tenant exists or not, and
+    ``PermissionDenied`` where the role is too small.
+    """
+    account = request.user
+    if not isinstance(account, AbstractUser):
+        raise Http404
+    if account.is_superuser:
+        tenant = Tenant.objects.filter(slug=slug).first()
+        if tenant is None:
+            raise Http404
+        return Access(tenant, Role.Name.ADMIN, account)
+    role = Role.objects.filter(tenant__slug=slug, account=account).select_related("tenant").first()
+    if role is None:
+        raise Http404
+    access = Access(role.tenant, Role.Name(role.name), account)
+    if not access.allows(least):
+        raise PermissionDenied(
+            f"This needs the role {least.label.lower()}; yours in {role.tenant} is {role.get_name_display().lower()}. "
+            "Ask an administrator of the tenant to do it, or to give you the role."
+        )
+    return access

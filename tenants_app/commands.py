@@ -1,0 +1,378 @@
+"""What all commands share: whose tenant it is, how bad input is answered, how things are listed.
+
+Exit status: 0 done; 1 the answer is "no" or something failed, with a line on standard error; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import getpass
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, time
+from itertools import chain, islice
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from django import db
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from tenants_app.announcements import Consequence
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant, validate_e164
+from tenants_app.records import plain, read_truth
+
+_MEASURED = 500
+"""Rows that decide how wide the columns of a table are; what comes after them is printed as it comes."""
+
+_BULK = 500
+
+
+class AdministratorCommand(BaseCommand):
+    """A command of an administrator: acts on one tenant and answers bad input in a sentence, without traceback."""
+
+    example = ""
+    """Arguments that show how it is used, for the help."""
+
+    acts_on_a_tenant = True
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs["epilog"] = f"Example: python manage.py {subcommand} {self.example}".strip()
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        if self.acts_on_a_tenant:
+            parser.add_argument("--tenant", metavar="SLUG", help="needed only when there are several tenants")
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            output = super().execute(*args, **options)
+            self.stdout.flush()
+        except ValidationError as error:
+            raise CommandError(sentences(error)) from error
+        except db.Error as error:
+            raise CommandError(_database_sentence(error)) from error
+        except KeyboardInterrupt as error:
+            raise CommandError("Stopped.", returncode=130) from error
+        except BrokenPipeError:
+            # The reader, such as head, has enough. Nothing may be written any more, not even at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        return output
+
+    @property
+    def actor(self) -> str:
+        """Who the audit says it was: the account that runs the command."""
+        try:
+            return f"command:{getpass.getuser()}"
+        except (KeyError, OSError):  # a container's user without a name
+            return f"command:{os.getuid()}"
+
+    # --- finding ------------------------------------------------------------------------------------------
+
+    def tenant(self, options: Mapping[str, Any]) -> Tenant:
+        """The tenant of ``--tenant``, or the only one there is."""
+        slug = options["tenant"]
+        if slug is not None:
+            found = Tenant.objects.filter(slug=slug).first()
+            if found is None:
+                raise CommandError(f"There is no tenant {slug}: get_tenant lists those there are.")
+            return found
+        tenants = list(Tenant.objects.order_by("slug")[:10])
+        if not tenants:
+            raise CommandError("There is no tenant yet: make one with new_tenant.")
+        if len(tenants) > 1:
+            raise CommandError(
+                f"There are several tenants: choose one with --tenant ({', '.join(t.slug for t in tenants)})."
+            )
+        return tenants[0]
+
+    def user(self, tenant: Tenant, upn: str) -> ConferencingUser:
+        return self.users(tenant, [upn])[0]
+
+    def users(self, tenant: Tenant, upns: Sequence[str]) -> list[ConferencingUser]:
+        """The tenant's users of these names, each once, in the order asked for."""
+        wanted = list(dict.fromkeys(upn.strip().lower() for upn in upns))
+        found: dict[str, ConferencingUser] = {}
+        for start in range(0, len(wanted), _BULK):
+            rows = ConferencingUser.objects.with_upns(tenant, wanted[start : start + _BULK]).select_related(
+                "tenant", "bridge", "toll_number", "toll_free_number"
+            )
+            found |= {user.upn.lower(): user for user in rows}
+        missing = [upn for upn in wanted if upn not in found]
+        if missing:
+            more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
+            raise CommandError(
+                f"There is no user {', '.join(missing[:10])}{more} in {tenant.name}: "
+                "check the spelling, or bring the user in with import_users."
+            )
+        return [found[upn] for upn in wanted]
+
+    def bridge(self, tenant: Tenant, name: str) -> Bridge:
+        found = Bridge.objects.filter(tenant=tenant, name__iexact=name.strip()).first()
+        if found is None:
+            names = ", ".join(tenant.bridges.values_list("name", flat=True)[:10])
+            what_to_do = f"choose one of {names}" if names else "make it with set_dial_in_conferencing_bridge"
+            raise CommandError(f"{tenant.name} has no bridge {name}: {what_to_do}.")
+        return found
+
+    def service_number(self, tenant: Tenant, number: str) -> ServiceNumber:
+        found = ServiceNumber.objects.filter(tenant=tenant, number=number).first()
+        if found is None:
+            raise CommandError(
+                f"{number} is not a service number of {tenant.name}: get_service_number lists them, "
+                "register_service_number adds one."
+            )
+        return found
+
+    # --- telling ------------------------------------------------------------------------------------------
+
+    def tell_changes(self, target: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """One line per setting that differs between two records of ``target``."""
+        changed = [name for name in after if after[name] != before.get(name)]
+        for name in changed:
+            self.stdout.write(f"{target}: {name} {_shown(before.get(name))} → {_shown(after[name])}")
+        if not changed:
+            self.stdout.write(f"{target}: nothing changed.")
+
+    def tell_consequences(self, consequences: Iterable[Consequence]) -> None:
+        for consequence in consequences:
+            self.stdout.write(f"{consequence.upn}: {consequence.sentence}")
+
+    def tell_rehearsal(self, options: Mapping[str, Any]) -> None:
+        if options["dry_run"]:
+            self.stdout.write("Dry run: nothing was written.")
+
+    def list_rows(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        options: Mapping[str, Any],
+        columns: Sequence[str],
+        in_table: Sequence[str] | None = None,
+        when_empty: str = "There is nothing to list.",
+    ) -> None:
+        """Print rows as ``--format`` says; a table shows the columns ``in_table`` only, to fit a screen."""
+        if options["format"] == "json":
+            self._list_json(rows)
+        elif options["format"] == "csv":
+            writer = csv.writer(self.stdout, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([plain(row[name]) for name in columns] for row in rows)
+        else:
+            self._list_table(rows, in_table or columns, when_empty)
+
+    def show_record(self, record: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        """Print one thing with all its fields as ``--format`` says."""
+        if options["format"] == "json":
+            self.stdout.write(_json(record, indent=2))
+        elif options["format"] == "csv":
+            self.list_rows([record], options, list(record))
+        else:
+            width = max(map(len, record))
+            for name, value in record.items():
+                self.stdout.write(f"{name:<{width}} : {_printable(plain(value))}".rstrip())
+
+    def _list_json(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        opening = "["
+        for row in rows:
+            self.stdout.write(f"{opening}\n  {_json(row)}", ending="")
+            opening = ","
+        self.stdout.write("[]" if opening == "[" else "\n]")
+
+    def _list_table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], when_empty: str) -> None:
+        rows = iter(rows)
+        first = list(islice(rows, _MEASURED))
+        if not first:
+            self.stdout.write(when_empty)
+            return
+        cells = [[_printable(plain(row[name])) for name in columns] for row in first]
+        widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
+        are_numbers = [type(first[0][name]) is int for name in columns]
+        self._write_line(columns, widths, are_numbers)
+        self.stdout.write("  ".join("-" * width for width in widths))
+        for line in chain(cells, ([_printable(plain(row[name])) for name in columns] for row in rows)):
+            self._write_line(line, widths, are_numbers)
+
+    def _write_line(self, cells: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> None:
+        padded = []
+        for cell, width, is_number in zip(cells, widths, are_numbers, strict=True):
+            padding = " " * (width - _width(cell))
+            padded.append(padding + cell if is_number else cell + padding)
+        self.stdout.write("  ".join(padded).rstrip())
+
+
+def add_format(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--format", choices=["table", "json", "csv"], default="table", help="how to print it (default: table)"
+    )
+
+
+def add_dry_run(parser: CommandParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+
+
+def wrong_usage(sentence: str) -> CommandError:
+    """Options that contradict each other, or lack one another."""
+    return CommandError(sentence, returncode=2)
+
+
+@contextmanager
+def rehearsed(dry_run: bool) -> Iterator[None]:
+    """A transaction that does everything and, for a dry run, takes it all back; then no worker is woken either."""
+    with transaction.atomic():
+        yield
+        if dry_run:
+            transaction.set_rollback(True)
+
+
+def sentences(error: ValidationError, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """What a change was refused for, on one line; ``names`` says what people call a field."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    return " ".join(
+        message if field == NON_FIELD_ERRORS else f"{names.get(field, field.replace('_', ' '))}: {message}"
+        for field, messages in error.message_dict.items()
+        for message in messages
+    )
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file, or of standard input for ``-``."""
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from error
+
+
+def read_text(path: str) -> str:
+    """The text of a UTF-8 file, with or without byte order mark, or of standard input for ``-``."""
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"{path} is not UTF-8 text (byte {error.start + 1:,}): save it as UTF-8 and repeat."
+        ) from error
+    if "\0" in text:
+        raise CommandError(f"{path} is not a text file: save it as UTF-8 text and repeat.")
+    return text
+
+
+# --- values of options --------------------------------------------------------------------------------
+
+
+def truth(text: str) -> bool:
+    """``true`` or ``false`` (also on and off)."""
+    try:
+        return read_truth(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def e164(text: str) -> str:
+    """A telephone number in E.164 form; separators and ``tel:`` may stand in it."""
+    number = re.sub(r"[\s().-]", "", text.removeprefix("tel:"))
+    try:
+        validate_e164(number)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number. {error.messages[0]}") from error
+    return number
+
+
+def from_time(text: str) -> datetime:
+    """A moment: ISO 8601, or month/day/year with or without a time; without zone that of the service."""
+    return _moment(text, time.min)
+
+
+def to_time(text: str) -> datetime:
+    """A moment as :func:`from_time` reads it; a date without time includes the whole day."""
+    return _moment(text, time.max)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number, this or more."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}.")
+        return int(text)
+
+    return number
+
+
+_AMERICAN_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p")
+
+
+def _moment(text: str, time_of_a_date: time) -> datetime:
+    moment = _parsed(text.strip(), time_of_a_date)
+    if moment is not None:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.get_current_timezone())
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a time: write 2016-10-01T15:00, 2016-10-01 or 10/1/2016 (month first)."
+    )
+
+
+def _parsed(text: str, time_of_a_date: time) -> datetime | None:
+    day, _, clock = text.partition(" ")
+    if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", day):
+        for pattern in _AMERICAN_TIMES if clock else ():
+            try:
+                return datetime.strptime(text, f"%m/%d/%Y {pattern}")  # noqa: DTZ007 - the caller adds the zone
+            except ValueError:
+                continue
+        if clock:
+            return None
+        month, day_of_month, year = map(int, day.split("/"))
+        text = f"{year:04}-{month:02}-{day_of_month:02}"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    is_a_date = re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{8}", text)
+    return datetime.combine(moment.date(), time_of_a_date) if is_a_date else moment
+
+
+# --- text ---------------------------------------------------------------------------------------------
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
+
+
+def _shown(value: Any) -> str:
+    return _printable(plain(value)) or "none"
+
+
+def _printable(text: str) -> str:
+    """Text from outside must not steer the terminal or break the table."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal needs for the text."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
+
+
+def _database_sentence(error: db.Error) -> str:
+    first_line = str(error).strip().partition("\n")[0]
+    if isinstance(error, db.ProgrammingError) or "no such table" in first_line or "no such column" in first_line:
+        return "The database is not prepared: run python manage.py migrate."
+    if isinstance(error, db.OperationalError | db.InterfaceError):
+        return f"The database cannot be used ({first_line}): check DATABASE_URL and that its server runs."
+    return f"The database refused the change ({first_line}): nothing was written."

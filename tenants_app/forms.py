@@ -1,0 +1,140 @@
+"""Forms about tenants and users. They only read and check what was typed: ``tenants_app.changes`` saves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from tenants_app.changes import NEW_CONFERENCE_ID
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+
+
+def _style(form: forms.BaseForm) -> None:
+    """Give the widgets the classes of the stylesheet, and tie the help and the errors to them."""
+    for name, field in form.fields.items():
+        if isinstance(field.widget, forms.CheckboxInput):
+            css = "form-check-input"
+        else:
+            css = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
+        if name in form.errors:
+            css += " is-invalid"
+        field.widget.attrs["class"] = css
+
+
+class TenantForm(forms.ModelForm):
+    """The tenant's limits and what its invitations say; not its switches."""
+
+    class Meta:
+        model = Tenant
+        fields = [
+            "name",
+            "meeting_url",
+            "attendee_limit",
+            "settling_time",
+            "local_numbers_url",
+            "help_url",
+            "legal_url",
+            "logo_url",
+            "footer_text",
+        ]
+        widgets = {"footer_text": forms.Textarea({"rows": 3})}
+        help_texts = {
+            "meeting_url": "Where join links begin. Changing it starts no run; users are then out of date.",
+            "attendee_limit": "Meetings with more attendees, organizer included, are skipped.",
+            "settling_time": "Seconds between a change and its run, so that a burst of changes is one run. 0 is allowed.",
+            "local_numbers_url": "The page that lists all dial-in numbers.",
+            "help_url": "Behind “Help” in the invitation.",
+            "legal_url": "Behind “Legal” in the invitation.",
+            "logo_url": "A picture above the invitation's HTML block.",
+            "footer_text": "Stands below the block, in every language.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _style(self)
+
+
+class UserForm(forms.ModelForm):
+    """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
+
+    conference_id = forms.CharField(
+        label="Conference ID", max_length=7, required=False, help_text="7 digits. Leave it as it is to keep it."
+    )
+    reset_conference_id = forms.BooleanField(
+        label="Give a new conference ID", required=False, help_text="A free one is chosen; the old one stops working."
+    )
+    reschedule_meetings = forms.BooleanField(
+        label="Reschedule meetings",
+        required=False,
+        help_text="A changed default number starts a run only with this.",
+    )
+
+    class Meta:
+        model = ConferencingUser
+        fields = [
+            "display_name",
+            "sip_address",
+            "language",
+            "hosting",
+            "mailbox_location",
+            "audio_conferencing_license",
+            "audio_conferencing_enabled",
+            "conferencing_provider",
+            "bridge",
+            "toll_number",
+            "toll_free_number",
+            "conference_id_type",
+        ]
+        labels = {
+            "audio_conferencing_license": "Audio conferencing licence",
+            "audio_conferencing_enabled": "Audio conferencing enabled",
+        }
+        help_texts = {
+            "sip_address": "Changing it starts no run.",
+            "language": "Of the invitation: English, Spanish or Italian; others get English.",
+            "conferencing_provider": "Empty: Microsoft. Otherwise the audio conferencing provider (ACP).",
+            "toll_number": "Empty: the bridge's default number.",
+            "hosting": "",
+        }
+
+    def __init__(self, *args: Any, instance: ConferencingUser, **kwargs: Any) -> None:
+        super().__init__(*args, instance=instance, **kwargs)
+        self.fields["conference_id"].initial = instance.conference_id
+        bridges = Bridge.objects.filter(tenant=instance.tenant_id)
+        numbers = ServiceNumber.objects.filter(tenant=instance.tenant_id).select_related("bridge")
+        self._offer("bridge", bridges, "No bridge")
+        self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), "The bridge's default number")
+        self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), "None")
+        _style(self)
+
+    def _offer(self, name: str, rows: Any, empty: str) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - the model's foreign keys
+        field.queryset = rows
+        field.empty_label = empty
+        if name != "bridge":
+            field.label_from_instance = _number_label
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or self.cleaned_data
+        if "bridge" in self.changed_data:
+            # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
+            for name in ("toll_number", "toll_free_number"):
+                if name not in self.changed_data:
+                    cleaned[name] = None
+        return cleaned
+
+    def edited(self) -> dict[str, Any]:
+        """The values that differ from the stored ones, as ``changes.change_user`` takes them."""
+        asked = {"conference_id", "reset_conference_id", "reschedule_meetings"}
+        values = {name: self.cleaned_data[name] for name in self.changed_data if name not in asked}
+        if self.cleaned_data["reset_conference_id"]:
+            values["conference_id"] = NEW_CONFERENCE_ID
+        elif "conference_id" in self.changed_data:
+            values["conference_id"] = self.cleaned_data["conference_id"]
+        return values
+
+
+def _number_label(number: ServiceNumber) -> str:
+    return f"{number.number} · {number.bridge.name}" + (f" · {number.place}" if number.place else "")

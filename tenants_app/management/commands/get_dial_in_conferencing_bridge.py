@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db.models import Count
+
+from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.records import bridge_record
+
+
+class Command(AdministratorCommand):
+    help = "List the bridges with their numbers and how many users they have."
+    example = "--format json"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_format(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        bridges = self.tenant(options).bridges.prefetch_related("numbers").annotate(user_count=Count("users"))
+        self.list_rows(
+            ({**bridge_record(bridge), "UserCount": bridge.user_count} for bridge in bridges),
+            options,
+            ["Name", "IsDefault", "Provider", "DefaultNumber", "ServiceNumbers", "UserCount"],
+            when_empty="There is no bridge yet: make one with set_dial_in_conferencing_bridge.",
+        )

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db.models import Count
+
+from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.records import number_record
+
+
+class Command(AdministratorCommand):
+    help = "List the service numbers, their bridges, and how many users have each as their own."
+    example = "--format csv"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_format(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        numbers = (
+            self.tenant(options)
+            .service_numbers.select_related("bridge")
+            .annotate(
+                toll_count=Count("toll_users", distinct=True), toll_free_count=Count("toll_free_users", distinct=True)
+            )
+        )
+        self.list_rows(
+            ({**number_record(row), "UserCount": row.toll_count + row.toll_free_count} for row in numbers),
+            options,
+            ["Number", "Type", "Bridge", "IsDefault", "Country", "City", "UserCount"],
+            when_empty="There is no service number yet: add one with register_service_number.",
+        )

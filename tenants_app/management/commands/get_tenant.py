@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.models import Tenant
+from tenants_app.records import TENANT_FIELDS, tenant_record
+
+
+class Command(AdministratorCommand):
+    help = "List the organizations with their settings, or show one."
+    example = "--tenant contoso"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--tenant", metavar="SLUG", help="show this one only")
+        add_format(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenants = [self.tenant(options)] if options["tenant"] else list(Tenant.objects.order_by("slug"))
+        if len(tenants) == 1 and options["format"] == "table":
+            self.show_record(tenant_record(tenants[0]), options)
+            return
+        self.list_rows(
+            map(tenant_record, tenants),
+            options,
+            list(TENANT_FIELDS),
+            in_table=["Slug", "Name", "Domain", "MeetingUrl", "MeetingMigrationEnabled", "SettlingTime"],
+            when_empty="There is no tenant yet: make one with new_tenant.",
+        )

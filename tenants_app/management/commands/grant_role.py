@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError, CommandParser
+
+from tenants_app import changes
+from tenants_app.commands import AdministratorCommand
+from tenants_app.models import Role
+
+
+class Command(AdministratorCommand):
+    help = "Say what an account may do: viewer reads, operator also starts runs, admin also changes settings and users."
+    example = "alice --role operator"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("username", metavar="USERNAME")
+        parser.add_argument("--role", required=True, choices=Role.Name.values)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant, username = self.tenant(options), options["username"]
+        account = get_user_model().objects.filter(username=username).first()
+        if account is None:
+            raise CommandError(f"There is no account {username}: make it with new_administrator.")
+        changes.grant_role(tenant, account, options["role"], self.actor)
+        self.stdout.write(f"{username} is {options['role']} of {tenant.name}.")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from tenants_app import changes
+from tenants_app.commands import AdministratorCommand, at_least
+from tenants_app.models import Tenant
+
+
+class Command(AdministratorCommand):
+    help = "Make a new organization."
+    example = "contoso --name Contoso --domain contoso.com --meeting-url https://meet.contoso.com"
+    acts_on_a_tenant = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("slug", metavar="SLUG", help="its short name in web addresses and commands")
+        parser.add_argument("--name", required=True, help="its name for people")
+        parser.add_argument("--domain", required=True, help="such as contoso.com")
+        parser.add_argument(
+            "--meeting-url", metavar="URL", help="where join links begin (default: https://meet.DOMAIN)"
+        )
+        parser.add_argument(
+            "--settling-time",
+            metavar="SECONDS",
+            type=at_least(0),
+            default=300,
+            help="between a change and its run, so that a burst of changes is one run (default: 300)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        slug, domain = options["slug"], options["domain"].lower()
+        if Tenant.objects.filter(slug=slug).exists():
+            raise CommandError(f"There is already a tenant {slug}: change it with set_tenant.")
+        tenant = changes.create_tenant(
+            self.actor,
+            slug=slug,
+            name=options["name"],
+            domain=domain,
+            meeting_url=options["meeting_url"] or f"https://meet.{domain}",
+            settling_time=options["settling_time"],
+        )
+        self.stdout.write(
+            f"{tenant.name} is there. What comes next:\n"
+            f"  new_administrator USERNAME --email ADDRESS, then grant_role USERNAME --role admin --tenant {slug}\n"
+            f"  set_dial_in_conferencing_bridge NAME --default --tenant {slug}\n"
+            f"  register_service_number E164 --bridge NAME --type toll --tenant {slug}\n"
+            f"  import_users FILE.csv --tenant {slug}, then import_meetings PATH --user UPN --tenant {slug}"
+        )

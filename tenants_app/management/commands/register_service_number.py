@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from tenants_app import changes
+from tenants_app.commands import AdministratorCommand, e164
+from tenants_app.models import ServiceNumber
+
+
+class Command(AdministratorCommand):
+    help = "Put a new toll or toll-free number on a bridge; its first toll number becomes its default."
+    example = '+442079460123 --bridge Europe --type toll --country "United Kingdom" --city London'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("number", metavar="E164", type=e164)
+        parser.add_argument("--bridge", required=True, metavar="NAME")
+        parser.add_argument("--type", required=True, choices=ServiceNumber.Kind.values)
+        parser.add_argument("--country", default="", help="shown beside the number")
+        parser.add_argument("--city", default="", help="shown beside the number")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        bridge = self.bridge(self.tenant(options), options["bridge"])
+        number = changes.register_number(
+            bridge,
+            options["number"],
+            options["type"],
+            self.actor,
+            country=options["country"],
+            city=options["city"],
+        )
+        role = " as its default" if number.is_default else ""
+        self.stdout.write(f"{number} is on the bridge {bridge}{role}.")

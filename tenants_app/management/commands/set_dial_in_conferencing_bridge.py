@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from tenants_app import changes
+from tenants_app.commands import AdministratorCommand, e164
+from tenants_app.models import Bridge
+from tenants_app.records import bridge_record, stored_provider
+
+
+class Command(AdministratorCommand):
+    help = "Make a bridge, or change the one of that name; only what is given changes."
+    example = '"Europe" --default --default-number +442079460123'
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("--default", action="store_true", help="make it the tenant's default bridge")
+        parser.add_argument(
+            "--default-number", metavar="E164", type=e164, help="one of its toll numbers, for users without their own"
+        )
+        parser.add_argument("--provider", metavar="microsoft|NAME", type=stored_provider, help="who runs the bridge")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant, name = self.tenant(options), options["name"].strip()
+        old = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
+        before = bridge_record(old) if old else {}
+        bridge = changes.set_bridge(
+            tenant,
+            name,
+            self.actor,
+            provider=options["provider"],
+            make_default=options["default"],
+            default_number=options["default_number"],
+        )
+        after = bridge_record(bridge)
+        if old is None:
+            self.stdout.write(f"{bridge.name}: new bridge; register_service_number gives it numbers.")
+            return
+        self.tell_changes(bridge.name, before, after)
+        users = bridge.users.count()
+        if users and any(before[field] != after[field] for field in ("DefaultNumber", "Provider")):
+            self.stdout.write(
+                f"{bridge.name}: No run, because a bridge's own settings start none: bring the invitations of its "
+                f"{users:,} users up to date with start_meeting_migration."
+            )

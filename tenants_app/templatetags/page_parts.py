@@ -1,0 +1,59 @@
+"""Small parts of pages: icons, times, durations."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A decorative icon: a symbol of ``static/vendor/tabler-icons/icons.svg``."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("vendor/tabler-icons/icons.svg"),
+        name,
+    )
+
+
+@register.filter
+def when(moment: datetime | None) -> SafeString:
+    """The moment with its time zone; a dash where there is none."""
+    return _time(moment, None if moment is None else date_format(timezone.localtime(moment), "j M Y, H:i T"))
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString:
+    """The moment relative to now; the tooltip has the exact one."""
+    return _time(moment, None if moment is None else naturaltime(moment))
+
+
+def _time(moment: datetime | None, text: str | None) -> SafeString:
+    if moment is None:
+        return format_html('<span class="text-secondary">{}</span>', "–")
+    local = timezone.localtime(moment)
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', local.isoformat(timespec="seconds"), text)
+
+
+@register.filter
+def until(start: datetime | None, end: datetime | None) -> str:
+    """How long it took from ``start`` to ``end``; empty where either is missing."""
+    if start is None or end is None:
+        return ""
+    seconds = max((end - start).total_seconds(), 0)
+    if seconds < 1:
+        return "under 1 s"
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,89 @@
+"""Screens about who people are: signing in, the list of tenants, the audit; and the sign of life."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView
+from django.db import DatabaseError, connection
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from tenants_app.access import access_for, visible_tenants
+from tenants_app.fragments import answer, paginate
+from tenants_app.models import AuditEntry
+from tenants_app.tables import AuditTable
+
+THEMES = ("light", "dark", "auto")
+
+
+class SignIn(LoginView):
+    """Django's own, except that a live part of a page whose session has ended makes the whole page sign in."""
+
+    redirect_authenticated_user = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.htmx:  # type: ignore[attr-defined]
+            return HttpResponseClientRefresh()
+        return super().dispatch(request, *args, **kwargs)
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """The tenants that the administrator may see; straight to the tenant where there is one."""
+    tenants = list(visible_tenants(request.user).annotate(user_count=Count("users")))
+    if len(tenants) == 1:
+        return redirect("dashboard", tenants[0].slug)
+    return render(request, "tenants/index.html", {"tenants": tenants})
+
+
+@require_safe
+def audit(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who changed what, when, from what to what."""
+    access = access_for(request, slug)
+    entries = AuditEntry.objects.filter(tenant=access.tenant)
+    wanted = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    if wanted:
+        entries = entries.filter(
+            Q(actor__icontains=wanted) | Q(target__icontains=wanted) | Q(action__icontains=wanted)
+        )
+    table = paginate(request, AuditTable(entries), 50)
+    return answer(
+        request, "tenants/audit.html", "tables/results.html", {"access": access, "table": table, "wanted": wanted}
+    )
+
+
+@login_not_required
+@require_POST
+def choose_theme(request: HttpRequest) -> HttpResponse:
+    """Keep the colours that the visitor likes, for a year, and go back to where they were."""
+    back = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
+        back = "/"
+    response = HttpResponseRedirect(back)
+    theme = request.POST.get("theme")
+    if theme in THEMES:
+        response.set_cookie(
+            "theme", theme, max_age=31_536_000, secure=request.is_secure(), httponly=True, samesite="Lax"
+        )
+    return response
+
+
+@never_cache
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the service can answer from its database, 503 while it cannot."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            cursor.fetchone()
+    except DatabaseError:
+        return JsonResponse({"status": "the database does not answer"}, status=503)
+    return JsonResponse({"status": "ok"})

@@ -1,0 +1,87 @@
+"""The cast and their organization: Contoso, which the tests change only through the product's own functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenants_app import changes
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+
+ACTOR = "test"
+
+
+@pytest.fixture
+def outbox(settings: Any, tmp_path: Path) -> Path:
+    """A folder of its own for the messages of one test."""
+    settings.EMAIL_BACKEND = "migrations_app.updates.eml_files.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "outbox")
+    folder = tmp_path / "outbox"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return changes.create_tenant(
+        ACTOR,
+        slug="contoso",
+        name="Contoso",
+        domain="contoso.com",
+        meeting_url="https://meet.contoso.com",
+        settling_time=0,
+        local_numbers_url="https://meet.contoso.com/dialin",
+    )
+
+
+@pytest.fixture
+def old_bridge(tenant: Tenant) -> Bridge:
+    bridge = changes.set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
+    changes.register_number(
+        bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond"
+    )
+    return bridge
+
+
+@pytest.fixture
+def new_bridge(tenant: Tenant) -> Bridge:
+    bridge = changes.set_bridge(tenant, "New bridge", ACTOR)
+    changes.register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
+    changes.register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
+    return bridge
+
+
+@pytest.fixture
+def make_user(tenant: Tenant, old_bridge: Bridge) -> Callable[..., ConferencingUser]:
+    """Makes a licensed user on the old bridge; keyword arguments change that."""
+
+    def make(name: str = "anna.rossi", **values: Any) -> ConferencingUser:
+        return changes.create_user(
+            values.pop("tenant", tenant),
+            ACTOR,
+            **{
+                "upn": f"{name}@contoso.com",
+                "display_name": name.replace(".", " ").title(),
+                "audio_conferencing_license": True,
+                "audio_conferencing_enabled": True,
+                "bridge": old_bridge,
+                **values,
+            },
+        )
+
+    return make
+
+
+@pytest.fixture
+def anna(make_user: Callable[..., ConferencingUser]) -> ConferencingUser:
+    return make_user("anna.rossi")
+
+
+@pytest.fixture
+def wakes(django_capture_on_commit_callbacks: Any) -> Iterator[list[Any]]:
+    """The wake-ups that the test asks for; none is acted on."""
+    with django_capture_on_commit_callbacks() as callbacks:
+        yield callbacks

@@ -1,0 +1,140 @@
+"""The decision table, by rule number: what starts a run and what does not, and the sentence that says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from migrations_app.decisions import Decision, Switches, decide, decide_start_by_hand
+from tenants_app.announcements import UserChange, UserSettings
+from tenants_app.models import ConferencingUser
+
+ON = Switches(meeting_migration_enabled=True, automatically_migrate_user_meetings=True)
+SERVED = UserSettings(
+    sip_address="anna@contoso.com",
+    hosting="online",
+    mailbox_location="online",
+    audio_conferencing_license=True,
+    audio_conferencing_enabled=True,
+    conferencing_provider="",
+    bridge_id=1,
+    bridge_name="Old bridge",
+    bridge_provider="",
+    conference_id_type="public",
+    conference_id="1234567",
+    toll_number_id=None,
+    toll_free_number_id=None,
+)
+
+
+def decision(
+    before: dict[str, Any], after: dict[str, Any], switches: Switches = ON, reschedule: bool = False
+) -> Decision:
+    """The decision about a change from ``before`` to ``after``, both given as differences from a user like any."""
+    change = UserChange(ConferencingUser(), replace(SERVED, **before), replace(SERVED, **after), reschedule)
+    return decide(change, switches)
+
+
+STARTING = {
+    "R1": ({"hosting": "on-premises"}, {}),
+    "R2 assigned": ({"audio_conferencing_license": False}, {}),
+    "R2 removed": ({}, {"audio_conferencing_license": False}),
+    "R3 enabled": ({"audio_conferencing_enabled": False}, {}),
+    "R3 disabled": ({}, {"audio_conferencing_enabled": False}),
+    "R4": ({}, {"conference_id": "7654321"}),
+    "R5": ({}, {"bridge_id": 2, "bridge_name": "New bridge"}),
+    "R5 from none": ({"bridge_id": None}, {}),
+    "R7": ({"conferencing_provider": "Fabrikam"}, {}),
+}
+
+
+@pytest.mark.parametrize("rule", STARTING)
+def test_it_starts_a_run(rule: str) -> None:
+    before, after = STARTING[rule]
+    decided = decision(before, after)
+    assert decided.starts_run
+    assert decided.sentence.startswith("Run, because ")
+    assert [reason.rule for reason in decided.reasons] == [rule.split()[0]]
+
+
+NOT_STARTING = {
+    "nothing changed": ({}, {}, "nothing changed that the invitations show"),
+    "R4 private IDs": (
+        {"conference_id_type": "private"},
+        {"conference_id_type": "private", "conference_id": "7654321"},
+        "IDs of their own",
+    ),
+    "R8 user part": ({}, {"sip_address": "anna.rossi@contoso.com"}, "SIP address"),
+    "R8 domain": ({}, {"sip_address": "anna@fabrikam.com"}, "SIP address"),
+    "R10 without asking": ({}, {"toll_number_id": 5}, "reschedule meetings"),
+    "R15": ({"mailbox_location": "on-premises"}, {"mailbox_location": "on-premises", "bridge_id": 2}, "on-premises"),
+    "R16 provider": ({"conferencing_provider": "Fabrikam"}, {"conferencing_provider": "Fabrikam", "bridge_id": 2}, "Fab"),
+    "R16 bridge": ({}, {"bridge_id": 2, "bridge_provider": "Fabrikam"}, "Meeting Migration Tool"),
+    "R17": ({}, {"hosting": "on-premises"}, "online to on-premises"),
+    "still on-premises": (
+        {"hosting": "on-premises", "audio_conferencing_license": False},
+        {"hosting": "on-premises"},
+        "move them online",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_STARTING)
+def test_it_starts_no_run_and_says_why(case: str) -> None:
+    before, after, words = NOT_STARTING[case]
+    decided = decision(before, after)
+    assert not decided.starts_run
+    assert decided.sentence.startswith("No run, because ")
+    assert words in decided.sentence
+
+
+def test_r10_a_changed_number_starts_a_run_when_rescheduling_is_asked_for() -> None:
+    assert decision({}, {"toll_number_id": 5}, reschedule=True).reasons[0].rule == "R10"
+
+
+def test_r18_a_change_of_several_settings_gives_all_its_reasons() -> None:
+    decided = decision({"hosting": "on-premises", "audio_conferencing_license": False}, {})
+    assert [reason.rule for reason in decided.reasons] == ["R1", "R2"]
+    assert decided.migration_type == "MoveToOnline"
+
+
+@pytest.mark.parametrize("rule", STARTING)
+def test_r12_nothing_starts_while_the_service_is_off(rule: str) -> None:
+    decided = decision(*STARTING[rule], switches=replace(ON, meeting_migration_enabled=False))
+    assert not decided.starts_run
+    assert "MeetingMigrationEnabled" in decided.sentence
+
+
+@pytest.mark.parametrize("rule", STARTING)
+def test_r13_only_moves_start_a_run_while_automatic_migration_is_off(rule: str) -> None:
+    decided = decision(*STARTING[rule], switches=replace(ON, automatically_migrate_user_meetings=False))
+    assert decided.starts_run == (rule == "R1")
+
+
+def test_r13_leaves_out_the_reasons_that_it_switches_off() -> None:
+    off = replace(ON, automatically_migrate_user_meetings=False)
+    decided = decision({"hosting": "on-premises", "audio_conferencing_license": False}, {}, switches=off)
+    assert [reason.rule for reason in decided.reasons] == ["R1"]
+
+
+def test_r11_a_start_by_hand_names_who_started_it() -> None:
+    off = replace(ON, automatically_migrate_user_meetings=False)
+    assert decide_start_by_hand(SERVED, off, "alice").reasons == (("R11", "Started by hand by alice."),)
+
+
+def test_r12_a_start_by_hand_is_refused_while_the_service_is_off() -> None:
+    decided = decide_start_by_hand(SERVED, replace(ON, meeting_migration_enabled=False), "alice")
+    assert not decided.starts_run
+    assert "switched off" in decided.sentence
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mailbox_location": "on-premises"}, {"conferencing_provider": "Fabrikam"}, {"bridge_provider": "Fabrikam"}],
+)
+def test_r15_r16_a_start_by_hand_is_refused_for_users_that_cannot_be_served(settings: dict[str, str]) -> None:
+    decided = decide_start_by_hand(replace(SERVED, **settings), ON, "alice")  # type: ignore[arg-type]
+    assert not decided.starts_run
+    assert "Meeting Migration Tool" in decided.sentence

@@ -1,0 +1,24 @@
+"""Settings of the test suite: the real ones over a data folder of its own, on SQLite or MMS_TEST_DATABASE_URL."""
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_data_dir = tempfile.mkdtemp(prefix="mms-tests-")
+atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
+for _name in ("DEBUG", "ALLOWED_HOSTS", "SECRET_KEY", "EMAIL_URL", "CACHE_URL", "MMS_SENDER", "MMS_WORKERS"):
+    os.environ.pop(_name, None)
+os.environ["MMS_DATA_DIR"] = _data_dir
+os.environ["DATABASE_URL"] = os.environ.get("MMS_TEST_DATABASE_URL", "") or f"sqlite:///{_data_dir}/db.sqlite3"
+
+from mms_site.settings import *  # noqa: E402, F403 - the environment above must be set first
+from mms_site.settings import DATABASES, MMS_DATA_DIR  # noqa: E402
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, because tests of concurrency open several connections, which an in-memory database does not isolate.
+    DATABASES["default"]["TEST"] = {"NAME": str(MMS_DATA_DIR / "test.sqlite3")}
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGGING = {"version": 1, "disable_existing_loggers": False}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
