@@ -39,7 +39,9 @@ class Change:
 def compare(spans: tuple[Span, ...]) -> list[Change]:
     """The spans as people read them; HTML comes as its text, with the targets of links."""
     return [
-        Change(_title(span.property), span.recurrence_id, list(_rows(_lines(span, span.before), _lines(span, span.after))))
+        Change(
+            _title(span.property), span.recurrence_id, list(_rows(_lines(span, span.before), _lines(span, span.after)))
+        )
         for span in spans
     ]
 

@@ -23,6 +23,16 @@ def _search_box(placeholder: str) -> forms.TextInput:
     return forms.TextInput(attrs={"type": "search", "placeholder": placeholder, "autocomplete": "off"})
 
 
+class _StyledForm(forms.Form):
+    """Gives the fields the classes of the stylesheet."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            css = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
+            field.widget.attrs["class"] = f"{css} is-invalid" if name in self.errors else css
+
+
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, timezone.get_current_timezone())
 
@@ -43,6 +53,7 @@ class RunFilter(django_filters.FilterSet):
 
     class Meta:
         model = Run
+        form = _StyledForm
         fields: list[str] = []
 
     def by_user(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
@@ -63,6 +74,7 @@ class ResultFilter(django_filters.FilterSet):
 
     class Meta:
         model = MeetingResult
+        form = _StyledForm
         fields: list[str] = []
 
 
@@ -78,6 +90,7 @@ class UserFilter(django_filters.FilterSet):
 
     class Meta:
         model = ConferencingUser
+        form = _StyledForm
         fields: list[str] = []
 
     def by_name(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:

@@ -89,10 +89,10 @@ class _Migration:
     def work(self) -> None:
         self._resume()
         done = set(self.run.results.values_list("uid", flat=True))
-        todo, skipped = self._select(done)
-        total = len(done) + len(todo) + len(skipped)
-        for start in range(0, max(len(skipped), 1), 5 * BATCH):
-            self._commit(skipped[start : start + 5 * BATCH], total_meetings=total)
+        todo, settled = self._select(done)
+        total = len(done) + len(todo) + len(settled)
+        for start in range(0, max(len(settled), 1), 5 * BATCH):
+            self._commit(settled[start : start + 5 * BATCH], total_meetings=total)
         for start in range(0, len(todo), BATCH):
             changing = self._migrate(todo[start : start + BATCH], last_try=False)
             if changing:
@@ -101,8 +101,8 @@ class _Migration:
 
     def look(self) -> Iterator[_Outcome]:
         """What :meth:`work` would do now, without doing any of it."""
-        todo, skipped = self._select(set())
-        yield from skipped
+        todo, settled = self._select(set())
+        yield from settled
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
             with transaction.atomic():
@@ -128,13 +128,17 @@ class _Migration:
         organizers = self.settings.organizers()
         limit = self.user.tenant.attendee_limit
         todo: list[Listed] = []
-        skipped: list[_Outcome] = []
+        settled: list[_Outcome] = []
         for meeting in self.mailbox.list_candidates(organizers, now):
             if meeting.uid in done:
                 continue
-            if meeting.attendee_count > limit:
+            if meeting.unreadable:
+                # Whose it is and when it ends cannot be known, so it is not touched.
+                code = "unreadable-calendar-object"
+                settled.append(self._outcome(meeting, MeetingResult.Outcome.FAILED, code, meeting.unreadable))
+            elif meeting.attendee_count > limit:
                 detail = f"{meeting.attendee_count} with the organizer; the limit is {limit}"
-                skipped.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "too-many-attendees", detail))
+                settled.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "too-many-attendees", detail))
             else:
                 todo.append(meeting)
         for meeting in self.mailbox.list_others(organizers, now):
@@ -145,8 +149,8 @@ class _Migration:
                 reason = "past"
             elif meeting.cancelled:
                 reason = "cancelled"
-            skipped.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, reason))
-        return todo, skipped
+            settled.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, reason))
+        return todo, settled
 
     def _migrate(self, meetings: list[Listed], last_try: bool) -> list[Listed]:
         """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""

@@ -80,9 +80,7 @@ class UserTable(tables.Table):
         empty_values=(),
     )
     hosting = tables.Column()
-    latest_state = tables.TemplateColumn(
-        "{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=()
-    )
+    latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
     latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
 
     class Meta:

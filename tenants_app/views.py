@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -23,6 +24,7 @@ from tenants_app.tables import AuditTable
 THEMES = ("light", "dark", "auto")
 
 
+@method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
     """Django's own, except that a live part of a page whose session has ended makes the whole page sign in."""
 
@@ -50,9 +52,7 @@ def audit(request: HttpRequest, slug: str) -> HttpResponse:
     entries = AuditEntry.objects.filter(tenant=access.tenant)
     wanted = request.GET.get("q", "").replace("\x00", "").strip()[:200]
     if wanted:
-        entries = entries.filter(
-            Q(actor__icontains=wanted) | Q(target__icontains=wanted) | Q(action__icontains=wanted)
-        )
+        entries = entries.filter(Q(actor__icontains=wanted) | Q(target__icontains=wanted) | Q(action__icontains=wanted))
     table = paginate(request, AuditTable(entries), 50)
     return answer(
         request, "tenants/audit.html", "tables/results.html", {"access": access, "table": table, "wanted": wanted}

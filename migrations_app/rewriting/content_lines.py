@@ -229,8 +229,9 @@ def raw_end(raw: bytes, length: int) -> int:
         counted = position
         if folds:
             position += folds
-        elif raw[position - 1 : position + 1] == b"\r\n":
-            position += 1  # between the two octets of a line break: that fold is not counted yet
+        elif position and raw[position - 1 : position + 1] == b"\r\n":
+            counted += 1  # between the two octets of a line break: that fold was not counted yet
+            position += 3
         else:
             return position
 

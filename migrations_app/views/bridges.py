@@ -23,9 +23,7 @@ from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
 def bridges(request: HttpRequest, slug: str) -> HttpResponse:
     """All bridges with their numbers and how many users are on each."""
     access = access_for(request, slug)
-    default_number = Prefetch(
-        "numbers", ServiceNumber.objects.filter(is_default=True), to_attr="default_numbers"
-    )
+    default_number = Prefetch("numbers", ServiceNumber.objects.filter(is_default=True), to_attr="default_numbers")
     found = (
         Bridge.objects.filter(tenant=access.tenant)
         .annotate(

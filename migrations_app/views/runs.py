@@ -78,7 +78,9 @@ def run_now(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpR
     access = access_for(request, slug, Role.Name.OPERATOR)
     pending = _run(access, correlation_id)
     if pending.state != Run.State.PENDING:
-        messages.info(request, f"The run of {pending.user.upn} is not pending any more, so there is nothing to bring forward.")
+        messages.info(
+            request, f"The run of {pending.user.upn} is not pending any more, so there is nothing to bring forward."
+        )
     elif not access.tenant.meeting_migration_enabled:
         messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
     else:

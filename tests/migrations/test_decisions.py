@@ -70,7 +70,11 @@ NOT_STARTING = {
     "R8 domain": ({}, {"sip_address": "anna@fabrikam.com"}, "SIP address"),
     "R10 without asking": ({}, {"toll_number_id": 5}, "reschedule meetings"),
     "R15": ({"mailbox_location": "on-premises"}, {"mailbox_location": "on-premises", "bridge_id": 2}, "on-premises"),
-    "R16 provider": ({"conferencing_provider": "Fabrikam"}, {"conferencing_provider": "Fabrikam", "bridge_id": 2}, "Fab"),
+    "R16 provider": (
+        {"conferencing_provider": "Fabrikam"},
+        {"conferencing_provider": "Fabrikam", "bridge_id": 2},
+        "Fab",
+    ),
     "R16 bridge": ({}, {"bridge_id": 2, "bridge_provider": "Fabrikam"}, "Meeting Migration Tool"),
     "R17": ({}, {"hosting": "on-premises"}, "online to on-premises"),
     "still on-premises": (

@@ -23,9 +23,7 @@ OTHER_SKYPE_URL = "https://meet.contoso.com/anna/ELSE3KEY"
 THREAD = "19%3ameeting_QW5uYUNvbnRvc28x%40thread.v2"
 ANNA = "11111111-2222-3333-4444-555555555555"
 TENANT = "99999999-8888-7777-6666-555555555555"
-TEAMS_URL = (
-    f"https://teams.microsoft.com/l/meetup-join/{THREAD}/0?context=%7b%22Tid%22%3a%22{TENANT}%22%2c%22Oid%22%3a%22{ANNA}%22%7d"
-)
+TEAMS_URL = f"https://teams.microsoft.com/l/meetup-join/{THREAD}/0?context=%7b%22Tid%22%3a%22{TENANT}%22%2c%22Oid%22%3a%22{ANNA}%22%7d"
 TEAMS_OPTIONS = (
     f"https://teams.microsoft.com/meetingOptions/?organizerId={ANNA}&tenantId={TENANT}"
     "&threadId=19_meeting_QW5uYUNvbnRvc28x@thread.v2&messageId=0&language=en-US"
@@ -52,7 +50,7 @@ def skype_html(url: str = SKYPE_URL, notes: str = "", row: str = DOTS, inside: s
         f"<p class=MsoNormal style='text-autospace:none'><span style='font-size:8.0pt;color:#404040'>{row}</span>"
         "<b><span style='font-size:14.0pt'><o:p></o:p></span></b></p>"
         "<p class=MsoNormal><a name=OutJoinLink><span style='font-family:Wingdings'>à</span></a>"
-        f'<a href="{url}"><span style=\'font-size:16.0pt\'>Join Skype\nMeeting</span></a>'
+        f"<a href=\"{url}\"><span style='font-size:16.0pt'>Join Skype\nMeeting</span></a>"
         f"<a name=OutSharedNoteBorder>&nbsp;</a><a name=OutSharedNoteLink>&nbsp;</a>{notes}<o:p></o:p></p>"
         f'<p class=MsoNormal>Trouble Joining? <u><a href="{url}?sl=1">Try Skype Web App</a></u><o:p></o:p></p>'
         f"{inside}<p class=MsoNormal><sub><span style='color:white'>[!OC([1033])!]</span></sub></p>"
@@ -76,7 +74,7 @@ def teams_html(url: str = TEAMS_URL) -> str:
     """A Microsoft Teams block with its own wrapper, as Exchange keeps it."""
     row = f'<div aria-hidden="true" style="margin-bottom:24px; overflow:hidden">\n{BAR}</div>'
     return (
-        f"<div class=\"me-email-text\" lang=\"en-US\" style=\"font-family:'Segoe UI',sans-serif\">{row}"
+        f'<div class="me-email-text" lang="en-US" style="font-family:\'Segoe UI\',sans-serif">{row}'
         f'<div><span class="me-email-text">Microsoft Teams</span></div><div><a href="{url}">Join\n the meeting now</a></div>'
         '<div style="margin-bottom:12px"><hr style="border:0"></div>'
         f'<div><a href="{TEAMS_OPTIONS.replace("&", "&amp;")}">Meeting options</a> </div>{row}</div>'
@@ -86,7 +84,7 @@ def teams_html(url: str = TEAMS_URL) -> str:
 def document(*pieces: str) -> str:
     """A Word document around pieces of HTML."""
     head = "<head><style><!-- p.MsoNormal\n\t{margin:0in; font-size:11.0pt} --></style><!--[if gte mso 9]><xml></xml><![endif]--></head>"
-    return f"<html xmlns:o=\"urn:schemas-microsoft-com:office:office\">{head}<body lang=EN-US link=\"#0563C1\"><div class=WordSection1>{''.join(pieces)}</div></body></html>"
+    return f'<html xmlns:o="urn:schemas-microsoft-com:office:office">{head}<body lang=EN-US link="#0563C1"><div class=WordSection1>{"".join(pieces)}</div></body></html>'
 
 
 def paragraph(text: str) -> str:
@@ -114,7 +112,15 @@ def event(
     made += [*lines]
     made += [] if text is None else [f"DESCRIPTION:{escape(text)}"]
     made += [] if html is None else [f"X-ALT-DESC;FMTTYPE=text/html:{escape(html)}"]
-    return [*made, "BEGIN:VALARM", "TRIGGER:-PT15M", "ACTION:DISPLAY", "DESCRIPTION:Reminder", "END:VALARM", "END:VEVENT"]
+    return [
+        *made,
+        "BEGIN:VALARM",
+        "TRIGGER:-PT15M",
+        "ACTION:DISPLAY",
+        "DESCRIPTION:Reminder",
+        "END:VALARM",
+        "END:VEVENT",
+    ]
 
 
 def fold(line: str, eol: bytes = b"\r\n", space: bytes = b" ", width: int = 75) -> bytes:

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from migrations_app.monitoring import queue_state
+from migrations_app.plugin import Answer, MonitoringCommand, Status, age
+from tenants_app.commands import at_least
+
+
+class Command(MonitoringCommand):
+    help = (
+        "Tell a monitoring system whether users' migrations failed or anything waits too long: one line with "
+        "performance data; exit status 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. All tenants, unless --tenant."
+    )
+    example = "--warning 1 --critical 10 --max-age 60"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--tenant", metavar="SLUG", help="of this tenant only")
+        parser.add_argument(
+            "--warning",
+            type=at_least(1),
+            default=1,
+            metavar="N",
+            help="WARNING from this many users whose latest run failed (default: 1)",
+        )
+        parser.add_argument("--critical", type=at_least(1), default=10, metavar="N", help="CRITICAL likewise (10)")
+        parser.add_argument(
+            "--max-age",
+            type=at_least(1),
+            default=60,
+            metavar="MINUTES",
+            help="WARNING when a due run or a message has waited longer, CRITICAL at twice as long (default: 60)",
+        )
+
+    def answer(self, options: dict[str, Any]) -> Answer:
+        warning, critical = options["warning"], options["critical"]
+        if warning > critical:
+            raise CommandError(f"--warning {warning} is more than --critical {critical}: give the smaller one first.")
+        state = queue_state(self.tenant(options) if options["tenant"] else None)
+        limit = timedelta(minutes=options["max_age"])
+        found = Answer()
+        if state.failed >= warning:
+            found.add(
+                Status.CRITICAL if state.failed >= critical else Status.WARNING,
+                f"the latest run of {state.failed:,} {'user' if state.failed == 1 else 'users'} failed",
+            )
+        for waited, what in (
+            (state.longest_wait, "a due run has waited"),
+            (state.longest_unsent, "a message has waited"),
+        ):
+            if waited > limit:
+                found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}")
+        if state.undeliverable:
+            found.add(Status.WARNING, f"{state.undeliverable:,} messages were refused by the mail server")
+        seconds = int(limit.total_seconds())
+        found.data = {
+            "failed": f"{state.failed};{warning};{critical};0",
+            "pending": f"{state.pending};;;0",
+            "in_progress": f"{state.in_progress};;;0",
+            "oldest_pending": f"{int(state.longest_wait.total_seconds())}s;{seconds};{2 * seconds};0",
+            "unsent": f"{state.unsent};;;0",
+            "oldest_unsent": f"{int(state.longest_unsent.total_seconds())}s;{seconds};{2 * seconds};0",
+            "refused": f"{state.undeliverable};1;;0",
+        }
+        failed = f"{state.failed:,} failed" if state.failed else "none failed"
+        found.when_ok = f"{state.pending:,} users pending, {state.in_progress:,} in progress, {failed}"
+        return found

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import Any
+
+from migrations_app.monitoring import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, worker_silence
+from migrations_app.plugin import Answer, MonitoringCommand, Status, age
+
+
+class Command(MonitoringCommand):
+    help = (
+        "Tell a monitoring system whether the cluster is alive and the queue is moving: one line with performance "
+        "data; exit status 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."
+    )
+
+    def answer(self, options: dict[str, Any]) -> Answer:
+        silence, state = worker_silence(), queue_state()
+        found = Answer()
+        if silence is None:
+            found.add(Status.CRITICAL, "the cluster has never given a sign of life: start python manage.py qcluster")
+        elif silence > WORKER_SILENT:
+            found.add(
+                Status.CRITICAL if silence > WORKER_GONE else Status.WARNING,
+                f"the cluster has been silent for {age(silence)}: look whether it runs, and start it again",
+            )
+        if is_stuck(state):
+            found.add(
+                Status.CRITICAL,
+                f"a due run has waited for {age(state.longest_wait)} and none is in progress: start the cluster again",
+            )
+        limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
+        found.data = {
+            "heartbeat": "U" if silence is None else f"{int(silence.total_seconds())}s;{limits};0",
+            "oldest_pending": f"{int(state.longest_wait.total_seconds())}s;;;0",
+            "in_progress": f"{state.in_progress};;;0",
+        }
+        found.when_ok = "" if silence is None else f"the cluster gave a sign of life {age(silence)} ago"
+        return found

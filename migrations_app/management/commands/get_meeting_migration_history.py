@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandError, CommandParser
+
+from migrations_app.history import block_record
+from migrations_app.models import MeetingResult
+from tenants_app.commands import AdministratorCommand, add_format
+
+COLUMNS = ["CorrelationId", "MeetingUid", "Subject", "StartDate", "Attendees", "Outcome", "Reason", "Message"]
+IN_TABLE = ["Subject", "StartDate", "Attendees", "Outcome", "Reason", "CorrelationId"]
+
+
+class Command(AdministratorCommand):
+    help = "List what a user's runs did with each meeting, newest run first; JSON has the block before and after."
+    example = "--user anna@contoso.com --format json"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--user", required=True, metavar="UPN")
+        parser.add_argument("--correlation-id", type=_correlation_id, metavar="ID", help="of this run only")
+        add_format(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = self.tenant(options)
+        user, correlation_id = self.user(tenant, options["user"]), options["correlation_id"]
+        results = MeetingResult.objects.filter(run__user=user).select_related("run")
+        if correlation_id:
+            if not user.runs.filter(correlation_id=correlation_id).exists():
+                raise CommandError(f"{user.upn} has no run {correlation_id}: get_meeting_migration_status lists them.")
+            results = results.filter(run__correlation_id=correlation_id)
+        results = results.order_by("-run__created", "-run", "starts_at", "pk")
+        if options["format"] == "json":
+            rows = ({**result.record(), **block_record(result)} for result in results.iterator())
+        else:
+            rows = (result.record() for result in results.defer("spans").iterator())
+        self.list_rows(rows, options, COLUMNS, in_table=IN_TABLE, when_empty="No run has looked at a meeting yet.")
+
+
+def _correlation_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a correlation ID: get_meeting_migration_status lists them.") from None

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db.models import Count
+
+from migrations_app.models import Run
+from tenants_app.commands import AdministratorCommand, add_format, from_time, to_time
+
+COLUMNS = [
+    "CorrelationId",
+    "UserId",
+    "UserPrincipalName",
+    "State",
+    "MigrationType",
+    "Reasons",
+    "CreateDate",
+    "ModifiedDate",
+    "StartDate",
+    "FinishDate",
+    "NextTryDate",
+    "TotalMeeting",
+    "SucceededMeeting",
+    "SkippedMeeting",
+    "FailedMeeting",
+    "InvitesUpdate",
+    "RetryCount",
+    "LastErrorMessage",
+]
+IN_TABLE = [
+    "UserPrincipalName",
+    "State",
+    "MigrationType",
+    "CreateDate",
+    "TotalMeeting",
+    "SucceededMeeting",
+    "SkippedMeeting",
+    "FailedMeeting",
+    "InvitesUpdate",
+    "CorrelationId",
+    "LastErrorMessage",
+]
+
+
+class Command(AdministratorCommand):
+    help = "List runs, newest first, or count the users by the state of their latest run."
+    example = "--state Failed --start-time 10/1/2016"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--user", metavar="UPN")
+        parser.add_argument("--state", type=_state, metavar="|".join(Run.State.values))
+        parser.add_argument("--start-time", type=from_time, metavar="TIME", help="runs created then or later")
+        parser.add_argument(
+            "--end-time", type=to_time, metavar="TIME", help="runs created until then; a date includes its whole day"
+        )
+        parser.add_argument("--summary-only", action="store_true", help="only State and UserCount, for all four states")
+        add_format(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = self.tenant(options)
+        runs = Run.objects.filter(tenant=tenant)
+        if options["user"] is not None:
+            runs = runs.filter(user=self.user(tenant, options["user"]))
+        if options["state"]:
+            runs = runs.filter(state=options["state"])
+        if options["start_time"]:
+            runs = runs.filter(created__gte=options["start_time"])
+        if options["end_time"]:
+            runs = runs.filter(created__lte=options["end_time"])
+        if options["summary_only"]:
+            found = dict(runs.filter(is_latest=True).order_by().values_list("state").annotate(Count("pk")))
+            rows = [{"State": state, "UserCount": found.get(state, 0)} for state in Run.State.values]
+            self.list_rows(rows, options, ["State", "UserCount"])
+            return
+        self.list_rows(
+            (run.record() for run in runs.select_related("user").iterator()),
+            options,
+            COLUMNS,
+            in_table=IN_TABLE,
+            when_empty="There are no such runs.",
+        )
+
+
+def _state(text: str) -> str:
+    """A state, whatever its case."""
+    for state in Run.State.values:
+        if text.lower() == state.lower():
+            return state
+    raise ArgumentTypeError(f"{text!r} is not a state: use {', '.join(Run.State.values)}.")

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db.models import Q
+from django.utils import timezone
+
+from migrations_app import queue
+from migrations_app.models import Run, Update
+from migrations_app.runner import work_run
+from migrations_app.updates.delivery import deliver
+from tenants_app.commands import AdministratorCommand
+from tenants_app.records import plain
+
+POLL_SECONDS = 0.5
+"""How often the queue is looked at while others hold what is left of it."""
+
+
+class Command(AdministratorCommand):
+    help = (
+        "Work the queue in this terminal, without the cluster or beside it: all that is due, then stop. "
+        "Ctrl-C stops after the present run."
+    )
+    example = "--until-idle"
+    acts_on_a_tenant = False
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--until-idle",
+            action="store_true",
+            help="wait also for runs that become due after the settling time; later retries are only named",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        worked = 0
+        with _stop_on_request() as stop:
+            while not stop.is_set():
+                worked += self._work_due(stop)
+                pause = _pause() if options["until_idle"] else None
+                if pause is None:
+                    break
+                stop.wait(pause)
+        self.stdout.write(f"{worked:,} {'run' if worked == 1 else 'runs'} worked.")
+        if stop.is_set():
+            raise CommandError("Stopped before the queue was empty: what is left goes on with the next start.")
+        self._tell_what_is_left()
+
+    def _work_due(self, stop: threading.Event) -> int:
+        worked = 0
+        queue.sweep()
+        while not stop.is_set() and (run := queue.claim()):
+            work_run(run)
+            deliver()
+            worked += 1
+            self._tell(Run.objects.select_related("user").get(pk=run.pk))
+        deliver()
+        return worked
+
+    def _tell(self, run: Run) -> None:
+        line = (
+            f"{run.user.upn}: {run.state}; {run.total_meetings:,} meetings: {run.succeeded_meetings:,} migrated, "
+            f"{run.skipped_meetings:,} skipped, {run.failed_meetings:,} failed; {run.invites_update:,} messages"
+        )
+        if run.state == Run.State.PENDING:
+            line += f"; tried again at {plain(run.due_at)}"
+        self.stdout.write(line)
+        if run.last_error_message:
+            self.stdout.write(f"{run.user.upn}: {run.last_error_message}")
+        self.stdout.flush()
+
+    def _tell_what_is_left(self) -> None:
+        pending = Run.objects.filter(state=Run.State.PENDING)
+        off = pending.filter(tenant__meeting_migration_enabled=False).count()
+        if off:
+            self.stdout.write(f"{off:,} runs wait because the service is switched off for their tenant.")
+        waiting = pending.filter(tenant__meeting_migration_enabled=True).order_by("due_at")
+        first = waiting.first()
+        if first:
+            self.stdout.write(f"{waiting.count():,} runs are due later, the next at {plain(first.due_at)}.")
+        unsent = Update.objects.filter(state=Update.State.QUEUED).order_by("due_at")
+        update = unsent.first()
+        if update:
+            reason = f" {update.error_message}" if update.error_message else ""
+            self.stdout.write(
+                f"{unsent.count():,} messages are still to be sent, the next at {plain(update.due_at)}.{reason}"
+            )
+
+
+def _pause() -> float | None:
+    """Seconds until there may be something to do; None when the queue is idle but for retries that are due later."""
+    now = timezone.now()
+    pending = Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
+    in_hand = (
+        Run.objects.filter(state=Run.State.IN_PROGRESS).exists()
+        or pending.filter(due_at__lte=now).exists()
+        or Update.objects.filter(Q(due_at__lte=now) | Q(lease_until__gt=now), state=Update.State.QUEUED).exists()
+    )
+    if in_hand:
+        return POLL_SECONDS
+    settling: datetime | None = pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True).first()
+    if settling is None:
+        return None
+    # Looked at again every so often, because "run now" may have made it due meanwhile.
+    return min(max((settling - now).total_seconds(), 0.01), 10 * POLL_SECONDS)
+
+
+@contextmanager
+def _stop_on_request() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets; a second one interrupts at once."""
+    stop = threading.Event()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def request(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    for number in previous:
+        signal.signal(number, request)
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

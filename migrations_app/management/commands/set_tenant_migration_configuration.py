@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from migrations_app.models import Run
+from tenants_app import changes
+from tenants_app.commands import AdministratorCommand, truth
+from tenants_app.records import tenant_record
+
+
+class Command(AdministratorCommand):
+    help = "Switch the service on or off for the tenant; while it is off, pending runs wait and none is requested."
+    example = "--meeting-migration-enabled false"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--meeting-migration-enabled", required=True, type=truth, metavar="true|false")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        before = self.tenant(options)
+        is_on = options["meeting_migration_enabled"]
+        after = changes.change_tenant(before, self.actor, meeting_migration_enabled=is_on)
+        self.tell_changes(after.name, tenant_record(before), tenant_record(after))
+        pending = Run.objects.filter(tenant=after, state=Run.State.PENDING).count()
+        if pending:
+            what = "go on" if is_on else "wait until the service is switched on again"
+            self.stdout.write(f"{after.name}: {pending:,} pending runs {what}.")

@@ -1,0 +1,74 @@
+"""Is the service well? The same answers for ``check_migrations``, ``check_worker``, /healthz and /metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from migrations_app.models import Heartbeat, Run, Update
+from migrations_app.progress import users_by_state
+from tenants_app.models import Tenant
+
+WORKER_SILENT = timedelta(minutes=3)
+"""The schedule wakes the cluster every minute; one that has been silent for this long is late …"""
+WORKER_GONE = timedelta(minutes=10)
+"""… and for this long is gone. A worker leaves a sign of life before and after each run."""
+QUEUE_STUCK = timedelta(minutes=5)
+"""Due runs that wait for this long while none is in progress are waiting for nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue at one moment: users by the state of their latest run (R29), and what waits though it is due."""
+
+    failed: int
+    pending: int
+    in_progress: int
+    longest_wait: timedelta
+    """Of a run that is due and not paused by a switch; zero where none waits."""
+    unsent: int
+    longest_unsent: timedelta
+    """Since the oldest message that is still to be sent was queued; zero where there is none."""
+    undeliverable: int
+    """Messages of users' latest runs that the mail server refused for good."""
+
+
+def queue_state(tenant: Tenant | None = None) -> QueueState:
+    """The state of the queue, of one tenant or of all."""
+    now = timezone.now()
+    due = Run.objects.filter(state=Run.State.PENDING, due_at__lte=now, tenant__meeting_migration_enabled=True)
+    queued = Update.objects.filter(state=Update.State.QUEUED)
+    refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True).exclude(
+        error_code="meeting-gone"
+    )
+    if tenant is not None:
+        due = due.filter(tenant=tenant)
+        queued = queued.filter(result__run__tenant=tenant)
+        refused = refused.filter(result__run__tenant=tenant)
+    users = users_by_state(tenant)
+    return QueueState(
+        failed=users[Run.State.FAILED],
+        pending=users[Run.State.PENDING],
+        in_progress=users[Run.State.IN_PROGRESS],
+        longest_wait=_since(due.order_by("due_at").values_list("due_at", flat=True).first(), now),
+        unsent=queued.count(),
+        longest_unsent=_since(queued.order_by("queued_at").values_list("queued_at", flat=True).first(), now),
+        undeliverable=refused.count(),
+    )
+
+
+def worker_silence() -> timedelta | None:
+    """How long the cluster has given no sign of life; None where it never has."""
+    at = Heartbeat.objects.filter(name="worker").values_list("at", flat=True).first()
+    return None if at is None else _since(at, timezone.now())
+
+
+def is_stuck(state: QueueState) -> bool:
+    """Whether runs are due that nobody takes."""
+    return state.longest_wait > QUEUE_STUCK and state.in_progress == 0
+
+
+def _since(moment: datetime | None, now: datetime) -> timedelta:
+    return timedelta(0) if moment is None else max(now - moment, timedelta(0))

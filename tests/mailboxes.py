@@ -1,0 +1,101 @@
+"""Putting believable meetings into a user's mailbox, and reading what came out, for tests and the benchmark."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from migrations_app import queue
+from migrations_app.demo import invitations, people
+from migrations_app.demo.invitations import Meeting
+from migrations_app.demo.people import DemoUser
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import CalendarObject, Run
+from migrations_app.reactions import start_by_hand
+from migrations_app.rewriting.content_lines import split_objects
+from migrations_app.runner import work_run
+from tenants_app.models import ConferencingUser
+
+EVERYONE = people.users()
+STAMPS = ("SEQUENCE", "DTSTAMP", "LAST-MODIFIED", "X-MICROSOFT-CDO-APPT-SEQUENCE")
+BLOCK_LINES = ("DESCRIPTION", "X-ALT-DESC", "X-MICROSOFT-")
+FOLD = re.compile(rb"\r?\n[ \t]")
+
+
+def as_demo_user(user: ConferencingUser) -> DemoUser:
+    return replace(
+        EVERYONE[0],
+        upn=user.upn,
+        sip_address=user.sip_address,
+        display_name=user.display_name,
+        language=user.language,
+        conference_id=user.conference_id or "7654321",
+    )
+
+
+def plan(user: ConferencingUser, number: int = 0, **changes: Any) -> Meeting:
+    """The user's meeting of that number, some time ahead."""
+    meeting = invitations.plan_meeting(as_demo_user(user), EVERYONE, datetime.now(UTC), 1, number)
+    return replace(meeting, **changes)
+
+
+def invite(
+    user: ConferencingUser, number: int = 0, build: Callable[..., bytes] = invitations.skype_text, **changes: Any
+) -> tuple[str, bytes]:
+    """Store a meeting in the user's mailbox; its UID and its text."""
+    text = build(plan(user, number, **changes))
+    ((uid, body),) = split_objects(text)
+    EmbeddedMailbox(user).store([(uid, body)])
+    return uid, body
+
+
+def body_of(user: ConferencingUser, uid: str) -> bytes:
+    return bytes(CalendarObject.objects.get(user=user, uid=uid).body)
+
+
+def migrate(user: ConferencingUser) -> Run:
+    """Start a run of the user by hand and work it; the run as it ended. Delivers nothing."""
+    start_by_hand(user.tenant, ConferencingUser.objects.select_related("bridge").filter(pk=user.pk), "alice")
+    run = queue.claim()
+    assert run is not None
+    work_run(run)
+    run.refresh_from_db()
+    return run
+
+
+def logical_lines(body: bytes) -> list[str]:
+    return FOLD.sub(b"", body).decode("utf-8").splitlines()
+
+
+def untouched_lines(body: bytes) -> list[str]:
+    """The lines that no migration may change, unfolded."""
+    return [
+        line for line in logical_lines(body) if not line.upper().startswith(BLOCK_LINES) and not line.startswith(STAMPS)
+    ]
+
+
+def messages_in(folder: Path) -> list[EmailMessage]:
+    return [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default)  # type: ignore[misc]
+        for path in sorted(folder.glob("*.eml"))
+    ]
+
+
+def calendar_of(message: EmailMessage) -> bytes:
+    for part in message.walk():
+        if part.get_content_type() == "text/calendar":
+            payload = part.get_payload(decode=True)
+            assert isinstance(payload, bytes)
+            return payload
+    raise AssertionError("the message has no calendar part")
+
+
+def addressees(message: EmailMessage) -> set[str]:
+    return {address.addr_spec for address in message["To"].addresses}

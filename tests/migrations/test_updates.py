@@ -1,0 +1,282 @@
+"""The updates: who is told, by what message, exactly once, through real mail servers and their faults."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from django.utils import timezone
+
+from migrations_app.demo import invitations as demo
+from migrations_app.demo.invitations import Attendee
+from migrations_app.models import CalendarObject, Update
+from migrations_app.updates import delivery, itip
+from migrations_app.updates.delivery import deliver
+from tenants_app.models import ConferencingUser
+from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
+
+
+def sequence_of(body: bytes) -> int:
+    return max(int(line.partition(":")[2]) for line in logical_lines(body) if line.startswith("SEQUENCE:"))
+
+
+def mailed(body: bytes) -> set[str]:
+    return {person.address for person in itip.recipients(body, ())}
+
+
+def test_r24_each_attendee_of_each_changed_meeting_is_addressed_by_exactly_one_message(
+    anna: ConferencingUser, outbox: Path
+) -> None:
+    sent = {}
+    for number, build in enumerate([demo.skype_text, demo.teams_gen2, demo.series_with_overrides]):
+        uid, body = invite(anna, number, build=build)
+        sent[uid] = mailed(body)
+    migrate(anna)
+    assert deliver() == 3
+    found = {}
+    for message in messages_in(outbox):
+        (uid,) = {line[4:] for line in logical_lines(calendar_of(message)) if line.startswith("UID:")}
+        assert uid not in found
+        found[uid] = addressees(message)
+    assert found == sent
+
+
+def test_it_sends_an_itip_request_wrapped_as_imip_on_the_organizers_behalf(
+    anna: ConferencingUser, outbox: Path
+) -> None:
+    uid, before = invite(anna, build=demo.skype_exchange)
+    migrate(anna)
+    deliver()
+    (message,) = messages_in(outbox)
+    part = next(part for part in message.walk() if part.get_content_type() == "text/calendar")
+    calendar = calendar_of(message)
+    assert part.get_param("method") == "REQUEST"
+    assert logical_lines(calendar).count("METHOD:REQUEST") == 1
+    assert message["From"].addresses[0].addr_spec == anna.upn
+    assert message["Sender"].address.addr_spec == "meeting-migration@contoso.com"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert sequence_of(calendar) == sequence_of(before) + 1
+    assert f"X-MICROSOFT-CDO-APPT-SEQUENCE:{sequence_of(calendar)}" in logical_lines(calendar)
+    assert [line for line in logical_lines(calendar) if line.startswith("ATTENDEE")] == [
+        line for line in logical_lines(before) if line.startswith("ATTENDEE")
+    ]
+    assert itip.request(body_of(anna, uid)) == calendar
+    assert [kind.get_content_type() for kind in message.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+        "text/calendar",
+        "application/ics",
+    ]
+
+
+def test_the_request_differs_from_the_stored_object_in_its_method_only(anna: ConferencingUser) -> None:
+    _, body = invite(anna, build=demo.skype_html)
+    with_method = itip.request(body)
+    assert itip.request(with_method) == with_method
+    without = [line for line in logical_lines(with_method) if not line.startswith("METHOD")]
+    assert without == [line for line in logical_lines(body) if not line.startswith("METHOD")]
+
+
+def test_a_repeated_delivery_writes_the_same_file_again(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    deliver()
+    (path,) = outbox.glob("*.eml")
+    first = path.read_bytes()
+    # As if the machine had stopped between writing the file and marking the row.
+    Update.objects.update(state="Queued", sent_at=None)
+    deliver()
+    assert list(outbox.glob("*")) == [path]
+    assert path.read_bytes() == first
+
+
+def test_what_was_sent_is_not_sent_again(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    assert (deliver(), deliver()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "mailto:eve@example.org%0d%0aBcc: all@example.org",
+        "mailto:eve@example.org?bcc=all@example.org",
+        "mailto:eve@example.org\\nBcc: all@example.org",
+        "mailto:a@b@example.org",
+        "mailto:eve@exa mple.org",
+        "invalid:nomail",
+        "mailto:用户@example.org",
+    ],
+)
+def test_nothing_from_a_calendar_injects_a_mail_header(anna: ConferencingUser, outbox: Path, hostile: str) -> None:
+    def build(meeting: demo.Meeting) -> bytes:
+        text = demo.skype_text(meeting)
+        line = f'ATTENDEE;CN="Eve^nBcc: all@example.org":{hostile}\r\n'
+        return text.replace(b"\r\nATTENDEE", b"\r\n" + line.encode() + b"ATTENDEE", 1)
+
+    subject = "Budget\\nBcc: all@example.org\u2028Bcc: all@example.org"
+    invite(anna, build=build, subject=subject)
+    assert migrate(anna).state == "Succeeded"
+    assert deliver() == 1
+    (message,) = messages_in(outbox)
+    assert message["Bcc"] is None
+    assert "all@example.org" not in {address.addr_spec for address in message["To"].addresses}
+    raw = next(outbox.glob("*.eml")).read_bytes()
+    assert b"\r\nBcc:" not in raw.partition(b"\r\n\r\n")[0]
+    assert raw.isascii()
+
+
+def test_names_and_subjects_keep_their_letters(make_user: Callable[..., ConferencingUser], outbox: Path) -> None:
+    user = make_user("joerg.mueller", display_name="Jörg Müller")
+    invite(user, subject="Prüfung 🎉 שלום", attendees=(Attendee("zoe@fabrikam.com", "Zoë, “Z” O'Hara"),))
+    migrate(user)
+    deliver()
+    (message,) = messages_in(outbox)
+    assert message["Subject"] == "Updated: Prüfung 🎉 שלום"
+    assert message["From"].addresses[0].display_name == "Jörg Müller"
+    assert message["To"].addresses[0].display_name == "Zoë, “Z” O'Hara"
+
+
+def test_a_meeting_deleted_meanwhile_is_closed_with_the_reason(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    CalendarObject.objects.all().delete()
+    assert deliver() == 0
+    assert Update.objects.get().error_code == "meeting-gone"
+    assert not list(outbox.iterdir())
+
+
+def test_one_message_that_cannot_be_composed_does_not_hold_up_the_others(
+    anna: ConferencingUser, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invite(anna, 0)
+    bad, _ = invite(anna, 1)
+    migrate(anna)
+    texts = itip.texts
+
+    def broken(body: bytes) -> tuple[str, str]:
+        if bad.encode() in body.replace(b"\r\n\t", b"").replace(b"\r\n ", b""):
+            raise ZeroDivisionError
+        return texts(body)
+
+    monkeypatch.setattr(itip, "texts", broken)
+    assert deliver() == 1
+    assert Update.objects.get(result__uid=bad).error_code == "internal-error"
+    assert Update.objects.get(result__uid=bad).state == "Queued"
+
+
+# --- a real SMTP server ---------------------------------------------------------------------------------
+
+
+class Inbox:
+    """An SMTP server's handler that keeps what it gets, and can be told to refuse."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+        self.sessions: set[int] = set()
+        self.answer = "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.answer.startswith("250"):
+            self.envelopes.append(envelope)
+        self.sessions.add(id(session))
+        return self.answer
+
+
+@pytest.fixture
+def smtp(settings: Any) -> Iterator[Inbox]:
+    inbox = Inbox()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    controller = Controller(inbox, hostname="127.0.0.1", port=port)
+    controller.start()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = "127.0.0.1"
+    settings.EMAIL_PORT = port
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    yield inbox
+    controller.stop()
+
+
+def test_a_mail_server_gets_all_messages_over_one_connection(anna: ConferencingUser, smtp: Inbox) -> None:
+    expected = [mailed(invite(anna, number)[1]) for number in range(5)]
+    migrate(anna)
+    assert deliver() == 5
+    assert len(smtp.sessions) == 1
+    assert sorted(map(sorted, (envelope.rcpt_tos for envelope in smtp.envelopes))) == sorted(map(sorted, expected))
+    assert {envelope.mail_from for envelope in smtp.envelopes} == {"meeting-migration@contoso.com"}
+
+
+def test_a_message_that_the_server_puts_off_is_sent_later(anna: ConferencingUser, smtp: Inbox) -> None:
+    invite(anna)
+    migrate(anna)
+    smtp.answer = "451 Try again later"
+    assert deliver() == 0
+    update = Update.objects.get()
+    assert (update.state, update.error_code) == ("Queued", "mail-server-unreachable")
+    assert update.due_at > timezone.now() + timedelta(minutes=1)
+    smtp.answer = "250 OK"
+    Update.objects.update(due_at=timezone.now())
+    assert deliver() == 1
+    assert Update.objects.get().state == "Sent"
+
+
+def test_a_message_that_the_server_refuses_fails_with_its_answer(anna: ConferencingUser, smtp: Inbox) -> None:
+    invite(anna)
+    migrate(anna)
+    smtp.answer = "550 No such thing here"
+    assert deliver() == 0
+    update = Update.objects.get()
+    assert update.state == "Failed"
+    assert "answer 550" in update.error_message
+
+
+def test_an_unreachable_mail_server_loses_no_message(anna: ConferencingUser, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    invite(anna)
+    migrate(anna)
+    assert deliver() == 0
+    update = Update.objects.get()
+    assert (update.state, update.error_code, update.lease_token) == ("Queued", "mail-server-unreachable", None)
+
+
+def test_a_connection_that_breaks_is_opened_again(
+    anna: ConferencingUser, smtp: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        invite(anna, number)
+    migrate(anna)
+    sendmail = smtplib.SMTP.sendmail
+    calls: list[int] = []
+
+    def breaks_once(self: smtplib.SMTP, *args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 1:
+            self.close()
+            raise smtplib.SMTPServerDisconnected("gone")
+        return sendmail(self, *args, **kwargs)
+
+    monkeypatch.setattr(smtplib.SMTP, "sendmail", breaks_once)
+    assert deliver() == 1
+    assert Update.objects.filter(state="Queued", error_code="mail-server-unreachable").count() == 1
+
+
+def test_an_update_that_another_worker_is_sending_is_left_to_it(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    assert len(delivery._claim()) == 1
+    assert deliver() == 0
+    Update.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert deliver() == 1

@@ -1,0 +1,80 @@
+"""Who is invited, in a form that is safe to put into mail headers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from migrations_app.rewriting.people import Person, attendees, organizer
+
+from tests.rewriting.samples import calendar, event
+
+
+def test_it_reads_names_and_addresses_as_written() -> None:
+    lines = [
+        "ATTENDEE;ROLE=REQ-PARTICIPANT;CN=\"Berg, Bo: the ^'second^'\";X-NUM=1:mailto:Bo.Berg@Fabrikam.com",
+        "attendee;cn=Cy:MAILTO:cy%2Bx@fabrikam.com",
+        "ATTENDEE:mailto:di@exämple.org?subject=x",
+        'ATTENDEE;DELEGATED-TO="mailto:x@example.org";CN=Ed;SENT-BY="mailto:y@example.org":mailto:ed@example.org',
+    ]
+    assert attendees(calendar(event(*lines))) == [
+        Person('Berg, Bo: the "second"', "Bo.Berg@Fabrikam.com"),
+        Person("Cy", "cy+x@fabrikam.com"),
+        Person("", "di@exämple.org"),
+        Person("Ed", "ed@example.org"),
+    ]
+    assert organizer(calendar(event(*lines))) == Person("Anna Lind", "anna@contoso.com")
+
+
+def test_it_names_everyone_once_over_master_and_overrides() -> None:
+    bo, also_bo = "ATTENDEE;CN=Bo:mailto:bo@fabrikam.com", "ATTENDEE:mailto:BO@FABRIKAM.COM"
+    moved = event(also_bo, "ATTENDEE:mailto:cy@fabrikam.com", "RECURRENCE-ID:20300308T100000Z")
+    assert attendees(calendar(event(bo), moved)) == [Person("Bo", "bo@fabrikam.com"), Person("", "cy@fabrikam.com")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "invalid:nomail",
+        "urn:uuid:1234",
+        "/o=Contoso/ou=Exchange/cn=bo",
+        "mailto:",
+        "mailto:bo",
+        "mailto:bo@",
+        "mailto:@fabrikam.com",
+        "mailto:bo@fabrikam.com@example.org",
+        "mailto:bo@fabrikam.com%0D%0ABcc:evil@example.org",
+        "mailto:bo%0a@fabrikam.com",
+        "mailto:bo@fabrikam.com,evil@example.org",
+        "mailto:bo berg@fabrikam.com",
+        "mailto:bo%20berg@fabrikam.com",
+        "mailto:<bo@fabrikam.com>",
+        "mailto:bo@fabrikam.com\u2028",
+        "mailto:bo@-",
+        "mailto:bo@[127.0.0.1]",
+        'mailto:"bo"@fabrikam.com',
+        "mailto:bo%00@fabrikam.com",
+        "mailto:%ff%fe@fabrikam.com",
+        f"mailto:{'b' * 400}@fabrikam.com",
+    ],
+)
+def test_nobody_without_a_proper_address_comes_out(value: str) -> None:
+    source = calendar(event(f"ATTENDEE:{value}"))
+    assert attendees(source) == []
+    assert organizer(
+        source.replace(b'ORGANIZER;CN="Anna Lind":mailto:anna@contoso.com', f"ORGANIZER:{value}".encode())
+    ) == Person("", "")
+
+
+def test_a_meeting_may_have_no_organizer() -> None:
+    assert organizer(calendar([line for line in event() if not line.startswith("ORGANIZER")])) is None
+
+
+@given(st.text(), st.text())
+def test_nothing_can_forge_a_mail_header(name: str, address: str) -> None:
+    lines = [f'ATTENDEE;CN="{name}":mailto:{address}'.replace("\n", "^n").replace("\r", "^n")]
+    source = calendar(event(), event(*lines)).replace("\udc80".encode("utf-8", "surrogatepass"), b"")
+    for person in attendees(source):
+        assert person.address.count("@") == 1
+        assert (person.name + person.address).isprintable() or not any(
+            ord(c) < 32 or c in "\x7f\x85\u2028\u2029" for c in person.name + person.address
+        )
+        assert not set(person.address) & set(' ,;:<>()[]"\\')
