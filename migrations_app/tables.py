@@ -13,7 +13,7 @@ _NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
 
 def _number(label: str) -> tables.Column:
     return tables.TemplateColumn(
-        "{% load humanize %}{% if value %}{{ value|intcomma }}{% else %}<span class='text-secondary'>0</span>{% endif %}",
+        "{% load humanize %}{{ value|intcomma }}",
         verbose_name=label,
         attrs=_NUMBER,
     )
@@ -33,10 +33,12 @@ class RunTable(tables.Table):
     failed_meetings = _number("Failed")
     invites_update = _number("Messages")
 
+    caption = "Runs"
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES, "data-caption": "Runs"}
+        attrs = {"class": _CLASSES}
         empty_text = "No run matches. Widen the dates or clear the filter."
 
 
@@ -57,10 +59,12 @@ class ResultTable(tables.Table):
         template_name="migrations/result_change.html", verbose_name="Change", orderable=False, empty_values=()
     )
 
+    caption = "Meetings of this run"
+
     class Meta:
         model = MeetingResult
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES, "data-caption": "Meetings of this run"}
+        attrs = {"class": _CLASSES}
         empty_text = "No meeting matches."
 
 
@@ -83,8 +87,10 @@ class UserTable(tables.Table):
     latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
     latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
 
+    caption = "Users"
+
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES, "data-caption": "Users"}
+        attrs = {"class": _CLASSES}
         empty_text = "No user matches. Search for a part of the name or clear the filter."

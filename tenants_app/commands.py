@@ -57,6 +57,7 @@ class AdministratorCommand(BaseCommand):
         try:
             output = super().execute(*args, **options)
             self.stdout.flush()
+            return output
         except ValidationError as error:
             raise CommandError(sentences(error)) from error
         except db.Error as error:
@@ -66,8 +67,8 @@ class AdministratorCommand(BaseCommand):
         except BrokenPipeError:
             # The reader, such as head, has enough. Nothing may be written any more, not even at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
-        return output
+        # Not in the block above, whose exception keeps the query open that was being printed.
+        sys.exit(1)
 
     @property
     def actor(self) -> str:

@@ -42,7 +42,7 @@ class TenantForm(forms.ModelForm):
         help_texts = {
             "meeting_url": "Where join links begin. Changing it starts no run; users are then out of date.",
             "attendee_limit": "Meetings with more attendees, organizer included, are skipped.",
-            "settling_time": "Seconds between a change and its run, so that a burst of changes is one run. 0 is allowed.",
+            "settling_time": "Seconds between a change and its run (0 allowed), so that a burst of changes is one run.",
             "local_numbers_url": "The page that lists all dial-in numbers.",
             "help_url": "Behind “Help” in the invitation.",
             "legal_url": "Behind “Legal” in the invitation.",

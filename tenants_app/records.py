@@ -103,6 +103,11 @@ def read_truth(text: str) -> bool:
     raise ValueError(f"{text!r} is not a switch value: write true or false.")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as ``1 run`` and ``1,200 runs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def plain(value: Any) -> str:
     """A value as text for people and files: times in ISO 8601 with zone, switches as true and false."""
     if value is None:

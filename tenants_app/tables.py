@@ -18,8 +18,10 @@ class AuditTable(tables.Table):
         template_name="tenants/audit_change.html", verbose_name="From, to", orderable=False, empty_values=()
     )
 
+    caption = "Audit"
+
     class Meta:
         model = AuditEntry
         fields = ("at", "actor", "action", "target")
         empty_text = "Nothing here. Every change of a setting, a user or a role is listed as soon as it is made."
-        attrs = {"class": "table card-table table-vcenter", "data-caption": "Audit"}
+        attrs = {"class": "table card-table table-vcenter"}

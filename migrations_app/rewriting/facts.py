@@ -34,9 +34,9 @@ MOST_OCCURRENCES = 20_000
 """How many occurrences of a rule are counted out before its end is taken from UNTIL, or taken to be open."""
 
 _FIRST_YEAR, _LAST_YEAR = 1600, 9000  # beyond, arithmetic with dates overflows
-_MOST_RULES = 5
+_MOST_RULES = 2
 _LONGEST_MEETING = timedelta(days=3660)
-_LONGEST_SERIES = timedelta(days=366 * 100)
+_LONGEST_SERIES = timedelta(days=366 * 30)
 _UNKNOWN_ZONE = timedelta(hours=14)
 _PARAMETER = re.compile(rb';([A-Za-z0-9-]+)=("[^"]*"|[^;:]*)')
 _TZID = re.compile(rb"^TZID[^:\r\n]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -46,6 +46,8 @@ _UNUSABLE_ZONE = re.compile(rb"FREQ=(?!YEARLY)|INTERVAL=(?!0*1\b)", re.IGNORECAS
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _FREQUENCIES = frozenset(["SECONDLY", "MINUTELY", "HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY"])
 _TOO_FAST = frozenset(["SECONDLY", "MINUTELY", "HOURLY"])
+# A rule of every day that these thin out may never fire, which dateutil finds out in the year 9999.
+_THINNED_OUT = frozenset(["BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER", "BYSETPOS"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +326,11 @@ def _last_of_rule(value: bytes, start: _Moment, replaced: set[datetime], days_of
     if count_text and not (count_text.isdigit() and int(count_text[:12])):
         raise _bad_rule()
     count = int(count_text[:12]) if count_text else MOST_OCCURRENCES + 1
-    is_countable = parts["FREQ"] not in _TOO_FAST and parts.pop("RSCALE", "GREGORIAN") == "GREGORIAN"
+    is_countable = (
+        parts["FREQ"] not in _TOO_FAST
+        and not (parts["FREQ"] in ("DAILY", "WEEKLY") and _THINNED_OUT & parts.keys())
+        and parts.pop("RSCALE", "GREGORIAN") == "GREGORIAN"
+    )
     parts.pop("SKIP", None)
     horizon = start.wall + _LONGEST_SERIES
     latest = None if until is None else _Moment(until, start.zone, start.is_day)

@@ -31,7 +31,8 @@ from tenants_app.models import ConferencingUser
 log = logging.getLogger(__name__)
 
 BATCH = 100
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=2)
+"""How long a worker may be silent about its messages; well above what one message may take (EMAIL_TIMEOUT)."""
 
 
 class _Composed:
@@ -110,6 +111,8 @@ def _deliver_batch(batch: list[Update], connection: BaseEmailBackend) -> int:
     sent: list[Update] = []
     total = 0
     for update, message in _messages(batch):
+        if not mark_together and not _hold(update):
+            continue  # this worker was too slow; another has taken the message over
         try:
             connection.send_messages([message])
         except smtplib.SMTPServerDisconnected as error:
@@ -172,6 +175,12 @@ def _content(update: Update, user: ConferencingUser, body: bytes) -> imip.Conten
         calendar=itip.request(body),
         language=user.language,
     )
+
+
+def _hold(update: Update) -> bool:
+    """Renew the lease right before sending; False where it is another worker's by now."""
+    mine = Update.objects.filter(pk=update.pk, lease_token=update.lease_token)
+    return mine.update(lease_until=timezone.now() + LEASE) == 1
 
 
 def _mark_sent(updates: list[Update]) -> None:

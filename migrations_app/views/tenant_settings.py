@@ -32,7 +32,7 @@ SWITCHES = (
         "meeting_migration_enabled",
         "MeetingMigrationEnabled",
         "Meeting migration",
-        "The service itself. While it is off no run is requested and none is picked up; pending runs wait until it is on.",
+        "The service itself. While it is off no run is requested and none is picked up; pending runs wait.",
     ),
     Switch(
         "automatically_migrate_user_meetings",

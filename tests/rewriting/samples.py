@@ -1,5 +1,6 @@
 """Invitations for the tests: invented people and meetings in the shapes that Outlook, Exchange and Teams write."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -75,7 +76,8 @@ def teams_html(url: str = TEAMS_URL) -> str:
     row = f'<div aria-hidden="true" style="margin-bottom:24px; overflow:hidden">\n{BAR}</div>'
     return (
         f'<div class="me-email-text" lang="en-US" style="font-family:\'Segoe UI\',sans-serif">{row}'
-        f'<div><span class="me-email-text">Microsoft Teams</span></div><div><a href="{url}">Join\n the meeting now</a></div>'
+        '<div><span class="me-email-text">Microsoft Teams</span></div>'
+        f'<div><a href="{url}">Join\n the meeting now</a></div>'
         '<div style="margin-bottom:12px"><hr style="border:0"></div>'
         f'<div><a href="{TEAMS_OPTIONS.replace("&", "&amp;")}">Meeting options</a> </div>{row}</div>'
     )
@@ -83,8 +85,11 @@ def teams_html(url: str = TEAMS_URL) -> str:
 
 def document(*pieces: str) -> str:
     """A Word document around pieces of HTML."""
-    head = "<head><style><!-- p.MsoNormal\n\t{margin:0in; font-size:11.0pt} --></style><!--[if gte mso 9]><xml></xml><![endif]--></head>"
-    return f'<html xmlns:o="urn:schemas-microsoft-com:office:office">{head}<body lang=EN-US link="#0563C1"><div class=WordSection1>{"".join(pieces)}</div></body></html>'
+    return (
+        '<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><style><!-- p\n\t{margin:0in} --></style>'
+        '<!--[if gte mso 9]><xml></xml><![endif]--></head><body lang=EN-US link="#0563C1"><div class=WordSection1>'
+        f"{''.join(pieces)}</div></body></html>"
+    )
 
 
 def paragraph(text: str) -> str:
@@ -140,7 +145,7 @@ def calendar(*events: Iterable[str], eol: bytes = b"\r\n", space: bytes = b" ", 
 
 
 def unfolded(source: bytes) -> bytes:
-    """The object without folds and with one kind of line ending, to compare what is left when folding is not looked at."""
+    """The object without folds and with one kind of line ending."""
     return source.replace(b"\r\n", b"\n").replace(b"\n ", b"").replace(b"\n\t", b"")
 
 
@@ -152,12 +157,12 @@ def without_stamps(source: bytes) -> list[bytes]:
 
 def value(source: bytes, name: str, nth: int = 0) -> str:
     """The unescaped value of the nth property of that name outside alarms."""
-    lines = [line for line in unfolded(source).decode("utf-8", "surrogateescape").split("\n")]
+    lines = unfolded(source).decode("utf-8", "surrogateescape").split("\n")
     found = [
         line for line in lines if line.upper().startswith((f"{name}:", f"{name};")) and not line.endswith(":Reminder")
     ]
     content = found[nth].partition(":")[2] if "text/html:" not in found[nth] else found[nth].partition("text/html:")[2]
-    return content.replace("\\n", "\n").replace("\\,", ",").replace("\\;", ";").replace("\\\\", "\\")
+    return re.sub(r"\\(.)", lambda escaped: "\n" if escaped[1] in "nN" else escaped[1], content)
 
 
 def values(source: bytes, name: str) -> list[str]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text
 
+from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text
 from tests.rewriting.samples import BLOCK, NO_PHONE, OWN_ROW
 
 EVERYTHING = replace(

@@ -1,12 +1,15 @@
 """Reading calendar files octet by octet."""
 
 import pytest
+
 from migrations_app.rewriting.content_lines import folded, raw_end, raw_start, split_objects, unfold
 from migrations_app.rewriting.errors import UnreadableCalendar
-
 from tests.rewriting.samples import calendar, event
 
-ZONE = b"BEGIN:VTIMEZONE\r\nTZID:Contoso\r\nBEGIN:STANDARD\r\nDTSTART:16010101T000000\r\nTZOFFSETFROM:+0100\r\nTZOFFSETTO:+0100\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+ZONE = (
+    b"BEGIN:VTIMEZONE\r\nTZID:Contoso\r\nBEGIN:STANDARD\r\nDTSTART:16010101T000000\r\n"
+    b"TZOFFSETFROM:+0100\r\nTZOFFSETTO:+0100\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+)
 
 
 def with_zone(source: bytes) -> bytes:

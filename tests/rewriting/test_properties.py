@@ -4,6 +4,7 @@ import random
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+
 from migrations_app.rewriting.block import render_text
 from migrations_app.rewriting.content_lines import split_objects
 from migrations_app.rewriting.errors import Declined, UnreadableCalendar
@@ -11,7 +12,6 @@ from migrations_app.rewriting.facts import read_facts
 from migrations_app.rewriting.people import attendees, organizer
 from migrations_app.rewriting.rewrite import rewrite, undo
 from migrations_app.rewriting.spans import pack, unpack
-
 from tests.rewriting import samples
 from tests.rewriting.samples import BLOCK, NO_PHONE, NOW, calendar, document, event, paragraph
 
@@ -38,8 +38,6 @@ def test_r21_everything_around_the_text_block_stays(
             b"20291201T080000Z", b"20300110T120000Z"
         )
     )
-    at = source.index(b"DESCRIPTION") if b"DESCRIPTION" in source else 0
-    assert made.body[at:].startswith(source[at : at + min(width, 10)])
     back = undo(made.body, unpack(pack(made.spans)), now=NOW)
     assert samples.without_stamps(back) == samples.without_stamps(source)
     try:

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from migrations_app.monitoring import queue_state
 from migrations_app.plugin import Answer, MonitoringCommand, Status, age
 from tenants_app.commands import at_least
+from tenants_app.records import counted
 
 
 class Command(MonitoringCommand):
@@ -46,7 +47,7 @@ class Command(MonitoringCommand):
         if state.failed >= warning:
             found.add(
                 Status.CRITICAL if state.failed >= critical else Status.WARNING,
-                f"the latest run of {state.failed:,} {'user' if state.failed == 1 else 'users'} failed",
+                f"the latest run of {counted(state.failed, 'user')} failed",
             )
         for waited, what in (
             (state.longest_wait, "a due run has waited"),
@@ -55,7 +56,7 @@ class Command(MonitoringCommand):
             if waited > limit:
                 found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}")
         if state.undeliverable:
-            found.add(Status.WARNING, f"{state.undeliverable:,} messages were refused by the mail server")
+            found.add(Status.WARNING, f"{counted(state.undeliverable, 'message')} refused by the mail server")
         seconds = int(limit.total_seconds())
         found.data = {
             "failed": f"{state.failed};{warning};{critical};0",
@@ -67,5 +68,5 @@ class Command(MonitoringCommand):
             "refused": f"{state.undeliverable};1;;0",
         }
         failed = f"{state.failed:,} failed" if state.failed else "none failed"
-        found.when_ok = f"{state.pending:,} users pending, {state.in_progress:,} in progress, {failed}"
+        found.when_ok = f"{counted(state.pending, 'user')} pending, {state.in_progress:,} in progress, {failed}"
         return found

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from migrations_app.models import CalendarObject
 from tenants_app.commands import AdministratorCommand
 from tenants_app.models import ConferencingUser
+from tenants_app.records import counted
 
 LONGEST_NAME = 150
 
@@ -41,7 +42,7 @@ class Command(AdministratorCommand):
             raise CommandError(
                 f"{error.filename or output} cannot be written ({error.strerror}): check the path and its permissions."
             ) from error
-        self.stdout.write(f"{user.upn}: {count:,} {'meeting' if count == 1 else 'meetings'} written to {output}.")
+        self.stdout.write(f"{user.upn}: {counted(count, 'meeting')} written to {output}.")
 
 
 def _objects(user: ConferencingUser) -> Iterator[tuple[str, bytes]]:

@@ -32,11 +32,9 @@ COLUMNS = [
 IN_TABLE = [
     "UserPrincipalName",
     "State",
-    "MigrationType",
     "CreateDate",
     "TotalMeeting",
     "SucceededMeeting",
-    "SkippedMeeting",
     "FailedMeeting",
     "InvitesUpdate",
     "CorrelationId",

@@ -12,6 +12,7 @@ from migrations_app.rewriting.content_lines import split_objects
 from migrations_app.rewriting.errors import UnreadableCalendar
 from migrations_app.rewriting.facts import read_facts
 from tenants_app.commands import AdministratorCommand, read_bytes
+from tenants_app.records import counted
 
 LONGEST_UID = 500
 
@@ -49,12 +50,10 @@ class Command(AdministratorCommand):
                 sources |= dict.fromkeys(found, path)
         if bad:
             raise CommandError(
-                f"{bad:,} bad {'file' if bad == 1 else 'files'}, so nothing was stored: correct or remove what is "
-                "named above and repeat."
+                f"{counted(bad, 'bad file')}, so nothing was stored: correct or remove what is named above and repeat."
             )
         new = EmbeddedMailbox(user).store(objects.items())
-        meetings = "meeting" if len(objects) == 1 else "meetings"
-        self.stdout.write(f"{user.upn}: {len(objects):,} {meetings} stored, {new:,} of them new.")
+        self.stdout.write(f"{user.upn}: {counted(len(objects), 'meeting')} stored, {new:,} of them new.")
 
 
 def _files(path: str) -> Iterator[str]:

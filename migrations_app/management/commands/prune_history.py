@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from migrations_app.history import prune
 from tenants_app.commands import AdministratorCommand, at_least
+from tenants_app.records import counted
 
 
 class Command(AdministratorCommand):
@@ -28,6 +29,7 @@ class Command(AdministratorCommand):
         days = min(options["days"], 36_500)
         deleted = prune(timezone.now() - timedelta(days=days))
         self.stdout.write(
-            f"Deleted {deleted['runs']:,} runs with {deleted['meetings']:,} meetings and {deleted['messages']:,} "
-            f"messages, and {deleted['wake_ups']:,} records of wake-ups, all older than {days:,} days."
+            f"Deleted {counted(deleted['runs'], 'run')} with {counted(deleted['meetings'], 'meeting')} and "
+            f"{counted(deleted['messages'], 'message')}, and {counted(deleted['wake_ups'], 'wake-up')}, "
+            f"all older than {counted(days, 'day')}."
         )

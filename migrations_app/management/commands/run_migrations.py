@@ -16,7 +16,7 @@ from migrations_app.models import Run, Update
 from migrations_app.runner import work_run
 from migrations_app.updates.delivery import deliver
 from tenants_app.commands import AdministratorCommand
-from tenants_app.records import plain
+from tenants_app.records import counted, plain
 
 POLL_SECONDS = 0.5
 """How often the queue is looked at while others hold what is left of it."""
@@ -47,7 +47,7 @@ class Command(AdministratorCommand):
                 if pause is None:
                     break
                 stop.wait(pause)
-        self.stdout.write(f"{worked:,} {'run' if worked == 1 else 'runs'} worked.")
+        self.stdout.write(f"{counted(worked, 'run')} worked.")
         if stop.is_set():
             raise CommandError("Stopped before the queue was empty: what is left goes on with the next start.")
         self._tell_what_is_left()
@@ -79,17 +79,17 @@ class Command(AdministratorCommand):
         pending = Run.objects.filter(state=Run.State.PENDING)
         off = pending.filter(tenant__meeting_migration_enabled=False).count()
         if off:
-            self.stdout.write(f"{off:,} runs wait because the service is switched off for their tenant.")
+            self.stdout.write(f"{counted(off, 'run')} of tenants whose service is switched off: waiting.")
         waiting = pending.filter(tenant__meeting_migration_enabled=True).order_by("due_at")
         first = waiting.first()
         if first:
-            self.stdout.write(f"{waiting.count():,} runs are due later, the next at {plain(first.due_at)}.")
+            self.stdout.write(f"{counted(waiting.count(), 'run')} due later, the next at {plain(first.due_at)}.")
         unsent = Update.objects.filter(state=Update.State.QUEUED).order_by("due_at")
         update = unsent.first()
         if update:
             reason = f" {update.error_message}" if update.error_message else ""
             self.stdout.write(
-                f"{unsent.count():,} messages are still to be sent, the next at {plain(update.due_at)}.{reason}"
+                f"{counted(unsent.count(), 'message')} still to be sent, the next at {plain(update.due_at)}.{reason}"
             )
 
 

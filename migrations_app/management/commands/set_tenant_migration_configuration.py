@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from migrations_app.models import Run
 from tenants_app import changes
 from tenants_app.commands import AdministratorCommand, truth
-from tenants_app.records import tenant_record
+from tenants_app.records import counted, tenant_record
 
 
 class Command(AdministratorCommand):
@@ -25,5 +25,5 @@ class Command(AdministratorCommand):
         self.tell_changes(after.name, tenant_record(before), tenant_record(after))
         pending = Run.objects.filter(tenant=after, state=Run.State.PENDING).count()
         if pending:
-            what = "go on" if is_on else "wait until the service is switched on again"
-            self.stdout.write(f"{after.name}: {pending:,} pending runs {what}.")
+            what = "going on now" if is_on else "waiting until the service is switched on again"
+            self.stdout.write(f"{after.name}: {counted(pending, 'pending run')}, {what}.")

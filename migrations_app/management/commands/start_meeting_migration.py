@@ -17,6 +17,7 @@ from migrations_app.reactions import start_by_hand
 from migrations_app.runner import preview
 from tenants_app.commands import AdministratorCommand, add_format, read_text, rehearsed, wrong_usage
 from tenants_app.models import ConferencingUser
+from tenants_app.records import counted
 
 BULK = 500
 POLL_SECONDS = 0.5
@@ -60,28 +61,29 @@ class Command(AdministratorCommand):
         users = self.users(tenant, upns)
         with rehearsed(options["dry_run"]):
             consequences = start_by_hand(tenant, users, self.actor, now_due=options["now"])
-        refused = [consequence for consequence in consequences if not consequence.starts_run]
+        problems = [
+            f"{consequence.upn}: {consequence.sentence}" for consequence in consequences if not consequence.starts_run
+        ]
         accepted = {consequence.upn for consequence in consequences if consequence.starts_run}
         started = [user for user in users if user.upn in accepted]
-        failed = 0
         if options["dry_run"]:
-            failed = self._preview(started, options)
+            problems += self._preview(started, options)
         else:
             self.tell_consequences(consequence for consequence in consequences if consequence.starts_run)
             if options["wait"] and started:
-                failed = self._wait(started)
-        for consequence in refused:
-            self.stderr.write(f"{consequence.upn}: {consequence.sentence}")
-        if refused or failed:
-            parts = [f"{len(refused):,} refused"] * bool(refused) + [f"{failed:,} failed"] * bool(failed)
-            raise CommandError(f"Of {len(users):,} users {' and '.join(parts)}: the reasons stand above.")
+                problems += self._wait(started)
+        if len(problems) == 1:
+            raise CommandError(problems[0])
+        for problem in problems:
+            self.stderr.write(problem)
+        if problems:
+            raise CommandError(f"{len(problems):,} of {counted(len(users), 'user')} failed or refused: see above.")
 
-    def _preview(self, users: Sequence[ConferencingUser], options: dict[str, Any]) -> int:
-        """List what runs would do; how many would fail."""
-        failed = 0
+    def _preview(self, users: Sequence[ConferencingUser], options: dict[str, Any]) -> list[str]:
+        """List what runs would do; a sentence for each that would fail."""
+        problems = []
 
         def rows() -> Iterator[dict[str, Any]]:
-            nonlocal failed
             for user in users:
                 try:
                     for result, recipients in preview(user):
@@ -96,14 +98,13 @@ class Command(AdministratorCommand):
                         }
                         yield row | (block_record(result) if options["format"] == "json" else {})
                 except Failure as failure:
-                    failed += 1
-                    self.stderr.write(f"{user.upn}: {describe(failure.code, failure.detail)}")
+                    problems.append(f"{user.upn}: {describe(failure.code, failure.detail)}")
 
         self.list_rows(rows(), options, COLUMNS, when_empty="There is no meeting to look at.")
-        return failed
+        return problems
 
-    def _wait(self, users: Sequence[ConferencingUser]) -> int:
-        """Show how the users' runs go on until all have ended; how many failed."""
+    def _wait(self, users: Sequence[ConferencingUser]) -> list[str]:
+        """Show how the users' runs go on until all have ended; a sentence for each that failed."""
         runs = _latest_runs(users)
         silence = worker_silence()
         if silence is None or silence > WORKER_SILENT:
@@ -119,11 +120,11 @@ class Command(AdministratorCommand):
             if sum(states.values()) == sum(states[state] for state in ENDED):
                 break
             time.sleep(POLL_SECONDS)
+        problems = []
         for start in range(0, len(runs), BULK):
             failed = Run.objects.filter(pk__in=runs[start : start + BULK], state=Run.State.FAILED)
-            for run in failed.select_related("user"):
-                self.stderr.write(f"{run.user.upn}: {run.last_error_message}")
-        return states[Run.State.FAILED]
+            problems += [f"{run.user.upn}: {run.last_error_message}" for run in failed.select_related("user")]
+        return problems
 
 
 def _upns(text: str) -> list[str]:

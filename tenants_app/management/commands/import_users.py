@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tenants_app.commands import AdministratorCommand, add_dry_run, read_text, rehearsed
+from tenants_app.records import counted
 from tenants_app.user_import import COLUMNS, carry_out, plan
 
 SHOWN_CONSEQUENCES = 10
@@ -36,14 +37,14 @@ class Command(AdministratorCommand):
             bad = len({line for line, _ in planned.bad_rows})
             if bad and not options["skip_bad_rows"]:
                 raise CommandError(
-                    f"{bad:,} bad {'row' if bad == 1 else 'rows'}, so nothing was written: "
+                    f"{counted(bad, 'bad row')}, so nothing was written: "
                     "correct them, or leave them out with --skip-bad-rows."
                 )
             consequences = carry_out(tenant, planned, self.actor)
         runs = sum(consequence.starts_run for consequence in consequences)
         self.stdout.write(
             f"{len(planned.new_users):,} created, {len(planned.edits):,} changed, {planned.unchanged:,} unchanged, "
-            f"{bad:,} skipped; {runs:,} {'run starts' if runs == 1 else 'runs start'}."
+            f"{bad:,} skipped; {counted(runs, 'run')} started."
         )
         self.tell_consequences(consequences[:SHOWN_CONSEQUENCES])
         if len(consequences) > SHOWN_CONSEQUENCES:

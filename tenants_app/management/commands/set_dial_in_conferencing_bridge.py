@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from tenants_app import changes
 from tenants_app.commands import AdministratorCommand, e164
 from tenants_app.models import Bridge
-from tenants_app.records import bridge_record, stored_provider
+from tenants_app.records import bridge_record, counted, stored_provider
 
 
 class Command(AdministratorCommand):
@@ -44,5 +44,5 @@ class Command(AdministratorCommand):
         if users and any(before[field] != after[field] for field in ("DefaultNumber", "Provider")):
             self.stdout.write(
                 f"{bridge.name}: No run, because a bridge's own settings start none: bring the invitations of its "
-                f"{users:,} users up to date with start_meeting_migration."
+                f"{counted(users, 'user')} up to date with start_meeting_migration."
             )

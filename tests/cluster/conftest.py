@@ -1,0 +1,74 @@
+"""An installation of its own for tests that run real processes: database, data folder, outbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Installation:
+    """Runs ``manage.py`` as an administrator would."""
+
+    def __init__(self, data_dir: Path, database_url: str) -> None:
+        self.data_dir = data_dir
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))
+        } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2"}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+        )
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ask(self, expression: str) -> Any:
+        """The value of a Python expression inside the installation, through JSON."""
+        code = (
+            "import json; from migrations_app.models import *; from migrations_app.progress import progress; "
+            f"from tests.cluster.questions import *; print(json.dumps({expression}))"
+        )
+        return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    server = os.environ.get("MMS_TEST_DATABASE_URL", "")
+    if not server:
+        yield Installation(tmp_path, f"sqlite:///{tmp_path}/db.sqlite3")
+        return
+    base, _, _ = server.rpartition("/")
+    name = f"mms_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        try:
+            yield Installation(tmp_path, f"{base}/{name}")
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

@@ -1,0 +1,55 @@
+"""The cluster is killed with -9 in the middle of the demo and started again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections import Counter
+
+from tests.cluster.conftest import Installation
+from tests.mailboxes import calendar_of, logical_lines, messages_in
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(word) for word in listed.stdout.split()]
+
+
+def test_killed_in_the_middle_every_user_ends_and_nothing_is_done_twice(installation: Installation) -> None:
+    installation.run("migrate", "--verbosity", "0")
+    installation.run("load_demo")
+    before = installation.ask("sequences()")
+
+    service = installation.start("serve", "--once")
+    assert service.stdout is not None
+    for line in service.stdout:
+        if int(re.search(r"Succeeded (\d+)", line)[1]) >= 5:  # type: ignore[index]
+            break
+    (cluster,) = children_of(service.pid)
+    os.killpg(cluster, signal.SIGKILL)
+    service.stdout.read()
+    assert service.wait(timeout=60) == 1  # it says that the cluster stopped by itself
+
+    halfway = len(installation.ask("migrated()"))
+    assert "Pending" in installation.ask("states()")
+    installation.ask("expire_leases()")
+    summary = installation.run("serve", "--once")
+
+    assert installation.ask("states()") == ["Failed", "Succeeded"]
+    assert re.search(r"^Failed +2$", summary, re.MULTILINE)
+    changed = installation.ask("migrated()")
+    assert 0 < halfway < len(changed)
+    assert len(changed) == len(set(changed))
+    after = installation.ask("sequences()")
+    raised = {meeting: after[meeting] - before[meeting] for meeting in before if after[meeting] != before[meeting]}
+    assert raised == dict.fromkeys(changed, 1)
+
+    assert installation.ask("unsent()") == 0
+    told = Counter(
+        next(line for line in logical_lines(calendar_of(message)) if line.startswith("UID:"))
+        for message in messages_in(installation.data_dir / "outbox")
+    )
+    assert set(told.values()) == {1}
+    assert len(told) == installation.ask("Update.objects.count()")
