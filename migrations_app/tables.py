@@ -46,9 +46,9 @@ class ResultTable(tables.Table):
     """A run's meetings."""
 
     subject = tables.TemplateColumn(template_name="migrations/result_subject.html", verbose_name="Meeting")
+    outcome = tables.TemplateColumn(template_name="migrations/result_outcome.html")
     starts_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Starts")
     attendee_count = _number("Attendees")
-    outcome = tables.TemplateColumn(template_name="migrations/result_outcome.html")
     update = tables.TemplateColumn(
         template_name="migrations/result_message.html",
         verbose_name="Message",

@@ -65,7 +65,7 @@
 
   // The block before and after opens over the page.
   document.addEventListener("htmx:afterSwap", (event) => {
-    const sheet = event.detail.target.closest("dialog.sheet");
+    const sheet = event.target.closest?.("dialog.sheet");
     if (sheet && !sheet.open) sheet.showModal();
   });
   document.addEventListener("click", (event) => {

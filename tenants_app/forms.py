@@ -89,13 +89,14 @@ class UserForm(forms.ModelForm):
         labels = {
             "audio_conferencing_license": "Audio conferencing licence",
             "audio_conferencing_enabled": "Audio conferencing enabled",
+            "toll_free_number": "Toll-free number",
+            "conference_id_type": "Conference IDs are",
         }
         help_texts = {
             "sip_address": "Changing it starts no run.",
             "language": "Of the invitation: English, Spanish or Italian; others get English.",
             "conferencing_provider": "Empty: Microsoft. Otherwise the audio conferencing provider (ACP).",
-            "toll_number": "Empty: the bridge's default number.",
-            "hosting": "",
+            "toll_number": "",
         }
 
     def __init__(self, *args: Any, instance: ConferencingUser, **kwargs: Any) -> None:

@@ -99,7 +99,10 @@ def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:
     if len(candidates) > 1:
         raise needs_review("The description holds more than one meeting block.")
     kind, opening, closing, inside, found, join_url = candidates[0]
-    _refuse_doubtful(value, is_html, rows_of[kind], opening, closing)
+    rows = rows_of[kind]
+    if kind is Kind.OWN:  # its join link comes first, so that a row before it cannot be the one that opens it
+        rows = [row for row in rows if row.start >= opening.start]
+    _refuse_doubtful(value, is_html, rows, opening, closing)
     if kind is not Kind.OWN:
         _refuse_mixed(kind, inside, found)
     if not join_url:

@@ -8,7 +8,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from migrations_app.failures import FAILED, SKIPPED
+from migrations_app.failures import FAILED, SKIPPED, describe
 from tenants_app.templatetags.page_parts import icon
 
 register = template.Library()
@@ -53,4 +53,5 @@ def state_label(value: str) -> str:
 @register.inclusion_tag("migrations/failure.html")
 def failure(code: str, detail: str) -> dict[str, Any]:
     """What happened and what to do, from the catalogue (R31)."""
-    return {"entry": FAILED.get(code) or SKIPPED.get(code), "detail": detail.rstrip(".")}
+    entry = FAILED.get(code) or SKIPPED.get(code)
+    return {"what": describe(code, detail).removesuffix(entry.do).strip(), "do": entry.do} if entry else {}

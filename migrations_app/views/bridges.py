@@ -96,6 +96,7 @@ def move_everyone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "run_count": len(edits) - sum(without_run.values()),
         "without_run": without_run,
         "future": future_meetings(on_it),
+        "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
     }
     return render(request, "migrations/bridge_move.html", context)
 

@@ -363,6 +363,17 @@ def test_r25_what_a_mail_server_does_to_the_block_is_no_change() -> None:
     assert len(rewritten(calendar(event(text=joined, html=cleaned)), NO_PHONE).spans) == 2
 
 
+def test_r25_a_line_like_the_own_row_before_the_block_does_no_harm() -> None:
+    intro = f"Agenda\n{samples.OWN_ROW}\nBudget\n"
+    body = rewritten(calendar(event(text=intro + samples.skype_text()))).body
+    assert reason(body) == "already-current"
+    assert samples.value(rewritten(body, NO_PHONE).body, "DESCRIPTION") == intro + render_text(NO_PHONE)
+
+
+def test_r20_a_line_like_the_own_row_after_the_block_leaves_it_to_a_person() -> None:
+    assert reason(calendar(event(text=f"{render_text(BLOCK)}\nBudget\n{samples.OWN_ROW}"))) == "needs-review"
+
+
 def test_r25_a_changed_setting_rewrites_the_own_block() -> None:
     body = rewritten(calendar(event(text=BEFORE + samples.teams_text(), html=document(samples.teams_html())))).body
     made = rewritten(

@@ -1,0 +1,278 @@
+"""`make bench`: meetings per second on one core, each figure beside a named baseline of the same run.
+
+The same invitations go through the engine, through whole runs with and without messages, and through the plain
+script that an administrator would write with icalendar, one save() and one composed message a meeting.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+
+import django
+
+MEETINGS = {"4 KB text": 2000, "50 KB with HTML": 1000}
+PER_USER = 50
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    show(f"Python {sys.version.split()[0]}, one core, database {database()}")
+    show(f"{'':34}{'meetings/s':>12}   beside its baseline")
+    totals: dict[str, float] = {}
+    for kind, count in MEETINGS.items():
+        for name, seconds in measure(kind, count).items():
+            totals[name] = totals.get(name, 0) + seconds
+    report("all of them", sum(MEETINGS.values()), totals)
+    os.sched_setaffinity(0, cores)
+    show(f"\nOne user with 30 meetings, cluster running: {one_user():.2f} s from the saved change to the last message")
+
+
+def measure(kind: str, count: int) -> dict[str, float]:
+    """Seconds that each way took for ``count`` meetings of this kind."""
+    invitations = make_invitations(kind, count)
+    seconds = {
+        "icalendar parse + to_ical": timed(lambda: icalendar_round_trip(invitations)),
+        "(a) engine": timed(lambda: engine(invitations)),
+    }
+    for name, messages in (("(d) plain script", False), ("(d) plain script + messages", True)):
+        fill(invitations)
+        seconds[name] = timed(lambda messages=messages: plain_script(messages))  # type: ignore[misc]
+    fill(invitations)
+    seconds["(b) whole run"] = timed(whole_run)
+    from migrations_app.updates.delivery import deliver
+
+    seconds["(c) whole run + messages"] = seconds["(b) whole run"] + timed(deliver)
+    report(kind, count, seconds)
+    return seconds
+
+
+def report(kind: str, count: int, seconds: dict[str, float]) -> None:
+    show(f"\n{count:,} invitations, {kind}")
+    baselines = {
+        "(a) engine": "icalendar parse + to_ical",
+        "(b) whole run": "(d) plain script",
+        "(c) whole run + messages": "(d) plain script + messages",
+    }
+    for name in sorted(seconds, key=lambda name: (not name.startswith("ical"), name)):
+        line = f"  {name:32}{count / seconds[name]:>12,.0f}"
+        if name in baselines:
+            line += f"   {seconds[baselines[name]] / seconds[name]:.1f} times {baselines[name]}"
+        show(line)
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def show(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def database() -> str:
+    from django.db import connection
+
+    return connection.vendor
+
+
+# --- the material ---------------------------------------------------------------------------------------
+
+
+def make_invitations(kind: str, count: int) -> list[tuple[int, str, bytes]]:
+    """(number of the user, UID, text) of ``count`` meetings."""
+    from migrations_app.demo import invitations, people
+    from migrations_app.rewriting.content_lines import split_objects
+
+    build = invitations.text_4kb if kind.startswith("4 KB") else invitations.large_html
+    everyone = people.users()
+    now = datetime.now(UTC)
+    made = []
+    for number in range(count):
+        user = number // PER_USER
+        meeting = invitations.plan_meeting(everyone[user % len(everyone)], everyone, now, 7, number)
+        ((uid, text),) = split_objects(build(meeting))
+        made.append((user, uid, text))
+    return made
+
+
+def fill(invitations: list[tuple[int, str, bytes]]) -> None:
+    """A fresh tenant with these meetings in its users' mailboxes, and a due run for each user."""
+    from django.core.mail import EmailMessage as _  # noqa: F401 - loads the mail machinery outside the clock
+
+    from migrations_app.demo import people
+    from migrations_app.mailboxes.embedded import EmbeddedMailbox
+    from migrations_app.models import CalendarObject, Run
+    from migrations_app.reactions import start_by_hand
+    from tenants_app import changes
+    from tenants_app.models import ConferencingUser, Tenant
+
+    everyone = people.users()
+    users = sorted({user for user, _, _ in invitations})
+    tenant = Tenant.objects.filter(slug="bench").first()
+    if tenant is None:
+        tenant = changes.create_tenant(
+            "bench",
+            slug="bench",
+            name="Bench",
+            domain="contoso.com",
+            meeting_url="https://meet.contoso.com",
+            settling_time=0,
+        )
+        bridge = changes.set_bridge(tenant, "Bridge", "bench", make_default=True)
+        changes.register_number(bridge, "+14255550171", "toll", "bench", country="United States", city="Seattle")
+        changes.create_users(
+            tenant,
+            [
+                {
+                    "upn": user.upn,
+                    "display_name": user.display_name,
+                    "language": user.language,
+                    "audio_conferencing_license": True,
+                    "audio_conferencing_enabled": True,
+                    "bridge": bridge,
+                }
+                for user in everyone
+            ],
+            "bench",
+        )
+    Run.objects.all().delete()
+    CalendarObject.objects.all().delete()
+    rows = {user.upn: user for user in ConferencingUser.objects.filter(tenant=tenant).select_related("bridge")}
+    mine = [rows[everyone[number % len(everyone)].upn] for number in users]
+    for number, row in zip(users, mine, strict=True):
+        EmbeddedMailbox(row).store([(uid, text) for user, uid, text in invitations if user == number])
+    start_by_hand(tenant, mine, "bench")
+
+
+# --- the contenders -------------------------------------------------------------------------------------
+
+
+def icalendar_round_trip(invitations: Iterable[tuple[int, str, bytes]]) -> None:
+    import icalendar
+
+    for _, _, text in invitations:
+        icalendar.Calendar.from_ical(text).to_ical()
+
+
+def engine(invitations: Iterable[tuple[int, str, bytes]]) -> None:
+    from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
+    from migrations_app.rewriting.rewrite import rewrite
+
+    block = MeetingBlock(
+        join_url="https://meet.contoso.com/anna.rossi/ABCD2345",
+        toll=PhoneNumber("+14255550171", "+1 425-555-0171", "United States, Seattle"),
+        conference_id="7654321",
+        local_numbers_url="https://meet.contoso.com/dialin",
+    )
+    now = datetime.now(UTC)
+    for _, _, text in invitations:
+        rewrite(text, block, now=now)
+
+
+def whole_run() -> None:
+    from migrations_app import queue
+    from migrations_app.models import MeetingResult
+    from migrations_app.runner import work_run
+
+    while run := queue.claim():
+        work_run(run)
+    done = MeetingResult.objects.exclude(outcome="Succeeded").count()
+    if done:
+        raise SystemExit(f"{done} meetings were not migrated: the figure would not count.")
+
+
+FRAME = re.compile(r"(?:\.{60,}\s*)+.*?(?:\.{60,}\s*)+", re.DOTALL)
+NEW_BLOCK = "Join: https://meet.contoso.com/anna.rossi/ABCD2345\nPhone: +1 425-555-0171, conference ID 7654321\n"
+
+
+def plain_script(messages: bool) -> None:
+    """What an administrator would write: parse, edit, serialise, save, compose, write."""
+    import icalendar
+
+    from migrations_app.models import CalendarObject
+
+    outbox = Path(tempfile.mkdtemp(prefix="mms-bench-"))
+    for row in CalendarObject.objects.iterator():
+        calendar = icalendar.Calendar.from_ical(bytes(row.body))
+        for event in calendar.walk("VEVENT"):
+            for name in ("DESCRIPTION", "X-ALT-DESC"):
+                if name in event:
+                    event[name] = icalendar.vText(FRAME.sub(NEW_BLOCK, str(event[name])))
+            event["SEQUENCE"] = int(event.get("SEQUENCE", 0)) + 1
+        row.body = calendar.to_ical()
+        row.save()
+        if messages:
+            event = calendar.walk("VEVENT")[0]
+            attendees = event.get("ATTENDEE", [])
+            message = EmailMessage()
+            message["From"] = str(event["ORGANIZER"]).removeprefix("mailto:")
+            message["To"] = ", ".join(
+                str(one).removeprefix("mailto:") for one in (attendees if isinstance(attendees, list) else [attendees])
+            )
+            message["Subject"] = f"Updated: {event['SUMMARY']}"
+            message.set_content(str(event["DESCRIPTION"]))
+            message.add_alternative(row.body.decode(), subtype="calendar", params={"method": "REQUEST"})
+            (outbox / f"{row.pk}.eml").write_bytes(bytes(message))
+
+
+def one_user() -> float:
+    """Seconds from a saved change of a user with 30 meetings to their last message, with a running cluster."""
+    from migrations_app.models import Update
+    from tenants_app import changes
+    from tenants_app.models import ConferencingUser
+
+    fill(make_invitations("4 KB text", 30))
+    whole_run()
+    from migrations_app.updates.delivery import deliver
+
+    deliver()
+    cluster = subprocess.Popen(
+        [sys.executable, "manage.py", "qcluster"],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        from migrations_app.models import Heartbeat
+        from migrations_app.queue import wake_cluster
+
+        Heartbeat.objects.all().delete()
+        wake_cluster()
+        wait_for(lambda: Heartbeat.objects.exists())
+        user = ConferencingUser.objects.get(runs__isnull=False)
+        start = time.perf_counter()
+        changes.change_user(user, "bench", audio_conferencing_enabled=False)
+        wait_for(lambda: Update.objects.filter(state="Sent", result__run__reasons__0__rule="R3").count() == 30)
+        return time.perf_counter() - start
+    finally:
+        cluster.terminate()
+        cluster.wait(timeout=60)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > until:
+            raise SystemExit("The cluster did not get there within a minute.")
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()
