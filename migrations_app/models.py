@@ -32,6 +32,7 @@ class CalendarObject(models.Model):
     starts_at = models.DateTimeField(null=True)
     last_end = models.DateTimeField(help_text="End of the last occurrence; the year 9999 stands for no end.")
     attendee_count = models.PositiveIntegerField(default=0, help_text="Organizer included.")
+    recipient_count = models.PositiveIntegerField(default=0, help_text="Attendees that mail can reach.")
     cancelled = models.BooleanField(default=False)
     unreadable = models.CharField(max_length=500, blank=True, help_text="Why the object cannot be read.")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
 from migrations_app import queue
+from migrations_app.bulk import insert
 from migrations_app.failures import FAILED, Failure
 from migrations_app.invitation_settings import InvitationSettings
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
@@ -20,7 +22,6 @@ from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined, UnreadableCalendar
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import pack
-from migrations_app.updates.itip import recipients
 from tenants_app.changes import release_private_conference_ids
 from tenants_app.models import ConferencingUser
 
@@ -87,8 +88,7 @@ class _Migration:
         self._owners: dict[str, bool] = {}
 
     def work(self) -> None:
-        self._resume()
-        done = set(self.run.results.values_list("uid", flat=True))
+        done = self._resume() if self.run.attempts > 1 else set()
         todo, settled = self._select(done)
         total = len(done) + len(todo) + len(settled)
         for start in range(0, max(len(settled), 1), 5 * BATCH):
@@ -110,7 +110,7 @@ class _Migration:
                 transaction.set_rollback(True)  # private conference IDs are only shown, not given out
             yield from self._attempt(batch, blocks)
 
-    def _resume(self) -> None:
+    def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
         with transaction.atomic():
             self.run.results.filter(outcome=MeetingResult.Outcome.FAILED).delete()
@@ -121,6 +121,7 @@ class _Migration:
                 skipped_meetings=counts.get(MeetingResult.Outcome.SKIPPED, 0),
                 failed_meetings=0,
             )
+        return set(self.run.results.values_list("uid", flat=True))
 
     def _select(self, done: Container[str]) -> tuple[list[Listed], list[_Outcome]]:
         """The meetings to work on, and the others with their reasons (R20); ``done`` are UIDs to leave out."""
@@ -187,7 +188,7 @@ class _Migration:
         outcome.result.sequence = rewritten.sequence
         outcome.result.spans = pack(rewritten.spans)
         outcome.write = Write(meeting.uid, stored.etag, rewritten.body)
-        outcome.recipient_count = len(recipients(rewritten.body, self.settings.organizers()))
+        outcome.recipient_count = meeting.recipient_count
         return outcome
 
     def _outcome(self, meeting: Listed, outcome: str, code: str = "", detail: str = "") -> _Outcome:
@@ -218,12 +219,12 @@ class _Migration:
                     failed.sequence = failed.spans = outcome.write = None
             unwritten = set()
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
-        MeetingResult.objects.bulk_create([outcome.result for outcome in final])
+        insert([outcome.result for outcome in final])
         told = [outcome for outcome in final if outcome.write and outcome.recipient_count]
-        self._supersede([outcome.result.uid for outcome in told])
-        Update.objects.bulk_create(
-            [Update(result=outcome.result, recipient_count=outcome.recipient_count) for outcome in told]
-        )
+        if self._earlier_runs:
+            self._supersede([outcome.result.uid for outcome in told])
+        keys = dict(self.run.results.filter(uid__in=[outcome.result.uid for outcome in told]).values_list("uid", "pk"))
+        insert([Update(result_id=keys[o.result.uid], recipient_count=o.recipient_count) for o in told])
         run, kinds = self.run, [outcome.result.outcome for outcome in final]
         queue.hold(
             run,
@@ -239,14 +240,18 @@ class _Migration:
             release_private_conference_ids(self.user, useless)
         return unwritten
 
-    def _supersede(self, uids: Iterable[str]) -> None:
+    def _supersede(self, uids: list[str]) -> None:
         """An update that still waits while the meeting changes again is not sent: the newer one says it all."""
-        Update.objects.filter(
-            result__run__user=self.user,
-            result__uid__in=list(uids),
-            state=Update.State.QUEUED,
-            lease_token=None,
-        ).update(state=Update.State.SUPERSEDED)
+        earlier = MeetingResult.objects.filter(run__in=self._earlier_runs, uid__in=uids)
+        pks = list(earlier.filter(update__state=Update.State.QUEUED).values_list("pk", flat=True))
+        if pks:
+            Update.objects.filter(pk__in=pks, state=Update.State.QUEUED, lease_token=None).update(
+                state=Update.State.SUPERSEDED
+            )
+
+    @cached_property
+    def _earlier_runs(self) -> list[int]:
+        return list(Run.objects.filter(user=self.user).exclude(pk=self.run.pk).values_list("pk", flat=True))
 
     def _judge(self) -> None:
         """Fail the run where a meeting failed; one that waiting may cure decides over those that it cannot."""

@@ -33,8 +33,9 @@
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
   // A live part is swapped only where it changed; what was open and how far it was scrolled stays.
-  const shown = new Map();
-  const essence = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "").replace(/<p class="meta updated"[^]*?<\/p>/g, "");
+  let shown = "";
+  const asOf = /<p class="meta updated[^]*?<\/p>/;
+  const essence = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "").replace(asOf, "");
   const isLive = (element) => element && element.id === "live";
   let scrolled = [];
   document.addEventListener("htmx:beforeRequest", (event) => {
@@ -44,8 +45,12 @@
     const target = event.detail.target;
     if (!isLive(target) || event.detail.xhr.status !== 200) return;
     const html = essence(event.detail.serverResponse);
-    if (isLive(event.detail.elt) && shown.get("live") === html) event.detail.shouldSwap = false;
-    shown.set("live", html);
+    if (shown === html) {
+      event.detail.shouldSwap = false;
+      const time = event.detail.serverResponse.match(asOf);
+      if (time) target.querySelector(".updated").outerHTML = time[0];
+    }
+    shown = html;
     scrolled = [...target.querySelectorAll("[data-keep-scroll]")].map((box) => [box.id, box.scrollLeft, box.scrollTop]);
   });
   document.addEventListener("htmx:afterSwap", () => {

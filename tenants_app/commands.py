@@ -372,8 +372,8 @@ def _width(text: str) -> int:
 
 def _database_sentence(error: db.Error) -> str:
     first_line = str(error).strip().partition("\n")[0]
-    if isinstance(error, db.ProgrammingError) or "no such table" in first_line or "no such column" in first_line:
-        return "The database is not prepared: run python manage.py migrate."
+    if isinstance(error, db.ProgrammingError) or re.search("no such (table|column)|no column named", first_line):
+        return "The database is not prepared for this version: run python manage.py migrate."
     if isinstance(error, db.OperationalError | db.InterfaceError):
         return f"The database cannot be used ({first_line}): check DATABASE_URL and that its server runs."
     return f"The database refused the change ({first_line}): nothing was written."

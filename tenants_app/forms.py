@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.db.models import QuerySet
+from django.http import QueryDict
 
 from tenants_app.changes import NEW_CONFERENCE_ID
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -55,6 +57,13 @@ class TenantForm(forms.ModelForm):
         _style(self)
 
 
+class NumberField(forms.ModelChoiceField):
+    """A service number, shown with its bridge and place."""
+
+    def label_from_instance(self, number: ServiceNumber) -> str:
+        return " · ".join(part for part in (number.number, number.bridge.name, number.place) if part)
+
+
 class UserForm(forms.ModelForm):
     """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
 
@@ -86,6 +95,7 @@ class UserForm(forms.ModelForm):
             "toll_free_number",
             "conference_id_type",
         ]
+        field_classes = {"toll_number": NumberField, "toll_free_number": NumberField}
         labels = {
             "audio_conferencing_license": "Audio conferencing licence",
             "audio_conferencing_enabled": "Audio conferencing enabled",
@@ -99,23 +109,19 @@ class UserForm(forms.ModelForm):
             "toll_number": "",
         }
 
-    def __init__(self, *args: Any, instance: ConferencingUser, **kwargs: Any) -> None:
-        super().__init__(*args, instance=instance, **kwargs)
+    def __init__(self, data: QueryDict | None, instance: ConferencingUser) -> None:
+        super().__init__(data, instance=instance)
         self.fields["conference_id"].initial = instance.conference_id
-        bridges = Bridge.objects.filter(tenant=instance.tenant_id)
         numbers = ServiceNumber.objects.filter(tenant=instance.tenant_id).select_related("bridge")
-        self._offer("bridge", bridges, "No bridge")
+        self._offer("bridge", Bridge.objects.filter(tenant=instance.tenant_id), "No bridge")
         self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), "The bridge's default number")
         self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), "None")
         _style(self)
 
-    def _offer(self, name: str, rows: Any, empty: str) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - the model's foreign keys
+    def _offer(self, name: str, rows: QuerySet[Any], empty: str) -> None:
+        field = cast(forms.ModelChoiceField, self.fields[name])
         field.queryset = rows
         field.empty_label = empty
-        if name != "bridge":
-            field.label_from_instance = _number_label
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
@@ -135,7 +141,3 @@ class UserForm(forms.ModelForm):
         elif "conference_id" in self.changed_data:
             values["conference_id"] = self.cleaned_data["conference_id"]
         return values
-
-
-def _number_label(number: ServiceNumber) -> str:
-    return f"{number.number} · {number.bridge.name}" + (f" · {number.place}" if number.place else "")

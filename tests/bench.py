@@ -243,8 +243,18 @@ def one_user() -> float:
     from migrations_app.updates.delivery import deliver
 
     deliver()
+    from django.conf import settings
+    from django.db import connection
+
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "mms_site.settings",
+        "MMS_DATA_DIR": str(settings.MMS_DATA_DIR),
+        "DATABASE_URL": os.environ["DATABASE_URL"],
+    }
+    connection.close()
     cluster = subprocess.Popen(
         [sys.executable, "manage.py", "qcluster"],
+        env=environment,
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
@@ -255,7 +265,7 @@ def one_user() -> float:
 
         Heartbeat.objects.all().delete()
         wake_cluster()
-        wait_for(lambda: Heartbeat.objects.exists())
+        wait_for(Heartbeat.objects.exists)
         user = ConferencingUser.objects.get(runs__isnull=False)
         start = time.perf_counter()
         changes.change_user(user, "bench", audio_conferencing_enabled=False)

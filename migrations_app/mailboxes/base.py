@@ -18,6 +18,7 @@ class Listed:
     starts_at: datetime | None
     last_end: datetime
     attendee_count: int
+    recipient_count: int
     cancelled: bool
     unreadable: str
 

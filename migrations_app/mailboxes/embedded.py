@@ -13,9 +13,20 @@ from migrations_app.mailboxes.base import Listed, Stored, Write
 from migrations_app.models import NO_END, CalendarObject
 from migrations_app.rewriting.errors import UnreadableCalendar
 from migrations_app.rewriting.facts import read_facts
+from migrations_app.updates import itip
 from tenants_app.models import ConferencingUser
 
-_FACTS = ("uid", "subject", "organizer", "starts_at", "last_end", "attendee_count", "cancelled", "unreadable")
+_FACTS = (
+    "uid",
+    "subject",
+    "organizer",
+    "starts_at",
+    "last_end",
+    "attendee_count",
+    "recipient_count",
+    "cancelled",
+    "unreadable",
+)
 
 
 def etag_of(body: bytes) -> str:
@@ -95,5 +106,6 @@ class EmbeddedMailbox:
         row.starts_at = facts.starts_at
         row.last_end = facts.ends_at or NO_END
         row.attendee_count = facts.attendee_count
+        row.recipient_count = len(itip.read(body, {self.user.upn.lower(), self.user.sip_address.lower()}).recipients)
         row.cancelled = facts.cancelled
         return row

@@ -1,6 +1,7 @@
 """Organizer and attendees of a calendar object, read fast and made safe to put in a mail header."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -21,27 +22,29 @@ class Person(NamedTuple):
     address: str
 
 
-def organizer(source: bytes) -> Person | None:
+def organizer(source: bytes, events: Sequence[Event] | None = None) -> Person | None:
     """Return the organizer of the object, by its first event that names one; None when none does.
 
+    `events` are the object's events where the caller has read them already.
     The address is "" when it is not a usable mailto: (`invalid:nomail`, malformed).
     Raises UnreadableCalendar.
     """
-    for event in _master_first(source):
+    for event in master_first(events or all_events(source)):
         for line in event.lines:
             if line.name == b"ORGANIZER":
                 return person(source, line)
     return None
 
 
-def attendees(source: bytes) -> list[Person]:
+def attendees(source: bytes, events: Sequence[Event] | None = None) -> list[Person]:
     """Return everyone invited to the master or an override, once per address (case does not matter).
 
+    `events` are the object's events where the caller has read them already.
     People without a usable mail address are left out: nobody can write to them, and nothing that could forge
     a mail header may come out. Raises UnreadableCalendar.
     """
     people: dict[str, Person] = {}
-    for event in all_events(source):
+    for event in events or all_events(source):
         for line in event.lines:
             if line.name == b"ATTENDEE":
                 invited = person(source, line)
@@ -76,5 +79,6 @@ def _mail_address(value: str) -> str:
     return address
 
 
-def _master_first(source: bytes) -> list[Event]:
-    return sorted(all_events(source), key=lambda event: bool(event.named(b"RECURRENCE-ID")))
+def master_first(events: Sequence[Event]) -> list[Event]:
+    """Return the events with the master, where there is one, before its overrides."""
+    return sorted(events, key=lambda event: bool(event.named(b"RECURRENCE-ID")))

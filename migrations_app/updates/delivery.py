@@ -24,7 +24,7 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Update
 from migrations_app.queue import RETRIES, pause_before_retry
-from migrations_app.rewriting import people
+from migrations_app.rewriting.people import Person
 from migrations_app.updates import imip, itip
 from tenants_app.models import ConferencingUser
 
@@ -100,8 +100,9 @@ def _claim() -> list[Update]:
     Update.objects.filter(pk__in=pks).update(lease_token=token, lease_until=now + LEASE, attempts=F("attempts") + 1)
     return list(
         Update.objects.filter(pk__in=pks)
-        .select_related("result__run__user__tenant")
+        .select_related("result")
         .defer("result__spans")
+        .prefetch_related("result__run__user__tenant")  # many results share a run
         .order_by("result__run__user", "pk")
     )
 
@@ -142,7 +143,7 @@ def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
             try:
                 content = _content(update, user, found.body) if found else None
                 message = UpdateMessage(content) if content else None
-            except Exception:  # noqa: BLE001 - one message never holds up the others
+            except Exception:
                 reference = update.result.run.correlation_id
                 log.exception("update %s of run %s cannot be composed", update.pk, reference)
                 _postpone([update], Failure("internal-error", f"reference {reference}"))
@@ -155,24 +156,19 @@ def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
 
 def _content(update: Update, user: ConferencingUser, body: bytes) -> imip.Content | None:
     result, run, tenant = update.result, update.result.run, user.tenant
-    own = {user.upn.lower(), user.sip_address.lower()}
-    recipients = itip.recipients(body, own)
-    if not recipients:
+    invitation = itip.read(body, {user.upn.lower(), user.sip_address.lower()})
+    if not invitation.recipients:
         return None
-    organizer = people.organizer(body)
-    if organizer is None or not itip.ascii_address(organizer.address):
-        organizer = people.Person(user.display_name, user.upn)
-    description, html = itip.texts(body)
     return imip.Content(
-        organizer=people.Person(organizer.name, itip.ascii_address(organizer.address)),
+        organizer=invitation.organizer or Person(user.display_name, user.upn),
         sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
-        recipients=recipients,
+        recipients=invitation.recipients,
         message_id=imip.message_id(run.correlation_id, result.uid, result.sequence or 0, tenant.domain),
         date=update.queued_at.astimezone(UTC),
         subject=result.subject,
-        description=description,
-        html=html,
-        calendar=itip.request(body),
+        description=invitation.description,
+        html=invitation.html,
+        calendar=invitation.request,
         language=user.language,
     )
 

@@ -14,12 +14,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.charset import BASE64, Charset
 from email.header import Header
 from email.utils import format_datetime, formataddr
 
 from migrations_app.rewriting.people import Person
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
+
+_UTF_8 = Charset("utf-8")
+_UTF_8.header_encoding = BASE64  # instead of trying which of the two encodings is the shorter
 
 _WORDS = {
     "en": (
@@ -117,12 +121,12 @@ def _text(value: str, header: str) -> str:
     if clean.isascii() and len(clean) < 900 and "=?" not in clean:
         return clean
     clean = clean.encode("utf-8", "replace").decode("utf-8")
-    return Header(clean[:400], "utf-8", header_name=header).encode(linesep="\r\n")
+    return Header(clean[:400], _UTF_8, header_name=header).encode(linesep="\r\n")
 
 
 def _address(person: Person) -> str:
     name = _CONTROL.sub(" ", person.name).strip()[:200].encode("utf-8", "replace").decode("utf-8")
-    return formataddr((name, person.address))
+    return formataddr((name, person.address), _UTF_8)
 
 
 def _base64(data: bytes) -> str:

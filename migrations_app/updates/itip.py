@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from migrations_app.rewriting import people
-from migrations_app.rewriting.content_lines import all_events, unescaped, value_of
+from migrations_app.rewriting.content_lines import Calendar, Event, events_of, parse, unescaped, value_of
 from migrations_app.rewriting.people import Person
 
-_METHOD = re.compile(rb"^METHOD[;:][^\r\n]*(?:\r?\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE)
-_BEGIN = re.compile(rb"^BEGIN:VCALENDAR[ \t]*(\r?\n)", re.IGNORECASE | re.MULTILINE)
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What the message around a request is made of."""
+
+    organizer: Person | None
+    recipients: list[Person]
+    """Every attendee that mail can reach, once, without the organizer (R24)."""
+    description: str
+    html: str
+    request: bytes
+    """The object as a REQUEST: every line as stored, METHOD apart. All components go along, overrides too, because
+    a request replaces what the attendee has of the series (section 3.2.2.1)."""
 
 
-def request(body: bytes) -> bytes:
-    """The object as a REQUEST: every line as stored, METHOD apart.
+def read(body: bytes, own: Collection[str]) -> Invitation:
+    """Read a stored object for its update. ``own`` are the organizer's addresses in lower case, whom nobody mails;
+    the one that the object names counts as well. All addresses are ASCII."""
+    calendars = parse(body)
+    events = events_of(calendars)
+    organizer = people.organizer(body, events)
+    apart = {*own, organizer.address.lower()} if organizer else set(own)
+    master = people.master_first(events)[0]
+    return Invitation(
+        organizer=_reachable(organizer),
+        recipients=[
+            reachable
+            for person in people.attendees(body, events)
+            if person.address.lower() not in apart and (reachable := _reachable(person))
+        ],
+        description=_text(body, master, b"DESCRIPTION"),
+        html=_text(body, master, b"X-ALT-DESC"),
+        request=_request(body, calendars[0]),
+    )
 
-    All components go along, overrides too, because a request replaces what the attendee has of the series
-    (section 3.2.2.1). Stored objects have no METHOD by RFC 4791 section 4.1, but files that people saved may.
-    """
-    if _METHOD.search(body):
-        return _METHOD.sub(b"METHOD:REQUEST", body, count=1)
-    return _BEGIN.sub(lambda match: match[0] + b"METHOD:REQUEST" + match[1], body, count=1)
+
+def _request(body: bytes, calendar: Calendar) -> bytes:
+    """Stored objects have no METHOD by RFC 4791 section 4.1, but files that people saved may."""
+    for start, end in calendar.header:
+        line = body[start:end]
+        if line[:7].upper() in {b"METHOD:", b"METHOD;"}:
+            return body[:start] + b"METHOD:REQUEST" + line[len(line.rstrip()) :] + body[end:]
+    begin = calendar.header[0][1]
+    ending = b"\r\n" if body[:begin].endswith(b"\r\n") else b"\n"
+    return body[:begin] + b"METHOD:REQUEST" + ending + body[begin:]
 
 
-def recipients(body: bytes, organizers: Collection[str]) -> list[Person]:
-    """Whom to tell: every attendee that mail can reach, once, without the organizer (R24).
+def _reachable(person: Person | None) -> Person | None:
+    address = ascii_address(person.address) if person else ""
+    return Person(person.name, address) if person and address else None
 
-    ``organizers`` are the user's own addresses in lower case; the one that the object names counts as well.
-    """
-    own = set(organizers)
-    organizer = people.organizer(body)
-    if organizer:
-        own.add(organizer.address.lower())
-    others = (person for person in people.attendees(body) if person.address.lower() not in own)
-    return [Person(person.name, address) for person in others if (address := ascii_address(person.address))]
+
+def _text(body: bytes, event: Event, name: bytes) -> str:
+    line = next(iter(event.named(name)), None)
+    return unescaped(value_of(body, line)) if line else ""
 
 
 def ascii_address(address: str) -> str:
@@ -46,13 +75,3 @@ def ascii_address(address: str) -> str:
         return f"{local}@{domain.encode('idna').decode('ascii')}" if local.isascii() else ""
     except UnicodeError:
         return ""
-
-
-def texts(body: bytes) -> tuple[str, str]:
-    """The meeting's plain and HTML description as people read them, of the master where there is one."""
-    event = min(all_events(body), key=lambda event: bool(event.named(b"RECURRENCE-ID")))
-    found = [
-        unescaped(value_of(body, line)) if line else ""
-        for line in (next(iter(event.named(name)), None) for name in (b"DESCRIPTION", b"X-ALT-DESC"))
-    ]
-    return found[0], found[1]

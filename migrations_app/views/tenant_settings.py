@@ -62,7 +62,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             change_tenant(access.tenant, access.actor, **values)
         except ValidationError as error:
-            form.add_error(None, error.messages)  # type: ignore[arg-type]
+            form.add_error(None, error.messages)
         else:
             messages.success(request, "The settings are saved. Invitations show them after each user's next run.")
             return redirect("settings", slug)

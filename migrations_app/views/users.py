@@ -55,7 +55,7 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
     is_post = request.method == "POST"
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     shown = _user(access, upn)
-    form = UserForm(request.POST if is_post else None, instance=shown)
+    form = UserForm(request.POST if is_post else None, shown)
     consequence = None
     is_preview = "preview" in request.POST
     if is_post and form.is_valid():
@@ -68,7 +68,7 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
                 return redirect("user", slug, upn)
             (consequence,) = foresee(access.tenant, [edit], access.actor)
         except ValidationError as error:
-            form.add_error(None, error.messages)  # type: ignore[arg-type]
+            form.add_error(None, error.messages)
     # The form has put what was typed into its instance; what stands beside it shows the user as stored.
     stored = _user(access, upn)
     context = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -150,7 +151,7 @@ def test_r28_it_gives_up_after_nine_retries(anna: ConferencingUser) -> None:
 
 def test_r28_the_pauses_grow_and_fill_a_day() -> None:
     pauses = [queue.pause_before_retry(attempt) for attempt in range(1, 10)]
-    assert all(later > earlier for earlier, later in zip(pauses, pauses[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(pauses))
     assert timedelta(hours=21) < sum(pauses, timedelta()) < timedelta(hours=27)
 
 

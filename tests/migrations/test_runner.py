@@ -222,7 +222,7 @@ def test_r28_one_meeting_that_breaks_the_code_does_not_take_the_run_down(
 
 def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch) -> None:
     good, _ = invite(anna, 0)
-    bad, before = invite(anna, 1)
+    _bad, before = invite(anna, 1)
     seen: list[bytes] = []
     rewrite = runner.rewrite
 

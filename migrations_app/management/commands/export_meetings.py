@@ -76,7 +76,7 @@ def _write_each(user: ConferencingUser, folder: Path) -> int:
 
 def _file_name(uid: str, taken: set[str]) -> str:
     """A name that no file system objects to: the same for the same UID, another for another."""
-    name = re.sub(r"[^A-Za-z0-9@._{}-]", "_", uid).lstrip(".-")[:LONGEST_NAME]
+    name = re.sub(r"[^A-Za-z0-9@._{}-]", "_", uid).lstrip(".-")[:LONGEST_NAME] or "meeting"
     if name != uid or name.lower() in taken:
         name += "-" + hashlib.blake2b(uid.encode(), digest_size=6).hexdigest()
     taken.add(name.lower())

@@ -64,9 +64,10 @@ class Command(AdministratorCommand):
         return worked
 
     def _tell(self, run: Run) -> None:
+        meetings, messages = counted(run.total_meetings, "meeting"), counted(run.invites_update, "message")
         line = (
-            f"{run.user.upn}: {run.state}; {run.total_meetings:,} meetings: {run.succeeded_meetings:,} migrated, "
-            f"{run.skipped_meetings:,} skipped, {run.failed_meetings:,} failed; {run.invites_update:,} messages"
+            f"{run.user.upn}: {run.state}; {meetings}: {run.succeeded_meetings:,} migrated, "
+            f"{run.skipped_meetings:,} skipped, {run.failed_meetings:,} failed; {messages}"
         )
         if run.state == Run.State.PENDING:
             line += f"; tried again at {plain(run.due_at)}"

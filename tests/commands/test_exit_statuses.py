@@ -1,0 +1,98 @@
+"""Commands as cron and scripts meet them: exit status, standard error, no traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import pytest
+from django.conf import settings
+
+Manage = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def manage(tmp_path_factory: pytest.TempPathFactory) -> Manage:
+    """Runs manage.py over a database of its own, with one tenant and one user."""
+    folder = tmp_path_factory.mktemp("commands")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("MMS_", "DJANGO_"))},
+        "MMS_DATA_DIR": str(folder),
+        "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
+    }
+
+    def run(
+        *arguments: str, text: str = "", output: IO[bytes] | int = subprocess.PIPE, **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=settings.BASE_DIR,
+            env={**environment, **more},
+            input=text,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+
+    assert run("migrate", "--verbosity", "0").returncode == 0
+    assert run("new_tenant", "contoso", "--name", "Contoso", "--domain", "contoso.com").returncode == 0
+    assert run("import_users", "-", text="UserPrincipalName\nanna.rossi@contoso.com\n").returncode == 0
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["get_meeting_migration_status"], 0, ""),
+        (["get_dial_in_conferencing_user", "--user", "nobody@contoso.com"], 1, "There is no user nobody@contoso.com"),
+        (["import_users", "/nowhere/users.csv"], 1, "/nowhere/users.csv cannot be read"),
+        (["set_tenant", "--settling-time", "999999999"], 1, "settling time"),
+        (["get_dial_in_conferencing_user"], 2, "--user"),
+        (["get_meeting_migration_status", "--start-time", "soon"], 2, "'soon' is not a time"),
+        (["set_tenant_migration_configuration", "--meeting-migration-enabled", "2"], 2, "write true or false"),
+        (["move_user", "--user", "anna.rossi@contoso.com", "--target", "moon"], 2, "moon"),
+        (["set_tenant"], 2, "Give at least one setting"),
+        (["prune_history", "--days", "0"], 2, "at least 1"),
+        (
+            ["set_dial_in_conferencing_user", "--user", "x", "--conference-id", "1", "--reset-conference-id"],
+            2,
+            "not allowed with",
+        ),
+        (["start_meeting_migration"], 2, "--user"),
+    ],
+)
+def test_the_exit_status_and_the_sentence(manage: Manage, arguments: list[str], code: int, words: str) -> None:
+    done = manage(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_checks_answer_with_their_exit_status(manage: Manage) -> None:
+    assert manage("check_migrations").returncode == 0
+    assert manage("check_worker").returncode == 2
+    wrong = manage("check_migrations", "--warning", "x")
+    assert (wrong.returncode, wrong.stdout[:14], wrong.stderr) == (3, "MMS UNKNOWN - ", "")
+
+
+def test_a_database_that_is_not_prepared_is_said_in_one_line(manage: Manage, tmp_path: Path) -> None:
+    done = manage("get_tenant", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "CommandError: The database is not prepared for this version: run python manage.py migrate.\n",
+    )
+
+
+def test_a_reader_that_has_enough_is_no_reason_for_a_traceback(manage: Manage) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed_pipe:
+        done = manage("get_tenant", output=closed_pipe)
+    assert (done.returncode, done.stderr) == (1, "")

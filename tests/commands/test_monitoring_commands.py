@@ -1,0 +1,151 @@
+"""check_migrations and check_worker: one line and an exit status, as monitoring systems expect."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError
+from django.utils import timezone
+
+from migrations_app.models import Heartbeat, MeetingResult, Run, Update
+from tenants_app import changes
+from tenants_app.models import ConferencingUser, Tenant
+
+MakeUser = Callable[..., ConferencingUser]
+
+
+def check(*arguments: str) -> tuple[int, str]:
+    """The exit status and the line."""
+    output = io.StringIO()
+    with redirect_stdout(output), pytest.raises(SystemExit) as stopped:
+        call_command(*arguments)
+    (line,) = output.getvalue().splitlines()
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code, line
+
+
+@pytest.fixture
+def make_run(make_user: MakeUser) -> Callable[..., Run]:
+    def make(number: int, state: str, minutes: int = 0, **values: Any) -> Run:
+        user = make_user(f"user{number}")
+        at = timezone.now() - timedelta(minutes=minutes)
+        if state == Run.State.IN_PROGRESS:
+            values |= {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(seconds=30)}
+        return Run.objects.create(
+            tenant=user.tenant, user=user, state=state, migration_type=Run.Type.MANUAL, due_at=at, created=at, **values
+        )
+
+    return make
+
+
+def test_all_is_well_where_nothing_failed(tenant: Tenant) -> None:
+    code, line = check("check_migrations")
+    assert code == 0
+    assert line.startswith("MMS OK - 0 users pending, 0 in progress, none failed | failed=0;1;10;0 pending=0;;;0 ")
+
+
+@pytest.mark.parametrize(
+    ("failed", "arguments", "code"),
+    [
+        (1, [], 1),
+        (2, ["--warning", "3", "--critical", "4"], 0),
+        (3, ["--warning", "3", "--critical", "4"], 1),
+        (4, ["--warning", "3", "--critical", "4"], 2),
+    ],
+)
+def test_it_counts_users_whose_latest_run_failed(
+    make_run: Callable[..., Run], failed: int, arguments: list[str], code: int
+) -> None:
+    for number in range(failed):
+        make_run(number, Run.State.FAILED)
+    found, line = check("check_migrations", *arguments)
+    assert found == code
+    assert line.startswith(f"MMS {('OK', 'WARNING', 'CRITICAL')[code]} - ")
+    assert f"failed={failed};" in line
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(59, 0), (61, 1), (121, 2)])
+def test_a_due_run_that_waits_too_long_alarms(make_run: Callable[..., Run], minutes: int, code: int) -> None:
+    make_run(1, Run.State.PENDING, minutes)
+    found, line = check("check_migrations")
+    assert found == code
+    assert re.search(rf"oldest_pending={minutes * 60}s;3600;7200;0", line)
+    assert check("check_migrations", "--max-age", "1000")[0] == 0
+
+
+def test_a_run_that_is_not_due_or_switched_off_does_not_alarm(make_run: Callable[..., Run], tenant: Tenant) -> None:
+    make_run(1, Run.State.PENDING, -600)
+    assert check("check_migrations")[0] == 0
+    make_run(2, Run.State.PENDING, 600)
+    changes.change_tenant(tenant, "test", meeting_migration_enabled=False)
+    assert check("check_migrations")[0] == 0
+
+
+def test_messages_that_wait_or_were_refused_alarm(make_run: Callable[..., Run]) -> None:
+    result = MeetingResult.objects.create(run=make_run(1, Run.State.SUCCEEDED), uid="x", outcome="Succeeded")
+    update = Update.objects.create(
+        result=result, recipient_count=3, queued_at=timezone.now() - timedelta(minutes=61), attempts=4
+    )
+    code, line = check("check_migrations")
+    assert (code, "a message has waited for 61 min" in line) == (1, True)
+    update.state, update.error_code = Update.State.FAILED, "mail-refused"
+    update.save()
+    code, line = check("check_migrations")
+    assert (code, "1 message refused by the mail server" in line) == (1, True)
+    update.error_code = "meeting-gone"
+    update.save()
+    assert check("check_migrations")[0] == 0
+
+
+def test_it_can_look_at_one_tenant(make_run: Callable[..., Run], tenant: Tenant) -> None:
+    make_run(1, Run.State.FAILED)
+    changes.create_tenant(
+        "test", slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+    )
+    assert check("check_migrations")[0] == 1
+    assert check("check_migrations", "--tenant", "fabrikam")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--warning", "5", "--critical", "2"], ["--warning", "many"], ["--tenant", "nowhere"], ["--nonsense"]],
+)
+def test_what_it_cannot_understand_is_unknown(tenant: Tenant, arguments: list[str]) -> None:
+    code, line = check("check_migrations", *arguments)
+    assert code == 3
+    assert line.startswith("MMS UNKNOWN - ")
+
+
+def test_a_database_that_does_not_answer_is_unknown(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("migrations_app.management.commands.check_migrations.queue_state", broken)
+    assert check("check_migrations") == (
+        3,
+        "MMS UNKNOWN - The database cannot be used (connection refused): check DATABASE_URL and that its server runs.",
+    )
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(1, 0), (4, 1), (11, 2), (None, 2)])
+def test_a_cluster_that_gives_no_sign_of_life_alarms(tenant: Tenant, minutes: int | None, code: int) -> None:
+    if minutes is not None:
+        Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(minutes=minutes))
+    assert check("check_worker")[0] == code
+
+
+def test_a_queue_that_nobody_moves_alarms_though_the_cluster_lives(make_run: Callable[..., Run]) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    make_run(1, Run.State.PENDING, 6)
+    code, line = check("check_worker")
+    assert (code, "a due run has waited for 6 min and none is in progress" in line) == (2, True)
+    make_run(2, Run.State.IN_PROGRESS)
+    assert check("check_worker")[0] == 0

@@ -1,0 +1,123 @@
+"""Who visits the screens: alice administers Contoso, bob operates it, vera reads it; charlie must see nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.rewriting.spans import Span, pack
+from tenants_app import changes
+from tenants_app.models import ConferencingUser, Tenant
+
+from ..conftest import ACTOR
+
+SPANS = pack(
+    [
+        Span(
+            "",
+            "DESCRIPTION",
+            "Join Skype Meeting\\nToll number: +1 425-555-0100\\, Redmond",
+            "Join online meeting\\nToll number: +44 20 7946 0123",
+        ),
+        Span(
+            "20261224T090000Z",
+            "X-ALT-DESC",
+            '<p><a href="https://meet.old.example.org/x">Join</a><script>steal()</script></p>',
+            "<p>Join &lt;here&gt;</p>",
+        ),
+    ]
+)
+
+
+def sign_in(name: str) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username=name), "django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+@pytest.fixture
+def cast(tenant: Tenant) -> None:
+    fabrikam = changes.create_tenant(
+        ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+    )
+    for name, where, role in (
+        ("alice", tenant, "admin"),
+        ("bob", tenant, "operator"),
+        ("vera", tenant, "viewer"),
+        ("charlie", fabrikam, "admin"),
+    ):
+        changes.grant_role(where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR)
+
+
+@pytest.fixture
+def alice(cast: None) -> Client:
+    return sign_in("alice")
+
+
+@pytest.fixture
+def bob(cast: None) -> Client:
+    return sign_in("bob")
+
+
+@pytest.fixture
+def vera(cast: None) -> Client:
+    return sign_in("vera")
+
+
+@pytest.fixture
+def make_run() -> Callable[..., Run]:
+    """Makes a run that ended, or one of another state; ``meetings`` are (subject, outcome, code)."""
+
+    def make(
+        user: ConferencingUser,
+        state: str = "Succeeded",
+        meetings: list[tuple[str, str, str]] | None = None,
+        **values: Any,
+    ) -> Run:
+        now = timezone.now()
+        meetings = meetings or []
+        outcomes = [outcome for _, outcome, _ in meetings]
+        in_progress = {"lease_token": user.user_id, "lease_until": now + timedelta(minutes=1)}
+        Run.objects.filter(user=user).update(is_latest=False)
+        run = Run.objects.create(
+            **{
+                "tenant": user.tenant,
+                "user": user,
+                "state": state,
+                "migration_type": Run.Type.AUDIO_CONFERENCING,
+                "reasons": [{"rule": "R5", "sentence": "The user moved to the bridge New bridge."}],
+                "requested_by": "alice",
+                "due_at": now,
+                "started_at": None if state == "Pending" else now,
+                "finished_at": now + timedelta(seconds=83) if state in {"Failed", "Succeeded"} else None,
+                "total_meetings": len(meetings),
+                "succeeded_meetings": outcomes.count("Succeeded"),
+                "skipped_meetings": outcomes.count("Skipped"),
+                "failed_meetings": outcomes.count("Failed"),
+                **(in_progress if state == "InProgress" else {}),
+                **values,
+            }
+        )
+        for number, (subject, outcome, code) in enumerate(meetings):
+            result = MeetingResult.objects.create(
+                run=run,
+                uid=f"meeting-{number}",
+                subject=subject,
+                starts_at=now,
+                attendee_count=4,
+                outcome=outcome,
+                code=code,
+                spans=SPANS if outcome == "Succeeded" else None,
+            )
+            if outcome == "Succeeded":
+                Update.objects.create(result=result, recipient_count=3, state=Update.State.SENT, sent_at=now)
+        return run
+
+    return make
