@@ -18,7 +18,7 @@ def insert(rows: Sequence[Model]) -> None:
         return
     meta = rows[0]._meta
     fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields if field.column)
     values = ", ".join(["%s"] * len(fields))
     # Text and numbers go in as they are; only other values (times, UUIDs, octets) differ between databases.
     plain = [isinstance(field, CharField | IntegerField | ForeignKey) for field in fields]

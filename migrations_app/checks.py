@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, Error, register
 @register()
 def check_cluster(**_: Any) -> list[CheckMessage]:
     """The guarantees of the queue hold only with these settings of django-q."""
-    cluster = settings.Q_CLUSTER
+    cluster: dict[str, Any] = settings.Q_CLUSTER
     wanted = {
         "queue_limit": (1, "a prefetched task is redelivered while it waits"),
         "bulk": (1, "a prefetched task is redelivered while it waits"),
@@ -26,11 +26,13 @@ def check_cluster(**_: Any) -> list[CheckMessage]:
         for name, (value, why) in wanted.items()
         if cluster.get(name) != value
     ]
+    timeout: int = cluster["timeout"]
+    retry: int = cluster["retry"]
     waves = 1 + math.ceil((cluster.get("queue_limit", 1) + cluster.get("bulk", 1)) / cluster["workers"])
-    if cluster["retry"] < cluster["timeout"] * waves + 60:
+    if retry < timeout * waves + 60:
         found.append(
             Error(
-                f"Q_CLUSTER['retry'] must be at least {cluster['timeout'] * waves + 60} seconds.",
+                f"Q_CLUSTER['retry'] must be at least {timeout * waves + 60} seconds.",
                 id="mms.E002",
             )
         )

@@ -177,7 +177,9 @@ class _Migration:
                 belongs_to_someone_else=self._belongs_to_someone_else,
             )
         except Declined as declined:
-            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, declined.reason, declined.detail)
+            # Of the two that leave questions open, the detail says what exactly was found.
+            detail = declined.detail if declined.reason in {"needs-review", "pasted-block"} else ""
+            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, declined.reason, detail)
         except UnreadableCalendar as error:
             return self._outcome(meeting, MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
         except Exception:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import environ
 from csp.constants import NONE, SELF
@@ -23,7 +25,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 if (BASE_DIR / ".env").is_file():
     env.read_env(BASE_DIR / ".env")
-load_files("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_METRICS_KEY")
+load_files("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL")
 
 DEBUG = read_bool("DEBUG", default=False)
 MMS_DATA_DIR = (BASE_DIR / os.environ.get("MMS_DATA_DIR", "var")).resolve()
@@ -98,6 +100,8 @@ TEMPLATES: list[dict[str, Any]] = [
         },
     },
 ]
+
+warnings.filterwarnings("ignore", "Engine not recognized", module="environ")  # said below, in one line
 
 # --- data ---------------------------------------------------------------------------------------------
 
@@ -174,6 +178,7 @@ if EMAIL_BACKEND.endswith("filebased.EmailBackend"):
     # Django's own writes one log per connection; ours one .eml file per message, whose name follows from
     # the Message-ID, so that a repeated delivery writes the same file again instead of a second one.
     EMAIL_BACKEND = "migrations_app.updates.eml_files.EmailBackend"
+    _email["EMAIL_FILE_PATH"] = str(Path("/") / _email["EMAIL_FILE_PATH"])
 vars().update(_email)
 EMAIL_TIMEOUT = 30
 MMS_SENDER = os.environ.get("MMS_SENDER", "")
@@ -238,7 +243,7 @@ if not MMS_DEVELOPMENT:
 # --- language, time, static files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: os.environ.get("TIME_ZONE", "UTC"))
+TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(os.environ.get("TIME_ZONE", "UTC")).key)
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "static/"

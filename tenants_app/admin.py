@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -28,7 +28,7 @@ from tenants_app.models import (
 
 
 def actor_of(request: HttpRequest) -> str:
-    return cast(AbstractUser, request.user).get_username()
+    return cast(User, request.user).get_username()
 
 
 class ThroughChanges(admin.ModelAdmin):
@@ -72,7 +72,6 @@ class TenantAdmin(ThroughChanges):
     list_display = ["name", "slug", "domain", "meeting_migration_enabled", "automatically_migrate_user_meetings"]
     list_filter = ["meeting_migration_enabled", "automatically_migrate_user_meetings"]
     search_fields = ["name", "slug", "domain"]
-    readonly_fields = ["created"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
         return ["created", "slug"] if obj else ["created"]
@@ -95,10 +94,10 @@ class RoleAdmin(ThroughChanges):
         return ["account", "tenant"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Role, form: Any, change: bool) -> None:
-        obj.pk = changes.grant_role(obj.tenant, cast(AbstractUser, obj.account), obj.name, actor_of(request)).pk
+        obj.pk = changes.grant_role(obj.tenant, obj.account, obj.name, actor_of(request)).pk
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return bool(cast(AbstractUser, request.user).is_superuser)
+        return bool(cast(User, request.user).is_superuser)
 
     def delete_model(self, request: HttpRequest, obj: Role) -> None:
         changes.revoke_role(obj, actor_of(request))
@@ -197,7 +196,8 @@ class ConferencingUserForm(forms.ModelForm):
 
 class ConferenceIdInline(admin.TabularInline):
     model = ConferenceId
-    fields = readonly_fields = ["digits", "bridge", "meeting_uid"]
+    fields = ("digits", "bridge", "meeting_uid")
+    readonly_fields = ("digits", "bridge", "meeting_uid")
     extra = 0
     max_num = 0
     can_delete = False

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
@@ -88,7 +88,7 @@ def change_tenant(tenant: Tenant, actor: str, **values: Any) -> Tenant:
 
 
 @transaction.atomic
-def grant_role(tenant: Tenant, account: AbstractUser, name: str, actor: str) -> Role:
+def grant_role(tenant: Tenant, account: User, name: str, actor: str) -> Role:
     """Let ``account`` act in ``tenant``; replaces the role it had there."""
     if name not in Role.Name.values:
         raise ValidationError(f"There is no role {name!r}: use viewer, operator or admin.")
@@ -217,6 +217,7 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
     """Change many users at once: all of them or, where one change cannot be made, none."""
     by_pk = {edit.user_pk: edit for edit in edits}
     numbers = _ConferenceNumbering(len(by_pk))
+    default_bridge = tenant.bridges.filter(is_default=True).first()
     changes: list[UserChange] = []
     entries: list[AuditEntry] = []
     changed: list[ConferencingUser] = []
@@ -227,6 +228,8 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
         earlier = UserSettings.of(user, old_id)
         values = dict(edit.values)
         wanted_id = values.pop("conference_id", "")
+        if _needs_bridge(user, values):
+            values["bridge"] = default_bridge
         if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
             # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
             values = {"toll_number": None, "toll_free_number": None} | values
@@ -244,8 +247,7 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
         changes.append(UserChange(user, earlier, UserSettings.of(user, new_id), edit.reschedule_meetings))
     if len(changes) != len(by_pk):
         raise ValidationError("A user to be changed is not there any more: look again and repeat.")
-    if fields:
-        ConferencingUser.objects.bulk_update(changed, sorted(fields), batch_size=BULK)
+    _save_alike(changed, sorted(fields))
     numbers.save()
     AuditEntry.objects.bulk_create(entries, batch_size=BULK)
     return _announce(tenant, changes, actor)
@@ -321,6 +323,26 @@ def _locked(tenant: Tenant, pks: Sequence[int]) -> Iterable[ConferencingUser]:
         )
 
 
+def _needs_bridge(user: ConferencingUser, values: Mapping[str, Any]) -> bool:
+    """Whether a licence is being assigned to a user of Microsoft's who has no bridge: they get the default one."""
+    provider = values.get("conferencing_provider", user.conferencing_provider)
+    return bool(
+        values.get("audio_conferencing_license") and not provider and user.bridge is None and not values.get("bridge")
+    )
+
+
+def _save_alike(users: list[ConferencingUser], fields: Sequence[str]) -> None:
+    """One statement for all users that have the same values now: most large changes set the same for many."""
+    columns = [ConferencingUser._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for user in users:
+        alike.setdefault(tuple(getattr(user, column) for column in columns), []).append(user.pk)
+    for values, pks in alike.items():
+        for start in range(0, len(pks), BULK):
+            some = ConferencingUser.objects.filter(pk__in=pks[start : start + BULK])
+            some.update(**dict(zip(columns, values, strict=True)))
+
+
 def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
     """SIP addresses are kept in lower case and without their scheme, so that they can be looked up."""
     if "sip_address" not in values:
@@ -330,7 +352,10 @@ def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _announce(tenant: Tenant, changes: list[UserChange], actor: str) -> list[Consequence]:
     answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor)
-    return [consequence for _, told in answers for consequence in told or ()]
+    told: list[Consequence] = []
+    for _, consequences in answers:
+        told += consequences or []  # type: ignore[arg-type]  # Signal.send is typed as answering text
+    return told
 
 
 def _check_user(user: ConferencingUser) -> None:

@@ -114,8 +114,6 @@ def make_invitations(kind: str, count: int) -> list[tuple[int, str, bytes]]:
 
 def fill(invitations: list[tuple[int, str, bytes]]) -> None:
     """A fresh tenant with these meetings in its users' mailboxes, and a due run for each user."""
-    from django.core.mail import EmailMessage as _  # noqa: F401 - loads the mail machinery outside the clock
-
     from migrations_app.demo import people
     from migrations_app.mailboxes.embedded import EmbeddedMailbox
     from migrations_app.models import CalendarObject, Run

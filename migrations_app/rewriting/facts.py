@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from dateutil.rrule import rrulestr
+from dateutil.rrule import rrule, rrulestr
 from icalendar import Timezone, vDDDTypes
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
@@ -385,8 +385,10 @@ def _until(text: str, start: _Moment) -> datetime | None:
 def _occurrences(parts: dict[str, str], start: _Moment, until: datetime, most: int) -> list[datetime]:
     text = ";".join(f"{name}={value}" for name, value in parts.items() if not name.startswith("X-"))
     try:
-        rule = rrulestr(text, dtstart=start.wall).replace(until=until)
-        return list(islice(rule, most))
+        rule = rrulestr(text, dtstart=start.wall)
+        if not isinstance(rule, rrule):
+            raise _bad_rule()
+        return list(islice(rule.replace(until=until), most))
     except (ValueError, TypeError, OverflowError, KeyError, IndexError, AttributeError) as error:
         raise _bad_rule() from error
 

@@ -53,7 +53,9 @@ def cast(tenant: Tenant) -> None:
         ("vera", tenant, "viewer"),
         ("charlie", fabrikam, "admin"),
     ):
-        changes.grant_role(where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR)
+        changes.grant_role(
+            where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR
+        )
 
 
 @pytest.fixture

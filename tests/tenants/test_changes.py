@@ -186,3 +186,17 @@ def test_a_thousand_users_change_in_a_bounded_number_of_queries(
         told = changes.change_users(tenant, [UserEdit(user.pk, {"bridge": new_bridge}) for user in users], ACTOR)
     assert sum(consequence.starts_run for consequence in told) == 1000
     assert ConferenceId.objects.filter(bridge=new_bridge).values("digits").distinct().count() == 1000
+
+
+def test_a_licence_brings_the_default_bridge_to_a_user_without_one(make_user: MakeUser, old_bridge: Bridge) -> None:
+    user = make_user("bruno.costa", audio_conferencing_license=False, bridge=None)
+    changes.change_user(user, ACTOR, audio_conferencing_license=True)
+    assert reload(user).bridge == old_bridge
+    assert len(reload(user).conference_id) == 7
+
+
+def test_a_large_change_with_different_values_saves_each(make_user: MakeUser) -> None:
+    users = [make_user(name) for name in ("a", "b", "c")]
+    edits = [UserEdit(user.pk, {"display_name": f"{user.upn}!"}) for user in users]
+    changes.change_users(users[0].tenant, edits, ACTOR)
+    assert [reload(user).display_name for user in users] == [f"{user.upn}!" for user in users]

@@ -42,7 +42,9 @@ class Command(BaseCommand):
         with transaction.atomic():
             tenant = self._load()
         told = self._change_bridge(tenant)
-        self.stdout.write(f"Contoso is ready: {told:,} users changed, most of them to the bridge {people.CLOUD}; their runs are due.")
+        self.stdout.write(
+            f"Contoso is ready: {told:,} users changed, most of them to the bridge {people.CLOUD}; their runs are due."
+        )
 
     def _load(self) -> Tenant:
         tenant = changes.create_tenant(ACTOR, settling_time=0, **asdict(people.CONTOSO))

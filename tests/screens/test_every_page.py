@@ -1,0 +1,202 @@
+"""What holds for every page: protection, no inline script or style, whole pages and fragments, constant queries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from migrations_app.models import Run
+from tenants_app.models import Bridge, ConferencingUser, Tenant
+
+HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
+PAGES = [
+    "/contoso/",
+    "/contoso/migrations/",
+    "/contoso/migrations/{run}/",
+    "/contoso/migrations/{run}/meetings/{meeting}/",
+    "/contoso/users/",
+    "/contoso/users/anna.rossi@contoso.com/",
+    "/contoso/bridges/",
+    "/contoso/bridges/{bridge}/",
+    "/contoso/bridges/{bridge}/move/?to={other}",
+    "/contoso/settings/",
+    "/contoso/audit/",
+    "/contoso/nothing/here/",
+]
+
+
+@pytest.fixture
+def fill(
+    make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+) -> Callable[[str], str]:
+    anna = make_user("anna.rossi", display_name=HOSTILE[:200])
+    run = make_run(anna, "Failed", [(HOSTILE, "Succeeded", ""), (HOSTILE, "Failed", "unreadable-calendar-object")])
+    Run.objects.update(last_error_code="unreadable-calendar-object", last_error_detail=HOSTILE)
+    keys: dict[str, Any] = {
+        "run": run.correlation_id,
+        "meeting": run.results.filter(outcome="Succeeded").get().pk,
+        "bridge": anna.bridge_id,
+        "other": new_bridge.pk,
+    }
+    return lambda address: address.format(**keys)
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_it_runs_nothing_that_stands_in_the_page(alice: Client, fill: Callable[[str], str], address: str) -> None:
+    answer = alice.get(fill(address))
+    page = answer.content.decode()
+
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert "unsafe" not in answer["Content-Security-Policy"]
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on", page)
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+    assert "alert('x')</script>" not in page
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_it_has_a_title_a_heading_and_one_main_part(alice: Client, fill: Callable[[str], str], address: str) -> None:
+    page = alice.get(fill(address)).content.decode()
+
+    assert re.search(r"<title>[^<]+ · MMS</title>", page)
+    assert page.count("<h1") == 1
+    assert page.count("<main") == 1
+    assert '<html lang="en"' in page
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    labelled = set(re.findall(r'<label[^>]*for="([^"]+)"', page))
+    for field in re.findall(r"<(?:input|select|textarea)[^>]*>", page):
+        if 'type="hidden"' not in field and 'type="checkbox"' not in field:
+            assert re.search(r'id="([^"]+)"', field)[1] in labelled, field  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("address", "part"),
+    [
+        ("/contoso/", 'id="live"'),
+        ("/contoso/migrations/", 'id="results"'),
+        ("/contoso/migrations/{run}/", 'id="live"'),
+        ("/contoso/migrations/{run}/meetings/{meeting}/", 'class="compare"'),
+        ("/contoso/users/", 'id="results"'),
+        ("/contoso/bridges/{bridge}/", 'id="results"'),
+        ("/contoso/audit/", 'id="results"'),
+    ],
+)
+def test_it_answers_htmx_with_the_part_that_changes(
+    alice: Client, fill: Callable[[str], str], address: str, part: str
+) -> None:
+    page = alice.get(fill(address))
+    fragment = alice.get(fill(address), headers={"HX-Request": "true"})
+    restored = alice.get(fill(address), headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
+
+    assert part in page.content.decode()
+    assert part in fragment.content.decode()
+    assert "<html" in page.content.decode()
+    assert "<html" not in fragment.content.decode()
+    assert "<html" in restored.content.decode()
+    assert "HX-Request" in fragment["Vary"]
+    assert "no-store" in fragment["Cache-Control"]
+
+
+def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
+    alice: Client, make_user: Callable[..., ConferencingUser], make_run: Callable[..., Run], old_bridge: Bridge
+) -> None:
+    def add(first: int, last: int) -> None:
+        for i in range(first, last):
+            user = make_user(f"user{i}")
+            make_run(user, ("Failed", "InProgress", "Pending")[i % 3], last_error_code="no-bridge")
+
+    add(0, 3)
+    big = make_run(make_user("big"), meetings=[(f"Meeting {i}", "Succeeded", "") for i in range(3)])
+    addresses = [
+        "/contoso/",
+        "/contoso/migrations/",
+        "/contoso/users/",
+        f"/contoso/bridges/{old_bridge.pk}/",
+        "/contoso/bridges/",
+        "/contoso/audit/",
+        f"/contoso/migrations/{big.correlation_id}/",
+    ]
+
+    def count() -> dict[str, int]:
+        counts = {}
+        for address in addresses:
+            with CaptureQueriesContext(
+                connection,
+            ) as queries:
+                assert alice.get(address).status_code == 200
+            counts[address] = len(queries)
+        return counts
+
+    count()  # what is cached on first use is asked before the counting
+    few = count()
+    add(3, 30)
+    bigger = make_run(big.user, meetings=[(f"Meeting {i}", "Succeeded", "") for i in range(30)])
+    addresses[-1] = f"/contoso/migrations/{bigger.correlation_id}/"
+
+    assert list(count().values()) == list(few.values())
+    assert max(few.values()) <= 22
+
+
+def test_it_says_whether_the_service_is_well_without_a_sign_in(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    well = Client().get("/healthz")
+    monkeypatch.setattr("tenants_app.views.connection", BrokenConnection())
+    ill = Client().get("/healthz")
+
+    assert (well.status_code, ill.status_code) == (200, 503)
+    assert ill.json() == {"status": "the database does not answer"}
+
+
+class BrokenConnection:
+    def cursor(self) -> None:
+        raise DatabaseError("host=db password=secret")
+
+
+def test_it_keeps_the_colours_one_chooses(cast: None) -> None:
+    client = Client()
+    answer = client.post("/accounts/theme/", {"theme": "dark", "next": "/accounts/login/?next=/contoso/"})
+
+    assert answer.url == "/accounts/login/?next=/contoso/"
+    assert 'data-bs-theme="dark"' in client.get("/accounts/login/").content.decode()
+    client.post("/accounts/theme/", {"theme": "auto"})
+    page = client.get("/accounts/login/").content.decode()
+    assert 'data-theme="auto"' in page
+    assert "data-bs-theme" not in page
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example.org/", "//evil.example.org", "javascript:alert(1)"])
+def test_it_redirects_to_no_other_site(alice: Client, elsewhere: str) -> None:
+    theme = alice.post("/accounts/theme/", {"theme": "dark", "next": elsewhere})
+    switch = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false", "next": elsewhere})
+
+    assert theme.url == "/"
+    assert switch.url == "/contoso/settings/"
+
+
+def test_it_takes_no_change_without_the_forms_token(cast: None, tenant: Tenant) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.login(username="alice", password="a long pass phrase")
+    answer = strict.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false"})
+
+    tenant.refresh_from_db()
+    assert answer.status_code == 403
+    assert "The form was too old" in answer.content.decode()
+    assert tenant.meeting_migration_enabled
+
+
+def test_it_shows_a_page_of_its_own_when_something_breaks(
+    alice: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    monkeypatch.setattr("migrations_app.views.bridges.with_latest_run", None)
+    alice.raise_request_exception = False
+    monkeypatch.setattr("tenants_app.views.visible_tenants", None)
+    answer = alice.get("/")
+
+    assert answer.status_code == 500
+    assert "Migrations are safe" in answer.content.decode()
+    assert "Traceback" not in answer.content.decode()

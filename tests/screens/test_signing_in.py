@@ -1,0 +1,89 @@
+"""Signing in and out, one-time sign-in links, and the list of tenants."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
+from django.test import Client
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from tenants_app import changes
+from tenants_app.models import Tenant
+
+from ..conftest import ACTOR
+
+
+def test_it_signs_in_and_goes_where_one_wanted_to(cast: None) -> None:
+    client = Client()
+    answer = client.post(
+        "/accounts/login/", {"username": "alice", "password": "a long pass phrase", "next": "/contoso/users/"}
+    )
+
+    assert answer.url == "/contoso/users/"
+    assert client.get("/contoso/users/").status_code == 200
+
+
+def test_it_says_in_one_sentence_that_the_password_is_wrong(cast: None) -> None:
+    answer = Client().post("/accounts/login/", {"username": "alice", "password": "wrong"})
+
+    assert "The user name and password do not match." in answer.content.decode()
+
+
+def test_it_locks_out_who_guesses_passwords(cast: None) -> None:
+    client = Client()
+    for _ in range(8):
+        answer = client.post("/accounts/login/", {"username": "alice", "password": "wrong"})
+
+    assert answer.status_code == 429
+    assert "Too many tries" in answer.content.decode()
+    assert client.post("/accounts/login/", {"username": "alice", "password": "a long pass phrase"}).status_code == 429
+
+
+def test_it_signs_out_by_post_only(alice: Client) -> None:
+    assert alice.get("/accounts/logout/").status_code == 405
+    assert alice.post("/accounts/logout/").url == "/accounts/login/"
+    assert alice.get("/contoso/").status_code == 302
+
+
+def test_it_sets_the_first_password_by_a_link_that_works_once(cast: None) -> None:
+    dora = User.objects.create_user("dora", "dora@example.org")
+    link = reverse(
+        "password_reset_confirm",
+        kwargs={
+            "uidb64": urlsafe_base64_encode(force_bytes(dora.pk)),
+            "token": default_token_generator.make_token(dora),
+        },
+    )
+    client = Client()
+    form = client.get(link).url
+    page = client.get(form).content.decode()
+    weak = client.post(form, {"new_password1": "12345678", "new_password2": "12345678"})
+    saved = client.post(form, {"new_password1": "violet otter plays", "new_password2": "violet otter plays"})
+
+    assert "Choose a password" in page
+    assert "dora" in page
+    assert "entirely numeric" in weak.content.decode()
+    assert saved.url == "/"
+    assert "You have no role in any tenant yet" in client.get("/").content.decode()
+    assert "This link does not work any more" in Client().get(link).content.decode()
+
+
+def test_it_asks_the_whole_page_to_sign_in_when_a_session_ended_under_a_live_part(cast: None) -> None:
+    answer = Client().get("/contoso/", headers={"HX-Request": "true"}, follow=True)
+
+    assert answer["HX-Refresh"] == "true"
+    assert b"<form" not in answer.content
+
+
+def test_it_goes_straight_to_the_only_tenant(alice: Client) -> None:
+    assert alice.get("/").url == "/contoso/"
+
+
+def test_it_lists_the_tenants_where_there_are_several(alice: Client) -> None:
+    changes.grant_role(Tenant.objects.get(slug="fabrikam"), User.objects.get(username="alice"), "viewer", ACTOR)
+    page = alice.get("/").content.decode()
+
+    assert 'href="/contoso/"' in page
+    assert 'href="/fabrikam/"' in page
