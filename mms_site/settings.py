@@ -260,6 +260,8 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = MMS_DEVELOPMENT
+if MMS_DEVELOPMENT:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing, though nothing is in it
 DJANGO_TABLES2_TEMPLATE = "tables/table.html"
 
 LOGGING = {
