@@ -7,6 +7,8 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 
+import phonenumbers
+
 from migrations_app.decisions import why_not_served
 from migrations_app.failures import Failure
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
@@ -90,15 +92,6 @@ class InvitationSettings:
 
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:
-    return PhoneNumber(row.number, display(row.number), row.place)
-
-
-def display(e164: str) -> str:
-    """The number as people read it: North American ones in groups, others in threes after the country code."""
-    if e164.startswith("+1") and len(e164) == 12:
-        return f"+1 {e164[2:5]}-{e164[5:8]}-{e164[8:]}"
-    digits = e164[3:]
-    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
-    if len(groups) > 1 and len(groups[-1]) == 1:
-        groups[-2:] = [groups[-2] + groups[-1]]
-    return f"{e164[:3]} {' '.join(groups)}"
+    parsed = phonenumbers.parse(row.number)
+    display = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    return PhoneNumber(row.number, display, row.place)
