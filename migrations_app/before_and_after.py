@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -13,6 +13,10 @@ from migrations_app.rewriting.spans import Span
 
 _MOST_LINES = 1_000
 """Longer texts are shown without comparing them line by line, which takes the square of their length."""
+
+
+_TEXTS = {"DESCRIPTION": "Invitation as plain text", "X-ALT-DESC": "Invitation as HTML"}
+_RULE = re.compile(r"([_=*.~-])\1{24,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,21 @@ class Change:
     rows: list[Row]
 
 
-def compare(spans: tuple[Span, ...]) -> list[Change]:
-    """The spans as people read them; HTML comes as its text, with the targets of links."""
-    return [
-        Change(
-            _title(span.property), span.recurrence_id, list(_rows(_lines(span, span.before), _lines(span, span.after)))
-        )
-        for span in spans
-    ]
+def compare(spans: Iterable[Span]) -> list[Change]:
+    """The spans as people read them: texts line by line, HTML as its text, what only machines read in one table.
 
-
-def _title(name: str) -> str:
-    return {"DESCRIPTION": "Invitation as plain text", "X-ALT-DESC": "Invitation as HTML"}.get(name, name)
+    Blank lines are left out and long rules shortened, so that what matters fits on a screen.
+    """
+    changes: list[Change] = []
+    for span in spans:
+        rows = list(_rows(_lines(span, span.before), _lines(span, span.after)))
+        last = changes[-1] if changes else None
+        title = _TEXTS.get(span.property, "Properties that only machines read")
+        if last and last.title == title and last.occurrence == span.recurrence_id:
+            last.rows.extend(rows)
+        else:
+            changes.append(Change(title, span.recurrence_id, rows))
+    return changes
 
 
 def _lines(span: Span, value: str) -> list[str]:
@@ -58,8 +65,8 @@ def _lines(span: Span, value: str) -> list[str]:
         reader.feed(text)
         reader.close()
         text = "".join(reader.pieces)
-    lines = [re.sub(r"[ \t\xa0]+", " ", line).strip() for line in text.splitlines()]
-    return [line for i, line in enumerate(lines) if line or (i and lines[i - 1])] if text.strip() else []
+    lines = (re.sub(r"[ \t\xa0]+", " ", line).strip() for line in text.splitlines())
+    return [_RULE.sub(r"\1" * 24, line) for line in lines if line]
 
 
 def _rows(before: list[str], after: list[str]) -> Iterator[Row]:

@@ -76,7 +76,7 @@ class InvitationSettings:
         return frozenset({self.user.upn.lower(), self.user.sip_address.lower()})
 
     def blocks(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
-        """The block that each meeting should carry. Gives out private conference IDs: call it in a transaction."""
+        """The block that each meeting should carry; gives out private conference IDs where there are none yet."""
         ids: dict[str, str] = {}
         if self.has_phone_part and not self.has_public_id:
             ids = private_conference_ids(self.user, uids)

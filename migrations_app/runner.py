@@ -90,9 +90,9 @@ class _Migration:
     def work(self) -> None:
         done = self._resume() if self.run.attempts > 1 else set()
         todo, settled = self._select(done)
-        total = len(done) + len(todo) + len(settled)
-        for start in range(0, max(len(settled), 1), 5 * BATCH):
-            self._commit(settled[start : start + 5 * BATCH], total_meetings=total)
+        self.run.total_meetings = len(done) + len(todo) + len(settled)
+        for start in range(0, len(settled), 5 * BATCH):
+            self._commit(settled[start : start + 5 * BATCH])
         for start in range(0, len(todo), BATCH):
             changing = self._migrate(todo[start : start + BATCH], last_try=False)
             if changing:
@@ -155,8 +155,7 @@ class _Migration:
 
     def _migrate(self, meetings: list[Listed], last_try: bool) -> list[Listed]:
         """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
-        with transaction.atomic():
-            blocks = self.settings.blocks([meeting.uid for meeting in meetings])
+        blocks = self.settings.blocks([meeting.uid for meeting in meetings])
         changed = self._commit(self._attempt(meetings, blocks), last_try=last_try)
         return [meeting for meeting in meetings if meeting.uid in changed]
 
@@ -208,7 +207,7 @@ class _Migration:
         )
 
     @transaction.atomic
-    def _commit(self, outcomes: list[_Outcome], last_try: bool = True, **changes: object) -> set[str]:
+    def _commit(self, outcomes: list[_Outcome], last_try: bool = True) -> set[str]:
         """Mailbox writes, results, outbox rows and the run's counters, all or nothing; who was not written."""
         writes = [outcome.write for outcome in outcomes if outcome.write]
         written = self.mailbox.write(writes) if writes else set()
@@ -230,11 +229,11 @@ class _Migration:
         run, kinds = self.run, [outcome.result.outcome for outcome in final]
         queue.hold(
             run,
+            total_meetings=run.total_meetings,
             succeeded_meetings=run.succeeded_meetings + kinds.count(MeetingResult.Outcome.SUCCEEDED),
             skipped_meetings=run.skipped_meetings + kinds.count(MeetingResult.Outcome.SKIPPED),
             failed_meetings=run.failed_meetings + kinds.count(MeetingResult.Outcome.FAILED),
             invites_update=run.invites_update + len(told),
-            **changes,
         )
         if not self.settings.has_public_id:
             # A skipped meeting shows no conference ID, so it keeps none; one that is current does.
@@ -257,11 +256,11 @@ class _Migration:
 
     def _judge(self) -> None:
         """Fail the run where a meeting failed; one that waiting may cure decides over those that it cannot."""
+        if not self.run.failed_meetings:
+            return
         failed = list(
             self.run.results.filter(outcome=MeetingResult.Outcome.FAILED).values_list("code", flat=True).order_by("pk")
         )
-        if not failed:
-            return
         curable = [code for code in failed if FAILED[code].cures_by_waiting]
         plural = "meeting" if len(failed) == 1 else "meetings"
         raise Failure((curable or failed)[0], f"{len(failed)} {plural} of {self.run.total_meetings}")

@@ -288,11 +288,9 @@ def create_user(tenant: Tenant, actor: str, **values: Any) -> ConferencingUser:
     return create_users(tenant, [values], actor)[0]
 
 
+@transaction.atomic
 def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> dict[str, str]:
-    """The conference ID of each of the user's meetings on their bridge, given out where there is none yet.
-
-    Runs inside the caller's transaction, so that an ID is taken exactly when the meeting that shows it is written.
-    """
+    """The conference ID of each of the user's meetings on their bridge, given out where there is none yet."""
     bridge = user.bridge
     if bridge is None:
         raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")

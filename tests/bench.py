@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import django
 
-MEETINGS = {"4 KB text": 2000, "50 KB with HTML": 1000}
+MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 PER_USER = 50
 
 
@@ -39,7 +40,11 @@ def main() -> None:
             totals[name] = totals.get(name, 0) + seconds
     report("all of them", sum(MEETINGS.values()), totals)
     os.sched_setaffinity(0, cores)
-    show(f"\nOne user with 30 meetings, cluster running: {one_user():.2f} s from the saved change to the last message")
+    waits = one_user()
+    show(
+        "\nOne user with 30 meetings, cluster running, from the saved change to the last message: "
+        f"{statistics.median(waits):.2f} s (median of {len(waits)}, slowest {max(waits):.2f} s)"
+    )
 
 
 def measure(kind: str, count: int) -> dict[str, float]:
@@ -230,8 +235,8 @@ def plain_script(messages: bool) -> None:
             (outbox / f"{row.pk}.eml").write_bytes(bytes(message))
 
 
-def one_user() -> float:
-    """Seconds from a saved change of a user with 30 meetings to their last message, with a running cluster."""
+def one_user() -> list[float]:
+    """Seconds, each time, from a saved change of a user with 30 meetings to their last message, with a running cluster."""
     from migrations_app.models import Update
     from tenants_app import changes
     from tenants_app.models import ConferencingUser
@@ -265,10 +270,14 @@ def one_user() -> float:
         wake_cluster()
         wait_for(Heartbeat.objects.exists)
         user = ConferencingUser.objects.get(runs__isnull=False)
-        start = time.perf_counter()
-        changes.change_user(user, "bench", audio_conferencing_enabled=False)
-        wait_for(lambda: Update.objects.filter(state="Sent", result__run__reasons__0__rule="R3").count() == 30)
-        return time.perf_counter() - start
+        waits = []
+        for change in range(1, 10):
+            sent = Update.objects.filter(state="Sent").count()
+            start = time.perf_counter()
+            changes.change_user(user, "bench", audio_conferencing_enabled=change % 2 == 0)
+            wait_for(lambda sent=sent: Update.objects.filter(state="Sent").count() == sent + 30)  # type: ignore[misc]
+            waits.append(time.perf_counter() - start)
+        return waits
     finally:
         cluster.terminate()
         cluster.wait(timeout=60)

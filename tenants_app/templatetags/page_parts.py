@@ -51,7 +51,7 @@ def until(start: datetime | None, end: datetime | None) -> str:
         return ""
     seconds = max((end - start).total_seconds(), 0)
     if seconds < 1:
-        return "under 1 s"
+        return "less than 1 s"
     hours, rest = divmod(round(seconds), 3600)
     minutes, seconds = divmod(rest, 60)
     if hours:

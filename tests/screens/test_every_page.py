@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -180,7 +181,7 @@ def test_it_redirects_to_no_other_site(alice: Client, elsewhere: str) -> None:
 
 def test_it_takes_no_change_without_the_forms_token(cast: None, tenant: Tenant) -> None:
     strict = Client(enforce_csrf_checks=True)
-    strict.login(username="alice", password="a long pass phrase")
+    strict.force_login(User.objects.get(username="alice"), "django.contrib.auth.backends.ModelBackend")
     answer = strict.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false"})
 
     tenant.refresh_from_db()
@@ -189,10 +190,7 @@ def test_it_takes_no_change_without_the_forms_token(cast: None, tenant: Tenant) 
     assert tenant.meeting_migration_enabled
 
 
-def test_it_shows_a_page_of_its_own_when_something_breaks(
-    alice: Client, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
-) -> None:
-    monkeypatch.setattr("migrations_app.views.bridges.with_latest_run", None)
+def test_it_shows_a_page_of_its_own_when_something_breaks(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     alice.raise_request_exception = False
     monkeypatch.setattr("tenants_app.views.visible_tenants", None)
     answer = alice.get("/")

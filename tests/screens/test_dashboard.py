@@ -1,0 +1,180 @@
+"""The dashboard: states of users, what failed, what runs, what waits, what could not be sent."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from migrations_app.charts import WIDTH, stacked_bar
+from migrations_app.models import Heartbeat, Run, Update
+from tenants_app import changes
+from tenants_app.models import ConferencingUser, Tenant
+
+from ..conftest import ACTOR
+
+MakeUser = Callable[..., ConferencingUser]
+MakeRun = Callable[..., Run]
+
+
+def words(page: bytes) -> str:
+    """The text of a page on one line, without its tags."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page.decode())))
+
+
+def test_it_says_how_to_begin_where_nothing_ever_ran(alice: Client) -> None:
+    assert "First MMS must know your bridges and users" in words(alice.get("/contoso/").content)
+
+
+def test_it_says_what_starts_a_run_where_there_are_users(alice: Client, anna: ConferencingUser) -> None:
+    page = words(alice.get("/contoso/").content)
+
+    assert "No migration has run yet" in page
+    assert "open a user" in page
+
+
+def test_r29_it_counts_users_by_the_state_of_their_latest_run(
+    alice: Client, make_user: MakeUser, make_run: MakeRun
+) -> None:
+    anna, bruno = make_user("anna"), make_user("bruno")
+    make_user("never")
+    make_run(anna, "Failed", last_error_code="no-bridge")
+    make_run(anna, "Succeeded")
+    make_run(bruno, "Succeeded")
+    page = words(alice.get("/contoso/").content)
+
+    assert "0 Failed" in page
+    assert "2 Succeeded" in page
+    assert "Succeeded 2 100.0 %" in page
+    assert "No run yet 1" in page
+    assert "Nobody can dial in" not in page
+
+
+def test_r31_it_says_of_a_failed_user_what_happened_and_what_to_do(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna, "Failed", last_error_code="no-dial-in-number", last_error_detail="bridge Old bridge")
+    page = words(alice.get("/contoso/").content)
+
+    assert "1 user could not be migrated." in page
+    assert "Nobody can dial in to their meetings until it is put right" in page
+    assert "no toll number to print (bridge Old bridge)." in page
+    assert "Register a toll number on the bridge" in page
+
+
+def test_it_retries_everyone_whose_latest_run_failed(
+    bob: Client, make_user: MakeUser, make_run: MakeRun, wakes: list[Any]
+) -> None:
+    anna, bruno, clara = make_user("anna"), make_user("bruno"), make_user("clara")
+    for user in (anna, bruno):
+        make_run(user, "Failed", last_error_code="mailbox-sign-in-refused")
+    make_run(clara, "Succeeded")
+    answer = bob.post("/contoso/retry-failed/", follow=True)
+
+    pending = Run.objects.filter(state="Pending")
+    assert {run.user for run in pending} == {anna, bruno}
+    assert all(run.due_at <= timezone.now() for run in pending)
+    assert "2 users: Run, because it was started by hand." in words(answer.content)
+
+
+def test_it_retries_one_user_from_the_run_that_failed(
+    bob: Client, anna: ConferencingUser, make_run: MakeRun, wakes: list[Any]
+) -> None:
+    run = make_run(anna, "Failed", last_error_code="no-bridge")
+    answer = bob.post(f"/contoso/migrations/{run.correlation_id}/start-again/")
+    started = Run.objects.get(state="Pending")
+
+    assert answer.url == f"/contoso/migrations/{started.correlation_id}/"
+    assert started.reasons == [{"rule": "R11", "sentence": "Started by hand by bob."}]
+
+
+def test_it_shows_the_progress_of_what_is_running(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    make_run(anna, "InProgress", total_meetings=1200, succeeded_meetings=1000, skipped_meetings=34)
+    page = alice.get("/contoso/").content
+
+    assert b'max="1200" value="1034"' in page
+    assert "1,034 of 1,200 meetings" in words(page)
+
+
+def test_it_shows_when_a_pending_run_begins_and_lets_an_operator_begin_it_now(
+    bob: Client, anna: ConferencingUser, make_run: MakeRun, wakes: list[Any]
+) -> None:
+    run = make_run(anna, "Pending", due_at=timezone.now() + timedelta(minutes=4, seconds=30))
+    page = words(bob.get("/contoso/").content)
+    answer = bob.post(f"/contoso/migrations/{run.correlation_id}/run-now/", follow=True)
+
+    run.refresh_from_db()
+    assert "Begins 4 minutes from now" in page
+    assert run.due_at <= timezone.now()
+    assert "begins as soon as a worker is free" in words(answer.content)
+
+
+def test_it_refreshes_every_2_seconds_while_something_happens_else_every_15(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    quiet = alice.get("/contoso/").content
+    make_run(anna, "InProgress")
+    busy = alice.get("/contoso/").content
+
+    assert b'hx-trigger="every 15s"' in quiet
+    assert b'hx-trigger="every 2s"' in busy
+
+
+def test_it_tells_a_screen_reader_what_changed(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    make_run(anna, "InProgress")
+    fragment = alice.get("/contoso/", headers={"HX-Request": "true"}).content.decode()
+
+    assert 'id="announcer" hx-swap-oob="innerHTML">1 in progress, 0 pending, 0 failed, 0 succeeded' in fragment
+
+
+def test_it_counts_the_messages_that_wait_and_names_those_that_were_refused(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    run = make_run(anna, meetings=[("Weekly sync", "Succeeded", ""), ("Budget", "Succeeded", "")])
+    Update.objects.filter(result__subject="Budget").update(state="Queued")
+    Update.objects.filter(result__subject="Weekly sync").update(state="Failed", error_code="mail-refused")
+    page = words(alice.get("/contoso/").content)
+
+    assert "Waiting to be sent 1" in page
+    assert "Could not be sent 1" in page
+    assert "The mail server refused the message." in page
+    assert str(run.correlation_id) in alice.get("/contoso/").content.decode()
+
+
+def test_r12_it_says_what_it_means_that_the_service_is_off(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun, tenant: Tenant
+) -> None:
+    make_run(anna, "Pending")
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    page = words(alice.get("/contoso/").content)
+
+    assert "The service is off for Contoso." in page
+    assert "1 pending run waits until it is on again" in page
+    assert "Waits until the service is on" in page
+
+
+def test_it_warns_when_work_waits_and_the_workers_are_silent(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna, "Pending")
+    Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(minutes=7))
+    silent = words(alice.get("/contoso/").content)
+    Heartbeat.objects.update(at=timezone.now())
+    alive = words(alice.get("/contoso/").content)
+
+    assert "The background workers are silent." in silent
+    assert "silent" not in alive
+
+
+def test_it_draws_a_bar_in_which_one_failure_among_thousands_is_seen() -> None:
+    segments = stacked_bar({"Failed": 1, "Pending": 0, "Succeeded": 99_999})
+
+    assert [segment.width > 0 for segment in segments] == [True, False, True]
+    assert segments[0].width > 5
+    assert sum(segment.width for segment in segments) == WIDTH
+    assert stacked_bar({"Failed": 0})[0].width == 0

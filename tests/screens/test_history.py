@@ -1,0 +1,261 @@
+"""The history and the pages of one run and one meeting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from migrations_app.before_and_after import compare
+from migrations_app.models import MeetingResult, Run
+from migrations_app.rewriting.spans import Span
+from tenants_app import changes
+from tenants_app.models import ConferencingUser, Tenant
+
+from ..conftest import ACTOR
+from .test_dashboard import words
+
+MakeUser = Callable[..., ConferencingUser]
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def runs(make_user: MakeUser, make_run: MakeRun) -> list[Run]:
+    """Anna's failed on 1 March, Bruno's succeeded on 2 March, Clara's is pending since 3 March."""
+    day = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    return [
+        make_run(make_user("anna.rossi"), "Failed", created=day, last_error_code="no-bridge"),
+        make_run(make_user("bruno.bianchi"), "Succeeded", created=day + timedelta(days=1)),
+        make_run(make_user("clara.verdi"), "Pending", created=day + timedelta(days=2)),
+    ]
+
+
+def found(client: Client, query: str) -> list[str]:
+    table = client.get(f"/contoso/migrations/{query}").context["table"]
+    return [row.record.user.upn.partition(".")[0] for row in table.paginated_rows]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["clara", "bruno", "anna"]),
+        ("?user=ROSSI", ["anna"]),
+        ("?user=Bianchi", ["bruno"]),
+        ("?state=Pending", ["clara"]),
+        ("?created_from=2026-03-02", ["clara", "bruno"]),
+        ("?created_to=2026-03-02", ["bruno", "anna"]),
+        ("?created_from=2026-03-02&created_to=2026-03-02", ["bruno"]),
+        ("?created_to=9999-12-31", ["clara", "bruno", "anna"]),
+        ("?created_from=0001-01-01", ["clara", "bruno", "anna"]),
+        ("?sort=user", ["anna", "bruno", "clara"]),
+        ("?sort=-user", ["clara", "bruno", "anna"]),
+        ("?sort=nonsense", ["clara", "bruno", "anna"]),
+        ("?page=nonsense", ["clara", "bruno", "anna"]),
+        ("?page=999", ["clara", "bruno", "anna"]),
+        ("?per_page=1", ["clara", "bruno", "anna"]),
+        ("?user=100%25", []),
+    ],
+)
+def test_it_finds_runs_by_user_state_and_time(alice: Client, runs: list[Run], query: str, expected: list[str]) -> None:
+    assert found(alice, query) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("created_from=yesterday", "Enter a valid date."),
+        ("state=Broken", "Broken is not one of the available choices."),
+        ("user=%00", "Null characters are not allowed."),
+    ],
+)
+def test_it_says_at_the_field_what_is_wrong_with_a_filter(
+    alice: Client, runs: list[Run], query: str, sentence: str
+) -> None:
+    page = alice.get(f"/contoso/migrations/?{query}")
+    fragment = alice.get(f"/contoso/migrations/?{query}", headers={"HX-Request": "true"})
+
+    assert page.status_code == 200
+    assert sentence in words(page.content)
+    assert sentence in words(fragment.content)
+    assert len(page.context["table"].data) == 3
+
+
+def test_it_says_so_when_nothing_matches(alice: Client, runs: list[Run]) -> None:
+    assert "No run matches." in words(alice.get("/contoso/migrations/?user=nobody").content)
+
+
+def test_it_says_how_a_run_begins_where_none_ever_ran(alice: Client) -> None:
+    assert "No migration has run yet" in words(alice.get("/contoso/migrations/").content)
+
+
+def test_it_shows_25_runs_on_a_page(alice: Client, make_user: MakeUser, make_run: MakeRun) -> None:
+    user = make_user("anna")
+    for _ in range(30):
+        make_run(user)
+
+    assert "1–25 of 30" in words(alice.get("/contoso/migrations/").content)
+    assert "26–30 of 30" in words(alice.get("/contoso/migrations/?page=2").content)
+
+
+def test_it_sorts_by_every_column(alice: Client, runs: list[Run], make_run: MakeRun) -> None:
+    run = make_run(runs[0].user, meetings=[("A", "Succeeded", ""), ("B", "Skipped", "past")])
+    for address, rows in (("/contoso/migrations/", 4), (f"/contoso/migrations/{run.correlation_id}/", 2)):
+        for column in alice.get(address).context["table"].columns:
+            for sort in (column.name, f"-{column.name}"):
+                assert len(list(alice.get(f"{address}?sort={sort}").context["table"].paginated_rows)) == rows
+
+
+def test_r27_it_shows_the_record_of_a_run(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(
+        anna,
+        "Failed",
+        [("Weekly sync", "Succeeded", ""), ("Old", "Skipped", "past"), ("Odd", "Failed", "unreadable-calendar-object")],
+        reasons=[
+            {"rule": "R2", "sentence": "The licence was assigned."},
+            {"rule": "R1", "sentence": "The user moved."},
+        ],
+        last_error_code="unreadable-calendar-object",
+        attempts=4,
+        invites_update=1,
+    )
+    page = words(alice.get(f"/contoso/migrations/{run.correlation_id}/").content)
+
+    for text in (
+        str(run.correlation_id),
+        str(anna.user_id),
+        "anna.rossi@contoso.com",
+        "Audio conferencing",
+        "The licence was assigned.",
+        "The user moved.",
+        "after 1 min 23 s",
+        "Retries 3",
+        "Messages 1",
+        "All 3",
+        "Updated 1",
+        "Skipped 1",
+        "Failed 1",
+        "The meeting is over.",
+        "to 3 people",
+        "A calendar object in the mailbox cannot be read.",
+    ):
+        assert text in page, text
+
+
+def test_it_shows_meetings_by_outcome(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(anna, meetings=[("Kept", "Skipped", "past"), ("Changed", "Succeeded", "")])
+    address = f"/contoso/migrations/{run.correlation_id}/"
+    skipped = words(alice.get(f"{address}?outcome=Skipped").content)
+    wrong = words(alice.get(f"{address}?outcome=Nonsense").content)
+
+    assert "Kept" in skipped
+    assert "Changed" not in skipped
+    assert "Nonsense is not one of the available choices." in wrong
+    assert "Changed" in wrong
+
+
+def test_it_refreshes_a_run_until_it_has_ended(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(anna, "InProgress", total_meetings=9)
+    address = f"/contoso/migrations/{run.correlation_id}/?page=1"
+    going = alice.get(address).content
+    Run.objects.update(state="Succeeded", lease_token=None, lease_until=None)
+    ended = alice.get(address).content
+
+    assert f'hx-get="{address}" hx-trigger="every 2s"'.encode() in going
+    assert b"hx-trigger" not in ended
+
+
+def test_it_offers_what_fits_the_state_of_the_run(bob: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    old = make_run(anna, "Failed", last_error_code="no-bridge")
+    new = make_run(anna, "Pending")
+
+    first = words(bob.get(f"/contoso/migrations/{old.correlation_id}/").content)
+    second = words(bob.get(f"/contoso/migrations/{new.correlation_id}/").content)
+    assert "a newer run of this user: pending" in first
+    assert "Start again" not in first
+    assert "Run now" in second
+
+
+def test_r12_it_does_not_bring_a_run_forward_while_the_service_is_off(
+    bob: Client, anna: ConferencingUser, make_run: MakeRun, tenant: Tenant
+) -> None:
+    run = make_run(anna, "Pending")
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    answer = bob.post(f"/contoso/migrations/{run.correlation_id}/run-now/", follow=True)
+
+    assert "The service is switched off, so pending runs wait." in words(answer.content)
+
+
+def test_it_says_that_a_run_is_not_pending_any_more(bob: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(anna, "Succeeded")
+    answer = bob.post(f"/contoso/migrations/{run.correlation_id}/run-now/", follow=True)
+
+    assert "is not pending any more" in words(answer.content)
+
+
+def test_it_shows_the_block_before_and_after(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(anna, meetings=[("Weekly sync", "Succeeded", "")])
+    page = alice.get(f"/contoso/migrations/{run.correlation_id}/meetings/{run.results.get().pk}/").content.decode()
+
+    assert "<del>Toll number: +1 425-555-0100, Redmond</del>" in page
+    assert "<ins>Toll number: +44 20 7946 0123</ins>" in page
+    assert "<del>Join &lt;https://meet.old.example.org/x&gt;</del>" in page
+    assert "<ins>Join &lt;here&gt;</ins>" in page
+    assert "steal" not in page
+    assert "occurrence 20261224T090000Z" in page
+
+
+@pytest.mark.parametrize("pk", [0, 10**30])
+def test_it_finds_no_meeting_that_is_not_of_the_run(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun, pk: int
+) -> None:
+    first = make_run(anna, meetings=[("Weekly sync", "Succeeded", "")])
+    second = make_run(anna, meetings=[("Budget", "Succeeded", "")])
+    other = MeetingResult.objects.get(run=second).pk
+
+    assert alice.get(f"/contoso/migrations/{first.correlation_id}/meetings/{other}/").status_code == 404
+    assert alice.get(f"/contoso/migrations/{first.correlation_id}/meetings/{pk}/").status_code == 404
+
+
+def test_it_compares_text_that_is_not_utf8_and_text_that_is_gone() -> None:
+    (changed, removed) = compare(
+        (
+            Span("", "DESCRIPTION", "caf\udce9\\nsame", "café\\nsame"),
+            Span(
+                "", "X-MICROSOFT-SKYPETEAMSMEETINGURL", "X-MICROSOFT-SKYPETEAMSMEETINGURL:https://old.example.org", ""
+            ),
+        )
+    )
+
+    assert [(row.before, row.after) for row in changed.rows] == [("caf\ufffd", "café"), ("same", "same")]
+    assert [(row.before, row.after) for row in removed.rows] == [
+        ("X-MICROSOFT-SKYPETEAMSMEETINGURL:https://old.example.org", None)
+    ]
+
+
+def test_it_shows_texts_too_long_to_compare_as_they_are() -> None:
+    long = "\\n".join(f"line {i}" for i in range(2000))
+    (change,) = compare((Span("", "DESCRIPTION", long, long + "\\nlast"),))
+
+    assert len(change.rows) == 2001
+    assert change.rows[-1].after == "last"
+
+
+def test_it_isolates_and_escapes_what_a_calendar_says(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(anna, meetings=[("\u202e<img src=x onerror=alert(1)>", "Succeeded", "")])
+    page = alice.get(f"/contoso/migrations/{run.correlation_id}/").content.decode()
+
+    assert "<bdi>\u202e&lt;img src=x onerror=alert(1)&gt;</bdi>" in page
+    assert "<img src=x" not in page
+
+
+def test_it_starts_again_only_what_may_be_served(
+    bob: Client, make_user: MakeUser, make_run: MakeRun, wakes: list[Any]
+) -> None:
+    run = make_run(make_user("anna", mailbox_location="on-premises"), "Failed", last_error_code="cannot-be-served")
+    answer = bob.post(f"/contoso/migrations/{run.correlation_id}/start-again/", follow=True)
+
+    assert "the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead" in words(answer.content)
+    assert Run.objects.filter(state="Pending").count() == 0
