@@ -87,14 +87,14 @@ FAILED = {
     ),
     "mail-refused": Entry(
         "The mail server refused the message.",
-        "Read the server's answer, correct the cause, then send it again.",
+        "Read the server's answer and correct the cause, then choose “Send again” on the page of the run.",
     ),
     "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
 }
 
 
 class Failure(Exception):
-    """Something of the catalogue happened; ``detail`` is one clause without secrets, shown in brackets."""
+    """Something of the catalogue happened; ``detail`` is one clause without secrets, shown after a colon."""
 
     def __init__(self, code: str, detail: str = "", retry_after: timedelta | None = None) -> None:
         super().__init__(code)
@@ -110,5 +110,9 @@ class Failure(Exception):
 def describe(code: str, detail: str = "") -> str:
     """What happened, in what case, and what to do: the text for people."""
     entry = FAILED.get(code) or SKIPPED[code]
-    what = f"{entry.what[:-1]} ({detail.rstrip('.')})." if detail else entry.what
-    return f"{what} {entry.do}".strip()
+    if not detail:
+        return f"{entry.what} {entry.do}".strip()
+    # The detail follows a colon, so its first word is small, unless it is a name in capitals such as RRULE.
+    if detail[:1].isupper() and not detail[1:2].isupper():
+        detail = detail[0].lower() + detail[1:]
+    return f"{entry.what[:-1]}: {detail.rstrip('.')}. {entry.do}".strip()

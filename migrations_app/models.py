@@ -199,7 +199,7 @@ class Update(models.Model):
         QUEUED = "Queued"
         SENT = "Sent"
         FAILED = "Failed"
-        SUPERSEDED = "Superseded", "Replaced by a newer update"
+        SUPERSEDED = "Superseded", "Not needed any more"
 
     result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
@@ -214,7 +214,10 @@ class Update(models.Model):
     error_detail = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time"),
+            models.Index(fields=["due_at"], condition=Q(state="Failed"), name="failed_updates_by_due_time"),
+        ]
 
     def __str__(self) -> str:
         return f"update {self.result_id}"

@@ -10,6 +10,7 @@ from django.db import transaction
 from migrations_app.decisions import Decision, Switches, decide, decide_start_by_hand
 from migrations_app.models import Run
 from migrations_app.queue import RunRequest, request_runs, run_now, wake_cluster
+from migrations_app.updates.delivery import send_again
 from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 
@@ -57,6 +58,16 @@ def make_due_now(run: Run, actor: str) -> None:
     """ "Run now" of a pending run (R19)."""
     AuditEntry.objects.create(tenant=run.tenant, actor=actor, action="run now", target=run.user.upn)
     run_now(run)
+
+
+@transaction.atomic
+def send_updates_again(run: Run, actor: str) -> int:
+    """Have the run's messages that could not be sent tried once more; how many there are."""
+    count = send_again(run)
+    if count:
+        AuditEntry.objects.create(tenant=run.tenant, actor=actor, action="send messages again", target=run.user.upn)
+        wake_cluster()
+    return count
 
 
 def _request(

@@ -26,6 +26,7 @@ tenant_urlpatterns = [
     path("migrations/<uuid:correlation_id>/", runs.run, name="run"),
     path("migrations/<uuid:correlation_id>/run-now/", runs.run_now, name="run-now"),
     path("migrations/<uuid:correlation_id>/start-again/", runs.start_again, name="start-again"),
+    path("migrations/<uuid:correlation_id>/send-again/", runs.send_again, name="send-again"),
     path("migrations/<uuid:correlation_id>/meetings/<int:pk>/", runs.meeting, name="meeting"),
     path("users/", users.users, name="users"),
     path("users/<upn:upn>/", users.user, name="user"),

@@ -228,6 +228,8 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
         earlier = UserSettings.of(user, old_id)
         values = dict(edit.values)
         wanted_id = values.pop("conference_id", "")
+        if tenant.automatically_replace_acp_provider and values.get("audio_conferencing_license"):
+            values = _without_acp(user, values, default_bridge)
         if _needs_bridge(user, values):
             values["bridge"] = default_bridge
         if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
@@ -319,6 +321,18 @@ def _locked(tenant: Tenant, pks: Sequence[int]) -> Iterable[ConferencingUser]:
             .prefetch_related("conference_ids")
             .order_by("pk")
         )
+
+
+def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
+    """R14: a licence newly assigned to a user on an ACP makes Microsoft the provider, on a bridge of Microsoft's."""
+    if user.audio_conferencing_license or not values.get("conferencing_provider", user.conferencing_provider):
+        return values
+    bridge = values.get("bridge", user.bridge)
+    return {
+        **values,
+        "conferencing_provider": "",
+        "bridge": default_bridge if bridge is None or bridge.provider else bridge,
+    }
 
 
 def _needs_bridge(user: ConferencingUser, values: Mapping[str, Any]) -> bool:

@@ -237,7 +237,8 @@ def plain_script(messages: bool) -> None:
 
 def one_user() -> list[float]:
     """Seconds, each time, from a saved change of a user with 30 meetings to their last message, with a running cluster."""
-    from migrations_app.models import Update
+    from migrations_app.models import Heartbeat, Update
+    from migrations_app.queue import wake_cluster
     from tenants_app import changes
     from tenants_app.models import ConferencingUser
 
@@ -263,9 +264,6 @@ def one_user() -> list[float]:
         start_new_session=True,
     )
     try:
-        from migrations_app.models import Heartbeat
-        from migrations_app.queue import wake_cluster
-
         Heartbeat.objects.all().delete()
         wake_cluster()
         wait_for(Heartbeat.objects.exists)

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Update
+from migrations_app.models import Run, Update
 from migrations_app.queue import RETRIES, pause_before_retry
 from migrations_app.rewriting.people import Person
 from migrations_app.updates import imip, itip
@@ -79,6 +79,12 @@ def deliver(time_limit: datetime | None = None) -> int:
         if connection is not None:
             connection.close()
     return sent
+
+
+def send_again(run: Run) -> int:
+    """Queue the run's failed messages once more; how many there are."""
+    failed = Update.objects.filter(result__run=run, state=Update.State.FAILED)
+    return failed.update(state=Update.State.QUEUED, due_at=timezone.now(), attempts=0)
 
 
 def due_updates() -> int:
@@ -149,7 +155,7 @@ def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
                 _postpone([update], Failure("internal-error", f"reference {reference}"))
                 continue
             if message is None:
-                _close(update, Failure("meeting-gone"))
+                _close(update, Failure("meeting-gone"), Update.State.SUPERSEDED)
             else:
                 yield update, message
 
@@ -207,9 +213,9 @@ def _postpone(updates: list[Update], failure: Failure) -> None:
     log.warning("%d updates not sent: %s %s", len(updates), failure.code, failure.detail)
 
 
-def _close(update: Update, failure: Failure) -> None:
+def _close(update: Update, failure: Failure, state: str = Update.State.FAILED) -> None:
     Update.objects.filter(pk=update.pk, lease_token=update.lease_token).update(
-        state=Update.State.FAILED,
+        state=state,
         lease_token=None,
         lease_until=None,
         error_code=failure.code,

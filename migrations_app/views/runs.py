@@ -13,8 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.before_and_after import compare
 from migrations_app.filters import ResultFilter, RunFilter
-from migrations_app.models import MeetingResult, Run
-from migrations_app.reactions import make_due_now, start_by_hand
+from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.reactions import make_due_now, send_updates_again, start_by_hand
 from migrations_app.rewriting.spans import unpack
 from migrations_app.tables import ResultTable, RunTable
 from migrations_app.views.told import tell_consequences
@@ -54,6 +54,7 @@ def run(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpRespo
         "filter": found,
         "table": paginate(request, ResultTable(found.qs), 50),
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
+        "failed_messages": Update.objects.filter(result__run=shown, state=Update.State.FAILED).count(),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
         "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
@@ -97,6 +98,19 @@ def start_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> H
     tell_consequences(request, start_by_hand(access.tenant, [ended.user], access.actor, now_due=True))
     newest = Run.objects.filter(user=ended.user_id, is_latest=True).first()
     return redirect("run", slug, newest.correlation_id if newest else correlation_id)
+
+
+@require_POST
+def send_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+    """Try the run's messages that could not be sent once more."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    shown = _run(access, correlation_id)
+    count = send_updates_again(shown, access.actor)
+    if count:
+        messages.success(request, f"{count:,} {'message goes' if count == 1 else 'messages go'} out again.")
+    else:
+        messages.info(request, "No message of this run has failed, so there is nothing to send again.")
+    return redirect("run", slug, correlation_id)
 
 
 def _run(access: Access, correlation_id: uuid.UUID) -> Run:

@@ -17,6 +17,7 @@ from django.utils import timezone
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Attendee
 from migrations_app.models import CalendarObject, Update
+from migrations_app.reactions import send_updates_again
 from migrations_app.updates import delivery, itip
 from migrations_app.updates.delivery import deliver
 from tenants_app.models import ConferencingUser
@@ -151,7 +152,7 @@ def test_a_meeting_deleted_meanwhile_is_closed_with_the_reason(anna: Conferencin
     migrate(anna)
     CalendarObject.objects.all().delete()
     assert deliver() == 0
-    assert Update.objects.get().error_code == "meeting-gone"
+    assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "meeting-gone")
     assert not list(outbox.iterdir())
 
 
@@ -240,6 +241,10 @@ def test_a_message_that_the_server_refuses_fails_with_its_answer(anna: Conferenc
     update = Update.objects.get()
     assert update.state == "Failed"
     assert "answer 550" in update.error_message
+    smtp.answer = "250 OK"
+    assert send_updates_again(update.result.run, "alice") == 1
+    assert deliver() == 1
+    assert Update.objects.get().state == "Sent"
 
 
 def test_an_unreachable_mail_server_loses_no_message(anna: ConferencingUser, settings: Any) -> None:

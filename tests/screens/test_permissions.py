@@ -33,6 +33,7 @@ OPERATE = [
     "/contoso/retry-failed/",
     "/contoso/migrations/{run}/run-now/",
     "/contoso/migrations/{run}/start-again/",
+    "/contoso/migrations/{run}/send-again/",
     "/contoso/users/anna.rossi@contoso.com/start/",
 ]
 ADMINISTER = [

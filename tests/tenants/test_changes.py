@@ -200,3 +200,21 @@ def test_a_large_change_with_different_values_saves_each(make_user: MakeUser) ->
     edits = [UserEdit(user.pk, {"display_name": f"{user.upn}!"}) for user in users]
     changes.change_users(users[0].tenant, edits, ACTOR)
     assert [reload(user).display_name for user in users] == [f"{user.upn}!" for user in users]
+
+
+@pytest.mark.parametrize("replaces", [True, False])
+def test_r14_a_licence_replaces_the_acp_only_where_the_tenant_says_so(
+    make_user: MakeUser, old_bridge: Bridge, replaces: bool
+) -> None:
+    tenant = changes.change_tenant(old_bridge.tenant, ACTOR, automatically_replace_acp_provider=replaces)
+    acp_bridge = changes.set_bridge(tenant, "Fabrikam", ACTOR, provider="Fabrikam")
+    user = make_user(
+        "bruno.costa", audio_conferencing_license=False, conferencing_provider="Fabrikam", bridge=acp_bridge
+    )
+    (told,) = changes.change_users(tenant, [UserEdit(user.pk, {"audio_conferencing_license": True})], ACTOR)
+    user = reload(user)
+    assert told.starts_run is replaces
+    assert (user.conferencing_provider, user.bridge) == (("", old_bridge) if replaces else ("Fabrikam", acp_bridge))
+    if not replaces:
+        (told,) = changes.change_user(user, ACTOR, conferencing_provider="", bridge=old_bridge)
+        assert told.starts_run
