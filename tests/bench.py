@@ -236,7 +236,7 @@ def plain_script(messages: bool) -> None:
 
 
 def one_user() -> list[float]:
-    """Seconds, each time, from a saved change of a user with 30 meetings to their last message, with a running cluster."""
+    """Seconds, each time, from a saved change of a user with 30 meetings to their last message, cluster running."""
     from migrations_app.models import Heartbeat, Update
     from migrations_app.queue import wake_cluster
     from tenants_app import changes
