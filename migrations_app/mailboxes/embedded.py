@@ -11,9 +11,9 @@ from django.db.models import Q
 
 from migrations_app.mailboxes.base import Listed, Stored, Write
 from migrations_app.models import NO_END, CalendarObject
+from migrations_app.rewriting import itip
 from migrations_app.rewriting.errors import UnreadableCalendar
 from migrations_app.rewriting.facts import read_facts
-from migrations_app.updates import itip
 from tenants_app.models import ConferencingUser
 
 _FACTS = (

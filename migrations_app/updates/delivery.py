@@ -24,8 +24,9 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
 from migrations_app.queue import RETRIES, pause_before_retry
+from migrations_app.rewriting import itip
 from migrations_app.rewriting.people import Person
-from migrations_app.updates import imip, itip
+from migrations_app.updates import imip
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)

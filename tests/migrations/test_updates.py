@@ -18,7 +18,8 @@ from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Attendee
 from migrations_app.models import CalendarObject, Update
 from migrations_app.reactions import send_updates_again
-from migrations_app.updates import delivery, itip
+from migrations_app.rewriting import itip
+from migrations_app.updates import delivery
 from migrations_app.updates.delivery import deliver
 from tenants_app.models import ConferencingUser
 from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
