@@ -1,0 +1,76 @@
+"""Changing what starts migrations: the service switch, a user, everyone on a bridge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from migrations_app.models import Run
+from tenants_app.models import Bridge, ConferencingUser, Tenant
+from tests.mailboxes import invite
+
+from .conftest import Open
+
+pytestmark = pytest.mark.browser
+
+MakeUser = Callable[..., ConferencingUser]
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_r12_the_switch_turns_the_service_off_and_on(
+    open_page: Open, tenant: Tenant, java_script_enabled: bool
+) -> None:
+    page = open_page("/contoso/", java_script_enabled=java_script_enabled)
+    switch = page.get_by_role("switch", name="Meeting migration")
+    expect(switch).to_be_checked()
+
+    switch.click()
+    expect(page.get_by_role("status")).to_contain_text(["The service is off: 0 pending runs wait"])
+    expect(page.get_by_text("The service is off for Contoso.")).to_be_visible()
+    expect(switch).not_to_be_checked()
+    tenant.refresh_from_db()
+    assert not tenant.meeting_migration_enabled
+
+    switch.press("Space")
+    expect(page.get_by_text("The service is on. Nothing is waiting.")).to_be_visible()
+    expect(switch).to_be_checked()
+
+
+def test_it_tells_what_a_change_would_start_as_soon_as_it_is_made(
+    open_page: Open, anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    invite(anna)
+    page = open_page(f"/contoso/users/{anna.upn}/")
+    page.get_by_label("Bridge", exact=True).select_option(label="New bridge")
+
+    expect(page.locator("#consequence")).to_contain_text(
+        "If you save this: Run, because the user moved to the bridge New bridge."
+    )
+    assert not Run.objects.exists()
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text(f"The settings of {anna.upn} are saved.")).to_be_visible()
+    assert Run.objects.get().user == anna
+
+
+def test_r5_it_moves_everyone_to_another_bridge(
+    open_page: Open, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge
+) -> None:
+    for name in ("anna", "bruno"):
+        invite(make_user(name))
+    page = open_page(f"/contoso/bridges/{old_bridge.pk}/")
+    page.get_by_label("New bridge").select_option(label="New bridge")
+    page.get_by_role("button", name="Show what this starts").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Move everyone to New bridge?")
+    expect(page.locator("dl.facts > div")).to_contain_text(
+        ["Users who move2", "Runs that start2", "Future meetings2", "Invitations"]
+    )
+    assert not Run.objects.exists()
+
+    page.get_by_role("button", name="Move 2 users").click()
+    expect(page.get_by_text("2 users moved from Old bridge to New bridge.")).to_be_visible()
+    expect(page.get_by_text("2 users: Run, because the user moved to the bridge New bridge.")).to_be_visible()
+    expect(page.get_by_role("region", name="Next")).to_contain_text("Bruno")
+    assert new_bridge.users.count() == 2

@@ -1,0 +1,150 @@
+"""What holds for every page in a real browser: no error, no barrier in either colours, nothing cut off on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+from playwright.sync_api import expect
+
+from migrations_app.models import Run, Update
+from tenants_app import changes
+from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
+from tests.conftest import ACTOR
+
+from .axe import violations
+from .conftest import Open
+
+pytestmark = pytest.mark.browser
+
+LONG = "Quarterly-planning-of-the-department-of-very-long-words-without-any-space-" * 2
+PAGES = {
+    "alice": [
+        "/",
+        "/contoso/",
+        "/contoso/migrations/",
+        "/contoso/migrations/{ended}/",
+        "/contoso/migrations/{running}/",
+        "/contoso/migrations/{ended}/meetings/{meeting}/",
+        "/contoso/users/",
+        "/contoso/users/anna.rossi@contoso.com/",
+        "/contoso/bridges/",
+        "/contoso/bridges/{bridge}/",
+        "/contoso/bridges/{bridge}/move/?to={other}",
+        "/contoso/settings/",
+        "/contoso/audit/",
+        "/contoso/nothing/here/",
+    ],
+    "vera": [
+        "/contoso/",
+        "/contoso/users/anna.rossi@contoso.com/",
+        "/contoso/bridges/{bridge}/",
+        "/contoso/bridges/{bridge}/move/?to={other}",
+        "/contoso/settings/",
+    ],
+    "charlie": ["/fabrikam/", "/fabrikam/migrations/", "/fabrikam/users/", "/fabrikam/bridges/"],
+    "": [
+        "/accounts/login/",
+        "/accounts/sign-in-link/{vera}/{token}/",
+        "/accounts/sign-in-link/{vera}/too-old/",
+    ],
+}
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def fill(
+    cast: None,
+    tenant: Tenant,
+    make_user: Callable[..., ConferencingUser],
+    new_bridge: Bridge,
+    make_run: Callable[..., Run],
+) -> Callable[[str], str]:
+    """Contoso in the middle of everything, Fabrikam with nothing yet; fills an address with the keys of Contoso."""
+    changes.grant_role(Tenant.objects.get(slug="fabrikam"), User.objects.get(username="alice"), Role.Name.VIEWER, ACTOR)
+    anna = make_user("anna.rossi", display_name=LONG)
+    meetings = [("Weekly sync", "Succeeded", ""), (LONG, "Skipped", "pasted-block"), ("", "Failed", "needs-review")]
+    ended = make_run(anna, "Failed", meetings, last_error_code="no-dial-in-number", last_error_detail="bridge X")
+    Update.objects.update(state="Failed", error_code="mail-refused", error_detail="550 " + LONG)
+    running = make_run(make_user("bruno"), "InProgress", [("Budget", "Succeeded", "")], total_meetings=7)
+    make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(minutes=9))
+    make_run(make_user("dario"), "Pending", attempts=1, last_error_code="mailbox-unavailable")
+    make_run(make_user("elena"))
+    for number in range(22):  # a second page of every list
+        make_run(make_user(f"user{number}", audio_conferencing_license=False))
+    vera = User.objects.get(username="vera")
+    keys: dict[str, Any] = {
+        "ended": ended.correlation_id,
+        "running": running.correlation_id,
+        "meeting": ended.results.filter(outcome="Succeeded").get().pk,
+        "bridge": anna.bridge_id,
+        "other": new_bridge.pk,
+        "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
+        "token": default_token_generator.make_token(vera),
+    }
+    return lambda address: address.format(**keys)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_shuts_nobody_out(open_page: Open, fill: Callable[[str], str], name: str) -> None:
+    page = open_page("about:blank", name)
+    found = {}
+    for address in map(fill, PAGES[name]):
+        page.set_viewport_size(DESKTOP)
+        page.emulate_media(color_scheme="light")
+        page.goto(address)
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
+        found[f"{address} light"] = violations(page)
+        page.emulate_media(color_scheme="dark")
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+        found[f"{address} dark"] = violations(page)
+        page.set_viewport_size(PHONE)
+        found[f"{address} on a phone"] = violations(page)
+        overhang = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if overhang > 0:
+            found[f"{address} on a phone"].append(f"scrolls sideways by {overhang} pixels")
+
+    assert {where: what for where, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_the_menus_open_and_close_with_the_keyboard(open_page: Open, color_scheme: str) -> None:
+    page = open_page("/contoso/", color_scheme=color_scheme, viewport=PHONE)
+    for menu in ("Tenant Contoso, switch", "Colours", "Account alice"):
+        summary = page.get_by_label(menu)
+        summary.press("Enter")
+        expect(page.locator(".menu[open] .menu-panel")).to_be_in_viewport(ratio=1)
+        assert violations(page, within=".menu[open]") == []
+        page.keyboard.press("Escape")
+        expect(page.locator(".menu[open]")).to_have_count(0)
+        expect(summary).to_be_focused()
+
+
+def test_it_runs_no_script_that_stands_in_a_page(open_page: Open, faults: list[str]) -> None:
+    page = open_page("/contoso/")
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = true'}))")
+
+    assert page.evaluate("window.ran") is None
+    assert "Content Security Policy" in " ".join(faults)
+    faults.clear()
+
+
+def test_it_keeps_the_chosen_colours(open_page: Open) -> None:
+    page = open_page("/contoso/", color_scheme="light")
+    page.get_by_label("Colours").click()
+    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("link", name="History").click()
+    page.reload()
+
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    assert page.locator("body").evaluate("(body) => matchMedia('(prefers-color-scheme: dark)').matches") is False
+    assert page.locator("body").evaluate("(body) => getComputedStyle(body).colorScheme") == "dark"

@@ -1,0 +1,136 @@
+"""Watching migrations: the dashboard that keeps up by itself, the history, and what a run changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from migrations_app import queue
+from migrations_app.models import Run
+from migrations_app.reactions import start_by_hand
+from migrations_app.runner import work_run
+from tenants_app.models import ConferencingUser, Tenant
+from tests.mailboxes import invite
+
+from .axe import violations
+from .conftest import Open
+
+pytestmark = pytest.mark.browser
+
+MakeUser = Callable[..., ConferencingUser]
+MakeRun = Callable[..., Run]
+HOSTILE = '<img src=x onerror="window.ran = true">'
+
+
+def open_with_clock(open_page: Open, address: str) -> Page:
+    """The page with a clock that the test can put forward, and a mark that a reload would take away."""
+    page = open_page("about:blank")
+    page.clock.install()
+    page.goto(address)
+    page.evaluate("window.isTheSamePage = true")
+    return page
+
+
+def pass_by(page: Page, seconds: int) -> None:
+    page.clock.run_for(seconds * 1000)
+
+
+def test_the_dashboard_keeps_up_by_itself(open_page: Open, tenant: Tenant, anna: ConferencingUser) -> None:
+    invite(anna)
+    page = open_with_clock(open_page, "/contoso/")
+    expect(page.get_by_text("No migration has run yet")).to_be_visible()
+
+    start_by_hand(tenant, ConferencingUser.objects.filter(pk=anna.pk), "alice")
+    pass_by(page, 15)
+    expect(page.locator("#stat-Pending")).to_have_text(re.compile(r"1\s*Pending"))
+    expect(page.get_by_role("region", name="Next")).to_contain_text("Anna Rossi")
+
+    run = queue.claim()
+    assert run is not None
+    pass_by(page, 2)
+    expect(page.get_by_role("region", name="Running now")).to_contain_text("Looking for meetings")
+
+    work_run(run)
+    pass_by(page, 2)
+    expect(page.locator("#stat-Succeeded")).to_have_text(re.compile(r"1\s*Succeeded"))
+    expect(page.locator("#stat-Pending")).to_have_text(re.compile(r"0\s*Pending"))
+    expect(page.locator("#announcer")).to_have_text("0 in progress, 0 pending, 0 failed, 1 succeeded")
+    assert page.evaluate("window.isTheSamePage")
+
+
+def test_a_refresh_leaves_the_keyboard_where_it_is(open_page: Open, make_user: MakeUser, make_run: MakeRun) -> None:
+    make_run(make_user("anna"), "Failed", last_error_code="no-bridge")
+    going = make_run(make_user("bruno"), "InProgress", total_meetings=7)
+    page = open_with_clock(open_page, "/contoso/")
+    retry = page.get_by_role("button", name="Retry anna@contoso.com")
+    retry.focus()
+    before = retry.element_handle()
+
+    Run.objects.filter(pk=going.pk).update(succeeded_meetings=3)
+    pass_by(page, 2)
+
+    expect(page.get_by_text("3 of 7 meetings")).to_be_visible()
+    assert not before.evaluate("(button) => button.isConnected")
+    expect(retry).to_be_focused()
+
+
+def test_the_dashboard_says_that_it_is_out_of_date(open_page: Open, faults: list[str]) -> None:
+    page = open_with_clock(open_page, "/contoso/")
+    warning = page.get_by_text("The server does not answer")
+    page.route("**/contoso/", lambda route: route.fulfill(status=503))
+    pass_by(page, 15)
+    expect(warning).to_be_visible()
+
+    page.unroute("**/contoso/")
+    pass_by(page, 15)
+    expect(warning).to_be_hidden()
+    assert any("answers 503" in fault for fault in faults)
+    faults.clear()
+
+
+def test_it_finds_runs_by_state_and_user(open_page: Open, make_user: MakeUser, make_run: MakeRun) -> None:
+    for name in ("anna", "bruno"):
+        user = make_user(name)
+        make_run(user, "Failed", last_error_code="no-bridge")
+        make_run(user)
+    page = open_page("/contoso/migrations/")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(4)
+
+    page.get_by_label("State").select_option("Failed")
+    expect(rows).to_have_count(2)
+    page.get_by_label("User").fill("BRUNO")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(re.compile(r"Bruno.*Failed", re.DOTALL))
+    expect(page).to_have_url(re.compile(r"user=BRUNO&state=Failed"))
+
+    page.go_back()
+    expect(rows).to_have_count(2)
+    page.get_by_role("link", name="Clear").click()
+    expect(rows).to_have_count(4)
+
+
+def test_it_compares_before_and_after(open_page: Open, anna: ConferencingUser, make_run: MakeRun) -> None:
+    run = make_run(anna, meetings=[(HOSTILE, "Succeeded", ""), ("Budget", "Skipped", "past")])
+    page = open_page(f"/contoso/migrations/{run.correlation_id}/")
+    expect(page.get_by_role("cell", name=HOSTILE, exact=True)).to_be_visible()
+    compare = page.get_by_role("link", name="Compare")
+    compare.click()
+    sheet = page.get_by_role("dialog", name="Before and after")
+
+    expect(sheet.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    expect(sheet.locator("del").first).to_contain_text("Join Skype Meeting")
+    expect(sheet.locator("ins").first).to_contain_text("Join online meeting")
+    expect(page.locator("img[src=x]")).to_have_count(0)
+    assert page.evaluate("window.ran") is None
+    assert violations(page) == []
+
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(compare).to_be_focused()
+    page.get_by_role("link", name="Skipped 1").click()
+    expect(page.locator("#live tbody tr")).to_have_count(1)
+    expect(page.locator("#live tbody tr")).to_contain_text("The meeting is over.")
