@@ -93,13 +93,19 @@ TRIGGERS = (
     ),
     Trigger(
         "R4",
-        lambda old, new, _: _is_public(new) and bool(old.conference_id) and old.conference_id != new.conference_id,
+        lambda old, new, _: (
+            _is_public(new) and bool(old.conference_id and new.conference_id) and old.conference_id != new.conference_id
+        ),
         "the conference ID changed",
         starts=True,
     ),
     Trigger(
         "R4",
-        lambda old, new, _: not _is_public(new) and old.conference_id != new.conference_id,
+        lambda old, new, _: (
+            not _is_public(new)
+            and bool(old.conference_id and new.conference_id)
+            and old.conference_id != new.conference_id
+        ),
         "the conference ID changed, but the user's meetings have IDs of their own",
         starts=False,
     ),
@@ -116,6 +122,12 @@ TRIGGERS = (
         ),
         "the provider changed from {old.conferencing_provider} to Microsoft",
         starts=True,
+    ),
+    Trigger(
+        "R5",
+        lambda old, new, _: old.bridge_id is not None and new.bridge_id is None,
+        "the user has no bridge any more: give them one, or disable audio conferencing",
+        starts=False,
     ),
     Trigger(
         "R8",
@@ -135,6 +147,25 @@ TRIGGERS = (
             not reschedule and _numbers(old) != _numbers(new) and old.bridge_id == new.bridge_id
         ),
         "a changed default number starts one only with “reschedule meetings”",
+        starts=False,
+    ),
+    # These show in invitations, but no rule starts a run for them; the user is out of date until the next (R36).
+    Trigger(
+        "R36",
+        lambda old, new, _: old.conference_id_type != new.conference_id_type,
+        "a changed kind of conference ID alone does not start one: start it by hand",
+        starts=False,
+    ),
+    Trigger(
+        "R36",
+        lambda old, new, _: old.language != new.language,
+        "a changed language alone does not start one: start it by hand",
+        starts=False,
+    ),
+    Trigger(
+        "R36",
+        lambda old, new, _: old.mailbox_location != new.mailbox_location,
+        "a moved mailbox alone does not start one",
         starts=False,
     ),
 )

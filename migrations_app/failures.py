@@ -74,6 +74,7 @@ FAILED = {
         "Nothing: MMS tries again by itself.",
         cures_by_waiting=True,
     ),
+    "retries-used-up": Entry("All retries within a day failed.", "Correct the cause, then start the run again."),
     "newer-run": Entry("A newer run of this user took over.", "Look at the newer run."),
     "internal-error": Entry(
         "Something unexpected went wrong in MMS.",
@@ -89,7 +90,16 @@ FAILED = {
         "The mail server refused the message.",
         "Read the server's answer and correct the cause, then choose “Send again” on the page of the run.",
     ),
+    "recipients-refused": Entry(
+        "The mail server took the message for some attendees and refused it for others.",
+        "Tell these attendees yourself, or correct the cause and choose “Send again” on the page of the run.",
+    ),
+    "message-retries-used-up": Entry(
+        "The message could not be sent in a day of tries.",
+        "Correct the cause, then choose “Send again” on the page of the run.",
+    ),
     "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
+    "meeting-changed-since": Entry("The meeting was changed or cancelled again, and that change tells the attendees."),
 }
 
 
@@ -105,6 +115,11 @@ class Failure(Exception):
     @property
     def cures_by_waiting(self) -> bool:
         return FAILED[self.code].cures_by_waiting
+
+    @property
+    def what(self) -> str:
+        """What happened, without what to do."""
+        return describe(self.code, self.detail).removesuffix(FAILED[self.code].do).strip()
 
 
 def describe(code: str, detail: str = "") -> str:

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import phonenumbers
 
@@ -38,7 +39,8 @@ class InvitationSettings:
         tenant = user.tenant
         name, _, domain = user.sip_address.partition("@")
         hosted = "" if domain.lower() == tenant.domain else f"{domain.lower()}/"
-        self._join_prefix = f"{tenant.meeting_url.rstrip('/')}/{hosted}{name.lower()}/"
+        self._join_prefix = f"{tenant.meeting_url.rstrip('/')}/{hosted}{quote(name.lower(), safe='')}/"
+        self.newly_numbered: set[str] = set()
         self.has_phone_part = user.audio_conferencing_license and user.audio_conferencing_enabled
         self.conference_id = ""
         toll = toll_free = None
@@ -79,7 +81,8 @@ class InvitationSettings:
         """The block that each meeting should carry; gives out private conference IDs where there are none yet."""
         ids: dict[str, str] = {}
         if self.has_phone_part and not self.has_public_id:
-            ids = private_conference_ids(self.user, uids)
+            ids, new = private_conference_ids(self.user, uids)
+            self.newly_numbered |= new
         slug = self.user.tenant.slug
         return {
             uid: dataclasses.replace(
@@ -92,6 +95,5 @@ class InvitationSettings:
 
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:
-    parsed = phonenumbers.parse(row.number)
-    display = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+    display = phonenumbers.format_number(phonenumbers.parse(row.number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
     return PhoneNumber(row.number, display, row.place)

@@ -204,6 +204,7 @@ class Update(models.Model):
     result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     recipient_count = models.PositiveIntegerField()
+    recipients_left = models.JSONField(null=True, help_text="Addresses still to be told, where not all are.")
     queued_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -54,10 +54,12 @@ class RunRequest:
 def request_runs(tenant: Tenant, requests: Iterable[RunRequest], actor: str, *, now_due: bool = False) -> list[Run]:
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
 
-    A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would.
-    Inserts in bulk and wakes the cluster when the transaction commits.
+    A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would. One
+    that waits for its retry has migrated some meetings already, with the settings of then: a new run takes over from
+    it, and its reasons too. Inserts in bulk and wakes the cluster when the transaction commits.
     """
-    requests = list(requests)
+    # In the order in which everybody locks users, so that two large requests do not lock each other out.
+    requests = sorted(requests, key=lambda request: request.user.pk)
     runs: list[Run] = []
     for start in range(0, len(requests), BULK):
         runs += _request_some(tenant, requests[start : start + BULK], actor, now_due)
@@ -72,31 +74,37 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], actor: str, now_du
     due = now if now_due else now + timedelta(seconds=tenant.settling_time)
     pks = [request.user.pk for request in requests]
     _lock_users(pks)
-    pending = {run.user_id: run for run in Run.objects.filter(user__in=pks, state=Run.State.PENDING)}
+    # Locked, so that a worker cannot claim one in this moment and begin with the settings from before the change.
+    locked = Run.objects.select_for_update().filter(user__in=pks, state=Run.State.PENDING)
+    pending = {run.user_id: run for run in locked}
+    joined: list[Run] = []
     new: list[Run] = []
     for request in requests:
-        reasons = [reason._asdict() for reason in request.reasons]
-        run = pending.get(request.user.pk)
-        if run is None:
-            new.append(
-                Run(
-                    tenant=tenant,
-                    user=request.user,
-                    migration_type=request.migration_type,
-                    reasons=reasons,
-                    requested_by=actor,
-                    due_at=due,
-                    created=now,
-                )
+        waiting = pending.get(request.user.pk)
+        run = waiting
+        if run is None or run.attempts:
+            run = Run(
+                tenant=tenant,
+                user=request.user,
+                migration_type=waiting.migration_type if waiting else request.migration_type,
+                reasons=list(waiting.reasons) if waiting else [],
+                requested_by=actor,
+                due_at=due,
+                created=now,
             )
+            new.append(run)
         else:
-            run.reasons += [reason for reason in reasons if reason not in run.reasons]
-            run.due_at = min(run.due_at, due)
-            run.modified = now
-            if request.migration_type == Run.Type.MOVE:
-                run.migration_type = Run.Type.MOVE
-    joined = list(pending.values())
+            joined.append(run)
+        run.reasons += [asdict for reason in request.reasons if (asdict := reason._asdict()) not in run.reasons]
+        run.due_at = min(run.due_at, due)
+        run.modified = now
+        if request.migration_type == Run.Type.MOVE:
+            run.migration_type = Run.Type.MOVE
     Run.objects.bulk_update(joined, ["reasons", "due_at", "migration_type", "modified"], batch_size=BULK)
+    begun = Run.objects.filter(pk__in=[run.pk for run in pending.values() if run.attempts])
+    begun.update(
+        state=Run.State.FAILED, last_error_code="newer-run", last_error_detail="", finished_at=now, modified=now
+    )
     Run.objects.filter(user__in=[run.user_id for run in new], is_latest=True).update(is_latest=False)
     return joined + Run.objects.bulk_create(new, batch_size=BULK)
 
@@ -190,6 +198,8 @@ def fail(run: Run, failure: Failure) -> None:
             last_error_detail=failure.detail,
         )
         return
+    if failure.cures_by_waiting and not replaced:
+        failure = Failure("retries-used-up", failure.what)
     _release(
         run,
         Run.State.FAILED,

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
+from urllib.parse import unquote
 
 from django.db import transaction
 from django.db.models import Count
@@ -23,7 +25,7 @@ from migrations_app.rewriting.errors import Declined, UnreadableCalendar
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import pack
 from tenants_app.changes import release_private_conference_ids
-from tenants_app.models import ConferencingUser
+from tenants_app.models import ConferencingUser, is_address
 
 log = logging.getLogger(__name__)
 
@@ -124,34 +126,40 @@ class _Migration:
         return set(self.run.results.values_list("uid", flat=True))
 
     def _select(self, done: Container[str]) -> tuple[list[Listed], list[_Outcome]]:
-        """The meetings to work on, and the others with their reasons (R20); ``done`` are UIDs to leave out."""
+        """The meetings to work on, and what is settled about the others (R20); ``done`` are UIDs to leave out."""
         now = timezone.now()
         organizers = self.settings.organizers()
-        limit = self.user.tenant.attendee_limit
         todo: list[Listed] = []
         settled: list[_Outcome] = []
-        for meeting in self.mailbox.list_candidates(organizers, now):
+        candidates = self.mailbox.list_candidates(organizers, now)
+        for meeting in chain(candidates, self.mailbox.list_others(organizers, now)):
             if meeting.uid in done:
                 continue
-            if meeting.unreadable:
-                # Whose it is and when it ends cannot be known, so it is not touched.
-                code = "unreadable-calendar-object"
-                settled.append(self._outcome(meeting, MeetingResult.Outcome.FAILED, code, meeting.unreadable))
-            elif meeting.attendee_count > limit:
-                detail = f"{meeting.attendee_count} with the organizer; the limit is {limit}"
-                settled.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "too-many-attendees", detail))
+            outcome = self._settle(meeting)
+            if outcome:
+                settled.append(outcome)
             else:
                 todo.append(meeting)
-        for meeting in self.mailbox.list_others(organizers, now):
-            if meeting.uid in done:
-                continue
-            reason = "not-organizer"
-            if meeting.last_end <= now:
-                reason = "past"
-            elif meeting.cancelled:
-                reason = "cancelled"
-            settled.append(self._outcome(meeting, MeetingResult.Outcome.SKIPPED, reason))
         return todo, settled
+
+    def _settle(self, meeting: Listed) -> _Outcome | None:
+        """What is to be said of a meeting by its facts alone; None where its text must be looked at."""
+        limit = self.user.tenant.attendee_limit
+        if meeting.unreadable:
+            # Whose it is and when it ends cannot be known, so it is not touched.
+            return self._outcome(
+                meeting, MeetingResult.Outcome.FAILED, "unreadable-calendar-object", meeting.unreadable
+            )
+        if meeting.last_end <= timezone.now():
+            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "past")
+        if meeting.cancelled:
+            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "cancelled")
+        if meeting.organizer not in self.settings.organizers():
+            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "not-organizer")
+        if meeting.attendee_count > limit:
+            detail = f"{meeting.attendee_count} with the organizer; the limit is {limit}"
+            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "too-many-attendees", detail)
+        return None
 
     def _migrate(self, meetings: list[Listed], last_try: bool) -> list[Listed]:
         """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
@@ -160,14 +168,16 @@ class _Migration:
         return [meeting for meeting in meetings if meeting.uid in changed]
 
     def _attempt(self, meetings: list[Listed], blocks: Mapping[str, MeetingBlock]) -> list[_Outcome]:
-        stored = self.mailbox.read(list(blocks))
+        """What becomes of each meeting as it stands in the mailbox now; it may have changed since it was listed."""
+        stored = self.mailbox.read([meeting.uid for meeting in meetings])
         return [
-            self._rewrite(meeting, stored[meeting.uid], blocks[meeting.uid])
+            self._settle(found.listed) or self._rewrite(found, blocks[meeting.uid])
             for meeting in meetings
-            if meeting.uid in stored  # what was deleted since it was listed needs nothing
+            if (found := stored.get(meeting.uid))  # what was deleted since then needs nothing
         ]
 
-    def _rewrite(self, meeting: Listed, stored: Stored, block: MeetingBlock) -> _Outcome:
+    def _rewrite(self, stored: Stored, block: MeetingBlock) -> _Outcome:
+        meeting = stored.listed
         try:
             rewritten = rewrite(
                 stored.body,
@@ -236,8 +246,8 @@ class _Migration:
             invites_update=run.invites_update + len(told),
         )
         if not self.settings.has_public_id:
-            # A skipped meeting shows no conference ID, so it keeps none; one that is current does.
-            useless = [o.result.uid for o in final if not o.write and o.result.code != "already-current"]
+            # An ID that was given out for a meeting which does not show it now is free again.
+            useless = [o.result.uid for o in final if not o.write and o.result.uid in self.settings.newly_numbered]
             release_private_conference_ids(self.user, useless)
         return unwritten
 
@@ -269,9 +279,10 @@ class _Migration:
         """Whether another user of the tenant has this name in their join links."""
         if user_part not in self._owners:
             domain = self.user.sip_address.partition("@")[2]
-            address = f"{user_part}@{domain}"
+            address = f"{unquote(user_part)}@{domain}".lower()
             self._owners[user_part] = (
-                address.lower() not in self.settings.organizers()
-                and ConferencingUser.objects.filter(tenant=self.user.tenant_id, sip_address=address.lower()).exists()
+                is_address(address)
+                and address not in self.settings.organizers()
+                and ConferencingUser.objects.filter(tenant=self.user.tenant_id, sip_address=address).exists()
             )
         return self._owners[user_part]

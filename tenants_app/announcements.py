@@ -18,6 +18,7 @@ class UserSettings:
     """The settings of a user that can make their invitations wrong, at one moment."""
 
     sip_address: str
+    language: str
     hosting: str
     mailbox_location: str
     audio_conferencing_license: bool
@@ -36,6 +37,7 @@ class UserSettings:
         """The user's settings now; ``user.bridge`` should be loaded already."""
         return cls(
             sip_address=user.sip_address,
+            language=user.language,
             hosting=user.hosting,
             mailbox_location=user.mailbox_location,
             audio_conferencing_license=user.audio_conferencing_license,

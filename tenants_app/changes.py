@@ -291,8 +291,8 @@ def create_user(tenant: Tenant, actor: str, **values: Any) -> ConferencingUser:
 
 
 @transaction.atomic
-def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> dict[str, str]:
-    """The conference ID of each of the user's meetings on their bridge, given out where there is none yet."""
+def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+    """The conference ID of each of the user's meetings on their bridge, and which of them were given out just now."""
     bridge = user.bridge
     if bridge is None:
         raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")
@@ -303,7 +303,7 @@ def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> dict[
         numbers = _ConferenceNumbering(len(missing))
         known |= numbers.take(user, bridge, missing)
         numbers.save()
-    return known
+    return known, set(missing)
 
 
 def release_private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> None:

@@ -25,8 +25,9 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A calendar object as it is stored, and the ETag that this text goes by."""
+    """A calendar object as it is stored now: its text, the ETag that this text goes by, and its facts."""
 
+    listed: Listed
     body: bytes
     etag: str
 

@@ -60,8 +60,8 @@ class EmbeddedMailbox:
         return Q(last_end__gt=now) & mine
 
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
-        rows = self._objects.filter(uid__in=uids).values_list("uid", "body", "etag")
-        return {uid: Stored(bytes(body), etag) for uid, body, etag in rows}
+        rows = self._objects.filter(uid__in=uids).values_list("body", "etag", *_FACTS)
+        return {facts[0]: Stored(Listed(*facts), bytes(body), etag) for body, etag, *facts in rows}
 
     def write(self, writes: Sequence[Write]) -> set[str]:
         """One statement for all. What selection reads (dates, people) is not touched by a new meeting block."""

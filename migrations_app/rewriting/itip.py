@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from migrations_app.rewriting import people
 from migrations_app.rewriting.content_lines import Calendar, Event, events_of, parse, unescaped, value_of
 from migrations_app.rewriting.people import Person
+from migrations_app.rewriting.rewrite import highest_sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class Invitation:
     organizer: Person | None
     recipients: list[Person]
     """Every attendee that mail can reach, once, without the organizer (R24)."""
+    sequence: int
+    """The revision that the object is at."""
     description: str
     html: str
     request: bytes
@@ -39,6 +42,7 @@ def read(body: bytes, own: Collection[str]) -> Invitation:
             for person in people.attendees(body, events)
             if person.address.lower() not in apart and (reachable := _reachable(person))
         ],
+        sequence=highest_sequence(body, events),
         description=_text(body, master, b"DESCRIPTION"),
         html=_text(body, master, b"X-ALT-DESC"),
         request=_request(body, calendars[0]),

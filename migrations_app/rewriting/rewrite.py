@@ -372,10 +372,8 @@ def _new_value(name: bytes, block: MeetingBlock) -> str:
     return ""
 
 
-def _raise_sequence(
-    source: bytes, events: Sequence[Event], changed: Sequence[Event], now: datetime, edits: list[Edit]
-) -> int:
-    """Add the edits that mark the changed components as newer than every one there is. Return the new SEQUENCE."""
+def highest_sequence(source: bytes, events: Iterable[Event]) -> int:
+    """Return the revision of an object: the highest SEQUENCE of its events, Exchange's own property included."""
     highest = 0
     for event in events:
         for line in event.lines:
@@ -383,6 +381,14 @@ def _raise_sequence(
                 value = value_of(source, line).strip()
                 if value.isdigit():
                     highest = max(highest, int(value[:20]))
+    return highest
+
+
+def _raise_sequence(
+    source: bytes, events: Sequence[Event], changed: Sequence[Event], now: datetime, edits: list[Edit]
+) -> int:
+    """Add the edits that mark the changed components as newer than every one there is. Return the new SEQUENCE."""
+    highest = highest_sequence(source, events)
     if highest >= _HIGHEST_SEQUENCE:
         raise needs_review("The invitation's SEQUENCE is as high as it can be, so no update of it would be accepted.")
     number = str(highest + 1).encode()

@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from migrations_app.failures import Failure
+from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
 from migrations_app.queue import RETRIES, pause_before_retry
@@ -32,6 +33,8 @@ from tenants_app.models import ConferencingUser
 log = logging.getLogger(__name__)
 
 BATCH = 100
+MOST_RECIPIENTS = 100
+"""Recipients that every server takes at a time (RFC 5321 section 4.5.3.1.8)."""
 LEASE = timedelta(minutes=2)
 """How long a worker may be silent about its messages; well above what one message may take (EMAIL_TIMEOUT)."""
 
@@ -54,6 +57,7 @@ class UpdateMessage(EmailMessage):
 
     def __init__(self, content: imip.Content) -> None:
         super().__init__(from_email=content.sender, to=[person.address for person in content.recipients])
+        self.content = content
         self._composed = _Composed(content.message_id, imip.compose(content))
 
     def message(self, **_: object) -> _Composed:  # type: ignore[override]
@@ -119,25 +123,72 @@ def _deliver_batch(batch: list[Update], connection: BaseEmailBackend) -> int:
     sent: list[Update] = []
     total = 0
     for update, message in _messages(batch):
-        if not mark_together and not _hold(update):
-            continue  # this worker was too slow; another has taken the message over
-        try:
-            connection.send_messages([message])
-        except smtplib.SMTPServerDisconnected as error:
-            _postpone([update], Failure("mail-server-unreachable", type(error).__name__))
-            connection.close()
-        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-            _postpone([update], _refusal(error))
-        except (OSError, smtplib.SMTPException) as error:
-            _postpone([update], Failure("mail-server-unreachable", type(error).__name__))
-        else:
-            total += 1
+        if mark_together:
+            try:
+                connection.send_messages([message])
+            except OSError as error:
+                _postpone([update], Failure("mail-server-unreachable", type(error).__name__))
+                continue
             sent.append(update)
-            if not mark_together:
-                _mark_sent(sent)
-                sent = []
+            total += 1
+        elif _hold(update):  # otherwise this worker was too slow, and another has taken the message over
+            total += _send(update, message, connection)
     _mark_sent(sent)
     return total
+
+
+def _send(update: Update, message: UpdateMessage, connection: BaseEmailBackend) -> bool:
+    """Send to everyone who is still to be told, and note whom the server refused; whether the message is done."""
+    left = message.to if update.recipients_left is None else [a for a in message.to if a in update.recipients_left]
+    put_off: dict[str, int] = {}
+    refused: dict[str, int] = {}
+    try:
+        for start in range(0, len(left), MOST_RECIPIENTS):
+            message.to = left[start : start + MOST_RECIPIENTS]
+            for address, answer in _transmit(message, connection).items():
+                (put_off if 400 <= answer < 500 else refused)[address] = answer
+            _note_left(update, [*put_off, *refused, *left[start + MOST_RECIPIENTS :]])
+    except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
+        code = "mail-server-unreachable" if 400 <= error.smtp_code < 500 else "mail-refused"
+        _postpone([update], Failure(code, f"answer {error.smtp_code}"))
+    except ValueError as error:  # an address that the mail library cannot write; only this message is at fault
+        _postpone([update], Failure("mail-refused", type(error).__name__))
+    except (OSError, smtplib.SMTPException) as error:
+        connection.close()
+        _postpone([update], Failure("mail-server-unreachable", type(error).__name__))
+    else:
+        if put_off:
+            _postpone([update], Failure("mail-server-unreachable", _who(put_off)))
+        elif len(refused) == len(message.content.recipients):
+            _postpone([update], Failure("mail-refused", _who(refused)))
+        elif refused:
+            _close(update, Failure("recipients-refused", _who(refused)))
+        else:
+            _mark_sent([update])
+            return True
+    return False
+
+
+def _transmit(message: UpdateMessage, connection: BaseEmailBackend) -> dict[str, int]:
+    """Hand the message over; the recipients that were refused, with the server's answer (RFC 5321 section 4.2.1)."""
+    connection.open()  # once for all messages; again where the server has hung up
+    session = getattr(connection, "connection", None)
+    if not isinstance(session, smtplib.SMTP):
+        connection.send_messages([message])
+        return {}
+    # Not through Django's backend, which does not tell whom the server refused while it took the others.
+    try:
+        answers = session.sendmail(message.from_email, message.to, message.message().as_bytes())
+    except smtplib.SMTPRecipientsRefused as error:
+        answers = error.recipients
+    return {address: code for address, (code, _) in answers.items()}
+
+
+def _who(answers: dict[str, int]) -> str:
+    """The refused recipients in short, with the first answer."""
+    first, *others = answers
+    more = f" and {len(others)} more" if others else ""
+    return f"{first}{more}, answer {answers[first]}"
 
 
 def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
@@ -148,24 +199,30 @@ def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
         for update in updates:
             found = stored.get(update.result.uid)
             try:
-                content = _content(update, user, found.body) if found else None
-                message = UpdateMessage(content) if content else None
+                content = _content(update, user, found)
+                message = UpdateMessage(content)
+            except Failure as failure:
+                _close(update, failure, Update.State.SUPERSEDED)
+                continue
             except Exception:
                 reference = update.result.run.correlation_id
                 log.exception("update %s of run %s cannot be composed", update.pk, reference)
                 _postpone([update], Failure("internal-error", f"reference {reference}"))
                 continue
-            if message is None:
-                _close(update, Failure("meeting-gone"), Update.State.SUPERSEDED)
-            else:
-                yield update, message
+            yield update, message
 
 
-def _content(update: Update, user: ConferencingUser, body: bytes) -> imip.Content | None:
+def _content(update: Update, user: ConferencingUser, found: Stored | None) -> imip.Content:
+    """What the message is made of; a ``Failure`` where it is not to be sent any more."""
     result, run, tenant = update.result, update.result.run, user.tenant
-    invitation = itip.read(body, {user.upn.lower(), user.sip_address.lower()})
+    if found is None:
+        raise Failure("meeting-gone")
+    invitation = itip.read(found.body, {user.upn.lower(), user.sip_address.lower()})
     if not invitation.recipients:
-        return None
+        raise Failure("meeting-gone", "it names nobody to be told any more")
+    if found.listed.cancelled or invitation.sequence != result.sequence:
+        # Another revision than the one that this update is about; whoever made it tells the attendees.
+        raise Failure("meeting-changed-since")
     return imip.Content(
         organizer=invitation.organizer or Person(user.display_name, user.upn),
         sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
@@ -178,6 +235,13 @@ def _content(update: Update, user: ConferencingUser, body: bytes) -> imip.Conten
         calendar=invitation.request,
         language=user.language,
     )
+
+
+def _note_left(update: Update, left: list[str]) -> None:
+    """Remember who is still to be told, so that a repeated delivery reaches nobody twice."""
+    if left or update.recipients_left is not None:
+        update.recipients_left = left
+        Update.objects.filter(pk=update.pk, lease_token=update.lease_token).update(recipients_left=left)
 
 
 def _hold(update: Update) -> bool:
@@ -209,6 +273,8 @@ def _postpone(updates: list[Update], failure: Failure) -> None:
                 error_code=failure.code,
                 error_detail=failure.detail,
             )
+        elif failure.cures_by_waiting:
+            _close(update, Failure("message-retries-used-up", failure.what))
         else:
             _close(update, failure)
     log.warning("%d updates not sent: %s %s", len(updates), failure.code, failure.detail)
@@ -222,14 +288,3 @@ def _close(update: Update, failure: Failure, state: str = Update.State.FAILED) -
         error_code=failure.code,
         error_detail=failure.detail,
     )
-
-
-def _refusal(error: smtplib.SMTPException) -> Failure:
-    """4xx answers may change (RFC 5321 section 4.2.1), 5xx ones will not."""
-    answers = (
-        [code for code, _ in error.recipients.values()]
-        if isinstance(error, smtplib.SMTPRecipientsRefused)
-        else [error.smtp_code]  # type: ignore[attr-defined]
-    )
-    code = "mail-server-unreachable" if all(400 <= answer < 500 for answer in answers) else "mail-refused"
-    return Failure(code, f"answer {answers[0]}")

@@ -22,6 +22,7 @@ from migrations_app.rewriting.people import Person
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 
+_LINE_END = "\r\n"
 _UTF_8 = Charset("utf-8")
 _UTF_8.header_encoding = BASE64  # instead of trying which of the two encodings is the shorter
 
@@ -121,12 +122,15 @@ def _text(value: str, header: str) -> str:
     if clean.isascii() and len(clean) < 900 and "=?" not in clean:
         return clean
     clean = clean.encode("utf-8", "replace").decode("utf-8")
-    return Header(clean[:400], _UTF_8, header_name=header).encode(linesep="\r\n")
+    return Header(clean[:400], _UTF_8, header_name=header).encode(linesep=_LINE_END)
 
 
 def _address(person: Person) -> str:
-    name = _CONTROL.sub(" ", person.name).strip()[:200].encode("utf-8", "replace").decode("utf-8")
-    return formataddr((name, person.address), _UTF_8)
+    name = _CONTROL.sub(" ", person.name).strip()[:200]
+    if name.isascii() and "=?" not in name:
+        return formataddr((name, person.address))
+    words = Header(name[:80].encode("utf-8", "replace").decode("utf-8"), _UTF_8, header_name="Reply-To")
+    return f"{words.encode(linesep=_LINE_END)} <{person.address}>"
 
 
 def _base64(data: bytes) -> str:

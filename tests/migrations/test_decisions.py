@@ -14,6 +14,7 @@ from tenants_app.models import ConferencingUser
 ON = Switches(meeting_migration_enabled=True, automatically_migrate_user_meetings=True)
 SERVED = UserSettings(
     sip_address="anna@contoso.com",
+    language="en-US",
     hosting="online",
     mailbox_location="online",
     audio_conferencing_license=True,
@@ -68,6 +69,10 @@ NOT_STARTING = {
     ),
     "R8 user part": ({}, {"sip_address": "anna.rossi@contoso.com"}, "SIP address"),
     "R8 domain": ({}, {"sip_address": "anna@fabrikam.com"}, "SIP address"),
+    "no bridge any more": ({}, {"bridge_id": None, "conference_id": ""}, "no bridge any more"),
+    "kind of conference ID": ({}, {"conference_id_type": "private", "conference_id": ""}, "kind of conference ID"),
+    "language": ({}, {"language": "it-IT"}, "language alone"),
+    "mailbox": ({"mailbox_location": "on-premises"}, {}, "moved mailbox"),
     "R10 without asking": ({}, {"toll_number_id": 5}, "reschedule meetings"),
     "R15": ({"mailbox_location": "on-premises"}, {"mailbox_location": "on-premises", "bridge_id": 2}, "on-premises"),
     "R16 provider": (

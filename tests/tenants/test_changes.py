@@ -170,9 +170,10 @@ def test_sip_addresses_are_kept_without_scheme_and_in_lower_case(anna: Conferenc
 
 def test_private_conference_ids_are_kept_per_meeting(make_user: MakeUser) -> None:
     user = make_user("bruno.costa", conference_id_type="private")
-    first = changes.private_conference_ids(user, ["a", "b"])
+    first, new = changes.private_conference_ids(user, ["a", "b"])
     assert len(set(first.values())) == 2
-    assert changes.private_conference_ids(user, ["b", "a"]) == first
+    assert new == {"a", "b"}
+    assert changes.private_conference_ids(user, ["b", "a"]) == (first, set())
     changes.release_private_conference_ids(user, ["a"])
     assert list(user.conference_ids.values_list("meeting_uid", flat=True)) == ["b"]
 
@@ -218,3 +219,17 @@ def test_r14_a_licence_replaces_the_acp_only_where_the_tenant_says_so(
     if not replaces:
         (told,) = changes.change_user(user, ACTOR, conferencing_provider="", bridge=old_bridge)
         assert told.starts_run
+
+
+@pytest.mark.parametrize(
+    "upn", ["josé@contoso.com", "a..b@contoso.com", "a@contoso..com", "a b@contoso.com", "a@contoso"]
+)
+def test_it_refuses_a_name_that_mail_cannot_carry(make_user: MakeUser, old_bridge: Bridge, upn: str) -> None:
+    with pytest.raises(ValidationError, match=r"anna@contoso\.com"):
+        changes.create_user(old_bridge.tenant, ACTOR, upn=upn)
+
+
+@pytest.mark.parametrize("number", ["+9991234567", "14255550100", "+1", "+1425555O100", "+٣٤٩١٠٥٥٥١٠١"])
+def test_it_refuses_a_number_that_no_country_has(old_bridge: Bridge, number: str) -> None:
+    with pytest.raises(ValidationError, match=r"E\.164"):
+        changes.register_number(old_bridge, number, "toll", ACTOR)
