@@ -9,7 +9,7 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from migrations_app import queue
 from migrations_app.decisions import Reason
@@ -18,7 +18,7 @@ from migrations_app.queue import RunRequest
 from migrations_app.runner import work_run
 from migrations_app.tasks import work_queue
 from tenants_app import changes
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.mailboxes import invite, messages_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,3 +114,36 @@ def test_a_claim_passes_over_a_row_that_is_being_claimed(make_user: Callable[...
     claimed = together(lambda _: getattr(queue.claim(), "pk", None))
     assert len(set(claimed)) == WORKERS
     assert connection.vendor == "postgresql"
+
+
+@pytest.mark.skipif(
+    "connection.vendor == 'sqlite'", reason="SQLite has one writer at a time: the claim waits for the change"
+)
+def test_a_run_that_a_change_is_joining_is_not_claimed_until_the_change_is_made(anna: ConferencingUser) -> None:
+    first = RunRequest(anna, "Manual", [Reason("R11", "Started.")])
+    queue.request_runs(anna.tenant, [first], "alice")
+
+    def claim_elsewhere() -> Run | None:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: (queue.claim(), connections.close_all())[0]).result()
+
+    with transaction.atomic():
+        queue.request_runs(anna.tenant, [RunRequest(anna, "Manual", [Reason("R5", "Moved.")])], "alice")
+        assert claim_elsewhere() is None
+    run = claim_elsewhere()
+    assert run is not None
+    assert [reason["rule"] for reason in run.reasons] == ["R11", "R5"]
+
+
+def test_large_requests_in_different_orders_do_not_lock_each_other_out(tenant: Tenant, old_bridge: Bridge) -> None:
+    rows = [{"upn": f"user{number:04}@contoso.com", "bridge": old_bridge} for number in range(1100)]
+    users = changes.create_users(tenant, rows, "alice")
+
+    def request(number: int) -> int:
+        ordered = users if number % 2 else users[::-1]
+        requests = [RunRequest(user, "Manual", [Reason("R11", f"Started by {number}.")]) for user in ordered]
+        return len(queue.request_runs(tenant, requests, "alice"))
+
+    assert together(request) == [1100] * WORKERS
+    assert Run.objects.count() == 1100
+    assert all(len(reasons) == WORKERS for reasons in Run.objects.values_list("reasons", flat=True))

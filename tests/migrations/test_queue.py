@@ -146,7 +146,10 @@ def test_r28_it_gives_up_after_nine_retries(anna: ConferencingUser) -> None:
         assert run is not None
         assert run.attempts == attempt
         queue.fail(run, WAITING_HELPS)
-    assert (Run.objects.get().state, Run.objects.get().retry_count) == ("Failed", 9)
+    failed = Run.objects.get()
+    assert (failed.state, failed.retry_count) == ("Failed", 9)
+    assert "All retries within a day failed: the mailbox could not be reached." in failed.last_error_message
+    assert "tries again by itself" not in failed.last_error_message
 
 
 def test_r28_the_pauses_grow_and_fill_a_day() -> None:

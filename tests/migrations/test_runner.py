@@ -359,3 +359,79 @@ def test_two_changes_of_a_bridge_before_delivery_send_one_update(anna: Conferenc
     assert run is not None
     runner.work_run(run)
     assert Counter(Update.objects.values_list("state", flat=True)) == {"Superseded": 1, "Queued": 1}
+
+
+def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
+    anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = invite(anna, 0)
+    second, before = invite(anna, 1)
+    rewrite = runner.rewrite
+
+    def fails(source: bytes, *args: Any, **kwargs: Any) -> Any:
+        if source == before:
+            raise ZeroDivisionError
+        return rewrite(source, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "rewrite", fails)
+        begun = migrate(anna)
+    assert begun.state == "Pending"
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    run = queue.claim()
+    assert run is not None
+    runner.work_run(run)
+    run.refresh_from_db()
+    begun.refresh_from_db()
+    assert (begun.state, begun.last_error_code) == ("Failed", "newer-run")
+    assert (run.state, [reason["rule"] for reason in run.reasons]) == ("Succeeded", ["R11", "R5"])
+    assert all("+44 20 7946 0123" in body_of(anna, uid).decode() for uid in (first, second))
+
+
+def test_a_conference_id_that_an_invitation_still_shows_is_kept(make_user: Callable[..., ConferencingUser]) -> None:
+    user = make_user("bruno.costa", conference_id_type="private")
+    for number in range(3):
+        invite(user, number)
+    migrate(user)
+    shown = set(ConferenceId.objects.values_list("digits", flat=True))
+    changes.change_tenant(user.tenant, ACTOR, attendee_limit=1)
+    migrate(user)
+    assert set(ConferenceId.objects.values_list("digits", flat=True)) == shown
+    assert len(shown) == 3
+
+
+def test_a_meeting_that_the_organizer_cancels_meanwhile_is_not_revived(
+    anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, before = invite(anna)
+    cancelled = before.replace(b"STATUS:CONFIRMED", b"STATUS:CANCELLED")
+    assert cancelled != before
+    write = EmbeddedMailbox.write
+
+    def after_a_cancellation(self: EmbeddedMailbox, writes: list[Write]) -> set[str]:
+        EmbeddedMailbox(anna).store([(uid, cancelled)])
+        return write(self, writes)
+
+    monkeypatch.setattr(EmbeddedMailbox, "write", after_a_cancellation)
+    run = migrate(anna)
+    assert (result_of(uid).code, run.state) == ("cancelled", "Succeeded")
+    assert body_of(anna, uid) == cancelled
+    assert not Update.objects.exists()
+
+
+@pytest.mark.parametrize("user_part", ["anna.%E9", "anna%00rossi", "x" * 400])
+def test_a_strange_name_in_a_join_link_does_not_fail_the_meeting(anna: ConferencingUser, user_part: str) -> None:
+    uid, _ = invite(
+        anna,
+        build=lambda meeting: demo.skype_text(meeting).replace(b"anna.rossi/", user_part.encode() + b"/"),
+    )
+    assert migrate(anna).state == "Succeeded"
+    assert result_of(uid).outcome in {"Succeeded", "Skipped"}
+
+
+def test_a_name_with_an_apostrophe_gets_a_sound_join_link(make_user: Callable[..., ConferencingUser]) -> None:
+    user = make_user("o'brien")
+    uid, _ = invite(user, build=demo.teams_gen2)
+    assert migrate(user).succeeded_meetings == 1
+    assert "https://meet.contoso.com/o%27brien/" in "\n".join(logical_lines(body_of(user, uid)))
+    assert migrate(user).results.get().code == "already-current"

@@ -14,14 +14,18 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.utils import timezone
 
+from migrations_app import queue
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Attendee
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Update
 from migrations_app.reactions import send_updates_again
 from migrations_app.rewriting import itip
+from migrations_app.runner import work_run
 from migrations_app.updates import delivery
 from migrations_app.updates.delivery import deliver
-from tenants_app.models import ConferencingUser
+from tenants_app import changes
+from tenants_app.models import Bridge, ConferencingUser
 from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
 
 
@@ -194,9 +198,8 @@ class Inbox:
         return self.answer
 
 
-@pytest.fixture
-def smtp(settings: Any) -> Iterator[Inbox]:
-    inbox = Inbox()
+def serve_mail(inbox: Any, settings: Any) -> Iterator[Any]:
+    """Serve SMTP on this machine and have Django send there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -209,6 +212,11 @@ def smtp(settings: Any) -> Iterator[Inbox]:
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     yield inbox
     controller.stop()
+
+
+@pytest.fixture
+def smtp(settings: Any) -> Iterator[Inbox]:
+    yield from serve_mail(Inbox(), settings)
 
 
 def test_a_mail_server_gets_all_messages_over_one_connection(anna: ConferencingUser, smtp: Inbox) -> None:
@@ -286,3 +294,130 @@ def test_an_update_that_another_worker_is_sending_is_left_to_it(anna: Conferenci
     assert deliver() == 0
     Update.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver() == 1
+
+
+class Picky(Inbox):
+    """A server that answers 452 after some recipients of a message and refuses others for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 1000
+        self.never: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.never:
+            return "550 No such person"
+        if len(envelope.rcpt_tos) >= self.most:
+            return "452 Too many recipients"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+
+@pytest.fixture
+def picky(settings: Any) -> Iterator[Picky]:
+    yield from serve_mail(Picky(), settings)
+
+
+def test_recipients_that_a_server_puts_off_are_told_later_and_nobody_twice(
+    anna: ConferencingUser, picky: Picky
+) -> None:
+    _, body = invite(anna)
+    expected = sorted(mailed(body))
+    migrate(anna)
+    picky.most = 2
+    assert deliver() == 0
+    while Update.objects.get().state == "Queued":
+        Update.objects.update(due_at=timezone.now())
+        deliver()
+    assert Update.objects.get().state == "Sent"
+    told = [address for envelope in picky.envelopes for address in envelope.rcpt_tos]
+    assert sorted(told) == expected
+    assert len(picky.envelopes) == -(-len(expected) // 2)
+
+
+def test_recipients_that_a_server_refuses_are_named_and_can_be_tried_again(
+    anna: ConferencingUser, picky: Picky
+) -> None:
+    _, body = invite(anna)
+    everyone = sorted(mailed(body))
+    migrate(anna)
+    picky.never = {everyone[0]}
+    deliver()
+    update = Update.objects.get()
+    assert (update.state, update.error_code) == ("Failed", "recipients-refused")
+    assert everyone[0] in update.error_message
+    picky.never = set()
+    send_updates_again(update.result.run, "alice")
+    assert deliver() == 1
+    assert picky.envelopes[-1].rcpt_tos == [everyone[0]]
+
+
+def test_large_meetings_are_told_in_portions_that_every_server_takes(anna: ConferencingUser, picky: Picky) -> None:
+    attendees = tuple(Attendee(f"guest{number}@example.org", f"Guest {number}") for number in range(240))
+    invite(anna, attendees=attendees)
+    migrate(anna)
+    assert deliver() == 1
+    assert [len(envelope.rcpt_tos) for envelope in picky.envelopes] == [100, 100, 40]
+    assert len({address for envelope in picky.envelopes for address in envelope.rcpt_tos}) == 240
+
+
+@pytest.mark.parametrize("address", ["a@example..org", "a@" + "x" * 70 + ".org", "a@-.-", "a@example.org."])
+def test_an_unusual_address_stops_nobody_elses_mail(anna: ConferencingUser, smtp: Inbox, address: str) -> None:
+    odd = (Attendee(address, "Odd"), Attendee("zoe@fabrikam.com", "Zoe"))
+    invite(anna, 0, attendees=odd)
+    invite(anna, 1)
+    migrate(anna)
+    deliver()
+    assert Update.objects.filter(state="Sent").count() >= 1
+    assert not Update.objects.filter(state="Queued", error_code="").exists()
+
+
+def test_an_update_is_sent_only_for_the_revision_that_it_is_about(anna: ConferencingUser, outbox: Path) -> None:
+    _, original = invite(anna)
+    migrate(anna)
+    uid = Update.objects.get().result.uid
+    # The organizer's old copy comes back, before the message went out.
+    EmbeddedMailbox(anna).store([(uid, original)])
+    assert deliver() == 0
+    assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "meeting-changed-since")
+    assert not list(outbox.iterdir())
+
+
+def test_an_update_taken_up_before_a_second_run_is_not_sent_as_that_runs(
+    anna: ConferencingUser, new_bridge: Bridge, outbox: Path
+) -> None:
+    invite(anna)
+    migrate(anna)
+    assert len(delivery._claim()) == 1  # a worker takes it up, and stalls
+    changes.change_user(anna, "alice", bridge=new_bridge)
+    run = queue.claim()
+    assert run is not None
+    work_run(run)
+    Update.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert deliver() == 1
+    (message,) = messages_in(outbox)
+    assert "+44 20 7946 0123" in "\n".join(logical_lines(calendar_of(message)))
+
+
+def test_long_names_keep_header_lines_within_the_limit(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna, attendees=(Attendee("zoe@fabrikam.com", "🎉" * 200), Attendee("yan@fabrikam.com", "y" * 500)))
+    migrate(anna)
+    assert deliver() == 1
+    raw = next(outbox.glob("*.eml")).read_bytes()
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    (message,) = messages_in(outbox)
+    assert addressees(message) == {"zoe@fabrikam.com", "yan@fabrikam.com"}
+
+
+def test_after_the_last_retry_it_says_that_it_gave_up(anna: ConferencingUser, smtp: Inbox) -> None:
+    invite(anna)
+    migrate(anna)
+    smtp.answer = "451 Try again later"
+    for _ in range(10):
+        Update.objects.update(due_at=timezone.now())
+        deliver()
+    update = Update.objects.get()
+    assert (update.state, update.error_code) == ("Failed", "message-retries-used-up")
+    assert "tries again by itself" not in update.error_message
