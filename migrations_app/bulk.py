@@ -32,6 +32,6 @@ def insert(rows: Sequence[Model]) -> None:
     ]
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {connection.ops.quote_name(meta.db_table)} ({columns}) VALUES ({values})",  # noqa: S608
+            f"INSERT INTO {connection.ops.quote_name(meta.db_table)} ({columns}) VALUES ({values})",  # noqa: S608 - no outside text
             parameters,
         )
