@@ -7,6 +7,7 @@ from typing import Any
 
 import django_filters
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -37,6 +38,18 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time.min, timezone.get_current_timezone())
 
 
+def _day(label: str, method: str) -> django_filters.DateFilter:
+    """A day of a year that every time zone can still reckon with."""
+    first, last = date(1970, 1, 1), date(2999, 12, 31)
+    sentence = f"Give a date from {first.year} to {last.year}."
+    return django_filters.DateFilter(
+        label=label,
+        method=method,
+        widget=forms.DateInput({"type": "date", "min": first.isoformat(), "max": last.isoformat()}, "%Y-%m-%d"),
+        validators=[MinValueValidator(first, sentence), MaxValueValidator(last, sentence)],
+    )
+
+
 class RunFilter(django_filters.FilterSet):
     """History by user, state and time."""
 
@@ -44,12 +57,8 @@ class RunFilter(django_filters.FilterSet):
         label="User", method="by_user", max_length=320, widget=_search_box("Name or user principal name")
     )
     state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
-    created_from = django_filters.DateFilter(
-        label="Created from", method="since", widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
-    )
-    created_to = django_filters.DateFilter(
-        label="Created until", method="up_to", widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
-    )
+    created_from = _day("Created from", "since")
+    created_to = _day("Created until", "up_to")
 
     class Meta:
         model = Run

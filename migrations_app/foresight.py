@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -10,10 +9,21 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
+from migrations_app.decisions import Switches, decide
 from migrations_app.models import CalendarObject
-from tenants_app.announcements import Consequence
+from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.changes import UserEdit, change_users
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
+
+_DECISIVE = (
+    "hosting",
+    "mailbox_location",
+    "audio_conferencing_license",
+    "audio_conferencing_enabled",
+    "conferencing_provider",
+    "conference_id_type",
+)
+"""Settings of a user that decide, beside bridge and conference ID, what a move to another bridge starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +34,54 @@ class FutureMeetings:
     invitations: int
 
 
-def foresee(tenant: Tenant, edits: Sequence[UserEdit], actor: str) -> list[Consequence]:
-    """What saving ``edits`` would answer. Makes the change and takes it back, so the answer cannot differ.
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What moving everyone on a bridge would start: numbers of users, and of those without a run by the sentence."""
+
+    users: int
+    runs: int
+    without_run: dict[str, int]
+
+
+def foresee(tenant: Tenant, edit: UserEdit, actor: str) -> Consequence:
+    """What saving ``edit`` would answer. Makes the change and takes it back, so the answer cannot differ.
 
     Raises ``ValidationError`` as the change itself would.
     """
     with transaction.atomic():
-        consequences = change_users(tenant, edits, actor)
+        (consequence,) = change_users(tenant, [edit], actor)
         transaction.set_rollback(True)
-    return consequences
+    return consequence
+
+
+def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Move:
+    """What moving everyone on ``source`` to ``target`` would start. Only reads: it may be about all users there are."""
+    switches = Switches(tenant.meeting_migration_enabled, tenant.automatically_migrate_user_meetings)
+    own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
+    # A conference ID that is taken on the new bridge cannot be kept there.
+    renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")
+    alike = (
+        ConferencingUser.objects.filter(bridge=source)
+        .order_by()
+        .values(*_DECISIVE)
+        .annotate(users=Count("pk"), renumbered=Count("pk", filter=Q(pk__in=renumbered)))
+    )
+    users = runs = 0
+    without_run: dict[str, int] = {}
+    for row in alike:
+        settings = {name: row[name] for name in _DECISIVE}
+        before = UserSettings.of(ConferencingUser(bridge=source, **settings), "kept")
+        for conference_id, count in (("kept", row["users"] - row["renumbered"]), ("another", row["renumbered"])):
+            if not count:
+                continue
+            after = UserSettings.of(ConferencingUser(bridge=target, **settings), conference_id)
+            decision = decide(UserChange(ConferencingUser(), before, after), switches)
+            users += count
+            if decision.starts_run:
+                runs += count
+            else:
+                without_run[decision.sentence] = without_run.get(decision.sentence, 0) + count
+    return Move(users, runs, without_run)
 
 
 def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:

@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from tenants_app import changes
+from tenants_app.forms import MergingForm
 from tenants_app.models import (
     AuditEntry,
     Bridge,
@@ -33,6 +34,8 @@ def actor_of(request: HttpRequest) -> str:
 
 class ThroughChanges(admin.ModelAdmin):
     """Shows a refused change as a message instead of an error page; the transaction is rolled back by then."""
+
+    form = MergingForm
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -158,7 +161,7 @@ class ServiceNumberAdmin(ThroughChanges):
                 messages.error(request, error.messages[0])
 
 
-class ConferencingUserForm(forms.ModelForm):
+class ConferencingUserForm(MergingForm):
     conference_id = forms.CharField(
         label="Conference ID",
         required=False,

@@ -62,6 +62,8 @@ class AdministratorCommand(BaseCommand):
             raise CommandError(sentences(error)) from error
         except db.Error as error:
             raise CommandError(_database_sentence(error)) from error
+        except UnicodeEncodeError as error:
+            raise _encoding_error(error) from error
         except KeyboardInterrupt as error:
             raise CommandError("Stopped.", returncode=130) from error
         except BrokenPipeError:
@@ -368,6 +370,15 @@ def _width(text: str) -> int:
         return len(text)
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
+
+
+def _encoding_error(error: UnicodeEncodeError) -> CommandError:
+    if error.reason == "surrogates not allowed":  # Python's stand-ins for bytes of the command line that are no text
+        return wrong_usage(f"{error.object!r} is not UTF-8 text: give it in UTF-8.")
+    text = error.object[error.start : error.end]
+    return CommandError(
+        f"The output cannot show {text!r} in {error.encoding}: set PYTHONIOENCODING=utf-8 and look what was done."
+    )
 
 
 def _database_sentence(error: db.Error) -> str:

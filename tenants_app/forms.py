@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
@@ -24,7 +26,69 @@ def _style(form: forms.BaseForm) -> None:
         field.widget.attrs["class"] = css
 
 
-class TenantForm(forms.ModelForm):
+class MergingForm(forms.ModelForm):
+    """A form of a stored row that saves only what was edited on the page, over whatever others saved meanwhile.
+
+    The page carries what it showed of each field, hidden beside the field. A field that was posted as it was shown
+    takes the value stored now; one that was edited, and that somebody else changed meanwhile, is refused. What the
+    page claims to have shown decides nothing else: every value is checked as without it. Where it claims nothing,
+    it counts as up to date.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            for field in self.fields.values():
+                field.show_hidden_initial = True
+
+    def full_clean(self) -> None:
+        overtaken = self._merge() if self.is_bound and self.instance.pk else {}
+        super().full_clean()
+        for name, stored in overtaken.items():
+            now = _in_words(self.fields[name], stored)
+            self.add_error(name, f"It was changed meanwhile to {now}: look again and save once more.")
+
+    def _merge(self) -> dict[str, str]:
+        """Bring what was posted up to date; the stored values of the fields that others have edited too."""
+        data = self.data = cast(QueryDict, self.data).copy()
+        stored = {field.name: _hidden(field) for field in self}
+        for field in self:
+            data.setdefault(field.html_initial_name, stored[field.name])
+        edited = set(self.changed_data)  # kept by Django from here on, as what differs from what the page showed
+        overtaken = {}
+        for field in self:
+            name, now = field.name, stored[field.name]
+            if name not in edited:
+                data[field.html_name] = now
+            elif _lines(str(data[field.html_initial_name])) != _lines(now) and field.field.has_changed(
+                field.initial, field.data
+            ):
+                overtaken[name] = now
+            data[field.html_initial_name] = now
+        return overtaken
+
+
+def _hidden(field: forms.BoundField) -> str:
+    """The stored value as a page made now would carry it."""
+    return field.field.hidden_widget().format_value(field.field.prepare_value(field.initial)) or ""
+
+
+def _lines(text: str) -> str:
+    """Browsers post every line break as CR LF."""
+    return re.sub(r"\r\n?", "\n", text)
+
+
+def _in_words(field: forms.Field, value: str) -> str:
+    """What an administrator calls the value that a page carries as ``value``."""
+    if isinstance(field, forms.BooleanField):
+        return "on" if value == "True" else "off"
+    if isinstance(field, forms.ChoiceField):
+        choices = cast(Iterable[tuple[Any, Any]], field.choices)
+        return str(next((label for key, label in choices if str(key) == value), value))
+    return value or "an empty text"
+
+
+class TenantForm(MergingForm):
     """The tenant's limits and what its invitations say; not its switches."""
 
     class Meta:
@@ -64,7 +128,7 @@ class NumberField(forms.ModelChoiceField):
         return " · ".join(part for part in (number.number, number.bridge.name, number.place) if part)
 
 
-class UserForm(forms.ModelForm):
+class UserForm(MergingForm):
     """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
 
     conference_id = forms.CharField(
@@ -133,7 +197,7 @@ class UserForm(forms.ModelForm):
         return cleaned
 
     def edited(self) -> dict[str, Any]:
-        """The values that differ from the stored ones, as ``changes.change_user`` takes them."""
+        """The values that were edited on the page, as ``changes.change_user`` takes them."""
         asked = {"conference_id", "reset_conference_id", "reschedule_meetings"}
         values = {name: self.cleaned_data[name] for name in self.changed_data if name not in asked}
         if self.cleaned_data["reset_conference_id"]:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from migrations_app.mailboxes.base import Listed, Stored, Write
 from migrations_app.models import NO_END, CalendarObject
@@ -106,6 +107,7 @@ class EmbeddedMailbox:
         row.starts_at = facts.starts_at
         row.last_end = facts.ends_at or NO_END
         row.attendee_count = facts.attendee_count
-        row.recipient_count = len(itip.read(body, {self.user.upn.lower(), self.user.sip_address.lower()}).recipients)
+        own = {self.user.upn.lower(), self.user.sip_address.lower()}
+        row.recipient_count = len(itip.read(body, own, now=timezone.now()).recipients)
         row.cancelled = facts.cancelled
         return row

@@ -7,145 +7,265 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants_app', '0001_initial'),
+        ("tenants_app", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('name', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Run',
+            name="Run",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('correlation_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name='correlation ID')),
-                ('state', models.CharField(choices=[('Pending', 'Pending'), ('InProgress', 'InProgress'), ('Failed', 'Failed'), ('Succeeded', 'Succeeded')], default='Pending', max_length=10)),
-                ('is_latest', models.BooleanField(default=True, help_text="The user's newest run: the one that counts (R29).")),
-                ('migration_type', models.CharField(choices=[('MoveToOnline', 'Move to online'), ('AudioConferencing', 'Audio conferencing'), ('Manual', 'Started by hand')], max_length=20)),
-                ('reasons', models.JSONField(default=list, help_text='Why it was asked for: rule numbers and sentences.')),
-                ('requested_by', models.CharField(max_length=200)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('modified', models.DateTimeField(auto_now=True)),
-                ('due_at', models.DateTimeField(help_text='When a pending run may begin, or be tried again.')),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('total_meetings', models.PositiveIntegerField(default=0)),
-                ('succeeded_meetings', models.PositiveIntegerField(default=0)),
-                ('skipped_meetings', models.PositiveIntegerField(default=0)),
-                ('failed_meetings', models.PositiveIntegerField(default=0)),
-                ('invites_update', models.PositiveIntegerField(default=0, help_text='Messages queued.')),
-                ('last_error_code', models.CharField(blank=True, max_length=40)),
-                ('last_error_detail', models.CharField(blank=True, max_length=500)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='tenants_app.tenant')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='tenants_app.conferencinguser')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "correlation_id",
+                    models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name="correlation ID"),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Pending", "Pending"),
+                            ("InProgress", "InProgress"),
+                            ("Failed", "Failed"),
+                            ("Succeeded", "Succeeded"),
+                        ],
+                        default="Pending",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "is_latest",
+                    models.BooleanField(default=True, help_text="The user's newest run: the one that counts (R29)."),
+                ),
+                (
+                    "migration_type",
+                    models.CharField(
+                        choices=[
+                            ("MoveToOnline", "Move to online"),
+                            ("AudioConferencing", "Audio conferencing"),
+                            ("Manual", "Started by hand"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "reasons",
+                    models.JSONField(default=list, help_text="Why it was asked for: rule numbers and sentences."),
+                ),
+                ("requested_by", models.CharField(max_length=200)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                ("modified", models.DateTimeField(auto_now=True)),
+                ("due_at", models.DateTimeField(help_text="When a pending run may begin, or be tried again.")),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("total_meetings", models.PositiveIntegerField(default=0)),
+                ("succeeded_meetings", models.PositiveIntegerField(default=0)),
+                ("skipped_meetings", models.PositiveIntegerField(default=0)),
+                ("failed_meetings", models.PositiveIntegerField(default=0)),
+                ("invites_update", models.PositiveIntegerField(default=0, help_text="Messages queued.")),
+                ("last_error_code", models.CharField(blank=True, max_length=40)),
+                ("last_error_detail", models.CharField(blank=True, max_length=500)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="runs", to="tenants_app.tenant"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="runs",
+                        to="tenants_app.conferencinguser",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created', '-pk'],
+                "ordering": ["-created", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='MeetingResult',
+            name="MeetingResult",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=500)),
-                ('subject', models.CharField(blank=True, max_length=255)),
-                ('starts_at', models.DateTimeField(null=True)),
-                ('attendee_count', models.PositiveIntegerField(default=0)),
-                ('outcome', models.CharField(choices=[('Succeeded', 'Succeeded'), ('Skipped', 'Skipped'), ('Failed', 'Failed')], max_length=10)),
-                ('code', models.CharField(blank=True, help_text='Why it was skipped, or what failed.', max_length=40)),
-                ('detail', models.CharField(blank=True, max_length=500)),
-                ('sequence', models.PositiveIntegerField(help_text='The SEQUENCE that the update carries.', null=True)),
-                ('spans', models.BinaryField(help_text='What was replaced by what, packed: for the page and for undo.', null=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='results', to='migrations_app.run')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(max_length=500)),
+                ("subject", models.CharField(blank=True, max_length=255)),
+                ("starts_at", models.DateTimeField(null=True)),
+                ("attendee_count", models.PositiveIntegerField(default=0)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("Succeeded", "Succeeded"), ("Skipped", "Skipped"), ("Failed", "Failed")],
+                        max_length=10,
+                    ),
+                ),
+                ("code", models.CharField(blank=True, help_text="Why it was skipped, or what failed.", max_length=40)),
+                ("detail", models.CharField(blank=True, max_length=500)),
+                ("sequence", models.PositiveIntegerField(help_text="The SEQUENCE that the update carries.", null=True)),
+                (
+                    "spans",
+                    models.BinaryField(
+                        help_text="What was replaced by what, packed: for the page and for undo.", null=True
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="results", to="migrations_app.run"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='CalendarObject',
+            name="CalendarObject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=500)),
-                ('body', models.BinaryField()),
-                ('etag', models.CharField(help_text='Changes with every change of the bytes.', max_length=32)),
-                ('organizer', models.CharField(blank=True, max_length=320)),
-                ('subject', models.CharField(blank=True, max_length=255)),
-                ('starts_at', models.DateTimeField(null=True)),
-                ('last_end', models.DateTimeField(help_text='End of the last occurrence; the year 9999 stands for no end.')),
-                ('attendee_count', models.PositiveIntegerField(default=0, help_text='Organizer included.')),
-                ('recipient_count', models.PositiveIntegerField(default=0, help_text='Attendees that mail can reach.')),
-                ('cancelled', models.BooleanField(default=False)),
-                ('unreadable', models.CharField(blank=True, help_text='Why the object cannot be read.', max_length=500)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calendar_objects', to='tenants_app.conferencinguser')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(max_length=500)),
+                ("body", models.BinaryField()),
+                ("etag", models.CharField(help_text="Changes with every change of the bytes.", max_length=32)),
+                ("organizer", models.CharField(blank=True, max_length=320)),
+                ("subject", models.CharField(blank=True, max_length=255)),
+                ("starts_at", models.DateTimeField(null=True)),
+                (
+                    "last_end",
+                    models.DateTimeField(help_text="End of the last occurrence; the year 9999 stands for no end."),
+                ),
+                ("attendee_count", models.PositiveIntegerField(default=0, help_text="Organizer included.")),
+                ("recipient_count", models.PositiveIntegerField(default=0, help_text="Attendees that mail can reach.")),
+                ("cancelled", models.BooleanField(default=False)),
+                (
+                    "unreadable",
+                    models.CharField(blank=True, help_text="Why the object cannot be read.", max_length=500),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="calendar_objects",
+                        to="tenants_app.conferencinguser",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['user', 'last_end'], name='calendar_object_by_end')],
-                'constraints': [models.UniqueConstraint(fields=('user', 'uid'), name='one_calendar_object_per_uid')],
+                "indexes": [models.Index(fields=["user", "last_end"], name="calendar_object_by_end")],
+                "constraints": [models.UniqueConstraint(fields=("user", "uid"), name="one_calendar_object_per_uid")],
             },
         ),
         migrations.CreateModel(
-            name='Update',
+            name="Update",
             fields=[
-                ('result', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='migrations_app.meetingresult')),
-                ('state', models.CharField(choices=[('Queued', 'Queued'), ('Sent', 'Sent'), ('Failed', 'Failed'), ('Superseded', 'Not needed any more')], default='Queued', max_length=10)),
-                ('recipient_count', models.PositiveIntegerField()),
-                ('recipients_left', models.JSONField(help_text='Addresses still to be told, where not all are.', null=True)),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_detail', models.CharField(blank=True, max_length=500)),
+                (
+                    "result",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="migrations_app.meetingresult",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Queued", "Queued"),
+                            ("Sent", "Sent"),
+                            ("Failed", "Failed"),
+                            ("Superseded", "Not needed any more"),
+                        ],
+                        default="Queued",
+                        max_length=10,
+                    ),
+                ),
+                ("recipient_count", models.PositiveIntegerField()),
+                (
+                    "recipients_left",
+                    models.JSONField(help_text="Addresses still to be told, where not all are.", null=True),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_detail", models.CharField(blank=True, max_length=500)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'Queued')), fields=['due_at'], name='queued_updates_by_due_time'), models.Index(condition=models.Q(('state', 'Failed')), fields=['due_at'], name='failed_updates_by_due_time')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "Queued")), fields=["due_at"], name="queued_updates_by_due_time"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", "Failed")), fields=["due_at"], name="failed_updates_by_due_time"
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state', 'Pending')), fields=['due_at'], name='pending_runs_by_due_time'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state", "Pending")), fields=["due_at"], name="pending_runs_by_due_time"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state', 'InProgress')), fields=['lease_until'], name='leases_by_end'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state", "InProgress")), fields=["lease_until"], name="leases_by_end"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('is_latest', True)), fields=['tenant', 'state'], name='latest_runs_by_state'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("is_latest", True)), fields=["tenant", "state"], name="latest_runs_by_state"
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(fields=['tenant', '-created'], name='runs_by_time'),
+            model_name="run",
+            index=models.Index(fields=["tenant", "-created"], name="runs_by_time"),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'Pending')), fields=('user',), name='one_pending_run_per_user'),
+            model_name="run",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "Pending")), fields=("user",), name="one_pending_run_per_user"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'InProgress')), fields=('user',), name='one_run_in_progress_per_user'),
+            model_name="run",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "InProgress")), fields=("user",), name="one_run_in_progress_per_user"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_latest', True)), fields=('user',), name='one_latest_run_per_user'),
+            model_name="run",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_latest", True)), fields=("user",), name="one_latest_run_per_user"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_token__isnull', False), ('lease_until__isnull', False), ('state', 'InProgress')), models.Q(models.Q(('state', 'InProgress'), _negated=True), ('lease_token__isnull', True)), _connector='OR'), name='run_in_progress_has_a_lease'),
+            model_name="run",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lease_token__isnull", False), ("lease_until__isnull", False), ("state", "InProgress")),
+                    models.Q(models.Q(("state", "InProgress"), _negated=True), ("lease_token__isnull", True)),
+                    _connector="OR",
+                ),
+                name="run_in_progress_has_a_lease",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='meetingresult',
-            constraint=models.UniqueConstraint(fields=('run', 'uid'), name='one_result_per_run_and_meeting'),
+            model_name="meetingresult",
+            constraint=models.UniqueConstraint(fields=("run", "uid"), name="one_result_per_run_and_meeting"),
         ),
     ]

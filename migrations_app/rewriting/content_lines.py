@@ -159,12 +159,19 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
             objects.setdefault(uid, []).append((calendar, event))
     if len(objects) == 1:
         return [(next(iter(objects)), source)]
-    return [(uid, _one_object(source, members)) for uid, members in objects.items()]
+    return [
+        (uid, one_object(source, members, [source[start:end] for start, end in members[0][0].header]))
+        for uid, members in objects.items()
+    ]
 
 
-def _one_object(source: bytes, members: Sequence[tuple[Calendar, Event]]) -> bytes:
+def one_object(source: bytes, members: Sequence[tuple[Calendar, Event]], header: Iterable[bytes]) -> bytes:
+    """Return one calendar of the lines in `header`, the time zones of the members' calendars and their events.
+
+    Every other component is left out.
+    """
     first = members[0][0]
-    pieces = [source[start:end] for start, end in first.header]
+    pieces = [*header]
     timezones = [source[start:end] for calendar in _distinct(members) for start, end in calendar.timezones]
     pieces.extend(dict.fromkeys(timezones))
     pieces.extend(source[event.start : event.end] for _, event in members)
@@ -174,6 +181,19 @@ def _one_object(source: bytes, members: Sequence[tuple[Calendar, Event]]) -> byt
 
 def _distinct(members: Iterable[tuple[Calendar, Event]]) -> list[Calendar]:
     return list({id(calendar): calendar for calendar, _ in members}.values())
+
+
+def methods_of(source: bytes, calendars: Iterable[Calendar]) -> set[str]:
+    """Return the METHODs of the calendars, in upper case; stored objects should have none (RFC 4791, 4.1)."""
+    header = [source[start:end] for calendar in calendars for start, end in calendar.header]
+    lines = [unfold(line) for line in header if property_name(line) == b"METHOD"]
+    return {line[value_start(line) :].decode("ascii", "replace").strip().upper() for line in lines}
+
+
+def property_name(raw: bytes) -> bytes:
+    """Return the name of a content line in upper case, also where the name is folded; b"" when it has none."""
+    found = _NAME.match(raw) or _NAME.match(unfold(raw))
+    return found[0].upper() if found else b""
 
 
 def uid_of(source: bytes, event: Event) -> str:

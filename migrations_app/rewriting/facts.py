@@ -20,6 +20,7 @@ from migrations_app.rewriting.content_lines import (
     Event,
     Line,
     events_of,
+    methods_of,
     parse,
     uid_of,
     unescaped,
@@ -32,6 +33,9 @@ from migrations_app.rewriting.people import person
 
 MOST_OCCURRENCES = 20_000
 """How many occurrences of a rule are counted out before its end is taken from UNTIL, or taken to be open."""
+
+ANSWERS = frozenset(["REPLY", "COUNTER", "REFRESH", "DECLINECOUNTER"])
+"""The METHODs of what attendees and organizer write to each other about a meeting (RFC 5546 section 1.4)."""
 
 _FIRST_YEAR, _LAST_YEAR = 1600, 9000  # beyond, arithmetic with dates overflows
 _MOST_RULES = 2
@@ -54,8 +58,8 @@ _THINNED_OUT = frozenset(["BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER", "BY
 class Facts:
     """A meeting in short. Times are aware UTC; `ends_at` is None for a series without an end.
 
-    `organizer` is a lower-case address or "". `attendee_count` counts distinct people, organizer included, also
-    those without a mail address.
+    `organizer` is a lower-case address, at most 320 characters, or ""; always "" for an answer (see ANSWERS).
+    `attendee_count` counts distinct people, organizer included, also those without a mail address.
     """
 
     uid: str
@@ -89,8 +93,16 @@ def read_facts(source: bytes) -> Facts:
     first = master or events[0]
     starts_at = reader.start(first).utc()
     ends_at = reader.end_of_series(master, overrides)
-    cancelled = [_text(source, event, b"STATUS").upper() == "CANCELLED" for event in events]
+    cancelled = [
+        is_withdrawn or _text(source, event, b"STATUS").upper() == "CANCELLED"
+        for calendar in calendars
+        for is_withdrawn in ["CANCEL" in methods_of(source, [calendar])]
+        for event in calendar.events
+    ]
     organizer = next((person(source, line) for event in (first, *events) for line in event.named(b"ORGANIZER")), None)
+    if methods_of(source, calendars) & ANSWERS:
+        # An answer names the meeting's organizer but is not the meeting: nobody's copy to migrate or to mail.
+        organizer = None
     return Facts(
         uid=uid_of(source, first),
         subject=_text(source, first, b"SUMMARY"),
@@ -108,8 +120,6 @@ def events_not_over(source: bytes, calendars: list[Calendar], now: datetime) -> 
     An override whose end cannot be read is taken for one that is still to come.
     """
     events = events_of(calendars)
-    if len(events) == 1:
-        return events
     reader = _Reader(source, calendars)
     return [event for event in events if not _is_past_override(source, reader, event, now)]
 

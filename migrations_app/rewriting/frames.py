@@ -69,7 +69,7 @@ _HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
 _KEY_IN_WRAPPED_URL = re.compile(rb"%2[Ff][A-Z0-9]{8}(?![A-Za-z0-9/])")
 _PARAGRAPH_END = re.compile(r"</(?:p|div|td|li)\b", re.IGNORECASE)
-_NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"'\\]+", re.IGNORECASE)
+_NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"\\]+", re.IGNORECASE)
 
 
 def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:

@@ -11,7 +11,9 @@ KEY = re.compile(r"[A-Z0-9]{8}")
 
 SKYPE_MARKER = re.compile(r"\[!OC\(\[[0-9A-Fa-f]{4,5}\]\)!\]")
 
-_URL = re.compile(r"""https?://[^\s<>"'\\^`|]+""")
+# An apostrophe is part of a link (…/o'brien/…) unless it may be the quote that ends it, or ends an attribute.
+_APOSTROPHE = r"'(?=[\w%]|/[^>])(?![\w:-]++\s*+=)"
+_URL = re.compile(rf"""https?://(?:[^\s<>"'\\^`|]++|{_APOSTROPHE})++""")
 _URL_IN_ANY_CASE = re.compile(_URL.pattern, re.IGNORECASE)
 _TRAILING = ".,;:!?)]}"
 _SAFE_LINK = re.compile(r"https?://[\w.-]+\.safelinks\.protection\.(?:outlook|office365)\.\w+/", re.IGNORECASE)
@@ -28,7 +30,7 @@ _TEAMS_THREAD = re.compile(r"19[:_]meeting_([A-Za-z0-9_+=-]{1,200}?)(?:@|-)threa
 _TEAMS_ORGANIZER = re.compile(r'"?Oid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
 
 # host, user, key; web app links carry ?sl=1
-_SKYPE = re.compile(r"https?://([^/?#@]+)/(?:[^?#]*/)?([^/?#]+)/([A-Z0-9]{8})/?(\?sl=1)?", re.IGNORECASE)
+_SKYPE = re.compile(r"https?://([^/?#@]{1,255})/(?:[^?#]*/)?([^/?#]+)/([A-Z0-9]{8})/?(\?sl=1)?", re.IGNORECASE)
 _SKYPE_WEB_APP = re.compile(r"(https?://[^?#]+)\?sl=1", re.IGNORECASE)
 _NOT_SKYPE_HOST = re.compile(
     r"(?:^|\.)(?:dialin\.[^:]*|officeredir\.microsoft\.com|go\.microsoft\.com|join\.skype\.com|aka\.ms|zoom\.us"
@@ -42,9 +44,10 @@ _OTHER_PROVIDER = re.compile(
     re.IGNORECASE,
 )
 _OTHER_PROVIDER_WORDS = ("zoom", "meet.google", "bluejeans", "gotomeet", "webex", "join.skype")
+_IN_NOTES = rf"""(?:[^\s<>"'\\]|{_APOSTROPHE})"""
 _SHARED_NOTES = re.compile(
-    r"\bonenote:[^\s<>\"'\\]+|https?://(?:[\w-]+\.)*onenote\.com/[^\s<>\"'\\]+"
-    r"|https?://[\w-]+(?:\.[\w-]+)*\.sharepoint\.com/[^\s<>\"'\\]{0,500}\.one(?:toc2)?\b[^\s<>\"'\\]*",
+    rf"\bonenote:{_IN_NOTES}++|https?://(?:[\w-]+\.)*onenote\.com/{_IN_NOTES}++"
+    rf"|https?://[\w-]+(?:\.[\w-]+)*\.sharepoint\.com/{_IN_NOTES}{{0,500}}\.one(?:toc2)?\b{_IN_NOTES}*+",
     re.IGNORECASE,
 )
 

@@ -45,9 +45,12 @@ _CLOSED_BY = {
     b"option": frozenset([b"option"]),
 }
 _SCOPE = frozenset(b"td th table button object caption html".split())
+# What is open around a place, as bits, so that no tag makes one look through all open elements.
+_PARAGRAPH_IN_SCOPE = 1
+_OPENS = {b"p": 2 | _PARAGRAPH_IN_SCOPE, b"body": 4, b"html": 8, b"head": 16}
 # An end tag of its own nests nothing: </p> makes an empty paragraph, what follows </body> is still shown.
-_HARMLESS_END = frozenset(b"p br body html head".split()) | _VOID
-_SPECIAL = _VOID | _CLOSES_P | frozenset(_CLOSED_BY) | frozenset(_RAW_TEXT)
+_HARMLESS_END = frozenset(_OPENS) | _VOID
+_SPECIAL = _VOID | _CLOSES_P | _SCOPE | frozenset(_OPENS) | frozenset(_CLOSED_BY) | frozenset(_RAW_TEXT)
 # A block cannot stand directly in these.
 _NO_BLOCK_INSIDE = frozenset(
     b"table tbody thead tfoot tr colgroup ul ol dl select a button object svg math map".split()
@@ -69,8 +72,8 @@ def _unbalanced() -> Declined:
     return needs_review("The markup around the meeting block does not balance.")
 
 
-_Element = tuple[bytes, re.Match[bytes]]
-"""An open element: its name in lower case and its start tag."""
+_Element = tuple[bytes, re.Match[bytes], int]
+"""An open element: its name in lower case, its start tag, and the bits of what is open inside it."""
 
 
 def body_start(value: bytes) -> int:
@@ -130,7 +133,7 @@ def _read(value: bytes, position: int, stack: list[_Element], target: int) -> No
                 if position > token.end():  # past the content of a style or script element
                     break
             else:
-                stack.append((name, token))
+                stack.append((name, token, stack[-1][2] if stack else 0))
         else:
             break
     if position > target:
@@ -183,12 +186,16 @@ def _advance(value: bytes, token: re.Match[bytes], stack: list[_Element]) -> int
     if name in _CLOSES_P:
         if stack and stack[-1][0] == b"p":
             stack.pop()
-        else:
-            _refuse_open_paragraph(stack)
+        elif stack and stack[-1][2] & _PARAGRAPH_IN_SCOPE:
+            # Only a paragraph with nothing else open in it ends by itself; outside a table cell it is another one's.
+            raise _unbalanced()
     elif name in _CLOSED_BY and stack and stack[-1][0] in _CLOSED_BY[name]:
         while stack and stack[-1][0] in _CLOSED_BY[name]:
             stack.pop()
-    stack.append((name, token))
+    within = stack[-1][2] if stack else 0
+    if name in _SCOPE:
+        within &= ~_PARAGRAPH_IN_SCOPE
+    stack.append((name, token, within | _OPENS.get(name, 0)))
     if name in _RAW_TEXT:
         found = _RAW_TEXT[name].search(value, token.end())
         if found is None:
@@ -200,22 +207,13 @@ def _advance(value: bytes, token: re.Match[bytes], stack: list[_Element]) -> int
 
 def _close(name: bytes, stack: list[_Element]) -> None:
     """Close an element that is not the innermost one, where HTML implies the end tags in between."""
-    if name in _HARMLESS_END and all(element[0] != name for element in stack):
+    if name in _HARMLESS_END and not (stack and stack[-1][2] & _OPENS.get(name, 0)):
         return
     while stack and stack[-1][0] != name and stack[-1][0] in _IMPLIED_END:
         stack.pop()
     if not stack or stack[-1][0] != name:
         raise _unbalanced()
     stack.pop()
-
-
-def _refuse_open_paragraph(stack: list[_Element]) -> None:
-    # Only a paragraph with nothing else open in it ends by itself; outside a table cell it is another one's.
-    for element in reversed(stack):
-        if element[0] == b"p":
-            raise _unbalanced()
-        if element[0] in _SCOPE:
-            return
 
 
 def _is_visible(piece: bytes) -> bool:

@@ -10,8 +10,11 @@ from migrations_app.rewriting.content_lines import Event, Line, all_events, unfo
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 _CARET = re.compile(r"\^([n^'])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-# No quoted local parts and no address literals: nobody invites them, and both can carry anything.
-_ADDRESS = re.compile(r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff@,;:<>()\[\]\\\"]+@\w(?:[\w.-]*\w)?", re.UNICODE)
+# No quoted local parts and no address literals: nobody invites them, and both can carry anything. A label has 1 to 63
+# characters (RFC 1035, 2.3.4); on any other domain the libraries that send mail raise errors.
+_ADDRESS = re.compile(
+    r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff@,;:<>()\[\]\\\"]+@\w(?:[\w-]{0,61}\w)?(?:\.\w(?:[\w-]{0,61}\w)?)*"
+)
 _LONGEST_ADDRESS = 320
 
 
@@ -29,7 +32,7 @@ def organizer(source: bytes, events: Sequence[Event] | None = None) -> Person | 
     The address is "" when it is not a usable mailto: (`invalid:nomail`, malformed).
     Raises UnreadableCalendar.
     """
-    for event in master_first(events or all_events(source)):
+    for event in master_first(all_events(source) if events is None else events):
         for line in event.lines:
             if line.name == b"ORGANIZER":
                 return person(source, line)
@@ -44,7 +47,7 @@ def attendees(source: bytes, events: Sequence[Event] | None = None) -> list[Pers
     a mail header may come out. Raises UnreadableCalendar.
     """
     people: dict[str, Person] = {}
-    for event in events or all_events(source):
+    for event in all_events(source) if events is None else events:
         for line in event.lines:
             if line.name == b"ATTENDEE":
                 invited = person(source, line)
@@ -74,9 +77,15 @@ def _mail_address(value: str) -> str:
     if scheme.lower() != "mailto":
         return ""
     address = unquote(rest.strip().partition("?")[0], errors="surrogateescape")
-    if len(address) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(address):
-        return ""
-    return address
+    return address if is_address(address) else ""
+
+
+def is_address(address: str) -> bool:
+    """Tell whether an address can stand in a mail header: one mailbox, at most 320 characters in lower case too."""
+    if len(address.lower()) > _LONGEST_ADDRESS:  # some letters become two
+        return False
+    # Mail libraries decode what looks like an encoded word (RFC 2047), which makes it the address of somebody else.
+    return _ADDRESS.fullmatch(address) is not None and "=?" not in address
 
 
 def master_first(events: Sequence[Event]) -> list[Event]:

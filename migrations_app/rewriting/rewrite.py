@@ -59,7 +59,7 @@ _SEQUENCES = frozenset([b"SEQUENCE", b"X-MICROSOFT-CDO-APPT-SEQUENCE", b"X-MS-OL
 _STAMPS = frozenset([b"DTSTAMP", b"LAST-MODIFIED", b"X-MS-OLK-APPTSEQTIME"])
 _HIGHEST_SEQUENCE = 2**31 - 1
 
-_IMAGE = re.compile(r"\[https?://[^\s\]]*\]")  # how a mail server renders one as text
+_IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
 _FOCUS_ID = re.compile(r"focus:id:([A-Z0-9]{8})(?![A-Za-z0-9:])")
 
 

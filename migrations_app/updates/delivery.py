@@ -217,7 +217,7 @@ def _content(update: Update, user: ConferencingUser, found: Stored | None) -> im
     result, run, tenant = update.result, update.result.run, user.tenant
     if found is None:
         raise Failure("meeting-gone")
-    invitation = itip.read(found.body, {user.upn.lower(), user.sip_address.lower()})
+    invitation = itip.read(found.body, {user.upn.lower(), user.sip_address.lower()}, now=timezone.now())
     if not invitation.recipients:
         raise Failure("meeting-gone", "it names nobody to be told any more")
     if found.listed.cancelled or invitation.sequence != result.sequence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Prefetch, Q
@@ -9,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from migrations_app.foresight import foresee, future_meetings
+from migrations_app.foresight import foresee_move, future_meetings
 from migrations_app.tables import UserTable
 from migrations_app.views.told import tell_consequences
 from migrations_app.views.users import with_latest_run
@@ -62,39 +63,29 @@ def move_everyone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Move all users of the bridge to the one that ``to`` names: first what it will start, then on POST the move."""
     access = access_for(request, slug, Role.Name.ADMIN)
     source = _bridge(access, pk)
-    wanted = (request.POST or request.GET).get("to", "")
-    target = (
-        Bridge.objects.filter(tenant=access.tenant, pk=int(wanted)).exclude(pk=source.pk).first()
-        if wanted.isascii() and wanted.isdigit()
-        else None
-    )
-    if target is None:
+    others = forms.ModelChoiceField(Bridge.objects.filter(tenant=access.tenant).exclude(pk=source.pk))
+    try:
+        target = others.clean((request.POST or request.GET).get("to"))
+    except ValidationError:
         messages.error(request, "Choose the bridge that everyone should move to.")
         return redirect("bridge", slug, pk)
     on_it = ConferencingUser.objects.filter(bridge=source)
-    edits = [UserEdit(user_pk, {"bridge": target}) for user_pk in on_it.values_list("pk", flat=True)]
-    try:
-        if request.method == "POST":
+    if request.method == "POST":
+        edits = [UserEdit(user_pk, {"bridge": target}) for user_pk in on_it.values_list("pk", flat=True)]
+        try:
             consequences = change_users(access.tenant, edits, access.actor)
-            messages.success(request, f"{len(edits):,} users moved from {source} to {target}.")
-            tell_consequences(request, consequences)
-            return redirect("dashboard", slug)
-        consequences = foresee(access.tenant, edits, access.actor)
-    except ValidationError as error:
-        for sentence in error.messages:
-            messages.error(request, sentence)
-        return redirect("bridge", slug, pk)
-    without_run: dict[str, int] = {}
-    for consequence in consequences:
-        if not consequence.starts_run:
-            without_run[consequence.sentence] = without_run.get(consequence.sentence, 0) + 1
+        except ValidationError as error:
+            for sentence in error.messages:
+                messages.error(request, sentence)
+            return redirect("bridge", slug, pk)
+        messages.success(request, f"{len(edits):,} users moved from {source} to {target}.")
+        tell_consequences(request, consequences)
+        return redirect("dashboard", slug)
     context = {
         "access": access,
         "bridge": source,
         "target": target,
-        "user_count": len(edits),
-        "run_count": len(edits) - sum(without_run.values()),
-        "without_run": without_run,
+        "move": foresee_move(access.tenant, source, target),
         "future": future_meetings(on_it),
         "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
     }

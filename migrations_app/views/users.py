@@ -66,7 +66,7 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
                 messages.success(request, f"The settings of {shown.upn} are saved.")
                 tell_consequences(request, consequences)
                 return redirect("user", slug, upn)
-            (consequence,) = foresee(access.tenant, [edit], access.actor)
+            consequence = foresee(access.tenant, edit, access.actor)
         except ValidationError as error:
             form.add_error(None, error.messages)
     # The form has put what was typed into its instance; what stands beside it shows the user as stored.

@@ -10,7 +10,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -19,167 +18,458 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Bridge',
+            name="Bridge",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('is_default', models.BooleanField(default=False)),
-                ('provider', models.CharField(blank=True, help_text='Empty: Microsoft.', max_length=100)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100)),
+                ("is_default", models.BooleanField(default=False)),
+                ("provider", models.CharField(blank=True, help_text="Empty: Microsoft.", max_length=100)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.CharField(help_text='Stands in the web address.', max_length=50, unique=True, validators=[django.core.validators.RegexValidator('^(?!(?:admin|accounts|static|healthz|metrics|jsi18n)\\Z)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\\Z', 'Use lower-case letters, digits and hyphens; some words, such as admin, are taken.')])),
-                ('name', models.CharField(max_length=200)),
-                ('domain', models.CharField(max_length=253, validators=[django.core.validators.RegexValidator('^(?=.{1,253}\\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z][a-z0-9-]*[a-z0-9]\\Z', 'Give a domain name such as contoso.com.')])),
-                ('meeting_url', models.CharField(help_text='Where join links begin, such as https://meet.contoso.com.', max_length=500, validators=[django.core.validators.RegexValidator('^https?://[^\\s<>\\"\'\\\\]+\\Z', 'Give a web address that begins with https:// (or http://).')], verbose_name='meeting URL')),
-                ('meeting_migration_enabled', models.BooleanField(default=True, help_text='Off: no run is requested and none is picked up; pending runs wait (R12).')),
-                ('automatically_migrate_user_meetings', models.BooleanField(default=True, help_text='Off: changes of audio conferencing start nothing; moves and manual starts do (R13).')),
-                ('automatically_replace_acp_provider', models.BooleanField(default=False, help_text='On: assigning a licence to a user on an ACP makes Microsoft the provider (R14).', verbose_name='automatically replace ACP provider')),
-                ('attendee_limit', models.PositiveIntegerField(default=250, help_text='Meetings with more attendees, organizer included, are not migrated (R22).')),
-                ('settling_time', models.PositiveIntegerField(default=300, help_text='Seconds between a change and its run, so that a burst of changes is one run (R19).', validators=[django.core.validators.MaxValueValidator(86400)])),
-                ('local_numbers_url', models.CharField(blank=True, max_length=500, validators=[django.core.validators.RegexValidator('^https?://[^\\s<>\\"\'\\\\]+\\Z', 'Give a web address that begins with https:// (or http://).')], verbose_name='local numbers URL')),
-                ('help_url', models.CharField(blank=True, max_length=500, validators=[django.core.validators.RegexValidator('^https?://[^\\s<>\\"\'\\\\]+\\Z', 'Give a web address that begins with https:// (or http://).')], verbose_name='help URL')),
-                ('legal_url', models.CharField(blank=True, max_length=500, validators=[django.core.validators.RegexValidator('^https?://[^\\s<>\\"\'\\\\]+\\Z', 'Give a web address that begins with https:// (or http://).')], verbose_name='legal URL')),
-                ('logo_url', models.CharField(blank=True, max_length=500, validators=[django.core.validators.RegexValidator('^https?://[^\\s<>\\"\'\\\\]+\\Z', 'Give a web address that begins with https:// (or http://).')], verbose_name='logo URL')),
-                ('footer_text', models.TextField(blank=True, max_length=2000)),
-                ('created', models.DateTimeField(auto_now_add=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "slug",
+                    models.CharField(
+                        help_text="Stands in the web address.",
+                        max_length=50,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^(?!(?:admin|accounts|static|healthz|metrics|jsi18n)\\Z)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\\Z",
+                                "Use lower-case letters, digits and hyphens; some words, such as admin, are taken.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "domain",
+                    models.CharField(
+                        max_length=253,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^(?=.{1,253}\\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z][a-z0-9-]*[a-z0-9]\\Z",
+                                "Give a domain name such as contoso.com.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "meeting_url",
+                    models.CharField(
+                        help_text="Where join links begin, such as https://meet.contoso.com.",
+                        max_length=500,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^https?://[^\\s<>\\\"'\\\\]+\\Z",
+                                "Give a web address that begins with https:// (or http://).",
+                            )
+                        ],
+                        verbose_name="meeting URL",
+                    ),
+                ),
+                (
+                    "meeting_migration_enabled",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off: no run is requested and none is picked up; pending runs wait (R12).",
+                    ),
+                ),
+                (
+                    "automatically_migrate_user_meetings",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Off: changes of audio conferencing start nothing; moves and manual starts do (R13).",
+                    ),
+                ),
+                (
+                    "automatically_replace_acp_provider",
+                    models.BooleanField(
+                        default=False,
+                        help_text="On: assigning a licence to a user on an ACP makes Microsoft the provider (R14).",
+                        verbose_name="automatically replace ACP provider",
+                    ),
+                ),
+                (
+                    "attendee_limit",
+                    models.PositiveIntegerField(
+                        default=250,
+                        help_text="Meetings with more attendees, organizer included, are not migrated (R22).",
+                    ),
+                ),
+                (
+                    "settling_time",
+                    models.PositiveIntegerField(
+                        default=300,
+                        help_text="Seconds between a change and its run, so that a burst of changes is one run (R19).",
+                        validators=[django.core.validators.MaxValueValidator(86400)],
+                    ),
+                ),
+                (
+                    "local_numbers_url",
+                    models.CharField(
+                        blank=True,
+                        max_length=500,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^https?://[^\\s<>\\\"'\\\\]+\\Z",
+                                "Give a web address that begins with https:// (or http://).",
+                            )
+                        ],
+                        verbose_name="local numbers URL",
+                    ),
+                ),
+                (
+                    "help_url",
+                    models.CharField(
+                        blank=True,
+                        max_length=500,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^https?://[^\\s<>\\\"'\\\\]+\\Z",
+                                "Give a web address that begins with https:// (or http://).",
+                            )
+                        ],
+                        verbose_name="help URL",
+                    ),
+                ),
+                (
+                    "legal_url",
+                    models.CharField(
+                        blank=True,
+                        max_length=500,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^https?://[^\\s<>\\\"'\\\\]+\\Z",
+                                "Give a web address that begins with https:// (or http://).",
+                            )
+                        ],
+                        verbose_name="legal URL",
+                    ),
+                ),
+                (
+                    "logo_url",
+                    models.CharField(
+                        blank=True,
+                        max_length=500,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^https?://[^\\s<>\\\"'\\\\]+\\Z",
+                                "Give a web address that begins with https:// (or http://).",
+                            )
+                        ],
+                        verbose_name="logo URL",
+                    ),
+                ),
+                ("footer_text", models.TextField(blank=True, max_length=2000)),
+                ("created", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='ServiceNumber',
+            name="ServiceNumber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=16, validators=[tenants_app.models.validate_e164])),
-                ('kind', models.CharField(choices=[('toll', 'Toll'), ('toll-free', 'Toll-free')], max_length=10)),
-                ('is_default', models.BooleanField(default=False)),
-                ('country', models.CharField(blank=True, max_length=100)),
-                ('city', models.CharField(blank=True, max_length=100)),
-                ('bridge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='numbers', to='tenants_app.bridge')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='service_numbers', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=16, validators=[tenants_app.models.validate_e164])),
+                ("kind", models.CharField(choices=[("toll", "Toll"), ("toll-free", "Toll-free")], max_length=10)),
+                ("is_default", models.BooleanField(default=False)),
+                ("country", models.CharField(blank=True, max_length=100)),
+                ("city", models.CharField(blank=True, max_length=100)),
+                (
+                    "bridge",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="numbers", to="tenants_app.bridge"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="service_numbers",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='Role',
+            name="Role",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(choices=[('viewer', 'Viewer'), ('operator', 'Operator'), ('admin', 'Admin')], max_length=10)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tenant_roles', to=settings.AUTH_USER_MODEL)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='roles', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        choices=[("viewer", "Viewer"), ("operator", "Operator"), ("admin", "Admin")], max_length=10
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tenant_roles",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="roles", to="tenants_app.tenant"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ConferencingUser',
+            name="ConferencingUser",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('user_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name='user ID')),
-                ('upn', models.CharField(max_length=320, validators=[django.core.validators.RegexValidator("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\Z", 'Give an address such as anna@contoso.com, in ASCII letters.')], verbose_name='user principal name')),
-                ('sip_address', models.CharField(max_length=320, validators=[django.core.validators.RegexValidator("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\Z", 'Give an address such as anna@contoso.com, in ASCII letters.')], verbose_name='SIP address')),
-                ('display_name', models.CharField(blank=True, max_length=200)),
-                ('language', models.CharField(default='en-US', max_length=35, validators=[django.core.validators.RegexValidator('^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\\Z', 'Give a language tag such as en-US.')])),
-                ('hosting', models.CharField(choices=[('online', 'Online'), ('on-premises', 'On-premises')], default='online', max_length=12)),
-                ('mailbox_location', models.CharField(choices=[('online', 'Online'), ('on-premises', 'On-premises')], default='online', max_length=12)),
-                ('audio_conferencing_license', models.BooleanField(default=False)),
-                ('audio_conferencing_enabled', models.BooleanField(default=False)),
-                ('conferencing_provider', models.CharField(blank=True, help_text='Empty: Microsoft; otherwise the audio conferencing provider (ACP).', max_length=100)),
-                ('conference_id_type', models.CharField(choices=[('public', 'Public (one for all meetings)'), ('private', 'Private (one per meeting)')], default='public', max_length=7)),
-                ('created', models.DateTimeField(auto_now_add=True)),
-                ('bridge', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='users', to='tenants_app.bridge')),
-                ('toll_free_number', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='toll_free_users', to='tenants_app.servicenumber')),
-                ('toll_number', models.ForeignKey(blank=True, help_text="Empty: the bridge's default number.", null=True, on_delete=django.db.models.deletion.PROTECT, related_name='toll_users', to='tenants_app.servicenumber')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='users', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("user_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True, verbose_name="user ID")),
+                (
+                    "upn",
+                    models.CharField(
+                        max_length=320,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\Z",
+                                "Give an address such as anna@contoso.com, in ASCII letters.",
+                            )
+                        ],
+                        verbose_name="user principal name",
+                    ),
+                ),
+                (
+                    "sip_address",
+                    models.CharField(
+                        max_length=320,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\Z",
+                                "Give an address such as anna@contoso.com, in ASCII letters.",
+                            )
+                        ],
+                        verbose_name="SIP address",
+                    ),
+                ),
+                ("display_name", models.CharField(blank=True, max_length=200)),
+                (
+                    "language",
+                    models.CharField(
+                        default="en-US",
+                        max_length=35,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\\Z", "Give a language tag such as en-US."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "hosting",
+                    models.CharField(
+                        choices=[("online", "Online"), ("on-premises", "On-premises")], default="online", max_length=12
+                    ),
+                ),
+                (
+                    "mailbox_location",
+                    models.CharField(
+                        choices=[("online", "Online"), ("on-premises", "On-premises")], default="online", max_length=12
+                    ),
+                ),
+                ("audio_conferencing_license", models.BooleanField(default=False)),
+                ("audio_conferencing_enabled", models.BooleanField(default=False)),
+                (
+                    "conferencing_provider",
+                    models.CharField(
+                        blank=True,
+                        help_text="Empty: Microsoft; otherwise the audio conferencing provider (ACP).",
+                        max_length=100,
+                    ),
+                ),
+                (
+                    "conference_id_type",
+                    models.CharField(
+                        choices=[("public", "Public (one for all meetings)"), ("private", "Private (one per meeting)")],
+                        default="public",
+                        max_length=7,
+                    ),
+                ),
+                ("created", models.DateTimeField(auto_now_add=True)),
+                (
+                    "bridge",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="users",
+                        to="tenants_app.bridge",
+                    ),
+                ),
+                (
+                    "toll_free_number",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="toll_free_users",
+                        to="tenants_app.servicenumber",
+                    ),
+                ),
+                (
+                    "toll_number",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: the bridge's default number.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="toll_users",
+                        to="tenants_app.servicenumber",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="users", to="tenants_app.tenant"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'ordering': ['upn'],
+                "verbose_name": "user",
+                "ordering": ["upn"],
             },
         ),
         migrations.AddField(
-            model_name='bridge',
-            name='tenant',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bridges', to='tenants_app.tenant'),
+            model_name="bridge",
+            name="tenant",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="bridges", to="tenants_app.tenant"
+            ),
         ),
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('actor', models.CharField(max_length=200)),
-                ('action', models.CharField(max_length=50)),
-                ('target', models.CharField(max_length=400)),
-                ('before', models.JSONField(default=dict)),
-                ('after', models.JSONField(default=dict)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='audit_entries', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                ("actor", models.CharField(max_length=200)),
+                ("action", models.CharField(max_length=50)),
+                ("target", models.CharField(max_length=400)),
+                ("before", models.JSONField(default=dict)),
+                ("after", models.JSONField(default=dict)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="audit_entries",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'audit entries',
-                'ordering': ['-at', '-pk'],
+                "verbose_name_plural": "audit entries",
+                "ordering": ["-at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='ConferenceId',
+            name="ConferenceId",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digits', models.CharField(max_length=7, validators=[django.core.validators.RegexValidator('^[1-9][0-9]{6}\\Z', 'A conference ID is 7 digits and does not begin with 0.')])),
-                ('meeting_uid', models.CharField(blank=True, max_length=500)),
-                ('bridge', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='conference_ids', to='tenants_app.bridge')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='conference_ids', to='tenants_app.conferencinguser')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "digits",
+                    models.CharField(
+                        max_length=7,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[1-9][0-9]{6}\\Z", "A conference ID is 7 digits and does not begin with 0."
+                            )
+                        ],
+                    ),
+                ),
+                ("meeting_uid", models.CharField(blank=True, max_length=500)),
+                (
+                    "bridge",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="conference_ids",
+                        to="tenants_app.bridge",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="conference_ids",
+                        to="tenants_app.conferencinguser",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'conference ID',
-                'verbose_name_plural': 'conference IDs',
-                'constraints': [models.UniqueConstraint(fields=('bridge', 'digits'), name='one_use_per_conference_id'), models.UniqueConstraint(fields=('user', 'bridge', 'meeting_uid'), name='one_conference_id_per_meeting')],
+                "verbose_name": "conference ID",
+                "verbose_name_plural": "conference IDs",
+                "constraints": [
+                    models.UniqueConstraint(fields=("bridge", "digits"), name="one_use_per_conference_id"),
+                    models.UniqueConstraint(
+                        fields=("user", "bridge", "meeting_uid"), name="one_conference_id_per_meeting"
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='servicenumber',
-            constraint=models.UniqueConstraint(fields=('tenant', 'number'), name='one_service_number_per_tenant'),
+            model_name="servicenumber",
+            constraint=models.UniqueConstraint(fields=("tenant", "number"), name="one_service_number_per_tenant"),
         ),
         migrations.AddConstraint(
-            model_name='servicenumber',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('bridge',), name='one_default_number_per_bridge'),
+            model_name="servicenumber",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("bridge",), name="one_default_number_per_bridge"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='servicenumber',
-            constraint=models.CheckConstraint(condition=models.Q(('is_default', False), ('kind', 'toll'), _connector='OR'), name='default_number_is_toll'),
+            model_name="servicenumber",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("is_default", False), ("kind", "toll"), _connector="OR"),
+                name="default_number_is_toll",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='role',
-            constraint=models.UniqueConstraint(fields=('tenant', 'account'), name='one_role_per_tenant_and_account'),
+            model_name="role",
+            constraint=models.UniqueConstraint(fields=("tenant", "account"), name="one_role_per_tenant_and_account"),
         ),
         migrations.AddIndex(
-            model_name='conferencinguser',
-            index=models.Index(fields=['tenant', 'sip_address'], name='user_by_sip_address'),
+            model_name="conferencinguser",
+            index=models.Index(fields=["tenant", "sip_address"], name="user_by_sip_address"),
         ),
         migrations.AddIndex(
-            model_name='conferencinguser',
-            index=models.Index(fields=['tenant', 'upn'], name='user_by_upn'),
+            model_name="conferencinguser",
+            index=models.Index(fields=["tenant", "upn"], name="user_by_upn"),
         ),
         migrations.AddConstraint(
-            model_name='conferencinguser',
-            constraint=models.UniqueConstraint(models.F('tenant'), django.db.models.functions.text.Lower('upn'), name='one_user_per_upn'),
+            model_name="conferencinguser",
+            constraint=models.UniqueConstraint(
+                models.F("tenant"), django.db.models.functions.text.Lower("upn"), name="one_user_per_upn"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bridge',
-            constraint=models.UniqueConstraint(models.F('tenant'), django.db.models.functions.text.Lower('name'), name='one_bridge_per_name'),
+            model_name="bridge",
+            constraint=models.UniqueConstraint(
+                models.F("tenant"), django.db.models.functions.text.Lower("name"), name="one_bridge_per_name"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bridge',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('tenant',), name='one_default_bridge_per_tenant'),
+            model_name="bridge",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("tenant",), name="one_default_bridge_per_tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='auditentry',
-            index=models.Index(fields=['tenant', '-at'], name='audit_by_time'),
+            model_name="auditentry",
+            index=models.Index(fields=["tenant", "-at"], name="audit_by_time"),
         ),
     ]

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from migrations_app.models import Run
+from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.mailboxes import invite
 
@@ -52,6 +53,25 @@ def test_it_tells_what_a_change_would_start_as_soon_as_it_is_made(
     page.get_by_role("button", name="Save changes").click()
     expect(page.get_by_text(f"The settings of {anna.upn} are saved.")).to_be_visible()
     assert Run.objects.get().user == anna
+
+
+def test_a_page_that_stood_open_undoes_nothing_of_what_others_changed(
+    open_page: Open, anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    page = open_page(f"/contoso/users/{anna.upn}/")
+    changes.change_user(anna, "test", bridge=new_bridge, language="it-IT")
+    page.get_by_label("Display name").fill("Anna R.")
+    page.get_by_label("Language").fill("es-ES")
+    page.get_by_label("Language").press("Tab")
+    expect(page.locator("#consequence")).to_contain_text("It was changed meanwhile to it-IT")
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.locator("ul.errors")).to_contain_text("It was changed meanwhile to it-IT")
+    expect(page.get_by_label("Bridge", exact=True).locator("option:checked")).to_have_text("New bridge")
+
+    page.get_by_role("button", name="Save changes").click()
+    expect(page.get_by_text(f"The settings of {anna.upn} are saved.")).to_be_visible()
+    anna.refresh_from_db()
+    assert (anna.display_name, anna.language, anna.bridge) == ("Anna R.", "es-ES", new_bridge)
 
 
 def test_r5_it_moves_everyone_to_another_bridge(

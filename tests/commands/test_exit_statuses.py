@@ -75,6 +75,42 @@ def test_the_exit_status_and_the_sentence(manage: Manage, arguments: list[str], 
         assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["set_tenant", "--name", "\udcff"],
+        ["get_tenant", "--tenant", "\udcff"],
+        ["get_dial_in_conferencing_user", "--user", "\udcff@contoso.com"],
+        ["set_dial_in_conferencing_user", "--user", "anna.rossi@contoso.com", "--bridge", "\udcff"],
+        ["set_dial_in_conferencing_bridge", "\udcff"],
+        ["new_tenant", "fabrikam", "--name", "\udcff", "--domain", "fabrikam.com"],
+        ["grant_role", "\udcff", "--role", "viewer"],
+    ],
+)
+def test_bytes_that_are_no_text_are_answered_in_one_line(manage: Manage, arguments: list[str]) -> None:
+    before = manage("get_tenant", "--format", "json").stdout
+    done = manage(*arguments)
+    assert done.returncode == 2
+    assert "is not UTF-8 text: give it in UTF-8." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert manage("get_tenant", "--format", "json").stdout == before
+
+
+def test_a_terminal_that_cannot_show_the_answer_is_named(manage: Manage) -> None:
+    assert manage("set_tenant", "--footer-text", "né").returncode == 0
+    done = manage("get_tenant", "--format", "json", PYTHONIOENCODING="ascii")
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "set PYTHONIOENCODING=utf-8" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "-1", "http", "9" * 5000])
+def test_a_port_that_cannot_be_is_wrong_usage(manage: Manage, port: str) -> None:
+    done = manage("serve", f"--port={port}")
+    assert done.returncode == 2
+    assert "is not a port: give a number from 1 to 65535." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_checks_answer_with_their_exit_status(manage: Manage) -> None:
     assert manage("check_migrations").returncode == 0
     assert manage("check_worker").returncode == 2

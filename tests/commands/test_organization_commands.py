@@ -65,6 +65,7 @@ def test_it_changes_only_the_settings_that_are_given(command: Command, tenant: T
 
 def test_r9_it_says_why_a_changed_meeting_url_starts_no_run(command: Command, tenant: Tenant) -> None:
     assert "No run, because" in command("set_tenant", "--meeting-url", "https://join.contoso.com")
+    assert "No run, because" in command("set_tenant", "--domain", "fabrikam.com")
     assert "No run" not in command("set_tenant", "--settling-time", "5")
 
 

@@ -133,6 +133,36 @@ def test_r20_cancelled_is_the_master_or_everything() -> None:
     assert read_facts(calendar(event("RECURRENCE-ID:20300315T100000Z", "STATUS:cancelled"))).cancelled
 
 
+def with_method(method: str, source: bytes) -> bytes:
+    return source.replace(b"VERSION:2.0\r\n", f"VERSION:2.0\r\n{method}\r\n".encode(), 1)
+
+
+@pytest.mark.parametrize("method", ["METHOD:CANCEL", 'method;X-WHY="a:b":cancel', "METH\r\n OD:CAN\r\n CEL"])
+def test_r20_a_stored_cancellation_is_cancelled(method: str) -> None:
+    assert read_facts(with_method(method, calendar(event()))).cancelled
+    assert not read_facts(with_method("METHOD:REQUEST", calendar(event()))).cancelled
+
+
+def test_r20_one_cancelled_occurrence_does_not_cancel_the_series() -> None:
+    withdrawn = with_method("METHOD:CANCEL", calendar(event("RECURRENCE-ID:20300315T100000Z")))
+    assert not read_facts(calendar(event("RRULE:FREQ=WEEKLY;COUNT=3")) + withdrawn).cancelled
+
+
+@pytest.mark.parametrize("method", ["REPLY", "COUNTER", "REFRESH", "DECLINECOUNTER", "reply"])
+def test_r20_an_answer_is_nobodys_meeting(method: str) -> None:
+    facts = read_facts(with_method(f"METHOD:{method}", calendar(event())))
+    assert facts.organizer == ""
+    assert not facts.cancelled
+
+
+@pytest.mark.parametrize(("count", "kept"), [(154, True), (155, False)])
+def test_an_organizers_address_stays_within_its_length_in_lower_case_too(count: int, kept: bool) -> None:
+    address = "İ" * count + "@contoso.com"
+    source = calendar(event()).replace(b"mailto:anna@contoso.com", f"mailto:{address}".encode())
+    assert read_facts(source).organizer == (address.lower() if kept else "")
+    assert len(read_facts(source).organizer) <= 320
+
+
 @pytest.mark.parametrize(
     "rule",
     [

@@ -54,6 +54,13 @@ def test_it_names_everyone_once_over_master_and_overrides() -> None:
         "mailto:bo%00@fabrikam.com",
         "mailto:%ff%fe@fabrikam.com",
         f"mailto:{'b' * 400}@fabrikam.com",
+        "mailto:bo@fabrikam..com",
+        "mailto:bo@.fabrikam.com",
+        "mailto:bo@fabrikam.com.",
+        "mailto:bo@-.-",
+        "mailto:bo@-fabrikam.com",
+        f"mailto:bo@{'f' * 64}.com",
+        "mailto:=?utf-8?q?bo=2C_evil?=@fabrikam.com",
     ],
 )
 def test_nobody_without_a_proper_address_comes_out(value: str) -> None:
@@ -62,6 +69,18 @@ def test_nobody_without_a_proper_address_comes_out(value: str) -> None:
     assert organizer(
         source.replace(b'ORGANIZER;CN="Anna Lind":mailto:anna@contoso.com', f"ORGANIZER:{value}".encode())
     ) == Person("", "")
+
+
+def test_unusual_but_valid_addresses_come_out() -> None:
+    addresses = [
+        "o'brien+x=y@fabrikam.com",
+        "bo..berg.@fabrikam.com",
+        "bo@localhost",
+        "bo@a-b.x_y.xn--exmple-cua.org",
+        f"bo@{'f' * 63}.com",
+    ]
+    source = calendar(event(*[f"ATTENDEE:mailto:{address}" for address in addresses]))
+    assert [person.address for person in attendees(source)] == addresses
 
 
 def test_a_meeting_may_have_no_organizer() -> None:

@@ -97,6 +97,43 @@ def test_r21_html_of_other_producers_is_cut_at_its_own_elements(old: str, new: s
         assert samples.value(rewritten(source).body, "X-ALT-DESC") == new.format(render_html(BLOCK))
 
 
+BRIEN = "https://meet.contoso.com/o'brien/OLD1KEY2"
+BRIENS_BLOCK = replace(BLOCK, join_url="https://meet.contoso.com/o'brien/NEW4KEY8")
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        samples.skype_text(url=BRIEN),
+        samples.skype_text(url=BRIEN).replace(f"<{BRIEN}>", f"'{BRIEN}'"),
+        render_text(replace(BRIENS_BLOCK, help_url="")).replace("%27", "'"),
+    ],
+)
+def test_r21_a_link_with_an_apostrophe_is_recognised_in_text(old: str) -> None:
+    made = rewritten(calendar(event(text=BEFORE + old + AFTER)), BRIENS_BLOCK)
+    assert samples.value(made.body, "DESCRIPTION") == BEFORE + render_text(BRIENS_BLOCK) + AFTER
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        samples.skype_html(url=BRIEN),
+        samples.skype_html(url=BRIEN.replace("'", "&#39;")),
+        samples.skype_html().replace(f'"{SKYPE_URL}"', f"'{SKYPE_URL}'title='Join'"),
+        samples.skype_html().replace(f'"{SKYPE_URL}"', f"'{SKYPE_URL}'"),
+        samples.skype_html(url=BRIEN).replace(f'"{BRIEN}"', f"'{BRIEN.replace(chr(39), '&apos;')}'"),
+    ],
+)
+def test_r21_quotes_around_a_link_are_told_from_an_apostrophe_in_it(old: str) -> None:
+    made = rewritten(calendar(event(html=document(paragraph("Hi"), old))), BRIENS_BLOCK)
+    assert samples.value(made.body, "X-ALT-DESC") == document(paragraph("Hi"), render_html(BRIENS_BLOCK))
+
+
+def test_r20_a_link_with_an_apostrophe_outside_any_frame_is_left_to_a_person() -> None:
+    assert reason(calendar(event(text=f"Join: {BRIEN}")), BRIENS_BLOCK) == "needs-review"
+    assert reason(calendar(event(text=samples.skype_text(url=BRIEN) + f"\nOr: {BRIEN}'."))) == "needs-review"
+
+
 def test_r21_html_that_was_not_escaped_is_not_escaped() -> None:
     lines = [*event()[:-6], "X-ALT-DESC;FMTTYPE=text/html:" + samples.skype_html().replace("\n", " "), "END:VEVENT"]
     made = rewritten(calendar(lines))
@@ -194,6 +231,7 @@ def test_r21_other_links_in_url_and_conference_stay() -> None:
         "https://contoso.sharepoint.com/sites/budget/Notes.one?web=1",
         "onenote:https://d.docs.live.net/notes/x.one",
         "https://www.onenote.com/section?id=1",
+        "https://contoso-my.sharepoint.com/personal/o%27brien/Notes.one",
     ],
 )
 def test_r21_shared_notes_are_carried_over(notes: str) -> None:
@@ -201,6 +239,15 @@ def test_r21_shared_notes_are_carried_over(notes: str) -> None:
     assert f"Shared notes <{notes}>" in samples.value(made.body, "DESCRIPTION")
     again = rewritten(made.body, NO_PHONE)
     assert f"Shared notes <{notes}>" in samples.value(again.body, "DESCRIPTION")
+
+
+def test_r21_a_notes_link_with_an_apostrophe_is_carried_over() -> None:
+    notes = "https://contoso.sharepoint.com/sites/o'brien/Notes.one?web=1"
+    link = f'<a href="{notes}">Notes</a>'
+    text, html = samples.skype_text(inside=f"Notes <{notes}>\n"), document(samples.skype_html(notes=link))
+    made = rewritten(calendar(event(text=text, html=html)))
+    assert notes.replace("'", "%27") in samples.value(made.body, "DESCRIPTION")
+    assert notes.replace("'", "%27") in samples.value(made.body, "X-ALT-DESC")
 
 
 def test_r21_a_notes_link_is_known_by_its_bookmark() -> None:
@@ -281,6 +328,34 @@ def test_r20_a_damaged_or_ambiguous_block_is_never_guessed_at(text: str) -> None
 )
 def test_r20_html_that_cannot_be_cut_safely_is_left_to_a_person(html: str) -> None:
     assert reason(calendar(event(html=html))) == "needs-review"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<div>" * 60_000, "</div>" * 60_000),
+        ("<div>" * 20_000 + "</p>" * 300_000, "</div>" * 20_000),
+        ("<p>Hi<table><tr><td>" + "<b>" * 40_000 + "<div></div>" * 100_000 + "</b>" * 40_000, "</table>"),
+    ],
+    ids=["nested", "end tags", "cell"],
+)
+def test_r21_markup_nested_beyond_reason_is_read_once(before: str, after: str) -> None:
+    made = rewritten(calendar(event(html=before + samples.skype_html() + after), width=10**7))
+    assert samples.value(made.body, "X-ALT-DESC") == before + render_html(BLOCK) + after
+
+
+def test_r20_a_block_in_a_paragraph_deep_down_is_left_to_a_person() -> None:
+    html = "<p>" + "<b>" * 60_000 + samples.teams_html()
+    assert reason(calendar(event(html=html))) == "needs-review"
+
+
+@pytest.mark.parametrize("inside", ["[https://" * 100_000, "https://" + "dialin." * 100_000 + ":x/anna/OLD1KEY2"])
+def test_hostile_links_are_answered(inside: str) -> None:
+    own = render_text(replace(BLOCK, help_url="")).replace("Seattle", inside)
+    made = rewritten(calendar(event(text=own), width=10**7))
+    assert samples.value(made.body, "DESCRIPTION") == render_text(BLOCK)
+    made = rewritten(calendar(event(text=samples.skype_text(inside=f"{inside}\n")), width=10**7))
+    assert samples.value(made.body, "DESCRIPTION") == render_text(BLOCK)
 
 
 def test_r20_text_and_html_must_tell_the_same() -> None:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.charts import WIDTH, stacked_bar
@@ -144,6 +146,26 @@ def test_it_counts_the_messages_that_wait_and_names_those_that_were_refused(
     assert "Could not be sent 1" in page
     assert "The mail server refused the message." in page
     assert str(run.correlation_id) in alice.get("/contoso/").content.decode()
+
+
+def test_it_looks_for_messages_that_wait_or_failed_among_those_alone(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna, meetings=[("Weekly sync", "Succeeded", ""), ("Budget", "Succeeded", "")])
+    with CaptureQueriesContext(connection) as queries:
+        alice.get("/contoso/")
+    about_messages = [query["sql"] for query in queries if 'FROM "migrations_app_update"' in query["sql"]]
+    plans = []
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # it would just read a table as small as this
+        for query in about_messages:
+            cursor.execute(f"{connection.ops.explain_query_prefix()} {query}")
+            plans.append(str(cursor.fetchall()))
+
+    assert len(plans) == 3
+    for plan in plans:
+        assert "updates_by_due_time" in plan
 
 
 def test_r12_it_says_what_it_means_that_the_service_is_off(

@@ -48,8 +48,6 @@ def found(client: Client, query: str) -> list[str]:
         ("?created_from=2026-03-02", ["clara", "bruno"]),
         ("?created_to=2026-03-02", ["bruno", "anna"]),
         ("?created_from=2026-03-02&created_to=2026-03-02", ["bruno"]),
-        ("?created_to=9999-12-31", ["clara", "bruno", "anna"]),
-        ("?created_from=0001-01-01", ["clara", "bruno", "anna"]),
         ("?sort=user", ["anna", "bruno", "clara"]),
         ("?sort=-user", ["clara", "bruno", "anna"]),
         ("?sort=nonsense", ["clara", "bruno", "anna"]),
@@ -80,6 +78,31 @@ def test_it_says_at_the_field_what_is_wrong_with_a_filter(
     assert page.status_code == 200
     assert sentence in words(page.content)
     assert sentence in words(fragment.content)
+    assert len(page.context["table"].data) == 3
+
+
+@pytest.mark.parametrize("zone", ["Europe/Rome", "America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "3000-01-01", "9999-12-31"])
+@pytest.mark.parametrize("field", ["created_from", "created_to"])
+def test_it_refuses_a_day_that_is_out_of_all_bounds_in_every_time_zone(
+    alice: Client, runs: list[Run], settings: Any, zone: str, day: str, field: str
+) -> None:
+    settings.TIME_ZONE = zone
+    page = alice.get(f"/contoso/migrations/?{field}={day}")
+
+    assert "Give a date from 1970 to 2999." in words(page.content)
+    assert len(page.context["table"].data) == 3
+
+
+@pytest.mark.parametrize("query", ["created_from=1970-01-01", "created_to=2999-12-31"])
+@pytest.mark.parametrize("zone", ["Europe/Rome", "America/New_York"])
+def test_it_takes_the_first_and_the_last_day_that_it_names(
+    alice: Client, runs: list[Run], settings: Any, zone: str, query: str
+) -> None:
+    settings.TIME_ZONE = zone
+    page = alice.get(f"/contoso/migrations/?{query}")
+
+    assert "Give a date" not in words(page.content)
     assert len(page.context["table"].data) == 3
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -24,7 +25,7 @@ class Command(BaseCommand):
     help = "Start the web server and the cluster, and show how the migrations go on until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="where the dashboard listens (8000)")
+        parser.add_argument("--port", type=_port, default=8000, help="where the dashboard listens (8000)")
         parser.add_argument(
             "--once",
             action="store_true",
@@ -90,6 +91,12 @@ class Command(BaseCommand):
         )
         for run in Run.objects.filter(is_latest=True, state=Run.State.FAILED).select_related("user")[:20]:
             self.stdout.write(f"Failed: {run.user.upn}: {run.last_error_message}")
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:
+        raise ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535.")
+    return int(text)
 
 
 def _line(now: Progress) -> str:

@@ -19,7 +19,7 @@ NUMBERS = {
 }
 TEXTS = {
     "name": "its name for people",
-    "domain": "such as contoso.com",
+    "domain": "such as contoso.com; join links depend on it, and changing it starts no run",
     "meeting_url": "where join links begin; changing it starts no run",
     "local_numbers_url": "the page with all local numbers",
     "help_url": "the page that helps attendees",
@@ -27,8 +27,8 @@ TEXTS = {
     "logo_url": "the picture at the head of invitations",
     "footer_text": "the text at the foot of invitations",
 }
-SHOWN = {"meeting_url", "local_numbers_url", "help_url", "legal_url", "logo_url", "footer_text"}
-"""What invitations show, so that they are out of date after a change."""
+SHOWN = {"domain", "meeting_url", "local_numbers_url", "help_url", "legal_url", "logo_url", "footer_text"}
+"""What invitations show, or their join links depend on, so that they are out of date after a change."""
 
 
 class Command(AdministratorCommand):
