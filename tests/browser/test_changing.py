@@ -61,6 +61,8 @@ def test_a_page_that_stood_open_undoes_nothing_of_what_others_changed(
     page = open_page(f"/contoso/users/{anna.upn}/")
     changes.change_user(anna, "test", bridge=new_bridge, language="it-IT")
     page.get_by_label("Display name").fill("Anna R.")
+    page.get_by_label("Display name").press("Tab")
+    expect(page.locator("#consequence")).to_contain_text("No run, because nothing changed")
     page.get_by_label("Language").fill("es-ES")
     page.get_by_label("Language").press("Tab")
     expect(page.locator("#consequence")).to_contain_text("It was changed meanwhile to it-IT")
