@@ -17,6 +17,7 @@ from datetime import datetime
 from email.charset import BASE64, Charset
 from email.header import Header
 from email.utils import format_datetime, formataddr
+from functools import lru_cache
 
 from migrations_app.rewriting.people import Person
 
@@ -126,11 +127,18 @@ def _text(value: str, header: str) -> str:
 
 
 def _address(person: Person) -> str:
-    name = _CONTROL.sub(" ", person.name).strip()[:200]
-    if name.isascii() and "=?" not in name:
-        return formataddr((name, person.address))
-    words = Header(name[:80].encode("utf-8", "replace").decode("utf-8"), _UTF_8, header_name="Reply-To")
-    return f"{words.encode(linesep=_LINE_END)} <{person.address}>"
+    phrase = _phrase(person.name)
+    return f"{phrase} <{person.address}>" if phrase else person.address
+
+
+@lru_cache(maxsize=4096)  # the same colleagues meet again and again
+def _phrase(name: str) -> str:
+    """A person's name as it stands before the address, quoted or encoded where it must be."""
+    clean = _CONTROL.sub(" ", name).strip()[:200]
+    if clean.isascii() and "=?" not in clean:
+        return formataddr((clean, "a@b")).removesuffix("<a@b>" if clean else "a@b").strip()
+    words = Header(clean[:80].encode("utf-8", "replace").decode("utf-8"), _UTF_8, header_name="Reply-To")
+    return words.encode(linesep=_LINE_END)
 
 
 def _base64(data: bytes) -> str:
