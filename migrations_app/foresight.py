@@ -9,8 +9,9 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
-from migrations_app.decisions import Switches, decide
+from migrations_app.decisions import decide
 from migrations_app.models import CalendarObject
+from migrations_app.reactions import switches_of
 from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.changes import UserEdit, change_users
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
@@ -56,7 +57,7 @@ def foresee(tenant: Tenant, edit: UserEdit, actor: str) -> Consequence:
 
 def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Move:
     """What moving everyone on ``source`` to ``target`` would start. Only reads: it may be about all users there are."""
-    switches = Switches(tenant.meeting_migration_enabled, tenant.automatically_migrate_user_meetings)
+    switches = switches_of(tenant)
     own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
     # A conference ID that is taken on the new bridge cannot be kept there.
     renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")

@@ -14,7 +14,7 @@ import random
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -131,11 +131,6 @@ def _due() -> Q:
     return Q(state=Run.State.PENDING, due_at__lte=timezone.now(), tenant__meeting_migration_enabled=True)
 
 
-def due_runs() -> int:
-    """How many runs could be claimed now."""
-    return Run.objects.filter(_due()).count()
-
-
 @transaction.atomic
 def claim() -> Run | None:
     """Take the run that has been due longest; its attempt is counted before any work is done.
@@ -242,14 +237,3 @@ def _release(run: Run, state: str, **changes: object) -> None:
 def _lock_users(pks: Sequence[int]) -> None:
     """Requests and retries of a user wait for each other, so that neither trips over the one-pending constraint."""
     list(ConferencingUser.objects.select_for_update().filter(pk__in=pks).order_by("pk").values_list("pk"))
-
-
-def wait_until(now: datetime) -> timedelta | None:
-    """How long until the next pending run is due; None where none is pending."""
-    due = (
-        Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
-        .order_by("due_at")
-        .values_list("due_at", flat=True)
-        .first()
-    )
-    return None if due is None else max(due - now, timedelta(0))

@@ -15,7 +15,8 @@ from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 
 
-def _switches(tenant: Tenant) -> Switches:
+def switches_of(tenant: Tenant) -> Switches:
+    """The switches that the decision table reads (R12, R13)."""
     return Switches(tenant.meeting_migration_enabled, tenant.automatically_migrate_user_meetings)
 
 
@@ -23,7 +24,7 @@ def on_users_changed(
     sender: object, *, tenant: Tenant, changes: list[UserChange], actor: str, **_: Any
 ) -> list[Consequence]:
     """Decide for each changed user, and request the runs in the transaction of the change."""
-    switches = _switches(tenant)
+    switches = switches_of(tenant)
     decided = [(change.user, decide(change, switches)) for change in changes]
     return _request(tenant, decided, actor)
 
@@ -40,7 +41,7 @@ def start_by_hand(
 ) -> list[Consequence]:
     """Start runs for the users (R11), or say for each why not. ``user.bridge`` should be loaded already."""
     tenant = Tenant.objects.get(pk=tenant.pk)
-    switches = _switches(tenant)
+    switches = switches_of(tenant)
     decided = [(user, decide_start_by_hand(UserSettings.of(user, ""), switches, actor)) for user in users]
     AuditEntry.objects.bulk_create(
         [

@@ -92,11 +92,6 @@ def send_again(run: Run) -> int:
     return failed.update(state=Update.State.QUEUED, due_at=timezone.now(), attempts=0)
 
 
-def due_updates() -> int:
-    """How many messages are waiting to be sent now."""
-    return Update.objects.filter(state=Update.State.QUEUED, due_at__lte=timezone.now()).count()
-
-
 @transaction.atomic
 def _claim() -> list[Update]:
     now = timezone.now()
