@@ -119,15 +119,25 @@ class Failure(Exception):
     @property
     def what(self) -> str:
         """What happened, without what to do."""
-        return describe(self.code, self.detail).removesuffix(FAILED[self.code].do).strip()
+        return happened(self.code, self.detail)
+
+
+def entry_of(code: str) -> Entry:
+    """The entry of a code, whether it says why a meeting was skipped or what failed."""
+    return FAILED.get(code) or SKIPPED[code]
+
+
+def happened(code: str, detail: str = "") -> str:
+    """What happened, and in what case."""
+    what = entry_of(code).what
+    if not detail:
+        return what
+    # The detail follows a colon, so its first word is small, unless it is a name in capitals such as RRULE.
+    if detail[:1].isupper() and not detail[1:2].isupper():
+        detail = detail[0].lower() + detail[1:]
+    return f"{what[:-1]}: {detail.rstrip('.')}."
 
 
 def describe(code: str, detail: str = "") -> str:
     """What happened, in what case, and what to do: the text for people."""
-    entry = FAILED.get(code) or SKIPPED[code]
-    if not detail:
-        return f"{entry.what} {entry.do}".strip()
-    # The detail follows a colon, so its first word is small, unless it is a name in capitals such as RRULE.
-    if detail[:1].isupper() and not detail[1:2].isupper():
-        detail = detail[0].lower() + detail[1:]
-    return f"{entry.what[:-1]}: {detail.rstrip('.')}. {entry.do}".strip()
+    return f"{happened(code, detail)} {entry_of(code).do}".strip()

@@ -73,10 +73,6 @@ class InvitationSettings:
     def has_public_id(self) -> bool:
         return self.user.conference_id_type == ConferencingUser.ConferenceIdType.PUBLIC
 
-    def organizers(self) -> frozenset[str]:
-        """The addresses that the user organizes meetings under, in lower case."""
-        return frozenset({self.user.upn.lower(), self.user.sip_address.lower()})
-
     def blocks(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
         """The block that each meeting should carry; gives out private conference IDs where there are none yet."""
         ids: dict[str, str] = {}

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from migrations_app import decisions
 from migrations_app.failures import describe
 from tenants_app.models import ConferencingUser, Tenant
 
@@ -54,9 +55,9 @@ class Run(models.Model):
         SUCCEEDED = "Succeeded"
 
     class Type(models.TextChoices):
-        MOVE = "MoveToOnline", "Move to online"
-        AUDIO_CONFERENCING = "AudioConferencing", "Audio conferencing"
-        MANUAL = "Manual", "Started by hand"
+        MOVE = decisions.MOVE, "Move to online"
+        AUDIO_CONFERENCING = decisions.AUDIO_CONFERENCING, "Audio conferencing"
+        MANUAL = decisions.MANUAL, "Started by hand"
 
     correlation_id = models.UUIDField("correlation ID", default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="runs")

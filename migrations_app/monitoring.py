@@ -40,9 +40,7 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
     now = timezone.now()
     due = Run.objects.filter(state=Run.State.PENDING, due_at__lte=now, tenant__meeting_migration_enabled=True)
     queued = Update.objects.filter(state=Update.State.QUEUED)
-    refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True).exclude(
-        error_code="meeting-gone"
-    )
+    refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)
     if tenant is not None:
         due = due.filter(tenant=tenant)
         queued = queued.filter(result__run__tenant=tenant)

@@ -36,23 +36,18 @@ def users_by_state(tenant: Tenant | None = None) -> dict[str, int]:
     return {state: found.get(state, 0) for state in Run.State.values}
 
 
-def progress(tenant: Tenant | None = None) -> Progress:
-    """How far the latest runs are, of one tenant or of all."""
-    runs = Run.objects.filter(is_latest=True)
-    updates = Update.objects.all()
-    if tenant is not None:
-        runs = runs.filter(tenant=tenant)
-        updates = updates.filter(result__run__tenant=tenant)
-    sums = runs.aggregate(
+def progress() -> Progress:
+    """How far the latest runs of all tenants are."""
+    sums = Run.objects.filter(is_latest=True).aggregate(
         done=Sum("succeeded_meetings") + Sum("skipped_meetings") + Sum("failed_meetings"), total=Sum("total_meetings")
     )
-    messages = updates.aggregate(
+    messages = Update.objects.aggregate(
         waiting=Count("pk", filter=Q(state=Update.State.QUEUED)),
         sent=Count("pk", filter=Q(state=Update.State.SENT)),
         failed=Count("pk", filter=Q(state=Update.State.FAILED)),
     )
     return Progress(
-        users_by_state(tenant),
+        users_by_state(),
         sums["done"] or 0,
         sums["total"] or 0,
         messages["waiting"],

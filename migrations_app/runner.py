@@ -128,7 +128,7 @@ class _Migration:
     def _select(self, done: Container[str]) -> tuple[list[Listed], list[_Outcome]]:
         """The meetings to work on, and what is settled about the others (R20); ``done`` are UIDs to leave out."""
         now = timezone.now()
-        organizers = self.settings.organizers()
+        organizers = self.user.addresses
         todo: list[Listed] = []
         settled: list[_Outcome] = []
         candidates = self.mailbox.list_candidates(organizers, now)
@@ -154,7 +154,7 @@ class _Migration:
             return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "past")
         if meeting.cancelled:
             return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "cancelled")
-        if meeting.organizer not in self.settings.organizers():
+        if meeting.organizer not in self.user.addresses:
             return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "not-organizer")
         if meeting.attendee_count > limit:
             detail = f"{meeting.attendee_count} with the organizer; the limit is {limit}"
@@ -282,7 +282,7 @@ class _Migration:
             address = f"{unquote(user_part)}@{domain}".lower()
             self._owners[user_part] = (
                 is_address(address)
-                and address not in self.settings.organizers()
+                and address not in self.user.addresses
                 and ConferencingUser.objects.filter(tenant=self.user.tenant_id, sip_address=address).exists()
             )
         return self._owners[user_part]

@@ -260,6 +260,11 @@ class ConferencingUser(models.Model):
                 raise ValidationError({field: f"{number} is a {number.kind} number: choose a {kind} one."})
 
     @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses under which the user organizes meetings, in lower case."""
+        return frozenset({self.upn.lower(), self.sip_address.lower()})
+
+    @property
     def conference_id(self) -> str:
         """The 7 digits that all of the user's meetings share; empty where there is none."""
         for row in self.conference_ids.all():

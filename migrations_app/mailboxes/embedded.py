@@ -107,7 +107,6 @@ class EmbeddedMailbox:
         row.starts_at = facts.starts_at
         row.last_end = facts.ends_at or NO_END
         row.attendee_count = facts.attendee_count
-        own = {self.user.upn.lower(), self.user.sip_address.lower()}
-        row.recipient_count = len(itip.read(body, own, now=timezone.now()).recipients)
+        row.recipient_count = len(itip.read(body, self.user.addresses, now=timezone.now()).recipients)
         row.cancelled = facts.cancelled
         return row

@@ -8,7 +8,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from migrations_app.failures import FAILED, SKIPPED, describe
+from migrations_app.failures import entry_of, happened
 from tenants_app.templatetags.page_parts import icon
 
 register = template.Library()
@@ -53,5 +53,4 @@ def state_label(value: str) -> str:
 @register.inclusion_tag("migrations/failure.html")
 def failure(code: str, detail: str) -> dict[str, Any]:
     """What happened and what to do, from the catalogue (R31)."""
-    entry = FAILED.get(code) or SKIPPED.get(code)
-    return {"what": describe(code, detail).removesuffix(entry.do).strip(), "do": entry.do} if entry else {}
+    return {"what": happened(code, detail), "do": entry_of(code).do} if code else {}

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from migrations_app.failures import Failure
@@ -212,7 +212,7 @@ def _content(update: Update, user: ConferencingUser, found: Stored | None) -> im
     result, run, tenant = update.result, update.result.run, user.tenant
     if found is None:
         raise Failure("meeting-gone")
-    invitation = itip.read(found.body, {user.upn.lower(), user.sip_address.lower()}, now=timezone.now())
+    invitation = itip.read(found.body, user.addresses, now=timezone.now())
     if not invitation.recipients:
         raise Failure("meeting-gone", "it names nobody to be told any more")
     if found.listed.cancelled or invitation.sequence != result.sequence:
@@ -232,42 +232,35 @@ def _content(update: Update, user: ConferencingUser, found: Stored | None) -> im
     )
 
 
+def _mine(update: Update) -> QuerySet[Update]:
+    """The claimed row, as long as it carries this worker's token."""
+    return Update.objects.filter(pk=update.pk, lease_token=update.lease_token)
+
+
 def _note_left(update: Update, left: list[str]) -> None:
     """Remember who is still to be told, so that a repeated delivery reaches nobody twice."""
     if left or update.recipients_left is not None:
         update.recipients_left = left
-        Update.objects.filter(pk=update.pk, lease_token=update.lease_token).update(recipients_left=left)
+        _mine(update).update(recipients_left=left)
 
 
 def _hold(update: Update) -> bool:
     """Renew the lease right before sending; False where it is another worker's by now."""
-    mine = Update.objects.filter(pk=update.pk, lease_token=update.lease_token)
-    return mine.update(lease_until=timezone.now() + LEASE) == 1
+    return _mine(update).update(lease_until=timezone.now() + LEASE) == 1
 
 
 def _mark_sent(updates: list[Update]) -> None:
     if updates:
-        Update.objects.filter(pk__in=[update.pk for update in updates], lease_token=updates[0].lease_token).update(
-            state=Update.State.SENT,
-            sent_at=timezone.now(),
-            lease_token=None,
-            lease_until=None,
-            error_code="",
-            error_detail="",
-        )
+        token = updates[0].lease_token
+        claimed = Update.objects.filter(pk__in=[update.pk for update in updates], lease_token=token)
+        _let_go(claimed, None, state=Update.State.SENT, sent_at=timezone.now())
 
 
 def _postpone(updates: list[Update], failure: Failure) -> None:
     """Try again later where waiting may help, with the same pauses as runs have (R28)."""
     for update in updates:
         if failure.cures_by_waiting and update.attempts <= RETRIES:
-            Update.objects.filter(pk=update.pk, lease_token=update.lease_token).update(
-                due_at=timezone.now() + pause_before_retry(update.attempts),
-                lease_token=None,
-                lease_until=None,
-                error_code=failure.code,
-                error_detail=failure.detail,
-            )
+            _let_go(_mine(update), failure, due_at=timezone.now() + pause_before_retry(update.attempts))
         elif failure.cures_by_waiting:
             _close(update, Failure("message-retries-used-up", failure.what))
         else:
@@ -276,10 +269,15 @@ def _postpone(updates: list[Update], failure: Failure) -> None:
 
 
 def _close(update: Update, failure: Failure, state: str = Update.State.FAILED) -> None:
-    Update.objects.filter(pk=update.pk, lease_token=update.lease_token).update(
-        state=state,
+    _let_go(_mine(update), failure, state=state)
+
+
+def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> None:
+    """Give up the claim, with what came of it."""
+    claimed.update(
         lease_token=None,
         lease_until=None,
-        error_code=failure.code,
-        error_detail=failure.detail,
+        error_code=failure.code if failure else "",
+        error_detail=failure.detail if failure else "",
+        **changes,
     )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app import charts
 from migrations_app.models import Heartbeat, MeetingResult, Run, Update
+from migrations_app.progress import users_by_state
 from migrations_app.reactions import start_by_hand
 from migrations_app.views.told import tell_consequences
 from tenants_app.access import access_for
@@ -55,8 +56,7 @@ def retry_failed(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _status(tenant: Tenant) -> dict[str, Any]:
     latest = Run.objects.filter(tenant=tenant, is_latest=True)
-    found = dict(latest.values_list("state").annotate(Count("pk")).order_by())
-    counts = {state: found.get(state, 0) for state in Run.State.values}
+    counts = users_by_state(tenant)
     runs = Run.objects.filter(tenant=tenant).select_related("user")
     queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()

@@ -100,7 +100,7 @@ def test_messages_that_wait_or_were_refused_alarm(make_run: Callable[..., Run]) 
     update.save()
     code, line = check("check_migrations")
     assert (code, "1 message refused by the mail server" in line) == (1, True)
-    update.error_code = "meeting-gone"
+    update.state, update.error_code = Update.State.SUPERSEDED, "meeting-gone"
     update.save()
     assert check("check_migrations")[0] == 0
 
