@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 import phonenumbers
+from django.db import transaction
 
 from migrations_app.decisions import why_not_served
 from migrations_app.failures import Failure
@@ -88,6 +89,13 @@ class InvitationSettings:
             )
             for uid in uids
         }
+
+    def blocks_to_show(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
+        """The block that each meeting would get; private conference IDs are only shown, not given out."""
+        with transaction.atomic():
+            blocks = self.blocks(uids)
+            transaction.set_rollback(True)
+        return blocks
 
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:

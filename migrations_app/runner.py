@@ -7,7 +7,6 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from urllib.parse import unquote
 
 from django.db import transaction
 from django.db.models import Count
@@ -15,6 +14,7 @@ from django.utils import timezone
 
 from migrations_app import queue
 from migrations_app.bulk import insert
+from migrations_app.colleagues import Colleagues
 from migrations_app.failures import FAILED, Failure
 from migrations_app.invitation_settings import InvitationSettings
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
@@ -24,8 +24,9 @@ from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined, UnreadableCalendar
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import pack
+from migrations_app.selection import why_skipped
 from tenants_app.changes import release_private_conference_ids
-from tenants_app.models import ConferencingUser, is_address
+from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class _Migration:
         )
         self.settings = InvitationSettings(self.user)
         self.mailbox: Mailbox = EmbeddedMailbox(self.user)
-        self._owners: dict[str, bool] = {}
+        self._colleagues = Colleagues(self.user)
 
     def work(self) -> None:
         done = self._resume() if self.run.attempts > 1 else set()
@@ -107,10 +108,7 @@ class _Migration:
         yield from settled
         for start in range(0, len(todo), BATCH):
             batch = todo[start : start + BATCH]
-            with transaction.atomic():
-                blocks = self.settings.blocks([meeting.uid for meeting in batch])
-                transaction.set_rollback(True)  # private conference IDs are only shown, not given out
-            yield from self._attempt(batch, blocks)
+            yield from self._attempt(batch, self.settings.blocks_to_show([meeting.uid for meeting in batch]))
 
     def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
@@ -144,22 +142,13 @@ class _Migration:
 
     def _settle(self, meeting: Listed) -> _Outcome | None:
         """What is to be said of a meeting by its facts alone; None where its text must be looked at."""
-        limit = self.user.tenant.attendee_limit
         if meeting.unreadable:
             # Whose it is and when it ends cannot be known, so it is not touched.
             return self._outcome(
                 meeting, MeetingResult.Outcome.FAILED, "unreadable-calendar-object", meeting.unreadable
             )
-        if meeting.last_end <= timezone.now():
-            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "past")
-        if meeting.cancelled:
-            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "cancelled")
-        if meeting.organizer not in self.user.addresses:
-            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "not-organizer")
-        if meeting.attendee_count > limit:
-            detail = f"{meeting.attendee_count} with the organizer; the limit is {limit}"
-            return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, "too-many-attendees", detail)
-        return None
+        reason = why_skipped(meeting, self.user.addresses, limit=self.user.tenant.attendee_limit, now=timezone.now())
+        return self._outcome(meeting, MeetingResult.Outcome.SKIPPED, *reason) if reason else None
 
     def _migrate(self, meetings: list[Listed], last_try: bool) -> list[Listed]:
         """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
@@ -183,7 +172,7 @@ class _Migration:
                 stored.body,
                 block,
                 now=timezone.now(),
-                belongs_to_someone_else=self._belongs_to_someone_else,
+                belongs_to_someone_else=self._colleagues.have,
             )
         except Declined as declined:
             # Of the two that leave questions open, the detail says what exactly was found.
@@ -274,15 +263,3 @@ class _Migration:
         curable = [code for code in failed if FAILED[code].cures_by_waiting]
         plural = "meeting" if len(failed) == 1 else "meetings"
         raise Failure((curable or failed)[0], f"{len(failed)} {plural} of {self.run.total_meetings}")
-
-    def _belongs_to_someone_else(self, user_part: str) -> bool:
-        """Whether another user of the tenant has this name in their join links."""
-        if user_part not in self._owners:
-            domain = self.user.sip_address.partition("@")[2]
-            address = f"{unquote(user_part)}@{domain}".lower()
-            self._owners[user_part] = (
-                is_address(address)
-                and address not in self.user.addresses
-                and ConferencingUser.objects.filter(tenant=self.user.tenant_id, sip_address=address).exists()
-            )
-        return self._owners[user_part]

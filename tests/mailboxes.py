@@ -74,10 +74,15 @@ def logical_lines(body: bytes) -> list[str]:
     return FOLD.sub(b"", body).decode("utf-8").splitlines()
 
 
+STANDARD_LOCATIONS = {f"LOCATION:{label}" for label in ("Skype Meeting", "Microsoft Teams Meeting", "Online Meeting")}
+
+
 def untouched_lines(body: bytes) -> list[str]:
     """The lines that no migration may change, unfolded."""
     return [
-        line for line in logical_lines(body) if not line.upper().startswith(BLOCK_LINES) and not line.startswith(STAMPS)
+        line
+        for line in logical_lines(body)
+        if not line.upper().startswith(BLOCK_LINES) and not line.startswith(STAMPS) and line not in STANDARD_LOCATIONS
     ]
 
 

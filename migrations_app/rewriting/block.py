@@ -81,6 +81,15 @@ def language_of(block: MeetingBlock) -> str:
     return language if language in _LABELS else "en"
 
 
+def location_label(language: str) -> str:
+    """Return what LOCATION says of an online meeting, in a language of `language_of`."""
+    return _LABELS[language]["location"]
+
+
+LOCATION_LABELS = frozenset(map(location_label, _LABELS))
+"""What LOCATION says of a meeting of our own, in any language."""
+
+
 def dial_uri(number: PhoneNumber, conference_id: str) -> str:
     """Return the tel: link that dials the number and, after two pauses, the conference ID."""
     return f"tel:{re.sub(r'[^+0-9]', '', number.e164)},,{re.sub(r'[^0-9]', '', conference_id)}"

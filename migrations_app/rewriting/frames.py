@@ -5,7 +5,7 @@ signature. Offsets are octets of the unfolded, still escaped value.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.content_lines import unescaped
-from migrations_app.rewriting.errors import needs_review
+from migrations_app.rewriting.errors import Declined
 
 ROW = "=" * 72
 """The row before and after a block of our own."""
@@ -47,155 +47,202 @@ class Found:
     shared_notes_url: str
 
 
-_LONGEST_DOT_ROW = 140  # Outlook breaks its row of 137 dots over two lines
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What there is to see in a description.
+
+    `rows` are its rows by kind. `join_links` are the links and marks of a meeting add-in, framed or not. `found` is
+    the one intact block; where there is no such block, but something of one, `problem` says in one sentence what is
+    odd about it.
+    """
+
+    rows: Mapping[Kind, Sequence[Row]]
+    join_links: Sequence[str]
+    found: Found | None
+    problem: str
+
+
+class _Framed(NamedTuple):
+    kind: Kind
+    opening: Row
+    closing: Row
+    inside: str
+    links: list[str]
+    join_urls: list[str]
+
+
 _CHARACTER = {Kind.SKYPE: b".", Kind.TEAMS: b"_", Kind.OWN: b"="}
+_USUAL = {Kind.SKYPE: 137, Kind.TEAMS: 80, Kind.OWN: len(ROW)}
 _SHORTEST = {Kind.SKYPE: 60, Kind.TEAMS: 70, Kind.OWN: len(ROW)}
 _RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _CHARACTER.items()}
-_NEXT_DOTS = re.compile(rb"(?:\\[nN]|[ \t]|\xc2\xa0)++(\.{10,})(?=\\[nN]|[ \t<]|\xc2\xa0|$)")
+# Outlook breaks its row of 137 dots over two lines; other programs break it elsewhere, Word puts it into two spans.
+_LONGEST_DOT_ROW = 140
+_SHORTEST_PIECE = 10
+_GAP = rb"\\[nN]|[ \t]|\xc2\xa0"
+_HTML_GAP = _GAP + rb"|[\r\n]|&nbsp\\?;|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br)\b[^<>]*+>"
+_NEXT_PIECE = {
+    (kind, is_html): re.compile(
+        rb"(?:" + gap + rb")++(" + re.escape(character) + rb"++)(?=\\[nN]|[ \t<]|\xc2\xa0|&nbsp|$)", re.IGNORECASE
+    )
+    for kind, character in _CHARACTER.items()
+    for is_html, gap in ((False, _GAP), (True, _HTML_GAP))
+}
 # What may stand on the line of a row: nothing. The n of an escaped backslash and n is no line break.
 _TEXT_BEFORE = re.compile(rb"(?:^|(?<!\\)(?:\\\\)*\\[nN])(?:[ \t]|\xc2\xa0)*+$")
 _TEXT_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0)*+(?:\\[nN]|$)")
 _HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+$")
 _HTML_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+(?:\\[nN]|<|$)")
 
-_QUOTED = re.compile(
-    rb"(?<!-)-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"
-    rb"|Urspr\xc3\xbcngliche[rs]? (?:Termin|Nachricht|Besprechung)"
-    rb"|Rendez-vous d'origine|Message d'origine|Cita original|Mensaje original|Appuntamento originale"
-    rb"|Messaggio originale|Oorspronkelijke? (?:afspraak|bericht)|Ursprungl\S{1,8} \S{1,20})|\*~\*~\*~",
-    re.IGNORECASE,
-)
 _HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
 _KEY_IN_WRAPPED_URL = re.compile(rb"%2[Ff][A-Z0-9]{8}(?![A-Za-z0-9/])")
+_BOOKMARK = "OutJoinLink"
 _PARAGRAPH_END = re.compile(r"</(?:p|div|td|li)\b", re.IGNORECASE)
 _NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"\\]+", re.IGNORECASE)
 
 
-def find_block(value: bytes, *, is_html: bool, own_url: str) -> Found | None:
-    """Return the meeting block of a description, or None where nothing says that there is one.
+def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
+    """Return what there is to see of a meeting block in a description.
 
     `own_url` is the join link the meeting is about to get: a link of the same user outside any frame is a block
-    that has lost its frame. Raises Declined (needs-review) for everything that is neither one intact block nor
-    none at all.
+    that has lost its frame.
     """
     begin = markup.body_start(value) if is_html else 0
-    candidates: list[tuple[Kind, Row, Row, str, list[str], str]] = []
-    rows_of: dict[Kind, list[Row]] = {}
-    for kind in Kind:
-        rows = rows_of[kind] = _rows(value, begin, kind)
-        for opening, closing in pairwise(rows):
-            inside = _readable(value[opening.end : closing.start], is_html)
-            found = links.links_in(inside)
-            join_url = _signature(kind, inside, found)
-            if join_url is not None:
-                candidates.append((kind, opening, closing, inside, found, join_url))
-    if not candidates:
-        if _has_signature(value[begin:], is_html, own_url):
-            raise needs_review(
-                "The description holds a join link or other parts of a meeting block, but no intact frame."
-            )
-        return None
-    if len(candidates) > 1:
-        raise needs_review("The description holds more than one meeting block.")
-    kind, opening, closing, inside, found, join_url = candidates[0]
-    rows = rows_of[kind]
-    if kind is Kind.OWN:  # its join link comes first, so that a row before it cannot be the one that opens it
-        rows = [row for row in rows if row.start >= opening.start]
-    _refuse_doubtful(value, is_html, rows, opening, closing)
-    if kind is not Kind.OWN:
-        _refuse_mixed(kind, inside, found)
-    if not join_url:
-        raise needs_review("The meeting block has lost its join link.")
-    if _is_quoted(value, begin, opening.start):
-        raise needs_review("The meeting block stands in a quoted invitation, below another message.")
-    for outside in (value[begin : opening.start], value[closing.end :]):
-        if _has_signature(outside, is_html, own_url):
-            raise needs_review("The description holds another join link outside its meeting block.")
+    rows = {kind: _rows(value, begin, kind, is_html) for kind in Kind}
+    framed = [
+        each
+        for kind in Kind
+        for opening, closing in pairwise(rows[kind])
+        if (each := _framed(kind, opening, closing, value, is_html)) is not None
+    ]
+    if not framed:
+        outside = _signatures(value[begin:], is_html, own_url)
+        return Sight(rows, outside, None, _about_lost_frame(rows) if outside else "")
+    join_links = [url for each in framed for url in each.join_urls]
+    if len(framed) > 1:
+        return Sight(rows, join_links, None, "The description holds more than one meeting block.")
+    ((kind, opening, closing, inside, found_links, join_urls),) = framed
+    outside = [
+        link
+        for piece in (value[begin : opening.start], value[closing.end :])
+        for link in _signatures(piece, is_html, own_url)
+    ]
+    join_links += outside
+    problem = _doubt_about_rows(kind, rows[kind], value, is_html, opening, closing) or _doubt_about_links(framed[0])
+    if not problem and outside:
+        problem = "The description holds another join link outside its meeting block."
+    if problem:
+        return Sight(rows, join_links, None, problem)
     start, end = opening.start, closing.end
     if is_html:
-        start, end = markup.block_range(value, begin, opening[:2], closing[:2])
-    return Found(kind, start, end, found, join_url, _shared_notes(inside, found, is_html))
+        try:
+            start, end = markup.block_range(value, begin, opening[:2], closing[:2])
+        except Declined as declined:
+            return Sight(rows, join_links, None, declined.detail)
+    notes = _shared_notes(inside, found_links, is_html)
+    return Sight(rows, join_links, Found(kind, start, end, found_links, join_urls[0], notes), "")
 
 
 def carries_signature(text: str, own_url: str) -> bool:
     """Tell whether a text that is not a description itself carries what a meeting add-in writes."""
-    return _has_signature(text.encode("utf-8", "surrogateescape"), is_html=True, own_url=own_url)
+    return bool(_signatures(text.encode("utf-8", "surrogateescape"), is_html=True, own_url=own_url))
 
 
-def _rows(value: bytes, begin: int, kind: Kind) -> list[Row]:
+def readable(piece: bytes, is_html: bool) -> str:
+    """Return a piece of a description without the escapes of a TEXT value and, of HTML, the character references."""
+    text = unescaped(piece)
+    return markup.characters(text) if is_html else text
+
+
+def _rows(value: bytes, begin: int, kind: Kind, is_html: bool) -> list[Row]:
     needle = _CHARACTER[kind] * _SHORTEST[kind]
     position = value.find(needle, begin)
     if position < 0:
         return []
+    next_piece = _NEXT_PIECE[kind, is_html]
     rows = []
     while position >= 0:
         run = _RUN[kind].match(value, position)
         end = run.end() if run else position
         length = end - position
-        if kind is Kind.SKYPE:
-            while (more := _NEXT_DOTS.match(value, end)) and length + len(more[1]) <= _LONGEST_DOT_ROW:
-                length += len(more[1])
-                end = more.end()
+        while (more := next_piece.match(value, end)) and _continues(kind, length, len(more[1])):
+            length += len(more[1])
+            end = more.end()
         if kind is not Kind.OWN or length == len(ROW):
             rows.append(Row(position, end, length))
         position = value.find(needle, end)
     return rows
 
 
-def _readable(piece: bytes, is_html: bool) -> str:
-    text = unescaped(piece)
-    return markup.characters(text) if is_html else text
+def _continues(kind: Kind, length: int, piece: int) -> bool:
+    if length + piece == _USUAL[kind]:
+        return True
+    return kind is Kind.SKYPE and piece >= _SHORTEST_PIECE and length + piece <= _LONGEST_DOT_ROW
 
 
-def _signature(kind: Kind, inside: str, found: list[str]) -> str | None:
-    """Return the join link that proves the kind ("" where other evidence does); None where there is no proof."""
+def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool) -> _Framed | None:
+    """Return what stands between two rows, provided that it carries the signature of that kind.
+
+    `join_urls` are the join links of that kind in it, without those that are the same but for their wrapping; none
+    where another mark is the proof.
+    """
+    inside = readable(value[opening.end : closing.start], is_html)
+    found = links.links_in(inside)
     if kind is Kind.TEAMS:
-        return next((url for url in found if links.is_teams(url)), None)
-    if kind is Kind.OWN:
-        return found[0] if found and links.key_of(found[0]) else None
-    web_apps = {links.web_app_link(url) for url in found} - {""}
-    shaped = {link.url for url in found if (link := links.skype_link(url)) is not None}
-    joins = shaped & web_apps or web_apps or shaped
-    if len({links.comparable(url) for url in joins}) > 1:
-        raise needs_review("The meeting block carries the join links of more than one meeting.")
-    if joins:
-        return min(joins)
-    return "" if links.SKYPE_MARKER.search(inside) or "OutJoinLink" in inside else None
+        joins = [url for url in found if links.is_teams(url)]
+    elif kind is Kind.OWN:
+        joins = found[:1] if found and links.key_of(found[0]) else []
+    else:
+        web_apps = {links.web_app_link(url) for url in found} - {""}
+        shaped = {link.url for url in found if (link := links.skype_link(url)) is not None}
+        joins = sorted(shaped & web_apps or web_apps or shaped)
+        if not joins and not links.SKYPE_MARKER.search(inside) and not (is_html and _BOOKMARK in inside):
+            return None
+    if not joins and kind is not Kind.SKYPE:
+        return None
+    distinct = {links.comparable(url): url for url in reversed(joins)}
+    return _Framed(kind, opening, closing, inside, found, [*reversed(distinct.values())])
 
 
-def _refuse_doubtful(value: bytes, is_html: bool, rows: list[Row], opening: Row, closing: Row) -> None:
+def _about_lost_frame(rows: Mapping[Kind, Sequence[Row]]) -> str:
+    if sum(map(len, rows.values())) == 1:
+        return "The description holds a join link, but only one of the two rows that frame a meeting block."
+    return "The description holds a join link or other parts of a meeting block, but no intact frame."
+
+
+def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bool, opening: Row, closing: Row) -> str:
     if opening.length != closing.length:
-        raise needs_review("The two rows that frame the meeting block are not of the same kind.")
+        return "The two rows that frame the meeting block are not of the same length."
+    if kind is Kind.OWN:  # its join link comes first, so that a row before it cannot be the one that opens it
+        rows = [row for row in rows if row.start >= opening.start]
     if sum(row.length == opening.length for row in rows) > 2:
-        raise needs_review("The frame of the meeting block cannot be told from other rows in the description.")
+        return "The frame of the meeting block cannot be told from other rows in the description."
     before, after = (_HTML_BEFORE, _HTML_AFTER) if is_html else (_TEXT_BEFORE, _TEXT_AFTER)
     for row in (opening, closing):
         if not before.search(value, max(row.start - 200, 0), row.start) or not after.match(value, row.end):
-            raise needs_review("A row that frames the meeting block has other text on its line.")
+            return "A row that frames the meeting block has other text on its line."
+    return ""
 
 
-def _is_quoted(value: bytes, begin: int, end: int) -> bool:
-    hint = value.find(b"---", begin, end) >= 0 or value.find(b"*~*", begin, end) >= 0
-    return hint and _QUOTED.search(value, begin, end) is not None
+def _doubt_about_links(framed: _Framed) -> str:
+    kind, _, _, inside, found, join_urls = framed
+    if len(join_urls) > 1:
+        return "The meeting block carries the join links of more than one meeting."
+    if kind is not Kind.OWN:
+        if links.has_other_provider(inside.lower()):
+            return "The meeting block holds the join link of another provider."
+        if kind is Kind.SKYPE:
+            mixed = any(map(links.is_teams, found))
+        else:
+            shaped = filter(None, map(links.skype_link, found))
+            mixed = links.SKYPE_MARKER.search(inside) is not None or any(map(links.is_surely_skype, shaped))
+        if mixed:
+            return "The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting."
+    return "" if join_urls else "The meeting block has lost its join link."
 
 
-def _refuse_mixed(kind: Kind, inside: str, found: list[str]) -> None:
-    if links.has_other_provider(inside.lower()):
-        raise needs_review("The meeting block holds the join link of another provider.")
-    if kind is Kind.SKYPE:
-        mixed = any(map(links.is_teams, found))
-    else:
-        shaped = filter(None, map(links.skype_link, found))
-        mixed = links.SKYPE_MARKER.search(inside) is not None or any(map(links.is_surely_skype, shaped))
-        if len({links.comparable(url) for url in found if links.is_teams(url)}) > 1:
-            raise needs_review("The meeting block carries the join links of more than one meeting.")
-    if mixed:
-        raise needs_review("The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting.")
-
-
-def _has_signature(piece: bytes, is_html: bool, own_url: str) -> bool:
-    """Tell whether a piece carries a join link or marker of a meeting add-in, in a frame or not."""
+def _signatures(piece: bytes, is_html: bool, own_url: str) -> list[str]:
+    """Return the join links and marks of a meeting add-in in a piece, in a frame or not."""
     lowered = piece.lower()
     wrapped = b"%2f" in lowered
     if not (
@@ -204,20 +251,23 @@ def _has_signature(piece: bytes, is_html: bool, own_url: str) -> bool:
         or (wrapped and _KEY_IN_WRAPPED_URL.search(piece))
         or b"urldefense" in lowered
     ):
-        return False
-    text = _readable(piece, is_html)
-    if links.SKYPE_MARKER.search(text) or "OutJoinLink" in text:
-        return True
+        return []
+    text = readable(piece, is_html)
+    marks = [found[0] for found in [links.SKYPE_MARKER.search(text)] if found]
+    if is_html and _BOOKMARK in text:
+        marks.append(_BOOKMARK)
     own = links.skype_link(own_url)
-    for url in links.links_in(text):
-        if links.is_teams(url) or links.web_app_link(url):
-            return True
-        link = links.skype_link(url)
-        if link is not None and (
-            links.is_surely_skype(link) or (own is not None and (link.host, link.user) == (own.host, own.user))
-        ):
-            return True
-    return False
+    return marks + [url for url in links.links_in(text) if _joins(url, own)]
+
+
+def _joins(url: str, own: links.SkypeLink | None) -> bool:
+    """Tell whether a link outside any frame joins a meeting, by its own words or because it is the user's."""
+    if links.is_teams(url) or links.web_app_link(url):
+        return True
+    link = links.skype_link(url)
+    if link is None:
+        return False
+    return links.is_surely_skype(link) or (own is not None and (link.host, link.user) == (own.host, own.user))
 
 
 def _shared_notes(inside: str, found: list[str], is_html: bool) -> str:

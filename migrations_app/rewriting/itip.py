@@ -21,7 +21,7 @@ from migrations_app.rewriting.content_lines import (
 )
 from migrations_app.rewriting.facts import ANSWERS, events_not_over
 from migrations_app.rewriting.people import Person
-from migrations_app.rewriting.rewrite import highest_sequence
+from migrations_app.rewriting.revision import highest_sequence
 
 _LONGEST_LOCAL_PART, _LONGEST_ADDRESS = 64, 254
 

@@ -134,6 +134,12 @@ def key_of(url: str) -> str:
     return last if KEY.fullmatch(last) else ""
 
 
+def user_segment(url: str) -> str:
+    """Return whose join link it is: the path segment before the key; "" where there is none."""
+    segments = url.partition("://")[2].partition("?")[0].rstrip("/").split("/")
+    return unquote(segments[-2]) if len(segments) > 2 else ""
+
+
 def same_meeting_link(one: str, other: str) -> bool:
     """Tell whether two join links are the same but for wrapping, percent-encoding and the web app's suffix."""
     return comparable(one) == comparable(other)

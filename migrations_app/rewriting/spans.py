@@ -29,6 +29,16 @@ class Span(NamedTuple):
     after: str
 
 
+def span(recurrence_id: str, name: bytes, before: bytes, after: bytes) -> Span:
+    """Return the record of one replacement, made from octets."""
+    return Span(
+        recurrence_id,
+        name.decode("ascii"),
+        before.decode("utf-8", "surrogateescape"),
+        after.decode("utf-8", "surrogateescape"),
+    )
+
+
 def pack(spans: Iterable[Span]) -> bytes:
     """Return spans as octets for storage: a version octet, then deflate with a dictionary of mail markup."""
     text = json.dumps([*map(list, spans)], ensure_ascii=False, separators=(",", ":"))

@@ -111,7 +111,7 @@ def event(
     sequence: int | None = 3,
 ) -> list[str]:
     """The lines of a VEVENT, unfolded, with an alarm whose DESCRIPTION is none of anybody's business."""
-    made = ["BEGIN:VEVENT", f"UID:{uid}", start, end, "SUMMARY:Budget\\, all teams", "LOCATION:Skype Meeting"]
+    made = ["BEGIN:VEVENT", f"UID:{uid}", start, end, "SUMMARY:Budget\\, all teams", "LOCATION:Room 12"]
     made += ["DTSTAMP:20291201T080000Z", 'ORGANIZER;CN="Anna Lind":mailto:anna@contoso.com']
     made += [] if sequence is None else [f"SEQUENCE:{sequence}"]
     made += [*lines]

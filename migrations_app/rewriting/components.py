@@ -1,0 +1,114 @@
+"""An invitation taken apart: its master and overrides, their descriptions, and what there is to see in them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import unquote
+
+from migrations_app.rewriting.content_lines import Event, Line, unescaped, unfold, value_of, value_start
+from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
+
+DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
+
+EXTERNAL_LINK = b"X-MICROSOFT-ONLINEMEETINGEXTERNALLINK"
+CONF_LINK = b"X-MICROSOFT-ONLINEMEETINGCONFLINK"
+TEAMS_URL = b"X-MICROSOFT-SKYPETEAMSMEETINGURL"
+TEAMS_PROPERTIES = b"X-MICROSOFT-SKYPETEAMSPROPERTIES"
+TEL_URI = b"X-MICROSOFT-CONFERENCETELURI"
+CONFERENCE_ID = b"X-MICROSOFT-ONLINEMEETINGCONFERENCEID"
+TOLL_NUMBER = b"X-MICROSOFT-ONLINEMEETINGTOLLNUMBER"
+OF_OLD_MEETING = frozenset(
+    [
+        CONF_LINK,
+        TEAMS_PROPERTIES,
+        b"X-MICROSOFT-ONLINEMEETINGINTERNALLINK",
+        b"X-MICROSOFT-ONLINEMEETINGINFORMATION",
+        b"X-MICROSOFT-SCHEDULINGSERVICEUPDATEURL",
+        b"X-MICROSOFT-SCHEDULINGSERVICEMEETINGOPTIONSURL",
+    ]
+)
+"""They address the old meeting on its server, which has no counterpart in the new one."""
+MACHINE_READ = OF_OLD_MEETING | {EXTERNAL_LINK, TEAMS_URL, TEL_URI, CONFERENCE_ID, TOLL_NUMBER}
+"""What the meeting add-ins leave beside the text for programs to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One description: its line, its unfolded text, where its value starts in that, and what there is to see."""
+
+    line: Line
+    unfolded: bytes
+    value_start: int
+    is_html: bool
+    sight: Sight
+
+    @property
+    def value(self) -> bytes:
+        """The value, unfolded and still escaped."""
+        return self.unfolded[self.value_start :]
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return "HTML description" if self.is_html else "plain-text description"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A master (`recurrence_id` is "") or an override with its descriptions."""
+
+    source: bytes
+    event: Event
+    recurrence_id: str
+    descriptions: Sequence[Description]
+
+    @cached_property
+    def blocks(self) -> list[Found]:
+        """The intact meeting blocks of its descriptions."""
+        return [each.sight.found for each in self.descriptions if each.sight.found is not None]
+
+    @cached_property
+    def machine_read(self) -> dict[bytes, str]:
+        """Its machine-read properties that say something, unescaped."""
+        values = {}
+        for line in self.event.lines:
+            if line.name in MACHINE_READ:
+                value = unescaped(value_of(self.source, line)).strip()
+                if value:
+                    values[line.name] = value
+        return values
+
+
+def component(source: bytes, event: Event, own_url: str) -> Component:
+    """Return an event taken apart; `own_url` is the join link that the meeting is about to get."""
+    return Component(source, event, recurrence_id_of(source, event), [*_descriptions(source, event, own_url)])
+
+
+def recurrence_id_of(source: bytes, event: Event) -> str:
+    """Return the raw RECURRENCE-ID of an override; "" of a master."""
+    for line in event.lines:
+        if line.name == b"RECURRENCE-ID":
+            return value_of(source, line).decode("utf-8", "surrogateescape").strip()
+    return ""
+
+
+def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Description]:
+    for line in event.lines:
+        if line.name not in DESCRIPTIONS:
+            continue
+        unfolded = unfold(source[line.start : line.end])
+        start = value_start(unfolded)
+        head = unfolded[:start].upper()
+        value = unfolded[start:]
+        is_html = line.name != b"DESCRIPTION" and (b"HTML" in head or (b"FMTTYPE" not in head and b"<" in value))
+        sight = look(value, is_html=is_html, own_url=own_url)
+        problem = sight.problem
+        if b"ENCODING=" in head and b"8BIT" not in head:
+            problem = "The description is encoded in a way that calendars have given up."
+        elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_url):
+            problem = "The description has a second form (ALTREP) with a join link in it."
+        elif sight.found is not None and line.name == b"STYLED-DESCRIPTION":
+            problem = "The meeting block stands in a STYLED-DESCRIPTION, which cannot be rewritten."
+        if problem != sight.problem:
+            sight = Sight(sight.rows, sight.join_links, None, problem)
+        yield Description(line, unfolded, start, is_html, sight)
