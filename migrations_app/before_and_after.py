@@ -15,7 +15,12 @@ _MOST_LINES = 1_000
 """Longer texts are shown without comparing them line by line, which takes the square of their length."""
 
 
-_TEXTS = {"DESCRIPTION": "Invitation as plain text", "X-ALT-DESC": "Invitation as HTML"}
+_TITLES = {
+    "DESCRIPTION": "Invitation as plain text",
+    "X-ALT-DESC": "Invitation as HTML",
+    "STYLED-DESCRIPTION": "Invitation as styled text",
+    "LOCATION": "Location",
+}
 _RULE = re.compile(r"([_=*.~-])\1{24,}")
 
 
@@ -49,7 +54,7 @@ def compare(spans: Iterable[Span]) -> list[Change]:
     for span in spans:
         rows = list(_rows(_lines(span, span.before), _lines(span, span.after)))
         last = changes[-1] if changes else None
-        title = _TEXTS.get(span.property, "Properties that only machines read")
+        title = _TITLES.get(span.property, "Properties that only machines read")
         if last and last.title == title and last.occurrence == span.recurrence_id:
             last.rows.extend(rows)
         else:
@@ -60,7 +65,7 @@ def compare(spans: Iterable[Span]) -> list[Change]:
 def _lines(span: Span, value: str) -> list[str]:
     text = unescaped(value.encode("utf-8", "surrogateescape"))
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if span.property == "X-ALT-DESC":
+    if span.property in {"X-ALT-DESC", "STYLED-DESCRIPTION"}:
         reader = _HTMLText()
         reader.feed(text)
         reader.close()

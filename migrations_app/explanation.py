@@ -2,85 +2,189 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from urllib.parse import quote
 
 from django.utils import timezone
 
 from migrations_app.colleagues import Colleagues
-from migrations_app.failures import Failure, describe
+from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitation_settings import InvitationSettings
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import NO_END
 from migrations_app.rewriting.block import MeetingBlock
+from migrations_app.rewriting.components import DESCRIPTIONS, Component
+from migrations_app.rewriting.content_lines import parse
 from migrations_app.rewriting.errors import Declined, UnreadableCalendar
-from migrations_app.rewriting.explain import Finding, Point, findings
+from migrations_app.rewriting.explain import Finding, Point, findings, showable
 from migrations_app.rewriting.facts import Facts, read_facts
-from migrations_app.rewriting.rewrite import rewrite
+from migrations_app.rewriting.frames import Kind
+from migrations_app.rewriting.rewrite import components_of, rewrite
 from migrations_app.rewriting.spans import Span
 from migrations_app.selection import why_skipped
 from tenants_app.models import ConferencingUser, Tenant
 
 MIGRATED = "migrated"
+NOT_KNOWN = "not-known"
 UNREADABLE = "unreadable-calendar-object"
-_STAND_IN = MeetingBlock("https://meet.example.org/someone/00000000")
-"""A block to look with where nobody's settings say what the new one is."""
+_LONGEST_SUBJECT = 200
+
+
+class Outcome(StrEnum):
+    """What a run would make of an object, as people read it."""
+
+    UPDATED = "Would be updated"
+    SKIPPED = "Would be skipped"
+    FAILED = "Would fail"
+    NOT_KNOWN = "Not known"
+
+
+class Decision(NamedTuple):
+    """What becomes of an object: a code, what happens and what to do about it, and what would be replaced.
+
+    ``code`` is ``migrated``, a reason of R20, ``unreadable-calendar-object``, the code of a failure that ends a run
+    before it looks at any meeting, or ``not-known`` where that takes settings that nobody named.
+    """
+
+    code: str
+    what: str
+    do: str = ""
+    spans: Sequence[Span] = ()
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.what} {self.do}".strip()
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.code in SKIPPED:
+            return Outcome.SKIPPED
+        return {MIGRATED: Outcome.UPDATED, NOT_KNOWN: Outcome.NOT_KNOWN}.get(self.code, Outcome.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What was seen in one object and what follows from it.
 
-    ``decision`` is ``migrated``, a reason of R20 or ``unreadable-calendar-object``, ``sentence`` the same in words;
-    ``spans`` are what a run would replace.
+    Where ``is_new_block_known`` is False the spans of ``decision`` are those of descriptions only, and say nothing of
+    what would stand there afterwards.
     """
 
     uid: str
     subject: str
-    decision: str
-    sentence: str
-    findings: list[Finding]
-    spans: tuple[Span, ...] = ()
-
-    @property
-    def is_migrated(self) -> bool:
-        return self.decision == MIGRATED
+    decision: Decision
+    findings: Sequence[Finding]
+    is_new_block_known: bool
 
 
-def explain(uid: str, body: bytes, user: ConferencingUser | None, *, now: datetime | None = None) -> Explanation:
+@dataclass(slots=True)
+class _Subject:
+    """An object with the settings that it is looked at with."""
+
+    body: bytes
+    facts: Facts
+    user: ConferencingUser | None
+    now: datetime
+    block: MeetingBlock
+    failure: Failure | None = None
+    is_block_known: bool = True
+    is_own_url_known: bool = True
+    components: list[Component] = field(init=False)
+    colleagues: Colleagues | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
+        self.colleagues = Colleagues(self.user) if self.user else None
+
+
+def explain(
+    uid: str, body: bytes, user: ConferencingUser | None, *, now: datetime | None = None, is_whole: bool = True
+) -> Explanation:
     """What a run of the user would do with the object now, and why.
 
-    Without a user the organizer is taken to be the one who is migrated, and the new block is not known.
+    Without a user the organizer is taken to be the one who is migrated, and the new block is not known. An object that
+    is not ``is_whole`` is a body without its meeting: its UID, and with it the end of its join link, means nothing.
     """
     now = now or timezone.now()
+    subject = ""
     try:
         facts = read_facts(body)
+        subject = showable(facts.subject, _LONGEST_SUBJECT)
+        seen = _looked_at(uid, body, facts, user, now, is_whole)
+        told = [
+            _meeting(facts),
+            *findings(
+                seen.components,
+                seen.block.join_url,
+                is_own_url_known=seen.is_own_url_known,
+                belongs_to_someone_else=seen.colleagues.have if seen.colleagues else None,
+            ),
+        ]
+        decision = _decide(seen)
     except UnreadableCalendar as error:
-        return _unreadable(uid, "", error, [])
-    seen = [_meeting(facts)]
-    block, trouble = _block_of(user, uid)
-    if trouble:
-        seen.append(Finding("New block", [Point("Not known", trouble)]))
-    someone_else = Colleagues(user).have if user else None
+        unreadable = _decision(UNREADABLE, showable(str(error)))
+        return Explanation(uid, subject, unreadable, [], is_new_block_known=False)
+    if seen.failure:
+        once_corrected = f"Once that is put right: {_small(decision.sentence)}"
+        told.insert(1, Finding("New block", [Point("Not known", seen.failure.what), Point("Then", once_corrected)]))
+        what = f"A run fails before it looks at any meeting. {seen.failure.what}"
+        decision = Decision(seen.failure.code, what, entry_of(seen.failure.code).do)
+    return Explanation(uid, subject, decision, told, seen.is_block_known)
+
+
+def _looked_at(
+    uid: str, body: bytes, facts: Facts, user: ConferencingUser | None, now: datetime, is_whole: bool
+) -> _Subject:
+    """The object with the block that the meeting would get, or with a stand-in where that cannot be known."""
+    failure = None
+    if user:
+        try:
+            block = InvitationSettings(user).blocks_to_show([uid])[uid]
+        except Failure as refused:
+            failure = refused
+        else:
+            return _Subject(body, facts, user, now, block, is_own_url_known=is_whole)
+    # The name is the organizer's own, so that a link which carries it is seen to be theirs; no link ends in that key.
+    name = (user.sip_address if user else facts.organizer).partition("@")[0] or "organizer"
+    stand_in = MeetingBlock(f"https://meet.example.org/{quote(name.lower(), safe='')}/unknown")
+    return _Subject(body, facts, user, now, stand_in, failure, is_block_known=False, is_own_url_known=False)
+
+
+def _decide(seen: _Subject) -> Decision:
+    reason = _why_skipped(seen.facts, seen.user, seen.now)
+    if reason:
+        return _decision(*reason)
     try:
-        seen += findings(body, block.join_url, now=now, belongs_to_someone_else=someone_else)
-        reason = _why_skipped(facts, user, now)
-        if reason:
-            return Explanation(uid, facts.subject, reason[0], describe(*reason), seen)
-        made = rewrite(body, block, now=now, belongs_to_someone_else=someone_else)
+        made = rewrite(
+            seen.body,
+            seen.block,
+            now=seen.now,
+            belongs_to_someone_else=seen.colleagues.have if seen.colleagues else None,
+        )
     except Declined as declined:
+        is_own = any(block.kind is Kind.OWN for each in seen.components for block in each.blocks)
+        if is_own and not seen.is_own_url_known and declined.reason == "pasted-block":
+            return Decision(
+                NOT_KNOWN,
+                "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "
+                "organizer's settings and the meeting's own UID, which are not known here.",
+                "Look at the meeting itself, with the user it belongs to.",
+            )
         detail = declined.detail if declined.reason in {"needs-review", "pasted-block"} else ""
-        return Explanation(uid, facts.subject, declined.reason, describe(declined.reason, detail), seen)
-    except UnreadableCalendar as error:
-        return _unreadable(uid, facts.subject, error, seen)
-    places = list(dict.fromkeys(span.property for span in made.spans))
-    sentence = f"A run would replace {_listed(places)} and leave everything else as it is."
-    return Explanation(uid, facts.subject, MIGRATED, sentence, seen, made.spans)
+        return _decision(declined.reason, detail)
+    if seen.is_block_known:
+        replaced = f"A run would replace {_properties(made.spans)}"
+        return Decision(MIGRATED, f"{replaced}, raise the revision and leave all else as it is.", spans=made.spans)
+    spans = [span._replace(after="") for span in made.spans if span.property.encode() in DESCRIPTIONS]
+    return Decision(MIGRATED, f"A run would replace the meeting block in {_properties(spans)}.", spans=spans)
 
 
-def _unreadable(uid: str, subject: str, error: UnreadableCalendar, seen: list[Finding]) -> Explanation:
-    return Explanation(uid, subject, UNREADABLE, describe(UNREADABLE, str(error)), seen)
+def _decision(code: str, detail: str = "") -> Decision:
+    return Decision(code, happened(code, detail), entry_of(code).do)
 
 
 def _meeting(facts: Facts) -> Finding:
@@ -91,29 +195,17 @@ def _meeting(facts: Facts) -> Finding:
     return Finding(
         "Meeting",
         [
-            Point("Subject", facts.subject or "(none)"),
-            Point("Organizer", facts.organizer or "nobody with a mail address"),
+            Point("Subject", showable(facts.subject, _LONGEST_SUBJECT) or "(none)"),
+            Point("Organizer", showable(facts.organizer) or "nobody with a mail address"),
             Point("When", f"starts {facts.starts_at:%Y-%m-%d %H:%M} UTC; {until}"),
-            Point("People", f"{facts.attendee_count}, the organizer included"),
+            Point("People", f"{facts.attendee_count:,}, the organizer included"),
             *([Point("Status", "cancelled")] if facts.cancelled else []),
         ],
     )
 
 
-def _block_of(user: ConferencingUser | None, uid: str) -> tuple[MeetingBlock, str]:
-    """The block that the meeting would get; a stand-in and a sentence where that cannot be known."""
-    if user is None:
-        return _STAND_IN, (
-            "No user was named, so nobody's settings were read: what follows is about the old block only."
-        )
-    try:
-        return InvitationSettings(user).blocks_to_show([uid])[uid], ""
-    except Failure as failure:
-        return _STAND_IN, f"A run would fail before it looks at any meeting. {describe(failure.code, failure.detail)}"
-
-
 def _why_skipped(facts: Facts, user: ConferencingUser | None, now: datetime) -> tuple[str, str] | None:
-    addresses: Collection[str] = user.addresses if user else [facts.organizer]
+    addresses: Collection[str] = user.addresses if user else {facts.organizer} - {""}
     limit = user.tenant.attendee_limit if user else Tenant._meta.get_field("attendee_limit").get_default()
     listed = Listed(
         uid=facts.uid,
@@ -129,5 +221,11 @@ def _why_skipped(facts: Facts, user: ConferencingUser | None, now: datetime) -> 
     return why_skipped(listed, addresses, limit=limit, now=now)
 
 
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _properties(spans: Sequence[Span]) -> str:
+    """Their names, each once, as part of a sentence."""
+    *names, last = dict.fromkeys(span.property for span in spans)
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+def _small(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]

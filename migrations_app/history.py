@@ -14,7 +14,7 @@ from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.spans import Span, unpack
 
 _RUNS_AT_ONCE = 100
-_TEXTS = {"DESCRIPTION", "X-ALT-DESC"}
+_TEXTS = {"DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION"}
 
 
 def block_record(result: MeetingResult) -> dict[str, list[dict[str, str]]]:

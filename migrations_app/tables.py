@@ -56,7 +56,7 @@ class ResultTable(tables.Table):
         empty_values=(),
     )
     change = tables.TemplateColumn(
-        template_name="migrations/result_change.html", verbose_name="Change", orderable=False, empty_values=()
+        template_name="migrations/result_change.html", verbose_name="Look at", orderable=False, empty_values=()
     )
 
     caption = "Meetings of this run"

@@ -28,6 +28,7 @@ tenant_urlpatterns = [
     path("migrations/<uuid:correlation_id>/start-again/", runs.start_again, name="start-again"),
     path("migrations/<uuid:correlation_id>/send-again/", runs.send_again, name="send-again"),
     path("migrations/<uuid:correlation_id>/meetings/<int:pk>/", runs.meeting, name="meeting"),
+    path("migrations/<uuid:correlation_id>/meetings/<int:pk>/explain/", runs.explanation, name="explain"),
     path("users/", users.users, name="users"),
     path("users/<upn:upn>/", users.user, name="user"),
     path("users/<upn:upn>/start/", users.start_user, name="start-user"),

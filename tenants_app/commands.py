@@ -182,7 +182,7 @@ class AdministratorCommand(BaseCommand):
         else:
             width = max(map(len, record))
             for name, value in record.items():
-                self.stdout.write(f"{name:<{width}} : {_printable(plain(value))}".rstrip())
+                self.stdout.write(f"{name:<{width}} : {printable(plain(value))}".rstrip())
 
     def _list_json(self, rows: Iterable[Mapping[str, Any]]) -> None:
         opening = "["
@@ -197,12 +197,12 @@ class AdministratorCommand(BaseCommand):
         if not first:
             self.stdout.write(when_empty)
             return
-        cells = [[_printable(plain(row[name])) for name in columns] for row in first]
+        cells = [[printable(plain(row[name])) for name in columns] for row in first]
         widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
         are_numbers = [type(first[0][name]) is int for name in columns]
         self._write_line(columns, widths, are_numbers)
         self.stdout.write("  ".join("-" * width for width in widths))
-        for line in chain(cells, ([_printable(plain(row[name])) for name in columns] for row in rows)):
+        for line in chain(cells, ([printable(plain(row[name])) for name in columns] for row in rows)):
             self._write_line(line, widths, are_numbers)
 
     def _write_line(self, cells: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> None:
@@ -352,14 +352,20 @@ def _parsed(text: str, time_of_a_date: time) -> datetime | None:
 
 
 def _json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
+    """JSON in which everything that could steer the terminal is escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
+    )
 
 
 def _shown(value: Any) -> str:
-    return _printable(plain(value)) or "none"
+    return printable(plain(value)) or "none"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text from outside must not steer the terminal or break the table."""
     return "".join(character if character.isprintable() else " " for character in text)
 

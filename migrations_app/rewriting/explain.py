@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.components import Component, Description
-from migrations_app.rewriting.content_lines import parse, unescaped
+from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.evidence import Verdict, evidence_of
 from migrations_app.rewriting.frames import Kind, Row, Sight
 from migrations_app.rewriting.quoting import is_quoted
-from migrations_app.rewriting.rewrite import components_of
 
 _ROW_OF = {Kind.SKYPE: "dots", Kind.TEAMS: "underscores", Kind.OWN: "equals signs"}
 _FAMILY = {
@@ -21,20 +20,25 @@ _FAMILY = {
     Kind.TEAMS: "a Microsoft Teams block",
     Kind.OWN: "a block that this service wrote",
 }
-_VERDICTS = {
-    Verdict.SCHEDULED: "speaks for this meeting's own block",
-    Verdict.PASTED: "speaks for a block pasted from elsewhere",
-    Verdict.SILENT: "says nothing",
-}
+_SIDES = {Verdict.SCHEDULED: "For", Verdict.PASTED: "Against", Verdict.SILENT: "Neutral"}
 _CONTEXT = 40
 _MOST_LISTED = 20
+_MOST_FINDINGS = 40
+_LONGEST_TEXT = 1_000
+_NOT_SHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MOMENT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?", re.ASCII)
 
 
 class Point(NamedTuple):
-    """One thing that was seen: what kind of thing, and what there is to say about it."""
+    """One thing that was seen: what kind of thing, and what there is to say about it.
+
+    `verdict` is set for evidence only. `is_verbatim` marks a link or a value as it stands in the invitation.
+    """
 
     label: str
     text: str
+    verdict: Verdict | None = None
+    is_verbatim: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,48 +46,96 @@ class Finding:
     """What was seen in one place: its title and the points in the order of reading."""
 
     title: str
-    points: list[Point]
+    points: Sequence[Point]
 
 
 def findings(
-    source: bytes,
+    components: Sequence[Component],
     own_url: str,
     *,
-    now: datetime,
+    is_own_url_known: bool,
     belongs_to_someone_else: Callable[[str], bool] | None = None,
 ) -> list[Finding]:
-    """Return what there is to see in each description, occurrence and property of an object.
+    """Return what there is to see in each description, occurrence and property of an object's components.
 
-    The arguments are those of `rewrite`, `own_url` the join link of its block. Raises UnreadableCalendar.
+    `own_url` is the join link that the meeting is about to get. Where it is only a stand-in, nothing is said about
+    whether a block of this service's own belongs to the meeting. What is the same in several occurrences is told
+    once; of very many different ones only the first are told. Texts are showable.
     """
-    return [
-        finding
-        for component in components_of(source, parse(source), now, own_url)
-        for finding in _of_component(component, own_url, belongs_to_someone_else)
-    ]
+    places: dict[tuple[str, tuple[Point, ...]], list[str]] = {}
+    untold = 0
+    for component in components:
+        if len(places) >= _MOST_FINDINGS:
+            untold += 1
+            continue
+        for title, points in _of_component(component, own_url, is_own_url_known, belongs_to_someone_else):
+            shown = tuple(point._replace(text=showable(point.text)) for point in points)
+            places.setdefault((title, shown), []).append(component.recurrence_id)
+    told = [Finding(f"{title}{_occurrences(ids)}", points) for (title, points), ids in places.items()]
+    if untold:
+        told.append(Finding("Further occurrences", [Point("Not shown", f"{untold:,} more, each with its own text")]))
+    return told
+
+
+def showable(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Return a text of an invitation on one line, shortened, without control characters or broken octets."""
+    text = _NOT_SHOWN.sub("\ufffd", " ".join(text.split()))
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _of_component(
-    component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
-) -> Iterator[Finding]:
-    where = f", occurrence {component.recurrence_id}" if component.recurrence_id else ""
+    component: Component,
+    own_url: str,
+    is_own_url_known: bool,
+    belongs_to_someone_else: Callable[[str], bool] | None,
+) -> Iterator[tuple[str, list[Point]]]:
     for description in component.descriptions:
-        title = description.title[0].upper() + description.title[1:]
-        yield Finding(f"{title}{where}", [*_of_description(description)])
+        yield description.title[0].upper() + description.title[1:], [*_of_description(description)]
     if not component.descriptions:
         inherits = "It has none and inherits the one of the series." if component.recurrence_id else "There is none."
-        yield Finding(f"Description{where}", [Point("Text", inherits)])
-    properties = [Point(name.decode("ascii"), value) for name, value in component.machine_read.items()]
+        yield "Description", [Point("Text", inherits)]
+    properties = [
+        Point(name.decode("ascii"), value, is_verbatim=True) for name, value in component.machine_read.items()
+    ]
     if properties:
-        yield Finding(f"Join properties that only machines read{where}", properties)
+        yield "Join properties that only machines read", properties
     if component.blocks:
-        evidence = [
-            Point(each.sentence, _VERDICTS[each.verdict])
-            for each in evidence_of(component, own_url, belongs_to_someone_else)
-        ]
+        if component.blocks[0].kind is Kind.OWN and not is_own_url_known:
+            evidence = [
+                _evidence(
+                    Verdict.SILENT,
+                    "This service wrote the block. Whether for this meeting, only the organizer's settings can tell.",
+                )
+            ]
+        else:
+            evidence = [_evidence(*each) for each in evidence_of(component, own_url, belongs_to_someone_else)]
         if is_quoted(component):
-            evidence.append(Point("The block stands below the header of another message.", "speaks for a quotation"))
-        yield Finding(f"Pasted or scheduled{where}", list(dict.fromkeys(evidence)))
+            evidence.append(_evidence(Verdict.PASTED, "The block stands below the header of another message."))
+        yield "Is the block this meeting's own?", list(dict.fromkeys(evidence))
+
+
+def _evidence(verdict: Verdict, sentence: str) -> Point:
+    return Point(_SIDES[verdict], sentence, verdict)
+
+
+def _occurrences(recurrence_ids: list[str]) -> str:
+    """Of which occurrences something is told, as the end of a title; "" for the series itself."""
+    moments = [_moment(each) for each in dict.fromkeys(recurrence_ids) if each]
+    if not moments:
+        return ""
+    if "" in recurrence_ids:
+        return f" (the same in {len(moments):,} changed occurrence{'' if len(moments) == 1 else 's'})"
+    more = f" and {len(moments) - 3:,} more" if len(moments) > 3 else ""
+    return f" (occurrence{'' if len(moments) == 1 else 's'} {', '.join(moments[:3])}{more})"
+
+
+def _moment(recurrence_id: str) -> str:
+    found = _MOMENT.fullmatch(recurrence_id)
+    if found is None:
+        return showable(recurrence_id, 40)
+    year, month, day, hour, minute, is_utc = found.groups()
+    clock = f" {hour}:{minute}{' UTC' if is_utc else ''}" if hour else ""
+    return f"{year}-{month}-{day}{clock}"
 
 
 def _of_description(description: Description) -> Iterator[Point]:
@@ -98,7 +150,8 @@ def _of_description(description: Description) -> Iterator[Point]:
     if sight.found is not None:
         yield Point("Block", _about_block(description))
         if sight.found.shared_notes_url:
-            yield Point("Shared notes", f"{sight.found.shared_notes_url} is carried over")
+            yield Point("Shared notes", "a link that is carried over into the new block")
+            yield Point("Shared notes", sight.found.shared_notes_url, is_verbatim=True)
     yield from _about_links(sight)
     if sight.problem:
         yield Point("Odd", sight.problem)
@@ -109,20 +162,24 @@ def _about_block(description: Description) -> str:
     assert found is not None  # noqa: S101 - asked only of descriptions with a block
     replaced = description.value[found.start : found.end]
     size = f"{len(replaced):,} of {len(description.value):,} octets"
-    return f"{_FAMILY[found.kind]}, complete with both rows; {size} would be replaced"
+    return f"{_FAMILY[found.kind]}, complete with both rows: {size}"
 
 
 def _about_links(sight: Sight) -> Iterator[Point]:
     inside = sight.found.links if sight.found is not None else []
-    shown = list(dict.fromkeys([*sight.join_links, *inside]))
-    joins = {links.comparable(link) for link in sight.join_links}
-    for link in shown[:_MOST_LISTED]:
-        if links.comparable(link) in joins:
-            yield Point("Join link" if "://" in link else "Mark of a meeting add-in", link)
+    joins = set(map(links.comparable, sight.join_links))
+    distinct: dict[str, str] = {}
+    for link in [*sight.join_links, *inside]:
+        distinct.setdefault(links.comparable(link), link)
+    for plain, link in [*distinct.items()][:_MOST_LISTED]:
+        if plain not in joins:
+            yield Point("Other link in it", link, is_verbatim=True)
+        elif "://" in link:
+            yield Point("Join link", link, is_verbatim=True)
         else:
-            yield Point("Other link in the block", link)
-    if len(shown) > _MOST_LISTED:
-        yield Point("Other link in the block", f"and {len(shown) - _MOST_LISTED:,} more")
+            yield Point("Add-in's mark", link, is_verbatim=True)
+    if len(distinct) > _MOST_LISTED:
+        yield Point("Links", f"and {len(distinct) - _MOST_LISTED:,} more")
 
 
 def _place(description: Description, row: Row) -> str:

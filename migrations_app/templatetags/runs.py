@@ -31,6 +31,11 @@ BADGES = {
     "Succeeded": Badge("Succeeded", "succeeded", "circle-check"),
     # outcomes of meetings, beside Failed and Succeeded
     "Skipped": Badge("Skipped", "quiet", "arrow-right"),
+    # what a run would make of a meeting
+    "Would be updated": Badge("Would be updated", "pending", "refresh"),
+    "Would be skipped": Badge("Would be skipped", "quiet", "arrow-right"),
+    "Would fail": Badge("Would fail", "failed", "circle-x"),
+    "Not known": Badge("Not known", "quiet", "circle-dashed"),
     # messages, beside Failed
     "Queued": Badge("Queued", "pending", "mail"),
     "Sent": Badge("Sent", "succeeded", "mail-check"),

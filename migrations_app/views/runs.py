@@ -1,4 +1,4 @@
-"""The history of runs, one run with its meetings, and one meeting before and after."""
+"""The history of runs, one run with its meetings, one meeting before and after, and why it is as it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.before_and_after import compare
+from migrations_app.explanation import explain
 from migrations_app.filters import ResultFilter, RunFilter
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.reactions import make_due_now, send_updates_again, start_by_hand
 from migrations_app.rewriting.spans import unpack
@@ -73,6 +75,26 @@ def meeting(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int)
     return answer(request, "migrations/meeting.html", "migrations/meeting_changes.html", context)
 
 
+@require_safe
+def explanation(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
+    """What a run would do with the meeting as it stands in the mailbox now, and why; writes nothing."""
+    access = access_for(request, slug)
+    shown = _run(access, correlation_id)
+    result = get_object_or_404(MeetingResult.objects.defer("spans"), run=shown, pk=pk)
+    now = timezone.now()
+    stored = EmbeddedMailbox(shown.user).read([result.uid]).get(result.uid)
+    explained = explain(result.uid, stored.body, shown.user, now=now) if stored else None
+    context = {
+        "access": access,
+        "run": shown,
+        "result": result,
+        "now": now,
+        "explanation": explained,
+        "changes": compare(explained.decision.spans) if explained else [],
+    }
+    return answer(request, "migrations/meeting_why.html", "migrations/meeting_explained.html", context)
+
+
 @require_POST
 def run_now(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """Make a pending run due at once (R19)."""
@@ -116,7 +138,7 @@ def send_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> Ht
 def _run(access: Access, correlation_id: uuid.UUID) -> Run:
     found = (
         Run.objects.filter(tenant=access.tenant, correlation_id=correlation_id)
-        .select_related("user__bridge", "tenant")
+        .select_related("user__bridge", "user__tenant", "user__toll_number", "user__toll_free_number", "tenant")
         .first()
     )
     if found is None:

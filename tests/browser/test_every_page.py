@@ -14,10 +14,13 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from playwright.sync_api import expect
 
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
+from tests.commands.conftest import invitation
 from tests.conftest import ACTOR
+from tests.rewriting.samples import skype_text
 
 from .axe import violations
 from .conftest import Open
@@ -33,6 +36,9 @@ PAGES = {
         "/contoso/migrations/{ended}/",
         "/contoso/migrations/{running}/",
         "/contoso/migrations/{ended}/meetings/{meeting}/",
+        "/contoso/migrations/{ended}/meetings/{meeting}/explain/",
+        "/contoso/migrations/{ended}/meetings/{skipped}/explain/",
+        "/contoso/migrations/{ended}/meetings/{failed}/explain/",
         "/contoso/users/",
         "/contoso/users/anna.rossi@contoso.com/",
         "/contoso/bridges/",
@@ -73,6 +79,13 @@ def fill(
     anna = make_user("anna.rossi", display_name=LONG)
     meetings = [("Weekly sync", "Succeeded", ""), (LONG, "Skipped", "pasted-block"), ("", "Failed", "needs-review")]
     ended = make_run(anna, "Failed", meetings, last_error_code="no-dial-in-number", last_error_detail="bridge X")
+    text = skype_text("https://meet.contoso.com/anna.rossi/OLD1KEY2", inside=f"<https://help.contoso.com/{LONG}>\n")
+    migrated = invitation(anna, "meeting-0", text=f"{LONG}\n{text}")
+    pasted = migrated.replace(
+        b"BEGIN:VEVENT\r\n",
+        b"BEGIN:VEVENT\r\nX-MICROSOFT-ONLINEMEETINGEXTERNALLINK:https://meet.contoso.com/bruno/ELSE3KEY\r\n",
+    )
+    EmbeddedMailbox(anna).store([("meeting-0", migrated), ("meeting-1", pasted)])
     Update.objects.update(state="Failed", error_code="mail-refused", error_detail="550 " + LONG)
     running = make_run(make_user("bruno"), "InProgress", [("Budget", "Succeeded", "")], total_meetings=7)
     make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(minutes=9))
@@ -85,6 +98,8 @@ def fill(
         "ended": ended.correlation_id,
         "running": running.correlation_id,
         "meeting": ended.results.filter(outcome="Succeeded").get().pk,
+        "skipped": ended.results.filter(outcome="Skipped").get().pk,
+        "failed": ended.results.filter(outcome="Failed").get().pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),

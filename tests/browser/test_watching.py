@@ -9,11 +9,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from migrations_app import queue
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.reactions import start_by_hand
 from migrations_app.runner import work_run
 from tenants_app.models import ConferencingUser, Tenant
+from tests.commands.conftest import invitation
 from tests.mailboxes import invite
+from tests.rewriting.samples import skype_text
 
 from .axe import violations
 from .conftest import Open
@@ -111,6 +114,36 @@ def test_it_finds_runs_by_state_and_user(open_page: Open, make_user: MakeUser, m
     expect(rows).to_have_count(2)
     page.get_by_role("link", name="Clear").click()
     expect(rows).to_have_count(4)
+
+
+def test_it_explains_a_meeting_over_the_page(open_page: Open, anna: ConferencingUser, make_run: MakeRun) -> None:
+    link = "https://meet.contoso.com/anna.rossi/OLD1KEY2"
+    body = invitation(anna, "meeting-0", text=f"{HOSTILE}\n{skype_text(link)}")
+    EmbeddedMailbox(anna).store([("meeting-0", body)])
+    run = make_run(anna, meetings=[(HOSTILE, "Succeeded", ""), ("Gone", "Skipped", "past")])
+    page = open_page(f"/contoso/migrations/{run.correlation_id}/")
+    explain = page.get_by_role("link", name=f"Explain {HOSTILE}")
+    explain.click()
+    sheet = page.get_by_role("dialog", name=f"Explanation {HOSTILE}")
+
+    expect(sheet.get_by_role("region", name="A run now")).to_contain_text("Would be updated")
+    expect(sheet.get_by_text(link, exact=True)).to_be_visible()
+    expect(page.locator("dialog a[href^=http]")).to_have_count(0)
+    expect(page.locator("img[src=x]")).to_have_count(0)
+    assert page.evaluate("window.ran") is None
+    assert violations(page) == []
+
+    sheet.get_by_role("link", name="Compare before and after").click()
+    compared = page.get_by_role("dialog", name=f"Before and after {HOSTILE}")
+    expect(compared.locator("del").first).to_contain_text("Join Skype Meeting")
+    compared.get_by_role("link", name="Explain what a run would do with it now").click()
+    expect(sheet).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(explain).to_be_focused()
+
+    page.get_by_role("link", name="Explain Gone").click()
+    expect(page.get_by_role("dialog", name="Explanation Gone")).to_contain_text("not in the mailbox any more")
 
 
 def test_it_compares_before_and_after(open_page: Open, anna: ConferencingUser, make_run: MakeRun) -> None:

@@ -12,8 +12,11 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from tenants_app.models import Bridge, ConferencingUser, Tenant
+from tests.commands.conftest import invitation
+from tests.rewriting.samples import skype_text
 
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [
@@ -21,6 +24,8 @@ PAGES = [
     "/contoso/migrations/",
     "/contoso/migrations/{run}/",
     "/contoso/migrations/{run}/meetings/{meeting}/",
+    "/contoso/migrations/{run}/meetings/{meeting}/explain/",
+    "/contoso/migrations/{run}/meetings/{failed}/explain/",
     "/contoso/users/",
     "/contoso/users/anna.rossi@contoso.com/",
     "/contoso/bridges/",
@@ -39,9 +44,12 @@ def fill(
     anna = make_user("anna.rossi", display_name=HOSTILE[:200])
     run = make_run(anna, "Failed", [(HOSTILE, "Succeeded", ""), (HOSTILE, "Failed", "unreadable-calendar-object")])
     Run.objects.update(last_error_code="unreadable-calendar-object", last_error_detail=HOSTILE)
+    text = f"{HOSTILE}\n{skype_text('https://meet.contoso.com/anna.rossi/OLD1KEY2', inside=HOSTILE)}"
+    EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0", text=text))])
     keys: dict[str, Any] = {
         "run": run.correlation_id,
         "meeting": run.results.filter(outcome="Succeeded").get().pk,
+        "failed": run.results.filter(outcome="Failed").get().pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
     }
@@ -83,6 +91,7 @@ def test_it_has_a_title_a_heading_and_one_main_part(alice: Client, fill: Callabl
         ("/contoso/migrations/", 'id="results"'),
         ("/contoso/migrations/{run}/", 'id="live"'),
         ("/contoso/migrations/{run}/meetings/{meeting}/", 'class="compare"'),
+        ("/contoso/migrations/{run}/meetings/{meeting}/explain/", 'class="decision"'),
         ("/contoso/users/", 'id="results"'),
         ("/contoso/bridges/{bridge}/", 'id="results"'),
         ("/contoso/audit/", 'id="results"'),
