@@ -29,11 +29,12 @@ _HTML_ROW = (
     f'<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;color:#767676">{ROW}</div>'
 )
 _HTML_START = (
-    '<div class="mms-meeting-block" lang="{}" style="font-family:\'Segoe UI\',Helvetica,Arial,sans-serif;'
+    '<div class="mms-meeting-block" lang="{}" dir="ltr" style="font-family:\'Segoe UI\',Helvetica,Arial,sans-serif;'
     'font-size:14px;line-height:1.5">' + _HTML_ROW
 )
 _HTML_END = _HTML_ROW + "</div>"
-_HTML_LOGO = '<div style="margin:8px 0"><img src="{}" alt="" style="max-height:48px"></div>'
+# Outlook heeds the attribute, the others the style.
+_HTML_LOGO = '<div style="margin:8px 0"><img src="{}" alt="" height="48" style="height:48px;width:auto;border:0"></div>'
 _HTML_JOIN = '<div style="margin:12px 0"><a href="{}" style="font-size:20px;font-weight:600">{}</a></div>'
 _HTML_HEADING = '<div style="margin-top:12px;font-weight:600">{}</div>'
 _HTML_NUMBER = '<div>{}: <a href="{}">{}</a>{}</div>'

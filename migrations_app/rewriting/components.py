@@ -107,8 +107,6 @@ def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Descrip
             problem = "The description is encoded in a way that calendars have given up."
         elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_url):
             problem = "The description has a second form (ALTREP) with a join link in it."
-        elif sight.found is not None and line.name == b"STYLED-DESCRIPTION":
-            problem = "The meeting block stands in a STYLED-DESCRIPTION, which cannot be rewritten."
         if problem != sight.problem:
             sight = Sight(sight.rows, sight.join_links, None, problem)
         yield Description(line, unfolded, start, is_html, sight)

@@ -102,8 +102,7 @@ def parse(source: bytes) -> list[Calendar]:
             component = _component_name(raw)
             if not open_components or open_components.pop() != component:
                 raise UnreadableCalendar(
-                    f"The calendar object is damaged: END:{component.decode('ascii', 'replace')[:40]} "
-                    "closes nothing that is open."
+                    f"The calendar object is damaged: END:{_printable(component)} closes nothing that is open."
                 )
             if calendar is not None and not open_components:
                 calendar.footer = (start, following)
@@ -120,9 +119,7 @@ def parse(source: bytes) -> list[Calendar]:
         elif len(open_components) == 1:
             calendar.header.append((start, following))
     if open_components:
-        raise UnreadableCalendar(
-            f"The calendar object is cut off: END:{open_components[-1].decode('ascii', 'replace')[:40]} is missing."
-        )
+        raise UnreadableCalendar(f"The calendar object is cut off: END:{_printable(open_components[-1])} is missing.")
     if not calendars:
         raise UnreadableCalendar("The object is empty: it holds no calendar.")
     return calendars
@@ -206,6 +203,10 @@ def uid_of(source: bytes, event: Event) -> str:
 
 def _component_name(raw: bytes) -> bytes:
     return unfold(raw).partition(b":")[2].strip().upper()
+
+
+def _printable(name: bytes) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name.decode("ascii", "replace")[:40])
 
 
 def unfold(raw: bytes) -> bytes:

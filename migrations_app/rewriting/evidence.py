@@ -78,22 +78,25 @@ def _about_user(
 
 def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
     properties = component.machine_read
+    thread = _thread_of(found)
     for name in (EXTERNAL_LINK, TEAMS_URL):
         if name not in properties:
             continue
-        if links.same_meeting_link(properties[name], found.join_url):
+        link = properties[name]
+        threads = (thread, links.teams_thread(link))
+        if links.same_meeting_link(link, found.join_url) or (all(threads) and not _differ(*threads)):
             yield Evidence(Verdict.SCHEDULED, "The event's own join link is the one in its meeting block.")
+        elif links.other_form(link, found.join_url) and not all(threads):
+            yield Evidence(Verdict.SILENT, "The event's own join link is of another form and cannot be compared.")
         else:
             yield Evidence(Verdict.PASTED, "The event's own join link is not the one in its meeting block.")
     if CONF_LINK in properties:
-        if _same_focus(properties[CONF_LINK], found):
+        if _same_focus(properties[CONF_LINK], found, thread):
             yield Evidence(Verdict.SCHEDULED, "The event's conference is the one of its meeting block.")
         else:
             yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
-    if found.kind is Kind.TEAMS and TEAMS_PROPERTIES in properties:
-        thread = links.teams_thread(properties[TEAMS_PROPERTIES])
-        if _differ(thread, links.teams_thread(found.join_url)):
-            yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
+    if found.kind is Kind.TEAMS and _differ(thread, links.teams_thread(properties.get(TEAMS_PROPERTIES, ""))):
+        yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
     if not MACHINE_READ & properties.keys():
         yield Evidence(
             Verdict.SILENT,
@@ -115,10 +118,15 @@ def _differ(one: str, other: str) -> bool:
     return bool(one and other and one != other)
 
 
-def _same_focus(conference_link: str, found: Found) -> bool:
+def _thread_of(found: Found) -> str:
+    """Return the thread of a Teams meeting; the short join link does not name it, the meeting options do."""
+    options = (options[1] for options in map(links.meeting_options, found.links) if options is not None)
+    return links.teams_thread(found.join_url) or next(options, "")
+
+
+def _same_focus(conference_link: str, found: Found, thread: str) -> bool:
     focus = _FOCUS_ID.search(conference_link)
     if found.kind is Kind.SKYPE:
         key = links.key_of(found.join_url)
         return "focus:id:teams:" not in conference_link and not (focus and key and focus[1] != key)
-    thread = links.teams_thread(conference_link)
-    return focus is None and not _differ(thread, links.teams_thread(found.join_url))
+    return focus is None and not _differ(thread, links.teams_thread(conference_link))

@@ -74,24 +74,29 @@ class _Framed(NamedTuple):
 _CHARACTER = {Kind.SKYPE: b".", Kind.TEAMS: b"_", Kind.OWN: b"="}
 _USUAL = {Kind.SKYPE: 137, Kind.TEAMS: 80, Kind.OWN: len(ROW)}
 _SHORTEST = {Kind.SKYPE: 60, Kind.TEAMS: 70, Kind.OWN: len(ROW)}
+_SHORTEST_PIECE = 10
+_FIRST_PIECE = {
+    kind: character * (len(ROW) if kind is Kind.OWN else _SHORTEST_PIECE) for kind, character in _CHARACTER.items()
+}
 _RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _CHARACTER.items()}
 # Outlook breaks its row of 137 dots over two lines; other programs break it elsewhere, Word puts it into two spans.
 _LONGEST_DOT_ROW = 140
-_SHORTEST_PIECE = 10
-_GAP = rb"\\[nN]|[ \t]|\xc2\xa0"
-_HTML_GAP = _GAP + rb"|[\r\n]|&nbsp\\?;|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br)\b[^<>]*+>"
+_BLANK = rb"[ \t]|\xc2\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf"
+_HTML_BLANK = _BLANK + rb"|&(?:nbsp|lrm|rlm|zwnj|zwj|#8203|#8206|#8207)\\?;"
+_GAP = rb"\\[nN]|" + _BLANK
+_HTML_GAP = rb"\\[nN]|[\r\n]|" + _HTML_BLANK + rb"|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br)\b[^<>]*+>"
 _NEXT_PIECE = {
     (kind, is_html): re.compile(
-        rb"(?:" + gap + rb")++(" + re.escape(character) + rb"++)(?=\\[nN]|[ \t<]|\xc2\xa0|&nbsp|$)", re.IGNORECASE
+        rb"(?:" + gap + rb")++(" + re.escape(character) + rb"++)(?=\\[nN]|[<&]|" + _BLANK + rb"|$)", re.IGNORECASE
     )
     for kind, character in _CHARACTER.items()
     for is_html, gap in ((False, _GAP), (True, _HTML_GAP))
 }
-# What may stand on the line of a row: nothing. The n of an escaped backslash and n is no line break.
-_TEXT_BEFORE = re.compile(rb"(?:^|(?<!\\)(?:\\\\)*\\[nN])(?:[ \t]|\xc2\xa0)*+$")
-_TEXT_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0)*+(?:\\[nN]|$)")
-_HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+$")
-_HTML_AFTER = re.compile(rb"(?:[ \t]|\xc2\xa0|&nbsp\\?;)*+(?:\\[nN]|<|$)")
+# What may stand on the line of a row: nothing that one sees. The n of an escaped backslash and n is no line break.
+_TEXT_BEFORE = re.compile(rb"(?:^|(?<!\\)(?:\\\\)*\\[nN])(?:" + _BLANK + rb")*+$")
+_TEXT_AFTER = re.compile(rb"(?:" + _BLANK + rb")*+(?:\\[nN]|$)")
+_HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:" + _HTML_BLANK + rb")*+$", re.IGNORECASE)
+_HTML_AFTER = re.compile(rb"(?:" + _HTML_BLANK + rb")*+(?:\\[nN]|<|$)", re.IGNORECASE)
 
 _HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
@@ -115,6 +120,8 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         for opening, closing in pairwise(rows[kind])
         if (each := _framed(kind, opening, closing, value, is_html)) is not None
     ]
+    if len(framed) > 1:
+        framed = [each for each in framed if not any(_is_around(each, other) for other in framed)]
     if not framed:
         outside = _signatures(value[begin:], is_html, own_url)
         return Sight(rows, outside, None, _about_lost_frame(rows) if outside else "")
@@ -155,11 +162,8 @@ def readable(piece: bytes, is_html: bool) -> str:
 
 
 def _rows(value: bytes, begin: int, kind: Kind, is_html: bool) -> list[Row]:
-    needle = _CHARACTER[kind] * _SHORTEST[kind]
-    position = value.find(needle, begin)
-    if position < 0:
-        return []
-    next_piece = _NEXT_PIECE[kind, is_html]
+    piece, next_piece = _FIRST_PIECE[kind], _NEXT_PIECE[kind, is_html]
+    position = value.find(piece, begin)
     rows = []
     while position >= 0:
         run = _RUN[kind].match(value, position)
@@ -168,9 +172,9 @@ def _rows(value: bytes, begin: int, kind: Kind, is_html: bool) -> list[Row]:
         while (more := next_piece.match(value, end)) and _continues(kind, length, len(more[1])):
             length += len(more[1])
             end = more.end()
-        if kind is not Kind.OWN or length == len(ROW):
+        if length == len(ROW) or (kind is not Kind.OWN and length >= _SHORTEST[kind]):
             rows.append(Row(position, end, length))
-        position = value.find(needle, end)
+        position = value.find(piece, end)
     return rows
 
 
@@ -204,6 +208,15 @@ def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool)
     return _Framed(kind, opening, closing, inside, found, [*reversed(distinct.values())])
 
 
+def _is_around(outer: _Framed, inner: _Framed) -> bool:
+    """Tell whether rows that are no frame of their own stand around a block, as decoration or left over."""
+    return (
+        outer.opening.end <= inner.opening.start
+        and inner.closing.end <= outer.closing.start
+        and set(map(links.comparable, outer.join_urls)) <= set(map(links.comparable, inner.join_urls))
+    )
+
+
 def _about_lost_frame(rows: Mapping[Kind, Sequence[Row]]) -> str:
     if sum(map(len, rows.values())) == 1:
         return "The description holds a join link, but only one of the two rows that frame a meeting block."
@@ -226,7 +239,7 @@ def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bo
 
 def _doubt_about_links(framed: _Framed) -> str:
     kind, _, _, inside, found, join_urls = framed
-    if len(join_urls) > 1:
+    if any(not links.other_form(join_urls[0], url) for url in join_urls[1:]):
         return "The meeting block carries the join links of more than one meeting."
     if kind is not Kind.OWN:
         if links.has_other_provider(inside.lower()):

@@ -23,10 +23,12 @@ _PROOFPOINT_REPLACED = re.compile(r"\*")
 
 _TEAMS = re.compile(
     r"https?://(?:[a-z0-9-]+\.)*teams\.(?:microsoft\.(?:com|us)|microsoftonline\.cn|live\.com|cloud\.microsoft)"
-    r"/(?:(?:v2/)?(?:[#_]+/)?l/meetup-join/|meet/[^/?#]*\d)",
+    r"/(?:(?:v2/?)?(?:\?[^#]{0,300})?(?:[#_]+/)?l/meetup-join/|meet/[^/?#]*\d|dl/launcher/[^#]{0,300}meetup-join)",
     re.IGNORECASE,
 )
-_TEAMS_THREAD = re.compile(r"19[:_]meeting_([A-Za-z0-9_+=-]{1,200}?)(?:@|-)thread", re.IGNORECASE)
+# What names a meeting in such a link, decoded: the thread and the message in it, or the meeting's number.
+_TEAMS_MEETING = re.compile(r"meetup-join/([^/?#&]+(?:/[^/?#&]*)?)|/meet/([^/?#]*)", re.IGNORECASE)
+_TEAMS_THREAD = re.compile(r"19[:_]([A-Za-z0-9_+=:-]{1,200}?)(?:@|-)thread", re.IGNORECASE)
 _TEAMS_ORGANIZER = re.compile(r'"?Oid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
 
 # host, user, key; web app links carry ?sl=1
@@ -145,20 +147,37 @@ def same_meeting_link(one: str, other: str) -> bool:
     return comparable(one) == comparable(other)
 
 
+def other_form(one: str, other: str) -> bool:
+    """Tell whether two Teams links name their meetings in different ways, so that they cannot be compared.
+
+    The short form (…/meet/<number>) says nothing of the thread that the long one (…/l/meetup-join/…) names.
+    """
+    return is_teams(unwrapped(one)) and is_teams(unwrapped(other)) and _is_short(one) != _is_short(other)
+
+
+def _is_short(url: str) -> bool:
+    return "meetup-join" not in unquote(unwrapped(url)).lower()
+
+
 @lru_cache(maxsize=512)
 def comparable(url: str) -> str:
-    """Return a join link in a form in which equal links are equal."""
-    plain = unquote(unwrapped(url.strip())).lower()
-    if "meetup-join" in plain or "/meet/" in plain:
-        plain = plain.rstrip("/")
-    return plain.removesuffix("?sl=1").rstrip("/")
+    """Return a join link in a form in which links to the same meeting are equal.
+
+    Parameters of a Teams link (passcode, context, tracking) do not tell meetings apart.
+    """
+    unwrapped_url = unwrapped(url.strip())
+    plain = unquote(unwrapped_url).lower()
+    if is_teams(unwrapped_url) and (found := _TEAMS_MEETING.search(unquote(plain))) is not None:
+        return f"teams:{found[1] or found[2]}"
+    return plain.rstrip("/").removesuffix("?sl=1").rstrip("/")
 
 
 @lru_cache(maxsize=512)
 def teams_thread(text: str) -> str:
     """Return the meeting's thread in a Teams link or property; "" when it names none."""
     found = _TEAMS_THREAD.search(unquote(text))
-    return found[1].lower() if found else ""
+    # Colons have become underscores where the thread is part of a path or a parameter.
+    return found[1].replace(":", "_").lower() if found else ""
 
 
 def teams_organizer(url: str) -> str:

@@ -135,7 +135,14 @@ class Properties:
         return escaped(self._join_url) if self._is_old_link(value) else raw
 
     def _is_old_link(self, value: str) -> bool:
-        return links.same_meeting_link(value, self.old.join_url) and value != self._join_url
+        return links.comparable(value) in self._old_links and value != self._join_url
+
+    @cached_property
+    def _old_links(self) -> set[str]:
+        """The block's join link, and the one that an event with that block has of its own, perhaps of another form."""
+        properties = (component.machine_read for component in self.components if component.blocks)
+        own = (values[name] for values in properties for name in (EXTERNAL_LINK, TEAMS_URL) if name in values)
+        return {links.comparable(link) for link in (self.old.join_url, *own)}
 
     @cached_property
     def _join_url(self) -> str:

@@ -36,19 +36,21 @@ def undo(body: bytes, spans: Iterable[Span], *, now: datetime) -> bytes:
     current = events_not_over(body, calendars, now)
     by_recurrence_id = {recurrence_id_of(body, event): event for event in events}
     edits: list[Edit] = []
+    put_back: set[int] = set()
     for span in spans:
         event = by_recurrence_id.get(span.recurrence_id)
         if event is None:
             raise needs_review("An occurrence that was changed is no longer in the invitation, so it cannot be undone.")
         if event in current:
-            edits.append(_put_back(body, event, span))
+            edits.append(_put_back(body, event, span, put_back))
     if not edits:
         raise needs_review("There is nothing left to undo: every occurrence that was changed is over.")
     raise_sequence(body, events, current, now, edits)
     return splice(body, edits)
 
 
-def _put_back(body: bytes, event: Event, span: Span) -> Edit:
+def _put_back(body: bytes, event: Event, span: Span, put_back: set[int]) -> Edit:
+    """Return the edit that undoes one replacement. `put_back` are the starts of the lines that are done already."""
     name = span.property.encode("ascii")
     before = span.before.encode("utf-8", "surrogateescape")
     after = span.after.encode("utf-8", "surrogateescape")
@@ -67,7 +69,8 @@ def _put_back(body: bytes, event: Event, span: Span) -> Edit:
             return replace_in_value(body, line, start, start + len(after), before)
     elif after:
         for line in lines:
-            if unfold(body[line.start : line.end]) == after:
+            if line.start not in put_back and unfold(body[line.start : line.end]) == after:
+                put_back.add(line.start)
                 return replace_line(body, line, before)
     elif not lines or name in _REPEATABLE:
         return insert_lines(body, event, [before])

@@ -618,7 +618,7 @@ def test_r23_undo_leaves_overrides_that_are_over_by_then() -> None:
     [
         "DESCRIPTION;ENCODING=QUOTED-PRINTABLE:Join=0D=0A",
         f'DESCRIPTION;ALTREP="data:text/html,%3Ca%20href%3D%22{TEAMS_URL.replace("%", "%25")}%22%3EJoin":Agenda',
-        f"STYLED-DESCRIPTION;VALUE=TEXT;FMTTYPE=text/html:{samples.escape(samples.skype_html())}",
+        "STYLED-DESCRIPTION;VALUE=URI;FMTTYPE=text/html:https://contoso.com/agenda.html",
         f"DESCRIPTION:{samples.escape(samples.skype_text())}",
     ],
 )
@@ -626,7 +626,28 @@ def test_r20_descriptions_in_unusual_forms_are_left_to_a_person(line: str) -> No
     assert reason(calendar(event(line, text=samples.skype_text()))) == "needs-review"
 
 
+def test_r21_a_styled_description_is_rewritten_like_the_others() -> None:
+    line = f"STYLED-DESCRIPTION;VALUE=TEXT;FMTTYPE=text/html:{samples.escape(samples.skype_html())}"
+    made = rewritten(calendar(event(line, text=samples.skype_text())))
+    assert f"text/html:{samples.escape(render_html(BLOCK))}".encode() in samples.unfolded(made.body)
+
+
 def test_r20_several_meetings_in_one_object_are_left_to_a_person() -> None:
     one, two = event(text=samples.skype_text()), event(text=samples.skype_text(), uid="meeting-2@contoso.com")
     assert reason(calendar(one, two)) == "needs-review"
     assert reason(calendar(one, one)) == "needs-review"
+
+
+def test_undo_puts_back_a_property_that_stood_twice() -> None:
+    twice = ["X-MICROSOFT-CONFERENCETELURI:tel:+12065550111"] * 2
+    source = calendar(event(*twice, text=samples.skype_text()))
+    made = rewritten(source)
+    back = undo(made.body, made.spans, now=NOW)
+    assert sorted(samples.without_stamps(back)) == sorted(samples.without_stamps(source))
+
+
+def test_r25_rows_that_only_stand_around_a_block_stay_and_change_nothing() -> None:
+    row = samples.DOTS
+    made = rewritten(calendar(event(text=f"{row}\n{samples.teams_text()}\n{row}\nBye")))
+    assert samples.value(made.body, "DESCRIPTION") == f"{row}\n{render_text(BLOCK)}\n{row}\nBye"
+    assert reason(made.body) == "already-current"
