@@ -17,13 +17,13 @@ from migrations_app.invitation_settings import InvitationSettings
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import NO_END
 from migrations_app.rewriting.block import MeetingBlock
-from migrations_app.rewriting.components import DESCRIPTIONS, Component
+from migrations_app.rewriting.components import DESCRIPTIONS, Component, components_of
 from migrations_app.rewriting.content_lines import parse
 from migrations_app.rewriting.errors import Declined, UnreadableCalendar
 from migrations_app.rewriting.explain import Finding, Point, findings, showable
 from migrations_app.rewriting.facts import Facts, read_facts
 from migrations_app.rewriting.frames import Kind
-from migrations_app.rewriting.rewrite import components_of, rewrite
+from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import Span
 from migrations_app.selection import why_skipped
 from tenants_app.models import ConferencingUser, Tenant

@@ -6,19 +6,13 @@ other does not make an unchanged block look changed.
 
 import html
 import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
 from migrations_app.rewriting.frames import ROW
-
-_LABELS: Mapping[str, Mapping[str, str]] = tomllib.loads(
-    Path(__file__).with_name("labels.toml").read_text(encoding="utf-8")
-)
+from migrations_app.rewriting.labels import LABELS
 
 _FRAME_LIKE = re.compile(r"([=._])\1{19,}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -79,15 +73,15 @@ class MeetingBlock:
 def language_of(block: MeetingBlock) -> str:
     """Return the language the block is written in: the one asked for without its region, or English."""
     language = re.split(r"[-_]", block.language.lower(), maxsplit=1)[0]
-    return language if language in _LABELS else "en"
+    return language if language in LABELS else "en"
 
 
 def location_label(language: str) -> str:
     """Return what LOCATION says of an online meeting, in a language of `language_of`."""
-    return _LABELS[language]["location"]
+    return LABELS[language]["location"]
 
 
-LOCATION_LABELS = frozenset(map(location_label, _LABELS))
+LOCATION_LABELS = frozenset(map(location_label, LABELS))
 """What LOCATION says of a meeting of our own, in any language."""
 
 
@@ -99,7 +93,7 @@ def dial_uri(number: PhoneNumber, conference_id: str) -> str:
 @lru_cache(maxsize=1024)
 def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as plain text, frame included, without a line break at its end."""
-    labels = _LABELS[language_of(block)]
+    labels = LABELS[language_of(block)]
     lines = [ROW, f"{labels['join']} <{safe_url(block.join_url)}>"]
     if block.has_phone:
         lines += ["", labels["phone"]]
@@ -122,7 +116,7 @@ def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
 def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as one line of HTML, frame included. Every value is escaped; colours suit light and dark."""
     language = language_of(block)
-    labels = _LABELS[language]
+    labels = LABELS[language]
     pieces = [_HTML_START.format(language)]
     pieces.append(_HTML_JOIN.format(html.escape(safe_url(block.join_url)), html.escape(labels["join"])))
     if block.has_phone:

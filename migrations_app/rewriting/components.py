@@ -1,11 +1,23 @@
 """An invitation taken apart: its master and overrides, their descriptions, and what there is to see in them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from urllib.parse import unquote
 
-from migrations_app.rewriting.content_lines import Event, Line, unescaped, unfold, value_of, value_start
+from migrations_app.rewriting import markup
+from migrations_app.rewriting.content_lines import (
+    Calendar,
+    Event,
+    Line,
+    events_of,
+    unescaped,
+    unfold,
+    value_of,
+    value_start,
+)
+from migrations_app.rewriting.facts import events_not_over
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
@@ -55,12 +67,16 @@ class Description:
 
 @dataclass(frozen=True)
 class Component:
-    """A master (`recurrence_id` is "") or an override with its descriptions."""
+    """A master (`recurrence_id` is "") or an override with its descriptions.
+
+    `inherited` are the machine-read properties of the master, which hold for an override that has none.
+    """
 
     source: bytes
     event: Event
     recurrence_id: str
     descriptions: Sequence[Description]
+    inherited: Mapping[bytes, str]
 
     @cached_property
     def blocks(self) -> list[Found]:
@@ -70,18 +86,55 @@ class Component:
     @cached_property
     def machine_read(self) -> dict[bytes, str]:
         """Its machine-read properties that say something, unescaped."""
-        values = {}
-        for line in self.event.lines:
-            if line.name in MACHINE_READ:
-                value = unescaped(value_of(self.source, line)).strip()
-                if value:
-                    values[line.name] = value
-        return values
+        return _machine_read(self.source, self.event)
+
+    @property
+    def effective(self) -> Mapping[bytes, str]:
+        """The machine-read properties that hold for it: its own, or the master's where it has none."""
+        return self.machine_read or self.inherited
+
+    @cached_property
+    def inherits_description(self) -> bool:
+        """Whether it is an override that says nothing of its own, so that the master's description holds (R23)."""
+        return bool(self.recurrence_id) and all(map(is_blank, self.descriptions))
 
 
-def component(source: bytes, event: Event, own_url: str) -> Component:
-    """Return an event taken apart; `own_url` is the join link that the meeting is about to get."""
-    return Component(source, event, recurrence_id_of(source, event), [*_descriptions(source, event, own_url)])
+def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_url: str) -> list[Component]:
+    """Return the master and those overrides that are neither over (R23) nor cancelled, taken apart.
+
+    `own_url` is the join link that the meeting is about to get.
+    """
+    events = events_of(calendars)
+    masters = [event for event in events if not event.named(b"RECURRENCE-ID")]
+    inherited = _machine_read(source, masters[0]) if masters and len(events) > 1 else {}
+    return [
+        Component(source, event, recurrence_id_of(source, event), [*_descriptions(source, event, own_url)], inherited)
+        for event in events_not_over(source, calendars, now)
+        if len(events) == 1 or not _is_cancelled_override(source, event)
+    ]
+
+
+def is_blank(description: Description) -> bool:
+    """Tell whether a description shows nothing."""
+    if description.is_html:
+        return markup.is_blank(description.value)
+    return not unescaped(description.value).strip()
+
+
+def _is_cancelled_override(source: bytes, event: Event) -> bool:
+    return bool(event.named(b"RECURRENCE-ID")) and any(
+        value_of(source, line).strip().upper() == b"CANCELLED" for line in event.named(b"STATUS")
+    )
+
+
+def _machine_read(source: bytes, event: Event) -> dict[bytes, str]:
+    values = {}
+    for line in event.lines:
+        if line.name in MACHINE_READ:
+            value = unescaped(value_of(source, line)).strip()
+            if value:
+                values[line.name] = value
+    return values
 
 
 def recurrence_id_of(source: bytes, event: Event) -> str:

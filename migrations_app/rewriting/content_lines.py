@@ -16,6 +16,7 @@ FOLD_WIDTH = 75
 """Octets a physical line may have without its line break (RFC 5545, 3.1)."""
 
 _LINE_BREAK = re.compile(rb"\n(?![ \t])")
+_NOT_IN_NAME = re.compile(rb"[^A-Z0-9-]")
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+(?=[;:])")
 _HEAD = re.compile(rb'(?:[^":]++|"[^"]*+")*+:')
 _FIRST_FOLD = re.compile(rb"\r?\n[ \t]")
@@ -206,7 +207,7 @@ def _component_name(raw: bytes) -> bytes:
 
 
 def _printable(name: bytes) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in name.decode("ascii", "replace")[:40])
+    return _NOT_IN_NAME.sub(b"?", name[:40]).decode("ascii")
 
 
 def unfold(raw: bytes) -> bytes:

@@ -32,10 +32,11 @@ class Verdict(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """One observation, as a sentence for an administrator."""
+    """One observation, as a sentence for an administrator; a proof needs no other word for it."""
 
     verdict: Verdict
     sentence: str
+    is_proof: bool = False
 
 
 def evidence_of(
@@ -47,14 +48,16 @@ def evidence_of(
     of a join link.
     """
     found = component.blocks[0]
-    if found.kind is not Kind.TEAMS:
-        yield from _about_user(found, own_url, belongs_to_someone_else)
     if found.kind is Kind.OWN:
+        # The key follows from the meeting's UID, so whose name stands before it does not matter any more.
         if links.key_of(found.join_url) == links.key_of(own_url):
-            yield Evidence(Verdict.SCHEDULED, "The block is this service's own, written for this meeting.")
+            yield _proof("The block is this service's own, written for this meeting.")
         else:
+            yield from _about_user(found, own_url, belongs_to_someone_else)
             yield Evidence(Verdict.PASTED, "The meeting block was copied from another meeting of this service.")
         return
+    if found.kind is Kind.SKYPE:
+        yield from _about_user(found, own_url, belongs_to_someone_else)
     yield from _about_properties(component, found)
     if found.kind is Kind.TEAMS:
         yield from _about_meeting_options(component, found)
@@ -63,13 +66,15 @@ def evidence_of(
 def _about_user(
     found: Found, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
 ) -> Iterator[Evidence]:
-    user = links.user_segment(found.join_url)
-    if not user:
+    owner = links.owner_of(found.join_url)
+    if not owner:
         return
-    if user.lower() == links.user_segment(own_url).lower():
+    if links.same_place(found.join_url, own_url):
         yield Evidence(Verdict.SCHEDULED, "The join link names the organizer.")
-    elif belongs_to_someone_else is not None and belongs_to_someone_else(user):
+    elif belongs_to_someone_else is not None and belongs_to_someone_else(owner):
         yield Evidence(Verdict.PASTED, "The meeting block carries a join link of another person.")
+    elif owner.partition("@")[0].lower() == links.owner_of(own_url).partition("@")[0].lower():
+        yield Evidence(Verdict.SCHEDULED, "The join link has the organizer's name, on another server.")
     else:
         yield Evidence(
             Verdict.SILENT, "The join link names somebody whom MMS does not know, perhaps the organizer's earlier name."
@@ -77,24 +82,21 @@ def _about_user(
 
 
 def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
-    properties = component.machine_read
-    thread = _thread_of(found)
+    properties = component.effective
+    thread = found.thread
     for name in (EXTERNAL_LINK, TEAMS_URL):
         if name not in properties:
             continue
         link = properties[name]
         threads = (thread, links.teams_thread(link))
         if links.same_meeting_link(link, found.join_url) or (all(threads) and not _differ(*threads)):
-            yield Evidence(Verdict.SCHEDULED, "The event's own join link is the one in its meeting block.")
+            yield _proof("The event's own join link is the one in its meeting block.")
         elif links.other_form(link, found.join_url) and not all(threads):
             yield Evidence(Verdict.SILENT, "The event's own join link is of another form and cannot be compared.")
         else:
             yield Evidence(Verdict.PASTED, "The event's own join link is not the one in its meeting block.")
     if CONF_LINK in properties:
-        if _same_focus(properties[CONF_LINK], found, thread):
-            yield Evidence(Verdict.SCHEDULED, "The event's conference is the one of its meeting block.")
-        else:
-            yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
+        yield _about_conference(properties[CONF_LINK], found, thread)
     if found.kind is Kind.TEAMS and _differ(thread, links.teams_thread(properties.get(TEAMS_PROPERTIES, ""))):
         yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
     if not MACHINE_READ & properties.keys():
@@ -114,19 +116,25 @@ def _about_meeting_options(component: Component, found: Found) -> Iterator[Evide
                 yield Evidence(Verdict.SCHEDULED, "The meeting options in the block belong to the same meeting.")
 
 
+def _proof(sentence: str) -> Evidence:
+    return Evidence(Verdict.SCHEDULED, sentence, is_proof=True)
+
+
 def _differ(one: str, other: str) -> bool:
     return bool(one and other and one != other)
 
 
-def _thread_of(found: Found) -> str:
-    """Return the thread of a Teams meeting; the short join link does not name it, the meeting options do."""
-    options = (options[1] for options in map(links.meeting_options, found.links) if options is not None)
-    return links.teams_thread(found.join_url) or next(options, "")
-
-
-def _same_focus(conference_link: str, found: Found, thread: str) -> bool:
-    focus = _FOCUS_ID.search(conference_link)
+def _about_conference(link: str, found: Found, thread: str) -> Evidence:
+    """Compare the conference that the event belongs to: a key, or the thread of a Teams meeting."""
+    focus = _FOCUS_ID.search(link)
+    its_thread = links.teams_thread(link)
     if found.kind is Kind.SKYPE:
         key = links.key_of(found.join_url)
-        return "focus:id:teams:" not in conference_link and not (focus and key and focus[1] != key)
-    return focus is None and not _differ(thread, links.teams_thread(conference_link))
+        is_other, is_same = "focus:id:teams:" in link or bool(focus and focus[1] != key), focus is not None
+    else:
+        is_other, is_same = focus is not None or _differ(thread, its_thread), bool(thread and its_thread)
+    if is_other:
+        return Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
+    if is_same:
+        return _proof("The event's conference is the one of its meeting block.")
+    return Evidence(Verdict.SILENT, "The event's conference cannot be compared with its meeting block.")

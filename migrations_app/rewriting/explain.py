@@ -100,6 +100,7 @@ def _of_component(
     if properties:
         yield "Join properties that only machines read", properties
     if component.blocks:
+        is_proven = False
         if component.blocks[0].kind is Kind.OWN and not is_own_url_known:
             evidence = [
                 _evidence(
@@ -108,8 +109,10 @@ def _of_component(
                 )
             ]
         else:
-            evidence = [_evidence(*each) for each in evidence_of(component, own_url, belongs_to_someone_else)]
-        if is_quoted(component):
+            seen = [*evidence_of(component, own_url, belongs_to_someone_else)]
+            is_proven = any(each.is_proof for each in seen)
+            evidence = [_evidence(each.verdict, each.sentence) for each in seen]
+        if not is_proven and is_quoted(component):
             evidence.append(_evidence(Verdict.PASTED, "The block stands below the header of another message."))
         yield "Is the block this meeting's own?", list(dict.fromkeys(evidence))
 
@@ -160,7 +163,7 @@ def _of_description(description: Description) -> Iterator[Point]:
 def _about_block(description: Description) -> str:
     found = description.sight.found
     assert found is not None  # noqa: S101 - asked only of descriptions with a block
-    replaced = description.value[found.start : found.end]
+    replaced = description.value[found.cut.start : found.cut.end]
     size = f"{len(replaced):,} of {len(description.value):,} octets"
     return f"{_FAMILY[found.kind]}, complete with both rows: {size}"
 

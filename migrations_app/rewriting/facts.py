@@ -41,6 +41,12 @@ _FIRST_YEAR, _LAST_YEAR = 1600, 9000  # beyond, arithmetic with dates overflows
 _MOST_RULES = 2
 _LONGEST_MEETING = timedelta(days=3660)
 _LONGEST_SERIES = timedelta(days=366 * 30)
+_LONGEST_ZONE_NAME = 100
+_LONGEST_RULE = 2_000
+_MOST_OF_A_PART = 400  # BYYEARDAY has 366
+_MOST_ZONE_RULES = 60
+_BY_PARTS = {f"BY{unit}" for unit in ("SECOND", "MINUTE", "HOUR", "DAY", "MONTHDAY", "YEARDAY", "WEEKNO", "MONTH")}
+_RULE_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS", "BYEASTER", "RSCALE", "SKIP"} | _BY_PARTS
 _UNKNOWN_ZONE = timedelta(hours=14)
 _PARAMETER = re.compile(rb';([A-Za-z0-9-]+)=("[^"]*"|[^;:]*)')
 _TZID = re.compile(rb"^TZID[^:\r\n]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -294,6 +300,8 @@ def _known_zone(name: str) -> tzinfo | None:
     """Return the zone of an IANA or Windows name; None for any other."""
     if name.upper() in ("UTC", "GMT", "Z"):
         return UTC
+    if len(name) > _LONGEST_ZONE_NAME:
+        return None
     for candidate in (WINDOWS_TO_OLSON.get(name, name), name.strip("/").partition("/")[2]):
         if re.fullmatch(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*", candidate):
             try:
@@ -309,7 +317,8 @@ def _embedded_zone(definition: bytes) -> tzinfo | None:
 
     Never looked up by its name: every calendar may define a name of its own for itself.
     """
-    if _UNUSABLE_ZONE.search(_FOLD.sub(b"", definition)):
+    unfolded = _FOLD.sub(b"", definition)
+    if _UNUSABLE_ZONE.search(unfolded) or unfolded.upper().count(b"RRULE") > _MOST_ZONE_RULES:
         return None
     try:
         component = Timezone.from_ical(definition)
@@ -360,12 +369,17 @@ def _last_of_rule(value: bytes, start: _Moment, replaced: set[datetime], days_of
 
 
 def _rule_parts(value: bytes) -> dict[str, str]:
+    if len(value) > _LONGEST_RULE:
+        raise _bad_rule()
     parts = {}
     for part in value.decode("ascii", "replace").strip().rstrip(";").split(";"):
         name, equals, content = part.partition("=")
         if not equals:
             raise _bad_rule()
-        parts[name.strip().upper()] = content.strip().upper()
+        if name.strip().upper() in _RULE_PARTS:
+            parts[name.strip().upper()] = content.strip().upper()
+        if content.count(",") > _MOST_OF_A_PART:
+            raise _bad_rule()
     if parts.get("FREQ") not in _FREQUENCIES:
         raise _bad_rule()
     interval = parts.get("INTERVAL", "1")
@@ -393,7 +407,7 @@ def _until(text: str, start: _Moment) -> datetime | None:
 
 
 def _occurrences(parts: dict[str, str], start: _Moment, until: datetime, most: int) -> list[datetime]:
-    text = ";".join(f"{name}={value}" for name, value in parts.items() if not name.startswith("X-"))
+    text = ";".join(f"{name}={value}" for name, value in parts.items())
     try:
         rule = rrulestr(text, dtstart=start.wall)
         if not isinstance(rule, rrule):

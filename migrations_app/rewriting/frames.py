@@ -5,7 +5,7 @@ signature. Offsets are octets of the unfolded, still escaped value.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.errors import Declined
+from migrations_app.rewriting.labels import LABELS
 
 ROW = "=" * 72
 """The row before and after a block of our own."""
@@ -37,14 +38,19 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A meeting block: `start` and `end` of what is to be replaced, rows included; `links` are those inside."""
+    """A meeting block: where it is cut out, rows included; `links` are those inside."""
 
     kind: Kind
-    start: int
-    end: int
+    cut: markup.Cut
     links: Sequence[str]
     join_url: str
     shared_notes_url: str
+
+    @property
+    def thread(self) -> str:
+        """The thread of a Teams meeting: the short join link does not name it, the meeting options do."""
+        options = (options[1] for options in map(links.meeting_options, self.links) if options is not None)
+        return links.teams_thread(self.join_url) or next(options, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ _FIRST_PIECE = {
 }
 _RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _CHARACTER.items()}
 # Outlook breaks its row of 137 dots over two lines; other programs break it elsewhere, Word puts it into two spans.
-_LONGEST_DOT_ROW = 140
+_MOST_PIECES = 6
 _BLANK = rb"[ \t]|\xc2\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf"
 _HTML_BLANK = _BLANK + rb"|&(?:nbsp|lrm|rlm|zwnj|zwj|#8203|#8206|#8207)\\?;"
 _GAP = rb"\\[nN]|" + _BLANK
@@ -98,11 +104,24 @@ _TEXT_AFTER = re.compile(rb"(?:" + _BLANK + rb")*+(?:\\[nN]|$)")
 _HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:" + _HTML_BLANK + rb")*+$", re.IGNORECASE)
 _HTML_AFTER = re.compile(rb"(?:" + _HTML_BLANK + rb")*+(?:\\[nN]|<|$)", re.IGNORECASE)
 
+_MOST_FRAMES = 10  # beyond, there is more than one block in any case
+# What the add-ins write besides the join link, so that rows of any length are known to be theirs.
+_SECOND_MARK = {
+    Kind.SKYPE: re.compile(r"\?sl=1\b|\bdialin\.|\bSkype\b|\bLync\b", re.IGNORECASE),
+    Kind.TEAMS: re.compile(r"aka\.ms/JoinTeamsMeeting|Microsoft Teams", re.IGNORECASE),
+}
+_TEAMS_SERVICE = re.compile(r"/meetingOptions/|\bdialin\.teams\.|/pstnconferencing", re.IGNORECASE)
+_HTML_IN_TEXT = re.compile(rb"<(?:br|/(?:p|div|b|i|a|span|html|body|ul|li|font))\b[^<>]{0,20}>", re.IGNORECASE)
+
 _HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
 _KEY_IN_WRAPPED_URL = re.compile(rb"%2[Ff][A-Z0-9]{8}(?![A-Za-z0-9/])")
 _BOOKMARK = "OutJoinLink"
+_MOST_BOOKMARKS = 20
 _PARAGRAPH_END = re.compile(r"</(?:p|div|td|li)\b", re.IGNORECASE)
+_OWN_NOTES = re.compile(
+    rf"^(?:{'|'.join(re.escape(labels['shared_notes']) for labels in LABELS.values())}) <([^<>\s]+)>", re.MULTILINE
+)
 _NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"\\]+", re.IGNORECASE)
 
 
@@ -120,7 +139,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         for opening, closing in pairwise(rows[kind])
         if (each := _framed(kind, opening, closing, value, is_html)) is not None
     ]
-    if len(framed) > 1:
+    if 1 < len(framed) <= _MOST_FRAMES:
         framed = [each for each in framed if not any(_is_around(each, other) for other in framed)]
     if not framed:
         outside = _signatures(value[begin:], is_html, own_url)
@@ -128,26 +147,34 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     join_links = [url for each in framed for url in each.join_urls]
     if len(framed) > 1:
         return Sight(rows, join_links, None, "The description holds more than one meeting block.")
-    ((kind, opening, closing, inside, found_links, join_urls),) = framed
+    ((kind, opening, closing, _, found_links, join_urls),) = framed
     outside = [
         link
         for piece in (value[begin : opening.start], value[closing.end :])
         for link in _signatures(piece, is_html, own_url)
     ]
     join_links += outside
-    problem = _doubt_about_rows(kind, rows[kind], value, is_html, opening, closing) or _doubt_about_links(framed[0])
+    problem = (
+        _doubt_about_rows(kind, rows[kind], value, is_html, opening, closing)
+        or _doubt_about_marks(framed[0], is_html)
+        or _doubt_about_links(framed[0])
+    )
+    if not problem and kind is not Kind.OWN and any(row.start >= closing.end for row in rows[Kind.OWN]):
+        problem = "A row like those of this service's own blocks stands below, so that the new block could not be told."
+    if not problem and kind is not Kind.OWN and not is_html and _HTML_IN_TEXT.search(value):
+        problem = "The plain-text description is written in HTML, so the meeting block cannot be cut out of it as text."
     if not problem and outside:
         problem = "The description holds another join link outside its meeting block."
     if problem:
         return Sight(rows, join_links, None, problem)
-    start, end = opening.start, closing.end
+    cut = markup.Cut(opening.start, closing.end)
     if is_html:
         try:
-            start, end = markup.block_range(value, begin, opening[:2], closing[:2])
+            cut = markup.block_range(value, begin, opening[:2], closing[:2])
         except Declined as declined:
             return Sight(rows, join_links, None, declined.detail)
-    notes = _shared_notes(inside, found_links, is_html)
-    return Sight(rows, join_links, Found(kind, start, end, found_links, join_urls[0], notes), "")
+    notes = _shared_notes(framed[0], value[opening.end : closing.start], is_html)
+    return Sight(rows, join_links, Found(kind, cut, found_links, join_urls[0], notes), "")
 
 
 def carries_signature(text: str, own_url: str) -> bool:
@@ -162,26 +189,57 @@ def readable(piece: bytes, is_html: bool) -> str:
 
 
 def _rows(value: bytes, begin: int, kind: Kind, is_html: bool) -> list[Row]:
-    piece, next_piece = _FIRST_PIECE[kind], _NEXT_PIECE[kind, is_html]
-    position = value.find(piece, begin)
-    rows = []
+    first_piece, next_piece = _FIRST_PIECE[kind], _NEXT_PIECE[kind, is_html]
+    position = value.find(first_piece, begin)
+    rows: list[Row] = []
     while position >= 0:
         run = _RUN[kind].match(value, position)
         end = run.end() if run else position
-        length = end - position
-        while (more := next_piece.match(value, end)) and _continues(kind, length, len(more[1])):
-            length += len(more[1])
+        pieces = [Row(position, end, end - position)]
+        while kind is not Kind.OWN and (more := next_piece.match(value, end)):
             end = more.end()
-        if length == len(ROW) or (kind is not Kind.OWN and length >= _SHORTEST[kind]):
-            rows.append(Row(position, end, length))
-        position = value.find(piece, end)
+            pieces.append(Row(more.start(1), end, end - more.start(1)))
+        rows += _joined(kind, pieces)
+        position = value.find(first_piece, end)
     return rows
 
 
-def _continues(kind: Kind, length: int, piece: int) -> bool:
-    if length + piece == _USUAL[kind]:
-        return True
-    return kind is Kind.SKYPE and piece >= _SHORTEST_PIECE and length + piece <= _LONGEST_DOT_ROW
+def _joined(kind: Kind, pieces: Sequence[Row]) -> Iterator[Row]:
+    """Yield the rows that pieces with nothing visible between them make up.
+
+    Pieces that add up to a row of the usual length are that row; a piece that is long enough is a row by itself.
+    """
+    at = 0
+    while at < len(pieces):
+        last = _end_of_usual_row(kind, pieces, at)
+        if last is None and pieces[at].length < _SHORTEST[kind] and kind is Kind.SKYPE:
+            last = _end_of_short_pieces(pieces, at)
+        length = sum(piece.length for piece in pieces[at : (last or at) + 1])
+        if length == len(ROW) if kind is Kind.OWN else length >= _SHORTEST[kind]:
+            yield Row(pieces[at].start, pieces[last or at].end, length)
+        at = (last or at) + 1
+
+
+def _end_of_usual_row(kind: Kind, pieces: Sequence[Row], at: int) -> int | None:
+    length = 0
+    for last in range(at, min(at + _MOST_PIECES, len(pieces))):
+        length += pieces[last].length
+        if length == _USUAL[kind]:
+            # A line break leaves the shorter piece of underscores last; before it stands somebody's signature line.
+            return last if kind is Kind.SKYPE or pieces[at].length >= pieces[last].length else None
+    return None
+
+
+def _end_of_short_pieces(pieces: Sequence[Row], at: int) -> int | None:
+    """Return the last of some pieces of one row of dots of an unusual length; a whole row is none of them."""
+    length, last = 0, None
+    for place in range(at, min(at + _MOST_PIECES, len(pieces))):
+        piece = pieces[place].length
+        length += piece
+        if not _SHORTEST_PIECE <= piece < _SHORTEST[Kind.SKYPE] or length > _USUAL[Kind.SKYPE]:
+            break
+        last = place
+    return last
 
 
 def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool) -> _Framed | None:
@@ -195,14 +253,16 @@ def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool)
     if kind is Kind.TEAMS:
         joins = [url for url in found if links.is_teams(url)]
     elif kind is Kind.OWN:
-        joins = found[:1] if found and links.key_of(found[0]) else []
+        joins = [url for url in found[:1] if (key := links.key_of(url)) and not key.isdigit()]
     else:
         web_apps = {links.web_app_link(url) for url in found} - {""}
-        shaped = {link.url for url in found if (link := links.skype_link(url)) is not None}
+        shaped = {link.url for link in map(links.skype_link, found) if link and not link.key.isdigit()}
         joins = sorted(shaped & web_apps or web_apps or shaped)
         if not joins and not links.SKYPE_MARKER.search(inside) and not (is_html and _BOOKMARK in inside):
             return None
-    if not joins and kind is not Kind.SKYPE:
+    if not joins and kind is Kind.TEAMS and not _TEAMS_SERVICE.search(inside):
+        return None
+    if not joins and kind is Kind.OWN:
         return None
     distinct = {links.comparable(url): url for url in reversed(joins)}
     return _Framed(kind, opening, closing, inside, found, [*reversed(distinct.values())])
@@ -237,9 +297,22 @@ def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bo
     return ""
 
 
+def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:
+    """Rows of any length may be somebody's own lines above and below a link; the add-ins leave more than a link."""
+    kind, opening, _, inside, _, _ = framed
+    if opening.length == _USUAL[kind] or _SECOND_MARK[kind].search(inside):
+        return ""
+    if kind is Kind.TEAMS and _TEAMS_SERVICE.search(inside):
+        return ""
+    if kind is Kind.SKYPE and (links.SKYPE_MARKER.search(inside) or (is_html and _BOOKMARK in inside)):
+        return ""
+    return "The rows around the join link are not as long as the add-in makes them, and nothing else shows its hand."
+
+
 def _doubt_about_links(framed: _Framed) -> str:
     kind, _, _, inside, found, join_urls = framed
-    if any(not links.other_form(join_urls[0], url) for url in join_urls[1:]):
+    forms = [links.is_short_teams(url) for url in join_urls]
+    if len(set(forms)) < len(forms):
         return "The meeting block carries the join links of more than one meeting."
     if kind is not Kind.OWN:
         if links.has_other_provider(inside.lower()):
@@ -283,15 +356,25 @@ def _joins(url: str, own: links.SkypeLink | None) -> bool:
     return links.is_surely_skype(link) or (own is not None and (link.host, link.user) == (own.host, own.user))
 
 
-def _shared_notes(inside: str, found: list[str], is_html: bool) -> str:
-    """Return the link to shared notes: what stands after Outlook's bookmark for it, or any OneNote link."""
-    at = inside.find("OutSharedNote") if is_html else -1
-    while at >= 0:
-        paragraph = _PARAGRAPH_END.split(inside[at : at + 2000], maxsplit=1)[0]
-        for target in markup.hrefs(paragraph):
+def _shared_notes(framed: _Framed, piece: bytes, is_html: bool) -> str:
+    """Return the link to shared notes: what stands after Outlook's bookmark for it, or any OneNote link.
+
+    `piece` is what stands between the rows, escaped. In a text of our own the link has its label; any other OneNote
+    link is one of the tenant's.
+    """
+    if framed.kind is Kind.OWN and not is_html:
+        own = _OWN_NOTES.search(framed.inside)
+        return own[1] if own else ""
+    html = unescaped(piece) if is_html and b"OutSharedNote" in piece else ""
+    at = html.find("OutSharedNote")
+    for _ in range(_MOST_BOOKMARKS):
+        if at < 0:
+            break
+        paragraph = _PARAGRAPH_END.split(html[at : at + 2000], maxsplit=1)[0]
+        for target in map(markup.characters, markup.hrefs(paragraph)):
             if _NOTES_LINK.fullmatch(target) and not links.web_app_link(target) and not links.skype_link(target):
                 return links.unwrapped(target)
-        at = inside.find("OutSharedNote", at + 1)
-    if "onenote" not in inside and ".one" not in inside:
+        at = html.find("OutSharedNote", at + 1)
+    if framed.kind is Kind.OWN or ("onenote" not in framed.inside and ".one" not in framed.inside):
         return ""
-    return next(filter(None, map(links.shared_notes_in, (inside, *found))), "")
+    return next(filter(None, map(links.shared_notes_in, (framed.inside, *framed.links))), "")

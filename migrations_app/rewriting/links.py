@@ -15,8 +15,18 @@ SKYPE_MARKER = re.compile(r"\[!OC\(\[[0-9A-Fa-f]{4,5}\]\)!\]")
 _APOSTROPHE = r"'(?=[\w%]|/[^>])(?![\w:-]++\s*+=)"
 _URL = re.compile(rf"""https?://(?:[^\s<>"'\\^`|]++|{_APOSTROPHE})++""")
 _URL_IN_ANY_CASE = re.compile(_URL.pattern, re.IGNORECASE)
-_TRAILING = ".,;:!?)]}"
-_SAFE_LINK = re.compile(r"https?://[\w.-]+\.safelinks\.protection\.(?:outlook|office365)\.\w+/", re.IGNORECASE)
+_TRAILING = frozenset(".,;:!?)]}")
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
+_WRAPPER_HOST = re.compile(
+    r"https?://(?:[\w.-]{1,200}\.safelinks\.|urldefense\.|statics\.teams\.|www\.google\.|linkprotect\.cudasvc\.)",
+    re.IGNORECASE,
+)
+_WRAPPED_IN_PARAMETER = re.compile(
+    r"https?://(?:[\w.-]{1,200}\.safelinks\.protection\.(?:outlook|office365)\.\w+/"
+    r"|statics\.teams\.cdn\.office\.net/[^?#]{0,200}atp-safelinks\.html"
+    r"|www\.google\.com/url|linkprotect\.cudasvc\.com/url)",
+    re.IGNORECASE,
+)
 _PROOFPOINT_2 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.com/v2/", re.IGNORECASE)
 _PROOFPOINT_3 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.(?:com|us)/v3/__(.+?)__;([\w=+/-]*)!", re.IGNORECASE)
 _PROOFPOINT_REPLACED = re.compile(r"\*")
@@ -36,7 +46,7 @@ _SKYPE = re.compile(r"https?://([^/?#@]{1,255})/(?:[^?#]*/)?([^/?#]+)/([A-Z0-9]{
 _SKYPE_WEB_APP = re.compile(r"(https?://[^?#]+)\?sl=1", re.IGNORECASE)
 _NOT_SKYPE_HOST = re.compile(
     r"(?:^|\.)(?:dialin\.[^:]*|officeredir\.microsoft\.com|go\.microsoft\.com|join\.skype\.com|aka\.ms|zoom\.us"
-    r"|support\.office\.com|support\.microsoft\.com|teams\.[^:]*|pexip\.me)(?::\d+)?$"
+    r"|meetup\.com|support\.office\.com|support\.microsoft\.com|teams\.[^:]*|pexip\.me)(?::\d+)?$"
 )
 _SKYPE_HOST = re.compile(r"(?:^|\.)(?:meet|lync|lyncweb|sfb|skype|meeting|webconf)[\w-]*\.", re.IGNORECASE)
 
@@ -69,16 +79,34 @@ def links_in(text: str) -> list[str]:
     # A pattern that ignores case looks at every character; hardly anybody writes HTTP.
     usual = text.count("://") == text.count("https://") + text.count("http://")
     found = (_URL if usual else _URL_IN_ANY_CASE).findall(text)
-    return list(dict.fromkeys(unwrapped(url.rstrip(_TRAILING)) for url in found))
+    return list(dict.fromkeys(unwrapped(_without_punctuation(url)) for url in found))
+
+
+def _without_punctuation(url: str) -> str:
+    """Return a link without what belongs to the sentence around it; a bracket that it opens itself is its own."""
+    if url[-1] not in _TRAILING:
+        return url
+    end = len(url)
+    surplus = {closing: url.count(closing) - url.count(opening) for closing, opening in _BRACKETS.items()}
+    while end and (last := url[end - 1]) in _TRAILING:
+        if last in surplus:
+            if surplus[last] <= 0:
+                break
+            surplus[last] -= 1
+        end -= 1
+    return url[:end]
 
 
 def unwrapped(url: str) -> str:
-    """Return the link a mail filter (Safe Links, ProofPoint 2 and 3) wrapped up; other links come back as they are."""
-    if "safelinks" not in url and "urldefense" not in url:
-        return url
+    """Return the link that a mail filter wrapped up (Safe Links, URL Defense 2 and 3, Barracuda, Google).
+
+    Other links come back as they are.
+    """
     for _ in range(3):  # filters of two companies wrap each other's links
-        if _SAFE_LINK.match(url):
-            inner = _query_value(url, "url")
+        if not _WRAPPER_HOST.match(url):
+            return url
+        if _WRAPPED_IN_PARAMETER.match(url):
+            inner = next(filter(None, (_query_value(url, name) for name in ("url", "q", "a"))), "")
         elif _PROOFPOINT_2.match(url):
             inner = unquote(_query_value(url, "u").replace("-", "%").replace("_", "/"))
         elif (found := _PROOFPOINT_3.match(url)) is not None:
@@ -127,6 +155,8 @@ def web_app_link(url: str) -> str:
 
 def is_surely_skype(link: SkypeLink) -> bool:
     """Tell whether a link is one of Skype for Business even where no frame around it says so."""
+    if link.key.isdigit() and not link.web_app:
+        return False  # many a page of minutes has an address that ends in a date
     return link.web_app or "/meet/" in link.url.lower() or _SKYPE_HOST.search(link.host) is not None
 
 
@@ -136,10 +166,21 @@ def key_of(url: str) -> str:
     return last if KEY.fullmatch(last) else ""
 
 
-def user_segment(url: str) -> str:
-    """Return whose join link it is: the path segment before the key; "" where there is none."""
-    segments = url.partition("://")[2].partition("?")[0].rstrip("/").split("/")
-    return unquote(segments[-2]) if len(segments) > 2 else ""
+def owner_of(url: str) -> str:
+    """Return whose join link it is: the path segment before the key, with @ and the domain where the path names one.
+
+    Returns "" where there is no such segment.
+    """
+    _, *path = url.partition("://")[2].partition("?")[0].rstrip("/").split("/")
+    if len(path) < 2:
+        return ""
+    domain = next((segment for segment in path[:-2] if "." in segment), "")
+    return unquote(path[-2]) + (f"@{domain.lower()}" if domain else "")
+
+
+def same_place(one: str, other: str) -> bool:
+    """Tell whether two join links are the same up to the key, that is, whether one user has both on one server."""
+    return one.rstrip("/").rpartition("/")[0].lower() == other.rstrip("/").rpartition("/")[0].lower()
 
 
 def same_meeting_link(one: str, other: str) -> bool:
@@ -152,10 +193,12 @@ def other_form(one: str, other: str) -> bool:
 
     The short form (…/meet/<number>) says nothing of the thread that the long one (…/l/meetup-join/…) names.
     """
-    return is_teams(unwrapped(one)) and is_teams(unwrapped(other)) and _is_short(one) != _is_short(other)
+    both = is_teams(unwrapped(one)) and is_teams(unwrapped(other))
+    return both and is_short_teams(one) != is_short_teams(other)
 
 
-def _is_short(url: str) -> bool:
+def is_short_teams(url: str) -> bool:
+    """Tell whether a Teams link has the short form, which names a number."""
     return "meetup-join" not in unquote(unwrapped(url)).lower()
 
 
@@ -163,10 +206,14 @@ def _is_short(url: str) -> bool:
 def comparable(url: str) -> str:
     """Return a join link in a form in which links to the same meeting are equal.
 
-    Parameters of a Teams link (passcode, context, tracking) do not tell meetings apart.
+    Parameters of a Teams link (passcode, context, tracking) do not tell meetings apart, nor does the server of a
+    Skype for Business link.
     """
     unwrapped_url = unwrapped(url.strip())
     plain = unquote(unwrapped_url).lower()
+    link = skype_link(unwrapped_url)
+    if link is not None:
+        return f"skype:{link.user.lower()}/{link.key}"
     if is_teams(unwrapped_url) and (found := _TEAMS_MEETING.search(unquote(plain))) is not None:
         return f"teams:{found[1] or found[2]}"
     return plain.rstrip("/").removesuffix("?sl=1").rstrip("/")
@@ -201,4 +248,4 @@ def has_other_provider(lowered: str) -> bool:
 def shared_notes_in(text: str) -> str:
     """Return the first link to shared notes (OneNote) that can be told by its address alone; "" when none."""
     found = _SHARED_NOTES.search(text)
-    return found.group().rstrip(_TRAILING) if found else ""
+    return _without_punctuation(found.group()) if found else ""

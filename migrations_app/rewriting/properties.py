@@ -31,11 +31,13 @@ from migrations_app.rewriting.components import (
 )
 from migrations_app.rewriting.content_lines import (
     Edit,
+    Line,
     escaped,
     replace_in_value,
     replace_line,
     unescaped,
     unfold,
+    value_of,
     value_start,
 )
 from migrations_app.rewriting.frames import Found, Kind, readable
@@ -48,8 +50,17 @@ _LABELS = {
     ).items()
 } | {Kind.OWN: frozenset(map(str.casefold, LOCATION_LABELS))}
 
-_FOLLOWING = MACHINE_READ | {b"URL", b"CONFERENCE", b"LOCATION", b"X-MICROSOFT-LOCATIONS"}
+_FOLLOWING = MACHINE_READ | {
+    b"URL",
+    b"CONFERENCE",
+    b"LOCATION",
+    b"X-MICROSOFT-LOCATIONDISPLAYNAME",
+    b"X-MICROSOFT-LOCATIONS",
+}
 _TEL = re.compile(r"\btel:([^\s<>\"'\\]+)", re.IGNORECASE)
+_LABEL_WITH_NUMBER = re.compile(rb';LABEL=(?:"[^"]*?\d{3}[^"]*"|[^";:]*?\d{3}[^";:]*)', re.IGNORECASE)
+_ALTREP = re.compile(rb'(;ALTREP=")([^"]*)"', re.IGNORECASE)
+_AROUND_LOCATION = " \t\r\n;,<>"
 _NOT_DIGITS = re.compile(r"\D+")
 # A name with escapes in it is none of the labels.
 _DISPLAY_NAME = re.compile(rb'("DisplayName"\s*+:\s*+")([^"\\]*+)(?=")')
@@ -66,26 +77,44 @@ class Properties:
     def edits(self, component: Component) -> Iterator[tuple[Edit, Span]]:
         """Yield what changes in a component."""
         source = component.source
-        dial_uris = iter(self._dial_uris)
-        for line in component.event.lines:
-            if line.name not in _FOLLOWING:
-                continue
-            unfolded = unfold(source[line.start : line.end])
+        lines = [line for line in component.event.lines if line.name in _FOLLOWING]
+        unfolded_lines = [unfold(source[line.start : line.end]) for line in lines]
+        dial_uris = self._unused_dial_uris(lines, unfolded_lines)
+        for line, unfolded in zip(lines, unfolded_lines, strict=True):
             start = value_start(unfolded)
-            value = unfolded[start:]
+            head, value = unfolded[:start], unfolded[start:]
             new = self._value(component, line.name, value, dial_uris) if value.strip() else value
-            if new == value:
+            new_head = self._head(line.name, head, has_changed=new != value)
+            if new_head + new == unfolded:
                 continue
-            if new:
-                yield (
-                    replace_in_value(source, line, start, len(unfolded), new),
-                    span(component.recurrence_id, line.name, unfolded, unfolded[:start] + new),
-                )
+            if not new:
+                edit = replace_line(source, line, b"")
+            elif new_head == head:
+                edit = replace_in_value(source, line, start, len(unfolded), new)
             else:
-                yield (
-                    replace_line(source, line, b""),
-                    span(component.recurrence_id, line.name, unfolded, b""),
-                )
+                edit = replace_line(source, line, new_head + new)
+            yield edit, span(component.recurrence_id, line.name, unfolded, new_head + new if new else b"")
+
+    def _unused_dial_uris(self, lines: Sequence[Line], unfolded_lines: Sequence[bytes]) -> Iterator[str]:
+        """Return the new numbers that no CONFERENCE has yet: a server may have changed their order."""
+        there = [
+            unescaped(unfolded[value_start(unfolded) :]).strip()
+            for line, unfolded in zip(lines, unfolded_lines, strict=True)
+            if line.name == b"CONFERENCE"
+        ]
+        return iter([uri for uri in self._dial_uris if uri not in there])
+
+    def _head(self, name: bytes, head: bytes, *, has_changed: bool) -> bytes:
+        """Return name and parameters without what names the old link or numbers."""
+        if name == b"CONFERENCE" and has_changed:
+            return _LABEL_WITH_NUMBER.sub(b"", head)
+        if name == b"LOCATION" and b"ALTREP" in head.upper():
+            return _ALTREP.sub(self._altrep, head)
+        return head
+
+    def _altrep(self, found: re.Match[bytes]) -> bytes:
+        is_old = self._is_old_link(found[2].decode("utf-8", "surrogateescape"))
+        return found[1] + self._join_url.encode() + b'"' if is_old else found[0]
 
     def _value(self, component: Component, name: bytes, raw: bytes, dial_uris: Iterator[str]) -> bytes:
         """Return what a property has to say, escaped; as it is where it stays, b"" where it goes.
@@ -96,18 +125,21 @@ class Properties:
         if name in MACHINE_READ:
             return self._machine_read(component, name, value, raw)
         if name == b"CONFERENCE" and value[:4].lower() == "tel:":
-            return next(dial_uris, "").encode() if _digits(value) in self._old_numbers else raw
+            is_old = value not in self._dial_uris and _digits(value) in self._old_numbers
+            return next(dial_uris, "").encode() if is_old else raw
         if name in (b"URL", b"CONFERENCE"):
             return self._join_url.encode() if self._is_old_link(value) else raw
-        if component.descriptions and not component.blocks:
-            return raw  # this occurrence was given a text without a meeting block
+        if not component.blocks and not component.inherits_description:
+            return raw  # nothing was said of a meeting here, or a text without a meeting block was given
         if name == b"X-MICROSOFT-LOCATIONS":
-            return _DISPLAY_NAME.sub(lambda found: found[1] + self._location(found[2]), raw)
+            follows = all(self._names_meeting(line) for line in component.event.named(b"LOCATION"))
+            return _DISPLAY_NAME.sub(lambda found: found[1] + self._location(found[2]), raw) if follows else raw
         return self._location(raw)
 
     def _machine_read(self, component: Component, name: bytes, value: str, raw: bytes) -> bytes:
         # An override without a block of its own inherits the master's meeting, if it is that meeting.
-        if not component.blocks and value != self._of_master.get(name) and not self._is_old_link(value):
+        inherits = bool(component.recurrence_id) and value == self._of_master.get(name)
+        if not component.blocks and not inherits and not self._is_old_link(value):
             return raw
         new = self._new_machine_read(name)
         return raw if new == value else escaped(new)
@@ -128,19 +160,30 @@ class Properties:
         return ""
 
     def _location(self, raw: bytes) -> bytes:
-        value = unescaped(raw).strip()
+        value = unescaped(raw).strip(_AROUND_LOCATION)
         if value.casefold() in _LABELS[self.old.kind]:
             new = location_label(language_of(self.block))
             return raw if value.casefold() == new.casefold() else escaped(new)
         return escaped(self._join_url) if self._is_old_link(value) else raw
 
+    def _names_meeting(self, location: Line) -> bool:
+        """Tell whether a LOCATION says nothing but that the meeting is online."""
+        source = self.components[0].source
+        value = unescaped(value_of(source, location)).strip(_AROUND_LOCATION)
+        label = location_label(language_of(self.block))
+        return value.casefold() in _LABELS[self.old.kind] | {label.casefold()} or self._is_old_link(value)
+
     def _is_old_link(self, value: str) -> bool:
-        return links.comparable(value) in self._old_links and value != self._join_url
+        """Tell whether a link leads into the old meeting; for a meeting of our own every spelling but the new one."""
+        if value == self._join_url:
+            return False
+        thread = self.old.thread
+        return links.comparable(value) in self._old_links or bool(thread and links.teams_thread(value) == thread)
 
     @cached_property
     def _old_links(self) -> set[str]:
         """The block's join link, and the one that an event with that block has of its own, perhaps of another form."""
-        properties = (component.machine_read for component in self.components if component.blocks)
+        properties = (component.effective for component in self.components if component.blocks)
         own = (values[name] for values in properties for name in (EXTERNAL_LINK, TEAMS_URL) if name in values)
         return {links.comparable(link) for link in (self.old.join_url, *own)}
 
@@ -156,14 +199,14 @@ class Properties:
 
     @cached_property
     def _of_master(self) -> Mapping[bytes, str]:
-        return next((each.machine_read for each in self.components if not each.recurrence_id), {})
+        return next((each.machine_read for each in self.components if not each.recurrence_id and each.blocks), {})
 
     @cached_property
     def _old_numbers(self) -> set[str]:
         """The digits of every number that leads into the old meeting: the number itself and the conference ID."""
         texts = [component.machine_read.get(TEL_URI, "") for component in self.components]
         texts += [
-            readable(each.value[found.start : found.end], each.is_html)
+            readable(each.value[found.cut.start : found.cut.end], each.is_html)
             for component in self.components
             for each in component.descriptions
             if (found := each.sight.found) is not None

@@ -14,13 +14,25 @@ _HEADING = re.compile(
     r"(?<!-)-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"
     r"|Ursprüngliche[rs]? (?:Termin|Nachricht|Besprechung)"
     r"|Rendez-vous d'origine|Message d'origine|Cita original|Mensaje original|Appuntamento originale"
-    r"|Messaggio originale|Oorspronkelijke? (?:afspraak|bericht)|Ursprunglig\w* \w+)|\*~\*~\*",
+    r"|Messaggio originale|Oorspronkelijke? (?:afspraak|bericht)|Ursprunglig\w* \w+)",
     re.IGNORECASE,
 )
-_DASHED = re.compile(r"-{3,}+[^-\n]{2,80}-{3,}+\Z")
-_HEADER = re.compile(r"[^\W\d_][^:：\n]{0,30}+[:：]\s*+\S")
-_HEADERS_BELOW_A_HEADING = 3
-_HEADERS_ALONE = 4
+_STARS = re.compile(r"(?:\*~){3,}")
+_DASHED = re.compile(r"-{5,}+[^-\n]{2,80}-{5,}+\Z")
+_HEADER = re.compile(r"[^\W\d_][^:：\n]{0,30}+[:：](?!//)\s*+\S")
+# The first header line of a quoted message in the languages of Outlook; its value is a person, so without a clock.
+_SENDER = (
+    "From|Von|De|Da|Van|Från|Fra|Lähettäjä|Expéditeur|Mittente|От|Від|Od|Feladó|Kimden|Gönderen|Από"
+    "|差出人|发件人|寄件者|보낸 사람|מאת|من"
+)
+_FROM = re.compile(rf"(?:{_SENDER})\s?[:：](?!.*\d[:.]\d\d)\s*\S", re.IGNORECASE)
+_SENT = re.compile(r"(?=.*(?:19|20)\d\d)(?=.*\d[:.]\d\d)")
+_WROTE_IN = ("wrote", "schrieb", "a écrit", "escribió", "ha scritto", "escreveu", "schreef", "skrev")
+_WROTE = re.compile(rf"(?=.*\d).{{5,200}}\b(?:{'|'.join(_WROTE_IN)})\b[^:]{{0,80}}:\Z")
+# Most texts have none of it, and are not taken apart into lines. It starts with a plain letter, which is found fast.
+_SENDER_LINE = re.compile(rf"\n[ \t>*|\xa0]*+(?i:(?:{_SENDER})[ *]{{0,2}}[:：])")
+_MARKS = ("-----", "*~*", *_WROTE_IN)
+_HEADER_LINES = 8
 _LINE_END = re.compile(r"<(?:br|hr|/p|/div|/tr|/li|/h[1-6])\b[^<>]*+>", re.IGNORECASE)
 _TAG = re.compile(r"<[!?/a-zA-Z][^<>]*+>")
 
@@ -38,7 +50,7 @@ def is_quoted(component: Component) -> bool:
 def _is_in_blockquote(description: Description) -> bool:
     found = description.sight.found
     begin = markup.body_start(description.value)
-    return found is not None and getattr(markup, "is_quoted", lambda *_: False)(description.value, begin, found.start)
+    return found is not None and markup.is_quoted(description.value, begin, found.cut.start)
 
 
 def _is_below_headers(description: Description) -> bool:
@@ -46,27 +58,33 @@ def _is_below_headers(description: Description) -> bool:
     if found is None:
         return False
     begin = markup.body_start(description.value) if description.is_html else 0
-    above = description.value[begin : found.start]
-    if b"---" not in above and b"*~*" not in above and b"@" not in above:
-        return False
+    above = description.value[begin : found.cut.start]
     text = unescaped(above)
     if description.is_html:
         text = markup.characters(_TAG.sub("", _LINE_END.sub("\n", text.replace("\n", " "))))
-    return _HEADING.search(text) is not None or _has_headers(text)
+    if "---" in text and _HEADING.search(text):
+        return True
+    is_suspicious = any(mark in text for mark in _MARKS) or _SENDER_LINE.search(f"\n{text}") is not None
+    return is_suspicious and _has_headers(text)
 
 
 def _has_headers(text: str) -> bool:
-    headers, has_address, after_heading = 0, False, False
-    for line in map(str.strip, text.split("\n")):
+    lines = [line.strip(" \t\r>*|\xa0") if "~" not in line else line.strip() for line in text.split("\n")]
+    last = ""
+    for at, line in enumerate(lines):
         if not line:
             continue
-        if _HEADER.match(line):
-            headers += 1
-            has_address = has_address or "@" in line
-            if after_heading and headers >= _HEADERS_BELOW_A_HEADING:
+        # The line that says who wrote may be broken in two.
+        if _STARS.match(line) or (line[-1] == ":" and (_WROTE.match(line) or _WROTE.match(f"{last} {line}"))):
+            return True
+        if _FROM.match(line) or (_DASHED.match(last) and _HEADER.match(line)):
+            below = _until_blank(lines[at + 1 : at + _HEADER_LINES])
+            headers = [other for other in below if _HEADER.match(other)]
+            if len(headers) > 1 and any(map(_SENT.match, headers)):
                 return True
-            if has_address and headers >= _HEADERS_ALONE:
-                return True
-        else:
-            headers, has_address, after_heading = 0, False, _DASHED.match(line) is not None
+        last = line
     return False
+
+
+def _until_blank(lines: list[str]) -> list[str]:
+    return lines[: lines.index("")] if "" in lines else lines

@@ -11,9 +11,15 @@ from datetime import datetime
 
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
-from migrations_app.rewriting.components import EXTERNAL_LINK, TEAMS_URL, Component, component, recurrence_id_of
+from migrations_app.rewriting.components import (
+    EXTERNAL_LINK,
+    TEAMS_URL,
+    Component,
+    components_of,
+    is_blank,
+    recurrence_id_of,
+)
 from migrations_app.rewriting.content_lines import (
-    Calendar,
     Edit,
     Event,
     escaped,
@@ -26,7 +32,6 @@ from migrations_app.rewriting.content_lines import (
 )
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of
-from migrations_app.rewriting.facts import events_not_over
 from migrations_app.rewriting.frames import Kind
 from migrations_app.rewriting.properties import Properties
 from migrations_app.rewriting.quoting import is_quoted
@@ -65,6 +70,7 @@ def rewrite(
     for each in components:
         if each.blocks:
             _refuse_pasted(each, block.join_url, belongs_to_someone_else)
+    _refuse_other_join_links(components)
     properties = Properties(components, next(found for each in components for found in each.blocks), block)
     edits: list[Edit] = []
     spans: list[Span] = []
@@ -76,11 +82,6 @@ def rewrite(
         raise Declined("already-current", "The invitation already says what the organizer's settings say.")
     sequence = raise_sequence(source, events, [each.event for each in components], now, edits)
     return Rewrite(splice(source, edits), tuple(spans), sequence)
-
-
-def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_url: str) -> list[Component]:
-    """Return the master and those overrides that are not over (R23), taken apart."""
-    return [component(source, event, own_url) for event in events_not_over(source, calendars, now)]
 
 
 def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequence[Component]) -> None:
@@ -125,23 +126,38 @@ def _refuse_different_links(component: Component) -> None:
 
 def _refuse_inconsistent(component: Component) -> None:
     for description in component.descriptions:
-        if description.sight.found is None and not _is_blank(description.value, description.is_html):
+        if description.sight.found is None and not is_blank(description):
             raise needs_review("Only one of the text and the HTML description carries the meeting block.")
     names = [(description.line.name, description.is_html) for description in component.descriptions]
     if len(set(names)) < len(names):
         raise needs_review("The event has more than one description of the same kind.")
-    if is_quoted(component):
-        raise needs_review("The meeting block stands in a quoted invitation, below another message.")
-
-
-def _is_blank(value: bytes, is_html: bool) -> bool:
-    return markup.is_blank(value) if is_html else not unescaped(value).strip()
 
 
 def _refuse_pasted(component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None) -> None:
+    is_proven = False
     for evidence in evidence_of(component, own_url, belongs_to_someone_else):
         if evidence.verdict is Verdict.PASTED:
             raise Declined("pasted-block", evidence.sentence)
+        is_proven = is_proven or evidence.is_proof
+    # Who answers a mail with a meeting has the mail quoted above a block that is the meeting's own.
+    if not is_proven and is_quoted(component):
+        raise needs_review("The meeting block stands in a quoted invitation, below another message.")
+
+
+def _refuse_other_join_links(components: Sequence[Component]) -> None:
+    """Refuse a series in which the master or an occurrence without a block has the join link of another meeting."""
+    known = {links.comparable(block.join_url) for each in components for block in each.blocks}
+    known |= {
+        links.comparable(each.effective[name])
+        for each in components
+        if each.blocks
+        for name in (EXTERNAL_LINK, TEAMS_URL)
+        if name in each.effective
+    }
+    for each in components:
+        for name in () if each.blocks else (EXTERNAL_LINK, TEAMS_URL):
+            if name in each.machine_read and links.comparable(each.machine_read[name]) not in known:
+                raise needs_review("The meeting or one of its occurrences has a join link that is not the block's.")
 
 
 def _block_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Edit, Span]]:
@@ -150,13 +166,14 @@ def _block_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Ed
         found = description.sight.found
         if found is None:
             continue
-        before = description.value[found.start : found.end]
+        before = description.value[found.cut.start : found.cut.end]
         new = render_html(block, notes) if description.is_html else render_text(block, notes)
         after = new.encode() if description.is_html and _is_not_escaped(before) else escaped(new)
         if before == after or (found.kind is Kind.OWN and _reads_the_same(before, after, description.is_html)):
             continue
-        start = description.value_start + found.start
-        end = description.value_start + found.end
+        after = found.cut.before + after + found.cut.after
+        start = description.value_start + found.cut.start
+        end = description.value_start + found.cut.end
         yield (
             replace_in_value(component.source, description.line, start, end, after),
             span(component.recurrence_id, description.line.name, before, after),
@@ -165,7 +182,8 @@ def _block_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Ed
 
 def _is_not_escaped(piece: bytes) -> bool:
     """Tell whether a producer plainly wrote its HTML without the escapes of a TEXT value."""
-    return (b";" in piece or b"," in piece) and not any(escape in piece for escape in (b"\\;", b"\\,", b"\\n", b"\\N"))
+    escapes = sum(map(piece.count, (b"\\;", b"\\,")))
+    return piece.count(b";") + piece.count(b",") > 2 * escapes
 
 
 def _reads_the_same(one: bytes, other: bytes, is_html: bool) -> bool:
@@ -176,4 +194,4 @@ def _reads_the_same(one: bytes, other: bytes, is_html: bool) -> bool:
 def _reading(piece: bytes, is_html: bool) -> tuple[str, list[str]]:
     if not is_html:
         return "".join(_IMAGE.sub("", unescaped(piece)).split()), []
-    return "".join(markup.visible_text(piece).split()), markup.targets(piece)
+    return "".join(markup.visible_text(piece).split()), [*markup.targets(piece), *markup.images(piece)]

@@ -1,5 +1,6 @@
 """Put the old meeting block back where it stood."""
 
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
 from migrations_app.rewriting.content_lines import (
     Edit,
     Event,
+    Line,
     events_of,
     insert_lines,
     parse,
@@ -14,6 +16,7 @@ from migrations_app.rewriting.content_lines import (
     replace_line,
     splice,
     unfold,
+    value_of,
     value_start,
 )
 from migrations_app.rewriting.errors import needs_review
@@ -34,44 +37,72 @@ def undo(body: bytes, spans: Iterable[Span], *, now: datetime) -> bytes:
     calendars = parse(body)
     events = events_of(calendars)
     current = events_not_over(body, calendars, now)
-    by_recurrence_id = {recurrence_id_of(body, event): event for event in events}
+    not_over = set(map(id, current))
+    written = {recurrence_id_of(body, event): _Written(body, event) for event in events}
     edits: list[Edit] = []
-    put_back: set[int] = set()
     for span in spans:
-        event = by_recurrence_id.get(span.recurrence_id)
-        if event is None:
+        component = written.get(span.recurrence_id)
+        if component is None:
             raise needs_review("An occurrence that was changed is no longer in the invitation, so it cannot be undone.")
-        if event in current:
-            edits.append(_put_back(body, event, span, put_back))
+        if id(component.event) in not_over:
+            edits.append(component.put_back(span))
     if not edits:
         raise needs_review("There is nothing left to undo: every occurrence that was changed is over.")
     raise_sequence(body, events, current, now, edits)
     return splice(body, edits)
 
 
-def _put_back(body: bytes, event: Event, span: Span, put_back: set[int]) -> Edit:
-    """Return the edit that undoes one replacement. `put_back` are the starts of the lines that are done already."""
-    name = span.property.encode("ascii")
-    before = span.before.encode("utf-8", "surrogateescape")
-    after = span.after.encode("utf-8", "surrogateescape")
-    lines = event.named(name)
-    if name in DESCRIPTIONS:
+class _Written:
+    """A component as a rewrite left it. Each line is put back once, also where several say the same."""
+
+    def __init__(self, body: bytes, event: Event) -> None:
+        self.event = event
+        self._body = body
+        self._lines: defaultdict[bytes, list[Line]] = defaultdict(list)
+        self._equal: defaultdict[bytes, deque[Line]] = defaultdict(deque)
+        self._equal_read: set[bytes] = set()
+        for line in event.lines:
+            self._lines[line.name].append(line)
+
+    def put_back(self, span: Span) -> Edit:
+        """Return the edit that undoes one replacement. Raises Declined where the text is not as it was written."""
+        name = span.property.encode("ascii")
+        before = span.before.encode("utf-8", "surrogateescape")
+        after = span.after.encode("utf-8", "surrogateescape")
+        if name in DESCRIPTIONS:
+            edit = self._in_description(name, before, after)
+        elif after:
+            edit = self._whole_line(name, before, after)
+        else:
+            edit = self._removed_line(name, before)
+        if edit is None:
+            raise needs_review("The invitation was changed since the migration, so the migration cannot be undone.")
+        return edit
+
+    def _in_description(self, name: bytes, before: bytes, after: bytes) -> Edit | None:
         places = []
-        for line in lines:
-            unfolded = unfold(body[line.start : line.end])
+        for line in self._lines[name]:
+            unfolded = unfold(self._body[line.start : line.end])
             start = unfolded.find(after, value_start(unfolded))
             if after and start >= 0:
                 places.append((line, start))
                 if unfolded.find(after, start + 1) >= 0:
                     places.append((line, start))
-        if len(places) == 1:
-            line, start = places[0]
-            return replace_in_value(body, line, start, start + len(after), before)
-    elif after:
-        for line in lines:
-            if line.start not in put_back and unfold(body[line.start : line.end]) == after:
-                put_back.add(line.start)
-                return replace_line(body, line, before)
-    elif not lines or name in _REPEATABLE:
-        return insert_lines(body, event, [before])
-    raise needs_review("The invitation was changed since the migration, so the migration cannot be undone.")
+        if len(places) != 1:
+            return None
+        line, start = places[0]
+        return replace_in_value(self._body, line, start, start + len(after), before)
+
+    def _whole_line(self, name: bytes, before: bytes, after: bytes) -> Edit | None:
+        if name not in self._equal_read:
+            self._equal_read.add(name)
+            for line in self._lines[name]:
+                self._equal[unfold(self._body[line.start : line.end])].append(line)
+        equal = self._equal[after]
+        return replace_line(self._body, equal.popleft(), before) if equal else None
+
+    def _removed_line(self, name: bytes, before: bytes) -> Edit | None:
+        says_something = any(value_of(self._body, line).strip() for line in self._lines[name])
+        if says_something and name not in _REPEATABLE:
+            return None
+        return insert_lines(self._body, self.event, [before])
