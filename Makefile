@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format types bench browser test-browser clean
+.PHONY: help install run test nightly lint format types bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -24,6 +24,9 @@ run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
 	@$(BIN)/python -m pytest -n auto -m "not browser" $(ARGS)
 
+nightly: .venv/installed ## Run the property tests with 10,000 random examples each; what fails becomes a file in tests/catalogue
+	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_hostile_input.py $(ARGS)
+
 lint: .venv/installed ## Check style, security rules and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -33,8 +36,8 @@ format: .venv/installed ## Put the code in the project's format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: .venv/installed ## Print meetings per second beside a named baseline
-	@$(BIN)/python -m tests.bench
+bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size)
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 browser: .venv/installed ## Install what the browser tests need (a system Chromium must be there)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,browser]'

@@ -2,6 +2,7 @@
 
 The same invitations go through the engine, through whole runs with and without messages, and through the plain
 script that an administrator would write with icalendar, one save() and one composed message a meeting.
+`make bench ARGS=curve` prints only how the engine's time grows with the size of one invitation.
 """
 
 from __future__ import annotations
@@ -21,17 +22,26 @@ from pathlib import Path
 import django
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
+AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
+"""Meetings per second that the engine should reach on one core; printed, never enforced."""
 PER_USER = 50
+CURVE = {f"{kilobytes} KB": kilobytes * 1024 for kilobytes in (1, 4, 16, 64, 256)} | {
+    f"{megabytes} MB": megabytes * 1024 * 1024 for megabytes in (1, 5)
+}
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    if sys.argv[1:] == ["curve"]:
+        show(f"Python {sys.version.split()[0]}, one core")
+        curve()
+        return
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
     show(f"Python {sys.version.split()[0]}, one core, database {database()}")
     show(f"{'':34}{'meetings/s':>12}   beside its baseline")
     totals: dict[str, float] = {}
@@ -39,6 +49,7 @@ def main() -> None:
         for name, seconds in measure(kind, count).items():
             totals[name] = totals.get(name, 0) + seconds
     report("all of them", sum(MEETINGS.values()), totals)
+    curve()
     os.sched_setaffinity(0, cores)
     waits = one_user()
     show(
@@ -77,6 +88,8 @@ def report(kind: str, count: int, seconds: dict[str, float]) -> None:
         line = f"  {name:32}{count / seconds[name]:>12,.0f}"
         if name in baselines:
             line += f"   {seconds[baselines[name]] / seconds[name]:.1f} times {baselines[name]}"
+        if name == "(a) engine" and kind in AIMS:
+            line += f"; aim: at least {AIMS[kind]:,}"
         show(line)
 
 
@@ -95,6 +108,61 @@ def database() -> str:
     from django.db import connection
 
     return connection.vendor
+
+
+# --- how time grows with size ---------------------------------------------------------------------------
+
+
+def curve() -> None:
+    """Print what one invitation takes, by its size, and how straight the line is."""
+    show("\nOne invitation by its size: the engine, and icalendar parse + to_ical on the same file")
+    show(f"{'':26}{'engine: ms':>12}{'MB/s':>8}{'per KB*':>9}{'icalendar: ms':>16}{'MB/s':>8}{'per KB*':>9}")
+    for kind, with_html in (("text", False), ("text and HTML", True)):
+        files = {name: sized_invitation(size, with_html=with_html) for name, size in CURVE.items()}
+        seconds = {
+            work: {name: fastest(work, file) for name, file in files.items()} for work in (engine, icalendar_round_trip)
+        }
+        usual = {
+            work: statistics.median(times[name] / len(files[name]) for name in files) for work, times in seconds.items()
+        }
+        for name, file in files.items():
+            columns = [
+                f"{seconds[work][name] * 1e3:>{width}.2f}{len(file) / seconds[work][name] / 1e6:>8.1f}"
+                f"{seconds[work][name] / len(file) / usual[work]:>9.2f}"
+                for work, width in ((engine, 12), (icalendar_round_trip, 16))
+            ]
+            show(f"  {kind:14}{f'{len(file):,} B':>12}" + "".join(columns))
+        costs = [seconds[engine][name] / len(file) for name, file in files.items() if CURVE[name] >= CURVE["64 KB"]]
+        show(
+            f"  From 64 KB on, the dearest octet costs {max(costs) / min(costs):.2f} times the cheapest; "
+            "1.00 would be a straight line."
+        )
+    show("  * time per KB relative to the median of its column")
+
+
+def sized_invitation(size: int, *, with_html: bool) -> bytes:
+    """A Skype for Business invitation whose agenda fills it up to about ``size`` octets; never less than its block."""
+    from tests.rewriting import samples
+
+    line = "Please bring the figures of the last month; what follows from them, we shall discuss."
+
+    def invitation(lines: int) -> bytes:
+        text = f"{line}\n" * lines + samples.skype_text()
+        if not with_html:
+            return samples.calendar(samples.event(text=text))
+        html = samples.document(samples.paragraph(line) * lines, samples.skype_html())
+        return samples.calendar(samples.event(text=text, html=html))
+
+    empty = len(invitation(0))
+    return invitation(max(0, round((size - empty) / (len(invitation(100)) - empty) * 100)))
+
+
+def fastest(work: Callable[[list[tuple[int, str, bytes]]], object], file: bytes) -> float:
+    """Seconds of the fastest of at least three turns on one file; more turns, until half a second is full."""
+    turns = [timed(lambda: work([(0, "", file)])) for _ in range(3)]
+    while sum(turns) < 0.5:
+        turns.append(timed(lambda: work([(0, "", file)])))
+    return min(turns)
 
 
 # --- the material ---------------------------------------------------------------------------------------

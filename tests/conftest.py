@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 ACTOR = "test"
+
+# No deadline: how long an example takes says nothing on a machine that does other things too.
+hypothesis_settings.register_profile("default", max_examples=200, derandomize=True, deadline=None)
+hypothesis_settings.register_profile("nightly", max_examples=10_000, derandomize=False, deadline=None, print_blob=True)
+hypothesis_settings.load_profile(os.environ.get("MMS_HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture
