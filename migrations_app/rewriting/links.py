@@ -97,6 +97,7 @@ def _without_punctuation(url: str) -> str:
     return url[:end]
 
 
+@lru_cache(maxsize=512)
 def unwrapped(url: str) -> str:
     """Return the link that a mail filter wrapped up (Safe Links, URL Defense 2 and 3, Barracuda, Google).
 
@@ -139,6 +140,7 @@ def is_teams(url: str) -> bool:
     return _TEAMS.match(url) is not None
 
 
+@lru_cache(maxsize=512)
 def skype_link(url: str) -> SkypeLink | None:
     """Return the parts of an unwrapped link in the shape of Skype for Business; None for any other."""
     found = _SKYPE.fullmatch(url)
@@ -233,6 +235,7 @@ def teams_organizer(url: str) -> str:
     return found[1].lower() if found else ""
 
 
+@lru_cache(maxsize=512)
 def meeting_options(url: str) -> tuple[str, str] | None:
     """Return (organizer's object ID, thread) of a Teams "Meeting options" link; None for any other link."""
     if "/meetingoptions/" not in url.lower():
