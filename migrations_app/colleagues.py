@@ -24,6 +24,8 @@ class Colleagues:
     def _is_someone_else(self, owner: str) -> bool:
         domains = [self._user.tenant.domain, self._user.sip_address.partition("@")[2].lower()]
         addresses = [owner] if "@" in owner else [f"{owner}@{domain}" for domain in dict.fromkeys(domains)]
-        theirs = [address for address in addresses if is_address(address) and address not in self._user.addresses]
+        if not set(addresses).isdisjoint(self._user.addresses):
+            return False
+        theirs = list(filter(is_address, addresses))
         others = ConferencingUser.objects.filter(tenant=self._user.tenant_id, sip_address__in=theirs)
         return bool(theirs) and others.exists()

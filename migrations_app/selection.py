@@ -18,7 +18,7 @@ def why_skipped(meeting: Listed, addresses: Collection[str], *, limit: int, now:
     if meeting.cancelled:
         return "cancelled", ""
     if meeting.organizer not in addresses:
-        return "not-organizer", ""
+        return "not-organizer", "" if meeting.organizer else "nobody is named as organizer"
     if meeting.attendee_count > limit:
         return "too-many-attendees", f"{meeting.attendee_count} with the organizer; the limit is {limit}"
     return None

@@ -1,5 +1,6 @@
 """An invitation taken apart: its master and overrides, their descriptions, and what there is to see in them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from migrations_app.rewriting.facts import events_not_over
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
+
+_HEAD = re.compile(rb'[A-Z0-9-]+(?:;[A-Z0-9-]+=(?:"[^"]*+"|[^";:,]*+)(?:,(?:"[^"]*+"|[^";:,]*+))*+)*+:')
 
 EXTERNAL_LINK = b"X-MICROSOFT-ONLINEMEETINGEXTERNALLINK"
 CONF_LINK = b"X-MICROSOFT-ONLINEMEETINGCONFLINK"
@@ -158,6 +161,8 @@ def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Descrip
         problem = sight.problem
         if b"ENCODING=" in head and b"8BIT" not in head:
             problem = "The description is encoded in a way that calendars have given up."
+        elif sight.join_links and _HEAD.fullmatch(head) is None:
+            problem = "The parameters of the description are damaged, so nobody can tell where its text begins."
         elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_url):
             problem = "The description has a second form (ALTREP) with a join link in it."
         if problem != sight.problem:

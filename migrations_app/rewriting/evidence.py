@@ -75,6 +75,8 @@ def _about_user(
         yield Evidence(Verdict.PASTED, "The meeting block carries a join link of another person.")
     elif owner.partition("@")[0].lower() == links.owner_of(own_url).partition("@")[0].lower():
         yield Evidence(Verdict.SCHEDULED, "The join link has the organizer's name, on another server.")
+    elif belongs_to_someone_else is None:
+        yield Evidence(Verdict.SILENT, "The join link names another person; whether a user, was not asked.")
     else:
         yield Evidence(
             Verdict.SILENT, "The join link names somebody whom MMS does not know, perhaps the organizer's earlier name."

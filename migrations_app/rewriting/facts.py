@@ -41,6 +41,7 @@ _FIRST_YEAR, _LAST_YEAR = 1600, 9000  # beyond, arithmetic with dates overflows
 _MOST_RULES = 2
 _LONGEST_MEETING = timedelta(days=3660)
 _LONGEST_SERIES = timedelta(days=366 * 30)
+_WINDOWS_ZONES = {name.casefold(): zone for name, zone in WINDOWS_TO_OLSON.items()}
 _LONGEST_ZONE_NAME = 100
 _LONGEST_RULE = 2_000
 _MOST_OF_A_PART = 400  # BYYEARDAY has 366
@@ -195,6 +196,8 @@ class _Reader:
         days_off = {moment.wall.date() for moment in self._moments(master, b"EXDATE") if moment.is_day}
         occurrences = [start, *self._moments(master, b"RDATE")]
         for line in master.named(b"RRULE"):
+            if not value_of(self._source, line).strip():
+                continue
             last = _last_of_rule(value_of(self._source, line), start, replaced, days_off)
             if last is None:
                 return None
@@ -234,15 +237,14 @@ class _Reader:
         decoded = self._decode(line, value)
         if isinstance(decoded, tuple):  # a period in RDATE
             decoded = decoded[0]
-        zone: tzinfo | None
         if isinstance(decoded, date) and not _FIRST_YEAR <= decoded.year <= _LAST_YEAR:
             raise _bad(line)
         if isinstance(decoded, datetime):
             if decoded.tzinfo is not None:
                 moment = _Moment(decoded.replace(tzinfo=None), UTC, False)
             else:
-                zone = self._zone(zone_name) if zone_name else UTC
-                moment = _Moment(decoded, zone, False)
+                # Without a zone it is the reader's own time (RFC 5545, 3.3.5), whoever that is.
+                moment = _Moment(decoded, self._zone(zone_name) if zone_name else None, False)
         elif isinstance(decoded, date):
             moment = _Moment(datetime.combine(decoded, time.min), UTC, True)
         else:
@@ -298,11 +300,14 @@ def _zone_id(definition: bytes) -> str:
 @lru_cache(maxsize=512)
 def _known_zone(name: str) -> tzinfo | None:
     """Return the zone of an IANA or Windows name; None for any other."""
-    if name.upper() in ("UTC", "GMT", "Z"):
+    if name.upper() in ("UTC", "GMT", "Z", "TZONE://MICROSOFT/UTC"):
         return UTC
     if len(name) > _LONGEST_ZONE_NAME:
         return None
-    for candidate in (WINDOWS_TO_OLSON.get(name, name), name.strip("/").partition("/")[2]):
+    # Some programs put their own prefix before the name: /mozilla.org/20050126_1/Europe/Berlin.
+    parts = name.strip("/").split("/")
+    suffixes = ["/".join(parts[-count:]) for count in (3, 2)]
+    for candidate in (_WINDOWS_ZONES.get(name.casefold(), name), *suffixes):
         if re.fullmatch(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*", candidate):
             try:
                 return ZoneInfo(candidate)
@@ -339,6 +344,8 @@ def _last_of_rule(value: bytes, start: _Moment, replaced: set[datetime], days_of
     """
     parts = _rule_parts(value)
     until = _until(parts.pop("UNTIL", ""), start)
+    if until is not None and start.zone is None:
+        until += _UNKNOWN_ZONE
     if until is not None and until.year > _LAST_YEAR:
         until = None  # how some calendars write "for ever"
     count_text = parts.pop("COUNT", "")
@@ -372,12 +379,13 @@ def _rule_parts(value: bytes) -> dict[str, str]:
     if len(value) > _LONGEST_RULE:
         raise _bad_rule()
     parts = {}
-    for part in value.decode("ascii", "replace").strip().rstrip(";").split(";"):
+    for part in value.decode("ascii", "replace").split(";"):
         name, equals, content = part.partition("=")
-        if not equals:
-            raise _bad_rule()
-        if name.strip().upper() in _RULE_PARTS:
-            parts[name.strip().upper()] = content.strip().upper()
+        name = name.strip().upper()
+        if name in _RULE_PARTS:
+            if not equals:
+                raise _bad_rule()
+            parts[name] = content.replace(" ", "").upper()
         if content.count(",") > _MOST_OF_A_PART:
             raise _bad_rule()
     if parts.get("FREQ") not in _FREQUENCIES:

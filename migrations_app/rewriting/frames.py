@@ -88,9 +88,9 @@ _RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _C
 # Outlook breaks its row of 137 dots over two lines; other programs break it elsewhere, Word puts it into two spans.
 _MOST_PIECES = 6
 _BLANK = rb"[ \t]|\xc2\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf"
-_HTML_BLANK = _BLANK + rb"|&(?:nbsp|lrm|rlm|zwnj|zwj|#8203|#8206|#8207)\\?;"
+_HTML_BLANK = _BLANK + rb"|&(?:nbsp|shy|lrm|rlm|zwnj|zwj|ZeroWidthSpace|#8203|#x200[b-f]|#8206|#8207)\\?;"
 _GAP = rb"\\[nN]|" + _BLANK
-_HTML_GAP = rb"\\[nN]|[\r\n]|" + _HTML_BLANK + rb"|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br)\b[^<>]*+>"
+_HTML_GAP = rb"\\[nN]|[\r\n]|" + _HTML_BLANK + rb"|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br|wbr)\b[^<>]*+>"
 _NEXT_PIECE = {
     (kind, is_html): re.compile(
         rb"(?:" + gap + rb")++(" + re.escape(character) + rb"++)(?=\\[nN]|[<&]|" + _BLANK + rb"|$)", re.IGNORECASE
@@ -161,7 +161,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     )
     if not problem and kind is not Kind.OWN and any(row.start >= closing.end for row in rows[Kind.OWN]):
         problem = "A row like those of this service's own blocks stands below, so that the new block could not be told."
-    if not problem and kind is not Kind.OWN and not is_html and _HTML_IN_TEXT.search(value):
+    if not problem and kind is not Kind.OWN and not is_html and len(_HTML_IN_TEXT.findall(value)) > 1:
         problem = "The plain-text description is written in HTML, so the meeting block cannot be cut out of it as text."
     if not problem and outside:
         problem = "The description holds another join link outside its meeting block."
@@ -284,6 +284,8 @@ def _about_lost_frame(rows: Mapping[Kind, Sequence[Row]]) -> str:
 
 
 def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bool, opening: Row, closing: Row) -> str:
+    if opening.length not in (_USUAL[kind], len(ROW)) and _is_continued(kind, value, is_html, opening, closing):
+        return "The rows around the meeting block are broken into pieces that cannot be put together."
     if opening.length != closing.length:
         return "The two rows that frame the meeting block are not of the same length."
     if kind is Kind.OWN:  # its join link comes first, so that a row before it cannot be the one that opens it
@@ -295,6 +297,12 @@ def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bo
         if not before.search(value, max(row.start - 200, 0), row.start) or not after.match(value, row.end):
             return "A row that frames the meeting block has other text on its line."
     return ""
+
+
+def _is_continued(kind: Kind, value: bytes, is_html: bool, opening: Row, closing: Row) -> bool:
+    """Tell whether both rows are followed by a piece of the same length, as where a mail program breaks each line."""
+    more = [_NEXT_PIECE[kind, is_html].match(value, row.end) for row in (opening, closing)]
+    return len({len(piece[1]) for piece in more if piece is not None}) == 1 and None not in more
 
 
 def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:

@@ -101,6 +101,7 @@ _CUT_IN_TWO = (
 _SPREAD = "The meeting block is spread over the cells of a table, a list or a link."
 
 _MOST_IN_PARAGRAPH = 12
+_PIECES_OF_ROWS = (b"." * 10, b"_" * 10, b"=" * 72)
 
 Run = tuple[int, int]
 """Where something starts and ends."""
@@ -144,6 +145,8 @@ class _OpenElements:
         stack = self.stack
         if token[3] is not None and self._ends_itself(name):
             return position
+        if name in _TABLE and name != b"table" and not self.places.get(b"table"):
+            return position  # browsers ignore parts of a table where there is none
         if name in _CLOSES_P:
             paragraphs = self.places.get(b"p")
             if paragraphs and paragraphs[-1] > stack[-1][2][1]:
@@ -285,9 +288,13 @@ class _OpenElements:
 
 
 def body_start(value: bytes) -> int:
-    """Return where <body begins; 0 for a fragment. What precedes it (35 KB in a Word document) is never read."""
+    """Return where <body begins; 0 for a fragment. What precedes it (35 KB in a Word document) is never read.
+
+    A <body below a row of dots or the like is that of another document, pasted or put below by a mail server.
+    """
     begin = value.find(b"<body")
-    return max(begin if begin >= 0 else value.find(b"<BODY"), 0)
+    begin = max(begin if begin >= 0 else value.find(b"<BODY"), 0)
+    return 0 if any(value.find(piece, 0, begin) >= 0 for piece in _PIECES_OF_ROWS) else begin
 
 
 class Cut(NamedTuple):

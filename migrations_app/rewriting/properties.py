@@ -40,6 +40,7 @@ from migrations_app.rewriting.content_lines import (
     value_of,
     value_start,
 )
+from migrations_app.rewriting.errors import needs_review
 from migrations_app.rewriting.frames import Found, Kind, readable
 from migrations_app.rewriting.spans import Span, span
 
@@ -63,7 +64,7 @@ _ALTREP = re.compile(rb'(;ALTREP=")([^"]*)"', re.IGNORECASE)
 _AROUND_LOCATION = " \t\r\n;,<>"
 _NOT_DIGITS = re.compile(r"\D+")
 # A name with escapes in it is none of the labels.
-_DISPLAY_NAME = re.compile(rb'("DisplayName"\s*+:\s*+")([^"\\]*+)(?=")')
+_DISPLAY_NAME = re.compile(rb'("(?:DisplayName|LocationUri)"\s*+:\s*+")([^"\\]*+)(?=")')
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Properties:
         if name in MACHINE_READ:
             return self._machine_read(component, name, value, raw)
         if name == b"CONFERENCE" and value[:4].lower() == "tel:":
-            is_old = value not in self._dial_uris and _digits(value) in self._old_numbers
+            is_old = value not in self._dial_uris and not _numbers(value).isdisjoint(self._old_numbers)
             return next(dial_uris, "").encode() if is_old else raw
         if name in (b"URL", b"CONFERENCE"):
             return self._join_url.encode() if self._is_old_link(value) else raw
@@ -167,18 +168,27 @@ class Properties:
         return escaped(self._join_url) if self._is_old_link(value) else raw
 
     def _names_meeting(self, location: Line) -> bool:
-        """Tell whether a LOCATION says nothing but that the meeting is online."""
+        """Tell whether a LOCATION says nothing but that the meeting is online, or nothing at all."""
         source = self.components[0].source
         value = unescaped(value_of(source, location)).strip(_AROUND_LOCATION)
+        if not value:
+            return True
         label = location_label(language_of(self.block))
         return value.casefold() in _LABELS[self.old.kind] | {label.casefold()} or self._is_old_link(value)
 
     def _is_old_link(self, value: str) -> bool:
-        """Tell whether a link leads into the old meeting; for a meeting of our own every spelling but the new one."""
+        """Tell whether a link leads into the old meeting; for a meeting of our own every spelling but the new one.
+
+        Raises Declined (needs-review) for a Teams link that may be it, but names its meeting in another way.
+        """
         if value == self._join_url:
             return False
-        thread = self.old.thread
-        return links.comparable(value) in self._old_links or bool(thread and links.teams_thread(value) == thread)
+        if links.comparable(value) in self._old_links:
+            return True
+        threads = (self.old.thread, links.teams_thread(value))
+        if not all(threads) and links.other_form(value, self.old.join_url):
+            raise needs_review("The event has a second Teams link that cannot be compared with the one in its block.")
+        return all(threads) and threads[0] == threads[1]
 
     @cached_property
     def _old_links(self) -> set[str]:
@@ -211,8 +221,11 @@ class Properties:
             for each in component.descriptions
             if (found := each.sight.found) is not None
         ]
-        return {_digits(target) for text in texts for target in _TEL.findall(text)}
+        return {number for text in texts for target in _TEL.findall(text) for number in _numbers(target)}
 
 
-def _digits(target: str) -> str:
-    return _NOT_DIGITS.sub("", unquote(target))
+def _numbers(target: str) -> set[str]:
+    """Return the digits of a tel: link with and without what is dialled after the number."""
+    decoded = unquote(target).rstrip("#")
+    number = re.split(r"[,;]", decoded, maxsplit=1)[0]
+    return {_NOT_DIGITS.sub("", decoded), _NOT_DIGITS.sub("", number)} - {""}

@@ -11,10 +11,10 @@ from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.content_lines import unescaped
 
 _HEADING = re.compile(
-    r"(?<!-)-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"
+    r"(?:^|\n)[ \t>]*+-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"
     r"|Ursprüngliche[rs]? (?:Termin|Nachricht|Besprechung)"
-    r"|Rendez-vous d'origine|Message d'origine|Cita original|Mensaje original|Appuntamento originale"
-    r"|Messaggio originale|Oorspronkelijke? (?:afspraak|bericht)|Ursprunglig\w* \w+)",
+    r"|Rendez-vous d['’]origine|Message d['’]origine|Cita original|Mensaje original|Appuntamento originale"
+    r"|Messaggio originale|Oorspronkelijke? (?:afspraak|bericht)|Ursprunglig\w* \w+)\s*+--",
     re.IGNORECASE,
 )
 _STARS = re.compile(r"(?:\*~){3,}")
@@ -22,18 +22,37 @@ _DASHED = re.compile(r"-{5,}+[^-\n]{2,80}-{5,}+\Z")
 _HEADER = re.compile(r"[^\W\d_][^:：\n]{0,30}+[:：](?!//)\s*+\S")
 # The first header line of a quoted message in the languages of Outlook; its value is a person, so without a clock.
 _SENDER = (
-    "From|Von|De|Da|Van|Från|Fra|Lähettäjä|Expéditeur|Mittente|От|Від|Od|Feladó|Kimden|Gönderen|Από"
+    "From|Von|De la|De|Da|Van|Saatja|Nuo|Från|Fra|Lähettäjä|Expéditeur|Mittente|От|Від|Od|Feladó|Kimden|Gönderen|Από"
     "|差出人|发件人|寄件者|보낸 사람|מאת|من"
 )
 _FROM = re.compile(rf"(?:{_SENDER})\s?[:：](?!.*\d[:.]\d\d)\s*\S", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"(?:Subject|Betreff|Objet|Asunto|Oggetto|Assunto|Onderwerp|Ämne|Emne|Aihe|Teema|Tema|Subiect|Тема|Temat|Předmět"
+    r"|Predmet|Tárgy|Konu|Θέμα|件名|主题|主旨|제목|נושא|الموضوع)\s?[:：]",
+    re.IGNORECASE,
+)
 _SENT = re.compile(r"(?=.*(?:19|20)\d\d)(?=.*\d[:.]\d\d)")
-_WROTE_IN = ("wrote", "schrieb", "a écrit", "escribió", "ha scritto", "escreveu", "schreef", "skrev")
-_WROTE = re.compile(rf"(?=.*\d).{{5,200}}\b(?:{'|'.join(_WROTE_IN)})\b[^:]{{0,80}}:\Z")
+_WROTE_IN = (
+    "wrote",
+    "schrieb",
+    "a écrit",
+    "escribió",
+    "ha scritto",
+    "escreveu",
+    "schreef",
+    "skrev",
+    "napisał",
+    "napsal",
+)
+_WROTE = re.compile(rf"(?=.*(?:@|\d:\d\d|\d\.\d\d(?![\d.]))).{{5,200}}\b(?:{'|'.join(_WROTE_IN)})\b[^:]{{0,80}}:\Z")
 # Most texts have none of it, and are not taken apart into lines. It starts with a plain letter, which is found fast.
 _SENDER_LINE = re.compile(rf"\n[ \t>*|\xa0]*+(?i:(?:{_SENDER})[ *]{{0,2}}[:：])")
+_ADDRESS_AND_COLON = re.compile(r"(?=.*\d[:.]\d\d).*<[^<>\s]+@[^<>\s]+>\s*[:：]\Z")
 _MARKS = ("-----", "*~*", *_WROTE_IN)
 _HEADER_LINES = 8
-_LINE_END = re.compile(r"<(?:br|hr|/p|/div|/tr|/li|/h[1-6])\b[^<>]*+>", re.IGNORECASE)
+_LONGEST_ATTRIBUTION = 300
+_LINE_END = re.compile(r"<(?:br|hr|/?(?:p|div|table|tr|ul|ol|li|blockquote|h[1-6]))\b[^<>]*+>", re.IGNORECASE)
+_BLANK_LINES = re.compile(r"\n\s++")
 _TAG = re.compile(r"<[!?/a-zA-Z][^<>]*+>")
 
 
@@ -62,9 +81,10 @@ def _is_below_headers(description: Description) -> bool:
     text = unescaped(above)
     if description.is_html:
         text = markup.characters(_TAG.sub("", _LINE_END.sub("\n", text.replace("\n", " "))))
+        text = _BLANK_LINES.sub("\n", text)
     if "---" in text and _HEADING.search(text):
         return True
-    is_suspicious = any(mark in text for mark in _MARKS) or _SENDER_LINE.search(f"\n{text}") is not None
+    is_suspicious = any(mark in text for mark in _MARKS) or ">:" in text or _SENDER_LINE.search(f"\n{text}") is not None
     return is_suspicious and _has_headers(text)
 
 
@@ -75,15 +95,23 @@ def _has_headers(text: str) -> bool:
         if not line:
             continue
         # The line that says who wrote may be broken in two.
-        if _STARS.match(line) or (line[-1] == ":" and (_WROTE.match(line) or _WROTE.match(f"{last} {line}"))):
+        if _STARS.match(line) or (line[-1] in ":：" and _is_attribution(line, last)):
             return True
         if _FROM.match(line) or (_DASHED.match(last) and _HEADER.match(line)):
             below = _until_blank(lines[at + 1 : at + _HEADER_LINES])
             headers = [other for other in below if _HEADER.match(other)]
-            if len(headers) > 1 and any(map(_SENT.match, headers)):
+            is_mail = "@" in line or any("@" in other or _SUBJECT.match(other) for other in headers)
+            if len(headers) > 1 and is_mail and any(map(_SENT.match, headers)):
                 return True
         last = line
     return False
+
+
+def _is_attribution(line: str, last: str) -> bool:
+    """Tell whether a line that ends in a colon says who wrote what follows; it may be broken in two."""
+    line = line[-_LONGEST_ATTRIBUTION:]
+    whole = f"{last[-_LONGEST_ATTRIBUTION:]} {line}"
+    return any(shape.match(text) for shape in (_WROTE, _ADDRESS_AND_COLON) for text in (line, whole))
 
 
 def _until_blank(lines: list[str]) -> list[str]:
