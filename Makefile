@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install run test nightly lint format types bench browser test-browser clean
+.PHONY: help install run test nightly lint format types docs bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -35,6 +35,9 @@ lint: .venv/installed ## Check style, security rules and types
 format: .venv/installed ## Put the code in the project's format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+docs: .venv/installed ## Write docs/decisions.md from the decision table
+	@$(BIN)/python manage.py document_decisions
 
 bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size)
 	@$(BIN)/python -m tests.bench $(ARGS)

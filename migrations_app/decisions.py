@@ -7,7 +7,7 @@ or "No run, because …", which the screen, the command and the log show as it i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tenants_app.announcements import UserChange, UserSettings
@@ -24,10 +24,11 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """The tenant's switches that the table reads."""
+    """The tenant's switches."""
 
     meeting_migration_enabled: bool  # R12
     automatically_migrate_user_meetings: bool  # R13
+    automatically_replace_acp_provider: bool  # R14
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,14 @@ class Trigger(NamedTuple):
     """A row of the table: the change it is about, what it is called, and what it does."""
 
     rule: str
-    happened: Callable[[UserSettings, UserSettings, bool], bool]
+    happened: Callable[[UserSettings, UserSettings, UserChange], bool]
+    """Asked with the settings before and after, and the change that they are of."""
     clause: str
     starts: bool
     """Whether the change starts a run at all."""
-    is_audio: bool = True
-    """Whether ``AutomaticallyMigrateUserMeetings`` switches it off (R13)."""
-
-
-def _is_public(settings: UserSettings) -> bool:
-    return settings.conference_id_type == "public"
+    is_automatic: bool = True
+    """Whether ``AutomaticallyMigrateUserMeetings`` switches it off: R2 to R7, says R13."""
+    migration_type: str = AUDIO_CONFERENCING
 
 
 TRIGGERS = (
@@ -65,7 +64,8 @@ TRIGGERS = (
         lambda old, new, _: old.hosting == "on-premises" and new.hosting == "online",
         "the user moved from on-premises to online",
         starts=True,
-        is_audio=False,
+        is_automatic=False,
+        migration_type=MOVE,
     ),
     Trigger(
         "R2",
@@ -93,19 +93,13 @@ TRIGGERS = (
     ),
     Trigger(
         "R4",
-        lambda old, new, _: (
-            _is_public(new) and bool(old.conference_id and new.conference_id) and old.conference_id != new.conference_id
-        ),
+        lambda old, new, _: _is_renumbered(old, new) and new.conference_id_type == "public",
         "the conference ID changed",
         starts=True,
     ),
     Trigger(
         "R4",
-        lambda old, new, _: (
-            not _is_public(new)
-            and bool(old.conference_id and new.conference_id)
-            and old.conference_id != new.conference_id
-        ),
+        lambda old, new, _: _is_renumbered(old, new) and new.conference_id_type == "private",
         "the conference ID changed, but the user's meetings have IDs of their own",
         starts=False,
     ),
@@ -116,17 +110,33 @@ TRIGGERS = (
         starts=True,
     ),
     Trigger(
+        "R5",
+        lambda old, new, _: old.bridge_id is not None and new.bridge_id is None,
+        "the user has no bridge any more: give them one, or disable audio conferencing",
+        starts=False,
+    ),
+    Trigger(
+        "R6",
+        lambda old, new, change: change.unassigned_number != "",
+        "the number {change.unassigned_number} was taken off the bridge",
+        starts=True,
+    ),
+    Trigger(
         "R7",
-        lambda old, new, _: (
-            bool(old.conferencing_provider) and not new.conferencing_provider and new.audio_conferencing_license
-        ),
+        lambda old, new, _: _leaves_acp(old, new) and new.audio_conferencing_license,
         "the provider changed from {old.conferencing_provider} to Microsoft",
         starts=True,
     ),
     Trigger(
-        "R5",
-        lambda old, new, _: old.bridge_id is not None and new.bridge_id is None,
-        "the user has no bridge any more: give them one, or disable audio conferencing",
+        "R7",
+        lambda old, new, _: _leaves_acp(old, new) and not new.audio_conferencing_license,
+        "the provider changed to Microsoft, but the user has no audio conferencing licence",
+        starts=False,
+    ),
+    Trigger(
+        "R16",
+        lambda old, new, _: new.conferencing_provider not in {"", old.conferencing_provider},
+        "the provider changed to {new.conferencing_provider}: use the Meeting Migration Tool instead",
         starts=False,
     ),
     Trigger(
@@ -135,44 +145,55 @@ TRIGGERS = (
         "a changed SIP address alone does not start one",
         starts=False,
     ),
+    # R9 is a change of the tenant: decide_meeting_url_change. R11 is no change: decide_start_by_hand.
     Trigger(
         "R10",
-        lambda old, new, reschedule: reschedule and _numbers(old) != _numbers(new) and old.bridge_id == new.bridge_id,
+        lambda old, new, change: _has_other_numbers(old, new) and change.reschedule_meetings,
         "the default number changed and rescheduling was asked for",
         starts=True,
+        is_automatic=False,
     ),
     Trigger(
         "R10",
-        lambda old, new, reschedule: (
-            not reschedule and _numbers(old) != _numbers(new) and old.bridge_id == new.bridge_id
-        ),
+        lambda old, new, change: _has_other_numbers(old, new) and not change.reschedule_meetings,
         "a changed default number starts one only with “reschedule meetings”",
+        starts=False,
+    ),
+    Trigger(
+        "R15",
+        lambda old, new, _: old.mailbox_location != new.mailbox_location,
+        "a moved mailbox alone does not start one",
         starts=False,
     ),
     # These show in invitations, but no rule starts a run for them; the user is out of date until the next (R36).
     Trigger(
         "R36",
         lambda old, new, _: old.conference_id_type != new.conference_id_type,
-        "a changed kind of conference ID alone does not start one: start it by hand",
+        "a changed kind of conference ID alone does not start one",
         starts=False,
     ),
     Trigger(
         "R36",
         lambda old, new, _: old.language != new.language,
-        "a changed language alone does not start one: start it by hand",
-        starts=False,
-    ),
-    Trigger(
-        "R36",
-        lambda old, new, _: old.mailbox_location != new.mailbox_location,
-        "a moved mailbox alone does not start one",
+        "a changed language alone does not start one",
         starts=False,
     ),
 )
 
 
-def _numbers(settings: UserSettings) -> tuple[int | None, int | None]:
-    return settings.toll_number_id, settings.toll_free_number_id
+def _is_renumbered(old: UserSettings, new: UserSettings) -> bool:
+    """Whether one conference ID took another's place: a first one comes with a bridge, and that is R5."""
+    return bool(old.conference_id and new.conference_id) and old.conference_id != new.conference_id
+
+
+def _leaves_acp(old: UserSettings, new: UserSettings) -> bool:
+    return bool(old.conferencing_provider) and not new.conferencing_provider
+
+
+def _has_other_numbers(old: UserSettings, new: UserSettings) -> bool:
+    """Whether the user's own numbers changed on the same bridge: on another they always do, and that is R5."""
+    before, after = (old.toll_number_id, old.toll_free_number_id), (new.toll_number_id, new.toll_free_number_id)
+    return before != after and old.bridge_id == new.bridge_id
 
 
 def why_not_served(settings: UserSettings) -> Reason | None:
@@ -190,48 +211,72 @@ def why_not_served(settings: UserSettings) -> Reason | None:
 
 
 def decide(change: UserChange, switches: Switches) -> Decision:
-    """Whether a change of a user's settings starts a run, and why or why not."""
+    """Whether a change of a user's settings starts a run, and why or why not.
+
+    Where several things stand in the way, the sentence names the first of these: the move to on-premises (R17), the
+    change, which starts nothing by itself, the user, whom MMS cannot serve (R14 to R17), the service (R12), and R13.
+    """
     old, new = change.before, change.after
-    happened = [
-        (trigger, trigger.clause.format(old=old, new=new))
-        for trigger in TRIGGERS
-        if trigger.happened(old, new, change.reschedule_meetings)
-    ]
     if old.hosting == "online" and new.hosting == "on-premises":
-        return Decision(
-            "No run, because MMS does not migrate meetings from online to on-premises: "
-            "use the Meeting Migration Tool instead."
+        return _no_run(
+            "MMS does not migrate meetings from online to on-premises: use the Meeting Migration Tool instead"
         )
+    happened = [
+        (trigger, trigger.clause.format(old=old, new=new, change=change))
+        for trigger in TRIGGERS
+        if trigger.happened(old, new, change)
+    ]
     if not happened:
-        return Decision("No run, because nothing changed that the invitations show.")
+        return _no_run("nothing changed that the invitations show")
     starting = [(trigger, clause) for trigger, clause in happened if trigger.starts]
     if not starting:
-        return Decision(f"No run, because {happened[0][1]}.")
-    refusal = why_not_served(new)
+        return _no_run("; ".join(clause for _, clause in happened))
+    refusal = _kept_acp(change, switches) or why_not_served(new)
     if refusal:
-        return Decision(f"No run, because {refusal.sentence}.")
+        return _no_run(refusal.sentence)
     if not switches.meeting_migration_enabled:
-        return Decision("No run, because the service is switched off for this tenant (MeetingMigrationEnabled).")
+        return _no_run("the service is switched off for this tenant (MeetingMigrationEnabled)")
     if not switches.automatically_migrate_user_meetings:
-        starting = [(trigger, clause) for trigger, clause in starting if not trigger.is_audio]
+        starting = [(trigger, clause) for trigger, clause in starting if not trigger.is_automatic]
         if not starting:
-            return Decision(
-                "No run, because AutomaticallyMigrateUserMeetings is off: start it by hand when you are ready."
-            )
+            return _no_run("AutomaticallyMigrateUserMeetings is off: start it by hand when you are ready")
     return Decision(
         f"Run, because {' and '.join(clause for _, clause in starting)}.",
         tuple(Reason(trigger.rule, f"{clause[0].upper()}{clause[1:]}.") for trigger, clause in starting),
-        AUDIO_CONFERENCING if all(trigger.is_audio for trigger, _ in starting) else MOVE,
+        MOVE if any(trigger.migration_type == MOVE for trigger, _ in starting) else AUDIO_CONFERENCING,
     )
+
+
+def decide_meeting_url_change() -> Decision:
+    """A tenant's changed meeting URL starts no run for anybody (R9)."""
+    return _no_run("a changed meeting URL does not start one: invitations show the old one until each user's next run")
 
 
 def decide_start_by_hand(settings: UserSettings, switches: Switches, actor: str) -> Decision:
     """Whether an administrator may start a run for the user now (R11)."""
     refusal = why_not_served(settings)
     if refusal:
-        return Decision(f"No run, because {refusal.sentence}.")
+        return _no_run(refusal.sentence)
     if not switches.meeting_migration_enabled:
-        return Decision(
-            "No run, because the service is switched off for this tenant: switch MeetingMigrationEnabled on first."
-        )
+        return _no_run("the service is switched off for this tenant: switch MeetingMigrationEnabled on first")
     return Decision("Run, because it was started by hand.", (Reason("R11", f"Started by hand by {actor}."),), MANUAL)
+
+
+def _kept_acp(change: UserChange, switches: Switches) -> Reason | None:
+    """Why a newly assigned licence leaves a user on their ACP (R14), unless MMS could not serve them anyway."""
+    old, new = change.before, change.after
+    is_assigned = not old.audio_conferencing_license and new.audio_conferencing_license
+    stays = old.conferencing_provider and new.conferencing_provider
+    if switches.automatically_replace_acp_provider or not (is_assigned and stays):
+        return None
+    if why_not_served(replace(new, conferencing_provider="", bridge_provider="")):
+        return None
+    return Reason(
+        "R14",
+        f"AutomaticallyReplaceAcpProvider is off and {new.conferencing_provider} stays the provider: "
+        "make Microsoft the provider by hand, with a bridge of Microsoft's",
+    )
+
+
+def _no_run(why: str) -> Decision:
+    return Decision(f"No run, because {why}.")

@@ -16,8 +16,12 @@ from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 
 
 def switches_of(tenant: Tenant) -> Switches:
-    """The switches that the decision table reads (R12, R13)."""
-    return Switches(tenant.meeting_migration_enabled, tenant.automatically_migrate_user_meetings)
+    """The switches that the decision table reads (R12 to R14)."""
+    return Switches(
+        tenant.meeting_migration_enabled,
+        tenant.automatically_migrate_user_meetings,
+        tenant.automatically_replace_acp_provider,
+    )
 
 
 def on_users_changed(

@@ -36,5 +36,6 @@ tenant_urlpatterns = [
     path("bridges/<int:pk>/", bridges.bridge, name="bridge"),
     path("bridges/<int:pk>/move/", bridges.move_everyone, name="move-everyone"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
+    path("settings/rules/", tenant_settings.rules, name="rules"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),
 ]

@@ -50,7 +50,7 @@ for origin in CSRF_TRUSTED_ORIGINS:
         raise exit_naming("CSRF_TRUSTED_ORIGINS", "is not usable: expected addresses like https://mms.example.org.")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "mms_site.apps.DataFixesConfig",  # django.contrib.admin, for superusers alone
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -6,9 +6,6 @@ from django.urls import include, path
 from migrations_app.urls import tenant_urlpatterns as migrations_patterns
 from tenants_app.urls import tenant_urlpatterns as tenants_patterns
 
-admin.site.site_header = admin.site.site_title = "MMS data fixes"
-admin.site.index_title = "Every change made here is checked and audited like any other"
-
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("tenants_app.urls")),

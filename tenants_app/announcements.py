@@ -61,6 +61,8 @@ class UserChange:
     before: UserSettings
     after: UserSettings
     reschedule_meetings: bool = False
+    unassigned_number: str = ""
+    """The number, toll or toll-free, that the user loses because it is taken off the bridge (R6)."""
 
 
 @dataclass(frozen=True, slots=True)

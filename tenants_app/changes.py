@@ -228,7 +228,12 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
         earlier = UserSettings.of(user, old_id)
         values = dict(edit.values)
         wanted_id = values.pop("conference_id", "")
-        if tenant.automatically_replace_acp_provider and values.get("audio_conferencing_license"):
+        if acp_is_replaced(
+            tenant.automatically_replace_acp_provider,
+            values.get("conferencing_provider", user.conferencing_provider),
+            had_license=user.audio_conferencing_license,
+            has_license=values.get("audio_conferencing_license", user.audio_conferencing_license),
+        ):
             values = _without_acp(user, values, default_bridge)
         if _needs_bridge(user, values):
             values["bridge"] = default_bridge
@@ -323,10 +328,16 @@ def _locked(tenant: Tenant, pks: Sequence[int]) -> Iterable[ConferencingUser]:
         )
 
 
+def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_license: bool) -> bool:
+    """Whether a licence that is newly assigned makes Microsoft the provider of a user on an ACP (R14).
+
+    ``is_on`` is the switch AutomaticallyReplaceAcpProvider; an empty ``provider`` is Microsoft.
+    """
+    return is_on and has_license and not had_license and provider != ""
+
+
 def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
-    """R14: a licence newly assigned to a user on an ACP makes Microsoft the provider, on a bridge of Microsoft's."""
-    if user.audio_conferencing_license or not values.get("conferencing_provider", user.conferencing_provider):
-        return values
+    """The change with Microsoft as the provider, on a bridge of Microsoft's (R14)."""
     bridge = values.get("bridge", user.bridge)
     return {
         **values,

@@ -1,4 +1,4 @@
-"""The tenant's switches (R12 to R14), limits and texts."""
+"""The tenant's switches (R12 to R14), limits and texts, and what starts a run with the switches as they are."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from migrations_app.decision_table import answer_now, table
+from migrations_app.decisions import decide_meeting_url_change
 from migrations_app.models import Run
+from migrations_app.reactions import switches_of
 from tenants_app.access import access_for
 from tenants_app.changes import change_tenant
 from tenants_app.forms import TenantForm
@@ -39,7 +42,7 @@ SWITCHES = (
         "AutomaticallyMigrateUserMeetings",
         "Migrate on changes of audio conferencing",
         "A changed licence, bridge, conference ID or provider starts a run. While it is off only moves from "
-        "on-premises to online, and starts by hand, do.",
+        "on-premises to online, changed numbers with “reschedule meetings”, and starts by hand do.",
     ),
     Switch(
         "automatically_replace_acp_provider",
@@ -65,6 +68,8 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
             form.add_error(None, error.messages)
         else:
             messages.success(request, "The settings are saved. Invitations show them after each user's next run.")
+            if "meeting_url" in values:
+                messages.warning(request, decide_meeting_url_change().sentence)
             return redirect("settings", slug)
     stored = Tenant.objects.get(pk=access.tenant.pk) if is_post else access.tenant
     context = {
@@ -73,6 +78,26 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
     }
     return render(request, "migrations/settings.html", context)
+
+
+@require_safe
+def rules(request: HttpRequest, slug: str) -> HttpResponse:
+    """What each kind of change starts: with the switches as they are, and with all others."""
+    access = access_for(request, slug)
+    switches = switches_of(access.tenant)
+    context = {
+        "access": access,
+        "switches": [(switch, getattr(switches, switch.field)) for switch in SWITCHES],
+        "rows": [
+            (
+                row.kind,
+                answer_now(row.kind, switches),
+                [(group.who, [(answer, answer.holds(switches)) for answer in group.answers]) for group in row.answers],
+            )
+            for row in table()
+        ],
+    }
+    return render(request, "migrations/rules.html", context)
 
 
 @require_POST

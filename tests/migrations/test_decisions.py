@@ -11,7 +11,11 @@ from migrations_app.decisions import Decision, Switches, decide, decide_start_by
 from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import ConferencingUser
 
-ON = Switches(meeting_migration_enabled=True, automatically_migrate_user_meetings=True)
+ON = Switches(
+    meeting_migration_enabled=True,
+    automatically_migrate_user_meetings=True,
+    automatically_replace_acp_provider=False,
+)
 SERVED = UserSettings(
     sip_address="anna@contoso.com",
     language="en-US",

@@ -32,6 +32,7 @@ PAGES = [
     "/contoso/bridges/{bridge}/",
     "/contoso/bridges/{bridge}/move/?to={other}",
     "/contoso/settings/",
+    "/contoso/settings/rules/",
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]

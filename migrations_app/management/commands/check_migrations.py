@@ -41,7 +41,7 @@ class Command(MonitoringCommand):
         warning, critical = options["warning"], options["critical"]
         if warning > critical:
             raise CommandError(f"--warning {warning} is more than --critical {critical}: give the smaller one first.")
-        state = queue_state(self.tenant(options) if options["tenant"] else None)
+        state = queue_state(self.tenant(options) if options["tenant"] is not None else None)
         limit = timedelta(minutes=options["max_age"])
         found = Answer()
         if state.failed >= warning:

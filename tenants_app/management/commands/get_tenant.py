@@ -18,7 +18,7 @@ class Command(AdministratorCommand):
         add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        tenants = [self.tenant(options)] if options["tenant"] else list(Tenant.objects.order_by("slug"))
+        tenants = [self.tenant(options)] if options["tenant"] is not None else list(Tenant.objects.order_by("slug"))
         if len(tenants) == 1 and options["format"] == "table":
             self.show_record(tenant_record(tenants[0]), options)
             return

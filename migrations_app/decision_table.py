@@ -1,0 +1,228 @@
+"""The decision table as people read it: each kind of change, asked under all switches and for different users.
+
+There is no rule here. Every answer comes from ``decisions``; this module only puts the questions and sorts the
+answers. The page *What starts a run* and ``docs/decisions.md`` both show what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from itertools import permutations, product
+from typing import Any, NamedTuple
+
+from migrations_app.decisions import (
+    Decision,
+    Switches,
+    decide,
+    decide_meeting_url_change,
+    decide_start_by_hand,
+)
+from tenants_app.announcements import UserChange, UserSettings
+from tenants_app.changes import acp_is_replaced
+from tenants_app.models import ConferencingUser
+
+SWITCHES = {field.name: "".join(word.capitalize() for word in field.name.split("_")) for field in fields(Switches)}
+"""Each switch by its field, with the name that administrators know it by."""
+
+COMBINATIONS = tuple(Switches(*values) for values in product((True, False), repeat=len(SWITCHES)))
+
+SERVED = UserSettings(
+    sip_address="anna@contoso.com",
+    language="en-US",
+    hosting="online",
+    mailbox_location="online",
+    audio_conferencing_license=True,
+    audio_conferencing_enabled=True,
+    conferencing_provider="",
+    bridge_id=1,
+    bridge_name="Europe",
+    bridge_provider="",
+    conference_id_type="public",
+    conference_id="1234567",
+    toll_number_id=1,
+    toll_free_number_id=None,
+)
+USERS = {
+    "Microsoft's user, all online": SERVED,
+    "User on a third-party provider": replace(SERVED, conferencing_provider="Fabrikam"),
+    "User hosted on-premises": replace(SERVED, hosting="on-premises"),
+    "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises"),
+}
+"""Users who stand for all: the first is whom MMS is there for, the others are those it may refuse (R15 to R17)."""
+
+
+class KindOfChange(NamedTuple):
+    """What an administrator does, and what it leads to for a user with the switches as given."""
+
+    rule: str
+    action: str
+    decided: Callable[[UserSettings, Switches], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A decision, and the switches that it takes: those that make no difference are left out."""
+
+    switches: Mapping[str, bool]
+    """By field name."""
+    decision: Decision
+
+    @property
+    def when(self) -> str:
+        told = [f"{SWITCHES[name]} {'on' if is_on else 'off'}" for name, is_on in self.switches.items()]
+        return " and ".join(told) or "Whatever the switches"
+
+    def holds(self, switches: Switches) -> bool:
+        return all(getattr(switches, name) is is_on for name, is_on in self.switches.items())
+
+
+class Answers(NamedTuple):
+    """What holds alike for the users named: one answer for each combination of switches, in as few as possible."""
+
+    users: tuple[str, ...]
+    answers: tuple[Answer, ...]
+
+    @property
+    def who(self) -> str:
+        return "Every user" if len(self.users) == len(USERS) else "; ".join(self.users)
+
+
+class Row(NamedTuple):
+    """A kind of change with its answers for all users; the first of them are those for the usual user."""
+
+    kind: KindOfChange
+    answers: tuple[Answers, ...]
+
+
+def _edit(
+    before: Mapping[str, Any], after: Mapping[str, Any], **more: Any
+) -> Callable[[UserSettings, Switches], Decision]:
+    """A change of settings: ``before`` and ``after`` differ so from the user; ``more`` is what UserChange takes."""
+
+    def decided(user: UserSettings, switches: Switches) -> Decision:
+        old, new = replace(user, **before), replace(user, **after)
+        if acp_is_replaced(
+            switches.automatically_replace_acp_provider,
+            new.conferencing_provider,
+            had_license=old.audio_conferencing_license,
+            has_license=new.audio_conferencing_license,
+        ):
+            new = replace(new, conferencing_provider="")
+        return decide(UserChange(ConferencingUser(), old, new, **more), switches)
+
+    return decided
+
+
+_PRIVATE = {"conference_id_type": "private"}
+
+KINDS = (
+    KindOfChange(
+        "R1", "Move the user from on-premises to online", _edit({"hosting": "on-premises"}, {"hosting": "online"})
+    ),
+    KindOfChange("R2", "Assign the audio conferencing licence", _edit({"audio_conferencing_license": False}, {})),
+    KindOfChange("R2", "Remove the audio conferencing licence", _edit({}, {"audio_conferencing_license": False})),
+    KindOfChange("R3", "Enable audio conferencing", _edit({"audio_conferencing_enabled": False}, {})),
+    KindOfChange("R3", "Disable audio conferencing", _edit({}, {"audio_conferencing_enabled": False})),
+    KindOfChange("R4", "Change or reset a public conference ID", _edit({}, {"conference_id": "7654321"})),
+    KindOfChange(
+        "R4",
+        "Change or reset the conference ID of a user with private ones",
+        _edit(_PRIVATE, _PRIVATE | {"conference_id": "7654321"}),
+    ),
+    KindOfChange("R5", "Move the user to another bridge", _edit({}, {"bridge_id": 2, "bridge_name": "America"})),
+    KindOfChange("R5", "Give the user a first bridge", _edit({"bridge_id": None, "conference_id": ""}, {})),
+    KindOfChange("R5", "Take the user off their bridge", _edit({}, {"bridge_id": None, "conference_id": ""})),
+    KindOfChange(
+        "R6",
+        "Take a number that the user has off the bridge",
+        _edit({}, {"toll_number_id": 2}, unassigned_number="+14255550100"),
+    ),
+    KindOfChange(
+        "R7",
+        "Change the provider to Microsoft, with a licence",
+        _edit({"conferencing_provider": "Fabrikam"}, {"conferencing_provider": ""}),
+    ),
+    KindOfChange(
+        "R7",
+        "Change the provider to Microsoft, without a licence",
+        _edit(
+            {"conferencing_provider": "Fabrikam", "audio_conferencing_license": False},
+            {"conferencing_provider": "", "audio_conferencing_license": False},
+        ),
+    ),
+    KindOfChange("R8", "Change the SIP address, user part or domain", _edit({}, {"sip_address": "anna@example.org"})),
+    KindOfChange("R9", "Change the tenant's meeting URL", lambda user, switches: decide_meeting_url_change()),
+    KindOfChange("R10", "Change the default toll or toll-free number", _edit({}, {"toll_number_id": 2})),
+    KindOfChange(
+        "R10",
+        "Change the default toll or toll-free number and tick “reschedule meetings”",
+        _edit({}, {"toll_number_id": 2}, reschedule_meetings=True),
+    ),
+    KindOfChange(
+        "R11", "Start a run by hand", lambda user, switches: decide_start_by_hand(user, switches, "an operator")
+    ),
+    KindOfChange(
+        "R15",
+        "Move the mailbox to on-premises",
+        _edit({"mailbox_location": "online"}, {"mailbox_location": "on-premises"}),
+    ),
+    KindOfChange(
+        "R15", "Move the mailbox to online", _edit({"mailbox_location": "on-premises"}, {"mailbox_location": "online"})
+    ),
+    KindOfChange(
+        "R16",
+        "Change the provider to a third party",
+        _edit({"conferencing_provider": ""}, {"conferencing_provider": "Fabrikam"}),
+    ),
+    KindOfChange(
+        "R16",
+        "Move the user to a third party's bridge",
+        _edit({}, {"bridge_id": 3, "bridge_name": "Asia", "bridge_provider": "Fabrikam"}),
+    ),
+    KindOfChange(
+        "R17", "Move the user from online to on-premises", _edit({"hosting": "online"}, {"hosting": "on-premises"})
+    ),
+    KindOfChange("R36", "Change between public and private conference IDs", _edit({}, _PRIVATE)),
+    KindOfChange("R36", "Change the user's language", _edit({}, {"language": "it-IT"})),
+    KindOfChange("", "Save without a change", _edit({}, {})),
+)
+
+
+@cache
+def table() -> tuple[Row, ...]:
+    """Every kind of change with all its answers; users with the same answers are put together."""
+    return tuple(Row(kind, _answers(kind)) for kind in KINDS)
+
+
+def answer_now(kind: KindOfChange, switches: Switches) -> Decision:
+    """What the change leads to for the usual user."""
+    return kind.decided(SERVED, switches)
+
+
+def _answers(kind: KindOfChange) -> tuple[Answers, ...]:
+    alike: dict[tuple[str, ...], list[str]] = {}
+    decisions = {}
+    for name, user in USERS.items():
+        decided = [kind.decided(user, switches) for switches in COMBINATIONS]
+        sentences = tuple(decision.sentence for decision in decided)
+        alike.setdefault(sentences, []).append(name)
+        decisions[sentences] = dict(zip(COMBINATIONS, decided, strict=True))
+    return tuple(
+        Answers(tuple(names), min((_branches(decisions[key], order) for order in permutations(SWITCHES)), key=len))
+        for key, names in alike.items()
+    )
+
+
+def _branches(decisions: Mapping[Switches, Decision], order: Sequence[str]) -> tuple[Answer, ...]:
+    """The decisions asked switch by switch in the order given, each branch only as far as they still differ."""
+    first, *others = decisions.values()
+    if all(decision == first for decision in others):
+        return (Answer({}, first),)
+    name, *rest = order
+    branches = []
+    for is_on in (True, False):
+        some = {switches: decision for switches, decision in decisions.items() if getattr(switches, name) is is_on}
+        branches += [Answer({name: is_on, **below.switches}, below.decision) for below in _branches(some, rest)]
+    return tuple(branches)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from migrations_app.decision_table import COMBINATIONS, SERVED, SWITCHES, USERS, KindOfChange, table
+from migrations_app.decisions import Switches
+
+MICROSOFT, THIRD_PARTY = SERVED, USERS["User on a third-party provider"]
+
+INTRODUCTION = """\
+# What starts a run
+
+Written by `make docs` from the decision table itself (`migrations_app/decisions.py`): do not edit it by hand.
+The page *Settings → What starts a run* shows the same for a tenant's switches as they are now.
+"""
+OVERVIEW = """\
+## Every change under every combination of switches
+
+E is `MeetingMigrationEnabled` (R12), A is `AutomaticallyMigrateUserMeetings` (R13), P is
+`AutomaticallyReplaceAcpProvider` (R14); + is on and − is off. *run*: a run starts, whether the user's provider before
+the change is Microsoft or a third party. *Microsoft*, *third party*: for those users only. –: none starts. The account,
+the mailbox and the bridge are online and Microsoft's.
+"""
+SENTENCES = """\
+## Every sentence
+
+Switches that make no difference are left out. Bridges, the provider Fabrikam and the number are examples.
+"""
+
+
+class Command(BaseCommand):
+    help = "Write docs/decisions.md, the decision table as documentation."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--output", type=Path, default=settings.BASE_DIR / "docs" / "decisions.md", metavar="FILE")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        options["output"].write_text(document(), encoding="utf-8")
+
+
+def document() -> str:
+    """The decision table in Markdown."""
+    return "\n".join([INTRODUCTION, OVERVIEW, *_overview(), "", SENTENCES, *_sentences()])
+
+
+def _overview() -> Iterator[str]:
+    yield "| rule | change | " + " | ".join(map(_short, COMBINATIONS)) + " |"
+    yield "|---|---|" + "---|" * len(COMBINATIONS)
+    for kind, _ in table():
+        yield f"| {kind.rule} | {kind.action} | " + " | ".join(_cell(kind, some) for some in COMBINATIONS) + " |"
+
+
+def _short(switches: Switches) -> str:
+    states = (getattr(switches, name) for name in SWITCHES)
+    return " ".join(letter + ("+" if is_on else "−") for letter, is_on in zip("EAP", states, strict=True))
+
+
+def _cell(kind: KindOfChange, switches: Switches) -> str:
+    starts = [kind.decided(user, switches).starts_run for user in (MICROSOFT, THIRD_PARTY)]
+    if all(starts):
+        return "run"
+    return {(True, False): "Microsoft", (False, True): "third party"}.get((starts[0], starts[1]), "–")
+
+
+def _sentences() -> Iterator[str]:
+    for kind, answers in table():
+        yield f"### {kind.action}{kind.rule and f' ({kind.rule})'}\n"
+        yield "| user | switches | what is said |"
+        yield "|---|---|---|"
+        for group in answers:
+            for answer in group.answers:
+                yield f"| {group.who} | {answer.when} | {answer.decision.sentence} |"
+        yield ""

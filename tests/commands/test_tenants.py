@@ -1,0 +1,333 @@
+"""Every command of the project, and whose rows it may touch.
+
+A command belongs in one of the tables below; one that stands in none fails the first test.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command, get_commands, load_command_class
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import Run
+from tenants_app import changes
+from tenants_app.models import Bridge, ConferencingUser, Tenant
+
+from ..conftest import ACTOR
+from ..two_tenants import Fabrikam, everything_stored, furnish, stored_of
+from .conftest import Command, invitation
+
+ANNA = "--user {upn}"
+ACTS_ON_A_TENANT = {
+    "explain_meeting": f"{{meeting}} {ANNA}",
+    "export_meetings": f"{ANNA} --output {{folder}}",
+    "get_dial_in_conferencing_bridge": "",
+    "get_dial_in_conferencing_tenant_settings": "",
+    "get_dial_in_conferencing_user": ANNA,
+    "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
+    "get_meeting_migration_status": ANNA,
+    "get_service_number": "",
+    "get_tenant_migration_configuration": "",
+    "grant_role": "vera --role viewer",
+    "import_meetings": f"{{meeting}} {ANNA}",
+    "import_users": "{users}",
+    "move_user": f"{ANNA} --target on-premises",
+    "register_service_number": "+14255550123 --bridge {bridge} --type toll",
+    "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
+    "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
+    "set_dial_in_conferencing_user": (
+        f"{ANNA} --bridge {{bridge}} --toll-number {{toll}} --toll-free-number {{toll_free}}"
+    ),
+    "set_tenant": "--settling-time 60",
+    "set_tenant_migration_configuration": "--meeting-migration-enabled false",
+    "start_meeting_migration": ANNA,
+}
+"""Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
+
+LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
+    "check_migrations": "",
+    "explain_meeting": "{meeting}",
+    "get_tenant": "--format json",
+}
+"""They only read. With ``--tenant`` they look at that tenant's rows alone."""
+
+ABOUT_THE_INSTALLATION = {
+    "check_worker",
+    "document_decisions",
+    "load_demo",
+    "new_administrator",
+    "new_tenant",
+    "prune_history",
+    "run_migrations",
+    "serve",
+}
+"""They take no ``--tenant``: there is nothing of one tenant that they could be asked for."""
+
+INVENTED = {
+    "upn": "nobody@contoso.com",
+    "bridge": "Nowhere",
+    "toll": "+12065550188",
+    "toll_free": "+18005550188",
+    "run": str(uuid4()),
+}
+"""Keys of rows that are nobody's."""
+
+
+@pytest.fixture
+def fabrikam(tenant: Tenant) -> Fabrikam:
+    other = changes.create_tenant(
+        ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+    )
+    return furnish(other)
+
+
+def run_of(user: ConferencingUser) -> Run:
+    return Run.objects.create(
+        tenant=user.tenant,
+        user=user,
+        state=Run.State.PENDING,
+        migration_type=Run.Type.AUDIO_CONFERENCING,
+        reasons=[],
+        due_at=timezone.now(),
+    )
+
+
+@pytest.fixture
+def theirs(fabrikam: Fabrikam) -> dict[str, str]:
+    """Keys of Fabrikam's rows."""
+    EmbeddedMailbox(fabrikam.user).store([("budget", invitation(fabrikam.user, "budget"))])
+    return {
+        "upn": fabrikam.user.upn,
+        "bridge": fabrikam.bridge.name,
+        "toll": fabrikam.toll.number,
+        "toll_free": fabrikam.toll_free.number,
+        "run": str(run_of(fabrikam.user).correlation_id),
+    }
+
+
+@pytest.fixture
+def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_path: Path) -> dict[str, str]:
+    """Keys of Contoso's rows, and files to work with."""
+    User.objects.create_user("vera")
+    (tmp_path / "meeting.ics").write_bytes(invitation(anna))
+    (tmp_path / "users.csv").write_text(f"UserPrincipalName,Bridge\n{anna.upn},{new_bridge.name}\n")
+    return {
+        "upn": anna.upn,
+        "bridge": new_bridge.name,
+        "toll": "+442079460123",
+        "toll_free": "+448081570123",
+        "run": str(run_of(anna).correlation_id),
+        "meeting": str(tmp_path / "meeting.ics"),
+        "users": str(tmp_path / "users.csv"),
+        "folder": str(tmp_path / "exported"),
+    }
+
+
+def filled(name: str, arguments: str, keys: dict[str, str]) -> list[str]:
+    return [name, *(word.format(**keys) for word in arguments.split())]
+
+
+def own_commands() -> Iterator[tuple[str, bool]]:
+    """The project's commands, and whether each takes ``--tenant``."""
+    for name, app in get_commands().items():
+        if app in {"migrations_app", "tenants_app"}:
+            parser = load_command_class(app, name).create_parser("manage.py", name)
+            yield name, "--tenant" in parser._option_string_actions
+
+
+def refusal(*arguments: str) -> str:
+    """The sentence on which the command ends with exit status 1."""
+    with pytest.raises(CommandError) as caught:
+        call_command(*arguments, stdout=io.StringIO(), stderr=io.StringIO())
+    assert caught.value.returncode == 1
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- the tables ---------------------------------------------------------------------------------------
+
+
+def test_every_command_is_classified() -> None:
+    with_tenant = {*ACTS_ON_A_TENANT, *LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED}
+    unclassified = {name for name, _ in own_commands()} - with_tenant - ABOUT_THE_INSTALLATION
+
+    assert not unclassified, (
+        f"Nobody has said whose rows {', '.join(sorted(unclassified))} may touch: put it with its arguments into "
+        "ACTS_ON_A_TENANT, or into ABOUT_THE_INSTALLATION where it takes no --tenant."
+    )
+    assert dict(own_commands()) == dict.fromkeys(with_tenant, True) | dict.fromkeys(ABOUT_THE_INSTALLATION, False)
+
+
+# --- which tenant -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ACTS_ON_A_TENANT)
+def test_it_asks_which_tenant_and_touches_no_other(
+    name: str, command: Command, contoso: dict[str, str], theirs: dict[str, str], fabrikam: Fabrikam
+) -> None:
+    arguments = filled(name, ACTS_ON_A_TENANT[name], contoso)
+    there, before = stored_of(fabrikam.tenant), everything_stored()
+
+    several = "There are several tenants: choose one with --tenant (contoso, fabrikam)."
+    assert refusal(*arguments) == several
+    for unknown in ("nowhere", "", "Contoso"):
+        sentence = f"There is no tenant {unknown}: get_tenant lists those there are."
+        assert refusal(*arguments, "--tenant", unknown) == sentence
+    assert everything_stored() == before
+    told = command(*arguments, "--tenant", "contoso")
+    assert not re.search("fabrikam|frank|harbour|555.?0147", told, re.IGNORECASE)
+    assert stored_of(fabrikam.tenant) == there
+
+
+# --- rows of another tenant ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        (name, key)
+        for name, arguments in ACTS_ON_A_TENANT.items()
+        for key in re.findall(r"{(\w+)}", arguments)
+        if key in INVENTED
+    ],
+)
+def test_what_another_tenant_has_is_as_unknown_as_what_nobody_has(
+    name: str, key: str, contoso: dict[str, str], theirs: dict[str, str], tmp_path: Path
+) -> None:
+    before = everything_stored()
+    told, asked = [], []
+    for keys in (theirs, INVENTED):
+        with CaptureQueriesContext(connection) as queries:
+            sentence = refusal(*filled(name, ACTS_ON_A_TENANT[name], contoso | {key: keys[key]}), "--tenant", "contoso")
+        told.append(sentence.replace(keys[key], "?"))
+        asked.append([re.sub(r"'[^']*'|\d+", "?", query["sql"]) for query in queries])
+
+    assert told[0] == told[1]
+    assert not re.search("fabrikam|harbour", told[0], re.IGNORECASE)
+    # No clock has to be read: the same questions to the database take the same time.
+    assert asked[0] == asked[1]
+    assert everything_stored() == before
+    assert not (tmp_path / "exported").exists()
+
+
+@pytest.mark.parametrize("option", ["--user", "--users-from"])
+def test_a_list_with_a_user_of_another_tenant_starts_nobody(
+    option: str, contoso: dict[str, str], theirs: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "upns.txt"
+    path.write_text(f"{contoso['upn']}\n{theirs['upn']}\n")
+    listed = [contoso["upn"], theirs["upn"]] if option == "--user" else [str(path)]
+    before = everything_stored()
+
+    for dry_run in ([], ["--dry-run"]):
+        told = refusal("start_meeting_migration", option, *listed, "--tenant", "contoso", *dry_run)
+        assert told.startswith(f"There is no user {theirs['upn']} in Contoso: check the spelling")
+    assert everything_stored() == before
+
+
+@pytest.mark.parametrize(
+    ("column", "key"), [("Bridge", "bridge"), ("TollNumber", "toll"), ("TollFreeNumber", "toll_free")]
+)
+def test_an_import_knows_no_row_of_another_tenant(
+    column: str, key: str, contoso: dict[str, str], theirs: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "users.csv"
+    before = everything_stored()
+    told = []
+    for keys in (theirs, INVENTED):
+        path.write_text(f"UserPrincipalName,{column}\n{contoso['upn']},{keys[key]}\n")
+        errors = io.StringIO()
+        with pytest.raises(CommandError, match="1 bad row, so nothing was written"):
+            call_command("import_users", str(path), "--tenant", "contoso", stderr=errors)
+        told.append(errors.getvalue().replace(keys[key], "?"))
+
+    assert told[0].startswith(f"line 2: {column}: ")
+    assert told[0] == told[1]
+    assert everything_stored() == before
+
+
+def test_what_another_tenant_has_is_free(
+    command: Command,
+    contoso: dict[str, str],
+    theirs: dict[str, str],
+    fabrikam: Fabrikam,
+    tenant: Tenant,
+    tmp_path: Path,
+) -> None:
+    """A refusal would tell that it exists; so names, numbers and conference IDs are unique in a tenant only."""
+    there = stored_of(fabrikam.tenant)
+    digits = fabrikam.user.conference_id
+    (tmp_path / "users.csv").write_text(
+        f"UserPrincipalName,Bridge,TollNumber,ConferenceId\n{theirs['upn']},{theirs['bridge']},{theirs['toll']},{digits}\n"
+    )
+    for arguments in (
+        ["set_dial_in_conferencing_bridge", theirs["bridge"]],
+        ["register_service_number", theirs["toll"], "--bridge", theirs["bridge"], "--type", "toll"],
+        ["import_users", str(tmp_path / "users.csv")],
+    ):
+        command(*arguments, "--tenant", "contoso")
+
+    (user,) = ConferencingUser.objects.with_upns(tenant, [theirs["upn"]])
+    assert user.bridge
+    assert (user.tenant, user.bridge.tenant, user.conference_id) == (tenant, tenant, digits)
+    assert tenant.service_numbers.get(number=theirs["toll"]).bridge == user.bridge
+    assert stored_of(fabrikam.tenant) == there
+
+
+# --- all tenants, or one ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED)
+def test_with_a_tenant_it_looks_at_that_one_alone(
+    name: str, contoso: dict[str, str], theirs: dict[str, str], fabrikam: Fabrikam, tmp_path: Path
+) -> None:
+    Run.objects.filter(user=fabrikam.user).update(state=Run.State.FAILED, last_error_code="no-bridge")
+    if name == "explain_meeting":
+        Path(contoso["meeting"]).write_bytes(invitation(fabrikam.user))
+    arguments = filled(name, LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED[name], contoso)
+    seen = re.compile("fabrikam,|found in harbour|harbour trading|1 user failed", re.IGNORECASE)
+    before = everything_stored()
+
+    assert seen.search(ended(*arguments)[1])
+    assert not seen.search(ended(*arguments, "--tenant", "contoso")[1])
+    for unknown in ("nowhere", ""):
+        code, told = ended(*arguments, "--tenant", unknown)
+        assert code in {1, 3}
+        assert told.endswith(f"There is no tenant {unknown}: get_tenant lists those there are.")
+        assert not seen.search(told)
+    assert everything_stored() == before
+
+
+def ended(*arguments: str) -> tuple[int, str]:
+    """The exit status, and what was printed or, where it was refused, the sentence."""
+    output = io.StringIO()
+    try:
+        call_command(*arguments, stdout=output, stderr=io.StringIO())
+    except CommandError as error:
+        return error.returncode, str(error)
+    except SystemExit as ending:
+        return int(str(ending.code)), output.getvalue().strip()
+    return 0, output.getvalue()
+
+
+def test_an_organizer_of_another_tenant_is_as_unknown_as_one_that_nobody_knows(
+    command: Command, contoso: dict[str, str], theirs: dict[str, str], fabrikam: Fabrikam
+) -> None:
+    path = Path(contoso["meeting"])
+    told = []
+    for name in ("frank.moor", "carla.vega"):
+        path.write_bytes(invitation(fabrikam.user).replace(b"frank.moor", name.encode()))
+        told.append(command("explain_meeting", str(path), "--tenant", "contoso").replace(name, "?"))
+
+    assert "no user has the organizer's address" in " ".join(told[0].split())
+    assert told[0] == told[1]

@@ -1,0 +1,74 @@
+"""Another tenant beside Contoso with rows of every kind, and everything that is stored, to see that nothing changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Model
+
+from tenants_app import changes
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+
+from .conftest import ACTOR
+
+
+@dataclass(frozen=True, slots=True)
+class Fabrikam:
+    """The other tenant's bridge with its numbers, and its one user."""
+
+    tenant: Tenant
+    bridge: Bridge
+    toll: ServiceNumber
+    toll_free: ServiceNumber
+    user: ConferencingUser
+
+
+def furnish(tenant: Tenant) -> Fabrikam:
+    """Give the other tenant a name, a bridge, numbers and a user, none of which stands anywhere in Contoso."""
+    tenant = changes.change_tenant(tenant, ACTOR, name="Harbour Trading")
+    bridge = changes.set_bridge(tenant, "Harbour bridge", ACTOR, make_default=True)
+    toll = changes.register_number(bridge, "+12065550147", "toll", ACTOR, country="United States", city="Seattle")
+    toll_free = changes.register_number(bridge, "+18005550147", "toll-free", ACTOR, country="United States")
+    user = changes.create_user(
+        tenant,
+        ACTOR,
+        upn="frank.moor@fabrikam.com",
+        display_name="Frank Moor",
+        audio_conferencing_license=True,
+        audio_conferencing_enabled=True,
+        bridge=bridge,
+    )
+    return Fabrikam(tenant, bridge, toll, toll_free, user)
+
+
+OWNER = {
+    "Tenant": "pk",
+    "ConferenceId": "bridge__tenant",
+    "CalendarObject": "user__tenant",
+    "MeetingResult": "run__tenant",
+    "Update": "result__run__tenant",
+}
+"""How rows that do not name their tenant themselves lead to it."""
+OF_NO_TENANT = {"Heartbeat"}
+
+
+def _models() -> list[type[Model]]:
+    return [model for app in ("tenants_app", "migrations_app") for model in apps.get_app_config(app).get_models()]
+
+
+def everything_stored() -> dict[str, list[dict[str, Any]]]:
+    """All rows of the project's own models."""
+    return {model.__name__: list(model._base_manager.order_by("pk").values()) for model in _models()}
+
+
+def stored_of(tenant: Tenant) -> dict[str, list[dict[str, Any]]]:
+    """The tenant's rows of the project's own models."""
+    return {
+        model.__name__: list(
+            model._base_manager.filter(**{OWNER.get(model.__name__, "tenant"): tenant.pk}).order_by("pk").values()
+        )
+        for model in _models()
+        if model.__name__ not in OF_NO_TENANT
+    }
