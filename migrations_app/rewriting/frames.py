@@ -284,7 +284,7 @@ def _about_lost_frame(rows: Mapping[Kind, Sequence[Row]]) -> str:
 
 
 def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bool, opening: Row, closing: Row) -> str:
-    if opening.length not in (_USUAL[kind], len(ROW)) and _is_continued(kind, value, is_html, opening, closing):
+    if opening.length != _USUAL[kind] and _is_continued(kind, value, is_html, opening, closing):
         return "The rows around the meeting block are broken into pieces that cannot be put together."
     if opening.length != closing.length:
         return "The two rows that frame the meeting block are not of the same length."

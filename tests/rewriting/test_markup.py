@@ -403,6 +403,8 @@ def broken_documents(draw: st.DrawFn) -> str:
     tokens = ["<div>", *tokens, "</div>"]
     for _ in range(draw(st.integers(0, 4))):
         tags = [at for at, token in enumerate(tokens) if token not in ("ROW", "word")]
+        if not tags:
+            break
         token = tokens.pop(draw(st.sampled_from(tags)))
         for _ in range(draw(st.integers(0, 2))):
             tokens.insert(draw(st.integers(0, len(tokens))), token)
