@@ -142,9 +142,8 @@ def _machine_read(source: bytes, event: Event) -> dict[bytes, str]:
 
 def recurrence_id_of(source: bytes, event: Event) -> str:
     """Return the raw RECURRENCE-ID of an override; "" of a master."""
-    for line in event.lines:
-        if line.name == b"RECURRENCE-ID":
-            return value_of(source, line).decode("utf-8", "surrogateescape").strip()
+    for line in event.named(b"RECURRENCE-ID"):
+        return value_of(source, line).decode("utf-8", "surrogateescape").strip()
     return ""
 
 

@@ -39,10 +39,14 @@ class Event:
     body: int  # where a new property may be inserted: right after BEGIN:VEVENT
     end: int = 0
     lines: list[Line] = field(default_factory=list)
+    _by_name: dict[bytes, list[Line]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def named(self, name: bytes) -> list[Line]:
-        """Return the lines of a property, in the order of the file."""
-        return [line for line in self.lines if line.name == name]
+    def named(self, name: bytes) -> Sequence[Line]:
+        """Return the lines of a property, in the order of the file. Asked for only once all lines are there."""
+        if not self._by_name:
+            for line in self.lines:
+                self._by_name.setdefault(line.name, []).append(line)
+        return self._by_name.get(name, ())
 
 
 @dataclass(slots=True)
@@ -196,9 +200,8 @@ def property_name(raw: bytes) -> bytes:
 
 def uid_of(source: bytes, event: Event) -> str:
     """Return an event's UID as it stands in the file, unfolded; "" when it has none."""
-    for line in event.lines:
-        if line.name == b"UID":
-            return value_of(source, line).decode("utf-8", "replace").replace("\0", "").strip()
+    for line in event.named(b"UID"):
+        return value_of(source, line).decode("utf-8", "replace").replace("\0", "").strip()
     return ""
 
 
@@ -311,6 +314,8 @@ def replace_in_value(source: bytes, line: Line, start: int, end: int, text: byte
     would otherwise grow beyond 75 octets.
     """
     raw = source[line.start : line.end]
+    if b"\n" not in raw and len(raw) - (end - start) + len(text) <= FOLD_WIDTH:
+        return Edit(line.start + start, line.start + end, text)
     first = raw_start(raw, start)
     last = first + raw_end(raw[first:], end - start)
     fold = fold_of(source, line)

@@ -292,11 +292,19 @@ def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bo
         rows = [row for row in rows if row.start >= opening.start]
     if sum(row.length == opening.length for row in rows) > 2:
         return "The frame of the meeting block cannot be told from other rows in the description."
-    before, after = (_HTML_BEFORE, _HTML_AFTER) if is_html else (_TEXT_BEFORE, _TEXT_AFTER)
+    after = _HTML_AFTER if is_html else _TEXT_AFTER
     for row in (opening, closing):
-        if not before.search(value, max(row.start - 200, 0), row.start) or not after.match(value, row.end):
+        if not _begins_line(value, row.start, is_html) or not after.match(value, row.end):
             return "A row that frames the meeting block has other text on its line."
     return ""
+
+
+def _begins_line(value: bytes, at: int, is_html: bool) -> bool:
+    """Tell whether nothing that one sees stands before a place on its line."""
+    if is_html:
+        return value[at - 1 : at] == b">" or _HTML_BEFORE.search(value, max(at - 200, 0), at) is not None
+    is_usual = value[at - 2 : at] == b"\\n" and value[at - 3 : at - 2] != b"\\"
+    return is_usual or _TEXT_BEFORE.search(value, max(at - 200, 0), at) is not None
 
 
 def _is_continued(kind: Kind, value: bytes, is_html: bool, opening: Row, closing: Row) -> bool:

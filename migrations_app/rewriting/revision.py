@@ -24,11 +24,10 @@ def highest_sequence(source: bytes, events: Iterable[Event]) -> int:
     """Return the revision of an object: the highest SEQUENCE of its events, Exchange's own property included."""
     highest = 0
     for event in events:
-        for line in event.lines:
-            if line.name in _SEQUENCES:
-                value = value_of(source, line).strip()
-                if value.isdigit():
-                    highest = max(highest, int(value[:20]))
+        for line in (line for name in _SEQUENCES for line in event.named(name)):
+            value = value_of(source, line).strip()
+            if value.isdigit():
+                highest = max(highest, int(value[:20]))
     return highest
 
 
