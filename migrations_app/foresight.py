@@ -13,10 +13,11 @@ from migrations_app.decisions import decide
 from migrations_app.models import CalendarObject
 from migrations_app.reactions import switches_of
 from tenants_app.announcements import Consequence, UserChange, UserSettings
+from tenants_app.audit import Actor
 from tenants_app.changes import UserEdit, change_users
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
 
-_DECISIVE = (
+DECISIVE = (
     "hosting",
     "mailbox_location",
     "audio_conferencing_license",
@@ -44,7 +45,7 @@ class Move:
     without_run: dict[str, int]
 
 
-def foresee(tenant: Tenant, edit: UserEdit, actor: str) -> Consequence:
+def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Consequence:
     """What saving ``edit`` would answer. Makes the change and takes it back, so the answer cannot differ.
 
     Raises ``ValidationError`` as the change itself would.
@@ -64,13 +65,13 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Move:
     alike = (
         ConferencingUser.objects.filter(bridge=source)
         .order_by()
-        .values(*_DECISIVE)
+        .values(*DECISIVE)
         .annotate(users=Count("pk"), renumbered=Count("pk", filter=Q(pk__in=renumbered)))
     )
     users = runs = 0
     without_run: dict[str, int] = {}
     for row in alike:
-        settings = {name: row[name] for name in _DECISIVE}
+        settings = {name: row[name] for name in DECISIVE}
         before = UserSettings.of(ConferencingUser(bridge=source, **settings), "kept")
         for conference_id, count in (("kept", row["users"] - row["renumbered"]), ("another", row["renumbered"])):
             if not count:

@@ -37,6 +37,9 @@ class InvitationSettings:
         if refusal:
             raise Failure("cannot-be-served", refusal.sentence)
         self.user = user
+        self.fingerprint = user.settings_fingerprint
+        self.number_keys: frozenset[int] = frozenset()
+        """The service numbers that the invitations show."""
         tenant = user.tenant
         name, _, domain = user.sip_address.partition("@")
         hosted = "" if domain.lower() == tenant.domain else f"{domain.lower()}/"
@@ -53,6 +56,7 @@ class InvitationSettings:
                 raise Failure("no-dial-in-number", f"bridge {user.bridge.name}")
             toll = _phone_number(toll_row)
             toll_free = _phone_number(user.toll_free_number) if user.toll_free_number else None
+            self.number_keys = frozenset(row.pk for row in (toll_row, user.toll_free_number) if row)
             if self.has_public_id:
                 self.conference_id = user.conference_id
                 if not self.conference_id:

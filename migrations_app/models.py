@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from migrations_app import decisions
 from migrations_app.failures import describe
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 NO_END = datetime(9999, 12, 31, tzinfo=UTC)
 """``last_end`` of a series without an end (and of an object that cannot be read): always in the future."""
@@ -80,6 +80,9 @@ class Run(models.Model):
     skipped_meetings = models.PositiveIntegerField(default=0)
     failed_meetings = models.PositiveIntegerField(default=0)
     invites_update = models.PositiveIntegerField(default=0, help_text="Messages queued.")
+    settings_fingerprint = models.CharField(
+        max_length=32, blank=True, help_text="Of the settings with which it began to write."
+    )
     last_error_code = models.CharField(max_length=40, blank=True)
     last_error_detail = models.CharField(max_length=500, blank=True)
 
@@ -227,6 +230,81 @@ class Update(models.Model):
     @property
     def error_message(self) -> str:
         return describe(self.error_code, self.error_detail) if self.error_code else ""
+
+
+class NumberRelease(models.Model):
+    """A service number on its way off a bridge, with the number that takes its place (R32 to R35)."""
+
+    class State(models.TextChoices):
+        WAITING = "Waiting"
+        MOVING = "Moving"
+        UPDATING = "Updating"
+        RELEASED = "Released"
+        CANCELLED = "Cancelled"
+
+    OPEN = (State.WAITING, State.MOVING, State.UPDATING)
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="number_releases")
+    bridge = models.ForeignKey(Bridge, models.CASCADE, related_name="number_releases")
+    number = models.ForeignKey(ServiceNumber, models.SET_NULL, null=True, related_name="releases")
+    e164 = models.CharField("number", max_length=16, help_text="Kept when the number itself is gone.")
+    replacement = models.ForeignKey(ServiceNumber, models.SET_NULL, null=True, related_name="replacements")
+    replacement_e164 = models.CharField("replacement", max_length=16)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
+    requested_by = models.CharField(max_length=200)
+    created = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(help_text="When the first user may be moved; until then it can be cancelled.")
+    began_at = models.DateTimeField(null=True)
+    moved_at = models.DateTimeField(null=True, help_text="When nobody had the number in their settings any more.")
+    finished_at = models.DateTimeField(null=True)
+    cursor = models.BigIntegerField(default=0, help_text="The last user, by key, that was looked at.")
+    users = models.ManyToManyField(ConferencingUser, related_name="number_releases")
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["number"], condition=Q(state__in=["Waiting", "Moving", "Updating"]), name="one_open_release"
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "-created"], name="releases_by_time")]
+
+    def __str__(self) -> str:
+        return self.e164
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
+
+
+class UserImport(models.Model):
+    """A CSV file of users that came in through the browser: first checked, then applied on request."""
+
+    class State(models.TextChoices):
+        CHECKING = "Checking"
+        CHECKED = "Checked"
+        APPLYING = "Applying"
+        APPLIED = "Applied"
+        REFUSED = "Refused"
+        DISCARDED = "Discarded"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="user_imports")
+    file_name = models.CharField(max_length=200)
+    text = models.TextField(help_text="The file; emptied when it has been applied or discarded.")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.CHECKING)
+    requested_by = models.CharField(max_length=200)
+    skips_bad_rows = models.BooleanField(default=False)
+    created = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    findings = models.JSONField(default=dict, help_text="What the check found, or what applying it did.")
+    problem = models.CharField(max_length=500, blank=True, help_text="Why the file as a whole was refused.")
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        indexes = [models.Index(fields=["tenant", "-created"], name="user_imports_by_time")]
+
+    def __str__(self) -> str:
+        return self.file_name
 
 
 class Heartbeat(models.Model):

@@ -51,7 +51,9 @@ class RunRequest:
     reasons: Sequence[Reason]
 
 
-def request_runs(tenant: Tenant, requests: Iterable[RunRequest], actor: str, *, now_due: bool = False) -> list[Run]:
+def request_runs(
+    tenant: Tenant, requests: Iterable[RunRequest], requested_by: str, *, now_due: bool = False
+) -> list[Run]:
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
 
     A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would. One
@@ -62,14 +64,14 @@ def request_runs(tenant: Tenant, requests: Iterable[RunRequest], actor: str, *, 
     requests = sorted(requests, key=lambda request: request.user.pk)
     runs: list[Run] = []
     for start in range(0, len(requests), BULK):
-        runs += _request_some(tenant, requests[start : start + BULK], actor, now_due)
+        runs += _request_some(tenant, requests[start : start + BULK], requested_by, now_due)
     if runs and min(run.due_at for run in runs) <= timezone.now():
         wake_cluster(len(runs))
     return runs
 
 
 @transaction.atomic
-def _request_some(tenant: Tenant, requests: list[RunRequest], actor: str, now_due: bool) -> list[Run]:
+def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str, now_due: bool) -> list[Run]:
     now = timezone.now()
     due = now if now_due else now + timedelta(seconds=tenant.settling_time)
     pks = [request.user.pk for request in requests]
@@ -88,7 +90,7 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], actor: str, now_du
                 user=request.user,
                 migration_type=waiting.migration_type if waiting else request.migration_type,
                 reasons=list(waiting.reasons) if waiting else [],
-                requested_by=actor,
+                requested_by=requested_by,
                 due_at=due,
                 created=now,
             )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import transaction
 
 from migrations_app.decisions import Decision, Switches, decide, decide_start_by_hand
 from migrations_app.models import Run
-from migrations_app.queue import RunRequest, request_runs, run_now, wake_cluster
+from migrations_app.queue import BULK, RunRequest, request_runs, run_now, wake_cluster
 from migrations_app.updates.delivery import send_again
 from tenants_app.announcements import Consequence, UserChange, UserSettings
-from tenants_app.models import AuditEntry, ConferencingUser, Tenant
+from tenants_app.audit import Actor, entry, record
+from tenants_app.models import ConferencingUser, Tenant
 
 
 def switches_of(tenant: Tenant) -> Switches:
@@ -25,12 +26,12 @@ def switches_of(tenant: Tenant) -> Switches:
 
 
 def on_users_changed(
-    sender: object, *, tenant: Tenant, changes: list[UserChange], actor: str, **_: Any
+    sender: object, *, tenant: Tenant, changes: list[UserChange], actor: Actor, due_now: bool, **_: Any
 ) -> list[Consequence]:
     """Decide for each changed user, and request the runs in the transaction of the change."""
     switches = switches_of(tenant)
     decided = [(change.user, decide(change, switches)) for change in changes]
-    return _request(tenant, decided, actor)
+    return _request(tenant, decided, actor, now_due=due_now)
 
 
 def on_tenant_changed(sender: object, *, tenant: Tenant, fields: frozenset[str], **_: Any) -> None:
@@ -41,45 +42,58 @@ def on_tenant_changed(sender: object, *, tenant: Tenant, fields: frozenset[str],
 
 @transaction.atomic
 def start_by_hand(
-    tenant: Tenant, users: Iterable[ConferencingUser], actor: str, *, now_due: bool = False
+    tenant: Tenant, users: Iterable[ConferencingUser], actor: Actor, *, now_due: bool = False
 ) -> list[Consequence]:
     """Start runs for the users (R11), or say for each why not. ``user.bridge`` should be loaded already."""
     tenant = Tenant.objects.get(pk=tenant.pk)
     switches = switches_of(tenant)
-    decided = [(user, decide_start_by_hand(UserSettings.of(user, ""), switches, actor)) for user in users]
-    AuditEntry.objects.bulk_create(
-        [
-            AuditEntry(tenant=tenant, actor=actor, action="start migration", target=user.upn)
-            for user, decision in decided
-            if decision.starts_run
-        ],
-        batch_size=500,
+    decided = [(user, decide_start_by_hand(UserSettings.of(user, ""), switches, actor.name)) for user in users]
+    starting = [(user, decision) for user, decision in decided if decision.starts_run]
+    failed = _failed([user.pk for user, _ in starting])
+    record(
+        entry(
+            tenant,
+            actor,
+            "retry migration" if user.pk in failed else "start migration",
+            user.upn,
+            consequence=decision.sentence,
+        )
+        for user, decision in starting
     )
     return _request(tenant, decided, actor, now_due=now_due)
 
 
+def _failed(pks: Sequence[int]) -> set[int]:
+    """Those of the users whose latest run failed, so that to start another is to try again."""
+    found: set[int] = set()
+    for start in range(0, len(pks), BULK):
+        latest = Run.objects.filter(user__in=pks[start : start + BULK], is_latest=True, state=Run.State.FAILED)
+        found.update(latest.values_list("user_id", flat=True))
+    return found
+
+
 @transaction.atomic
-def make_due_now(run: Run, actor: str) -> None:
+def make_due_now(run: Run, actor: Actor) -> None:
     """ "Run now" of a pending run (R19)."""
-    AuditEntry.objects.create(tenant=run.tenant, actor=actor, action="run now", target=run.user.upn)
+    entry(run.tenant, actor, "run now", run.user.upn).save()
     run_now(run)
 
 
 @transaction.atomic
-def send_updates_again(run: Run, actor: str) -> int:
+def send_updates_again(run: Run, actor: Actor) -> int:
     """Have the run's messages that could not be sent tried once more; how many there are."""
     count = send_again(run)
     if count:
-        AuditEntry.objects.create(tenant=run.tenant, actor=actor, action="send messages again", target=run.user.upn)
+        entry(run.tenant, actor, "send messages again", run.user.upn, after={"messages": count}).save()
         wake_cluster()
     return count
 
 
 def _request(
-    tenant: Tenant, decided: list[tuple[ConferencingUser, Decision]], actor: str, *, now_due: bool = False
+    tenant: Tenant, decided: list[tuple[ConferencingUser, Decision]], actor: Actor, *, now_due: bool = False
 ) -> list[Consequence]:
     requests = [
         RunRequest(user, decision.migration_type, decision.reasons) for user, decision in decided if decision.starts_run
     ]
-    request_runs(tenant, requests, actor, now_due=now_due)
+    request_runs(tenant, requests, actor.name, now_due=now_due)
     return [Consequence(user.upn, decision.starts_run, decision.sentence) for user, decision in decided]

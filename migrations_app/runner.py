@@ -20,11 +20,13 @@ from migrations_app.invitation_settings import InvitationSettings
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.number_search import shown_numbers
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined, UnreadableCalendar
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import pack
 from migrations_app.selection import why_skipped
+from tenants_app import invitations
 from tenants_app.changes import release_private_conference_ids
 from tenants_app.models import ConferencingUser
 
@@ -43,10 +45,15 @@ class _Outcome:
     recipient_count: int = 0
 
 
+LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
+"""Why meetings are skipped that may show an old number all the same."""
+
+
 def work_run(run: Run) -> None:
     """Work a claimed run to its end and record how it ended. Never raises for what happens inside the run."""
     try:
-        _Migration(run).work()
+        migration = _Migration(run)
+        migration.work()
     except queue.LeaseLost as lost:
         log.warning("%s was taken over by another worker", lost)
     except Failure as failure:
@@ -56,7 +63,7 @@ def work_run(run: Run) -> None:
         log.exception("run %s failed unexpectedly", run.correlation_id)
         _end(run, Failure("internal-error", f"reference {run.correlation_id}"))
     else:
-        _end(run, None)
+        _end(run, None, migration)
 
 
 def preview(user: ConferencingUser) -> Iterator[tuple[MeetingResult, int]]:
@@ -68,12 +75,14 @@ def preview(user: ConferencingUser) -> Iterator[tuple[MeetingResult, int]]:
         yield outcome.result, outcome.recipient_count
 
 
-def _end(run: Run, failure: Failure | None) -> None:
+def _end(run: Run, failure: Failure | None, migration: _Migration | None = None) -> None:
     try:
-        if failure is None:
-            queue.succeed(run)
-        else:
+        if failure is not None:
             queue.fail(run, failure)
+        elif migration is not None:
+            with transaction.atomic():
+                migration.record_what_invitations_say()
+                queue.succeed(run)
     except queue.LeaseLost as lost:
         log.warning("%s was taken over by another worker", lost)
 
@@ -89,6 +98,7 @@ class _Migration:
         self.settings = InvitationSettings(self.user)
         self.mailbox: Mailbox = EmbeddedMailbox(self.user)
         self._colleagues = Colleagues(self.user)
+        self._has_begun_to_write = False
 
     def work(self) -> None:
         done = self._resume() if self.run.attempts > 1 else set()
@@ -101,6 +111,28 @@ class _Migration:
             if changing:
                 self._migrate(changing, last_try=True)
         self._judge()
+
+    def record_what_invitations_say(self) -> None:
+        """All of them say what the settings asked for when the run began, but for those that had to be left (R36).
+
+        An attempt with other settings before this one leaves a mixture: then it stays unknown, until the next run.
+        """
+        if self.run.settings_fingerprint in {"", self.settings.fingerprint}:
+            numbers = self.settings.number_keys | self._numbers_left()
+            invitations.record(self.user, self.settings.fingerprint, numbers)
+
+    def _numbers_left(self) -> set[int]:
+        """Service numbers that were in the user's invitations before, and still are in meetings left as they are."""
+        old = {
+            row.number.number: row.number_id
+            for row in self.user.invited_numbers.select_related("number").exclude(number__in=self.settings.number_keys)
+        }
+        found: set[str] = set()
+        left = list(self.run.results.filter(code__in=LEFT_AS_THEY_ARE).values_list("uid", flat=True)) if old else []
+        for start in range(0, len(left), BATCH):
+            for stored in self.mailbox.read(left[start : start + BATCH]).values():
+                found |= shown_numbers(stored.body, old.keys() - found)
+        return {old[number] for number in found}
 
     def look(self) -> Iterator[_Outcome]:
         """What :meth:`work` would do now, without doing any of it."""
@@ -210,6 +242,8 @@ class _Migration:
         """Mailbox writes, results, outbox rows and the run's counters, all or nothing; who was not written."""
         writes = [outcome.write for outcome in outcomes if outcome.write]
         written = self.mailbox.write(writes) if writes else set()
+        if written and not self._has_begun_to_write:
+            self._begin_to_write()
         unwritten = {write.uid for write in writes} - written
         if unwritten and last_try:
             for outcome in outcomes:
@@ -239,6 +273,13 @@ class _Migration:
             useless = [o.result.uid for o in final if not o.write and o.result.uid in self.settings.newly_numbered]
             release_private_conference_ids(self.user, useless)
         return unwritten
+
+    def _begin_to_write(self) -> None:
+        if self.user.invitations_fingerprint != self.settings.fingerprint:
+            invitations.begin_to_write(self.user, self.settings.number_keys)
+        if not self.run.settings_fingerprint:
+            queue.hold(self.run, settings_fingerprint=self.settings.fingerprint)
+        self._has_begun_to_write = True
 
     def _supersede(self, uids: list[str]) -> None:
         """An update that still waits while the meeting changes again is not sent: the newer one says it all."""

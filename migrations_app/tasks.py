@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from migrations_app import queue
+from migrations_app import number_release, queue
 from migrations_app.models import Heartbeat
 from migrations_app.runner import work_run
 from migrations_app.updates.delivery import deliver
@@ -27,13 +27,21 @@ def work_queue() -> int:
     while timezone.now() < until:
         run = queue.claim()
         if run is None:
-            break
+            deliver(until)
+            if not advance(until):
+                break
+            continue
         work_run(run)
         deliver(until)
         worked += 1
         beat("worker")
     deliver(until)
     return worked
+
+
+def advance(until: datetime) -> bool:
+    """Take what goes on by itself beside the runs a step further; whether that may have made new runs due."""
+    return number_release.advance(until)
 
 
 def beat(name: str) -> None:

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
+from tenants_app.audit import Actor, Channel
 from tenants_app.models import Role, Tenant
 
 _RANK = {Role.Name.VIEWER: 0, Role.Name.OPERATOR: 1, Role.Name.ADMIN: 2}
@@ -36,9 +37,9 @@ class Access:
         return self.allows(Role.Name.ADMIN)
 
     @property
-    def actor(self) -> str:
-        """The name that the audit shows."""
-        return self.account.get_username()
+    def actor(self) -> Actor:
+        """Who the audit says it was, acting on a screen."""
+        return Actor(self.account.get_username(), Channel.SCREEN)
 
     def other_tenants(self) -> QuerySet[Tenant]:
         """A handful of other tenants to switch to."""

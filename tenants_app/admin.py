@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from tenants_app import changes
+from tenants_app.audit import Actor, Channel
 from tenants_app.forms import MergingForm
 from tenants_app.models import (
     AuditEntry,
@@ -28,8 +29,8 @@ from tenants_app.models import (
 )
 
 
-def actor_of(request: HttpRequest) -> str:
-    return cast(User, request.user).get_username()
+def actor_of(request: HttpRequest) -> Actor:
+    return Actor(cast(User, request.user).get_username(), Channel.ADMIN)
 
 
 class ThroughChanges(admin.ModelAdmin):

@@ -75,7 +75,8 @@ class Consequence:
 
 
 users_changed = Signal()
-"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor``."""
+"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor`` and
+``due_now`` (whether the change has settled already, R19)."""
 
 tenant_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant`` and ``fields``, the names of what changed."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
 
+from tenants_app import invitations
 from tenants_app.announcements import (
     Consequence,
     UserChange,
@@ -23,19 +24,24 @@ from tenants_app.announcements import (
     tenant_changed,
     users_changed,
 )
+from tenants_app.audit import Actor, entry, record
 from tenants_app.models import (
-    AuditEntry,
     Bridge,
     ConferenceId,
     ConferencingUser,
+    InvitedNumber,
     Role,
     ServiceNumber,
     Tenant,
     validate_conference_id,
 )
+from tenants_app.records import counted
 
 NEW_CONFERENCE_ID = "new"
 """As the value of ``conference_id``: give the user another free one."""
+
+DATA_FIX = "No run, because this was saved as a data fix."
+"""What a data fix leads to, on the screen and in the audit."""
 
 BULK = 500
 """Rows per statement of a bulk change; SQLite takes at most 999 to 32,766 values in one."""
@@ -46,8 +52,9 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | type(None)) else str(value)
 
 
-def _audit(tenant: Tenant, actor: str, action: str, target: str, before: dict, after: dict) -> AuditEntry:
-    return AuditEntry(tenant=tenant, actor=actor, action=action, target=target, before=before, after=after)
+def _lock(tenant: Tenant) -> Tenant:
+    """Changes of one tenant wait for each other: what invitations should say is computed from all of them."""
+    return Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
 
 
 def _apply(row: models.Model, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -65,30 +72,32 @@ def _apply(row: models.Model, values: Mapping[str, Any]) -> tuple[dict[str, Any]
 
 
 @transaction.atomic
-def create_tenant(actor: str, **values: Any) -> Tenant:
+def create_tenant(actor: Actor, **values: Any) -> Tenant:
     """A new organization; ``values`` are the fields of :class:`Tenant`."""
     tenant = Tenant(**values)
     tenant.full_clean()
     tenant.save()
-    _audit(tenant, actor, "create tenant", tenant.slug, {}, {k: _plain(v) for k, v in values.items()}).save()
+    entry(tenant, actor, "create tenant", tenant.slug, {}, {k: _plain(v) for k, v in values.items()}).save()
     return tenant
 
 
 @transaction.atomic
-def change_tenant(tenant: Tenant, actor: str, **values: Any) -> Tenant:
+def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
     """Change the tenant's settings or switches (R12 to R14)."""
-    tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    tenant = _lock(tenant)
     before, after = _apply(tenant, values)
     if after:
         tenant.full_clean()
         tenant.save()
-        _audit(tenant, actor, "change tenant", tenant.slug, before, after).save()
+        entry(tenant, actor, "change tenant", tenant.slug, before, after).save()
+        if invitations.TENANT_FIELDS.intersection(after):
+            invitations.refresh(tenant.users.all())
         tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
     return tenant
 
 
 @transaction.atomic
-def grant_role(tenant: Tenant, account: User, name: str, actor: str) -> Role:
+def grant_role(tenant: Tenant, account: User, name: str, actor: Actor) -> Role:
     """Let ``account`` act in ``tenant``; replaces the role it had there."""
     if name not in Role.Name.values:
         raise ValidationError(f"There is no role {name!r}: use viewer, operator or admin.")
@@ -98,14 +107,14 @@ def grant_role(tenant: Tenant, account: User, name: str, actor: str) -> Role:
         role = Role(tenant=tenant, account=account)
     role.name = name
     role.save()
-    _audit(tenant, actor, "grant role", account.get_username(), before, {"role": name}).save()
+    entry(tenant, actor, "grant role", account.get_username(), before, {"role": name}).save()
     return role
 
 
 @transaction.atomic
-def revoke_role(role: Role, actor: str) -> None:
+def revoke_role(role: Role, actor: Actor) -> None:
     """Take the role away; the account keeps its other tenants."""
-    _audit(role.tenant, actor, "revoke role", role.account.get_username(), {"role": role.name}, {}).save()
+    entry(role.tenant, actor, "revoke role", role.account.get_username(), {"role": role.name}).save()
     role.delete()
 
 
@@ -116,14 +125,14 @@ def revoke_role(role: Role, actor: str) -> None:
 def set_bridge(
     tenant: Tenant,
     name: str,
-    actor: str,
+    actor: Actor,
     *,
     provider: str | None = None,
     make_default: bool = False,
     default_number: str | None = None,
 ) -> Bridge:
     """Make the bridge if it is new and change what is given; ``default_number`` is E.164 and on the bridge."""
-    Tenant.objects.select_for_update().get(pk=tenant.pk)
+    tenant = _lock(tenant)
     bridge = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
     is_new = bridge is None
     if bridge is None:
@@ -142,32 +151,83 @@ def set_bridge(
             raise ValidationError(
                 f"{default_number} is not a number of the bridge {bridge.name}: register it there first."
             )
-        if number.kind != ServiceNumber.Kind.TOLL:
-            raise ValidationError(
-                f"{default_number} is toll-free, and a bridge's default number must be a toll number: choose another."
-            )
-        if not number.is_default:
-            previous_number = ServiceNumber.objects.filter(bridge=bridge, is_default=True).first()
-            before["default number"], after["default number"] = _plain(previous_number), number.number
-            ServiceNumber.objects.filter(bridge=bridge, is_default=True).update(is_default=False)
-            number.is_default = True
-            number.save()
+        old = _make_default(number)
+        if old != number:
+            before["default number"], after["default number"] = _plain(old), number.number
     if is_new or after:
-        _audit(tenant, actor, "create bridge" if is_new else "change bridge", bridge.name, before, after).save()
+        entry(tenant, actor, "create bridge" if is_new else "change bridge", bridge.name, before, after).save()
+    if after.keys() & {"provider", "default number"}:
+        invitations.refresh(bridge.users.all())
     return bridge
 
 
 @transaction.atomic
+def set_default_number(number: ServiceNumber, actor: Actor, *, reschedule_meetings: bool) -> list[Consequence]:
+    """Make the number its bridge's default. Its users without a toll number of their own show it from their next run.
+
+    ``reschedule_meetings`` starts these runs at once (R10); what follows is then told for each of the users.
+    """
+    tenant = _lock(number.tenant)
+    number = _locked_number(number)
+    bridge = number.bridge
+    old = _make_default(number)
+    if old == number:
+        return []
+    affected = bridge.users.filter(toll_number=None)
+    invitations.refresh(affected)
+    changes = []
+    if reschedule_meetings:
+        for user in affected.select_related("bridge").order_by("pk"):
+            now = UserSettings.of(user, "")
+            before, after = replace(now, toll_number_id=old.pk if old else None), replace(now, toll_number_id=number.pk)
+            changes.append(UserChange(user, before, after, reschedule_meetings=True))
+    consequences = _announce(tenant, changes, actor)
+    runs = sum(consequence.starts_run for consequence in consequences)
+    told = (
+        f"{counted(runs, 'run')} started." if reschedule_meetings else "No run, because rescheduling was not asked for."
+    )
+    values = {"default number": _plain(old)}, {"default number": number.number}
+    entry(tenant, actor, "change bridge", bridge.name, *values, told).save()
+    return consequences
+
+
+@transaction.atomic
+def remove_bridge(bridge: Bridge, actor: Actor) -> None:
+    """Remove a bridge that nobody needs any more, with its numbers."""
+    tenant = _lock(bridge.tenant)
+    bridge = Bridge.objects.select_for_update().get(pk=bridge.pk)
+    users = bridge.users.count()
+    if users:
+        is_last = not tenant.bridges.exclude(pk=bridge.pk).exists()
+        advice = "it is the last bridge, so make another one and move them there" if is_last else "move them first"
+        raise ValidationError(f"{counted(users, 'user')} {'is' if users == 1 else 'are'} on {bridge.name}: {advice}.")
+    if bridge.is_default and tenant.bridges.exclude(pk=bridge.pk).exists():
+        raise ValidationError(f"{bridge.name} is the default bridge: make another one the default first.")
+    shown = InvitedNumber.objects.filter(number__bridge=bridge).values("user").distinct().count()
+    if shown:
+        raise ValidationError(
+            f"Invitations of {counted(shown, 'user')} still show numbers of {bridge.name}: migrate them first."
+        )
+    leaving = bridge.numbers.filter(is_leaving=True).first()
+    if leaving:
+        raise ValidationError(f"{leaving} is being taken off {bridge.name}: wait until it is released, or cancel that.")
+    numbers = [number.number for number in bridge.numbers.all()]
+    bridge.numbers.all().delete()
+    bridge.delete()
+    entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
+
+
+@transaction.atomic
 def register_number(
-    bridge: Bridge, number: str, kind: str, actor: str, *, country: str = "", city: str = ""
+    bridge: Bridge, number: str, kind: str, actor: Actor, *, country: str = "", city: str = ""
 ) -> ServiceNumber:
     """Put a new number on the bridge. The bridge's first toll number becomes its default."""
-    Bridge.objects.select_for_update().get(pk=bridge.pk)
-    taken = ServiceNumber.objects.filter(tenant=bridge.tenant, number=number).select_related("bridge").first()
+    tenant = _lock(bridge.tenant)
+    taken = ServiceNumber.objects.filter(tenant=tenant, number=number).select_related("bridge").first()
     if taken:
-        raise ValidationError(f"{number} is already registered, on the bridge {taken.bridge}.")
+        raise ValidationError({"number": f"{number} is already registered, on the bridge {taken.bridge}."})
     row = ServiceNumber(
-        tenant=bridge.tenant,
+        tenant=tenant,
         bridge=bridge,
         number=number,
         kind=kind,
@@ -177,20 +237,70 @@ def register_number(
     )
     row.full_clean()
     row.save()
-    _audit(bridge.tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
+    entry(tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
+    if row.is_default:
+        invitations.refresh(bridge.users.all())
     return row
 
 
 @transaction.atomic
-def describe_number(number: ServiceNumber, actor: str, *, country: str, city: str) -> ServiceNumber:
+def describe_number(number: ServiceNumber, actor: Actor, *, country: str, city: str) -> ServiceNumber:
     """Correct the place that invitations show beside the number."""
-    number = ServiceNumber.objects.select_for_update().get(pk=number.pk)
+    tenant = _lock(number.tenant)
+    number = _locked_number(number)
     before, after = _apply(number, {"country": country, "city": city})
     if after:
         number.full_clean()
         number.save()
-        _audit(number.tenant, actor, "describe number", number.number, before, after).save()
+        entry(tenant, actor, "describe number", number.number, before, after).save()
+        invitations.refresh(number.bridge.users.all())
     return number
+
+
+@transaction.atomic
+def set_leaving(number: ServiceNumber, is_leaving: bool) -> ServiceNumber:
+    """Begin or stop keeping the number from being given to anybody (R35)."""
+    _lock(number.tenant)
+    number = _locked_number(number)
+    number.is_leaving = is_leaving
+    number.save(update_fields=["is_leaving"])
+    return number
+
+
+@transaction.atomic
+def release_number(number: ServiceNumber, actor: Actor) -> None:
+    """Take the number off its bridge for good. The database refuses where a user or an invitation still has it."""
+    tenant = _lock(number.tenant)
+    number = _locked_number(number)
+    if number.is_default:
+        raise ValidationError(f"{number} is the default number of {number.bridge}: make another one the default first.")
+    entry(
+        tenant, actor, "release number", number.number, {"bridge": number.bridge.name, "kind": number.kind}, {}
+    ).save()
+    number.delete()
+
+
+def _locked_number(number: ServiceNumber) -> ServiceNumber:
+    found = ServiceNumber.objects.select_for_update(of=("self",)).select_related("bridge").filter(pk=number.pk).first()
+    if found is None:
+        raise ValidationError(f"{number} is not on its bridge any more: look again.")
+    return found
+
+
+def _make_default(number: ServiceNumber) -> ServiceNumber | None:
+    """Make it the default of its bridge; which one was until now."""
+    if number.kind != ServiceNumber.Kind.TOLL:
+        raise ValidationError(
+            f"{number} is toll-free, and a bridge's default number must be a toll number: choose another."
+        )
+    if number.is_leaving:
+        raise ValidationError(f"{number} is being taken off the bridge, so it cannot be the default: choose another.")
+    previous = ServiceNumber.objects.filter(bridge=number.bridge_id, is_default=True).first()
+    if previous != number:
+        ServiceNumber.objects.filter(bridge=number.bridge_id, is_default=True).update(is_default=False)
+        number.is_default = True
+        number.save(update_fields=["is_default"])
+    return previous
 
 
 # --- users --------------------------------------------------------------------------------------------
@@ -203,23 +313,38 @@ class UserEdit:
     user_pk: int
     values: Mapping[str, Any]
     reschedule_meetings: bool = False
+    unassigned_number: str = ""
+    """The number that the user loses because it is taken off the bridge (R6)."""
 
 
 def change_user(
-    user: ConferencingUser, actor: str, *, reschedule_meetings: bool = False, **values: Any
+    user: ConferencingUser,
+    actor: Actor,
+    *,
+    reschedule_meetings: bool = False,
+    is_data_fix: bool = False,
+    **values: Any,
 ) -> list[Consequence]:
     """Change one user's settings; what follows from it, in sentences."""
-    return change_users(user.tenant, [UserEdit(user.pk, values, reschedule_meetings)], actor)
+    edit = UserEdit(user.pk, values, reschedule_meetings)
+    return change_users(user.tenant, [edit], actor, is_data_fix=is_data_fix)
 
 
 @transaction.atomic
-def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[Consequence]:
-    """Change many users at once: all of them or, where one change cannot be made, none."""
+def change_users(
+    tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
+) -> list[Consequence]:
+    """Change many users at once: all of them or, where one change cannot be made, none.
+
+    A data fix starts nothing; the users are out of date where their invitations show what was changed. ``due_now``
+    makes the runs that it starts due without the settling time, for a change that has settled already (R19).
+    """
     by_pk = {edit.user_pk: edit for edit in edits}
+    tenant = _lock(tenant)
     numbers = _ConferenceNumbering(len(by_pk))
     default_bridge = tenant.bridges.filter(is_default=True).first()
     changes: list[UserChange] = []
-    entries: list[AuditEntry] = []
+    audited: list[tuple[ConferencingUser, dict[str, Any], dict[str, Any]]] = []
     changed: list[ConferencingUser] = []
     fields: set[str] = set()
     for user in _locked(tenant, sorted(by_pk)):
@@ -242,6 +367,7 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
             values = {"toll_number": None, "toll_free_number": None} | values
         before, after = _apply(user, _normalized(values))
         _check_user(user)
+        _check_given(user, after)
         own = next((row for row in user.conference_ids.all() if row.meeting_uid == ""), None)
         new_id = numbers.assign(user, own, wanted_id)
         if new_id != old_id:
@@ -249,21 +375,36 @@ def change_users(tenant: Tenant, edits: Iterable[UserEdit], actor: str) -> list[
         if after:
             changed.append(user)
             fields |= values.keys()
-            entries.append(_audit(tenant, actor, "change user", user.upn, before, after))
+        if after or edit.unassigned_number:
+            audited.append((user, before, after))
         # A user to whom nothing happened is announced as well: the answer says that nothing changed.
-        changes.append(UserChange(user, earlier, UserSettings.of(user, new_id), edit.reschedule_meetings))
+        changes.append(
+            UserChange(user, earlier, UserSettings.of(user, new_id), edit.reschedule_meetings, edit.unassigned_number)
+        )
     if len(changes) != len(by_pk):
         raise ValidationError("A user to be changed is not there any more: look again and repeat.")
     _save_alike(changed, sorted(fields))
     numbers.save()
-    AuditEntry.objects.bulk_create(entries, batch_size=BULK)
-    return _announce(tenant, changes, actor)
+    _refresh([user.pk for user in changed])
+    if is_data_fix:
+        consequences = [Consequence(change.user.upn, False, DATA_FIX) for change in changes]
+    else:
+        consequences = _announce(tenant, changes, actor, due_now=due_now)
+    led_to = {consequence.upn: consequence.sentence for consequence in consequences}
+    record(
+        entry(tenant, actor, "change user", user.upn, before, after, led_to.get(user.upn, ""))
+        for user, before, after in audited
+    )
+    return consequences
 
 
 @transaction.atomic
-def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: str) -> list[ConferencingUser]:
-    """New users, each a mapping of field names (and ``conference_id``). They start no runs: nothing was before."""
-    Tenant.objects.select_for_update().get(pk=tenant.pk)
+def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: Actor) -> list[ConferencingUser]:
+    """New users, each a mapping of field names (and ``conference_id``).
+
+    They start no runs, because nothing was before: their invitations are taken to say what their settings ask for.
+    """
+    tenant = _lock(tenant)
     numbers = _ConferenceNumbering(len(rows))
     users, wanted = [], []
     for row in rows:
@@ -272,6 +413,7 @@ def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: str) 
         values.setdefault("sip_address", values.get("upn", ""))
         user = ConferencingUser(tenant=tenant, **_normalized(values))
         _check_user(user)
+        _check_given(user, values)
         users.append(user)
     if len({user.upn.lower() for user in users}) < len(users):
         raise ValidationError("Two of the new users have the same user principal name: give each once.")
@@ -279,20 +421,43 @@ def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: str) 
         upns = [user.upn for user in users[start : start + BULK]]
         taken = ConferencingUser.objects.with_upns(tenant, upns).first()
         if taken:
-            raise ValidationError(f"There is already a user {taken.upn}.")
+            raise ValidationError({"upn": f"There is already a user {taken.upn}."})
     users = ConferencingUser.objects.bulk_create(users, batch_size=BULK)
     for user, digits in zip(users, wanted, strict=True):
         numbers.assign(user, None, digits)
     numbers.save()
-    AuditEntry.objects.bulk_create(
-        [_audit(tenant, actor, "create user", user.upn, {}, {}) for user in users], batch_size=BULK
-    )
+    _refresh([user.pk for user in users])
+    for start in range(0, len(users), BULK):
+        pks = [user.pk for user in users[start : start + BULK]]
+        invitations.presume_up_to_date(ConferencingUser.objects.filter(pk__in=pks))
+    record(entry(tenant, actor, "create user", user.upn) for user in users)
     return users
 
 
-def create_user(tenant: Tenant, actor: str, **values: Any) -> ConferencingUser:
+def create_user(tenant: Tenant, actor: Actor, **values: Any) -> ConferencingUser:
     """One new user."""
     return create_users(tenant, [values], actor)[0]
+
+
+@transaction.atomic
+def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
+    """Take an administrator's word that the user's invitations were put right by other means; whether they were not.
+
+    For users whom MMS cannot migrate (R15 to R17), who would otherwise be out of date for ever (R36).
+    """
+    tenant = _lock(user.tenant)
+    user = ConferencingUser.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    leaving = user.invited_numbers.filter(number__is_leaving=True).exists()
+    if not (user.is_out_of_date or leaving):
+        return False
+    invitations.presume_up_to_date(ConferencingUser.objects.filter(pk=user.pk))
+    entry(tenant, actor, "mark as up to date", user.upn).save()
+    return True
+
+
+def _refresh(pks: Sequence[int]) -> None:
+    for start in range(0, len(pks), BULK):
+        invitations.refresh(ConferencingUser.objects.filter(pk__in=pks[start : start + BULK]))
 
 
 @transaction.atomic
@@ -373,8 +538,8 @@ def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "sip_address": values["sip_address"].lower().removeprefix("sip:")}
 
 
-def _announce(tenant: Tenant, changes: list[UserChange], actor: str) -> list[Consequence]:
-    answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor)
+def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False) -> list[Consequence]:
+    answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now)
     told: list[Consequence] = []
     for _, consequences in answers:
         told += consequences or []  # type: ignore[arg-type]  # Signal.send is typed as answering text
@@ -385,6 +550,21 @@ def _check_user(user: ConferencingUser) -> None:
     """Everything about a user that can be checked without asking the database about others."""
     user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
     user.clean()
+
+
+def _check_conference_id(digits: str) -> None:
+    try:
+        validate_conference_id(digits)
+    except ValidationError as error:
+        raise ValidationError({"conference_id": error.messages}) from error
+
+
+def _check_given(user: ConferencingUser, given: Mapping[str, Any]) -> None:
+    """Nobody is given a number that is on its way off the bridge (R35); who has it keeps it until they are moved."""
+    for field in ("toll_number", "toll_free_number"):
+        number = getattr(user, field) if field in given else None
+        if number is not None and number.is_leaving:
+            raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})
 
 
 class _ConferenceNumbering:
@@ -405,17 +585,19 @@ class _ConferenceNumbering:
         bridge = user.bridge
         if bridge is None:
             if wanted:
-                raise ValidationError(f"{user.upn} has no bridge, and a conference ID belongs to one: assign it first.")
+                raise ValidationError(
+                    {"conference_id": f"{user.upn} has no bridge, and a conference ID belongs to one: assign it first."}
+                )
             return ""
         if own is not None and own.bridge_id == bridge.pk and wanted in {"", own.digits}:
             return own.digits
         if user.conference_id_type != ConferencingUser.ConferenceIdType.PUBLIC and not wanted:
             return ""
         if wanted and wanted != NEW_CONFERENCE_ID:
-            validate_conference_id(wanted)
+            _check_conference_id(wanted)
             if self._taken_among(bridge, [wanted]):
                 raise ValidationError(
-                    f"The conference ID {wanted} is already in use on the bridge {bridge}: choose another."
+                    {"conference_id": f"{wanted} is already in use on the bridge {bridge}: choose another."}
                 )
             digits = wanted
         elif own is not None and wanted == "" and not self._taken_among(bridge, [own.digits]):

@@ -28,6 +28,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenants_app.announcements import Consequence
+from tenants_app.audit import Actor, Channel
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant, validate_e164
 from tenants_app.records import plain, read_truth
 
@@ -73,12 +74,13 @@ class AdministratorCommand(BaseCommand):
         sys.exit(1)
 
     @property
-    def actor(self) -> str:
+    def actor(self) -> Actor:
         """Who the audit says it was: the account that runs the command."""
         try:
-            return f"command:{getpass.getuser()}"
+            name = getpass.getuser()
         except (KeyError, OSError):  # a container's user without a name
-            return f"command:{os.getuid()}"
+            name = str(os.getuid())
+        return Actor(f"command:{name}", Channel.COMMAND)
 
     # --- finding ------------------------------------------------------------------------------------------
 
@@ -237,7 +239,10 @@ def rehearsed(dry_run: bool) -> Iterator[None]:
             transaction.set_rollback(True)
 
 
-def sentences(error: ValidationError, names: Mapping[str, str] = MappingProxyType({})) -> str:
+FIELD_NAMES: Mapping[str, str] = MappingProxyType({"conference_id": "conference ID", "upn": "user principal name"})
+
+
+def sentences(error: ValidationError, names: Mapping[str, str] = FIELD_NAMES) -> str:
     """What a change was refused for, on one line; ``names`` says what people call a field."""
     if not hasattr(error, "error_dict"):
         return " ".join(error.messages)

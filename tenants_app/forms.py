@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import QueryDict
 
@@ -24,6 +25,15 @@ def _style(form: forms.BaseForm) -> None:
         if name in form.errors:
             css += " is-invalid"
         field.widget.attrs["class"] = css
+
+
+def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
+    """Put what a change was refused for beside the fields that it concerns, or above the form."""
+    if not hasattr(error, "error_dict"):
+        form.add_error(None, error.messages)
+        return
+    for field, messages in error.message_dict.items():
+        form.add_error(field if field in form.fields else None, messages)
 
 
 class MergingForm(forms.ModelForm):

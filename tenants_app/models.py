@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 validate_slug = RegexValidator(
@@ -159,6 +159,9 @@ class ServiceNumber(models.Model):
     is_default = models.BooleanField(default=False)
     country = models.CharField(max_length=100, blank=True)
     city = models.CharField(max_length=100, blank=True)
+    is_leaving = models.BooleanField(
+        default=False, editable=False, help_text="On its way off the bridge, so nobody is given it any more (R35)."
+    )
 
     class Meta:
         ordering = ["number"]
@@ -178,7 +181,15 @@ class ServiceNumber(models.Model):
         return ", ".join(part for part in (self.country, self.city) if part)
 
 
+OUT_OF_DATE = ~Q(settings_fingerprint=F("invitations_fingerprint"))
+"""Users whose invitations do not say what their settings ask for (R36)."""
+
+
 class ConferencingUserQuerySet(models.QuerySet["ConferencingUser"]):
+    def out_of_date(self) -> ConferencingUserQuerySet:
+        """Users whose invitations do not say what their settings ask for (R36); a tenant's, by an index."""
+        return self.filter(OUT_OF_DATE)
+
     def with_upns(self, tenant: Tenant, upns: Iterable[str]) -> ConferencingUserQuerySet:
         """The tenant's users of these names, whatever their case; by the index of the constraint."""
         return self.alias(folded=Lower("upn")).filter(tenant=tenant, folded__in={upn.lower() for upn in upns})
@@ -225,6 +236,15 @@ class ConferencingUser(models.Model):
     toll_free_number = models.ForeignKey(
         ServiceNumber, models.PROTECT, null=True, blank=True, related_name="toll_free_users"
     )
+    settings_fingerprint = models.CharField(
+        max_length=32, default="", editable=False, help_text="Of what the settings ask the invitations to say."
+    )
+    invitations_fingerprint = models.CharField(
+        max_length=32,
+        default="",
+        editable=False,
+        help_text="The same of what they say as far as MMS knows; empty while they say different things.",
+    )
     created = models.DateTimeField(auto_now_add=True)
 
     objects = ConferencingUserQuerySet.as_manager()
@@ -236,6 +256,7 @@ class ConferencingUser(models.Model):
         indexes = [
             models.Index(fields=["tenant", "sip_address"], name="user_by_sip_address"),
             models.Index(fields=["tenant", "upn"], name="user_by_upn"),
+            models.Index(fields=["tenant", "upn"], condition=OUT_OF_DATE, name="users_out_of_date"),
         ]
 
     def __str__(self) -> str:
@@ -258,6 +279,11 @@ class ConferencingUser(models.Model):
                 )
             if number.kind != kind:
                 raise ValidationError({field: f"{number} is a {number.kind} number: choose a {kind} one."})
+
+    @property
+    def is_out_of_date(self) -> bool:
+        """Whether the invitations do not say what the settings ask for (R36)."""
+        return self.settings_fingerprint != self.invitations_fingerprint
 
     @property
     def addresses(self) -> frozenset[str]:
@@ -297,16 +323,38 @@ class ConferenceId(models.Model):
         return self.digits
 
 
+class InvitedNumber(models.Model):
+    """A service number that a user's invitations may show. While there is one, the database keeps the number (R35)."""
+
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="invited_numbers")
+    number = models.ForeignKey(ServiceNumber, models.PROTECT, related_name="invitations")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "number"], name="one_row_per_user_and_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number} in invitations of {self.user}"
+
+
 class AuditEntry(models.Model):
-    """Who changed what, when, from what to what. Written in the transaction of the change, never edited."""
+    """Who changed what, when, from what to what, through what. Written in the change's transaction, never edited."""
+
+    class Channel(models.TextChoices):
+        SCREEN = "screen", "Screen"
+        COMMAND = "command", "Command"
+        IMPORT = "import", "Import"
+        ADMIN = "admin", "Django admin"
+        SERVICE = "service", "Background service"
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="audit_entries")
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.CharField(max_length=200)
-    action = models.CharField(max_length=50)
-    target = models.CharField(max_length=400)
+    actor = models.CharField("who", max_length=200)
+    channel = models.CharField("through what", max_length=7, choices=Channel.choices, default=Channel.SCREEN)
+    action = models.CharField("what", max_length=50)
+    target = models.CharField("to what", max_length=400)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
+    consequence = models.CharField(max_length=500, blank=True, help_text="What it led to, in a sentence.")
 
     class Meta:
         verbose_name_plural = "audit entries"

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 
 from tenants_app import changes
 from tenants_app.announcements import Consequence
+from tenants_app.audit import Actor, Channel
 from tenants_app.changes import UserEdit
 from tenants_app.commands import sentences
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant, validate_conference_id
@@ -76,8 +77,9 @@ def plan(tenant: Tenant, text: str) -> Plan:
     return planned
 
 
-def carry_out(tenant: Tenant, planned: Plan, actor: str) -> list[Consequence]:
+def carry_out(tenant: Tenant, planned: Plan, actor: Actor) -> list[Consequence]:
     """Write what was planned; what follows from the changes."""
+    actor = actor.through(Channel.IMPORT)
     if planned.new_users:
         changes.create_users(tenant, planned.new_users, actor)
     return changes.change_users(tenant, planned.edits, actor) if planned.edits else []

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from tenants_app import changes
+from tenants_app.audit import Actor, Channel
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
-ACTOR = "test"
+ACTOR = Actor("test", Channel.SCREEN)
 
 # No deadline: how long an example takes says nothing on a machine that does other things too.
 hypothesis_settings.register_profile("default", max_examples=200, derandomize=True, deadline=None)

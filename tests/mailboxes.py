@@ -21,6 +21,7 @@ from migrations_app.models import CalendarObject, Run
 from migrations_app.reactions import start_by_hand
 from migrations_app.rewriting.content_lines import split_objects
 from migrations_app.runner import work_run
+from tenants_app.audit import Actor, Channel
 from tenants_app.models import ConferencingUser
 
 EVERYONE = people.users()
@@ -62,7 +63,11 @@ def body_of(user: ConferencingUser, uid: str) -> bytes:
 
 def migrate(user: ConferencingUser) -> Run:
     """Start a run of the user by hand and work it; the run as it ended. Delivers nothing."""
-    start_by_hand(user.tenant, ConferencingUser.objects.select_related("bridge").filter(pk=user.pk), "alice")
+    start_by_hand(
+        user.tenant,
+        ConferencingUser.objects.select_related("bridge").filter(pk=user.pk),
+        Actor("alice", Channel.SCREEN),
+    )
     run = queue.claim()
     assert run is not None
     work_run(run)

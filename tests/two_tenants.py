@@ -46,6 +46,7 @@ def furnish(tenant: Tenant) -> Fabrikam:
 OWNER = {
     "Tenant": "pk",
     "ConferenceId": "bridge__tenant",
+    "InvitedNumber": "user__tenant",
     "CalendarObject": "user__tenant",
     "MeetingResult": "run__tenant",
     "Update": "result__run__tenant",

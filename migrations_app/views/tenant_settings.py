@@ -17,7 +17,7 @@ from migrations_app.models import Run
 from migrations_app.reactions import switches_of
 from tenants_app.access import access_for
 from tenants_app.changes import change_tenant
-from tenants_app.forms import TenantForm
+from tenants_app.forms import TenantForm, tell_refusal
 from tenants_app.models import Role, Tenant
 
 
@@ -65,7 +65,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
         try:
             change_tenant(access.tenant, access.actor, **values)
         except ValidationError as error:
-            form.add_error(None, error.messages)
+            tell_refusal(form, error)
         else:
             messages.success(request, "The settings are saved. Invitations show them after each user's next run.")
             if "meeting_url" in values:

@@ -21,7 +21,7 @@ from migrations_app.views.told import tell_consequences
 from tenants_app.access import Access, access_for
 from tenants_app.announcements import UserSettings
 from tenants_app.changes import UserEdit, change_users
-from tenants_app.forms import UserForm
+from tenants_app.forms import UserForm, tell_refusal
 from tenants_app.fragments import answer, paginate
 from tenants_app.models import ConferencingUser, Role
 
@@ -68,7 +68,7 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
                 return redirect("user", slug, upn)
             consequence = foresee(access.tenant, edit, access.actor)
         except ValidationError as error:
-            form.add_error(None, error.messages)
+            tell_refusal(form, error)
     # The form has put what was typed into its instance; what stands beside it shows the user as stored.
     stored = _user(access, upn)
     context = {

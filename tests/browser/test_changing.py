@@ -12,6 +12,7 @@ from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.mailboxes import invite
 
+from ..conftest import ACTOR
 from .conftest import Open
 
 pytestmark = pytest.mark.browser
@@ -59,7 +60,7 @@ def test_a_page_that_stood_open_undoes_nothing_of_what_others_changed(
     open_page: Open, anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
     page = open_page(f"/contoso/users/{anna.upn}/")
-    changes.change_user(anna, "test", bridge=new_bridge, language="it-IT")
+    changes.change_user(anna, ACTOR, bridge=new_bridge, language="it-IT")
     page.get_by_label("Display name").fill("Anna R.")
     page.get_by_label("Display name").press("Tab")
     expect(page.locator("#consequence")).to_contain_text("No run, because nothing changed")

@@ -18,6 +18,7 @@ from tests.commands.conftest import invitation
 from tests.mailboxes import invite
 from tests.rewriting.samples import skype_text
 
+from ..conftest import ACTOR
 from .axe import violations
 from .conftest import Open
 
@@ -46,7 +47,7 @@ def test_the_dashboard_keeps_up_by_itself(open_page: Open, tenant: Tenant, anna:
     page = open_with_clock(open_page, "/contoso/")
     expect(page.get_by_text("No migration has run yet")).to_be_visible()
 
-    start_by_hand(tenant, ConferencingUser.objects.filter(pk=anna.pk), "alice")
+    start_by_hand(tenant, ConferencingUser.objects.filter(pk=anna.pk), ACTOR)
     pass_by(page, 15)
     expect(page.locator("#stat-Pending")).to_have_text(re.compile(r"1\s*Pending"))
     expect(page.get_by_role("region", name="Next")).to_contain_text("Anna Rossi")

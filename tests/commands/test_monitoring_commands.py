@@ -19,6 +19,8 @@ from migrations_app.models import Heartbeat, MeetingResult, Run, Update
 from tenants_app import changes
 from tenants_app.models import ConferencingUser, Tenant
 
+from ..conftest import ACTOR
+
 MakeUser = Callable[..., ConferencingUser]
 
 
@@ -85,7 +87,7 @@ def test_a_run_that_is_not_due_or_switched_off_does_not_alarm(make_run: Callable
     make_run(1, Run.State.PENDING, -600)
     assert check("check_migrations")[0] == 0
     make_run(2, Run.State.PENDING, 600)
-    changes.change_tenant(tenant, "test", meeting_migration_enabled=False)
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     assert check("check_migrations")[0] == 0
 
 
@@ -108,7 +110,7 @@ def test_messages_that_wait_or_were_refused_alarm(make_run: Callable[..., Run]) 
 def test_it_can_look_at_one_tenant(make_run: Callable[..., Run], tenant: Tenant) -> None:
     make_run(1, Run.State.FAILED)
     changes.create_tenant(
-        "test", slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+        ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
     assert check("check_migrations")[0] == 1
     assert check("check_migrations", "--tenant", "fabrikam")[0] == 0

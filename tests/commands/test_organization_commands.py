@@ -16,7 +16,7 @@ from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Role, Tenant
 from tests.commands.conftest import Command
 
-ACTOR = "test"
+from ..conftest import ACTOR
 
 
 def test_it_makes_a_tenant_and_says_what_comes_next(command: Command) -> None:

@@ -18,8 +18,11 @@ from migrations_app.queue import RunRequest
 from migrations_app.runner import work_run
 from migrations_app.tasks import work_queue
 from tenants_app import changes
+from tenants_app.audit import Actor, Channel
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.mailboxes import invite, messages_in
+
+from ..conftest import ACTOR
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WORKERS = 4
@@ -75,7 +78,9 @@ def test_workers_share_the_work_and_each_message_goes_out_once(
 def test_changes_of_one_user_at_the_same_time_make_one_run(anna: ConferencingUser) -> None:
     together(
         lambda number: changes.change_user(
-            ConferencingUser.objects.get(pk=anna.pk), f"admin {number}", conference_id=changes.NEW_CONFERENCE_ID
+            ConferencingUser.objects.get(pk=anna.pk),
+            Actor(f"admin {number}", Channel.SCREEN),
+            conference_id=changes.NEW_CONFERENCE_ID,
         )
     )
     assert Run.objects.filter(state="Pending").count() == Run.objects.count() == 1
@@ -85,7 +90,7 @@ def test_conference_ids_given_out_at_the_same_time_differ(
     make_user: Callable[..., ConferencingUser], new_bridge: Bridge
 ) -> None:
     users = [make_user(f"user{number}") for number in range(WORKERS)]
-    together(lambda number: changes.change_user(users[number], "alice", bridge=new_bridge))
+    together(lambda number: changes.change_user(users[number], ACTOR, bridge=new_bridge))
     assert ConferenceId.objects.filter(bridge=new_bridge).values("digits").distinct().count() == WORKERS
 
 
@@ -137,7 +142,7 @@ def test_a_run_that_a_change_is_joining_is_not_claimed_until_the_change_is_made(
 
 def test_large_requests_in_different_orders_do_not_lock_each_other_out(tenant: Tenant, old_bridge: Bridge) -> None:
     rows = [{"upn": f"user{number:04}@contoso.com", "bridge": old_bridge} for number in range(1100)]
-    users = changes.create_users(tenant, rows, "alice")
+    users = changes.create_users(tenant, rows, ACTOR)
 
     def request(number: int) -> int:
         ordered = users if number % 2 else users[::-1]

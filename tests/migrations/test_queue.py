@@ -21,13 +21,14 @@ from migrations_app.queue import RunRequest
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 
-ACTOR = "alice"
+from ..conftest import ACTOR
+
 WAITING_HELPS = Failure("mailbox-unavailable")
 WAITING_IS_USELESS = Failure("unreadable-calendar-object")
 
 
 def request(user: ConferencingUser, rule: str = "R11", sentence: str = "Started.") -> Run:
-    (run,) = queue.request_runs(user.tenant, [RunRequest(user, Run.Type.MANUAL, [Reason(rule, sentence)])], ACTOR)
+    (run,) = queue.request_runs(user.tenant, [RunRequest(user, Run.Type.MANUAL, [Reason(rule, sentence)])], ACTOR.name)
     return run
 
 
@@ -197,7 +198,7 @@ def test_requesting_many_runs_is_a_bulk_insert_and_a_handful_of_wake_ups(
     users = changes.create_users(tenant, rows, ACTOR)
     requests = [RunRequest(user, Run.Type.MANUAL, [Reason("R11", "Started.")]) for user in users]
     with django_capture_on_commit_callbacks(execute=True), django_assert_max_num_queries(90):
-        queue.request_runs(tenant, requests, ACTOR)
+        queue.request_runs(tenant, requests, ACTOR.name)
     assert Run.objects.filter(state="Pending").count() == 1500
     assert 1 <= OrmQ.objects.count() <= 2
 

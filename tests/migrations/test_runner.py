@@ -21,7 +21,7 @@ from tenants_app import changes
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
 from tests.mailboxes import EVERYONE, as_demo_user, body_of, invite, logical_lines, migrate, untouched_lines
 
-ACTOR = "alice"
+from ..conftest import ACTOR
 
 
 def result_of(uid: str) -> MeetingResult:
@@ -248,7 +248,7 @@ def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: 
 
 def test_r31_a_bridge_without_a_number_fails_with_what_to_do(make_user: Callable[..., ConferencingUser]) -> None:
     user = make_user("bruno.costa")
-    user.bridge.numbers.all().delete()
+    user.bridge.numbers.update(is_default=False)
     uid, before = invite(user)
     run = migrate(user)
     assert (run.state, run.last_error_code) == ("Failed", "no-dial-in-number")

@@ -28,6 +28,8 @@ from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser
 from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
 
+from ..conftest import ACTOR
+
 
 def sequence_of(body: bytes) -> int:
     return max(int(line.partition(":")[2]) for line in logical_lines(body) if line.startswith("SEQUENCE:"))
@@ -252,7 +254,7 @@ def test_a_message_that_the_server_refuses_fails_with_its_answer(anna: Conferenc
     assert update.state == "Failed"
     assert "answer 550" in update.error_message
     smtp.answer = "250 OK"
-    assert send_updates_again(update.result.run, "alice") == 1
+    assert send_updates_again(update.result.run, ACTOR) == 1
     assert deliver() == 1
     assert Update.objects.get().state == "Sent"
 
@@ -350,7 +352,7 @@ def test_recipients_that_a_server_refuses_are_named_and_can_be_tried_again(
     assert (update.state, update.error_code) == ("Failed", "recipients-refused")
     assert everyone[0] in update.error_message
     picky.never = set()
-    send_updates_again(update.result.run, "alice")
+    send_updates_again(update.result.run, ACTOR)
     assert deliver() == 1
     assert picky.envelopes[-1].rcpt_tos == [everyone[0]]
 
@@ -392,7 +394,7 @@ def test_an_update_taken_up_before_a_second_run_is_not_sent_as_that_runs(
     invite(anna)
     migrate(anna)
     assert len(delivery._claim()) == 1  # a worker takes it up, and stalls
-    changes.change_user(anna, "alice", bridge=new_bridge)
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None
     work_run(run)

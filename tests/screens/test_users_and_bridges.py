@@ -167,7 +167,7 @@ def test_it_refuses_a_conference_id_that_another_user_has(
     taken = make_user("bruno").conference_id
     answer = alice.post(f"/contoso/users/{anna.upn}/", form_of(alice, anna.upn, conference_id=taken))
 
-    assert f"The conference ID {taken} is already in use" in words(answer.content)
+    assert f"{taken} is already in use on the bridge Old bridge: choose another." in words(answer.content)
 
 
 def test_r11_it_starts_a_run_by_hand(bob: Client, anna: ConferencingUser, wakes: list[Any]) -> None:

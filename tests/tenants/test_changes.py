@@ -12,7 +12,8 @@ from tenants_app import changes
 from tenants_app.changes import NEW_CONFERENCE_ID, UserEdit
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 
-ACTOR = "alice"
+from ..conftest import ACTOR
+
 MakeUser = Callable[..., ConferencingUser]
 
 
@@ -24,7 +25,8 @@ def test_it_audits_who_changed_what_from_what_to_what(tenant: Tenant) -> None:
     changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     entry = AuditEntry.objects.first()
     assert entry is not None
-    assert (entry.actor, entry.action, entry.target) == (ACTOR, "change tenant", "contoso")
+    assert (entry.actor, entry.channel) == ("test", "screen")
+    assert (entry.action, entry.target) == ("change tenant", "contoso")
     assert entry.before == {"meeting_migration_enabled": True}
     assert entry.after == {"meeting_migration_enabled": False}
 

@@ -18,10 +18,11 @@ from migrations_app.demo import people
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.rewriting.content_lines import split_objects
 from tenants_app import changes
+from tenants_app.audit import Actor, Channel
 from tenants_app.changes import UserEdit
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber, Tenant
 
-ACTOR = "load_demo"
+ACTOR = Actor("load_demo", Channel.COMMAND)
 SEED = 2016
 
 

@@ -12,8 +12,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app import queue
-from migrations_app.models import Run, Update
+from migrations_app.models import NumberRelease, Run, Update
 from migrations_app.runner import work_run
+from migrations_app.tasks import TIME_BUDGET, advance
 from migrations_app.updates.delivery import deliver
 from tenants_app.commands import AdministratorCommand
 from tenants_app.records import counted, plain
@@ -55,7 +56,13 @@ class Command(AdministratorCommand):
     def _work_due(self, stop: threading.Event) -> int:
         worked = 0
         queue.sweep()
-        while not stop.is_set() and (run := queue.claim()):
+        while not stop.is_set():
+            run = queue.claim()
+            if run is None:
+                deliver()
+                if not advance(timezone.now() + TIME_BUDGET):
+                    break
+                continue
             work_run(run)
             deliver()
             worked += 1
@@ -98,18 +105,25 @@ def _pause() -> float | None:
     """Seconds until there may be something to do; None when the queue is idle but for retries that are due later."""
     now = timezone.now()
     pending = Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
+    releases = NumberRelease.objects.filter(tenant__meeting_migration_enabled=True)
     in_hand = (
         Run.objects.filter(state=Run.State.IN_PROGRESS).exists()
         or pending.filter(due_at__lte=now).exists()
+        or releases.filter(
+            state__in=[NumberRelease.State.WAITING, NumberRelease.State.MOVING], due_at__lte=now
+        ).exists()
         or Update.objects.filter(Q(due_at__lte=now) | Q(lease_until__gt=now), state=Update.State.QUEUED).exists()
     )
     if in_hand:
         return POLL_SECONDS
-    settling: datetime | None = pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True).first()
-    if settling is None:
+    settling: list[datetime] = [
+        *pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True)[:1],
+        *releases.filter(state=NumberRelease.State.WAITING).order_by("due_at").values_list("due_at", flat=True)[:1],
+    ]
+    if not settling:
         return None
     # Looked at again every so often, because "run now" may have made it due meanwhile.
-    return min(max((settling - now).total_seconds(), 0.01), 10 * POLL_SECONDS)
+    return min(max((min(settling) - now).total_seconds(), 0.01), 10 * POLL_SECONDS)
 
 
 @contextmanager

@@ -1,0 +1,292 @@
+"""Taking a service number off its bridge, in the only order that leaves no dead number in an invitation (R32 to R35).
+
+A :class:`NumberRelease` goes from Waiting (it can be cancelled) through Moving (users get the number that takes its
+place, and their runs are started) and Updating (their invitations change) to Released. Each step is a transaction of
+its own that can be repeated, so the background service takes it up again wherever it was interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
+from django.utils import timezone
+
+from migrations_app.decisions import decide
+from migrations_app.foresight import DECISIVE, FutureMeetings, future_meetings
+from migrations_app.models import NumberRelease, Run
+from migrations_app.queue import wake_cluster
+from migrations_app.reactions import switches_of
+from tenants_app.announcements import UserChange, UserSettings
+from tenants_app.audit import Actor, Channel, entry
+from tenants_app.changes import (
+    UserEdit,
+    change_users,
+    register_number,
+    release_number,
+    set_default_number,
+    set_leaving,
+)
+from tenants_app.models import Bridge, ConferencingUser, InvitedNumber, ServiceNumber, Tenant
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Users who are moved in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What taking a number off leads to: who depends on it, and how many of them get a run, or none by the sentence."""
+
+    users: int
+    future: FutureMeetings
+    runs: int
+    without_run: dict[str, int]
+
+
+def dependants(number: ServiceNumber) -> QuerySet[ConferencingUser]:
+    """Users who have the number, as their own or as their bridge's default, or whose invitations may show it (R32)."""
+    invited = InvitedNumber.objects.filter(user=OuterRef("pk"), number=number)
+    by_default = Q(toll_number=None, bridge=number.bridge_id) if number.is_default else Q()
+    return ConferencingUser.objects.filter(tenant=number.tenant_id).filter(
+        Q(toll_number=number) | Q(toll_free_number=number) | by_default | Exists(invited)
+    )
+
+
+def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
+    """Users because of whom the number is not released yet: theirs by setting or invitation, or their run has not
+    succeeded (R35)."""
+    if release.number is None:
+        return ConferencingUser.objects.none()
+    since = release.began_at or release.created
+    of_user = Run.objects.filter(user=OuterRef("pk"))
+    unfinished = of_user.filter(is_latest=True, modified__gte=since).exclude(state=Run.State.SUCCEEDED)
+    at_work = of_user.filter(state=Run.State.IN_PROGRESS)
+    moved = release.users.filter(Exists(unfinished) | Exists(at_work))
+    return ConferencingUser.objects.filter(
+        Q(pk__in=dependants(release.number).values("pk")) | Q(pk__in=moved.values("pk"))
+    )
+
+
+def foresee_release(number: ServiceNumber) -> Foreseen:
+    """What taking the number off would lead to now. Only reads: it may be about all users there are."""
+    users = dependants(number)
+    switches = switches_of(number.tenant)
+    bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
+    count = runs = 0
+    without_run: dict[str, int] = {}
+    for row in users.order_by().values("bridge", *DECISIVE).annotate(users=Count("pk")):
+        bridge = bridges.get(row["bridge"])
+        alike = ConferencingUser(bridge=bridge, **{name: row[name] for name in DECISIVE})
+        settings = UserSettings.of(alike, "")
+        change = UserChange(alike, settings, settings, unassigned_number=number.number)
+        decision = decide(change, switches)
+        count += row["users"]
+        if decision.starts_run:
+            runs += row["users"]
+        else:
+            without_run[decision.sentence] = without_run.get(decision.sentence, 0) + row["users"]
+    return Foreseen(count, future_meetings(users), runs, without_run)
+
+
+# --- starting and stopping ----------------------------------------------------------------------------
+
+
+@transaction.atomic
+def start_release(
+    number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, now_due: bool = False
+) -> NumberRelease:
+    """Begin to take the number off its bridge; ``replacement`` takes its place with everyone who has it (R33).
+
+    Nothing moves before the tenant's settling time is over, so that it can still be cancelled. Raises
+    ``ValidationError`` where the two do not fit.
+    """
+    if number.is_default:
+        raise ValidationError(
+            {
+                "number": f"{number} is the default number of {number.bridge}: make another toll number the default "
+                "first, or replace it in one step."
+            }
+        )
+    return _start(number, replacement, actor, now_due=now_due)
+
+
+@transaction.atomic
+def start_replacement(number: ServiceNumber, e164: str, actor: Actor, *, now_due: bool = False) -> NumberRelease:
+    """Replace the number for everyone who uses it, in one step, and release it in the end.
+
+    The number ``e164`` is registered on the bridge where it is not there yet, of the same kind and place, and becomes
+    the bridge's default where the other one is.
+    """
+    replacement = ServiceNumber.objects.filter(tenant=number.tenant_id, number=e164).first()
+    if replacement is None:
+        replacement = register_number(number.bridge, e164, number.kind, actor, country=number.country, city=number.city)
+    return _start(number, replacement, actor, now_due=now_due)
+
+
+@transaction.atomic
+def cancel_release(release: NumberRelease, actor: Actor) -> bool:
+    """Stop it before anybody was moved; whether it could be stopped."""
+    release = NumberRelease.objects.select_for_update(of=("self",)).get(pk=release.pk)
+    if release.state != NumberRelease.State.WAITING:
+        return False
+    if release.number:
+        set_leaving(release.number, False)
+    release.state, release.finished_at = NumberRelease.State.CANCELLED, timezone.now()
+    release.save(update_fields=["state", "finished_at"])
+    _audit(release, actor, "cancel taking number off")
+    return True
+
+
+@transaction.atomic
+def begin_now(release: NumberRelease, actor: Actor) -> bool:
+    """Do not wait for the settling time; whether it still waited."""
+    waiting = NumberRelease.objects.filter(pk=release.pk, state=NumberRelease.State.WAITING)
+    if not waiting.update(due_at=timezone.now()):
+        return False
+    _audit(release, actor, "take number off now")
+    wake_cluster()
+    return True
+
+
+def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, now_due: bool) -> NumberRelease:
+    number = set_leaving(number, True)  # locks the tenant, so that no other change comes in between
+    tenant = Tenant.objects.get(pk=number.tenant_id)
+    replacement = ServiceNumber.objects.select_related("bridge").get(pk=replacement.pk)
+    _check(tenant, number, replacement)
+    now = timezone.now()
+    release = NumberRelease.objects.create(
+        tenant=tenant,
+        bridge=number.bridge,
+        number=number,
+        e164=number.number,
+        replacement=replacement,
+        replacement_e164=replacement.number,
+        requested_by=actor.name,
+        created=now,
+        due_at=now if now_due else now + timedelta(seconds=tenant.settling_time),
+    )
+    _audit(release, actor, "take number off")
+    if release.due_at <= now:
+        wake_cluster()
+    return release
+
+
+def _check(tenant: Tenant, number: ServiceNumber, replacement: ServiceNumber) -> None:
+    if not tenant.meeting_migration_enabled:
+        raise ValidationError(
+            "The service is switched off for this tenant, so no invitation would change: "
+            "switch MeetingMigrationEnabled on first."
+        )
+    if NumberRelease.objects.filter(number=number, state__in=NumberRelease.OPEN).exists():
+        raise ValidationError({"number": f"{number} is being taken off already."})
+    problem = ""
+    if replacement == number:
+        problem = f"{number} cannot replace itself: choose another number."
+    elif replacement.bridge_id != number.bridge_id:
+        problem = f"{replacement} is on the bridge {replacement.bridge}: choose a number of {number.bridge}."
+    elif replacement.kind != number.kind:
+        problem = f"{replacement} is a {replacement.kind} number: choose a {number.kind} one."
+    elif replacement.is_leaving:
+        problem = f"{replacement} is being taken off the bridge itself: choose another number."
+    if problem:
+        raise ValidationError({"replacement": problem})
+
+
+def _audit(release: NumberRelease, actor: Actor, action: str) -> None:
+    names = {"bridge": release.bridge.name, "number": release.e164}, {"number": release.replacement_e164}
+    entry(release.tenant, actor, action, release.e164, *names).save()
+
+
+# --- going on by itself -------------------------------------------------------------------------------
+
+
+def advance(until: datetime) -> bool:
+    """Take every procedure as far as it goes now; whether that gave the queue something to do.
+
+    A tenant that is switched off is passed over (R12).
+    """
+    moved = False
+    due = NumberRelease.objects.filter(
+        state__in=NumberRelease.OPEN, due_at__lte=timezone.now(), tenant__meeting_migration_enabled=True
+    )
+    for pk in due.order_by("pk").values_list("pk", flat=True):
+        try:
+            while timezone.now() < until and _step(pk):
+                moved = True
+        except Exception:
+            log.exception("taking a number off its bridge (procedure %s) could not go on; it is tried again", pk)
+    return moved
+
+
+@transaction.atomic
+def _step(pk: int) -> bool:
+    """Go one step; whether there may be more to do at once."""
+    found = NumberRelease.objects.select_for_update(of=("self",), skip_locked=True).select_related(
+        "tenant", "bridge", "number__bridge", "replacement"
+    )
+    release = found.filter(pk=pk, state__in=NumberRelease.OPEN).first()
+    if release is None or release.number is None or release.replacement is None:
+        return False
+    actor = Actor(release.requested_by, Channel.SERVICE)
+    if release.state == NumberRelease.State.UPDATING:
+        return _finish(release, release.number, actor)
+    if release.state == NumberRelease.State.WAITING:
+        release.state, release.began_at = NumberRelease.State.MOVING, timezone.now()
+        if release.number.is_default:
+            set_default_number(release.replacement, actor, reschedule_meetings=False)
+            release.number.is_default = False
+    batch = list(dependants(release.number).filter(pk__gt=release.cursor).order_by("pk")[:BATCH])
+    if batch:
+        _move(release, release.number, batch, actor)
+        release.cursor = batch[-1].pk
+    else:
+        release.state, release.moved_at = NumberRelease.State.UPDATING, timezone.now()
+    release.save()
+    return True
+
+
+def _move(release: NumberRelease, number: ServiceNumber, users: Sequence[ConferencingUser], actor: Actor) -> None:
+    """Give the users the replacement (R34). Who cannot be changed keeps the number, and so the bridge does."""
+    edits = []
+    for user in users:
+        values = {}
+        if user.toll_number_id == number.pk:
+            values["toll_number"] = release.replacement
+        if user.toll_free_number_id == number.pk:
+            values["toll_free_number"] = release.replacement
+        edits.append(UserEdit(user.pk, values, unassigned_number=number.number))
+    try:
+        change_users(release.tenant, edits, actor, due_now=True)
+    except ValidationError:
+        for edit in edits:
+            try:
+                change_users(release.tenant, [edit], actor, due_now=True)
+            except ValidationError as error:
+                log.warning("user %s keeps the number %s: %s", edit.user_pk, number, " ".join(error.messages))
+    release.users.add(*users)
+
+
+def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool:
+    """Release the number where nothing holds it any more (R35)."""
+    if ConferencingUser.objects.filter(Q(toll_number=number) | Q(toll_free_number=number)).exists():
+        # Somebody was given it in the last moment, or could not be changed: they are moved with the next wake-up.
+        NumberRelease.objects.filter(pk=release.pk).update(state=NumberRelease.State.MOVING, cursor=0)
+        return False
+    if holders(release).exists():
+        return False
+    try:
+        with transaction.atomic():
+            release_number(number, actor)
+    except ProtectedError:
+        return False
+    NumberRelease.objects.filter(pk=release.pk).update(
+        state=NumberRelease.State.RELEASED, finished_at=timezone.now(), number=None
+    )
+    return True

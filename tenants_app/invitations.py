@@ -1,0 +1,153 @@
+"""What users' invitations should say and what they do say, as far as MMS knows (R36).
+
+Both are kept as a fingerprint that the database computes, so that the users who are out of date can be counted and
+listed by an index, however many there are. Beside it stand the service numbers that invitations may show, so that a
+number is not released while somebody could still dial it (R35).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from django.db import models, transaction
+from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import MD5, Coalesce, Concat
+
+from tenants_app.models import ConferenceId, ConferencingUser, InvitedNumber
+
+TENANT_FIELDS = frozenset(
+    {"domain", "meeting_url", "local_numbers_url", "help_url", "legal_url", "logo_url", "footer_text"}
+)
+"""Settings of a tenant that show in every invitation."""
+
+OTHER_LANGUAGES = ("es", "it")
+"""Languages that invitations are written in beside English, to which all others fall back."""
+
+_BULK = 500
+_TEXT = models.TextField()
+
+
+def refresh(users: QuerySet[ConferencingUser]) -> None:
+    """Compute anew what the users' invitations should say; in the transaction of a change that may alter it.
+
+    The tenant's row must be locked, so that nobody changes what is read before this is committed.
+    """
+    computed = _with_shown(ConferencingUser.objects.filter(pk=OuterRef("pk")).order_by()).values("shown")
+    users.order_by().update(settings_fingerprint=Subquery(computed))
+
+
+@transaction.atomic
+def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
+    """Take it that the users' invitations say what their settings ask for."""
+    for pks in _batches(users):
+        some = ConferencingUser.objects.filter(pk__in=pks)
+        shown = _with_shown(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
+        rows = [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
+        InvitedNumber.objects.filter(user__in=pks).delete()
+        InvitedNumber.objects.bulk_create(rows)
+        some.update(invitations_fingerprint=F("settings_fingerprint"))
+
+
+@transaction.atomic
+def begin_to_write(user: ConferencingUser, numbers: Collection[int]) -> None:
+    """From here on some invitations say what they said and others show the service ``numbers`` (primary keys)."""
+    ConferencingUser.objects.filter(pk=user.pk).update(invitations_fingerprint="")
+    InvitedNumber.objects.bulk_create(
+        [InvitedNumber(user=user, number_id=number) for number in numbers], ignore_conflicts=True
+    )
+
+
+@transaction.atomic
+def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -> None:
+    """All invitations say what was asked for when the fingerprint was ``fingerprint``, and show these numbers only."""
+    ConferencingUser.objects.filter(pk=user.pk).exclude(invitations_fingerprint=fingerprint).update(
+        invitations_fingerprint=fingerprint
+    )
+    shown = set(user.invited_numbers.values_list("number_id", flat=True))
+    if shown - set(numbers):
+        user.invited_numbers.exclude(number__in=numbers).delete()
+    InvitedNumber.objects.bulk_create(
+        [InvitedNumber(user=user, number_id=number) for number in set(numbers) - shown], ignore_conflicts=True
+    )
+
+
+def _with_shown(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
+    """The users with what shows in their invitations: as a fingerprint, and the toll number by its key.
+
+    Whatever :class:`migrations_app.invitation_settings.InvitationSettings` reads must be here, and nothing else.
+    """
+    own_id = ConferenceId.objects.filter(user=OuterRef("pk"), bridge=OuterRef("bridge"), meeting_uid="")
+    of_tenant_domain = Q(sip_address__endswith=Concat(Value("@"), F("tenant__domain")))
+    users = users.annotate(
+        default_number=FilteredRelation("bridge__numbers", condition=Q(bridge__numbers__is_default=True)),
+        provider=Case(
+            When(~Q(conferencing_provider=""), then=F("conferencing_provider")),
+            default=Coalesce("bridge__provider", Value("")),
+        ),
+    ).annotate(
+        shown_toll=Coalesce("toll_number", "default_number__pk"),
+        has_phone=Q(audio_conferencing_license=True, audio_conferencing_enabled=True, provider=""),
+    )
+    phone = Case(
+        When(
+            has_phone=True,
+            then=_joined(
+                Value("phone"),
+                *(
+                    Coalesce(f"toll_number__{field}", f"default_number__{field}", Value(""))
+                    for field in ("number", "country", "city")
+                ),
+                *(Coalesce(f"toll_free_number__{field}", Value("")) for field in ("number", "country", "city")),
+                Case(
+                    When(
+                        conference_id_type=ConferencingUser.ConferenceIdType.PUBLIC,
+                        then=Coalesce(Subquery(own_id.values("digits")), Value("")),
+                    ),
+                    default=F("conference_id_type"),
+                ),
+                F("tenant__local_numbers_url"),
+            ),
+        ),
+        default=Value(""),
+        output_field=_TEXT,
+    )
+    language = Case(
+        *(
+            When(Q(language__iexact=name) | Q(language__istartswith=f"{name}-"), then=Value(name))
+            for name in OTHER_LANGUAGES
+        ),
+        default=Value("en"),
+    )
+    return users.annotate(
+        shown=MD5(
+            _joined(
+                F("hosting"),
+                F("provider"),
+                F("tenant__meeting_url"),
+                F("sip_address"),
+                Case(When(of_tenant_domain, then=Value("")), default=Value("other domain")),
+                language,
+                F("tenant__help_url"),
+                F("tenant__legal_url"),
+                F("tenant__logo_url"),
+                F("tenant__footer_text"),
+                phone,
+            )
+        )
+    )
+
+
+def _joined(*parts: models.Expression | F) -> models.Func:
+    """The parts as one text, with a character between them that stands in none.
+
+    Not ``Concat``, which nests a call for each part, deeper than SQLite's parser goes.
+    """
+    pieces = [piece for part in parts for piece in (part, Value("\x1f"))]
+    return models.Func(*pieces, template="(%(expressions)s)", arg_joiner=" || ", output_field=_TEXT)
+
+
+def _batches(users: QuerySet[ConferencingUser]) -> Iterator[Sequence[int]]:
+    pks = list(users.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(pks), _BULK):
+        yield pks[start : start + _BULK]
