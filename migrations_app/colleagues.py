@@ -27,5 +27,5 @@ class Colleagues:
         if not set(addresses).isdisjoint(self._user.addresses):
             return False
         theirs = list(filter(is_address, addresses))
-        others = ConferencingUser.objects.filter(tenant=self._user.tenant_id, sip_address__in=theirs)
-        return bool(theirs) and others.exists()
+        users = ConferencingUser.objects.filter(tenant=self._user.tenant_id, sip_address__in=theirs)
+        return bool(theirs) and users.exclude(pk=self._user.pk).exists()

@@ -2,78 +2,51 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
-from typing import Any
+from datetime import date
 
 import django_filters
-from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import QueryDict
 
 from migrations_app.models import MeetingResult, Run
+from migrations_app.number_release import dependants
 from migrations_app.templatetags.runs import BADGES, NEVER_RUN
-from tenants_app.models import ConferencingUser
+from tenants_app.filters import StyledForm, day_filter, end_of, search_box, start_of
+from tenants_app.forms import number_in_words
+from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.records import MICROSOFT
 
 STATES = [(state, BADGES[state].label) for state in Run.State.values]
 OUTCOMES = [(outcome, BADGES[outcome].label) for outcome in MeetingResult.Outcome.values]
 NEVER = "never"
-
-
-def _search_box(placeholder: str) -> forms.TextInput:
-    return forms.TextInput(attrs={"type": "search", "placeholder": placeholder, "autocomplete": "off"})
-
-
-class _StyledForm(forms.Form):
-    """Gives the fields the classes of the stylesheet."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            css = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
-            field.widget.attrs["class"] = f"{css} is-invalid" if name in self.errors else css
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time.min, timezone.get_current_timezone())
-
-
-def _day(label: str, method: str) -> django_filters.DateFilter:
-    """A day of a year that every time zone can still reckon with."""
-    first, last = date(1970, 1, 1), date(2999, 12, 31)
-    sentence = f"Give a date from {first.year} to {last.year}."
-    return django_filters.DateFilter(
-        label=label,
-        method=method,
-        widget=forms.DateInput({"type": "date", "min": first.isoformat(), "max": last.isoformat()}, "%Y-%m-%d"),
-        validators=[MinValueValidator(first, sentence), MaxValueValidator(last, sentence)],
-    )
+NO_BRIDGE = "none"
+ANY_THIRD_PARTY = "third-party"
+YES, NO = "yes", "no"
 
 
 class RunFilter(django_filters.FilterSet):
     """History by user, state and time."""
 
     user = django_filters.CharFilter(
-        label="User", method="by_user", max_length=320, widget=_search_box("Name or user principal name")
+        label="User", method="by_user", max_length=320, widget=search_box("Name or user principal name")
     )
     state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
-    created_from = _day("Created from", "since")
-    created_to = _day("Created until", "up_to")
+    created_from = day_filter("Created from", "since")
+    created_to = day_filter("Created until", "up_to")
 
     class Meta:
         model = Run
-        form = _StyledForm
+        form = StyledForm
         fields: list[str] = []
 
     def by_user(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         return runs.filter(Q(user__upn__icontains=value) | Q(user__display_name__icontains=value))
 
     def since(self, runs: QuerySet[Run], name: str, value: date) -> QuerySet[Run]:
-        return runs.filter(created__gte=_midnight(value))
+        return runs.filter(created__gte=start_of(value))
 
     def up_to(self, runs: QuerySet[Run], name: str, value: date) -> QuerySet[Run]:
-        end_of_day = datetime.combine(value, time.max, timezone.get_current_timezone())
-        return runs.filter(created__lte=end_of_day)
+        return runs.filter(created__lte=end_of(value))
 
 
 class ResultFilter(django_filters.FilterSet):
@@ -83,31 +56,90 @@ class ResultFilter(django_filters.FilterSet):
 
     class Meta:
         model = MeetingResult
-        form = _StyledForm
+        form = StyledForm
         fields: list[str] = []
 
 
+class _NumberField(django_filters.fields.ModelChoiceField):
+    def label_from_instance(self, number: ServiceNumber) -> str:
+        return number_in_words(number)
+
+
+class _NumberFilter(django_filters.ModelChoiceFilter):
+    field_class = _NumberField
+
+
 class UserFilter(django_filters.FilterSet):
-    """Users by name and by the state of their latest run; the queryset has it as ``latest_state``."""
+    """A tenant's users by name, and by what they have and lack."""
 
     q = django_filters.CharFilter(
-        label="User", method="by_name", max_length=320, widget=_search_box("Name, user principal name or SIP address")
+        label="User", method="by_name", max_length=320, widget=search_box("Name, user principal name or SIP address")
     )
     state = django_filters.ChoiceFilter(
         label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
     )
+    out_of_date = django_filters.ChoiceFilter(
+        label="Invitations",
+        choices=[(YES, "Out of date"), (NO, "Up to date")],
+        empty_label="Any",
+        method="by_invitations",
+    )
+    bridge = django_filters.ModelChoiceFilter(
+        queryset=Bridge.objects.none(), null_label="No bridge", null_value=NO_BRIDGE, empty_label="Any bridge"
+    )
+    number = _NumberFilter(
+        label="Service number", queryset=ServiceNumber.objects.none(), empty_label="Any number", method="by_number"
+    )
+    provider = django_filters.ChoiceFilter(label="Provider", empty_label="Any provider", method="by_provider")
 
     class Meta:
         model = ConferencingUser
-        form = _StyledForm
+        form = StyledForm
         fields: list[str] = []
+
+    def __init__(self, data: QueryDict, users: QuerySet[ConferencingUser], tenant: Tenant) -> None:
+        super().__init__(data, users)
+        self.tenant = tenant
+        self.filters["bridge"].queryset = tenant.bridges.all()
+        self.filters["number"].queryset = tenant.service_numbers.select_related("bridge")
+        names = [(name, name) for name in _third_parties(tenant)]
+        offered = [(MICROSOFT, MICROSOFT), *([(ANY_THIRD_PARTY, "Any third party"), *names] if names else [])]
+        self.filters["provider"].extra["choices"] = offered
 
     def by_name(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
         return users.filter(
             Q(upn__icontains=value) | Q(display_name__icontains=value) | Q(sip_address__icontains=value)
         )
 
-    def by_state(self, users: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+    def by_state(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        latest = Run.objects.filter(tenant=self.tenant, is_latest=True)
         if value == NEVER:
-            return users.filter(latest_state=None)
-        return users.filter(latest_state=value)
+            return users.filter(~Exists(latest.filter(user=OuterRef("pk"))))
+        if value == Run.State.SUCCEEDED:  # of nearly everybody: the list of all their keys would be long
+            return users.filter(Exists(latest.filter(user=OuterRef("pk"), state=value)))
+        return users.filter(pk__in=latest.filter(state=value).values("user"))
+
+    def by_invitations(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        return users.filter(OUT_OF_DATE if value == YES else ~OUT_OF_DATE)
+
+    def by_number(
+        self, users: QuerySet[ConferencingUser], name: str, value: ServiceNumber
+    ) -> QuerySet[ConferencingUser]:
+        return users.filter(pk__in=dependants(value).values("pk"))
+
+    def by_provider(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        """Who has no provider of their own has that of their bridge, as a run sees it (R16)."""
+        theirs = Bridge.objects.filter(tenant=self.tenant).exclude(provider="")
+        if value == MICROSOFT:
+            return users.filter(conferencing_provider="").exclude(bridge__in=theirs)
+        if value == ANY_THIRD_PARTY:
+            return users.filter(~Q(conferencing_provider="") | Q(bridge__in=theirs))
+        by_bridge = Q(conferencing_provider="", bridge__in=theirs.filter(provider=value))
+        return users.filter(Q(conferencing_provider=value) | by_bridge)
+
+
+def _third_parties(tenant: Tenant) -> list[str]:
+    """The other providers than Microsoft that the tenant's users and bridges have."""
+    of_users = tenant.users.exclude(conferencing_provider="").order_by().values_list("conferencing_provider", flat=True)
+    of_bridges = tenant.bridges.exclude(provider="").order_by().values_list("provider", flat=True)
+    return sorted(of_users.union(of_bridges), key=str.casefold)

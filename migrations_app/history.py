@@ -9,7 +9,8 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef
 from django_q.models import Task
 
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app import user_imports
+from migrations_app.models import MeetingResult, Run, Update, UserImport
 from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.spans import Span, unpack
 
@@ -29,8 +30,9 @@ def block_record(result: MeetingResult) -> dict[str, list[dict[str, str]]]:
 def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates; how many rows of which kind (R30).
 
-    Kept are each user's latest run, which says what state they are in (R29), runs with a message still to be sent,
-    and the audit. Deletes in small transactions, so it may be stopped at any time and never holds up the queue.
+    Imports of users go as well, applied or not. Kept are each user's latest run, which says what state they are in
+    (R29), runs with a message still to be sent, and the audit. Deletes in small transactions, so it may be stopped at
+    any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     ended = Run.objects.filter(
@@ -40,11 +42,13 @@ def prune(before: datetime) -> Counter[str]:
     while pks := list(ended.order_by("finished_at").values_list("pk", flat=True)[:_RUNS_AT_ONCE]):
         _, counts = Run.objects.filter(pk__in=pks).delete()
         deleted.update(counts)
+    imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=user_imports.WAITING).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(
         runs=deleted["migrations_app.Run"],
         meetings=deleted["migrations_app.MeetingResult"],
         messages=deleted["migrations_app.Update"],
+        imports=imports,
         wake_ups=tasks,
     )
 

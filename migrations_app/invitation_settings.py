@@ -61,7 +61,7 @@ class InvitationSettings:
                 self.conference_id = user.conference_id
                 if not self.conference_id:
                     raise Failure("no-conference-id")
-        self._block = MeetingBlock(
+        self.common_block = MeetingBlock(
             join_url=self._join_prefix,
             language=user.language,
             toll=toll,
@@ -87,7 +87,7 @@ class InvitationSettings:
         slug = self.user.tenant.slug
         return {
             uid: dataclasses.replace(
-                self._block,
+                self.common_block,
                 join_url=self._join_prefix + meeting_key(slug, uid),
                 conference_id=ids.get(uid, self.conference_id),
             )

@@ -8,7 +8,7 @@ its own that can be repeated, so the background service takes it up again wherev
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Users who are moved in one transaction."""
 
+BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: they just get the new default."
+"""Of users who have a default number only by their bridge, such as those without audio conferencing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
@@ -52,11 +55,16 @@ class Foreseen:
 
 def dependants(number: ServiceNumber) -> QuerySet[ConferencingUser]:
     """Users who have the number, as their own or as their bridge's default, or whose invitations may show it (R32)."""
-    invited = InvitedNumber.objects.filter(user=OuterRef("pk"), number=number)
     by_default = Q(toll_number=None, bridge=number.bridge_id) if number.is_default else Q()
-    return ConferencingUser.objects.filter(tenant=number.tenant_id).filter(
-        Q(toll_number=number) | Q(toll_free_number=number) | by_default | Exists(invited)
-    )
+    return ConferencingUser.objects.filter(tenant=number.tenant_id).filter(_has_or_shows(number) | by_default)
+
+
+def _has_or_shows(number: ServiceNumber) -> Q:
+    """Whether a user has the number as their own, or invitations that may show it."""
+    users = ConferencingUser.objects.order_by()
+    # Three small answers, each by an index, put together: as three conditions they would be asked of every user.
+    toll, toll_free = users.filter(toll_number=number).values("pk"), users.filter(toll_free_number=number).values("pk")
+    return Q(pk__in=toll.union(toll_free, InvitedNumber.objects.filter(number=number).values("user")))
 
 
 def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
@@ -77,21 +85,24 @@ def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
 def foresee_release(number: ServiceNumber) -> Foreseen:
     """What taking the number off would lead to now. Only reads: it may be about all users there are."""
     users = dependants(number)
+    moved = users.filter(_has_or_shows(number))
     switches = switches_of(number.tenant)
     bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
-    count = runs = 0
+    count, runs = users.count(), 0
     without_run: dict[str, int] = {}
-    for row in users.order_by().values("bridge", *DECISIVE).annotate(users=Count("pk")):
+    for row in moved.order_by().values("bridge", *DECISIVE).annotate(users=Count("pk")):
         bridge = bridges.get(row["bridge"])
         alike = ConferencingUser(bridge=bridge, **{name: row[name] for name in DECISIVE})
         settings = UserSettings.of(alike, "")
         change = UserChange(alike, settings, settings, unassigned_number=number.number)
         decision = decide(change, switches)
-        count += row["users"]
         if decision.starts_run:
             runs += row["users"]
         else:
             without_run[decision.sentence] = without_run.get(decision.sentence, 0) + row["users"]
+    unseen = count - runs - sum(without_run.values())
+    if unseen:
+        without_run[BY_DEFAULT_ONLY] = unseen
     return Foreseen(count, future_meetings(users), runs, without_run)
 
 
@@ -107,13 +118,7 @@ def start_release(
     Nothing moves before the tenant's settling time is over, so that it can still be cancelled. Raises
     ``ValidationError`` where the two do not fit.
     """
-    if number.is_default:
-        raise ValidationError(
-            {
-                "number": f"{number} is the default number of {number.bridge}: make another toll number the default "
-                "first, or replace it in one step."
-            }
-        )
+    check_not_default(number)
     return _start(number, replacement, actor, now_due=now_due)
 
 
@@ -159,7 +164,7 @@ def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, n
     number = set_leaving(number, True)  # locks the tenant, so that no other change comes in between
     tenant = Tenant.objects.get(pk=number.tenant_id)
     replacement = ServiceNumber.objects.select_related("bridge").get(pk=replacement.pk)
-    _check(tenant, number, replacement)
+    check_release(tenant, number, replacement)
     now = timezone.now()
     release = NumberRelease.objects.create(
         tenant=tenant,
@@ -178,7 +183,22 @@ def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, n
     return release
 
 
-def _check(tenant: Tenant, number: ServiceNumber, replacement: ServiceNumber) -> None:
+def check_not_default(number: ServiceNumber) -> None:
+    """A default number can be replaced, but not just taken off: raises ``ValidationError`` with the sentence."""
+    if number.is_default:
+        raise ValidationError(
+            {
+                "number": f"{number} is the default number of {number.bridge}: make another toll number the default "
+                "first, or replace it in one step."
+            }
+        )
+
+
+def check_release(tenant: Tenant, number: ServiceNumber, replacement: ServiceNumber | None) -> None:
+    """Whether the number can be taken off now; without ``replacement`` a new number is to take its place.
+
+    Raises ``ValidationError`` with a sentence: about the tenant, the ``number`` or the ``replacement``.
+    """
     if not tenant.meeting_migration_enabled:
         raise ValidationError(
             "The service is switched off for this tenant, so no invitation would change: "
@@ -187,7 +207,9 @@ def _check(tenant: Tenant, number: ServiceNumber, replacement: ServiceNumber) ->
     if NumberRelease.objects.filter(number=number, state__in=NumberRelease.OPEN).exists():
         raise ValidationError({"number": f"{number} is being taken off already."})
     problem = ""
-    if replacement == number:
+    if replacement is None:
+        pass
+    elif replacement == number:
         problem = f"{number} cannot replace itself: choose another number."
     elif replacement.bridge_id != number.bridge_id:
         problem = f"{replacement} is on the bridge {replacement.bridge}: choose a number of {number.bridge}."
@@ -197,6 +219,11 @@ def _check(tenant: Tenant, number: ServiceNumber, replacement: ServiceNumber) ->
         problem = f"{replacement} is being taken off the bridge itself: choose another number."
     if problem:
         raise ValidationError({"replacement": problem})
+    other = NumberRelease.objects.filter(replacement=number, state__in=NumberRelease.OPEN).first()
+    if other:
+        raise ValidationError(
+            {"number": f"{number} is just taking the place of {other}: wait until {other} is released, or cancel that."}
+        )
 
 
 def _audit(release: NumberRelease, actor: Actor, action: str) -> None:
@@ -252,8 +279,8 @@ def _step(pk: int) -> bool:
     return True
 
 
-def _move(release: NumberRelease, number: ServiceNumber, users: Sequence[ConferencingUser], actor: Actor) -> None:
-    """Give the users the replacement (R34). Who cannot be changed keeps the number, and so the bridge does."""
+def _move(release: NumberRelease, number: ServiceNumber, users: Iterable[ConferencingUser], actor: Actor) -> int:
+    """Give the users the replacement (R34); how many got it. Who cannot be changed keeps the number on the bridge."""
     edits = []
     for user in users:
         values = {}
@@ -262,23 +289,26 @@ def _move(release: NumberRelease, number: ServiceNumber, users: Sequence[Confere
         if user.toll_free_number_id == number.pk:
             values["toll_free_number"] = release.replacement
         edits.append(UserEdit(user.pk, values, unassigned_number=number.number))
+    release.users.add(*users)
     try:
-        change_users(release.tenant, edits, actor, due_now=True)
+        return len(change_users(release.tenant, edits, actor, due_now=True))
     except ValidationError:
+        changed = 0
         for edit in edits:
             try:
-                change_users(release.tenant, [edit], actor, due_now=True)
+                changed += len(change_users(release.tenant, [edit], actor, due_now=True))
             except ValidationError as error:
                 log.warning("user %s keeps the number %s: %s", edit.user_pk, number, " ".join(error.messages))
-    release.users.add(*users)
+        return changed
 
 
 def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool:
     """Release the number where nothing holds it any more (R35)."""
-    if ConferencingUser.objects.filter(Q(toll_number=number) | Q(toll_free_number=number)).exists():
-        # Somebody was given it in the last moment, or could not be changed: they are moved with the next wake-up.
-        NumberRelease.objects.filter(pk=release.pk).update(state=NumberRelease.State.MOVING, cursor=0)
-        return False
+    late = ConferencingUser.objects.filter(Q(toll_number=number) | Q(toll_free_number=number)).order_by("pk")[:BATCH]
+    if late:
+        # Somebody could not be changed until now, or was given it in the last moment. Only they are tried again: the
+        # others have their runs, and whose run failed must not get another with every wake-up.
+        return _move(release, number, late, actor) > 0
     if holders(release).exists():
         return False
     try:

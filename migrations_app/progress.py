@@ -32,7 +32,7 @@ def users_by_state(tenant: Tenant | None = None) -> dict[str, int]:
     runs = Run.objects.filter(is_latest=True)
     if tenant is not None:
         runs = runs.filter(tenant=tenant)
-    found = dict(runs.order_by().values_list("state").annotate(Count("pk")))
+    found = dict(runs.order_by().values_list("state").annotate(users=Count("*")))  # an index has all that this asks for
     return {state: found.get(state, 0) for state in Run.State.values}
 
 

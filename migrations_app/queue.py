@@ -26,6 +26,7 @@ from django_q.tasks import async_task
 from migrations_app.decisions import Reason
 from migrations_app.failures import Failure
 from migrations_app.models import Run
+from tenants_app import bulk
 from tenants_app.models import ConferencingUser, Tenant
 
 LEASE = timedelta(seconds=30)
@@ -102,13 +103,14 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
         run.modified = now
         if request.migration_type == Run.Type.MOVE:
             run.migration_type = Run.Type.MOVE
-    Run.objects.bulk_update(joined, ["reasons", "due_at", "migration_type", "modified"], batch_size=BULK)
+    bulk.update(joined, ["reasons", "due_at", "migration_type", "modified"])
     begun = Run.objects.filter(pk__in=[run.pk for run in pending.values() if run.attempts])
     begun.update(
         state=Run.State.FAILED, last_error_code="newer-run", last_error_detail="", finished_at=now, modified=now
     )
     Run.objects.filter(user__in=[run.user_id for run in new], is_latest=True).update(is_latest=False)
-    return joined + Run.objects.bulk_create(new, batch_size=BULK)
+    bulk.create(new, "correlation_id")
+    return joined + new
 
 
 def wake_cluster(runs: int = 1) -> None:
@@ -123,10 +125,13 @@ def wake_cluster(runs: int = 1) -> None:
     transaction.on_commit(wake, robust=True)  # a lost wake-up only costs time; the schedule makes up for it
 
 
-def run_now(run: Run) -> None:
-    """Make a pending run due at once (R19)."""
-    Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=timezone.now(), modified=timezone.now())
+def run_now(run: Run) -> bool:
+    """Make a pending run due at once (R19); whether it was pending still."""
+    now = timezone.now()
+    if not Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=now, modified=now):
+        return False
     wake_cluster()
+    return True
 
 
 def _due() -> Q:
@@ -238,4 +243,5 @@ def _release(run: Run, state: str, **changes: object) -> None:
 
 def _lock_users(pks: Sequence[int]) -> None:
     """Requests and retries of a user wait for each other, so that neither trips over the one-pending constraint."""
-    list(ConferencingUser.objects.select_for_update().filter(pk__in=pks).order_by("pk").values_list("pk"))
+    users = ConferencingUser.objects.filter(pk__in=pks).order_by("pk")
+    list(users.select_for_update(no_key=True).values_list("pk"))

@@ -73,10 +73,12 @@ def _failed(pks: Sequence[int]) -> set[int]:
 
 
 @transaction.atomic
-def make_due_now(run: Run, actor: Actor) -> None:
-    """ "Run now" of a pending run (R19)."""
+def make_due_now(run: Run, actor: Actor) -> bool:
+    """ "Run now" of a pending run (R19); whether it was pending still."""
+    if not run_now(run):
+        return False
     entry(run.tenant, actor, "run now", run.user.upn).save()
-    run_now(run)
+    return True
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -13,7 +13,6 @@ from django.db.models import Count
 from django.utils import timezone
 
 from migrations_app import queue
-from migrations_app.bulk import insert
 from migrations_app.colleagues import Colleagues
 from migrations_app.failures import FAILED, Failure
 from migrations_app.invitation_settings import InvitationSettings
@@ -27,6 +26,7 @@ from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import pack
 from migrations_app.selection import why_skipped
 from tenants_app import invitations
+from tenants_app.bulk import insert
 from tenants_app.changes import release_private_conference_ids
 from tenants_app.models import ConferencingUser
 
@@ -48,6 +48,9 @@ class _Outcome:
 LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
 """Why meetings are skipped that may show an old number all the same."""
 
+MIXED = "mixed"
+"""As the fingerprint of a run whose attempts had different settings: that of no settings at all."""
+
 
 def work_run(run: Run) -> None:
     """Work a claimed run to its end and record how it ended. Never raises for what happens inside the run."""
@@ -66,13 +69,41 @@ def work_run(run: Run) -> None:
         _end(run, None, migration)
 
 
-def preview(user: ConferencingUser) -> Iterator[tuple[MeetingResult, int]]:
+def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterator[tuple[MeetingResult, int]]:
     """What a run of the user would do with each meeting, and how many people it would mail; writes nothing.
+
+    With ``uids`` these meetings only, in that order, without those that are not in the mailbox. The settings are read
+    now, whatever becomes of the transaction afterwards; the meetings as the answer is read.
 
     Raises ``Failure`` where such a run would fail as a whole.
     """
-    for outcome in _Migration(Run(user=user, tenant=user.tenant)).look():
-        yield outcome.result, outcome.recipient_count
+    migration = _Migration(Run(user=user, tenant=user.tenant))
+    outcomes = migration.look() if uids is None else migration.look_at(uids)
+    return ((outcome.result, outcome.recipient_count) for outcome in outcomes)
+
+
+def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
+    """See what meetings say that came into the mailbox; whether some do not say what the settings ask for.
+
+    The user is then out of date (R36), and the tenant's service numbers that the meetings show are kept (R35).
+    """
+    now = timezone.now()
+    numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))
+    shown: set[str] = set()
+    mailbox = EmbeddedMailbox(user)
+    for start in range(0, len(uids), BATCH):
+        for stored in mailbox.read(uids[start : start + BATCH]).values():
+            meeting = stored.listed
+            if meeting.organizer in user.addresses and meeting.last_end > now and not meeting.cancelled:
+                shown |= shown_numbers(stored.body, numbers.keys() - shown)
+    try:
+        is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
+    except Failure:
+        is_wrong = False  # whom MMS cannot serve now has no invitation that it could compare
+    invitations.add_numbers(user, {numbers[number] for number in shown})
+    if is_wrong:
+        invitations.become_unknown(user)
+    return is_wrong
 
 
 def _end(run: Run, failure: Failure | None, migration: _Migration | None = None) -> None:
@@ -115,9 +146,9 @@ class _Migration:
     def record_what_invitations_say(self) -> None:
         """All of them say what the settings asked for when the run began, but for those that had to be left (R36).
 
-        An attempt with other settings before this one leaves a mixture: then it stays unknown, until the next run.
+        An attempt with other settings before this one leaves a mixture: then the user stays out of date.
         """
-        if self.run.settings_fingerprint in {"", self.settings.fingerprint}:
+        if self._settings_of_all_attempts == self.settings.fingerprint:
             numbers = self.settings.number_keys | self._numbers_left()
             invitations.record(self.user, self.settings.fingerprint, numbers)
 
@@ -138,9 +169,13 @@ class _Migration:
         """What :meth:`work` would do now, without doing any of it."""
         todo, settled = self._select(set())
         yield from settled
-        for start in range(0, len(todo), BATCH):
-            batch = todo[start : start + BATCH]
-            yield from self._attempt(batch, self.settings.blocks_to_show([meeting.uid for meeting in batch]))
+        yield from self.look_at([meeting.uid for meeting in todo])
+
+    def look_at(self, uids: Sequence[str]) -> Iterator[_Outcome]:
+        """What would become of these meetings now."""
+        for start in range(0, len(uids), BATCH):
+            batch = uids[start : start + BATCH]
+            yield from self._attempt(batch, self.settings.blocks_to_show(batch))
 
     def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
@@ -184,17 +219,17 @@ class _Migration:
 
     def _migrate(self, meetings: list[Listed], last_try: bool) -> list[Listed]:
         """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
-        blocks = self.settings.blocks([meeting.uid for meeting in meetings])
-        changed = self._commit(self._attempt(meetings, blocks), last_try=last_try)
+        uids = [meeting.uid for meeting in meetings]
+        changed = self._commit(self._attempt(uids, self.settings.blocks(uids)), last_try=last_try)
         return [meeting for meeting in meetings if meeting.uid in changed]
 
-    def _attempt(self, meetings: list[Listed], blocks: Mapping[str, MeetingBlock]) -> list[_Outcome]:
+    def _attempt(self, uids: Sequence[str], blocks: Mapping[str, MeetingBlock]) -> list[_Outcome]:
         """What becomes of each meeting as it stands in the mailbox now; it may have changed since it was listed."""
-        stored = self.mailbox.read([meeting.uid for meeting in meetings])
+        stored = self.mailbox.read(uids)
         return [
-            self._settle(found.listed) or self._rewrite(found, blocks[meeting.uid])
-            for meeting in meetings
-            if (found := stored.get(meeting.uid))  # what was deleted since then needs nothing
+            self._settle(found.listed) or self._rewrite(found, blocks[uid])
+            for uid in uids
+            if (found := stored.get(uid))  # what was deleted since then needs nothing
         ]
 
     def _rewrite(self, stored: Stored, block: MeetingBlock) -> _Outcome:
@@ -244,6 +279,7 @@ class _Migration:
         written = self.mailbox.write(writes) if writes else set()
         if written and not self._has_begun_to_write:
             self._begin_to_write()
+            self._has_begun_to_write = True
         unwritten = {write.uid for write in writes} - written
         if unwritten and last_try:
             for outcome in outcomes:
@@ -260,8 +296,11 @@ class _Migration:
         keys = dict(self.run.results.filter(uid__in=[outcome.result.uid for outcome in told]).values_list("uid", "pk"))
         insert([Update(result_id=keys[o.result.uid], recipient_count=o.recipient_count) for o in told])
         run, kinds = self.run, [outcome.result.outcome for outcome in final]
+        if any(outcome.write or outcome.result.code == "already-current" for outcome in final):
+            run.settings_fingerprint = self._settings_of_all_attempts
         queue.hold(
             run,
+            settings_fingerprint=run.settings_fingerprint,
             total_meetings=run.total_meetings,
             succeeded_meetings=run.succeeded_meetings + kinds.count(MeetingResult.Outcome.SUCCEEDED),
             skipped_meetings=run.skipped_meetings + kinds.count(MeetingResult.Outcome.SKIPPED),
@@ -276,10 +315,14 @@ class _Migration:
 
     def _begin_to_write(self) -> None:
         if self.user.invitations_fingerprint != self.settings.fingerprint:
-            invitations.begin_to_write(self.user, self.settings.number_keys)
-        if not self.run.settings_fingerprint:
-            queue.hold(self.run, settings_fingerprint=self.settings.fingerprint)
-        self._has_begun_to_write = True
+            invitations.become_unknown(self.user)
+            invitations.add_numbers(self.user, self.settings.number_keys)
+
+    @property
+    def _settings_of_all_attempts(self) -> str:
+        """The fingerprint of the settings that this attempt and those before it found and left meetings with."""
+        known = self.run.settings_fingerprint
+        return self.settings.fingerprint if known in {"", self.settings.fingerprint} else MIXED
 
     def _supersede(self, uids: list[str]) -> None:
         """An update that still waits while the meeting changes again is not sent: the newer one says it all."""

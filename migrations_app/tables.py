@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import django_tables2 as tables
 
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import CalendarObject, MeetingResult, Run, UserImport
 from tenants_app.models import ConferencingUser
 
 _CLASSES = "table card-table table-vcenter"
@@ -68,10 +70,42 @@ class ResultTable(tables.Table):
         empty_text = "No meeting matches."
 
 
+class MeetingTable(tables.Table):
+    """A user's future meetings; see ``views.users.user_meetings`` for what is ``foreseen`` of each."""
+
+    subject = tables.TemplateColumn(template_name="migrations/result_subject.html", verbose_name="Meeting")
+    foreseen = tables.TemplateColumn(
+        template_name="migrations/meeting_foreseen.html", verbose_name="A run now", empty_values=()
+    )
+    starts_at = tables.TemplateColumn(
+        template_name="migrations/meeting_times.html", verbose_name="Starts", empty_values=()
+    )
+    attendee_count = _number("Attendees")
+    mailed = tables.TemplateColumn(
+        template_name="migrations/meeting_mailed.html", verbose_name="Would be mailed", empty_values=(), attrs=_NUMBER
+    )
+    why = tables.TemplateColumn(
+        template_name="migrations/meeting_explain.html", verbose_name="Look at", empty_values=()
+    )
+
+    caption = "Future meetings"
+    now: datetime
+
+    class Meta:
+        model = CalendarObject
+        fields: tuple[str, ...] = ()
+        orderable = False
+        attrs = {"class": _CLASSES}
+        empty_text = "The mailbox has no future meetings."
+
+
 class UserTable(tables.Table):
     """The tenant's users with the state of their latest run; see ``views.users.with_latest_run``."""
 
     upn = tables.TemplateColumn(template_name="migrations/user_name.html", verbose_name="User")
+    latest_state = tables.TemplateColumn(
+        template_name="migrations/user_state.html", verbose_name="Latest run", empty_values=()
+    )
     bridge = tables.TemplateColumn(
         "{% if value %}{{ value }}{% else %}<span class='text-secondary'>None</span>{% endif %}",
         order_by="bridge__name",
@@ -84,7 +118,6 @@ class UserTable(tables.Table):
         empty_values=(),
     )
     hosting = tables.Column()
-    latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
     latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
 
     caption = "Users"
@@ -94,3 +127,21 @@ class UserTable(tables.Table):
         fields: tuple[str, ...] = ()
         attrs = {"class": _CLASSES}
         empty_text = "No user matches. Search for a part of the name or clear the filter."
+
+
+class UserImportTable(tables.Table):
+    """Files of users that came in through the browser."""
+
+    file_name = tables.TemplateColumn(template_name="migrations/user_import_name.html", verbose_name="File")
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    requested_by = tables.Column(verbose_name="Uploaded by")
+    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Uploaded")
+    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Ended", empty_values=())
+
+    caption = "Imports"
+
+    class Meta:
+        model = UserImport
+        fields: tuple[str, ...] = ()
+        attrs = {"class": _CLASSES}
+        empty_text = "No file was uploaded yet."

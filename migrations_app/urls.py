@@ -2,7 +2,17 @@
 
 from django.urls import path, register_converter
 
-from migrations_app.views import bridges, dashboard, runs, tenant_settings, users
+from migrations_app.views import (
+    bridges,
+    dashboard,
+    numbers,
+    out_of_date,
+    releases,
+    runs,
+    tenant_settings,
+    user_imports,
+    users,
+)
 
 
 class UPNConverter:
@@ -22,6 +32,7 @@ register_converter(UPNConverter, "upn")
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("retry-failed/", dashboard.retry_failed, name="retry-failed"),
+    path("out-of-date/", out_of_date.out_of_date, name="out-of-date"),
     path("migrations/", runs.history, name="history"),
     path("migrations/<uuid:correlation_id>/", runs.run, name="run"),
     path("migrations/<uuid:correlation_id>/run-now/", runs.run_now, name="run-now"),
@@ -30,11 +41,35 @@ tenant_urlpatterns = [
     path("migrations/<uuid:correlation_id>/meetings/<int:pk>/", runs.meeting, name="meeting"),
     path("migrations/<uuid:correlation_id>/meetings/<int:pk>/explain/", runs.explanation, name="explain"),
     path("users/", users.users, name="users"),
+    path("users/export.csv", user_imports.users_csv, name="users-csv"),
+    path("users/import/", user_imports.user_imports, name="user-imports"),
+    path("users/import/template.csv", user_imports.template, name="users-template"),
+    path("users/import/<int:pk>/", user_imports.user_import, name="user-import"),
+    path("users/import/<int:pk>/apply/", user_imports.apply, name="apply-import"),
+    path("users/import/<int:pk>/check/", user_imports.check_again, name="check-import"),
+    path("users/import/<int:pk>/discard/", user_imports.discard, name="discard-import"),
     path("users/<upn:upn>/", users.user, name="user"),
     path("users/<upn:upn>/start/", users.start_user, name="start-user"),
+    path("users/<upn:upn>/mark-up-to-date/", users.mark_as_up_to_date, name="mark-up-to-date"),
+    path("users/<upn:upn>/meetings/", users.user_meetings, name="user-meetings"),
+    path("users/<upn:upn>/meetings/<int:pk>/", users.user_meeting, name="user-meeting"),
     path("bridges/", bridges.bridges, name="bridges"),
+    path("bridges/add/", bridges.add_bridge, name="add-bridge"),
     path("bridges/<int:pk>/", bridges.bridge, name="bridge"),
     path("bridges/<int:pk>/move/", bridges.move_everyone, name="move-everyone"),
+    path("bridges/<int:pk>/edit/", bridges.edit_bridge, name="edit-bridge"),
+    path("bridges/<int:pk>/remove/", bridges.remove, name="remove-bridge"),
+    path("bridges/<int:pk>/numbers/add/", bridges.add_number, name="add-number"),
+    path("bridges/<int:pk>/numbers/<int:number_pk>/", numbers.number, name="number"),
+    path("bridges/<int:pk>/numbers/<int:number_pk>/default/", numbers.set_default, name="set-default-number"),
+    path("bridges/<int:pk>/numbers/<int:number_pk>/describe/", numbers.describe, name="describe-number"),
+    path("bridges/<int:pk>/numbers/<int:number_pk>/release/", numbers.release_number, name="release-number"),
+    path("bridges/<int:pk>/numbers/<int:number_pk>/replace/", numbers.replace_number, name="replace-number"),
+    path("releases/", releases.releases, name="releases"),
+    path("releases/<int:pk>/", releases.release, name="release"),
+    path("releases/<int:pk>/cancel/", releases.cancel, name="cancel-release"),
+    path("releases/<int:pk>/begin/", releases.begin, name="begin-release"),
+    path("releases/<int:pk>/start-runs/", releases.start_runs, name="start-release-runs"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
     path("settings/rules/", tenant_settings.rules, name="rules"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tenants_app.bulk import insert
 from tenants_app.models import AuditEntry, Tenant
 
 Channel = AuditEntry.Channel
-
-BULK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +48,4 @@ def entry(
 
 def record(entries: Iterable[AuditEntry]) -> None:
     """Save the entries."""
-    AuditEntry.objects.bulk_create(entries, batch_size=BULK)
+    insert(list(entries))

@@ -8,15 +8,16 @@ raises ``ValidationError`` with a sentence for the administrator and leaves ever
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import QuerySet
 
-from tenants_app import invitations
+from tenants_app import bulk, invitations
 from tenants_app.announcements import (
     Consequence,
     UserChange,
@@ -46,6 +47,11 @@ DATA_FIX = "No run, because this was saved as a data fix."
 BULK = 500
 """Rows per statement of a bulk change; SQLite takes at most 999 to 32,766 values in one."""
 
+_FEW = 20
+"""Statements for a batch of rows up to which each may do its own share of them."""
+
+_T = TypeVar("_T")
+
 
 def _plain(value: Any) -> Any:
     """A value as the audit shows it."""
@@ -55,6 +61,11 @@ def _plain(value: Any) -> Any:
 def _lock(tenant: Tenant) -> Tenant:
     """Changes of one tenant wait for each other: what invitations should say is computed from all of them."""
     return Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+
+
+def wait_for_others(tenant: Tenant) -> None:
+    """In a transaction: until it ends nobody else changes the tenant, so what is read from now on stays as it is."""
+    _lock(tenant)
 
 
 def _apply(row: models.Model, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,6 +85,7 @@ def _apply(row: models.Model, values: Mapping[str, Any]) -> tuple[dict[str, Any]
 @transaction.atomic
 def create_tenant(actor: Actor, **values: Any) -> Tenant:
     """A new organization; ``values`` are the fields of :class:`Tenant`."""
+    values = _as_shown(values)
     tenant = Tenant(**values)
     tenant.full_clean()
     tenant.save()
@@ -85,7 +97,7 @@ def create_tenant(actor: Actor, **values: Any) -> Tenant:
 def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
     """Change the tenant's settings or switches (R12 to R14)."""
     tenant = _lock(tenant)
-    before, after = _apply(tenant, values)
+    before, after = _apply(tenant, _as_shown(values))
     if after:
         tenant.full_clean()
         tenant.save()
@@ -94,6 +106,17 @@ def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
             invitations.refresh(tenant.users.all())
         tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
     return tenant
+
+
+def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without what invitations do not show, so that nobody is out of date for a slash or a line break."""
+    shown = dict(values)
+    if "meeting_url" in shown:
+        shown["meeting_url"] = shown["meeting_url"].rstrip("/")
+    if "footer_text" in shown:
+        text = shown["footer_text"].replace("\r\n", "\n").replace("\r", "\n")
+        shown["footer_text"] = "\n".join(line.rstrip() for line in text.strip().split("\n"))
+    return shown
 
 
 @transaction.atomic
@@ -281,7 +304,8 @@ def release_number(number: ServiceNumber, actor: Actor) -> None:
 
 
 def _locked_number(number: ServiceNumber) -> ServiceNumber:
-    found = ServiceNumber.objects.select_for_update(of=("self",)).select_related("bridge").filter(pk=number.pk).first()
+    numbers = ServiceNumber.objects.select_for_update(of=("self",), no_key=True).select_related("bridge")
+    found = numbers.filter(pk=number.pk).first()
     if found is None:
         raise ValidationError(f"{number} is not on its bridge any more: look again.")
     return found
@@ -317,6 +341,20 @@ class UserEdit:
     """The number that the user loses because it is taken off the bridge (R6)."""
 
 
+@dataclass(slots=True)
+class UserEffect:
+    """What an edit did to a user: the values that differ, as the audit shows them, and what it leads to."""
+
+    change: UserChange
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    consequence: Consequence
+
+    @property
+    def upn(self) -> str:
+        return self.change.user.upn
+
+
 def change_user(
     user: ConferencingUser,
     actor: Actor,
@@ -339,63 +377,87 @@ def change_users(
     A data fix starts nothing; the users are out of date where their invitations show what was changed. ``due_now``
     makes the runs that it starts due without the settling time, for a change that has settled already (R19).
     """
-    by_pk = {edit.user_pk: edit for edit in edits}
+    batches = change_in_batches(tenant, edits, actor, is_data_fix=is_data_fix, due_now=due_now)
+    return [effect.consequence for batch in batches for effect in batch]
+
+
+def change_in_batches(
+    tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
+) -> Iterator[list[UserEffect]]:
+    """Change users as :func:`change_users` does, and tell after each batch what was done to whom.
+
+    The caller holds the transaction, and takes it back where this raises: earlier batches are written by then.
+    """
     tenant = _lock(tenant)
-    numbers = _ConferenceNumbering(len(by_pk))
+    by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
+    numbers = _ConferenceNumbering(len(by_pk), {edit.values.get("conference_id", "") for edit in by_pk.values()})
     default_bridge = tenant.bridges.filter(is_default=True).first()
-    changes: list[UserChange] = []
-    audited: list[tuple[ConferencingUser, dict[str, Any], dict[str, Any]]] = []
-    changed: list[ConferencingUser] = []
-    fields: set[str] = set()
-    for user in _locked(tenant, sorted(by_pk)):
-        edit = by_pk[user.pk]
-        old_id = user.conference_id
-        earlier = UserSettings.of(user, old_id)
-        values = dict(edit.values)
-        wanted_id = values.pop("conference_id", "")
-        if acp_is_replaced(
-            tenant.automatically_replace_acp_provider,
-            values.get("conferencing_provider", user.conferencing_provider),
-            had_license=user.audio_conferencing_license,
-            has_license=values.get("audio_conferencing_license", user.audio_conferencing_license),
-        ):
-            values = _without_acp(user, values, default_bridge)
-        if _needs_bridge(user, values):
-            values["bridge"] = default_bridge
-        if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
-            # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
-            values = {"toll_number": None, "toll_free_number": None} | values
-        before, after = _apply(user, _normalized(values))
-        _check_user(user)
-        _check_given(user, after)
-        own = next((row for row in user.conference_ids.all() if row.meeting_uid == ""), None)
-        new_id = numbers.assign(user, own, wanted_id)
-        if new_id != old_id:
-            before["conference_id"], after["conference_id"] = old_id, new_id
-        if after:
-            changed.append(user)
-            fields |= values.keys()
-        if after or edit.unassigned_number:
-            audited.append((user, before, after))
+    for pks in _batches(sorted(by_pk)):
+        effects = [
+            _applied(by_pk[user.pk], user, own_id, tenant, default_bridge, numbers)
+            for user, own_id in _locked(tenant, pks)
+        ]
+        if len(effects) != len(pks):
+            raise ValidationError("A user to be changed is not there any more: look again and repeat.")
+        changed = [effect.change.user for effect in effects if effect.after]
+        _save(changed, sorted({name for effect in effects for name in effect.after} - {"conference_id"}))
+        numbers.save()
+        invitations.refresh(ConferencingUser.objects.filter(pk__in=[user.pk for user in changed]))
         # A user to whom nothing happened is announced as well: the answer says that nothing changed.
-        changes.append(
-            UserChange(user, earlier, UserSettings.of(user, new_id), edit.reschedule_meetings, edit.unassigned_number)
+        announced = [effect.change for effect in effects]
+        if is_data_fix:
+            consequences = [Consequence(change.user.upn, False, DATA_FIX) for change in announced]
+        else:
+            consequences = _announce(tenant, announced, actor, due_now=due_now)
+        led_to = {consequence.upn: consequence for consequence in consequences}
+        for effect in effects:
+            effect.consequence = led_to.get(effect.upn, effect.consequence)
+        record(
+            entry(tenant, actor, "change user", effect.upn, effect.before, effect.after, effect.consequence.sentence)
+            for effect in effects
+            if effect.after or effect.change.unassigned_number
         )
-    if len(changes) != len(by_pk):
-        raise ValidationError("A user to be changed is not there any more: look again and repeat.")
-    _save_alike(changed, sorted(fields))
-    numbers.save()
-    _refresh([user.pk for user in changed])
-    if is_data_fix:
-        consequences = [Consequence(change.user.upn, False, DATA_FIX) for change in changes]
-    else:
-        consequences = _announce(tenant, changes, actor, due_now=due_now)
-    led_to = {consequence.upn: consequence.sentence for consequence in consequences}
-    record(
-        entry(tenant, actor, "change user", user.upn, before, after, led_to.get(user.upn, ""))
-        for user, before, after in audited
-    )
-    return consequences
+        yield effects
+
+
+def _renewed(edits: Iterable[UserEdit]) -> Iterator[UserEdit]:
+    """The edits with bridges and numbers as they are by now; one that somebody took away meanwhile is refused."""
+    edits = list(edits)
+    now: dict[models.Model, models.Model] = {}
+    for model in (Bridge, ServiceNumber):
+        pks = {value.pk for edit in edits for value in edit.values.values() if isinstance(value, model)}
+        now |= {row: row for row in model.objects.in_bulk(list(pks)).values()}
+    for edit in edits:
+        values = dict(edit.values)
+        for name, value in edit.values.items():
+            if isinstance(value, Bridge | ServiceNumber):
+                if value not in now:
+                    raise ValidationError({name: f"{value} is not there any more: choose another."})
+                values[name] = now[value]
+        yield replace(edit, values=values)
+
+
+def _applied(
+    edit: UserEdit,
+    user: ConferencingUser,
+    own_id: ConferenceId | None,
+    tenant: Tenant,
+    default_bridge: Bridge | None,
+    numbers: _ConferenceNumbering,
+) -> UserEffect:
+    """Apply the edit to the user, check the result, and give out the conference ID; nothing is saved yet."""
+    old_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
+    earlier = UserSettings.of(user, old_id)
+    values = dict(edit.values)
+    wanted_id = values.pop("conference_id", "")
+    before, after = _apply(user, completed(user, values, tenant, default_bridge))
+    check_user(user, after)
+    new_id = numbers.assign(user, own_id, wanted_id)
+    if new_id != old_id:
+        before["conference_id"], after["conference_id"] = old_id, new_id
+    later = UserSettings.of(user, new_id)
+    change = UserChange(user, earlier, later, edit.reschedule_meetings, edit.unassigned_number)
+    return UserEffect(change, before, after, Consequence(user.upn, False, ""))
 
 
 @transaction.atomic
@@ -404,34 +466,42 @@ def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: Actor
 
     They start no runs, because nothing was before: their invitations are taken to say what their settings ask for.
     """
+    return [user for batch in create_in_batches(tenant, rows, actor) for user in batch]
+
+
+def create_in_batches(
+    tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: Actor, *, kept_free: Collection[str] = ()
+) -> Iterator[list[ConferencingUser]]:
+    """Make users as :func:`create_users` does, and hand them over batch by batch.
+
+    The caller holds the transaction, and takes it back where this raises: earlier batches are written by then.
+    ``kept_free`` are conference IDs that are about to be asked for, so they are given to nobody who asked for none.
+    """
     tenant = _lock(tenant)
-    numbers = _ConferenceNumbering(len(rows))
-    users, wanted = [], []
-    for row in rows:
-        values = dict(row)
-        wanted.append(values.pop("conference_id", ""))
-        values.setdefault("sip_address", values.get("upn", ""))
-        user = ConferencingUser(tenant=tenant, **_normalized(values))
-        _check_user(user)
-        _check_given(user, values)
-        users.append(user)
-    if len({user.upn.lower() for user in users}) < len(users):
+    numbers = _ConferenceNumbering(len(rows), {*kept_free, *(row.get("conference_id", "") for row in rows)})
+    if len({str(row.get("upn", "")).lower() for row in rows}) < len(rows):
         raise ValidationError("Two of the new users have the same user principal name: give each once.")
-    for start in range(0, len(users), BULK):
-        upns = [user.upn for user in users[start : start + BULK]]
-        taken = ConferencingUser.objects.with_upns(tenant, upns).first()
+    for some in _batches(rows):
+        users, wanted = [], []
+        for row in some:
+            values = dict(row)
+            wanted.append(values.pop("conference_id", ""))
+            values.setdefault("sip_address", values.get("upn", ""))
+            user = ConferencingUser(tenant=tenant, **_normalized(values))
+            check_user(user, values)
+            users.append(user)
+        taken = ConferencingUser.objects.with_upns(tenant, [user.upn for user in users]).first()
         if taken:
             raise ValidationError({"upn": f"There is already a user {taken.upn}."})
-    users = ConferencingUser.objects.bulk_create(users, batch_size=BULK)
-    for user, digits in zip(users, wanted, strict=True):
-        numbers.assign(user, None, digits)
-    numbers.save()
-    _refresh([user.pk for user in users])
-    for start in range(0, len(users), BULK):
-        pks = [user.pk for user in users[start : start + BULK]]
-        invitations.presume_up_to_date(ConferencingUser.objects.filter(pk__in=pks))
-    record(entry(tenant, actor, "create user", user.upn) for user in users)
-    return users
+        bulk.create(users, "user_id")
+        for user, digits in zip(users, wanted, strict=True):
+            numbers.assign(user, None, digits)
+        numbers.save()
+        stored = ConferencingUser.objects.filter(pk__in=[user.pk for user in users])
+        invitations.refresh(stored)
+        invitations.presume_up_to_date(stored)
+        record(entry(tenant, actor, "create user", user.upn) for user in users)
+        yield users
 
 
 def create_user(tenant: Tenant, actor: Actor, **values: Any) -> ConferencingUser:
@@ -446,18 +516,13 @@ def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
     For users whom MMS cannot migrate (R15 to R17), who would otherwise be out of date for ever (R36).
     """
     tenant = _lock(user.tenant)
-    user = ConferencingUser.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    user = ConferencingUser.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
     leaving = user.invited_numbers.filter(number__is_leaving=True).exists()
     if not (user.is_out_of_date or leaving):
         return False
     invitations.presume_up_to_date(ConferencingUser.objects.filter(pk=user.pk))
     entry(tenant, actor, "mark as up to date", user.upn).save()
     return True
-
-
-def _refresh(pks: Sequence[int]) -> None:
-    for start in range(0, len(pks), BULK):
-        invitations.refresh(ConferencingUser.objects.filter(pk__in=pks[start : start + BULK]))
 
 
 @transaction.atomic
@@ -467,7 +532,11 @@ def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple
     if bridge is None:
         raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")
     rows = ConferenceId.objects.filter(user=user, bridge=bridge, meeting_uid__in=uids)
-    known = {row.meeting_uid: row.digits for row in rows}
+    known = dict(rows.values_list("meeting_uid", "digits"))
+    if len(known) < len(uids):
+        # Looked up once more with the lock: a worker that was taken for lost may number the same meetings.
+        _lock_numbering(bridge)
+        known = dict(rows.values_list("meeting_uid", "digits"))
     missing = [uid for uid in uids if uid not in known]
     if missing:
         numbers = _ConferenceNumbering(len(missing))
@@ -476,21 +545,41 @@ def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple
     return known, set(missing)
 
 
+def _lock_numbering(bridge: Bridge) -> None:
+    """Whoever gives out conference IDs on a bridge holds its row, so that two cannot give out the same one."""
+    Bridge.objects.select_for_update(no_key=True).get(pk=bridge.pk)
+
+
 def release_private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> None:
     """Give back the IDs of meetings that show none."""
     if uids:
         ConferenceId.objects.filter(user=user, meeting_uid__in=uids).exclude(meeting_uid="").delete()
 
 
-def _locked(tenant: Tenant, pks: Sequence[int]) -> Iterable[ConferencingUser]:
-    users = ConferencingUser.objects.filter(tenant=tenant).select_related("bridge", "toll_number", "toll_free_number")
-    for start in range(0, len(pks), BULK):
-        yield from (
-            users.select_for_update(of=("self",))
-            .filter(pk__in=pks[start : start + BULK])
-            .prefetch_related("conference_ids")
-            .order_by("pk")
-        )
+def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, ConferenceId | None]]:
+    """The users and their own conference IDs. Users of a bridge share it, where a join would copy it for each."""
+    users = (
+        ConferencingUser.objects.select_for_update(no_key=True)
+        .filter(tenant=tenant, pk__in=pks)
+        .prefetch_related("bridge", "toll_number", "toll_free_number")
+        .order_by("pk")
+    )
+    own_ids = own_conference_ids(users)
+    return [(user, own_ids.get(user.pk)) for user in users]
+
+
+def own_conference_ids(users: Iterable[ConferencingUser]) -> dict[int, ConferenceId]:
+    """The conference ID of each user that has one, by the user's key: on their bridge, or left from another one."""
+    bridges = {user.pk: user.bridge_id for user in users}
+    found: dict[int, ConferenceId] = {}
+    for row in ConferenceId.objects.filter(user__in=list(bridges), meeting_uid=""):
+        if row.user_id not in found or row.bridge_id == bridges[row.user_id]:
+            found[row.user_id] = row
+    return found
+
+
+def _batches(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (rows[start : start + BULK] for start in range(0, len(rows), BULK))
 
 
 def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_license: bool) -> bool:
@@ -499,6 +588,26 @@ def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_licens
     ``is_on`` is the switch AutomaticallyReplaceAcpProvider; an empty ``provider`` is Microsoft.
     """
     return is_on and has_license and not had_license and provider != ""
+
+
+def completed(
+    user: ConferencingUser, values: Mapping[str, Any], tenant: Tenant, default_bridge: Bridge | None
+) -> dict[str, Any]:
+    """The change with what it brings along: Microsoft as provider (R14), a bridge, and no numbers of another bridge."""
+    values = _normalized(values)
+    if acp_is_replaced(
+        tenant.automatically_replace_acp_provider,
+        values.get("conferencing_provider", user.conferencing_provider),
+        had_license=user.audio_conferencing_license,
+        has_license=values.get("audio_conferencing_license", user.audio_conferencing_license),
+    ):
+        values = _without_acp(user, values, default_bridge)
+    if _needs_bridge(user, values):
+        values["bridge"] = default_bridge
+    if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
+        # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
+        values = {"toll_number": None, "toll_free_number": None} | values
+    return values
 
 
 def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
@@ -519,16 +628,17 @@ def _needs_bridge(user: ConferencingUser, values: Mapping[str, Any]) -> bool:
     )
 
 
-def _save_alike(users: list[ConferencingUser], fields: Sequence[str]) -> None:
+def _save(users: list[ConferencingUser], fields: Sequence[str]) -> None:
     """One statement for all users that have the same values now: most large changes set the same for many."""
     columns = [ConferencingUser._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
     alike: dict[tuple[Any, ...], list[int]] = {}
     for user in users:
         alike.setdefault(tuple(getattr(user, column) for column in columns), []).append(user.pk)
+    if len(alike) > _FEW:
+        bulk.update(users, fields)
+        return
     for values, pks in alike.items():
-        for start in range(0, len(pks), BULK):
-            some = ConferencingUser.objects.filter(pk__in=pks[start : start + BULK])
-            some.update(**dict(zip(columns, values, strict=True)))
+        ConferencingUser.objects.filter(pk__in=pks).update(**dict(zip(columns, values, strict=True)))
 
 
 def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -546,10 +656,17 @@ def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_no
     return told
 
 
-def _check_user(user: ConferencingUser) -> None:
-    """Everything about a user that can be checked without asking the database about others."""
+def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
+    """Everything about a user that can be checked without asking the database about others.
+
+    Nobody is given a number that is on its way off the bridge (R35); who has it keeps it until they are moved.
+    """
     user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
     user.clean()
+    for field in ("toll_number", "toll_free_number"):
+        number = getattr(user, field) if field in given else None
+        if number is not None and number.is_leaving:
+            raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})
 
 
 def _check_conference_id(digits: str) -> None:
@@ -559,24 +676,23 @@ def _check_conference_id(digits: str) -> None:
         raise ValidationError({"conference_id": error.messages}) from error
 
 
-def _check_given(user: ConferencingUser, given: Mapping[str, Any]) -> None:
-    """Nobody is given a number that is on its way off the bridge (R35); who has it keeps it until they are moved."""
-    for field in ("toll_number", "toll_free_number"):
-        number = getattr(user, field) if field in given else None
-        if number is not None and number.is_leaving:
-            raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})
+def _digits_on(bridge: Bridge) -> QuerySet[ConferenceId, str]:
+    return ConferenceId.objects.filter(bridge=bridge).values_list("digits", flat=True)
 
 
 class _ConferenceNumbering:
     """Gives out conference IDs that are free on their bridge, and writes them in bulk.
 
     ``many`` says how many users are about to be numbered: for a large change the bridge's IDs are read once,
-    for a small one only the candidates are looked up.
+    for a small one only the candidates are looked up. ``wanted`` are the IDs that some of them ask for: nobody else is
+    given one of these.
     """
 
-    def __init__(self, many: int = 1) -> None:
+    def __init__(self, many: int = 1, wanted: Collection[str] = frozenset()) -> None:
         self._read_all = many > BULK
+        self._wanted = frozenset(wanted)
         self._taken: dict[int, set[str]] = {}
+        self._spare: dict[int, set[str]] = {}
         self._new: list[ConferenceId] = []
         self._changed: list[ConferenceId] = []
 
@@ -600,7 +716,7 @@ class _ConferenceNumbering:
                     {"conference_id": f"{wanted} is already in use on the bridge {bridge}: choose another."}
                 )
             digits = wanted
-        elif own is not None and wanted == "" and not self._taken_among(bridge, [own.digits]):
+        elif own is not None and wanted == "" and self._is_to_spare(bridge, own.digits):
             digits = own.digits  # the same digits on the new bridge: participants need not learn others
         else:
             (digits,) = self._free(bridge, 1)
@@ -612,6 +728,9 @@ class _ConferenceNumbering:
             self._changed.append(own)
         return digits
 
+    def _is_to_spare(self, bridge: Bridge, digits: str) -> bool:
+        return digits not in self._wanted and not self._taken_among(bridge, [digits])
+
     def take(self, user: ConferencingUser, bridge: Bridge, meeting_uids: Sequence[str]) -> dict[str, str]:
         """A new private ID for each of the meetings."""
         given = dict(zip(meeting_uids, self._free(bridge, len(meeting_uids)), strict=True))
@@ -622,23 +741,23 @@ class _ConferenceNumbering:
         return given
 
     def save(self) -> None:
-        ConferenceId.objects.bulk_update(self._changed, ["bridge", "digits"], batch_size=BULK)
-        ConferenceId.objects.bulk_create(self._new, batch_size=BULK)
+        bulk.update(self._changed, ["bridge", "digits"])
+        bulk.insert(self._new)
+        self._changed, self._new = [], []
 
-    def _taken_among(self, bridge: Bridge, candidates: Sequence[str]) -> set[str]:
-        rows = ConferenceId.objects.filter(bridge=bridge).values_list("digits", flat=True)
+    def _taken_among(self, bridge: Bridge, candidates: Collection[str]) -> set[str]:
         if bridge.pk not in self._taken:
-            # Whoever gives out IDs on a bridge holds its row, so that two cannot give out the same one.
-            Bridge.objects.select_for_update().get(pk=bridge.pk)
-            self._taken[bridge.pk] = set(rows.iterator()) if self._read_all else set()
+            _lock_numbering(bridge)
+            self._taken[bridge.pk] = set(_digits_on(bridge).iterator()) if self._read_all else set()
         taken = self._taken[bridge.pk].intersection(candidates)
-        return taken if self._read_all else taken.union(rows.filter(digits__in=candidates))
+        return taken if self._read_all else taken.union(_digits_on(bridge).filter(digits__in=candidates))
 
     def _free(self, bridge: Bridge, count: int) -> list[str]:
-        found: set[str] = set()
+        found = self._spare.setdefault(bridge.pk, set())
         for _ in range(20):
-            candidates = {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(2 * (count - len(found)) + 8)}
-            found |= candidates - self._taken_among(bridge, sorted(candidates))
+            if len(found) < count:
+                found |= {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(2 * count + 8)}
+            found -= self._wanted.intersection(found) | self._taken_among(bridge, found)
             if len(found) >= count:
-                return sorted(found)[:count]
+                return [found.pop() for _ in range(count)]
         raise ValidationError(f"The bridge {bridge} has hardly any free conference IDs left: use another bridge.")

@@ -8,11 +8,12 @@ from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from tenants_app.changes import NEW_CONFERENCE_ID
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant, validate_conference_id
+from tenants_app.records import stored_provider
 
 
 def _style(form: forms.BaseForm) -> None:
@@ -131,18 +132,27 @@ class TenantForm(MergingForm):
         _style(self)
 
 
+def number_in_words(number: ServiceNumber) -> str:
+    """The number with its bridge and place, as a choice."""
+    return " · ".join(part for part in (number.number, number.bridge.name, number.place) if part)
+
+
 class NumberField(forms.ModelChoiceField):
     """A service number, shown with its bridge and place."""
 
     def label_from_instance(self, number: ServiceNumber) -> str:
-        return " · ".join(part for part in (number.number, number.bridge.name, number.place) if part)
+        return number_in_words(number)
 
 
 class UserForm(MergingForm):
     """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
 
     conference_id = forms.CharField(
-        label="Conference ID", max_length=7, required=False, help_text="7 digits. Leave it as it is to keep it."
+        label="Conference ID",
+        required=False,
+        validators=[validate_conference_id],
+        widget=forms.TextInput({"maxlength": 7}),
+        help_text="7 digits. Leave it as it is to keep it.",
     )
     reset_conference_id = forms.BooleanField(
         label="Give a new conference ID", required=False, help_text="A free one is chosen; the old one stops working."
@@ -186,7 +196,9 @@ class UserForm(MergingForm):
     def __init__(self, data: QueryDict | None, instance: ConferencingUser) -> None:
         super().__init__(data, instance=instance)
         self.fields["conference_id"].initial = instance.conference_id
-        numbers = ServiceNumber.objects.filter(tenant=instance.tenant_id).select_related("bridge")
+        # A number on its way off its bridge is for those only who have it already (R35).
+        theirs = Q(is_leaving=False) | Q(pk__in=[instance.toll_number_id or 0, instance.toll_free_number_id or 0])
+        numbers = ServiceNumber.objects.filter(theirs, tenant=instance.tenant_id).select_related("bridge")
         self._offer("bridge", Bridge.objects.filter(tenant=instance.tenant_id), "No bridge")
         self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), "The bridge's default number")
         self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), "None")
@@ -196,6 +208,10 @@ class UserForm(MergingForm):
         field = cast(forms.ModelChoiceField, self.fields[name])
         field.queryset = rows
         field.empty_label = empty
+        field.error_messages["invalid_choice"] = "Select a valid choice. What was chosen is not on offer any more."
+
+    def clean_conferencing_provider(self) -> str:
+        return stored_provider(self.cleaned_data["conferencing_provider"])
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
@@ -26,4 +27,15 @@ def paginate(request: HttpRequest, table: Table, per_page: int) -> Table:
     RequestConfig(request, paginate=False).configure(table)
     table.paginate(per_page=per_page)
     table.page = table.paginator.get_page(request.GET.get(table.prefixed_page_field))
+    if table.page.has_previous():
+        _read_keys_first(table)
     return table
+
+
+def _read_keys_first(table: Table) -> None:
+    """Find the keys of the page, and then its rows: of the pages before it a database then reads no rows."""
+    rows = table.page.object_list
+    if isinstance(rows.data, QuerySet):
+        keys = list(rows.data.values_list("pk", flat=True))
+        found = table.data.data.in_bulk(keys)
+        rows.data = [found[key] for key in keys if key in found]

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import MD5, Coalesce, Concat
 
+from tenants_app.bulk import insert
 from tenants_app.models import ConferenceId, ConferencingUser, InvitedNumber
 
 TENANT_FIELDS = frozenset(
@@ -33,6 +34,9 @@ def refresh(users: QuerySet[ConferencingUser]) -> None:
 
     The tenant's row must be locked, so that nobody changes what is read before this is committed.
     """
+    if connection.features.has_select_for_update:
+        # In the order in which everybody locks users: the update takes them as they lie on the disk.
+        list(users.order_by("pk").select_for_update(no_key=True).values_list("pk"))
     computed = _with_shown(ConferencingUser.objects.filter(pk=OuterRef("pk")).order_by()).values("shown")
     users.order_by().update(settings_fingerprint=Subquery(computed))
 
@@ -45,14 +49,17 @@ def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
         shown = _with_shown(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
         rows = [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
         InvitedNumber.objects.filter(user__in=pks).delete()
-        InvitedNumber.objects.bulk_create(rows)
+        insert(rows)
         some.update(invitations_fingerprint=F("settings_fingerprint"))
 
 
-@transaction.atomic
-def begin_to_write(user: ConferencingUser, numbers: Collection[int]) -> None:
-    """From here on some invitations say what they said and others show the service ``numbers`` (primary keys)."""
+def become_unknown(user: ConferencingUser) -> None:
+    """From here on the user's invitations say different things, or something that MMS did not write."""
     ConferencingUser.objects.filter(pk=user.pk).update(invitations_fingerprint="")
+
+
+def add_numbers(user: ConferencingUser, numbers: Collection[int]) -> None:
+    """From here on some of the user's invitations show these service numbers (primary keys) too."""
     InvitedNumber.objects.bulk_create(
         [InvitedNumber(user=user, number_id=number) for number in numbers], ignore_conflicts=True
     )

@@ -8,20 +8,22 @@ from tenants_app.models import AuditEntry
 
 
 class AuditTable(tables.Table):
-    """Audit entries, newest first."""
+    """Audit entries, newest first; on a phone each is a card of its own."""
 
     at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="When")
-    actor = tables.Column("Who")
-    action = tables.Column("What")
-    target = tables.TemplateColumn("<bdi>{{ value }}</bdi>", verbose_name="To what")
+    actor = tables.TemplateColumn(template_name="tenants/audit_who.html", verbose_name="Who, through what")
+    action = tables.TemplateColumn(template_name="tenants/audit_what.html", verbose_name="What, to what")
     change = tables.TemplateColumn(
         template_name="tenants/audit_change.html", verbose_name="From, to", orderable=False, empty_values=()
+    )
+    consequence = tables.TemplateColumn(
+        template_name="tenants/audit_consequence.html", verbose_name="What it led to", orderable=False, empty_values=()
     )
 
     caption = "Audit"
 
     class Meta:
         model = AuditEntry
-        fields = ("at", "actor", "action", "target")
-        empty_text = "Nothing here. Every change of a setting, a user or a role is listed as soon as it is made."
-        attrs = {"class": "table card-table table-vcenter"}
+        fields = ("at", "actor", "action")
+        empty_text = "No entry matches. Widen the dates or clear the filter."
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}

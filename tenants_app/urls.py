@@ -24,4 +24,5 @@ urlpatterns = [
 
 tenant_urlpatterns = [
     path("audit/", views.audit, name="audit"),
+    path("audit/export.csv", views.audit_csv, name="audit-csv"),
 ]

@@ -3,33 +3,90 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from sys import intern
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from tenants_app import changes
-from tenants_app.announcements import Consequence
-from tenants_app.audit import Actor, Channel
-from tenants_app.changes import UserEdit
+from tenants_app.audit import Actor, Channel, entry
+from tenants_app.audit_export import defused
+from tenants_app.changes import UserEdit, UserEffect
 from tenants_app.commands import sentences
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant, validate_conference_id
-from tenants_app.records import read_truth, stored_provider
+from tenants_app.records import counted, plain, provider_name, read_truth, stored_provider
 
 UPN = "UserPrincipalName"
+CREATE = "create"
+NEW_USER = "No run, because the user is new."
 _BULK = 500
+
+Progress = Callable[[str, int, int], None]
+"""Is told what happened ("checked", "created", "changed") to how many of how many rows."""
+
+
+def _untold(happened: str, done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """What an import will do. ``bad_rows`` are (line number, sentence)."""
+    """What an import will do. ``bad_rows`` are (line number, sentence), and ``lines`` where the row of a user begins,
+    by their name in lower case."""
 
     new_users: list[dict[str, Any]] = field(default_factory=list)
     edits: list[UserEdit] = field(default_factory=list)
     unchanged: int = 0
     bad_rows: list[tuple[int, str]] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def bad(self) -> int:
+        """How many rows cannot be used."""
+        return len({line for line, _ in self.bad_rows})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a row makes of its user, and what that leads to."""
+
+    line: int
+    upn: str
+    values: tuple[tuple[str, str, str], ...]
+    """Each column that differs, with what it was and what it is; none for a new user."""
+    starts_run: bool
+    sentence: str
+
+    @property
+    def change(self) -> str:
+        return "; ".join(f"{column} {before} → {after}" for column, before, after in self.values) or CREATE
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an import did: numbers of users, and what differs row by row."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    users_with_run: list[int] = field(default_factory=list)
+
+    @property
+    def by_sentence(self) -> list[tuple[str, bool, int]]:
+        """What the differences lead to: the sentence, whether it means a run, and for how many users; most first."""
+        found = Counter((difference.sentence, difference.starts_run) for difference in self.differences)
+        return [(sentence, starts_run, count) for (sentence, starts_run), count in found.most_common()]
+
+    @property
+    def by_column(self) -> dict[str, int]:
+        """For how many users that were there each column differs, in the order of the columns."""
+        found = Counter(column for difference in self.differences for column, _, _ in difference.values)
+        return {column: found[column] for column in COLUMNS if column in found}
 
 
 @dataclass(slots=True)
@@ -37,6 +94,7 @@ class _Row:
     """One row. What is found out about it is filled in when it is checked; users themselves are not kept, for size."""
 
     line: int
+    upn: str
     cells: Mapping[str, str]
     user_pk: int | None = None
     values: dict[str, Any] = field(default_factory=dict)
@@ -45,28 +103,33 @@ class _Row:
     """The ID that the row asks for, other than the one that the user has on the bridge."""
 
 
-def plan(tenant: Tenant, text: str) -> Plan:
-    """Check all rows; call it in the transaction of :func:`carry_out`.
+def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
+    """Check all rows, in the transaction of :func:`carry_out`: until it ends, nobody else changes the tenant.
 
     Raises ``ValidationError`` where the file as a whole cannot be used.
     """
+    file = UserFile(text)
+    total = file.count()
+    changes.wait_for_others(tenant)
+    reader = _CellReader(Tenant.objects.get(pk=tenant.pk))
     planned = Plan()
-    reader = _CellReader(tenant)
     good: list[_Row] = []
-    for batch in _batches(_rows(text, planned)):
-        found = {
-            user.upn.lower(): user
-            for user in ConferencingUser.objects.with_upns(tenant, [row.cells[UPN] for row in batch])
-            .select_related("bridge", "toll_number", "toll_free_number")
-            .prefetch_related("conference_ids")
-        }
+    for batch in _batches(_rows(file, planned)):
+        users = ConferencingUser.objects.with_upns(tenant, [row.upn for row in batch]).prefetch_related(
+            "bridge", "toll_number", "toll_free_number"
+        )
+        found = {user.upn.lower(): user for user in users}
+        own_ids = changes.own_conference_ids(users)
         for row in batch:
+            user = found.get(row.upn.lower())
             try:
-                reader.check(row, found.get(row.cells[UPN].lower()))
+                reader.check(row, user, own_ids.get(user.pk) if user else None)
             except ValidationError as error:
                 planned.bad_rows.append((row.line, sentences(error, _COLUMN_OF_FIELD)))
             else:
                 good.append(row)
+            row.cells = {}
+        progress("checked", file.rows_read, total)
     for row in _with_free_conference_ids(good, planned):
         if row.user_pk is None:
             planned.new_users.append(row.values)
@@ -77,51 +140,125 @@ def plan(tenant: Tenant, text: str) -> Plan:
     return planned
 
 
-def carry_out(tenant: Tenant, planned: Plan, actor: Actor) -> list[Consequence]:
-    """Write what was planned; what follows from the changes."""
+def carry_out(tenant: Tenant, planned: Plan, actor: Actor, file_name: str, progress: Progress = _untold) -> Outcome:
+    """Write what was planned; what it changed and what follows, in the order of the file."""
     actor = actor.through(Channel.IMPORT)
-    if planned.new_users:
-        changes.create_users(tenant, planned.new_users, actor)
-    return changes.change_users(tenant, planned.edits, actor) if planned.edits else []
+    outcome = Outcome(unchanged=planned.unchanged)
+    asked_for = {edit.values["conference_id"] for edit in planned.edits if "conference_id" in edit.values}
+    for users in changes.create_in_batches(tenant, planned.new_users, actor, kept_free=asked_for):
+        outcome.created += len(users)
+        outcome.differences += [
+            Difference(planned.lines[user.upn.lower()], user.upn, (), False, NEW_USER) for user in users
+        ]
+        progress("created", outcome.created, len(planned.new_users))
+    done = 0
+    for effects in changes.change_in_batches(tenant, planned.edits, actor) if planned.edits else ():
+        done += len(effects)
+        differing = [effect for effect in effects if effect.after]
+        outcome.changed += len(differing)
+        outcome.unchanged += len(effects) - len(differing)
+        outcome.differences += [_difference(planned.lines[effect.upn.lower()], effect) for effect in differing]
+        outcome.users_with_run += [effect.change.user.pk for effect in differing if effect.consequence.starts_run]
+        progress("changed", done, len(planned.edits))
+    outcome.differences.sort(key=lambda difference: difference.line)
+    if outcome.differences:
+        did = {"created": outcome.created, "changed": outcome.changed}
+        runs = f"{counted(len(outcome.users_with_run), 'run')} started."
+        entry(tenant, actor, "import users", file_name, {}, did, runs).save()
+    return outcome
+
+
+def _difference(line: int, effect: UserEffect) -> Difference:
+    told = effect.consequence
+    values = tuple(
+        (column, _said(name, effect.before[name]), _said(name, effect.after[name]))
+        for column, (name, _) in COLUMNS.items()
+        if name in effect.after
+    )
+    return Difference(line, told.upn, values, told.starts_run, intern(told.sentence))
+
+
+def _said(name: str, value: Any) -> str:
+    """A value of the field ``name`` as the audit has it, for people."""
+    if name == "toll_number" and value is None:
+        return "the bridge's default"
+    return plain(provider_name(value) if name == "conferencing_provider" else value) or "none"
 
 
 # --- the file -----------------------------------------------------------------------------------------
 
 
-def _rows(text: str, planned: Plan) -> Iterator[_Row]:
-    """The rows that name a user; others are noted as bad."""
-    header_line = text.partition("\n")[0]
-    delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    first_lines: dict[str, int] = {}
-    line = 1
+def decoded(octets: bytes) -> str:
+    """The text of a file; ``ValidationError`` where it is none."""
     try:
-        columns = _columns(next(reader, []))
-        line = reader.line_num + 1
-        for cells in reader:
-            row_line, line = line, reader.line_num + 1
-            if not any(map(str.strip, cells)):
-                continue
-            if len(cells) != len(columns):
-                planned.bad_rows.append(
-                    (row_line, f"The row has {len(cells)} cells where the header has {len(columns)}: quote or add.")
-                )
-                continue
-            row = _Row(row_line, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)})
-            upn = row.cells[UPN]
-            if not upn:
-                planned.bad_rows.append((row_line, "The row names no user: fill in UserPrincipalName."))
-            elif upn.lower() in first_lines:
-                planned.bad_rows.append(
-                    (row_line, f"{upn} stands already on line {first_lines[upn.lower()]:,}: give each user one row.")
-                )
-            else:
-                first_lines[upn.lower()] = row_line
-                yield row
-    except csv.Error as error:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise ValidationError(
-            f"The file cannot be read as CSV from line {line:,} on ({error}): look for a quotation mark too many."
+            f"The file is not UTF-8 text (byte {error.start + 1:,}): save it as “CSV UTF-8” and repeat."
         ) from error
+    if "\0" in text:
+        raise ValidationError("The file is not a text file: save it as “CSV UTF-8” and repeat.")
+    return text
+
+
+class UserFile:
+    """A CSV file of users whose header can be used; raises ``ValidationError`` where it cannot."""
+
+    def __init__(self, text: str) -> None:
+        header_line = text.partition("\n")[0]
+        self.delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
+        self.text = text
+        self.rows_read = 0
+        self.columns: list[str] = []
+        self.columns = _columns(next(self._rows(), (1, []))[1])
+
+    def count(self) -> int:
+        """How many rows there are; ``ValidationError`` where there is something that cannot be read as a row."""
+        return sum(1 for _ in self.rows())
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows below the header that are not empty, each with the line on which it begins."""
+        self.rows_read = 0
+        rows = self._rows()
+        next(rows, None)
+        for line, cells in rows:
+            if any(map(str.strip, cells)):
+                self.rows_read += 1
+                yield line, cells
+
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        lines = (match.group() for match in _LINE.finditer(self.text))
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        line = 1
+        try:
+            for cells in reader:
+                yield line, cells
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise ValidationError(
+                f"The file cannot be read as CSV from line {line:,} on ({error}): look for a quotation mark too many."
+            ) from error
+
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+
+
+def _rows(file: UserFile, planned: Plan) -> Iterator[_Row]:
+    """The rows that name a user; others are noted as bad."""
+    for line, cells in file.rows():
+        if len(cells) != len(file.columns):
+            problem = f"The row has {len(cells)} cells where the header has {len(file.columns)}: quote or add."
+            planned.bad_rows.append((line, problem))
+            continue
+        row = _Row(line, "", {name: _restored(cell) for name, cell in zip(file.columns, cells, strict=True)})
+        row.upn = row.cells[UPN]
+        first_line = planned.lines.setdefault(row.upn.lower(), line)
+        if not row.upn:
+            planned.bad_rows.append((line, "The row names no user: fill in UserPrincipalName."))
+        elif first_line != line:
+            planned.bad_rows.append((line, f"{row.upn} stands already on line {first_line:,}: give each user one row."))
+        else:
+            yield row
 
 
 def _columns(header: list[str]) -> list[str]:
@@ -152,6 +289,18 @@ def _batches(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
+def guarded(cell: str) -> str:
+    """The cell with an apostrophe before it where a spreadsheet would take it for a formula and run it."""
+    bare = cell.lstrip("'")
+    return cell if defused(bare) == bare else f"'{cell}"
+
+
+def _restored(cell: str) -> str:
+    """The cell without space around it and without the apostrophe that :func:`guarded` puts before some."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and guarded(cell[1:]) == cell else cell
+
+
 # --- the cells ----------------------------------------------------------------------------------------
 
 
@@ -164,14 +313,13 @@ class _CellReader:
         self.default_bridge = next((bridge for bridge in self.bridges.values() if bridge.is_default), None)
         self.numbers = {row.number: row for row in ServiceNumber.objects.filter(tenant=tenant)}
 
-    def check(self, row: _Row, user: ConferencingUser | None) -> None:
+    def check(self, row: _Row, user: ConferencingUser | None, own_id: ConferenceId | None) -> None:
         """Fill in the row, and check the user as they would be; raises ``ValidationError``."""
         given = self._read(row.cells)
-        user = self._made(row, given) if user is None else self._changed(row, user, given)
+        user = self._made(row, given) if user is None else self._changed(row, user, own_id, given)
         row.user_pk, row.bridge_pk = user.pk, user.bridge_id
         if row.values:
-            user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
-            user.clean()
+            changes.check_user(user, row.values)
         if row.conference_id and user.bridge is None:
             raise ValidationError("ConferenceId: a conference ID belongs to a bridge: fill in Bridge.")
 
@@ -190,7 +338,7 @@ class _CellReader:
         return values
 
     def _made(self, row: _Row, given: dict[str, Any]) -> ConferencingUser:
-        row.values = {"upn": row.cells[UPN], "sip_address": row.cells[UPN].lower(), **given}
+        row.values = {"upn": row.upn, "sip_address": row.upn.lower(), **given}
         is_microsoft = not given.get("conferencing_provider")
         if given.get("audio_conferencing_license") and is_microsoft and self.default_bridge:
             row.values.setdefault("bridge", self.default_bridge)
@@ -198,16 +346,17 @@ class _CellReader:
         row.conference_id = settings.pop("conference_id", "")
         return ConferencingUser(tenant=self.tenant, **settings)
 
-    def _changed(self, row: _Row, user: ConferencingUser, given: dict[str, Any]) -> ConferencingUser:
-        own_id, own_bridge = user.conference_id, user.bridge_id
+    def _changed(
+        self, row: _Row, user: ConferencingUser, own_id: ConferenceId | None, given: dict[str, Any]
+    ) -> ConferencingUser:
         wanted_id = given.pop("conference_id", "")
         row.values = {name: value for name, value in given.items() if getattr(user, name) != value}
         if "bridge" in row.values:
             # Numbers belong to a bridge: those of the old one do not move along.
             row.values |= {name: given.get(name) for name in ("toll_number", "toll_free_number")}
-        for name, value in row.values.items():
+        for name, value in changes.completed(user, row.values, self.tenant, self.default_bridge).items():
             setattr(user, name, value)
-        if wanted_id and (wanted_id != own_id or user.bridge_id != own_bridge):
+        if wanted_id and not (own_id and own_id.digits == wanted_id and own_id.bridge_id == user.bridge_id):
             row.values["conference_id"] = row.conference_id = wanted_id
         return user
 
@@ -222,10 +371,9 @@ class _CellReader:
     def place(self, cell: str) -> str:
         """``OnPremises``, ``Exchange on-premises``, ``Online`` …"""
         word = cell.lower().replace(" ", "").replace("-", "").removeprefix("exchange")
-        for place in ConferencingUser.Hosting.values:
-            if word == place.replace("-", ""):
-                return place
-        raise ValueError(f"{cell!r} is not a place: write Online or OnPremises.")
+        if word not in _PLACES:
+            raise ValueError(f"{cell!r} is not a place: write Online or OnPremises.")
+        return _PLACES[word]
 
     def truth(self, cell: str) -> bool:
         return read_truth(cell)
@@ -236,7 +384,7 @@ class _CellReader:
     def bridge(self, cell: str) -> Bridge:
         found = self.bridges.get(cell.lower())
         if found is None:
-            raise ValueError(f"{self.tenant.name} has no bridge {cell}: make it with set_dial_in_conferencing_bridge.")
+            raise ValueError(f"{self.tenant.name} has no bridge {cell}: add it first, or correct the name.")
         return found
 
     def conference_id(self, cell: str) -> str:
@@ -245,16 +393,20 @@ class _CellReader:
 
     def conference_id_type(self, cell: str) -> str:
         word = cell.lower()
-        if word not in ConferencingUser.ConferenceIdType.values:
+        if word not in _CONFERENCE_ID_TYPES:
             raise ValueError(f"{cell!r} is not a type: write public or private.")
         return word
 
     def number(self, cell: str) -> ServiceNumber:
-        found = self.numbers.get(cell)
+        # Spreadsheets take the plus sign away.
+        found = self.numbers.get(cell) or self.numbers.get(f"+{cell}")
         if found is None:
-            raise ValueError(f"{cell} is not a service number: add it with register_service_number.")
+            raise ValueError(f"{cell} is not a service number: register it on a bridge first.")
         return found
 
+
+_PLACES = {place.replace("-", ""): place for place in ConferencingUser.Hosting.values}
+_CONFERENCE_ID_TYPES = frozenset(ConferencingUser.ConferenceIdType.values)
 
 COLUMNS: Mapping[str, tuple[str, Callable[[_CellReader, str], Any]]] = {
     UPN: ("upn", _CellReader.text),
@@ -280,24 +432,23 @@ _COLUMN_OF_FIELD = {field_name: column for column, (field_name, _) in COLUMNS.it
 def _with_free_conference_ids(rows: list[_Row], planned: Plan) -> Iterator[_Row]:
     """The rows whose conference ID nobody else has; those of the others are noted as bad."""
     wanted = [row for row in rows if row.conference_id]
-    holders: dict[tuple[int | None, str], int] = {}
+    taken: set[tuple[int | None, str]] = set()
     for start in range(0, len(wanted), _BULK):
-        digits = {row.conference_id for row in wanted[start : start + _BULK]}
-        held = ConferenceId.objects.filter(digits__in=digits).values_list("bridge_id", "digits", "user_id")
-        holders |= {(bridge, found): user for bridge, found, user in held}
+        some = wanted[start : start + _BULK]
+        on_bridges = ConferenceId.objects.filter(bridge__in={row.bridge_pk for row in some})
+        taken.update(on_bridges.filter(digits__in=[row.conference_id for row in some]).values_list("bridge", "digits"))
     first_lines: dict[tuple[int | None, str], int] = {}
     for row in rows:
         if row.conference_id:
             key = row.bridge_pk, row.conference_id
-            if key in holders:
-                planned.bad_rows.append(
-                    (row.line, f"ConferenceId: {row.conference_id} is already in use on its bridge: choose another.")
-                )
+            first_line = first_lines.setdefault(key, row.line)
+            if key in taken:
+                problem = f"{row.conference_id} is already in use on its bridge: choose another."
+            elif first_line != row.line:
+                problem = f"{row.conference_id} stands already on line {first_line:,}."
+            else:
+                yield row
                 continue
-            if key in first_lines:
-                planned.bad_rows.append(
-                    (row.line, f"ConferenceId: {row.conference_id} stands already on line {first_lines[key]:,}.")
-                )
-                continue
-            first_lines[key] = row.line
-        yield row
+            planned.bad_rows.append((row.line, f"ConferenceId: {problem}"))
+        else:
+            yield row

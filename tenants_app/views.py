@@ -7,16 +7,28 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
 from django.db import DatabaseError, connection
-from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
+from django.db.models import Count
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from tenants_app.access import access_for, visible_tenants
+from tenants_app.access import Access, access_for, visible_tenants
+from tenants_app.audit_export import audit_lines
+from tenants_app.filters import AuditFilter
 from tenants_app.fragments import answer, paginate
 from tenants_app.models import AuditEntry
 from tenants_app.tables import AuditTable
@@ -47,16 +59,43 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def audit(request: HttpRequest, slug: str) -> HttpResponse:
-    """Who changed what, when, from what to what."""
+    """Who changed what, when, through what, from what to what, and what it led to."""
     access = access_for(request, slug)
-    entries = AuditEntry.objects.filter(tenant=access.tenant)
-    wanted = request.GET.get("q", "").replace("\x00", "").strip()[:200]
-    if wanted:
-        entries = entries.filter(Q(actor__icontains=wanted) | Q(target__icontains=wanted) | Q(action__icontains=wanted))
-    table = paginate(request, AuditTable(entries), 50)
-    return answer(
-        request, "tenants/audit.html", "tables/results.html", {"access": access, "table": table, "wanted": wanted}
+    found = _audit_filter(request, access)
+    context = {
+        "access": access,
+        "filter": found,
+        "table": paginate(request, AuditTable(found.qs), 50),
+        "download": "" if found.errors else _with_filters(reverse("audit-csv", args=[slug]), request, found),
+    }
+    return answer(request, "tenants/audit.html", "tenants/audit_results.html", context)
+
+
+@never_cache
+@require_safe
+def audit_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """All entries that the filters of the page find, as a file; 400 with the reason where one is not understood."""
+    access = access_for(request, slug)
+    found = _audit_filter(request, access)
+    if found.errors:
+        problems = [f"{found.form.fields[name].label}: {' '.join(errors)}" for name, errors in found.errors.items()]
+        sentence = f"Nothing was exported. {' '.join(problems)} Correct the filter and download it again.\n"
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    return StreamingHttpResponse(
+        audit_lines(found.qs) if request.method == "GET" else (),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="audit-{slug}-{timezone.localdate()}.csv"'},
     )
+
+
+def _audit_filter(request: HttpRequest, access: Access) -> AuditFilter:
+    return AuditFilter(request.GET, AuditEntry.objects.filter(tenant=access.tenant))
+
+
+def _with_filters(address: str, request: HttpRequest, found: AuditFilter) -> str:
+    """The address with the filters of this page, without its sorting and its number."""
+    chosen = [(name, value) for name in found.filters if (value := request.GET.get(name))]
+    return f"{address}?{urlencode(chosen)}" if chosen else address
 
 
 @login_not_required

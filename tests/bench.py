@@ -2,7 +2,9 @@
 
 The same invitations go through the engine, through whole runs with and without messages, and through the plain
 script that an administrator would write with icalendar, one save() and one composed message a meeting.
-`make bench ARGS=curve` prints only how the engine's time grows with the size of one invitation.
+`make bench ARGS=curve` prints only how the engine's time grows with the size of one invitation,
+`make bench ARGS=lists` only what the lists and the dashboard take at 100,000 users, and
+`make bench ARGS=import` only how long it takes to import these.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from typing import Any
 
 import django
 
+from tests import bench_import, bench_lists
+
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
 """Meetings per second that the engine should reach on one core; printed, never enforced."""
@@ -40,6 +44,14 @@ def main() -> None:
         show(f"Python {sys.version.split()[0]}, one core")
         curve()
         return
+    if sys.argv[1:] == ["lists"]:
+        os.sched_setaffinity(0, cores)
+        bench_lists.main()
+        return
+    if sys.argv[1:] == ["import"]:
+        os.sched_setaffinity(0, cores)
+        bench_import.main()
+        return
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
@@ -57,6 +69,8 @@ def main() -> None:
         "\nOne user with 30 meetings, cluster running, from the saved change to the last message: "
         f"{statistics.median(waits):.2f} s (median of {len(waits)}, slowest {max(waits):.2f} s)"
     )
+    bench_lists.main()
+    bench_import.main()
 
 
 def measure(kind: str, count: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -109,3 +110,12 @@ def calendar_of(message: EmailMessage) -> bytes:
 
 def addressees(message: EmailMessage) -> set[str]:
     return {address.addr_spec for address in message["To"].addresses}
+
+
+def told(folder: Path) -> Counter[tuple[str, str]]:
+    """How often each address was told about each meeting, by its UID."""
+    found: Counter[tuple[str, str]] = Counter()
+    for message in messages_in(folder):
+        (uid,) = {line[4:] for line in logical_lines(calendar_of(message)) if line.startswith("UID:")}
+        found.update((uid, address) for address in addressees(message))
+    return found

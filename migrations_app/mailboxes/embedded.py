@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import itemgetter
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -66,7 +67,8 @@ class EmbeddedMailbox:
 
     def write(self, writes: Sequence[Write]) -> set[str]:
         """One statement for all. What selection reads (dates, people) is not touched by a new meeting block."""
-        rows = [(w.body, etag_of(w.body), self.user.pk, w.uid, w.etag) for w in writes]
+        ordered = sorted(writes, key=lambda w: w.uid)  # so that two who write do not lock each other out
+        rows = [(w.body, etag_of(w.body), self.user.pk, w.uid, w.etag) for w in ordered]
         with connection.cursor() as cursor:
             cursor.executemany(
                 f"UPDATE {CalendarObject._meta.db_table} SET body = %s, etag = %s "  # noqa: S608 - no outside text
@@ -84,7 +86,7 @@ class EmbeddedMailbox:
 
         An object that cannot be read is kept as it came, marked with the reason: a mailbox holds such things.
         """
-        rows = [self._row(uid, body) for uid, body in objects]
+        rows = [self._row(uid, body) for uid, body in sorted(objects, key=itemgetter(0))]
         before = self._objects.count()
         CalendarObject.objects.bulk_create(
             rows,

@@ -36,6 +36,21 @@ BADGES = {
     "Would be skipped": Badge("Would be skipped", "quiet", "arrow-right"),
     "Would fail": Badge("Would fail", "failed", "circle-x"),
     "Not known": Badge("Not known", "quiet", "circle-dashed"),
+    # whether invitations say what the settings ask for
+    "Out of date": Badge("Out of date", "pending", "calendar-event"),
+    # numbers on their way off a bridge
+    "Waiting": Badge("Waiting", "pending", "hourglass"),
+    "Moving": Badge("Moving users", "progress", "loader-2"),
+    "Updating": Badge("Updating invitations", "progress", "loader-2"),
+    "Released": Badge("Released", "succeeded", "circle-check"),
+    "Cancelled": Badge("Cancelled", "quiet", "x"),
+    # imports of users
+    "Checking": Badge("Checking", "progress", "loader-2"),
+    "Checked": Badge("Checked", "pending", "hourglass"),
+    "Applying": Badge("Applying", "progress", "loader-2"),
+    "Applied": Badge("Applied", "succeeded", "circle-check"),
+    "Refused": Badge("Refused", "failed", "circle-x"),
+    "Discarded": Badge("Discarded", "quiet", "x"),
     # messages, beside Failed
     "Queued": Badge("Queued", "pending", "mail"),
     "Sent": Badge("Sent", "succeeded", "mail-check"),
@@ -43,11 +58,21 @@ BADGES = {
 }
 
 
+FORESEEN = {"Succeeded": "Would be updated", "Skipped": "Would be skipped", "Failed": "Would fail"}
+"""Outcomes of meetings, where the run is only looked ahead to."""
+
+
 @register.simple_tag
 def badge(value: str | None) -> SafeString:
     """The badge of a state or an outcome."""
     label, tone, name = BADGES[value] if value else NEVER_RUN
     return format_html('<span class="state tone-{}">{}{}</span>', tone, icon(name), label)
+
+
+@register.simple_tag
+def foreseen_badge(outcome: str) -> SafeString:
+    """The badge of what a run would make of a meeting."""
+    return badge(FORESEEN[outcome])
 
 
 @register.filter

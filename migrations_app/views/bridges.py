@@ -1,60 +1,206 @@
-"""The tenant's bridges, and moving everyone on one of them to another."""
+"""The tenant's bridges, adding, changing and removing one, its numbers, and moving everyone on it to another."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Prefetch, Q
+from django.db import transaction
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.foresight import foresee_move, future_meetings
+from migrations_app.models import NumberRelease
+from migrations_app.number_forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.tables import UserTable
 from migrations_app.views.told import tell_consequences
 from migrations_app.views.users import with_latest_run
 from tenants_app.access import Access, access_for
-from tenants_app.changes import UserEdit, change_users
+from tenants_app.changes import (
+    UserEdit,
+    change_users,
+    register_number,
+    remove_bridge,
+    set_bridge,
+    set_default_number,
+)
+from tenants_app.forms import tell_refusal
 from tenants_app.fragments import answer, paginate
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
+from tenants_app.number_users import count_dependants
+from tenants_app.records import counted
 
 
 @require_safe
 def bridges(request: HttpRequest, slug: str) -> HttpResponse:
     """All bridges with their numbers and how many users are on each."""
     access = access_for(request, slug)
+    return _bridges_page(request, access, NewBridgeForm(None, access.tenant))
+
+
+@require_POST
+def add_bridge(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make a bridge."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    form = NewBridgeForm(request.POST, access.tenant)
+    if form.is_valid():
+        try:
+            made = set_bridge(access.tenant, actor=access.actor, **form.cleaned_data)
+        except ValidationError as error:
+            tell_refusal(form, error)
+        else:
+            messages.success(request, f"The bridge {made} is there. Its first toll number becomes its default.")
+            return redirect("bridge", slug, made.pk)
+    return _bridges_page(request, access, form)
+
+
+def _bridges_page(request: HttpRequest, access: Access, form: NewBridgeForm) -> HttpResponse:
     default_number = Prefetch("numbers", ServiceNumber.objects.filter(is_default=True), to_attr="default_numbers")
     found = (
         Bridge.objects.filter(tenant=access.tenant)
         .annotate(
-            user_count=Count("users", distinct=True),
-            toll_count=Count("numbers", Q(numbers__kind=ServiceNumber.Kind.TOLL), distinct=True),
-            toll_free_count=Count("numbers", Q(numbers__kind=ServiceNumber.Kind.TOLL_FREE), distinct=True),
+            user_count=_how_many(ConferencingUser.objects.all()),
+            toll_count=_how_many(ServiceNumber.objects.filter(kind=ServiceNumber.Kind.TOLL)),
+            toll_free_count=_how_many(ServiceNumber.objects.filter(kind=ServiceNumber.Kind.TOLL_FREE)),
         )
         .prefetch_related(default_number)
         .order_by("-is_default", "name")
     )
-    return render(request, "migrations/bridges.html", {"access": access, "bridges": found})
+    leaving = NumberRelease.objects.filter(tenant=access.tenant, state__in=NumberRelease.OPEN).count()
+    context = {"access": access, "bridges": found, "form": form, "leaving_count": leaving}
+    return render(request, "migrations/bridges.html", context)
+
+
+def _how_many(rows: QuerySet[Any]) -> Coalesce:
+    """How many of these rows belong to each bridge; each kind counted by itself, where joins would multiply them."""
+    of_bridge = rows.filter(bridge=OuterRef("pk")).order_by().values("bridge")
+    return Coalesce(Subquery(of_bridge.annotate(count=Count("pk")).values("count")), 0)
 
 
 @require_safe
 def bridge(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """One bridge: its numbers and its users."""
+    """One bridge: its numbers and who depends on each, its settings, and its users."""
     access = access_for(request, slug)
+    return _bridge_page(request, access, _bridge(access, pk))
+
+
+@require_POST
+def edit_bridge(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Change the bridge's provider, or with ``make_default`` make it the tenant's default."""
+    access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
-    on_it = with_latest_run(ConferencingUser.objects.filter(bridge=shown)).select_related("bridge")
-    numbers = shown.numbers.annotate(
-        toll_count=Count("toll_users", distinct=True), toll_free_count=Count("toll_free_users", distinct=True)
-    ).order_by("-is_default", "kind", "number")
-    table = paginate(request, UserTable(on_it, exclude=["bridge"]), 25)
+    if "make_default" in request.POST:
+        set_bridge(access.tenant, shown.name, access.actor, make_default=True)
+        messages.success(request, f"{shown} is the default bridge.")
+        return redirect("bridge", slug, pk)
+    form = BridgeForm(request.POST, _bridge(access, pk))
+    if form.is_valid():
+        values = {name: form.cleaned_data[name] for name in form.changed_data}
+        try:
+            set_bridge(access.tenant, shown.name, access.actor, **values)
+        except ValidationError as error:
+            tell_refusal(form, error)
+        else:
+            messages.success(request, f"The settings of {shown} are saved.")
+            if values:
+                _tell_that_no_run_starts(request, shown.users.count())
+            return redirect("bridge", slug, pk)
+    return _bridge_page(request, access, shown, bridge_form=form)
+
+
+@require_POST
+def add_number(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Register a number on the bridge, and where that is asked for make it the default."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _bridge(access, pk)
+    form = NewNumberForm(request.POST)
+    if form.is_valid():
+        try:
+            added, out_of_date = _register(access, shown, form.cleaned_data)
+        except ValidationError as error:
+            tell_refusal(form, error)
+        else:
+            messages.success(request, f"{added} is on {shown}{' as its default' if added.is_default else ''}.")
+            if out_of_date:
+                _tell_that_no_run_starts(request, out_of_date)
+            return redirect("number", slug, pk, added.pk)
+    return _bridge_page(request, access, shown, number_form=form)
+
+
+@transaction.atomic
+def _register(access: Access, bridge: Bridge, values: dict[str, Any]) -> tuple[ServiceNumber, int]:
+    """The number on its bridge, and how many users now have another default than before."""
+    values = dict(values)
+    wants_default = values.pop("make_default")
+    added = register_number(bridge, actor=access.actor, **values)
+    if not wants_default or added.is_default:
+        return added, 0
+    try:
+        set_default_number(added, access.actor, reschedule_meetings=False)
+    except ValidationError as error:
+        raise ValidationError({"make_default": error.messages}) from error
+    added.refresh_from_db()
+    return added, bridge.users.filter(toll_number=None).count()
+
+
+def _tell_that_no_run_starts(request: HttpRequest, users: int) -> None:
+    if users:
+        messages.warning(
+            request,
+            f"No run, because a bridge's own settings start none: {counted(users, 'user')} on it may be out of date "
+            "until their next run.",
+        )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Remove the bridge: first whether it can be and what goes with it, then on POST for good."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _bridge(access, pk)
+    refusal = ""
+    try:
+        with transaction.atomic():
+            remove_bridge(_bridge(access, pk), access.actor)
+            # To ask, the change is made and taken back, so that the answer cannot differ.
+            transaction.set_rollback(request.method != "POST")
+    except ValidationError as error:
+        refusal = " ".join(error.messages)
+    if request.method == "POST" and not refusal:
+        messages.success(request, f"The bridge {shown} is removed.")
+        return redirect("bridges", slug)
     context = {
         "access": access,
         "bridge": shown,
-        "numbers": numbers,
-        "table": table,
-        "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
+        "refusal": refusal,
+        "user_count": shown.users.count(),
+        "numbers": shown.numbers.all(),
     }
+    return render(request, "migrations/bridge_remove.html", context)
+
+
+def _bridge_page(request: HttpRequest, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:
+    on_it = with_latest_run(ConferencingUser.objects.filter(bridge=shown)).select_related("bridge")
+    numbers = shown.numbers.order_by("-is_default", "kind", "number")
+    dependants = count_dependants(shown.numbers.all())
+    open_releases = NumberRelease.objects.filter(tenant=access.tenant, bridge=shown, state__in=NumberRelease.OPEN)
+    releases = {release.number_id: release for release in open_releases}
+    context = {
+        "access": access,
+        "bridge": shown,
+        "numbers": [(number, dependants.get(number.pk, 0), releases.get(number.pk)) for number in numbers],
+        "table": paginate(request, UserTable(on_it, exclude=["bridge"]), 25),
+        "out_of_date_count": ConferencingUser.objects.filter(tenant=access.tenant, bridge=shown).out_of_date().count(),
+        "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
+        "bridge_form": BridgeForm(None, _bridge(access, shown.pk)),
+        "number_form": NewNumberForm(None),
+    } | forms_with_errors
+    if request.method == "POST":
+        return render(request, "migrations/bridge.html", context)
     return answer(request, "migrations/bridge.html", "tables/results.html", context)
 
 

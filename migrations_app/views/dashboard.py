@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app import charts
 from migrations_app.models import Heartbeat, MeetingResult, Run, Update
+from migrations_app.out_of_date import count_out_of_date
 from migrations_app.progress import users_by_state
 from migrations_app.reactions import start_by_hand
 from migrations_app.views.told import tell_consequences
@@ -57,7 +58,9 @@ def retry_failed(request: HttpRequest, slug: str) -> HttpResponse:
 def _status(tenant: Tenant) -> dict[str, Any]:
     latest = Run.objects.filter(tenant=tenant, is_latest=True)
     counts = users_by_state(tenant)
-    runs = Run.objects.filter(tenant=tenant).select_related("user")
+    # So that a database begins with the few runs in a state, and not with all the runs or users that the tenant has.
+    of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=tenant)
+    runs = Run.objects.filter(Exists(of_tenant)).select_related("user")
     queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
@@ -69,12 +72,13 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "chart_width": charts.WIDTH,
         "ran_count": sum(counts.values()),
         "user_count": user_count,
+        "out_of_date": count_out_of_date(tenant),
         "never_count": user_count - sum(counts.values()),
         "failed_runs": latest.filter(state=Run.State.FAILED).select_related("user").order_by("-finished_at")[:SHOWN],
         "running": runs.filter(state=Run.State.IN_PROGRESS).order_by("started_at", "pk")[:SHOWN],
         "running_count": runs.filter(state=Run.State.IN_PROGRESS).count(),
         "pending": pending,
-        "pending_count": runs.filter(state=Run.State.PENDING).count(),
+        "pending_count": counts[Run.State.PENDING],  # a pending run is its user's latest
         "messages_queued": messages_queued,
         "messages_failed": failed.count(),
         "undelivered": failed.select_related("result__run__user").defer("result__spans").order_by("-queued_at")[:3],

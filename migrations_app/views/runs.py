@@ -12,13 +12,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.before_and_after import compare
-from migrations_app.explanation import explain
 from migrations_app.filters import ResultFilter, RunFilter
-from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.reactions import make_due_now, send_updates_again, start_by_hand
 from migrations_app.rewriting.spans import unpack
 from migrations_app.tables import ResultTable, RunTable
+from migrations_app.views.explained import answer_explanation
 from migrations_app.views.told import tell_consequences
 from tenants_app.access import Access, access_for
 from tenants_app.fragments import answer, paginate
@@ -81,18 +80,8 @@ def explanation(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: 
     access = access_for(request, slug)
     shown = _run(access, correlation_id)
     result = get_object_or_404(MeetingResult.objects.defer("spans"), run=shown, pk=pk)
-    now = timezone.now()
-    stored = EmbeddedMailbox(shown.user).read([result.uid]).get(result.uid)
-    explained = explain(result.uid, stored.body, shown.user, now=now) if stored else None
-    context = {
-        "access": access,
-        "run": shown,
-        "result": result,
-        "now": now,
-        "explanation": explained,
-        "changes": compare(explained.decision.spans) if explained else [],
-    }
-    return answer(request, "migrations/meeting_why.html", "migrations/meeting_explained.html", context)
+    of_run = {"run": shown, "result": result}
+    return answer_explanation(request, access, shown.user, result.uid, result.subject, of_run)
 
 
 @require_POST
@@ -100,15 +89,14 @@ def run_now(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpR
     """Make a pending run due at once (R19)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     pending = _run(access, correlation_id)
-    if pending.state != Run.State.PENDING:
+    if not access.tenant.meeting_migration_enabled:
+        messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
+    elif make_due_now(pending, access.actor):
+        messages.success(request, f"The run of {pending.user.upn} begins as soon as a worker is free.")
+    else:
         messages.info(
             request, f"The run of {pending.user.upn} is not pending any more, so there is nothing to bring forward."
         )
-    elif not access.tenant.meeting_migration_enabled:
-        messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
-    else:
-        make_due_now(pending, access.actor)
-        messages.success(request, f"The run of {pending.user.upn} begins as soon as a worker is free.")
     return redirect("run", slug, correlation_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from django.contrib import messages
@@ -14,10 +15,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.decision_table import answer_now, table
 from migrations_app.decisions import decide_meeting_url_change
 from migrations_app.models import Run
+from migrations_app.out_of_date import count_out_of_date
 from migrations_app.reactions import switches_of
 from tenants_app.access import access_for
 from tenants_app.changes import change_tenant
 from tenants_app.forms import TenantForm, tell_refusal
+from tenants_app.invitations import TENANT_FIELDS
 from tenants_app.models import Role, Tenant
 
 
@@ -67,7 +70,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
         except ValidationError as error:
             tell_refusal(form, error)
         else:
-            messages.success(request, "The settings are saved. Invitations show them after each user's next run.")
+            messages.success(request, _what_is_saved(access.tenant, values))
             if "meeting_url" in values:
                 messages.warning(request, decide_meeting_url_change().sentence)
             return redirect("settings", slug)
@@ -76,8 +79,18 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
         "access": access,
         "form": form,
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
+        "out_of_date": count_out_of_date(access.tenant),
     }
     return render(request, "migrations/settings.html", context)
+
+
+def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
+    """That the ``fields`` are saved, and whose invitations do not show it yet (R36)."""
+    if not TENANT_FIELDS.intersection(fields):
+        return "The settings are saved."
+    told = "The settings are saved. Invitations show them after each user's next run"
+    found = count_out_of_date(tenant)
+    return f"{told}: {found.count} now." if found else f"{told}."
 
 
 @require_safe
@@ -127,6 +140,10 @@ def _what_happens(tenant: Tenant, switch: Switch, on: bool) -> str:
     if not on:
         waits = "waits" if waiting == 1 else "wait"
         return f"The service is off: {runs} {waits}, runs in progress finish, and changes start nothing."
-    if not waiting:
-        return "The service is on. Nothing is waiting."
-    return f"The service is on: {runs} {'goes' if waiting == 1 else 'go'} on, each when it is due."
+    told = "The service is on. Nothing is waiting."
+    if waiting:
+        told = f"The service is on: {runs} {'goes' if waiting == 1 else 'go'} on, each when it is due."
+    found = count_out_of_date(tenant)
+    if found:
+        told += f" {found.count}. {'You can start their runs below.' if found.need_a_start else found.under_way}"
+    return told

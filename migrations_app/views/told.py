@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from django.contrib import messages
 from django.http import HttpRequest
-from django.utils.text import capfirst
 
 from tenants_app.announcements import Consequence
 
@@ -18,4 +17,4 @@ def tell_consequences(request: HttpRequest, consequences: Sequence[Consequence])
         users.setdefault((consequence.starts_run, consequence.sentence), []).append(consequence.upn)
     for (starts, sentence), upns in users.items():
         who = upns[0] if len(upns) == 1 else f"{len(upns):,} users"
-        messages.add_message(request, messages.SUCCESS if starts else messages.WARNING, f"{capfirst(who)}: {sentence}")
+        messages.add_message(request, messages.SUCCESS if starts else messages.WARNING, f"{who}: {sentence}")

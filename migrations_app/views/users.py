@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import F, FilteredRelation, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.db import transaction
+from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import push_url
 
 from migrations_app.decisions import why_not_served
+from migrations_app.dial_in import dial_in_details
+from migrations_app.failures import Failure
 from migrations_app.filters import UserFilter
-from migrations_app.foresight import foresee, future_meetings
-from migrations_app.models import Run
+from migrations_app.foresight import Foresight, foresee
+from migrations_app.models import CalendarObject, Run
 from migrations_app.reactions import start_by_hand
-from migrations_app.tables import UserTable
+from migrations_app.runner import preview
+from migrations_app.tables import MeetingTable, UserTable
+from migrations_app.views.explained import answer_explanation
 from migrations_app.views.told import tell_consequences
 from tenants_app.access import Access, access_for
-from tenants_app.announcements import UserSettings
-from tenants_app.changes import UserEdit, change_users
+from tenants_app.announcements import Consequence, UserSettings
+from tenants_app.changes import UserEdit, change_users, mark_up_to_date, wait_for_others
 from tenants_app.forms import UserForm, tell_refusal
 from tenants_app.fragments import answer, paginate
-from tenants_app.models import ConferencingUser, Role
+from tenants_app.models import ConferencingUser, Role, ServiceNumber
 
 
 def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
-    """The users with the state and the last change of their latest run (R29), joined by its index."""
-    return users.annotate(latest=FilteredRelation("runs", condition=Q(runs__is_latest=True))).annotate(
-        latest_state=F("latest__state"), latest_modified=F("latest__modified")
+    """The users with the state and the last change of their latest run (R29).
+
+    Looked up by its index for the rows that are shown, so that to count the users no run is looked at.
+    """
+    latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
+    return users.annotate(
+        latest_state=Subquery(latest.values("state")), latest_modified=Subquery(latest.values("modified"))
     )
 
 
 @require_safe
 def users(request: HttpRequest, slug: str) -> HttpResponse:
-    """All users, by name and by the state of their latest run."""
+    """All users, or those that the filter finds."""
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
-    found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"))
+    found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"), access.tenant)
     table = paginate(request, UserTable(found.qs), 25)
     context = {
         "access": access,
@@ -51,24 +63,20 @@ def users(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
-    """One user. A POST by an admin saves the form, or with ``preview`` only tells what saving would start."""
+    """One user. A POST by an admin saves the form, or with ``preview`` only tells what saving would lead to."""
     is_post = request.method == "POST"
-    access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
-    shown = _user(access, upn)
-    form = UserForm(request.POST if is_post else None, shown)
-    consequence = None
     is_preview = "preview" in request.POST
-    if is_post and form.is_valid():
-        edit = UserEdit(shown.pk, form.edited(), form.cleaned_data["reschedule_meetings"])
-        try:
-            if not is_preview:
-                consequences = change_users(access.tenant, [edit], access.actor)
-                messages.success(request, f"The settings of {shown.upn} are saved.")
-                tell_consequences(request, consequences)
-                return redirect("user", slug, upn)
-            consequence = foresee(access.tenant, edit, access.actor)
-        except ValidationError as error:
-            tell_refusal(form, error)
+    access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
+    foresight = None
+    if is_post and not is_preview:
+        form, consequences = _save(access, upn, request.POST)
+        if consequences is not None:
+            messages.success(request, f"The settings of {form.instance.upn} are saved.")
+            tell_consequences(request, consequences)
+            return redirect("user", slug, upn)
+    else:
+        form = UserForm(request.POST if is_post else None, _user(access, upn))
+        foresight = _foresee(access, form) if is_post else None
     # The form has put what was typed into its instance; what stands beside it shows the user as stored.
     stored = _user(access, upn)
     context = {
@@ -76,12 +84,45 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
         "user_shown": stored,
         "form": form,
         "is_preview": is_preview,
-        "consequence": consequence,
+        "foresight": foresight,
         "refusal": why_not_served(UserSettings.of(stored, "")),
-        "future": future_meetings(ConferencingUser.objects.filter(pk=stored.pk)),
+        "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
         "runs": Run.objects.filter(user=stored)[:5],
+        **_dial_in(stored),
     }
     return answer(request, "migrations/user.html", "migrations/user_consequence.html", context)
+
+
+@require_safe
+def user_meetings(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
+    """The user's future meetings, and what a run now would do with those of the page that is asked for."""
+    access = access_for(request, slug)
+    shown = _user(access, upn)
+    now = timezone.now()
+    # Those that cannot be read have no start and fail, so they stand above.
+    to_come = CalendarObject.objects.filter(user=shown, last_end__gt=now).defer("body")
+    table = MeetingTable(to_come.order_by(F("starts_at").asc(nulls_first=True), "uid"))
+    table.now = now
+    paginate(request, table, 25)
+    failure = _foretell(shown, [row.record for row in table.paginated_rows])
+    if failure:
+        table.columns.hide("foreseen")
+        table.columns.hide("mailed")
+    context = {"access": access, "user_shown": shown, "table": table, "failure": failure}
+    response = answer(request, "migrations/user_meetings.html", "migrations/user_meetings_list.html", context)
+    asked_from = request.htmx.current_url or ""  # type: ignore[attr-defined]
+    if not asked_from.partition("?")[0].endswith("/meetings/"):
+        push_url(response, False)  # turning the pages in the user's page, one stays there
+    return response
+
+
+@require_safe
+def user_meeting(request: HttpRequest, slug: str, upn: str, pk: int) -> HttpResponse:
+    """What a run would do with one meeting of the user's mailbox, and why; writes nothing."""
+    access = access_for(request, slug)
+    shown = _user(access, upn)
+    meeting = get_object_or_404(CalendarObject.objects.only("uid", "subject"), user=shown, pk=pk)
+    return answer_explanation(request, access, shown, meeting.uid, meeting.subject, {})
 
 
 @require_POST
@@ -90,6 +131,67 @@ def start_user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.OPERATOR)
     tell_consequences(request, start_by_hand(access.tenant, [_user(access, upn)], access.actor, now_due=True))
     return redirect("user", slug, upn)
+
+
+@require_POST
+def mark_as_up_to_date(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
+    """Take the admin's word that the user's invitations are right (R36)."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _user(access, upn)
+    if mark_up_to_date(shown, access.actor):
+        messages.success(request, f"{shown.upn} is marked as up to date.")
+    else:
+        messages.info(request, f"{shown.upn} is up to date already, so nothing was changed.")
+    return redirect("user", slug, upn)
+
+
+@transaction.atomic
+def _save(access: Access, upn: str, posted: QueryDict) -> tuple[UserForm, list[Consequence] | None]:
+    """Save what was edited; the form, and what follows, or None where it was refused.
+
+    Who saves the same user at this moment waits, so that the form of the second is held against what the first saved.
+    """
+    wait_for_others(access.tenant)
+    form = UserForm(posted, _user(access, upn))
+    if form.is_valid():
+        try:
+            return form, change_users(access.tenant, [_edit(form)], access.actor)
+        except ValidationError as error:
+            tell_refusal(form, error)
+    return form, None
+
+
+def _foresee(access: Access, form: UserForm) -> Foresight | None:
+    """What saving the form would lead to; None where it would be refused."""
+    if form.is_valid():
+        try:
+            return foresee(access.tenant, _edit(form), access.actor)
+        except ValidationError as error:
+            tell_refusal(form, error)
+    return None
+
+
+def _edit(form: UserForm) -> UserEdit:
+    return UserEdit(form.instance.pk, form.edited(), form.cleaned_data["reschedule_meetings"])
+
+
+def _dial_in(user: ConferencingUser) -> dict[str, Any]:
+    """The dial-in details in the user's invitations, or why there are none."""
+    try:
+        return {"dial_in": dial_in_details(user)}
+    except Failure as failure:
+        return {"failure": failure}
+
+
+def _foretell(user: ConferencingUser, meetings: Sequence[Any]) -> Failure | None:
+    """Note at each meeting what is ``foreseen`` of it and how many people would be mailed; or why a run would fail."""
+    by_uid = {meeting.uid: meeting for meeting in meetings}
+    try:
+        for result, recipients in preview(user, list(by_uid)):
+            by_uid[result.uid].foreseen, by_uid[result.uid].recipients = result, recipients
+    except Failure as failure:
+        return failure
+    return None
 
 
 def _user(access: Access, upn: str) -> ConferencingUser:

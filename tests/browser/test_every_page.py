@@ -14,8 +14,11 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from playwright.sync_api import expect
 
+from migrations_app import user_imports
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
+from migrations_app.number_release import advance, start_release
+from migrations_app.tasks import TIME_BUDGET
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.commands.conftest import invitation
@@ -40,10 +43,25 @@ PAGES = {
         "/contoso/migrations/{ended}/meetings/{skipped}/explain/",
         "/contoso/migrations/{ended}/meetings/{failed}/explain/",
         "/contoso/users/",
+        "/contoso/users/?number={number}&out_of_date=no&provider=Microsoft&bridge={bridge}&state=Failed&q=anna",
         "/contoso/users/anna.rossi@contoso.com/",
+        "/contoso/users/anna.rossi@contoso.com/meetings/",
+        "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
+        "/contoso/users/olga@contoso.com/",
+        "/contoso/users/olga@contoso.com/meetings/",
+        "/contoso/users/import/",
+        "/contoso/users/import/{checked}/",
+        "/contoso/users/import/{checking}/",
         "/contoso/bridges/",
         "/contoso/bridges/{bridge}/",
         "/contoso/bridges/{bridge}/move/?to={other}",
+        "/contoso/bridges/{bridge}/remove/",
+        "/contoso/bridges/{bridge}/numbers/{spare}/",
+        "/contoso/bridges/{bridge}/numbers/{spare}/release/?replacement=",
+        "/contoso/bridges/{bridge}/numbers/{spare}/replace/?by=%2B14255550122",
+        "/contoso/releases/",
+        "/contoso/releases/{waiting}/",
+        "/contoso/releases/{held}/",
         "/contoso/settings/",
         "/contoso/settings/rules/",
         "/contoso/audit/",
@@ -52,8 +70,11 @@ PAGES = {
     "vera": [
         "/contoso/",
         "/contoso/users/anna.rossi@contoso.com/",
+        "/contoso/users/olga@contoso.com/",
         "/contoso/bridges/{bridge}/",
         "/contoso/bridges/{bridge}/move/?to={other}",
+        "/contoso/bridges/{bridge}/numbers/{spare}/",
+        "/contoso/releases/{held}/",
         "/contoso/settings/",
     ],
     "charlie": ["/fabrikam/", "/fabrikam/migrations/", "/fabrikam/users/", "/fabrikam/bridges/"],
@@ -92,6 +113,9 @@ def fill(
     make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(minutes=9))
     make_run(make_user("dario"), "Pending", attempts=1, last_error_code="mailbox-unavailable")
     make_run(make_user("elena"))
+    olga = make_user("olga", mailbox_location="on-premises")
+    EmbeddedMailbox(olga).store([("plan", invitation(olga, "plan"))])
+    changes.change_user(olga, ACTOR, language="it-IT")  # which starts no run, so that she is out of date
     for number in range(22):  # a second page of every list
         make_run(make_user(f"user{number}", audio_conferencing_license=False))
     vera = User.objects.get(username="vera")
@@ -101,12 +125,39 @@ def fill(
         "meeting": ended.results.filter(outcome="Succeeded").get().pk,
         "skipped": ended.results.filter(outcome="Skipped").get().pk,
         "failed": ended.results.filter(outcome="Failed").get().pk,
+        "stored": anna.calendar_objects.get(uid="meeting-0").pk,
+        "number": anna.bridge.numbers.get(is_default=True).pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
+        **leaving_numbers(anna),
+        **imports(tenant),
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
         "token": default_token_generator.make_token(vera),
     }
     return lambda address: address.format(**keys)
+
+
+def leaving_numbers(anna: ConferencingUser) -> dict[str, int]:
+    """A number that stays, and the procedures of two that leave: one waits, one is held up by a failed run."""
+    assert anna.bridge
+    stays, first, second = (
+        changes.register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=LONG[:100]) for digit in "123"
+    )
+    changes.change_user(anna, ACTOR, toll_number=first)
+    held = start_release(first, anna.bridge.numbers.get(is_default=True), ACTOR)
+    advance(timezone.now() + timedelta(minutes=1))
+    anna.runs.filter(is_latest=True).update(state="Failed", last_error_code="no-bridge", last_error_detail=LONG)
+    changes.change_tenant(anna.tenant, ACTOR, settling_time=300)
+    return {"spare": stays.pk, "held": held.pk, "waiting": start_release(second, stays, ACTOR).pk}
+
+
+def imports(tenant: Tenant) -> dict[str, Any]:
+    """A file of users that was checked and has bad rows, and one that waits."""
+    rows = "".join(f"new{number}@contoso.com,{LONG}\n{LONG},\n" for number in range(30))
+    text = f"UserPrincipalName,DisplayName\nanna.rossi@contoso.com,Anna Bianchi\n{rows}"
+    checked = user_imports.submit(tenant, f"{LONG}.csv", text, ACTOR)
+    user_imports.advance(timezone.now() + TIME_BUDGET)
+    return {"checked": checked.pk, "checking": user_imports.submit(tenant, "users.csv", text, ACTOR).pk}
 
 
 @pytest.mark.parametrize("name", PAGES)

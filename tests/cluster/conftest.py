@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,29 @@ class Installation:
             text=True,
             bufsize=1,
         )
+
+    def start_cluster(self) -> subprocess.Popen[str]:
+        """The cluster alone, with all its processes in one group."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "qcluster"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """Puts SQL to the database directly, where starting a process for each question would be too slow."""
+        url = self.environment["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)
+        else:
+            connection = psycopg.connect(url, autocommit=True)
+        with closing(connection):
+            yield lambda sql: connection.execute(sql).fetchall()
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run(

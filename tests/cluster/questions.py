@@ -7,7 +7,16 @@ from datetime import timedelta
 from django.utils import timezone
 
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from tests.mailboxes import logical_lines
+from migrations_app.number_release import start_replacement
+from migrations_app.queue import wake_cluster
+from migrations_app.reactions import start_by_hand
+from migrations_app.tasks import work_queue
+from tenants_app import changes
+from tenants_app.audit import Actor, Channel
+from tenants_app.models import ServiceNumber
+from tests.mailboxes import invite, logical_lines
+
+ACTOR = Actor("test", Channel.COMMAND)
 
 
 def sequences() -> dict[str, int]:
@@ -42,3 +51,33 @@ def states() -> list[str]:
 
 def unsent() -> int:
     return Update.objects.exclude(state="Sent").count()
+
+
+def furnish(number: str, *, users: int, meetings: int) -> None:
+    """An organization whose users all have this toll number, in their settings and in their invitations."""
+    tenant = changes.create_tenant(
+        ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
+    )
+    bridge = changes.set_bridge(tenant, "Europe", ACTOR, make_default=True)
+    changes.register_number(bridge, "+14255550100", "toll", ACTOR, country="United States", city="Redmond")
+    toll = changes.register_number(bridge, number, "toll", ACTOR, country="United States", city="Seattle")
+    phone = {"audio_conferencing_license": True, "audio_conferencing_enabled": True, "toll_number": toll}
+    rows = [{"upn": f"user{one}@contoso.com", "bridge": bridge, **phone} for one in range(users)]
+    everyone = changes.create_users(tenant, rows, ACTOR)
+    for user in everyone:
+        for meeting in range(meetings):
+            invite(user, meeting)
+    start_by_hand(tenant, everyone, ACTOR, now_due=True)
+    work_queue()
+
+
+def replace_number(number: str, by: str) -> None:
+    """Begin to replace the number at once."""
+    start_replacement(ServiceNumber.objects.get(number=number), by, ACTOR, now_due=True)
+
+
+def start_again() -> int:
+    """What a restart of the whole service does, some time after it was lost; how many runs were left in its hands."""
+    left = expire_leases()
+    wake_cluster()
+    return left

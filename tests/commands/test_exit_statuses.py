@@ -67,6 +67,10 @@ def manage(tmp_path_factory: pytest.TempPathFactory) -> Manage:
             "not allowed with",
         ),
         (["start_meeting_migration"], 2, "--user"),
+        (["unassign_service_number", "--number", "+14255550100"], 2, "--replace-with"),
+        (["unassign_service_number", "--number", "12", "--replace-with", "+14255550100"], 2, "'12' is not a number"),
+        (["replace_service_number", "--from", "+14255550100", "--to", "+999"], 2, "'+999' is not a number"),
+        (["replace_service_number", "--from", "+14255550100", "--to", "+14255550122"], 1, "is not a service number of"),
     ],
 )
 def test_the_exit_status_and_the_sentence(manage: Manage, arguments: list[str], code: int, words: str) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from django.core.management.base import CommandError
+from django.db.models import ProtectedError
 
 from migrations_app.models import CalendarObject
-from tenants_app.models import ConferencingUser
+from tenants_app import changes
+from tenants_app.models import Bridge, ConferencingUser
 from tests.commands.conftest import Command, invitation
+from tests.mailboxes import migrate
+
+from ..conftest import ACTOR
 
 
 def test_what_goes_in_comes_out_byte_for_byte(command: Command, anna: ConferencingUser, tmp_path: Path) -> None:
@@ -26,7 +32,7 @@ def test_what_goes_in_comes_out_byte_for_byte(command: Command, anna: Conferenci
     (source / "notes.txt").write_text("not a calendar")
     (tmp_path / "three.ics").write_bytes(three)
     told = command("import_meetings", str(source), str(tmp_path / "three.ics"), "--user", anna.upn)
-    assert told == "anna.rossi@contoso.com: 3 meetings stored, 3 of them new.\n"
+    assert told.splitlines()[0] == "anna.rossi@contoso.com: 3 meetings stored, 3 of them new."
     command("export_meetings", "--user", anna.upn, "--output", str(tmp_path / "out" / "anna"))
     written = {path.name: path.read_bytes() for path in (tmp_path / "out" / "anna").iterdir()}
     assert sorted(written.values()) == sorted([one, two, three])
@@ -43,7 +49,7 @@ def test_one_file_holds_all_meetings_and_can_be_imported_again(
     command("export_meetings", "--user", anna.upn, "--output", str(tmp_path / "all.ics"))
     assert (tmp_path / "all.ics").read_bytes() == first + b"\r\n" + second
     told = command("import_meetings", str(tmp_path / "all.ics"), "--user", anna.upn)
-    assert told.endswith("2 meetings stored, 0 of them new.\n")
+    assert told.splitlines()[0].endswith("2 meetings stored, 0 of them new.")
     assert bytes(CalendarObject.objects.get(uid="b").body) == second
 
 
@@ -127,3 +133,56 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(
         command("export_meetings", "--user", anna.upn, "--output", str(output))
     assert output.read_bytes() == b"an earlier export"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["all.ics", "in.ics"]
+
+
+OLD = "+12065550111"
+"""A number of the bridge that nobody has in the settings; the invitations below show it."""
+
+
+def imported(command: Command, user: ConferencingUser, folder: Path, body: bytes) -> str:
+    (folder / "meeting.ics").write_bytes(body)
+    return command("import_meetings", str(folder / "meeting.ics"), "--user", user.upn)
+
+
+def test_r36_meetings_that_come_in_with_an_old_block_make_the_user_out_of_date(
+    command: Command, anna: ConferencingUser, old_bridge: Bridge, tmp_path: Path
+) -> None:
+    changes.register_number(old_bridge, OLD, "toll", ACTOR)
+    told = imported(command, anna, tmp_path, invitation(anna))
+    anna.refresh_from_db()
+    assert anna.is_out_of_date
+    assert "is out of date: some of these invitations do not say what the settings ask for." in told
+    assert OLD in set(anna.invited_numbers.values_list("number__number", flat=True))
+
+    migrate(anna)
+    anna.refresh_from_db()
+    assert not anna.is_out_of_date
+    assert OLD not in set(anna.invited_numbers.values_list("number__number", flat=True))
+    command("export_meetings", "--user", anna.upn, "--output", str(tmp_path / "migrated.ics"))
+    assert "out of date" not in imported(command, anna, tmp_path, (tmp_path / "migrated.ics").read_bytes())
+    anna.refresh_from_db()
+    assert not anna.is_out_of_date
+
+
+@pytest.mark.parametrize("kind", ["past", "without a block", "of somebody else"])
+def test_r36_meetings_that_no_run_would_touch_make_nobody_out_of_date(
+    command: Command, anna: ConferencingUser, make_user: Callable[..., ConferencingUser], tmp_path: Path, kind: str
+) -> None:
+    body = {
+        "past": lambda: invitation(anna, days=-7),
+        "without a block": lambda: invitation(anna, text="See you there."),
+        "of somebody else": lambda: invitation(make_user("bruno.costa")),
+    }[kind]()
+    assert "out of date" not in imported(command, anna, tmp_path, body)
+    anna.refresh_from_db()
+    assert not anna.is_out_of_date
+
+
+def test_r35_a_meeting_of_a_user_whom_mms_cannot_serve_keeps_its_number(
+    command: Command, make_user: Callable[..., ConferencingUser], old_bridge: Bridge, tmp_path: Path
+) -> None:
+    number = changes.register_number(old_bridge, OLD, "toll", ACTOR)
+    user = make_user("emil.vega", mailbox_location="on-premises")
+    imported(command, user, tmp_path, invitation(user))
+    with pytest.raises(ProtectedError):
+        changes.release_number(number, ACTOR)

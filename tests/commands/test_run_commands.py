@@ -412,7 +412,9 @@ def test_r30_it_prunes_old_runs_but_no_latest_run_and_nothing_unsent(
         Task.objects.create(id=uuid4().hex, name="wake-up", func="f", started=at, stopped=at, success=True)
     audited = AuditEntry.objects.count()
     told = command("prune_history")
-    assert told == "Deleted 1 run with 1 meeting and 1 message, and 1 wake-up, all older than 150 days.\n"
+    assert (
+        told == "Deleted 1 run with 1 meeting and 1 message, 0 user imports, and 1 wake-up, all older than 150 days.\n"
+    )
     assert set(Run.objects.all()) == {three_runs["second"], three_runs["third"], unsent, recent}
     assert Task.objects.count() == 1
     assert AuditEntry.objects.count() == audited

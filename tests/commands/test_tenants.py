@@ -43,6 +43,7 @@ ACTS_ON_A_TENANT = {
     "import_users": "{users}",
     "move_user": f"{ANNA} --target on-premises",
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
+    "replace_service_number": "--from {toll} --to +442079460199",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
     "set_dial_in_conferencing_user": (
@@ -51,6 +52,7 @@ ACTS_ON_A_TENANT = {
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
+    "unassign_service_number": "--number {spare} --replace-with {toll}",
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
 
@@ -78,6 +80,7 @@ INVENTED = {
     "bridge": "Nowhere",
     "toll": "+12065550188",
     "toll_free": "+18005550188",
+    "spare": "+12065550189",
     "run": str(uuid4()),
 }
 """Keys of rows that are nobody's."""
@@ -111,6 +114,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "bridge": fabrikam.bridge.name,
         "toll": fabrikam.toll.number,
         "toll_free": fabrikam.toll_free.number,
+        "spare": changes.register_number(fabrikam.bridge, "+12065550148", "toll", ACTOR).number,
         "run": str(run_of(fabrikam.user).correlation_id),
     }
 
@@ -126,6 +130,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "bridge": new_bridge.name,
         "toll": "+442079460123",
         "toll_free": "+448081570123",
+        "spare": changes.register_number(new_bridge, "+442079460124", "toll", ACTOR).number,
         "run": str(run_of(anna).correlation_id),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandError
 
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-from tests.commands.conftest import Command
+from tests.commands.conftest import Command, invitation
 
 from ..conftest import ACTOR
+from ..two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 
@@ -137,6 +139,90 @@ def test_r1_r17_it_moves_a_user_online_and_refuses_a_run_for_the_way_back(
     told = command("move_user", "--user", user.upn, "--target", "on-premises", "--dry-run")
     assert "use the Meeting Migration Tool" in told
     assert shown(command, user.upn)["Hosting"] == "online"
+
+
+def test_r36_a_dry_run_counts_the_meetings_or_says_that_the_user_is_out_of_date(
+    command: Command, make_user: MakeUser, new_bridge: Bridge
+) -> None:
+    user = make_user("clara.sanz", hosting="on-premises")
+    EmbeddedMailbox(user).store([(uid, invitation(user, uid)) for uid in ("budget", "plan")])
+    before = everything_stored()
+    moved = command("move_user", "--user", user.upn, "--target", "online", "--dry-run")
+    renamed = command(
+        "set_dial_in_conferencing_user", "--user", user.upn, "--sip-address", "c.sanz@contoso.com", "--dry-run"
+    )
+
+    assert everything_stored() == before
+    assert moved.splitlines() == [
+        f"{user.upn}: Hosting on-premises → online",
+        f"{user.upn}: Run, because the user moved from on-premises to online. "
+        "2 of 2 future meetings would be updated and 2 invitations sent.",
+        "Dry run: nothing was written.",
+    ]
+    assert renamed.splitlines()[1:] == [
+        f"{user.upn}: No run, because a changed SIP address alone does not start one. "
+        "The user is then out of date: the invitations do not say what the settings ask for.",
+        "Dry run: nothing was written.",
+    ]
+
+
+def test_what_is_not_a_dry_run_says_what_it_started_and_no_more(
+    command: Command, anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    EmbeddedMailbox(anna).store([("budget", invitation(anna, "budget"))])
+    told = command("set_dial_in_conferencing_user", "--user", anna.upn, "--bridge", "New bridge")
+
+    assert told.splitlines() == [
+        f"{anna.upn}: Bridge Old bridge → New bridge",
+        f"{anna.upn}: TollNumber +14255550100 → +442079460123",
+        f"{anna.upn}: Run, because the user moved to the bridge New bridge.",
+    ]
+
+
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]])
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--conference-id", "12"], "conference ID: A conference ID is 7 digits and does not begin with 0."),
+        (["--conference-id", "0123456"], "conference ID: A conference ID is 7 digits and does not begin with 0."),
+        (
+            ["--conference-id", "7654321"],
+            "conference ID: 7654321 is already in use on the bridge Old bridge: choose another.",
+        ),
+        (
+            ["--toll-number", "+442079460123"],
+            "toll number: +442079460123 is not on anna.rossi@contoso.com's bridge (Old bridge): choose one that is.",
+        ),
+        (
+            ["--bridge", "New bridge", "--toll-number", "+448081570123"],
+            "toll number: +448081570123 is a toll-free number: choose a toll one.",
+        ),
+        (
+            ["--toll-number", "+14255550111"],
+            "toll number: +14255550111 is being taken off the bridge: choose another.",
+        ),
+        (["--bridge", "Mars"], "Contoso has no bridge Mars: choose one of New bridge, Old bridge."),
+        (["--sip-address", "no address"], "sip address: Give an address such as anna@contoso.com, in ASCII letters."),
+    ],
+)
+def test_bad_input_is_answered_in_one_line_and_writes_nothing(
+    command: Command,
+    anna: ConferencingUser,
+    make_user: MakeUser,
+    old_bridge: Bridge,
+    new_bridge: Bridge,
+    arguments: list[str],
+    sentence: str,
+    dry_run: list[str],
+) -> None:
+    make_user("bruno.costa", conference_id="7654321")
+    changes.set_leaving(changes.register_number(old_bridge, "+14255550111", "toll", ACTOR), True)
+    before = everything_stored()
+
+    with pytest.raises(CommandError) as caught:
+        command("set_dial_in_conferencing_user", "--user", anna.upn, *arguments, *dry_run)
+    assert (str(caught.value), caught.value.returncode) == (sentence, 1)
+    assert everything_stored() == before
 
 
 # --- import_users -------------------------------------------------------------------------------------

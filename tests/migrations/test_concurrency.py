@@ -4,44 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
-from migrations_app import queue
+from migrations_app import number_release, queue
 from migrations_app.decisions import Reason
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, Update
+from migrations_app.number_search import shown_numbers
 from migrations_app.queue import RunRequest
+from migrations_app.reactions import start_by_hand
 from migrations_app.runner import work_run
 from migrations_app.tasks import work_queue
-from tenants_app import changes
+from migrations_app.updates.delivery import deliver
+from tenants_app import changes, invitations
 from tenants_app.audit import Actor, Channel
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
-from tests.mailboxes import invite, messages_in
+from tenants_app.changes import UserEdit
+from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, InvitedNumber, ServiceNumber, Tenant
+from tests.mailboxes import invite, messages_in, migrate
+from tests.together import WORKERS, elsewhere, together
 
 from ..conftest import ACTOR
 
 pytestmark = pytest.mark.django_db(transaction=True)
-WORKERS = 4
-T = TypeVar("T")
-
-
-def together(work: Callable[[int], T]) -> list[T]:
-    """What ``work`` returns in each of several threads that begin at the same moment."""
-    barrier = Barrier(WORKERS)
-
-    def begin(number: int) -> T:
-        barrier.wait()
-        try:
-            return work(number)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(begin, range(WORKERS)))
+needs_row_locks = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
 
 
 def test_no_run_is_claimed_twice(make_user: Callable[..., ConferencingUser]) -> None:
@@ -128,14 +121,10 @@ def test_a_run_that_a_change_is_joining_is_not_claimed_until_the_change_is_made(
     first = RunRequest(anna, "Manual", [Reason("R11", "Started.")])
     queue.request_runs(anna.tenant, [first], "alice")
 
-    def claim_elsewhere() -> Run | None:
-        with ThreadPoolExecutor(1) as pool:
-            return pool.submit(lambda: (queue.claim(), connections.close_all())[0]).result()
-
     with transaction.atomic():
         queue.request_runs(anna.tenant, [RunRequest(anna, "Manual", [Reason("R5", "Moved.")])], "alice")
-        assert claim_elsewhere() is None
-    run = claim_elsewhere()
+        assert elsewhere(queue.claim) is None
+    run = elsewhere(queue.claim)
     assert run is not None
     assert [reason["rule"] for reason in run.reasons] == ["R11", "R5"]
 
@@ -152,3 +141,257 @@ def test_large_requests_in_different_orders_do_not_lock_each_other_out(tenant: T
     assert together(request) == [1100] * WORKERS
     assert Run.objects.count() == 1100
     assert all(len(reasons) == WORKERS for reasons in Run.objects.values_list("reasons", flat=True))
+
+
+def test_changes_of_one_user_at_the_same_moment_come_one_after_the_other(anna: ConferencingUser) -> None:
+    def save(number: int) -> None:
+        user = ConferencingUser.objects.get(pk=anna.pk)  # all of them see her as she was
+        changes.change_user(user, Actor(f"admin {number}", Channel.SCREEN), display_name=f"Anna {number}")
+
+    together(save)
+    entries = list(AuditEntry.objects.filter(action="change user", target=anna.upn).order_by("pk"))
+    names = [anna.display_name, *(entry.after["display_name"] for entry in entries)]
+    assert {entry.actor for entry in entries} == {f"admin {number}" for number in range(WORKERS)}
+    assert [entry.before["display_name"] for entry in entries] == names[:-1]
+    assert ConferencingUser.objects.get(pk=anna.pk).display_name == names[-1]
+
+
+def test_changes_of_different_settings_at_the_same_moment_are_all_kept(anna: ConferencingUser) -> None:
+    wanted: list[dict[str, Any]] = [
+        {"display_name": "Anna R."},
+        {"language": "it"},
+        {"sip_address": "anna@contoso.com"},
+        {"audio_conferencing_enabled": False},
+    ]
+    together(
+        lambda number: changes.change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, **wanted[number]),
+        threads=len(wanted),
+    )
+    anna.refresh_from_db()
+    assert [{name: getattr(anna, name) for name in values} for values in wanted] == wanted
+
+
+def test_r18_changes_and_starts_by_hand_at_the_same_moment_are_one_run(anna: ConferencingUser) -> None:
+    def ask(number: int) -> None:
+        actor = Actor(f"admin {number}", Channel.SCREEN)
+        if number % 2:
+            start_by_hand(anna.tenant, ConferencingUser.objects.filter(pk=anna.pk), actor)
+        else:
+            changes.change_user(ConferencingUser.objects.get(pk=anna.pk), actor, audio_conferencing_enabled=number > 0)
+
+    together(ask)
+    run = Run.objects.get()
+    assert run.state == "Pending"
+    assert {reason["sentence"] for reason in run.reasons} >= {
+        "Started by hand by admin 1.",
+        "Started by hand by admin 3.",
+        "Audio conferencing was disabled.",
+    }
+
+
+# --- locks: everybody takes the tenant, then users by their key, then what belongs to them --------------
+
+
+def until_somebody_waits_for_me(meanwhile: Future[Any]) -> None:
+    """Until another connection waits for this transaction, or ``meanwhile`` is over without."""
+    with connection.cursor() as cursor:
+        while not meanwhile.done():
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid)"
+            )
+            if cursor.fetchone()[0]:
+                return
+
+
+@needs_row_locks
+def test_a_change_of_everybody_locks_users_in_the_order_in_which_a_start_does(
+    make_user: Callable[..., ConferencingUser],
+) -> None:
+    first, second = make_user("zoe.zanetti"), make_user("anna.abate")
+    while ConferencingUser.objects.order_by(RawSQL("ctid", ())).first() == first:  # until her row lies behind Anna's
+        changes.change_user(first, ACTOR, audio_conferencing_enabled=not first.audio_conferencing_enabled)
+        first.refresh_from_db()
+    users = ConferencingUser.objects.select_for_update(no_key=True, nowait=True)
+
+    def change_everybody() -> None:
+        changes.change_tenant(first.tenant, ACTOR, meeting_url="https://join.contoso.com")
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            users.get(pk=first.pk)
+            change = pool.submit(change_everybody)
+            until_somebody_waits_for_me(change)
+            users.get(pk=second.pk)  # an error where the change has locked her already, and waits for Zoe
+        change.result()
+    assert {user.is_out_of_date for user in ConferencingUser.objects.all()} == {True}
+
+
+@needs_row_locks
+def test_a_worker_gives_out_conference_ids_while_the_user_is_being_changed(
+    make_user: Callable[..., ConferencingUser],
+) -> None:
+    user = make_user(conference_id_type="private")
+    with transaction.atomic():
+        changes.change_user(user, ACTOR, display_name="Anna R.")
+        _, new = elsewhere(lambda: changes.private_conference_ids(user, ["one", "two"]))
+        changes.change_user(user, ACTOR, conference_id=changes.NEW_CONFERENCE_ID)
+    assert new == {"one", "two"}
+
+
+@needs_row_locks
+def test_a_worker_that_begins_to_write_is_not_locked_out_by_a_change_of_the_number(anna: ConferencingUser) -> None:
+    assert anna.bridge is not None
+    number = anna.bridge.numbers.get()
+    anna.invited_numbers.all().delete()  # so that hers refer to it newly
+
+    def describe() -> None:
+        changes.describe_number(number, ACTOR, country="United States", city="Seattle")
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            invitations.become_unknown(anna)
+            invitations.add_numbers(anna, [number.pk])
+            change = pool.submit(describe)
+            until_somebody_waits_for_me(change)
+        change.result()
+    anna.refresh_from_db()
+    assert anna.is_out_of_date
+
+
+def test_changes_of_everybody_starts_and_work_at_the_same_time_do_not_lock_each_other_out(
+    make_user: Callable[..., ConferencingUser], new_bridge: Bridge, outbox: Any
+) -> None:
+    users = [
+        make_user(f"user{number}", conference_id_type="private" if number % 2 else "public") for number in range(6)
+    ]
+    for number, user in enumerate(users):
+        invite(user, number)
+    tenant, old_bridge = users[0].tenant, users[0].bridge
+    assert old_bridge is not None
+    first = old_bridge.numbers.get()
+    second = changes.register_number(old_bridge, "+14255550133", "toll", ACTOR)
+
+    def act(number: int) -> None:
+        for turn in range(6):
+            if number == 0:
+                changes.change_tenant(tenant, ACTOR, meeting_url=f"https://meet{turn}.contoso.com")
+                changes.describe_number(first, ACTOR, country="United States", city=f"City {turn}")
+            elif number == 1:
+                changes.set_default_number((second, first)[turn % 2], ACTOR, reschedule_meetings=True)
+                changes.mark_up_to_date(users[turn], ACTOR)
+            elif number == 2:
+                start_by_hand(tenant, list(ConferencingUser.objects.select_related("bridge")), ACTOR)
+            elif number == 3:
+                values = {"bridge": (new_bridge, old_bridge)[turn % 2], "conference_id": changes.NEW_CONFERENCE_ID}
+                changes.change_users(tenant, [UserEdit(user.pk, values) for user in users], ACTOR)
+            else:
+                work_queue()
+
+    together(act, threads=6)
+    work_queue()
+    assert set(Run.objects.values_list("state", flat=True)) == {"Succeeded"}
+
+
+def test_workers_that_number_the_same_meetings_at_the_same_moment_agree(
+    make_user: Callable[..., ConferencingUser],
+) -> None:
+    user = make_user(conference_id_type="private")
+    for batch in range(5):
+        uids = [f"{batch}-{number}" for number in range(20)]
+        given = together(lambda _, uids=uids: changes.private_conference_ids(user, uids))  # type: ignore[misc]
+        assert all(ids == given[0][0] for ids, _ in given)
+        assert sorted(len(new) for _, new in given) == [0] * (WORKERS - 1) + [20]
+
+
+def test_meetings_that_come_in_beside_a_run_do_not_lock_it_out(anna: ConferencingUser) -> None:
+    objects = [invite(anna, number) for number in range(30)]
+    queue.request_runs(anna.tenant, [RunRequest(anna, "Manual", [Reason("R11", "Started.")])], "alice")
+
+    def bring_in(number: int) -> None:
+        for _ in range(10):
+            if number == 0:
+                work_queue()
+                start_by_hand(anna.tenant, [anna], ACTOR)
+            else:
+                EmbeddedMailbox(anna).store(objects if number % 2 else objects[::-1])
+
+    together(bring_in)
+    assert not Run.objects.filter(last_error_code="internal-error").exists()
+
+
+# --- taking a number off its bridge ---------------------------------------------------------------------
+
+OLD, NEW = "+14255550111", "+14255550122"
+
+
+@pytest.fixture
+def old(old_bridge: Bridge) -> ServiceNumber:
+    return changes.register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+
+
+@pytest.fixture
+def new(old_bridge: Bridge) -> ServiceNumber:
+    return changes.register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+
+
+def test_r34_r35_a_procedure_that_several_workers_take_on_moves_everybody_once(
+    make_user: Callable[..., ConferencingUser],
+    old: ServiceNumber,
+    new: ServiceNumber,
+    outbox: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(number_release, "BATCH", 2)  # many steps, which the workers take in turn
+    users = [make_user(f"user{number}", toll_number=old) for number in range(9)]
+    for number, user in enumerate(users):
+        invite(user, number)
+        migrate(user)
+    deliver()
+    number_release.start_release(old, new, ACTOR)
+    last = len(messages_in(outbox))
+
+    def released() -> bool:
+        return not ServiceNumber.objects.filter(number=OLD).exists()
+
+    def go_on(_: int) -> set[str]:
+        """The numbers that invitations show as soon as the old one is gone."""
+        while not released():
+            run = queue.claim()
+            if run:
+                work_run(run)
+            number_release.advance(timezone.now() + timedelta(minutes=1))
+        return set().union(*(shown_numbers(bytes(row.body), [OLD, NEW]) for row in CalendarObject.objects.all()))
+
+    assert together(go_on) == [{NEW}] * WORKERS
+    deliver()
+    release = NumberRelease.objects.get()
+    assert (release.state, release.users.count()) == ("Released", 9)
+    assert AuditEntry.objects.filter(action="release number").count() == 1
+    moves = AuditEntry.objects.filter(action="change user", after__toll_number=NEW)
+    assert sorted(moves.values_list("target", flat=True)) == sorted(user.upn for user in users)
+    assert Counter(Run.objects.values_list("state", "is_latest")) == {("Succeeded", True): 9, ("Succeeded", False): 9}
+    assert set(InvitedNumber.objects.values_list("number__number", flat=True)) == {NEW}
+    assert len(messages_in(outbox)) == last + 9
+
+
+@pytest.mark.parametrize("in_one_step", [False, True], ids=["taken-off", "replaced"])
+def test_r33_of_those_who_take_the_same_number_off_at_the_same_moment_one_does(
+    old: ServiceNumber, new: ServiceNumber, in_one_step: bool
+) -> None:
+    def start(_: int) -> str:
+        try:
+            if in_one_step:
+                number_release.start_replacement(old, "+14255550133", ACTOR)
+            else:
+                number_release.start_release(old, new, ACTOR)
+        except ValidationError as error:
+            return " ".join(error.messages)
+        return ""
+
+    told = together(start)
+    assert told.count("") == 1
+    assert all(words == "" or "already" in words for words in told)
+    assert NumberRelease.objects.get().state == "Waiting"
+    assert AuditEntry.objects.filter(action="take number off").count() == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,16 +12,24 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from migrations_app import user_imports
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Run
+from migrations_app.models import NumberRelease, Run, UserImport
+from migrations_app.number_release import advance, start_release
+from migrations_app.tasks import TIME_BUDGET
+from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.commands.conftest import invitation
 from tests.rewriting.samples import skype_text
 
+from ..conftest import ACTOR
+
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [
     "/contoso/",
+    "/contoso/out-of-date/",
     "/contoso/migrations/",
     "/contoso/migrations/{run}/",
     "/contoso/migrations/{run}/meetings/{meeting}/",
@@ -28,9 +37,19 @@ PAGES = [
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
     "/contoso/users/",
     "/contoso/users/anna.rossi@contoso.com/",
+    "/contoso/users/anna.rossi@contoso.com/meetings/",
+    "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
+    "/contoso/users/import/",
+    "/contoso/users/import/{checked}/",
     "/contoso/bridges/",
     "/contoso/bridges/{bridge}/",
     "/contoso/bridges/{bridge}/move/?to={other}",
+    "/contoso/bridges/{bridge}/remove/",
+    "/contoso/bridges/{bridge}/numbers/{number}/",
+    "/contoso/bridges/{bridge}/numbers/{number}/release/?replacement=",
+    "/contoso/bridges/{bridge}/numbers/{number}/replace/?by=%2B14255550122",
+    "/contoso/releases/",
+    "/contoso/releases/{release}/",
     "/contoso/settings/",
     "/contoso/settings/rules/",
     "/contoso/audit/",
@@ -51,10 +70,34 @@ def fill(
         "run": run.correlation_id,
         "meeting": run.results.filter(outcome="Succeeded").get().pk,
         "failed": run.results.filter(outcome="Failed").get().pk,
+        "stored": anna.calendar_objects.get().pk,
+        "checked": checked_import(anna).pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
+        "number": changes.register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
+        "release": release_of_anna(anna).pk,
     }
     return lambda address: address.format(**keys)
+
+
+def release_of_anna(anna: ConferencingUser) -> NumberRelease:
+    """A number that anna's failed run keeps on the bridge."""
+    leaving, other = (
+        changes.register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=HOSTILE[:100]) for digit in "12"
+    )
+    changes.change_user(anna, ACTOR, toll_number=leaving)
+    release = start_release(leaving, other, ACTOR)
+    advance(timezone.now() + timedelta(minutes=1))
+    anna.runs.update(state="Failed", last_error_code="unreadable-calendar-object", last_error_detail=HOSTILE)
+    return release
+
+
+def checked_import(anna: ConferencingUser) -> UserImport:
+    """A file that changes a name, and has a bad row."""
+    text = f'UserPrincipalName,DisplayName\n{anna.upn},"{HOSTILE} once more"\n"{HOSTILE}",\n'
+    submitted = user_imports.submit(anna.tenant, HOSTILE, text, ACTOR)
+    user_imports.advance(timezone.now() + TIME_BUDGET)
+    return submitted
 
 
 @pytest.mark.parametrize("address", PAGES)
@@ -82,7 +125,7 @@ def test_it_has_a_title_a_heading_and_one_main_part(alice: Client, fill: Callabl
     labelled = set(re.findall(r'<label[^>]*for="([^"]+)"', page))
     for field in re.findall(r"<(?:input|select|textarea)[^>]*>", page):
         if 'type="hidden"' not in field and 'type="checkbox"' not in field:
-            assert re.search(r'id="([^"]+)"', field)[1] in labelled, field  # type: ignore[index]
+            assert re.search(r'\sid="([^"]+)"', field)[1] in labelled, field  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +137,14 @@ def test_it_has_a_title_a_heading_and_one_main_part(alice: Client, fill: Callabl
         ("/contoso/migrations/{run}/meetings/{meeting}/", 'class="compare"'),
         ("/contoso/migrations/{run}/meetings/{meeting}/explain/", 'class="decision"'),
         ("/contoso/users/", 'id="results"'),
+        ("/contoso/users/import/", 'id="results"'),
+        ("/contoso/users/import/{checked}/", 'id="live"'),
+        ("/contoso/users/anna.rossi@contoso.com/meetings/", 'id="results"'),
+        ("/contoso/users/anna.rossi@contoso.com/meetings/{stored}/", 'class="decision"'),
         ("/contoso/bridges/{bridge}/", 'id="results"'),
+        ("/contoso/bridges/{bridge}/numbers/{number}/", 'id="results"'),
+        ("/contoso/releases/", 'id="results"'),
+        ("/contoso/releases/{release}/", 'id="live"'),
         ("/contoso/audit/", 'id="results"'),
     ],
 )

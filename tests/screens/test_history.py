@@ -13,7 +13,7 @@ from migrations_app.before_and_after import compare
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.spans import Span
 from tenants_app import changes
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 
 from ..conftest import ACTOR
 from .test_dashboard import words
@@ -282,3 +282,27 @@ def test_it_starts_again_only_what_may_be_served(
 
     assert "the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead" in words(answer.content)
     assert Run.objects.filter(state="Pending").count() == 0
+
+
+def test_a_start_after_a_failure_is_audited_as_a_retry(
+    bob: Client, anna: ConferencingUser, make_user: Callable[..., ConferencingUser], make_run: Callable[..., Run]
+) -> None:
+    failed, other = make_run(anna, "Failed"), make_run(make_user("bruno.costa"), "Succeeded")
+    for run in (failed, other):
+        bob.post(f"/contoso/migrations/{run.correlation_id}/start-again/")
+
+    entries = AuditEntry.objects.filter(actor="bob").order_by("pk").values_list("action", "target", "channel")
+    assert list(entries) == [
+        ("retry migration", anna.upn, "screen"),
+        ("start migration", "bruno.costa@contoso.com", "screen"),
+    ]
+
+
+def test_run_now_of_a_run_that_is_not_pending_any_more_changes_nothing(
+    bob: Client, anna: ConferencingUser, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(anna, "Succeeded")
+    answer = bob.post(f"/contoso/migrations/{run.correlation_id}/run-now/", follow=True)
+
+    assert "is not pending any more, so there is nothing to bring forward." in words(answer.content)
+    assert not AuditEntry.objects.filter(actor="bob").exists()

@@ -200,7 +200,7 @@ def test_line_breaks_that_a_browser_rewrites_are_no_change(alice: Client, tenant
     alice.post("/contoso/settings/", {**posted, "footer_text": "One\r\nTwo\r\nThree"})
 
     assert [entry.after for entry in AuditEntry.objects.filter(actor="alice")] == [
-        {"footer_text": "One\r\nTwo\r\nThree"},
+        {"footer_text": "One\nTwo\nThree"},
         {"name": "Contoso Ltd"},
     ]
 

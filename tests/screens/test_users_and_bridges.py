@@ -13,9 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tests.commands.conftest import invitation
 
 from ..conftest import ACTOR
 from .test_dashboard import words
@@ -85,11 +87,7 @@ def test_it_sorts_users_by_every_column(alice: Client, make_user: MakeUser, make
 def test_it_tells_what_saving_would_start_and_saves_nothing(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
-    give_meetings(anna)
-    give_meetings(anna, attendee_count=11)
-    give_meetings(anna, cancelled=True)
-    give_meetings(anna, organizer="somebody@fabrikam.com")
-    give_meetings(anna, last_end=timezone.now() - timedelta(days=3))
+    EmbeddedMailbox(anna).store((uid, invitation(anna, uid)) for uid in ("budget", "plan"))
     posted = form_of(alice, anna.upn, bridge=new_bridge.pk, preview="1")
     page = alice.post(f"/contoso/users/{anna.upn}/", posted)
     fragment = alice.post(f"/contoso/users/{anna.upn}/", posted, headers={"HX-Request": "true"})
@@ -100,7 +98,7 @@ def test_it_tells_what_saving_would_start_and_saves_nothing(
     assert AuditEntry.objects.filter(action="change user").count() == 0
     for answer in (page, fragment):
         assert "If you save this: Run, because the user moved to the bridge New bridge." in words(answer.content)
-        assert "2 future meetings would be looked at, with up to 13 invitations" in words(answer.content)
+        assert "2 of 2 future meetings would be updated and 2 invitations sent." in words(answer.content)
 
 
 def test_r5_it_saves_a_change_and_says_what_it_started(

@@ -235,3 +235,26 @@ def test_it_refuses_a_name_that_mail_cannot_carry(make_user: MakeUser, old_bridg
 def test_it_refuses_a_number_that_no_country_has(old_bridge: Bridge, number: str) -> None:
     with pytest.raises(ValidationError, match=r"E\.164"):
         changes.register_number(old_bridge, number, "toll", ACTOR)
+
+
+def test_a_number_or_bridge_that_was_taken_away_meanwhile_is_refused_at_its_field(
+    make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge
+) -> None:
+    user = make_user()
+    number = changes.register_number(old_bridge, "+14255550111", "toll", ACTOR)
+    changes.release_number(ServiceNumber.objects.get(pk=number.pk), ACTOR)
+    changes.remove_bridge(Bridge.objects.get(pk=new_bridge.pk), ACTOR)
+    for field, value in (("toll_number", number), ("bridge", new_bridge)):
+        with pytest.raises(ValidationError) as refused:
+            changes.change_user(user, ACTOR, **{field: value})
+        assert refused.value.message_dict == {field: [f"{value} is not there any more: choose another."]}
+
+
+def test_r35_nobody_is_given_a_number_that_began_to_leave_since_the_page_was_shown(
+    make_user: MakeUser, old_bridge: Bridge
+) -> None:
+    user = make_user()
+    number = changes.register_number(old_bridge, "+14255550111", "toll", ACTOR)
+    changes.set_leaving(ServiceNumber.objects.get(pk=number.pk), True)
+    with pytest.raises(ValidationError, match="is being taken off the bridge"):
+        changes.change_user(user, ACTOR, toll_number=number)

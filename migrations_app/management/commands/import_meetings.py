@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.rewriting.content_lines import split_objects
 from migrations_app.rewriting.errors import UnreadableCalendar
 from migrations_app.rewriting.facts import read_facts
+from migrations_app.runner import note_imported
 from tenants_app.commands import AdministratorCommand, read_bytes
 from tenants_app.records import counted
 
@@ -52,8 +54,15 @@ class Command(AdministratorCommand):
             raise CommandError(
                 f"{counted(bad, 'bad file')}, so nothing was stored: correct or remove what is named above and repeat."
             )
-        new = EmbeddedMailbox(user).store(objects.items())
+        with transaction.atomic():
+            new = EmbeddedMailbox(user).store(objects.items())
+            is_wrong = note_imported(user, list(objects))
         self.stdout.write(f"{user.upn}: {counted(len(objects), 'meeting')} stored, {new:,} of them new.")
+        if is_wrong:
+            self.stdout.write(
+                f"{user.upn} is out of date: some of these invitations do not say what the settings ask for. "
+                "Start a run with start_meeting_migration."
+            )
 
 
 def _files(path: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tenants_app.records import counted
 
 class Command(AdministratorCommand):
     help = (
-        "Delete runs that ended long ago, of all tenants; each user's latest run and the audit are kept. "
+        "Delete runs and user imports of long ago, of all tenants; each user's latest run and the audit are kept. "
         "Run it once a day."
     )
     example = "--days 150"
@@ -30,6 +30,6 @@ class Command(AdministratorCommand):
         deleted = prune(timezone.now() - timedelta(days=days))
         self.stdout.write(
             f"Deleted {counted(deleted['runs'], 'run')} with {counted(deleted['meetings'], 'meeting')} and "
-            f"{counted(deleted['messages'], 'message')}, and {counted(deleted['wake_ups'], 'wake-up')}, "
-            f"all older than {counted(days, 'day')}."
+            f"{counted(deleted['messages'], 'message')}, {counted(deleted['imports'], 'user import')}, "
+            f"and {counted(deleted['wake_ups'], 'wake-up')}, all older than {counted(days, 'day')}."
         )

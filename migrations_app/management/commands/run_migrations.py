@@ -11,8 +11,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from migrations_app import queue
-from migrations_app.models import NumberRelease, Run, Update
+from migrations_app import queue, user_imports
+from migrations_app.models import NumberRelease, Run, Update, UserImport
 from migrations_app.runner import work_run
 from migrations_app.tasks import TIME_BUDGET, advance
 from migrations_app.updates.delivery import deliver
@@ -112,6 +112,7 @@ def _pause() -> float | None:
         or releases.filter(
             state__in=[NumberRelease.State.WAITING, NumberRelease.State.MOVING], due_at__lte=now
         ).exists()
+        or UserImport.objects.filter(state__in=user_imports.WAITING).exists()
         or Update.objects.filter(Q(due_at__lte=now) | Q(lease_until__gt=now), state=Update.State.QUEUED).exists()
     )
     if in_hand:

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.models import Run
+from migrations_app.out_of_date import count_out_of_date
 from tenants_app import changes
 from tenants_app.commands import AdministratorCommand, truth
 from tenants_app.records import counted, tenant_record
@@ -27,3 +28,8 @@ class Command(AdministratorCommand):
         if pending:
             what = "going on now" if is_on else "waiting until the service is switched on again"
             self.stdout.write(f"{after.name}: {counted(pending, 'pending run')}, {what}.")
+        found = count_out_of_date(after)
+        if is_on and found.need_a_start:
+            self.stdout.write(
+                f"{after.name}: {found.sentence} Start their runs with start_meeting_migration --out-of-date."
+            )

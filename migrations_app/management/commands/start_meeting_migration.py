@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -13,20 +13,28 @@ from migrations_app.failures import Failure, describe
 from migrations_app.history import block_record
 from migrations_app.models import Run
 from migrations_app.monitoring import WORKER_SILENT, worker_silence
+from migrations_app.out_of_date import in_chunks, users_out_of_date
 from migrations_app.reactions import start_by_hand
 from migrations_app.runner import preview
+from tenants_app.announcements import Consequence
 from tenants_app.commands import AdministratorCommand, add_format, read_text, rehearsed, wrong_usage
-from tenants_app.models import ConferencingUser
+from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import counted
 
 BULK = 500
+NAMED = 20
+"""So many users who are out of date are told by name; more are told by their number."""
+
 POLL_SECONDS = 0.5
 ENDED = {Run.State.SUCCEEDED, Run.State.FAILED}
 COLUMNS = ["UserPrincipalName", "Subject", "StartDate", "Outcome", "Reason", "Recipients"]
 
 
 class Command(AdministratorCommand):
-    help = "Start migrations by hand, for some users or for a list; users who cannot be served are named and left out."
+    help = (
+        "Start migrations by hand, for some users, for a list, or for everybody whose invitations do not say what "
+        "their settings ask for. Users who cannot be served are named and left out; the exit status is then 1."
+    )
     example = "--user anna@contoso.com bruno@contoso.com --now --wait"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,6 +45,11 @@ class Command(AdministratorCommand):
             "--users-from",
             metavar="FILE",
             help="a file (- for standard input) with one UPN per line, or CSV with a column UserPrincipalName",
+        )
+        users.add_argument(
+            "--out-of-date",
+            action="store_true",
+            help=f"everybody who is out of date; more than {NAMED} are told as numbers of users, not by name",
         )
         parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
         parser.add_argument(
@@ -54,37 +67,55 @@ class Command(AdministratorCommand):
             raise wrong_usage("A dry run starts nothing to wait for: leave out --dry-run or --wait.")
         if options["format"] != "table" and not options["dry_run"]:
             raise wrong_usage("Only a dry run lists anything: add --dry-run or leave out --format.")
-        tenant = self.tenant(options)
-        upns = options["user"] if options["user"] is not None else _upns(read_text(options["users_from"]))
-        if not upns:
-            raise CommandError(f"{options['users_from']} names no user: write one UPN per line.")
-        users = self.users(tenant, upns)
-        with rehearsed(options["dry_run"]):
-            consequences = start_by_hand(tenant, users, self.actor, now_due=options["now"])
-        problems = [
-            f"{consequence.upn}: {consequence.sentence}" for consequence in consequences if not consequence.starts_run
-        ]
-        accepted = {consequence.upn for consequence in consequences if consequence.starts_run}
-        started = [user for user in users if user.upn in accepted]
+        consequences, started = self._start(self.tenant(options), options)
+        if options["out_of_date"] and not consequences and options["format"] == "table":
+            self.stdout.write("Nobody is out of date.")
+            return
+        is_named = len(consequences) <= NAMED or not options["out_of_date"]
+        problems = [(each.upn, each.sentence) for each in consequences if not each.starts_run]
         if options["dry_run"]:
             problems += self._preview(started, options)
         else:
-            self.tell_consequences(consequence for consequence in consequences if consequence.starts_run)
+            runs = [(each.upn, each.sentence) for each in consequences if each.starts_run]
+            for line in _lines(runs, is_named):
+                self.stdout.write(line)
             if options["wait"] and started:
                 problems += self._wait(started)
         if len(problems) == 1:
-            raise CommandError(problems[0])
-        for problem in problems:
-            self.stderr.write(problem)
+            raise CommandError(": ".join(problems[0]))
+        for line in _lines(problems, is_named):
+            self.stderr.write(line)
         if problems:
-            raise CommandError(f"{len(problems):,} of {counted(len(users), 'user')} failed or refused: see above.")
+            everybody = counted(len(consequences), "user")
+            raise CommandError(f"{len(problems):,} of {everybody} failed or refused: see above.")
 
-    def _preview(self, users: Sequence[ConferencingUser], options: dict[str, Any]) -> list[str]:
+    def _start(self, tenant: Tenant, options: Mapping[str, Any]) -> tuple[list[Consequence], list[int]]:
+        """Start the runs, or for a dry run take each start back at once; what was told, and whose runs were started."""
+        consequences: list[Consequence] = []
+        started: list[int] = []
+        for users in self._chunks(tenant, options):
+            with rehearsed(options["dry_run"]):
+                told = start_by_hand(tenant, users, self.actor, now_due=options["now"])
+            consequences += told
+            accepted = {consequence.upn for consequence in told if consequence.starts_run}
+            started += [user.pk for user in users if user.upn in accepted]
+        return consequences, started
+
+    def _chunks(self, tenant: Tenant, options: Mapping[str, Any]) -> Iterable[list[ConferencingUser]]:
+        """The users that are asked for: those who were named in one piece, everybody out of date some at a time."""
+        if options["out_of_date"]:
+            return in_chunks(users_out_of_date(tenant))
+        upns = options["user"] if options["user"] is not None else _upns(read_text(options["users_from"]))
+        if not upns:
+            raise CommandError(f"{options['users_from']} names no user: write one UPN per line.")
+        return [self.users(tenant, upns)]
+
+    def _preview(self, users: Sequence[int], options: dict[str, Any]) -> list[tuple[str, str]]:
         """List what runs would do; a sentence for each that would fail."""
         problems = []
 
         def rows() -> Iterator[dict[str, Any]]:
-            for user in users:
+            for user in _load(users):
                 try:
                     for result, recipients in preview(user):
                         row = {
@@ -98,12 +129,12 @@ class Command(AdministratorCommand):
                         }
                         yield row | (block_record(result) if options["format"] == "json" else {})
                 except Failure as failure:
-                    problems.append(f"{user.upn}: {describe(failure.code, failure.detail)}")
+                    problems.append((user.upn, describe(failure.code, failure.detail)))
 
         self.list_rows(rows(), options, COLUMNS, when_empty="There is no meeting to look at.")
         return problems
 
-    def _wait(self, users: Sequence[ConferencingUser]) -> list[str]:
+    def _wait(self, users: Sequence[int]) -> list[tuple[str, str]]:
         """Show how the users' runs go on until all have ended; a sentence for each that failed."""
         runs = _latest_runs(users)
         silence = worker_silence()
@@ -123,7 +154,7 @@ class Command(AdministratorCommand):
         problems = []
         for start in range(0, len(runs), BULK):
             failed = Run.objects.filter(pk__in=runs[start : start + BULK], state=Run.State.FAILED)
-            problems += [f"{run.user.upn}: {run.last_error_message}" for run in failed.select_related("user")]
+            problems += [(run.user.upn, run.last_error_message) for run in failed.select_related("user")]
         return problems
 
 
@@ -140,7 +171,27 @@ def _upns(text: str) -> list[str]:
     return [line.partition("#")[0].strip() for line in lines]
 
 
-def _latest_runs(users: Sequence[ConferencingUser]) -> list[int]:
+def _lines(told: Sequence[tuple[str, str]], is_named: bool) -> list[str]:
+    """What is told of users: a line for each, or for many one line per sentence with their number."""
+    if is_named:
+        return [f"{upn}: {sentence}" for upn, sentence in told]
+    of_sentence: dict[str, list[str]] = {}
+    for upn, sentence in told:
+        of_sentence.setdefault(sentence, []).append(upn)
+    return [
+        f"{upns[0] if len(upns) == 1 else counted(len(upns), 'user')}: {sentence}"
+        for sentence, upns in of_sentence.items()
+    ]
+
+
+def _load(users: Sequence[int]) -> Iterator[ConferencingUser]:
+    for start in range(0, len(users), BULK):
+        pks = users[start : start + BULK]
+        found = ConferencingUser.objects.select_related("tenant").in_bulk(pks)
+        yield from (found[pk] for pk in pks if pk in found)
+
+
+def _latest_runs(users: Sequence[int]) -> list[int]:
     runs: list[int] = []
     for start in range(0, len(users), BULK):
         runs += Run.objects.filter(user__in=users[start : start + BULK], is_latest=True).values_list("pk", flat=True)

@@ -9,7 +9,10 @@ from tenants_app.records import user_record
 
 
 class Command(AdministratorCommand):
-    help = "Show a user's settings; numbers and conference ID are those that invitations should show."
+    help = (
+        "Show a user's settings; numbers and conference ID are those that invitations should show. "
+        "OutOfDate says whether they show anything else."
+    )
     example = "--user anna@contoso.com"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,4 +21,6 @@ class Command(AdministratorCommand):
         add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.show_record(user_record(self.user(self.tenant(options), options["user"])), options)
+        user = self.user(self.tenant(options), options["user"])
+        # Not in the record itself, whose names are those of settings.
+        self.show_record(user_record(user) | {"OutOfDate": user.is_out_of_date}, options)

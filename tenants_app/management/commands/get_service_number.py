@@ -6,11 +6,15 @@ from django.core.management.base import CommandParser
 from django.db.models import Count
 
 from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.number_users import count_dependants
 from tenants_app.records import number_record
 
 
 class Command(AdministratorCommand):
-    help = "List the service numbers, their bridges, and how many users have each as their own."
+    help = (
+        "List the service numbers, their bridges, how many users have each as their own (UserCount), how many depend "
+        "on it in any way, such as by their invitations (Users), and whether it is being taken off (State)."
+    )
     example = "--format csv"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,16 +22,26 @@ class Command(AdministratorCommand):
         add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        service_numbers = self.tenant(options).service_numbers
+        dependants = count_dependants(service_numbers.all())
         numbers = (
-            self.tenant(options)
-            .service_numbers.select_related("bridge")
+            service_numbers.select_related("bridge")
             .annotate(
                 toll_count=Count("toll_users", distinct=True), toll_free_count=Count("toll_free_users", distinct=True)
             )
+            .order_by("number")
         )
         self.list_rows(
-            ({**number_record(row), "UserCount": row.toll_count + row.toll_free_count} for row in numbers),
+            (
+                {
+                    **number_record(row),
+                    "UserCount": row.toll_count + row.toll_free_count,
+                    "State": "leaving" if row.is_leaving else "assigned",
+                    "Users": dependants.get(row.pk, 0),
+                }
+                for row in numbers
+            ),
             options,
-            ["Number", "Type", "Bridge", "IsDefault", "Country", "City", "UserCount"],
+            ["Number", "Type", "Bridge", "IsDefault", "Country", "City", "UserCount", "State", "Users"],
             when_empty="There is no service number yet: add one with register_service_number.",
         )

@@ -4,20 +4,24 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tenants_app.commands import AdministratorCommand, add_dry_run, read_text, rehearsed
+from tenants_app.commands import AdministratorCommand, add_dry_run, add_format, read_text, rehearsed, wrong_usage
 from tenants_app.records import counted
-from tenants_app.user_import import COLUMNS, carry_out, plan
+from tenants_app.user_import import COLUMNS, CREATE, Outcome, carry_out, plan
 
 SHOWN_CONSEQUENCES = 10
+TOLD_EVERY = 10_000
+"""Rows after which a large import says how far it has come."""
 
 
 class Command(AdministratorCommand):
     help = (
         "Create and change users from a CSV file (UTF-8, comma or semicolon). Only UserPrincipalName must be given; "
         "an absent column or an empty cell leaves a user's setting as it is. A new licensed user without a bridge "
-        f"gets the default one. Columns: {', '.join(COLUMNS)}."
+        "gets the default one. With --dry-run every row that differs is listed: what changes, whether a run starts, "
+        f"and why or why not. Columns: {', '.join(COLUMNS)}."
     )
     example = "users.csv --dry-run"
+    _told = ("", 0)
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -26,27 +30,63 @@ class Command(AdministratorCommand):
             "--skip-bad-rows", action="store_true", help="report bad rows and import the others all the same"
         )
         add_dry_run(parser)
+        add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["format"] != "table" and not options["dry_run"]:
+            raise wrong_usage("--format is for the differences that a dry run lists: add --dry-run.")
         tenant = self.tenant(options)
         text = read_text(options["file"])
         with rehearsed(options["dry_run"]):
-            planned = plan(tenant, text)
+            planned = plan(tenant, text, self._tell_progress)
             for line, sentence in sorted(planned.bad_rows):
                 self.stderr.write(f"line {line:,}: {sentence}")
-            bad = len({line for line, _ in planned.bad_rows})
-            if bad and not options["skip_bad_rows"]:
+            if planned.bad and not options["skip_bad_rows"]:
                 raise CommandError(
-                    f"{counted(bad, 'bad row')}, so nothing was written: "
+                    f"{counted(planned.bad, 'bad row')}, so nothing was written: "
                     "correct them, or leave them out with --skip-bad-rows."
                 )
-            consequences = carry_out(tenant, planned, self.actor)
-        runs = sum(consequence.starts_run for consequence in consequences)
-        self.stdout.write(
-            f"{len(planned.new_users):,} created, {len(planned.edits):,} changed, {planned.unchanged:,} unchanged, "
-            f"{bad:,} skipped; {counted(runs, 'run')} started."
+            outcome = carry_out(tenant, planned, self.actor, options["file"], self._tell_progress)
+        if options["dry_run"]:
+            self._list_differences(outcome, options)
+        if options["format"] == "table":
+            self._tell_outcome(outcome, planned.bad, options)
+
+    def _list_differences(self, outcome: Outcome, options: dict[str, Any]) -> None:
+        rows = (
+            {
+                "Line": difference.line,
+                "UserPrincipalName": difference.upn,
+                "Change": difference.change,
+                "StartsRun": difference.starts_run,
+                "Sentence": difference.sentence,
+            }
+            for difference in outcome.differences
         )
-        self.tell_consequences(consequences[:SHOWN_CONSEQUENCES])
-        if len(consequences) > SHOWN_CONSEQUENCES:
-            self.stdout.write(f"… and {len(consequences) - SHOWN_CONSEQUENCES:,} more.")
-        self.tell_rehearsal(options)
+        columns = ["Line", "UserPrincipalName", "Change", "StartsRun", "Sentence"]
+        self.list_rows(rows, options, columns, when_empty="No row differs from what is there.")
+
+    def _tell_outcome(self, outcome: Outcome, bad: int, options: dict[str, Any]) -> None:
+        self.stdout.write(
+            f"{outcome.created:,} created, {outcome.changed:,} changed, {outcome.unchanged:,} unchanged, "
+            f"{bad:,} skipped; {counted(len(outcome.users_with_run), 'run')} started."
+        )
+        if options["dry_run"]:
+            for sentence, _, count in outcome.by_sentence:
+                self.stdout.write(f"{counted(count, 'user')}: {sentence}")
+            for column, count in outcome.by_column.items():
+                self.stdout.write(f"{column} differs for {counted(count, 'user')}.")
+            self.tell_rehearsal(options)
+            return
+        changed = [difference for difference in outcome.differences if difference.change != CREATE]
+        for difference in changed[:SHOWN_CONSEQUENCES]:
+            self.stdout.write(f"{difference.upn}: {difference.sentence}")
+        if len(changed) > SHOWN_CONSEQUENCES:
+            self.stdout.write(f"… and {len(changed) - SHOWN_CONSEQUENCES:,} more.")
+
+    def _tell_progress(self, happened: str, done: int, total: int) -> None:
+        """On standard error, so that what is listed stays clean; a short import says nothing."""
+        step = happened, done // TOLD_EVERY
+        if total > TOLD_EVERY and (done == total or (step[1] and step != self._told)):
+            self.stderr.write(f"{done:,} of {total:,} rows {happened}", str)
+        self._told = step

@@ -6,7 +6,8 @@ from django.core.management.base import CommandParser
 
 from tenants_app import changes
 from tenants_app.commands import AdministratorCommand, at_least, truth, wrong_usage
-from tenants_app.records import TENANT_FIELDS, tenant_record
+from tenants_app.models import ConferencingUser
+from tenants_app.records import TENANT_FIELDS, counted, tenant_record
 
 SWITCHES = (
     "meeting_migration_enabled",
@@ -55,9 +56,10 @@ class Command(AdministratorCommand):
         after = tenant_record(changes.change_tenant(tenant, self.actor, **values))
         self.tell_changes(tenant.name, before, after)
         if any(before[name] != after[name] for name, field in TENANT_FIELDS.items() if field in SHOWN):
+            users = counted(ConferencingUser.objects.filter(tenant=tenant).out_of_date().count(), "user")
             self.stdout.write(
                 f"{tenant.name}: No run, because a tenant's addresses and texts start none: "
-                "invitations show the old ones until start_meeting_migration."
+                f"invitations show the old ones until start_meeting_migration --out-of-date. Out of date now: {users}."
             )
 
 

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app import changes
+from migrations_app.user_change import UserChangeCommand
 from tenants_app.changes import NEW_CONFERENCE_ID
-from tenants_app.commands import AdministratorCommand, add_dry_run, e164, rehearsed, wrong_usage
+from tenants_app.commands import add_dry_run, e164, wrong_usage
 from tenants_app.models import Tenant
-from tenants_app.records import stored_provider, user_record
+from tenants_app.records import stored_provider
 
 
-class Command(AdministratorCommand):
+class Command(UserChangeCommand):
     help = "Change a user's audio conferencing and say which run that starts, or why none; only what is given changes."
     example = "--user anna@contoso.com --bridge Europe --toll-number +442079460123"
 
@@ -44,18 +44,10 @@ class Command(AdministratorCommand):
         if not values:
             raise wrong_usage("Give at least one setting to change, such as --license assign or --bridge NAME.")
         user = self.user(tenant, options["user"])
-        before = user_record(user)
-        with rehearsed(options["dry_run"]):
-            consequences = changes.change_user(
-                user, self.actor, reschedule_meetings=options["reschedule_meetings"], **values
-            )
-            after = user_record(self.user(tenant, user.upn))
-        self.tell_changes(user.upn, before, after)
-        self.tell_consequences(consequences)
-        self.tell_rehearsal(options)
+        self.change(user, values, options, reschedule_meetings=options["reschedule_meetings"])
 
     def _values(self, tenant: Tenant, options: dict[str, Any]) -> dict[str, Any]:
-        """The options as what :func:`tenants_app.changes.change_user` takes."""
+        """The options as what :class:`tenants_app.changes.UserEdit` takes."""
         values: dict[str, Any] = {}
         if options["license"]:
             values["audio_conferencing_license"] = options["license"] == "assign"

@@ -4,13 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, add_dry_run, rehearsed
+from migrations_app.user_change import UserChangeCommand
+from tenants_app.commands import add_dry_run
 from tenants_app.models import ConferencingUser
-from tenants_app.records import user_record
 
 
-class Command(AdministratorCommand):
+class Command(UserChangeCommand):
     help = "Record that a user was moved between the on-premises server and the cloud, which starts their run."
     example = "--user anna@contoso.com --target online"
 
@@ -21,12 +20,5 @@ class Command(AdministratorCommand):
         add_dry_run(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        tenant = self.tenant(options)
-        user = self.user(tenant, options["user"])
-        before = user_record(user)
-        with rehearsed(options["dry_run"]):
-            consequences = changes.change_user(user, self.actor, hosting=options["target"])
-            after = user_record(self.user(tenant, user.upn))
-        self.tell_changes(user.upn, before, after)
-        self.tell_consequences(consequences)
-        self.tell_rehearsal(options)
+        user = self.user(self.tenant(options), options["user"])
+        self.change(user, {"hosting": options["target"]}, options)

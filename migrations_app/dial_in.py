@@ -1,0 +1,43 @@
+"""The dial-in details of a user as their invitations show them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.rewriting.block import language_of, render_text
+from tenants_app.models import ConferencingUser
+
+EACH_ITS_OWN = "a different one for each meeting"
+_SOME = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class DialInDetails:
+    """A meeting block without the rows of its frame, in a language of ``language_of``."""
+
+    text: str
+    language: str
+    has_phone_part: bool
+
+
+def dial_in_details(user: ConferencingUser) -> DialInDetails:
+    """What the block of any meeting would say if the user's invitations were rewritten now.
+
+    Where each meeting has its own, as the end of the join link and a private conference ID, the text says so.
+    ``user.tenant`` and ``user.bridge`` should be loaded already. Raises ``Failure`` as a run would.
+    """
+    settings = InvitationSettings(user)
+    block = settings.common_block
+    has_own_ids = settings.has_phone_part and not settings.has_public_id
+    block = dataclasses.replace(
+        block,
+        join_url=block.join_url + _SOME,
+        conference_id=EACH_ITS_OWN if has_own_ids else block.conference_id,
+    )
+    _, *lines, _ = render_text(block).split("\n")
+    text = "\n".join(lines)
+    if has_own_ids:
+        text = text.replace(",,#>", f",,{_SOME}#>")
+    return DialInDetails(text, language_of(block), block.has_phone)

@@ -1,0 +1,90 @@
+"""Users whose invitations do not say what their settings ask for (R36): how many there are, and starting them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from migrations_app.models import Run
+from migrations_app.reactions import start_by_hand
+from tenants_app.announcements import Consequence
+from tenants_app.audit import Actor
+from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.records import counted
+
+CHUNK = 500
+"""Users who are started in one transaction, so that neither memory nor the workers' patience sets a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfDate:
+    """How many users of a tenant are out of date, and how many of them have a run under way."""
+
+    users: int
+    with_run: int = 0
+
+    def __bool__(self) -> bool:
+        return self.users > 0
+
+    @property
+    def count(self) -> str:
+        """How many they are, in words."""
+        return f"{counted(self.users, 'user')} {'is' if self.users == 1 else 'are'} out of date"
+
+    @property
+    def sentence(self) -> str:
+        """What that means."""
+        return f"{self.count}: their invitations do not say what their settings ask for."
+
+    @property
+    def under_way(self) -> str:
+        """Who need not be started; empty where nobody's run is under way."""
+        if not self.with_run:
+            return ""
+        if self.users == 1:
+            return "Their run is pending or in progress."
+        have = "has" if self.with_run == 1 else "have"
+        who = "All" if self.with_run == self.users else f"{self.with_run:,}"
+        return f"{who} of them {have} a run pending or in progress."
+
+    @property
+    def need_a_start(self) -> bool:
+        """Whether anybody is left without a run."""
+        return self.users > self.with_run
+
+
+def users_out_of_date(tenant: Tenant) -> QuerySet[ConferencingUser]:
+    return ConferencingUser.objects.filter(tenant=tenant).out_of_date()
+
+
+def count_out_of_date(tenant: Tenant) -> OutOfDate:
+    """How many users are out of date; by indexes, however many users there are."""
+    found = users_out_of_date(tenant)
+    users = found.count()
+    if not users:
+        return OutOfDate(0)
+    latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
+    under_way = latest.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
+    return OutOfDate(users, found.filter(Exists(under_way)).count())
+
+
+def start_all(
+    tenant: Tenant, users: QuerySet[ConferencingUser], actor: Actor, *, now_due: bool = False
+) -> list[Consequence]:
+    """Start runs by hand (R11) for all the users there are, or say for each why not.
+
+    Each chunk is a transaction of its own: what was started stays started, and who was not is still out of date.
+    """
+    return [
+        consequence for some in in_chunks(users) for consequence in start_by_hand(tenant, some, actor, now_due=now_due)
+    ]
+
+
+def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUser]]:
+    """The users with their bridges, some at a time; who is not among ``users`` any more by then is left out."""
+    pks = list(users.order_by("pk").values_list("pk", flat=True))
+    for start in range(0, len(pks), CHUNK):
+        some = users.filter(pk__in=pks[start : start + CHUNK])
+        yield list(some.select_related("bridge").order_by("pk"))

@@ -1,0 +1,57 @@
+"""What the commands that take a number off its bridge share (R32 to R35)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.urls import reverse
+
+from migrations_app.models import NumberRelease
+from migrations_app.number_release import foresee_release
+from tenants_app.commands import AdministratorCommand, add_dry_run, rehearsed
+from tenants_app.models import ServiceNumber, Tenant
+from tenants_app.records import counted, plain
+
+
+class ReleaseCommand(AdministratorCommand):
+    """Begins to take a number off its bridge, or with ``--dry-run`` says what that would lead to."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
+        add_dry_run(parser)
+
+    def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
+        """Start the procedure; raises ``ValidationError`` where it cannot be."""
+        raise NotImplementedError
+
+    def take_off(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
+        """Foresee, begin and tell; a dry run begins too, so that it refuses the same, and takes it back."""
+        foreseen = foresee_release(number)
+        with rehearsed(options["dry_run"]):
+            release = self.begin(tenant, number, options)
+        depend = "depends" if foreseen.users == 1 else "depend"
+        self.stdout.write(
+            f"{number} on {number.bridge}: {counted(foreseen.users, 'user')} {depend} on it, "
+            f"with {counted(foreseen.future.meetings, 'future meeting')} and "
+            f"{counted(foreseen.future.invitations, 'invitation')}."
+        )
+        would = "would start" if options["dry_run"] else "starts" if foreseen.runs == 1 else "start"
+        self.stdout.write(f"{counted(foreseen.runs, 'run')} {would} when the users get {release.replacement_e164}.")
+        for sentence, count in foreseen.without_run.items():
+            self.stdout.write(f"{counted(count, 'user')}: {sentence}")
+        if not options["dry_run"]:
+            self._tell_what_happens_next(tenant, release)
+        self.tell_rehearsal(options)
+
+    def _tell_what_happens_next(self, tenant: Tenant, release: NumberRelease) -> None:
+        page = reverse("release", args=[tenant.slug, release.pk])
+        waits = release.due_at > release.created
+        begins = f"at {plain(release.due_at)}; until then it can be cancelled there" if waits else "at once"
+        self.stdout.write(
+            f"{release} is being taken off {release.bridge}. It begins {begins}, and is released by itself when no "
+            "invitation shows it any more."
+        )
+        self.stdout.write(f"Follow it at {page}, or with get_service_number until {release} is not listed any more.")

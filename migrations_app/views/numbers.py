@@ -1,0 +1,180 @@
+"""One service number: who depends on it (R32), its place, making it the default, and taking it off or replacing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from migrations_app.foresight import future_meetings
+from migrations_app.models import NumberRelease
+from migrations_app.number_forms import PlaceForm, ReplaceForm, SuccessorForm, TakeOffForm
+from migrations_app.number_release import (
+    BY_DEFAULT_ONLY,
+    check_not_default,
+    check_release,
+    dependants,
+    foresee_release,
+    start_release,
+    start_replacement,
+)
+from migrations_app.number_tables import DependantTable
+from migrations_app.views.told import tell_consequences
+from migrations_app.views.users import with_latest_run
+from tenants_app.access import Access, access_for
+from tenants_app.changes import describe_number, set_default_number
+from tenants_app.forms import tell_refusal
+from tenants_app.fragments import answer, paginate
+from tenants_app.models import ConferencingUser, Role, ServiceNumber
+
+
+@require_safe
+def number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+    """What the number is, and who depends on it."""
+    access = access_for(request, slug)
+    return _page(request, access, _number(access, pk, number_pk))
+
+
+@require_POST
+def set_default(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+    """Make the number its bridge's default; with ``reschedule_meetings`` the runs of R10 start."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _number(access, pk, number_pk)
+    reschedules = "reschedule_meetings" in request.POST
+    try:
+        consequences = set_default_number(shown, access.actor, reschedule_meetings=reschedules)
+    except ValidationError as error:
+        _tell(request, error)
+    else:
+        messages.success(request, f"{shown} is the default number of {shown.bridge}.")
+        if reschedules:
+            tell_consequences(request, consequences)
+        elif users := _without_own_number(shown).count():
+            has = "user has" if users == 1 else "users have"
+            messages.warning(
+                request,
+                f"No run, because rescheduling was not asked for: {users:,} {has} no toll number of their own and may "
+                "be out of date until their next run.",
+            )
+    return redirect("number", slug, pk, number_pk)
+
+
+@require_POST
+def describe(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+    """Correct the place that invitations show beside the number."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _number(access, pk, number_pk)
+    form = PlaceForm(request.POST, _number(access, pk, number_pk))
+    if form.is_valid():
+        try:
+            describe_number(shown, access.actor, country=form.cleaned_data["country"], city=form.cleaned_data["city"])
+        except ValidationError as error:
+            tell_refusal(form, error)
+        else:
+            messages.success(request, "The place is saved. Invitations show it after each user's next run.")
+            return redirect("number", slug, pk, number_pk)
+    return _page(request, access, shown, place_form=form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def release_number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+    """Take the number off its bridge, ``replacement`` in its place (R33): first what that leads to, on POST begun."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _number(access, pk, number_pk)
+    form = TakeOffForm(request.POST if "replacement" in request.POST else request.GET, shown)
+    return _take_off(request, access, shown, form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def replace_number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+    """Replace the number ``by`` another for everyone: first what that leads to, on POST begun."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _number(access, pk, number_pk)
+    form = ReplaceForm(request.POST if "by" in request.POST else request.GET, shown)
+    return _take_off(request, access, shown, form)
+
+
+def _take_off(request: HttpRequest, access: Access, shown: ServiceNumber, form: SuccessorForm) -> HttpResponse:
+    is_replaced = isinstance(form, ReplaceForm)
+    here = (access.tenant.slug, shown.bridge_id, shown.pk)
+    if not form.is_valid():
+        if form.non_field_errors():
+            _tell(request, ValidationError(list(form.non_field_errors())))
+            return redirect("number", *here)
+        return _page(request, access, shown, **{"replace_form" if is_replaced else "take_off_form": form})
+    successor = form.successor()
+    e164 = successor.number if successor else form.cleaned_data["by"]
+    if request.method == "POST":
+        try:
+            if is_replaced:
+                release = start_replacement(shown, e164, access.actor)
+            else:
+                release = start_release(shown, successor or shown, access.actor)
+        except ValidationError as error:
+            _tell(request, error)
+            return redirect("number", *here)
+        messages.success(request, f"{shown} is being taken off {shown.bridge}, and {e164} takes its place.")
+        return redirect("release", access.tenant.slug, release.pk)
+    foreseen = foresee_release(shown)
+    context = {
+        "access": access,
+        "number": shown,
+        "successor": successor,
+        "e164": e164,
+        "field": form.field,
+        "foreseen": foreseen,
+        "holding": sum(count for sentence, count in foreseen.without_run.items() if sentence != BY_DEFAULT_ONLY),
+    }
+    return render(request, "migrations/number_take_off.html", context)
+
+
+def _page(request: HttpRequest, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponse:
+    users = dependants(shown)
+    open_releases = NumberRelease.objects.filter(tenant=access.tenant, state__in=NumberRelease.OPEN)
+    context = {
+        "access": access,
+        "number": shown,
+        "bridge": shown.bridge,
+        "table": paginate(request, DependantTable(with_latest_run(users), shown), 25),
+        "future": future_meetings(users),
+        "release": open_releases.filter(number=shown).first(),
+        "without_own_number": _without_own_number(shown).count() if shown.kind == ServiceNumber.Kind.TOLL else 0,
+        "not_now": _refusal(lambda: check_release(access.tenant, shown, None)),
+        "not_without_default": _refusal(lambda: check_not_default(shown)),
+        "place_form": PlaceForm(None, _number(access, shown.bridge_id, shown.pk)),
+        "take_off_form": TakeOffForm(None, shown),
+        "replace_form": ReplaceForm(None, shown),
+    } | forms_with_errors
+    if forms_with_errors:
+        return render(request, "migrations/number.html", context | {"is_refused": True})
+    return answer(request, "migrations/number.html", "tables/results.html", context)
+
+
+def _refusal(check: Callable[[], None]) -> str:
+    """The sentence for which the check refuses; empty where it does not."""
+    try:
+        check()
+    except ValidationError as error:
+        return " ".join(error.messages)
+    return ""
+
+
+def _without_own_number(shown: ServiceNumber) -> QuerySet[ConferencingUser]:
+    """The users of the bridge who have its default number."""
+    return ConferencingUser.objects.filter(bridge=shown.bridge_id, toll_number=None)
+
+
+def _tell(request: HttpRequest, error: ValidationError) -> None:
+    for sentence in error.messages:
+        messages.error(request, sentence)
+
+
+def _number(access: Access, pk: int, number_pk: int) -> ServiceNumber:
+    numbers = ServiceNumber.objects.select_related("bridge", "tenant")
+    return get_object_or_404(numbers, tenant=access.tenant, bridge=pk, pk=number_pk)

@@ -1,0 +1,68 @@
+"""Writing many rows fast: one statement, prepared once and executed for each row.
+
+``bulk_create`` compiles an expression for every value, and ``bulk_update`` a case for every row and value, which would
+take most of the time of a large change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import AutoField, CharField, Field, ForeignKey, IntegerField, Model
+
+
+def insert(rows: Sequence[Model]) -> None:
+    """Insert new rows of one model. Unlike ``bulk_create`` this hands back no keys."""
+    if not rows:
+        return
+    meta = rows[0]._meta
+    fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
+    columns = ", ".join(map(_column, fields))
+    values = ", ".join(["%s"] * len(fields))
+    table = connection.ops.quote_name(meta.db_table)
+    statement = f"INSERT INTO {table} ({columns}) VALUES ({values})"  # noqa: S608 - no outside text
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, _parameters(rows, fields, add=True))
+
+
+def create(rows: Sequence[Model], unique: str) -> None:
+    """Insert new rows of one model and give each its key, which is looked up by the value of the field ``unique``."""
+    if not rows:
+        return
+    insert(rows)
+    stored = type(rows[0])._base_manager.filter(**{f"{unique}__in": [getattr(row, unique) for row in rows]})
+    keys = dict(stored.values_list(unique, "pk"))
+    for row in rows:
+        row.pk = keys[getattr(row, unique)]
+        row._state.adding, row._state.db = False, connection.alias
+
+
+def update(rows: Sequence[Model], names: Sequence[str]) -> None:
+    """Save these fields of rows of one model, each row with values of its own."""
+    if not rows:
+        return
+    meta = rows[0]._meta
+    fields: list[Field[Any, Any]] = [meta.get_field(name) for name in names]  # type: ignore[misc]
+    values = ", ".join(f"{_column(field)} = %s" for field in fields)
+    table, key = connection.ops.quote_name(meta.db_table), _column(meta.pk)
+    statement = f"UPDATE {table} SET {values} WHERE {key} = %s"  # noqa: S608 - no outside text
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, _parameters(rows, [*fields, meta.pk], add=False))
+
+
+def _column(field: Field[Any, Any]) -> str:
+    return connection.ops.quote_name(str(field.column))
+
+
+def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add: bool) -> list[list[Any]]:
+    # Text and numbers go in as they are; only other values (times, UUIDs, octets) differ between databases.
+    plain = [(field, field.attname, isinstance(field, CharField | IntegerField | ForeignKey)) for field in fields]
+    return [
+        [
+            getattr(row, name) if as_it_is else field.get_db_prep_save(field.pre_save(row, add), connection)
+            for field, name, as_it_is in plain
+        ]
+        for row in rows
+    ]

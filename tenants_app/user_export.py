@@ -1,0 +1,56 @@
+"""The present users as a CSV file with the columns of the import: what comes out goes in again and changes nothing."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from tenants_app.changes import own_conference_ids
+from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.records import plain, provider_name
+from tenants_app.user_import import COLUMNS, guarded
+
+BATCH = 1_000
+"""Users who are in memory at a time."""
+
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+def header_line() -> str:
+    """All columns; begins with the mark by which Excel knows UTF-8."""
+    return _BYTE_ORDER_MARK + _lines([list(COLUMNS)])
+
+
+def user_lines(tenant: Tenant) -> Iterator[str]:
+    """The lines of the file, users in the order in which they were created, some at a time."""
+    yield header_line()
+    users = ConferencingUser.objects.filter(tenant=tenant).order_by("pk")
+    users = users.prefetch_related("bridge", "toll_number", "toll_free_number")
+    # By the last user seen, because a cursor would keep a transaction open for as long as the download takes.
+    batch = list(users[:BATCH])
+    while batch:
+        yield _lines(_rows(batch))
+        batch = list(users.filter(pk__gt=batch[-1].pk)[:BATCH])
+
+
+def _rows(users: Sequence[ConferencingUser]) -> Iterator[list[str]]:
+    own_ids = own_conference_ids(users)
+    for user in users:
+        own_id = own_ids.get(user.pk)
+        conference_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
+        yield [guarded(_cell(user, field, conference_id)) for field, _ in COLUMNS.values()]
+
+
+def _cell(user: ConferencingUser, field: str, conference_id: str) -> str:
+    """A setting as the import reads it; empty for a number that is the bridge's default."""
+    if field == "conference_id":
+        return conference_id
+    value = getattr(user, field)
+    return plain(provider_name(value) if field == "conferencing_provider" else value)
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()

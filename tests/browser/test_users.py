@@ -1,0 +1,89 @@
+"""Users in a real browser: finding them, and their meetings with what a run would do to each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from tenants_app import changes
+from tenants_app.models import ConferencingUser
+from tests.commands.conftest import invitation
+
+from ..conftest import ACTOR
+from .axe import violations
+from .conftest import Open
+
+pytestmark = pytest.mark.browser
+
+MakeUser = Callable[..., ConferencingUser]
+
+
+@pytest.fixture
+def anna(make_user: MakeUser) -> ConferencingUser:
+    """Anna with two pages of meetings."""
+    user = make_user("anna.rossi")
+    uids = [f"m{number:02}" for number in range(27)]
+    EmbeddedMailbox(user).store((uid, invitation(user, uid, days=day)) for day, uid in enumerate(uids, 1))
+    return user
+
+
+def test_the_meetings_come_by_themselves_and_are_paged_on_the_users_page(
+    open_page: Open, anna: ConferencingUser
+) -> None:
+    page = open_page(f"/contoso/users/{anna.upn}/")
+    meetings = page.get_by_role("region", name="Future meetings", exact=True).last
+    expect(meetings.get_by_role("row")).to_have_count(26)
+    expect(meetings).to_contain_text("Budget m00")
+    expect(meetings).to_contain_text("Would be updated")
+    assert violations(page) == []
+
+    page.get_by_role("link", name="Next").click()
+    expect(meetings.get_by_role("row")).to_have_count(3)
+    expect(meetings).to_contain_text("Budget m26")
+    expect(page).to_have_url(re.compile(r"/users/anna\.rossi@contoso\.com/$"))
+    expect(page.get_by_role("button", name="Save changes")).to_be_visible()
+
+
+def test_an_explanation_opens_over_the_users_page(open_page: Open, anna: ConferencingUser) -> None:
+    page = open_page(f"/contoso/users/{anna.upn}/")
+    page.get_by_role("link", name="Explain Budget m01").click()
+    sheet = page.get_by_role("dialog")
+    expect(sheet).to_contain_text("A run would replace DESCRIPTION")
+    assert violations(page, within="dialog.sheet") == []
+    page.get_by_role("button", name="Close").click()
+    expect(sheet).to_be_hidden()
+
+
+def test_without_javascript_a_link_leads_to_the_meetings(open_page: Open, anna: ConferencingUser) -> None:
+    page = open_page(f"/contoso/users/{anna.upn}/", java_script_enabled=False)
+    page.get_by_role("link", name="Show them").click()
+    page.get_by_role("link", name="Next").click()
+    page.get_by_role("link", name="Explain Budget m26").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Budget m26")
+    page.get_by_role("link", name="Anna Rossi").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Anna Rossi")
+
+
+@pytest.mark.parametrize("java_script_enabled", [True, False])
+def test_it_finds_users_by_several_things_at_once(
+    open_page: Open, make_user: MakeUser, java_script_enabled: bool
+) -> None:
+    for name in ("anna", "bruno"):
+        changes.change_user(make_user(name), ACTOR, language="it-IT")
+    make_user("clara")
+    page = open_page("/contoso/users/", java_script_enabled=java_script_enabled)
+    page.get_by_label("Invitations").select_option(label="Out of date")
+    page.get_by_label("Bridge", exact=True).select_option(label="Old bridge")
+    page.get_by_role("searchbox").fill("bru")
+    page.get_by_role("button", name="Filter").click()
+
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody")).to_contain_text("bruno@contoso.com")
+    expect(page).to_have_url(re.compile(r"q=bru&.*out_of_date=yes&bridge=\d+"))
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(1)

@@ -1,0 +1,105 @@
+"""A number is replaced for everyone, and the cluster is killed with -9 in the middle (R34, R35)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from migrations_app.number_search import shown_numbers
+from tests.cluster.conftest import Installation
+from tests.mailboxes import told
+
+OLD, NEW = "+14255550111", "+14255550122"
+USERS, MEETINGS = 30, 8
+
+AT_A_GLANCE = f"""
+SELECT state,
+    (SELECT count(*) FROM tenants_app_servicenumber WHERE number = '{OLD}'),
+    (SELECT count(*) FROM migrations_app_run WHERE state IN ('Pending', 'InProgress')),
+    (SELECT count(*) FROM migrations_app_run WHERE state = 'Succeeded' AND created >= release.created)
+FROM migrations_app_numberrelease AS release
+"""  # noqa: S608 - numbers of this test
+
+
+@dataclass
+class Glance:
+    """What stood in the database at one moment: read by one statement, so that it is one moment."""
+
+    state: str
+    old_number: int
+    unfinished: int
+    succeeded: int
+
+
+@contextmanager
+def running(installation: Installation) -> Iterator[subprocess.Popen[str]]:
+    cluster = installation.start_cluster()
+    try:
+        yield cluster
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(cluster.pid, signal.SIGKILL)
+        cluster.wait()
+
+
+def is_alive(process: subprocess.Popen[str]) -> bool:
+    """Whether it goes on; leaves it the processor for a moment."""
+    try:
+        process.wait(timeout=0.005)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def shown(ask: Callable[[str], list[tuple[Any, ...]]]) -> list[set[str]]:
+    """Which of the two numbers each invitation shows."""
+    return [shown_numbers(bytes(body), [OLD, NEW]) for (body,) in ask("SELECT body FROM migrations_app_calendarobject")]
+
+
+def test_r34_r35_killed_in_the_middle_a_replaced_number_is_released_when_no_invitation_shows_it(
+    installation: Installation,
+) -> None:
+    installation.run("migrate", "--verbosity", "0")
+    installation.ask(f"furnish({OLD!r}, users={USERS}, meetings={MEETINGS})")
+    outbox = installation.data_dir / "outbox"
+    for message in outbox.iterdir():
+        message.unlink()
+    installation.ask(f"replace_number({OLD!r}, {NEW!r})")
+
+    with installation.watching() as ask:
+
+        def glance() -> Glance:
+            """One moment; the number is there in every one in which anybody could still dial it."""
+            now = Glance(*ask(AT_A_GLANCE)[0])
+            if now.old_number == 0:
+                assert (now.state, now.unfinished) == ("Released", 0)
+                assert shown(ask) == [{NEW}] * (USERS * MEETINGS)
+            return now
+
+        assert shown(ask) == [{OLD}] * (USERS * MEETINGS)
+        with running(installation) as cluster:
+            while glance().succeeded < 3:
+                assert is_alive(cluster)
+        killed = glance()
+        assert killed.state in {"Moving", "Updating"}
+        assert killed.unfinished > 0
+        halfway = shown(ask)
+        assert {NEW} in halfway
+        assert {OLD} in halfway
+
+        installation.ask("start_again()")
+        with running(installation) as cluster:
+            while glance().state != "Released":
+                assert is_alive(cluster)
+
+        assert shown(ask) == [{NEW}] * (USERS * MEETINGS)
+    assert installation.ask("states()") == ["Succeeded"]
+    assert installation.ask("unsent()") == 0
+    messages = told(outbox)
+    assert len({uid for uid, _ in messages}) == USERS * MEETINGS
+    assert set(messages.values()) == {1}

@@ -1,0 +1,193 @@
+"""Taking a number off its bridge, and replacing one, by command (R32 to R35)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from migrations_app import tasks
+from migrations_app.models import NumberRelease, Run
+from tenants_app import changes
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tests.mailboxes import invite, migrate
+
+from ..conftest import ACTOR
+from ..two_tenants import everything_stored
+from .conftest import Command
+
+MakeUser = Callable[..., ConferencingUser]
+OLD, NEW, DEFAULT = "+14255550111", "+14255550122", "+14255550100"
+TAKE_OFF = ["unassign_service_number", "--number", OLD, "--replace-with", NEW]
+REPLACE = ["replace_service_number", "--from", OLD, "--to", "+14255550133"]
+
+
+@pytest.fixture
+def old(old_bridge: Bridge) -> ServiceNumber:
+    changes.register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+    return changes.register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+
+
+@pytest.fixture
+def dora(make_user: MakeUser, old: ServiceNumber) -> ConferencingUser:
+    """Somebody with the number in the settings and in an invitation."""
+    user = make_user("dora.lind", toll_number=old)
+    invite(user)
+    migrate(user)
+    return user
+
+
+def listed(command: Command) -> dict[str, dict[str, Any]]:
+    return {row["Number"]: row for row in json.loads(command("get_service_number", "--format", "json"))}
+
+
+def test_r34_it_takes_a_number_off_and_says_what_happens_next(
+    command: Command, dora: ConferencingUser, make_user: MakeUser, outbox: Any
+) -> None:
+    make_user("emil", toll_number=dora.toll_number, mailbox_location="on-premises")
+    told = command(*TAKE_OFF)
+    release = NumberRelease.objects.get()
+
+    assert f"{OLD} on Old bridge: 2 users depend on it, with 1 future meeting and " in told
+    assert f"1 run starts when the users get {NEW}." in told
+    assert "1 user: No run, because the mailbox is on Exchange on-premises" in told
+    assert f"{OLD} is being taken off Old bridge. It begins at once" in told
+    assert f"Follow it at /contoso/releases/{release.pk}/, or with get_service_number" in told
+    entry = AuditEntry.objects.get(action="take number off")
+    assert (entry.channel, entry.actor == release.requested_by) == ("command", True)
+
+    tasks.work_queue()
+    release.refresh_from_db()
+    assert (release.state, listed(command)[OLD]["Users"]) == ("Updating", 1)
+    changes.mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
+    tasks.work_queue()
+    assert OLD not in listed(command)
+
+
+@pytest.mark.parametrize("arguments", [TAKE_OFF, REPLACE])
+def test_a_dry_run_tells_it_and_writes_nothing(
+    command: Command, dora: ConferencingUser, make_user: MakeUser, arguments: list[str]
+) -> None:
+    make_user("emil", toll_number=dora.toll_number, mailbox_location="on-premises")
+    before = everything_stored()
+    told = command(*arguments, "--dry-run")
+
+    assert f"{OLD} on Old bridge: 2 users depend on it, with 1 future meeting" in told
+    assert f"1 run would start when the users get {arguments[-1]}." in told
+    assert "1 user: No run, because the mailbox is on Exchange on-premises" in told
+    assert told.endswith("Dry run: nothing was written.\n")
+    assert "Follow it" not in told
+    assert everything_stored() == before
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_r19_it_waits_for_the_settling_time_unless_told_not_to(
+    command: Command, dora: ConferencingUser, tenant: Tenant, now: bool
+) -> None:
+    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    told = command(*TAKE_OFF, *(["--now"] if now else []))
+    tasks.work_queue()
+
+    assert ("It begins at once" in told) is now
+    assert ("until then it can be cancelled there" in told) is not now
+    assert NumberRelease.objects.get().state == ("Released" if now else "Waiting")
+
+
+def test_it_replaces_a_default_number_by_a_new_one(
+    command: Command, make_user: MakeUser, old: ServiceNumber, outbox: Any
+) -> None:
+    make_user("emil")
+    make_user("no.licence", audio_conferencing_license=False)
+    told = command("replace_service_number", "--from", DEFAULT, "--to", "+1 425 555 0133")
+
+    assert f"{DEFAULT} on Old bridge: 2 users depend on it, with 0 future meetings and 0 invitations." in told
+    assert "1 user: No run, because their invitations do not show the number: they just get the new default." in told
+    assert listed(command)["+14255550133"]["City"] == "Redmond"
+    tasks.work_queue()
+    numbers = listed(command)
+    assert DEFAULT not in numbers
+    assert numbers["+14255550133"]["IsDefault"] is True
+
+
+def test_it_lists_what_is_leaving_and_who_depends_on_it(
+    command: Command, dora: ConferencingUser, make_user: MakeUser, tenant: Tenant
+) -> None:
+    make_user("emil")
+    changes.change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
+    command(*TAKE_OFF)
+    assert [(row["State"], row["UserCount"], row["Users"]) for row in listed(command).values()] == [
+        ("assigned", 0, 1),
+        ("leaving", 1, 1),
+        ("assigned", 0, 0),
+    ]
+    tasks.work_queue()
+    rows = listed(command)
+    assert (rows[OLD]["UserCount"], rows[OLD]["Users"], rows[NEW]["UserCount"]) == (0, 1, 1)
+    assert command("get_service_number", "--format", "csv").splitlines()[0] == (
+        "Number,Type,Bridge,IsDefault,Country,City,UserCount,State,Users"
+    )
+
+
+def test_listing_asks_the_database_the_same_number_of_questions_for_3_and_30_numbers(
+    command: Command, old: ServiceNumber, make_user: MakeUser
+) -> None:
+    asked = []
+    for first, last in ((0, 3), (3, 30)):
+        for digits in range(first, last):
+            number = changes.register_number(old.bridge, f"+1425555{digits:04}", "toll", ACTOR)
+            make_user(f"user{digits}", toll_number=number)
+        with CaptureQueriesContext(connection) as queries:
+            command("get_service_number")
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["unassign_service_number", "--number", DEFAULT, "--replace-with", NEW],
+            "make another toll number the default",
+        ),
+        (["unassign_service_number", "--number", OLD, "--replace-with", OLD], "cannot replace itself"),
+        (
+            ["unassign_service_number", "--number", OLD, "--replace-with", "+442079460123"],
+            "is on the bridge New bridge",
+        ),
+        (["unassign_service_number", "--number", OLD, "--replace-with", "+14255550199"], "is not a service number of"),
+        (["unassign_service_number", "--number", "+14255550199", "--replace-with", NEW], "is not a service number of"),
+        (["replace_service_number", "--from", "+14255550199", "--to", NEW], "is not a service number of Contoso"),
+        (["replace_service_number", "--from", OLD, "--to", "+442079460123"], "is on the bridge New bridge"),
+        (["replace_service_number", "--from", OLD, "--to", OLD], "cannot replace itself"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_r33_what_does_not_fit_is_refused_in_one_line(
+    old: ServiceNumber, new_bridge: Bridge, arguments: list[str], sentence: str, dry_run: bool
+) -> None:
+    before = everything_stored()
+    with pytest.raises(CommandError, match=sentence) as caught:
+        call_command(*arguments, *(["--dry-run"] if dry_run else []))
+    assert caught.value.returncode == 1
+    assert "\n" not in str(caught.value)
+    assert everything_stored() == before
+
+
+@pytest.mark.parametrize("arguments", [TAKE_OFF, REPLACE])
+def test_r12_it_is_refused_while_the_service_is_off(
+    old: ServiceNumber, tenant: Tenant, arguments: list[str], command: Command
+) -> None:
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    with pytest.raises(CommandError, match="switch MeetingMigrationEnabled on first"):
+        command(*arguments)
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=True)
+    command(*arguments)
+    with pytest.raises(CommandError, match="is being taken off already"):
+        command(*arguments)
+    assert Run.objects.count() == 0

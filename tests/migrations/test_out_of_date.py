@@ -1,0 +1,669 @@
+"""Who is out of date (R36): whose invitations do not say what their settings ask for, and nobody else.
+
+What invitations should say is asked of the block that MMS would write, so that the fingerprint by which the database
+finds the users cannot drift away from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+from django.db import connection  # noqa: F401 - for the condition of a skipped test
+from django.db.models import Model
+
+from migrations_app import queue, runner
+from migrations_app.demo import invitations as demo
+from migrations_app.failures import Failure
+from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import Run
+from migrations_app.out_of_date import count_out_of_date, users_out_of_date
+from migrations_app.rewriting.block import language_of, location_label, render_html, render_text
+from tenants_app import changes, invitations
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tests.mailboxes import body_of, invite, logical_lines, migrate
+
+from ..conftest import ACTOR
+
+MakeUser = Callable[..., ConferencingUser]
+
+# --- what shows in invitations, and what does not -----------------------------------------------------
+
+
+class World:
+    """Contoso with users who dial in in different ways."""
+
+    def __init__(self, tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_user: MakeUser) -> None:
+        self.tenant, self.old_bridge, self.new_bridge = tenant, old_bridge, new_bridge
+        self.default = old_bridge.numbers.get()
+        self.tacoma = changes.register_number(old_bridge, "+12535550122", "toll", ACTOR, city="Tacoma")
+        self.free = changes.register_number(old_bridge, "+18005550122", "toll-free", ACTOR, country="United States")
+        make_user("anna")
+        make_user("bruno", conference_id_type="private")
+        make_user("clara", bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
+        make_user("dora", audio_conferencing_license=False)
+        make_user("elena", language="es-ES", sip_address="elena@example.org")
+        make_user("fay", toll_number=self.tacoma)
+        make_user("gino", language="de-DE", audio_conferencing_enabled=False)
+
+    def user(self, name: str) -> ConferencingUser:
+        return ConferencingUser.objects.select_related("tenant", "bridge").get(upn=f"{name}@contoso.com")
+
+    def tenant_now(self, **values: Any) -> None:
+        changes.change_tenant(self.tenant, ACTOR, **values)
+
+    def user_now(self, name: str, **values: Any) -> None:
+        changes.change_user(self.user(name), ACTOR, **values)
+
+    def say(self) -> dict[str, Any]:
+        """What the block of one meeting of each user should be, in all its forms."""
+        return {user.upn.partition("@")[0]: block_of(user) for user in self.tenant.users.all()}
+
+
+def block_of(user: ConferencingUser) -> Any:
+    fresh = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number").get(
+        pk=user.pk
+    )
+    try:
+        block = InvitationSettings(fresh).blocks(["sample@contoso.com"])["sample@contoso.com"]
+    except Failure as failure:
+        return failure.code
+    return render_text(block), render_html(block), location_label(language_of(block))
+
+
+def names(users: Collection[ConferencingUser]) -> set[str]:
+    return {user.upn.partition("@")[0] for user in users}
+
+
+def out_of_date(tenant: Tenant) -> set[str]:
+    return names(list(users_out_of_date(tenant)))
+
+
+@pytest.fixture
+def world(tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_user: MakeUser) -> World:
+    return World(tenant, old_bridge, new_bridge, make_user)
+
+
+NOBODY: set[str] = set()
+DIAL_IN = {"anna", "bruno", "clara", "elena", "fay"}
+BY_DEFAULT_NUMBER = {"anna", "bruno", "elena"}
+ON_OLD_BRIDGE = {"anna", "bruno", "dora", "elena", "fay", "gino"}
+EVERYBODY = ON_OLD_BRIDGE | {"clara"}
+
+Change = Callable[[World], Any]
+
+
+def tenant_set(**values: Any) -> Change:
+    return lambda world: world.tenant_now(**values)
+
+
+def user_set(name: str, **values: Any) -> Change:
+    return lambda world: world.user_now(name, **values)
+
+
+CHANGES: dict[str, tuple[Change, set[str]]] = {
+    # tenant
+    "Tenant.name": (tenant_set(name="Contoso Ltd"), NOBODY),
+    "Tenant.domain": (tenant_set(domain="contoso.org"), EVERYBODY - {"elena"}),
+    "Tenant.domain, to somebody's": (tenant_set(domain="example.org"), EVERYBODY),
+    "Tenant.meeting_url": (tenant_set(meeting_url="https://join.contoso.com"), EVERYBODY),
+    "Tenant.meeting_url, with a slash": (tenant_set(meeting_url="https://meet.contoso.com/"), NOBODY),
+    "Tenant.meeting_migration_enabled": (tenant_set(meeting_migration_enabled=False), NOBODY),
+    "Tenant.automatically_migrate_user_meetings": (tenant_set(automatically_migrate_user_meetings=False), NOBODY),
+    "Tenant.automatically_replace_acp_provider": (tenant_set(automatically_replace_acp_provider=True), NOBODY),
+    "Tenant.attendee_limit": (tenant_set(attendee_limit=3), NOBODY),
+    "Tenant.settling_time": (tenant_set(settling_time=60), NOBODY),
+    "Tenant.local_numbers_url": (tenant_set(local_numbers_url="https://contoso.com/numbers"), DIAL_IN),
+    "Tenant.local_numbers_url, none": (tenant_set(local_numbers_url=""), DIAL_IN),
+    "Tenant.help_url": (tenant_set(help_url="https://contoso.com/help"), EVERYBODY),
+    "Tenant.legal_url": (tenant_set(legal_url="https://contoso.com/legal"), EVERYBODY),
+    "Tenant.logo_url": (tenant_set(logo_url="https://contoso.com/logo.png"), EVERYBODY),
+    "Tenant.footer_text": (tenant_set(footer_text="All meetings are recorded."), EVERYBODY),
+    "Tenant.footer_text, blank": (tenant_set(footer_text=" \r\n\n "), NOBODY),
+    # user
+    "ConferencingUser.sip_address": (user_set("anna", sip_address="anna.rossi@contoso.com"), {"anna"}),
+    "ConferencingUser.sip_address, domain": (user_set("anna", sip_address="anna@example.org"), {"anna"}),
+    "ConferencingUser.sip_address, domain back": (user_set("elena", sip_address="elena@contoso.com"), {"elena"}),
+    "ConferencingUser.sip_address, domain within": (user_set("anna", sip_address="anna@eu.contoso.com"), {"anna"}),
+    "ConferencingUser.sip_address, spelled": (user_set("anna", sip_address="sip:Anna@CONTOSO.com"), NOBODY),
+    "ConferencingUser.display_name": (user_set("anna", display_name="Anna Bianchi"), NOBODY),
+    "ConferencingUser.language, es": (user_set("anna", language="es"), {"anna"}),
+    "ConferencingUser.language, es-MX": (user_set("anna", language="es-MX"), {"anna"}),
+    "ConferencingUser.language, it-CH": (user_set("anna", language="it-CH"), {"anna"}),
+    "ConferencingUser.language, IT": (user_set("anna", language="IT"), {"anna"}),
+    "ConferencingUser.language, est": (user_set("anna", language="est"), NOBODY),
+    "ConferencingUser.language, ita": (user_set("anna", language="ita-IT"), NOBODY),
+    "ConferencingUser.language, fr for de": (user_set("gino", language="fr"), NOBODY),
+    "ConferencingUser.language, region": (user_set("elena", language="ES-mx"), NOBODY),
+    "ConferencingUser.language, it for es": (user_set("elena", language="it-IT"), {"elena"}),
+    "ConferencingUser.hosting": (user_set("anna", hosting="on-premises"), {"anna"}),
+    "ConferencingUser.audio_conferencing_license": (user_set("dora", audio_conferencing_license=True), {"dora"}),
+    "ConferencingUser.audio_conferencing_license, none": (
+        user_set("anna", audio_conferencing_license=False),
+        {"anna"},
+    ),
+    "ConferencingUser.audio_conferencing_license, of no use": (
+        user_set("gino", audio_conferencing_license=False),
+        NOBODY,
+    ),
+    "ConferencingUser.audio_conferencing_enabled": (user_set("gino", audio_conferencing_enabled=True), {"gino"}),
+    "ConferencingUser.audio_conferencing_enabled, not": (user_set("fay", audio_conferencing_enabled=False), {"fay"}),
+    "ConferencingUser.audio_conferencing_enabled, of no use": (
+        user_set("dora", audio_conferencing_enabled=False),
+        NOBODY,
+    ),
+    "ConferencingUser.conferencing_provider": (user_set("anna", conferencing_provider="Intercall"), {"anna"}),
+    "ConferencingUser.conferencing_provider, unlicensed": (
+        user_set("dora", conferencing_provider="Intercall"),
+        {"dora"},
+    ),
+    "ConferencingUser.bridge": (lambda world: world.user_now("anna", bridge=world.new_bridge), {"anna"}),
+    "ConferencingUser.bridge, with private IDs": (
+        lambda world: world.user_now("bruno", bridge=world.new_bridge),
+        {"bruno"},
+    ),
+    "ConferencingUser.bridge, unlicensed": (lambda world: world.user_now("dora", bridge=world.new_bridge), NOBODY),
+    "ConferencingUser.bridge, none": (user_set("anna", bridge=None), {"anna"}),
+    "ConferencingUser.conference_id_type": (user_set("anna", conference_id_type="private"), {"anna"}),
+    "ConferencingUser.conference_id_type, public": (user_set("bruno", conference_id_type="public"), {"bruno"}),
+    "ConferencingUser.conference_id_type, unlicensed": (user_set("dora", conference_id_type="private"), NOBODY),
+    "ConferencingUser.toll_number": (lambda world: world.user_now("anna", toll_number=world.tacoma), {"anna"}),
+    "ConferencingUser.toll_number, the default": (
+        lambda world: world.user_now("anna", toll_number=world.default),
+        NOBODY,
+    ),
+    "ConferencingUser.toll_number, none": (user_set("fay", toll_number=None), {"fay"}),
+    "ConferencingUser.toll_free_number": (lambda world: world.user_now("anna", toll_free_number=world.free), {"anna"}),
+    "ConferencingUser.toll_free_number, none": (user_set("clara", toll_free_number=None), {"clara"}),
+    "ConferencingUser.toll_free_number, unlicensed": (
+        lambda world: world.user_now("dora", toll_free_number=world.free),
+        NOBODY,
+    ),
+    # conference ID
+    "ConferenceId.digits": (user_set("anna", conference_id=changes.NEW_CONFERENCE_ID), {"anna"}),
+    "ConferenceId.digits, given": (user_set("fay", conference_id="7654321"), {"fay"}),
+    "ConferenceId.digits, of one with private IDs": (user_set("bruno", conference_id="7654321"), NOBODY),
+    "ConferenceId.digits, unlicensed": (user_set("dora", conference_id="7654321"), NOBODY),
+    # bridge
+    "Bridge.is_default": (
+        lambda world: changes.set_bridge(world.tenant, "New bridge", ACTOR, make_default=True),
+        NOBODY,
+    ),
+    "Bridge.provider": (
+        lambda world: changes.set_bridge(world.tenant, "Old bridge", ACTOR, provider="Intercall"),
+        ON_OLD_BRIDGE,
+    ),
+    # service number
+    "ServiceNumber.is_default": (
+        lambda world: changes.set_default_number(world.tacoma, ACTOR, reschedule_meetings=False),
+        BY_DEFAULT_NUMBER,
+    ),
+    "ServiceNumber.is_default, with the bridge": (
+        lambda world: changes.set_bridge(world.tenant, "Old bridge", ACTOR, default_number=world.tacoma.number),
+        BY_DEFAULT_NUMBER,
+    ),
+    "ServiceNumber.country": (
+        lambda world: changes.describe_number(world.default, ACTOR, country="USA", city="Redmond"),
+        BY_DEFAULT_NUMBER,
+    ),
+    "ServiceNumber.city": (
+        lambda world: changes.describe_number(world.tacoma, ACTOR, country="", city="Seattle"),
+        {"fay"},
+    ),
+    "ServiceNumber.city, toll-free": (
+        lambda world: changes.describe_number(
+            world.new_bridge.numbers.get(kind="toll-free"), ACTOR, country="United Kingdom", city="London"
+        ),
+        {"clara"},
+    ),
+    "ServiceNumber.number": (
+        lambda world: changes.register_number(world.old_bridge, "+15095550133", "toll", ACTOR),
+        NOBODY,
+    ),
+    "ServiceNumber.is_leaving": (lambda world: changes.set_leaving(world.default, True), NOBODY),
+}
+"""What can be changed, and exactly who is out of date afterwards. A name begins with the field that changes."""
+
+NEVER_CHANGED = {
+    "Tenant": {"id", "slug", "created"},
+    "ConferencingUser": {
+        *("id", "tenant", "user_id", "upn", "created"),
+        *("settings_fingerprint", "invitations_fingerprint"),
+        "mailbox_location",  # says only who migrates: test_r15_…
+    },
+    "Bridge": {"id", "tenant", "name"},
+    "ServiceNumber": {"id", "tenant", "bridge", "kind"},
+    "ConferenceId": {"id", "bridge", "user", "meeting_uid"},
+}
+"""Fields that no function of ``tenants_app.changes`` changes by themselves."""
+
+
+@pytest.mark.parametrize("model", [Tenant, ConferencingUser, Bridge, ServiceNumber, ConferenceId])
+def test_r36_every_setting_is_among_the_changes(model: type[Model]) -> None:
+    fields = {f"{model.__name__}.{field.name}" for field in model._meta.get_fields() if field.concrete}
+    tried = {name.partition(",")[0] for name in CHANGES if name.startswith(f"{model.__name__}.")}
+    not_tried = {f"{model.__name__}.{name}" for name in NEVER_CHANGED[model.__name__]}
+    assert tried | not_tried == fields
+    assert not tried & not_tried
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_r36_a_change_makes_out_of_date_exactly_whose_block_it_changes(world: World, name: str) -> None:
+    change, expected = CHANGES[name]
+    before = world.say()
+    nobody = out_of_date(world.tenant)
+    change(world)
+    after = world.say()
+    assert nobody == set()
+    assert {name for name in after if after[name] != before[name]} == expected
+    assert out_of_date(world.tenant) == expected
+    assert count_out_of_date(world.tenant).users == len(expected)
+    # Computed anew for everybody it is the same as for those who were thought to be concerned.
+    computed = dict(world.tenant.users.values_list("pk", "settings_fingerprint"))
+    invitations.refresh(world.tenant.users.all())
+    assert dict(world.tenant.users.values_list("pk", "settings_fingerprint")) == computed
+
+
+def test_r36_going_back_to_what_invitations_say_makes_up_to_date(world: World) -> None:
+    world.tenant_now(meeting_url="https://join.contoso.com", footer_text="Hello.")
+    world.user_now("anna", language="it-IT")
+    assert out_of_date(world.tenant) == EVERYBODY
+    world.tenant_now(meeting_url="https://meet.contoso.com", footer_text="")
+    assert out_of_date(world.tenant) == {"anna"}
+    world.user_now("anna", language="en-GB")
+    assert out_of_date(world.tenant) == NOBODY
+
+
+def test_r36_a_footer_that_a_browser_sends_with_other_line_breaks_is_the_same(world: World) -> None:
+    world.tenant_now(footer_text="Contoso Ltd\nLondon")
+    for user in world.tenant.users.all():
+        changes.mark_up_to_date(user, ACTOR)
+    before = world.say()
+    world.tenant_now(footer_text="Contoso Ltd  \r\nLondon\r\n")
+    assert world.say() == before
+    assert out_of_date(world.tenant) == NOBODY
+
+
+def test_r36_another_tenants_settings_are_its_own(world: World) -> None:
+    fabrikam = changes.create_tenant(
+        ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+    )
+    frank = changes.create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
+    changes.change_tenant(fabrikam, ACTOR, legal_url="https://fabrikam.com/legal")
+    assert out_of_date(world.tenant) == NOBODY
+    assert out_of_date(fabrikam) == {"frank"}
+    world.tenant_now(help_url="https://contoso.com/help")
+    assert out_of_date(fabrikam) == {"frank"}
+    assert frank.pk not in users_out_of_date(world.tenant).values_list("pk", flat=True)
+
+
+# --- users whom MMS does not migrate ------------------------------------------------------------------
+
+
+def test_r15_a_moved_mailbox_makes_nobody_out_of_date_though_its_user_cannot_be_migrated(world: World) -> None:
+    world.user_now("anna", mailbox_location="on-premises")
+    assert block_of(world.user("anna")) == "cannot-be-served"
+    assert out_of_date(world.tenant) == NOBODY
+    world.tenant_now(meeting_url="https://join.contoso.com")
+    assert "anna" in out_of_date(world.tenant)
+
+
+def test_r16_a_user_on_an_acp_is_out_of_date_when_the_provider_or_what_all_invitations_show_changes(
+    world: World, make_user: MakeUser
+) -> None:
+    make_user("hugo", conferencing_provider="Intercall", audio_conferencing_license=False)
+    world.user_now("hugo", audio_conferencing_license=True)  # R14 is off: the ACP's numbers stay
+    world.user_now("hugo", toll_number=world.tacoma, conference_id="7654321")
+    assert out_of_date(world.tenant) == NOBODY
+    world.user_now("hugo", conferencing_provider="Premiere")
+    assert out_of_date(world.tenant) == {"hugo"}
+    world.user_now("hugo", conferencing_provider="Intercall")
+    assert out_of_date(world.tenant) == NOBODY
+    world.user_now("hugo", conferencing_provider="")
+    assert out_of_date(world.tenant) == {"hugo"}
+
+
+def test_r17_a_user_moved_on_premises_stays_out_of_date_until_they_are_back_or_marked(world: World) -> None:
+    world.user_now("anna", hosting="on-premises")
+    assert out_of_date(world.tenant) == {"anna"}
+    world.user_now("anna", hosting="online")
+    assert out_of_date(world.tenant) == NOBODY
+    world.user_now("anna", hosting="on-premises")
+    assert changes.mark_up_to_date(world.user("anna"), ACTOR)
+    assert out_of_date(world.tenant) == NOBODY
+    assert not changes.mark_up_to_date(world.user("anna"), ACTOR)
+
+
+# --- what a run makes of it ---------------------------------------------------------------------------
+
+
+def is_out_of_date(user: ConferencingUser) -> bool:
+    return ConferencingUser.objects.filter(pk=user.pk).out_of_date().exists()
+
+
+def invited(user: ConferencingUser) -> set[str]:
+    """The numbers that the user's invitations may show."""
+    return set(user.invited_numbers.values_list("number__number", flat=True))
+
+
+def work() -> Run:
+    """Work the run that is due; as it ended."""
+    run = queue.claim()
+    assert run is not None
+    runner.work_run(run)
+    run.refresh_from_db()
+    return run
+
+
+def text_of(user: ConferencingUser, uid: str) -> str:
+    return "\n".join(logical_lines(body_of(user, uid)))
+
+
+def due_again() -> None:
+    Run.objects.filter(state="Pending").update(due_at=Run.objects.latest("pk").created)
+
+
+OLD, NEW = "+14255550100", "+442079460123"
+
+
+def test_r36_a_new_user_is_up_to_date(make_user: MakeUser) -> None:
+    user = make_user("anna.rossi")
+    unlicensed = make_user("bruno.costa", audio_conferencing_license=False)
+    assert not is_out_of_date(user)
+    assert (invited(user), invited(unlicensed)) == ({OLD}, set())
+
+
+def test_r36_a_run_that_succeeds_makes_up_to_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
+    invite(anna)
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    assert is_out_of_date(anna)
+    assert invited(anna) == {OLD}
+    assert work().state == "Succeeded"
+    assert not is_out_of_date(anna)
+    assert invited(anna) == {NEW}
+
+
+def test_r36_a_run_without_a_meeting_makes_up_to_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    assert work().total_meetings == 0
+    assert not is_out_of_date(anna)
+    assert invited(anna) == {NEW}
+
+
+def test_r36_losing_the_phone_part_leaves_no_number(anna: ConferencingUser) -> None:
+    invite(anna)
+    migrate(anna)
+    changes.change_user(anna, ACTOR, audio_conferencing_license=False)
+    assert invited(anna) == {OLD}
+    work()
+    assert not is_out_of_date(anna)
+    assert invited(anna) == set()
+
+
+def test_r36_a_run_that_fails_does_not_make_up_to_date(anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    invite(anna)
+    changes.change_user(anna, ACTOR, sip_address="anna@contoso.com")
+
+    def refuse(*_: object) -> None:
+        raise Failure("mailbox-sign-in-refused")
+
+    monkeypatch.setattr(EmbeddedMailbox, "list_candidates", refuse)
+    assert migrate(anna).state == "Failed"
+    assert is_out_of_date(anna)
+    assert invited(anna) == {OLD}
+
+
+@pytest.fixture
+def breaks_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
+    """Makes the mailbox fail once when so many batches of one meeting have been read."""
+
+    def arrange(batches: int, code: str) -> None:
+        read, seen = EmbeddedMailbox.read, []
+
+        def fail_once(mailbox: EmbeddedMailbox, uids: Any) -> Any:
+            seen.append(uids)
+            if len(seen) == batches + 1:
+                raise Failure(code)
+            return read(mailbox, uids)
+
+        monkeypatch.setattr(runner, "BATCH", 1)
+        monkeypatch.setattr(EmbeddedMailbox, "read", fail_once)
+
+    return arrange
+
+
+Breaks = Callable[[int, str], None]
+
+
+def test_r36_a_run_that_fails_half_way_leaves_out_of_date_with_the_numbers_of_both(
+    anna: ConferencingUser, new_bridge: Bridge, breaks_down: Breaks
+) -> None:
+    for number in range(2):
+        invite(anna, number)
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    breaks_down(1, "mailbox-sign-in-refused")
+    assert work().state == "Failed"
+    assert is_out_of_date(anna)
+    assert invited(anna) == {OLD, NEW}
+    # What the invitations said before is not what all of them say any more.
+    changes.change_user(anna, ACTOR, bridge=anna.bridge)
+    assert is_out_of_date(anna)
+    work()
+    assert not is_out_of_date(anna)
+    assert invited(anna) == {OLD}
+
+
+def test_r36_a_retry_that_succeeds_makes_up_to_date(
+    anna: ConferencingUser, new_bridge: Bridge, breaks_down: Breaks
+) -> None:
+    for number in range(2):
+        invite(anna, number)
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    breaks_down(1, "mailbox-unavailable")
+    assert work().state == "Pending"
+    assert is_out_of_date(anna)
+    due_again()
+    assert work().state == "Succeeded"
+    assert not is_out_of_date(anna)
+    assert invited(anna) == {NEW}
+
+
+@pytest.mark.parametrize("was_current", [False, True])
+def test_r36_a_retry_with_other_settings_than_the_first_attempts_leaves_out_of_date(
+    anna: ConferencingUser, breaks_down: Breaks, was_current: bool
+) -> None:
+    """Also where the first attempt had nothing to write, because that meeting said what was asked for then."""
+    uids = [invite(anna, number)[0] for number in range(2)]
+    if was_current:
+        migrate(anna)
+    else:
+        changes.change_user(anna, ACTOR, sip_address="anna@contoso.com")
+    breaks_down(1, "mailbox-unavailable")
+    assert migrate(anna).state == "Pending"
+    changes.change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")  # R8: no run, so the retry goes on
+    due_again()
+    assert work().state == "Succeeded"
+    said = ["anna.bianchi/" in text_of(anna, uid) for uid in uids]
+    assert sorted(said) == [False, True]
+    assert is_out_of_date(anna)
+    migrate(anna)
+    assert not is_out_of_date(anna)
+
+
+def test_r36_settings_that_were_others_only_in_between_leave_out_of_date_too(
+    anna: ConferencingUser, breaks_down: Breaks
+) -> None:
+    for number in range(3):
+        invite(anna, number)
+    breaks_down(1, "mailbox-unavailable")
+    migrate(anna)
+    changes.change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")
+    due_again()
+    breaks_down(1, "mailbox-unavailable")
+    assert work().succeeded_meetings == 2
+    changes.change_user(anna, ACTOR, sip_address="anna.rossi@contoso.com")
+    due_again()
+    assert work().state == "Succeeded"
+    assert is_out_of_date(anna)
+
+
+def test_r36_a_retry_with_other_settings_after_nothing_was_written_makes_up_to_date(
+    anna: ConferencingUser, breaks_down: Breaks
+) -> None:
+    invite(anna)
+    invite(anna, 1, demo.past_meeting)
+    breaks_down(0, "mailbox-unavailable")
+    assert migrate(anna).skipped_meetings == 1
+    changes.change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")
+    due_again()
+    assert work().state == "Succeeded"
+    assert not is_out_of_date(anna)
+
+
+@pytest.mark.parametrize("values", [{"sip_address": "anna.bianchi@contoso.com"}, {"conference_id": "7654321"}])
+def test_r36_a_change_during_a_run_leaves_out_of_date(
+    anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch, values: dict[str, str]
+) -> None:
+    """Whether it starts another run (R4) or none (R8)."""
+    uid, _ = invite(anna)
+    read = EmbeddedMailbox.read
+
+    def meanwhile(mailbox: EmbeddedMailbox, uids: Any) -> Any:
+        changes.change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, **values)
+        return read(mailbox, uids)
+
+    monkeypatch.setattr(EmbeddedMailbox, "read", meanwhile)
+    assert migrate(anna).state == "Succeeded"
+    monkeypatch.undo()
+    assert is_out_of_date(anna)
+    if not Run.objects.filter(state="Pending").exists():
+        migrate(anna)
+    else:
+        work()
+    assert next(iter(values.values())).partition("@")[0] in text_of(anna, uid)
+    assert not is_out_of_date(anna)
+
+
+def test_r36_a_data_fix_leaves_out_of_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
+    (consequence,) = changes.change_user(anna, ACTOR, is_data_fix=True, bridge=new_bridge)
+    assert not consequence.starts_run
+    assert is_out_of_date(anna)
+
+
+def test_r13_what_a_switch_kept_from_starting_leaves_out_of_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
+    changes.change_tenant(anna.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    (consequence,) = changes.change_user(anna, ACTOR, bridge=new_bridge)
+    assert "AutomaticallyMigrateUserMeetings is off" in consequence.sentence
+    assert is_out_of_date(anna)
+
+
+def test_r36_an_administrators_word_makes_up_to_date_with_the_numbers_of_now(
+    anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    changes.change_user(anna, ACTOR, mailbox_location="on-premises", bridge=new_bridge)
+    assert invited(anna) == {OLD}
+    assert changes.mark_up_to_date(anna, ACTOR)
+    assert not is_out_of_date(anna)
+    assert invited(anna) == {NEW}
+
+
+# --- numbers that invitations may show (R35) ----------------------------------------------------------
+
+
+def test_r35_numbers_are_added_with_the_first_invitation_that_shows_them(
+    anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invite(anna)
+    changes.change_user(anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
+    seen = []
+    judge = runner._Migration._judge
+
+    def look(migration: Any) -> None:
+        seen.append(invited(anna))
+        judge(migration)
+
+    monkeypatch.setattr(runner._Migration, "_judge", look)
+    work()
+    assert seen == [{OLD, NEW, "+448081570123"}]
+    assert invited(anna) == {NEW, "+448081570123"}
+
+
+def with_remark(invitation: bytes, remark: str) -> bytes:
+    return invitation.replace(b"\r\nSUMMARY", b"\r\nCOMMENT:" + remark.encode() + b"\r\nSUMMARY", 1)
+
+
+LEFT = {
+    "needs-review": demo.damaged_frame,
+    "pasted-block": demo.pasted_block,
+    "too-many-attendees": demo.too_large,
+}
+
+
+@pytest.mark.parametrize("reason", LEFT)
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_r35_a_meeting_that_is_left_keeps_the_number_if_it_shows_it(
+    anna: ConferencingUser, new_bridge: Bridge, reason: str, is_shown: bool
+) -> None:
+    remark = "By phone: +1 425-555-0100" if is_shown else "By video"
+    invite(anna, build=lambda meeting: with_remark(LEFT[reason](meeting), remark))
+    invite(anna, 1)
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    run = work()
+    assert sorted(run.results.values_list("outcome", "code")) == [("Skipped", reason), ("Succeeded", "")]
+    assert invited(anna) == ({OLD, NEW} if is_shown else {NEW})
+    assert not is_out_of_date(anna)
+
+
+def test_r35_a_number_that_was_kept_is_gone_with_the_run_that_finds_it_nowhere(
+    anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    invite(
+        anna,
+        build=lambda meeting: demo.too_large(meeting).replace(b"\r\nSUMMARY", b"\r\nCOMMENT:4255550100\r\nSUMMARY"),
+    )
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    work()
+    assert invited(anna) == {OLD, NEW}
+    changes.change_tenant(anna.tenant, ACTOR, attendee_limit=5000)
+    anna.calendar_objects.all().delete()
+    migrate(anna)
+    assert invited(anna) == {NEW}
+
+
+# --- at any number of users ---------------------------------------------------------------------------
+
+
+def test_r36_it_counts_in_two_questions_by_an_index(
+    world: World, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        assert count_out_of_date(world.tenant).users == 0
+    world.tenant_now(help_url="https://contoso.com/help")
+    with django_assert_max_num_queries(2):
+        assert count_out_of_date(world.tenant).users == len(EVERYBODY)
+
+
+@pytest.mark.skipif(
+    "connection.vendor == 'postgresql'",
+    reason="PostgreSQL plans by statistics, which the few rows of a test do not have",
+)
+def test_r36_the_database_finds_them_by_the_index_of_their_own(world: World) -> None:
+    for found in (users_out_of_date(world.tenant), users_out_of_date(world.tenant).order_by().values("pk")):
+        assert "USING INDEX users_out_of_date " in found.explain()
+
+
+def test_r36_it_says_how_many_have_a_run_under_way(world: World) -> None:
+    world.tenant_now(help_url="https://contoso.com/help")
+    none = count_out_of_date(world.tenant)
+    world.user_now("anna", bridge=world.new_bridge)
+    world.user_now("bruno", bridge=world.new_bridge)
+    some = count_out_of_date(world.tenant)
+    work()
+    after = count_out_of_date(world.tenant)
+    assert (none.users, none.with_run, none.under_way) == (7, 0, "")
+    assert (some.users, some.with_run) == (7, 2)
+    assert some.under_way == "2 of them have a run pending or in progress."
+    assert (after.users, after.with_run) == (6, 1)
+    assert after.sentence == "6 users are out of date: their invitations do not say what their settings ask for."

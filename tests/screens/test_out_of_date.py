@@ -1,0 +1,312 @@
+"""Who is out of date, on the dashboard and the settings page, and starting them all (R12, R36)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from migrations_app import out_of_date
+from migrations_app.models import Run
+from tenants_app import changes
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tests.mailboxes import invite
+
+from ..conftest import ACTOR
+from .test_dashboard import words
+from .test_settings import form_of
+
+MakeUser = Callable[..., ConferencingUser]
+MakeRun = Callable[..., Run]
+ADDRESS = "/contoso/out-of-date/"
+BUTTON = 'id="start-out-of-date"'
+
+
+@pytest.fixture
+def outdated(make_user: MakeUser, tenant: Tenant) -> list[ConferencingUser]:
+    """Anna, Bruno, and Clara whom MMS cannot serve: their invitations lack a link."""
+    users = [make_user("anna"), make_user("bruno"), make_user("clara", mailbox_location="on-premises")]
+    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    return users
+
+
+def page(client: Client, address: str = "/contoso/") -> str:
+    return client.get(address).content.decode()
+
+
+# --- the notice ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["/contoso/", "/contoso/settings/"])
+def test_r36_it_says_how_many_are_out_of_date_and_where_to_start_them(
+    bob: Client, outdated: list[ConferencingUser], address: str
+) -> None:
+    shown = page(bob, address)
+    sentence = "3 users are out of date: their invitations do not say what their settings ask for."
+
+    assert sentence in words(shown.encode())
+    assert 'href="/contoso/users/?out_of_date=yes"' in shown
+    assert f'{BUTTON} href="{ADDRESS}"' in shown
+    assert "Start runs for all 3" in shown
+
+
+@pytest.mark.parametrize("address", ["/contoso/", "/contoso/settings/"])
+def test_r36_it_is_silent_where_nobody_is_out_of_date(bob: Client, anna: ConferencingUser, address: str) -> None:
+    assert 'id="out-of-date"' not in page(bob, address)
+
+
+def test_r36_a_viewer_reads_it_and_gets_no_button(vera: Client, outdated: list[ConferencingUser]) -> None:
+    shown = page(vera)
+
+    assert "3 users are out of date" in shown
+    assert BUTTON not in shown
+
+
+def test_r36_one_user_is_spoken_of_as_one(bob: Client, anna: ConferencingUser, tenant: Tenant) -> None:
+    changes.change_user(anna, ACTOR, language="it-IT")
+    shown = words(page(bob).encode())
+
+    assert "1 user is out of date" in shown
+    assert "Start the run" in shown
+    assert "Start a run for the user who is out of date?" in page(bob, ADDRESS)
+
+
+def test_r36_there_is_no_button_where_everybodys_run_is_under_way(
+    bob: Client, outdated: list[ConferencingUser], make_run: MakeRun
+) -> None:
+    make_run(outdated[0], "Pending")
+    some = page(bob)
+    make_run(outdated[1], "InProgress")
+    make_run(outdated[2], "Pending")
+    everybody = page(bob)
+
+    assert "1 of them has a run pending or in progress." in some
+    assert BUTTON in some
+    assert "All of them have a run pending or in progress." in everybody
+    assert BUTTON not in everybody
+
+
+@pytest.mark.parametrize("address", ["/contoso/", "/contoso/settings/"])
+def test_r12_while_the_service_is_off_they_can_be_started_once_it_is_on(
+    bob: Client, tenant: Tenant, outdated: list[ConferencingUser], address: str
+) -> None:
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    shown = page(bob, address)
+
+    assert "3 users are out of date" in shown
+    assert "Runs can be started once the service is on." in shown
+    assert BUTTON not in shown
+
+
+# --- what makes it visible ----------------------------------------------------------------------------
+
+
+def test_r12_switching_on_says_what_goes_on_and_offers_to_start_the_rest(
+    alice: Client, tenant: Tenant, make_user: MakeUser, make_run: MakeRun, new_bridge: Bridge, wakes: list[Any]
+) -> None:
+    make_run(make_user("anna"), "Pending")
+    bruno = make_user("bruno")
+    alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false"})
+    changes.change_user(bruno, ACTOR, bridge=new_bridge)
+    on = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "true", "next": "/contoso/"}, follow=True)
+
+    assert "The service is on: 1 pending run goes on, each when it is due. 1 user is out of date." in words(on.content)
+    assert "You can start their runs below." in words(on.content)
+    assert BUTTON in on.content.decode()
+
+
+def test_r12_switching_on_says_where_nobody_is_left_to_start(
+    alice: Client, anna: ConferencingUser, new_bridge: Bridge, wakes: list[Any]
+) -> None:
+    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    on = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "true"}, follow=True)
+
+    assert "1 user is out of date. Their run is pending or in progress." in words(on.content)
+    assert BUTTON not in on.content.decode()
+
+
+def test_r9_saving_what_invitations_show_says_how_many_are_out_of_date_now(alice: Client, make_user: MakeUser) -> None:
+    make_user("anna")
+    make_user("bruno")
+    quiet = alice.post("/contoso/settings/", form_of(alice, attendee_limit="300"), follow=True)
+    told = alice.post("/contoso/settings/", form_of(alice, logo_url="https://contoso.com/logo.png"), follow=True)
+
+    assert "The settings are saved." in words(quiet.content)
+    assert "out of date now" not in words(quiet.content)
+    sentence = "Invitations show them after each user's next run: 2 users are out of date now."
+    assert f"The settings are saved. {sentence}" in words(told.content)
+
+
+def test_saving_what_invitations_show_says_nothing_of_users_where_there_are_none(alice: Client) -> None:
+    told = alice.post("/contoso/settings/", form_of(alice, logo_url="https://contoso.com/logo.png"), follow=True)
+
+    assert "Invitations show them after each user's next run." in words(told.content)
+
+
+# --- starting them all --------------------------------------------------------------------------------
+
+
+def test_r36_it_shows_first_what_starting_them_all_leads_to(
+    bob: Client, tenant: Tenant, outdated: list[ConferencingUser], make_run: MakeRun
+) -> None:
+    for user in outdated:
+        invite(user)
+    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    make_run(outdated[0], "Pending")
+    answer = bob.get(ADDRESS)
+    shown, start = words(answer.content), answer.context["start"]
+
+    assert "Start runs for all 3 users who are out of date?" in shown
+    assert "Users out of date 3 Runs that start 2 Future meetings, at most 2" in shown
+    served = [user.calendar_objects.get().attendee_count - 1 for user in outdated[:2]]
+    assert (start.future.meetings, start.future.invitations) == (2, sum(served))
+    assert "The runs begin after the settling time of 300 seconds." in shown
+    assert "1 of the users has a pending run already" in shown
+    assert "1 user without a run" in shown
+    assert "1: No run, because the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead." in shown
+    assert "Start 2 runs" in shown
+    assert Run.objects.count() == 1
+
+
+def test_r36_it_starts_them_all_and_says_of_whom_it_did_not(
+    bob: Client, outdated: list[ConferencingUser], make_user: MakeUser, wakes: list[Any]
+) -> None:
+    make_user("up.to.date")
+    answer = bob.post(ADDRESS, follow=True)
+    told = words(answer.content)
+
+    assert answer.redirect_chain == [("/contoso/", 302)]
+    assert set(Run.objects.values_list("user__upn", "state")) == {
+        ("anna@contoso.com", "Pending"),
+        ("bruno@contoso.com", "Pending"),
+    }
+    assert "2 users: Run, because it was started by hand." in told
+    assert "Clara@contoso.com: No run, because the mailbox is on Exchange on-premises" in told
+    assert AuditEntry.objects.filter(action="start migration", actor="bob").count() == 2
+
+
+@pytest.mark.parametrize(("form", "seconds"), [({}, 300), ({"now": "on"}, 0)])
+def test_r19_the_runs_wait_for_the_settling_time_unless_they_are_to_begin_at_once(
+    bob: Client, tenant: Tenant, outdated: list[ConferencingUser], wakes: list[Any], form: dict[str, str], seconds: int
+) -> None:
+    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    offered = page(bob, ADDRESS)
+    bob.post(ADDRESS, form)
+
+    assert "Begin at once, without the settling time" in offered
+    for run in Run.objects.all():
+        assert run.due_at - run.created == timedelta(seconds=seconds)
+
+
+def test_r19_where_nothing_settles_there_is_nothing_to_choose(bob: Client, outdated: list[ConferencingUser]) -> None:
+    shown = page(bob, ADDRESS)
+
+    assert "The runs begin at once." in words(shown.encode())
+    assert 'name="now"' not in shown
+
+
+def test_r18_a_start_joins_the_run_that_is_pending_and_follows_the_one_in_progress(
+    bob: Client, outdated: list[ConferencingUser], make_run: MakeRun, wakes: list[Any]
+) -> None:
+    waiting = make_run(outdated[0], "Pending", due_at=timezone.now() + timedelta(hours=1))
+    make_run(outdated[1], "InProgress")
+    shown = words(page(bob, ADDRESS).encode())
+    bob.post(ADDRESS)
+
+    waiting.refresh_from_db()
+    assert "1 has a run in progress: another follows when it has ended." in shown
+    assert [reason["rule"] for reason in waiting.reasons] == ["R5", "R11"]
+    assert waiting.due_at <= timezone.now()
+    assert sorted(outdated[1].runs.values_list("state", flat=True)) == ["InProgress", "Pending"]
+
+
+def test_it_starts_some_at_a_time_and_everybody_once(
+    bob: Client, make_user: MakeUser, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, wakes: list[Any]
+) -> None:
+    users = [make_user(f"user{number}") for number in range(7)]
+    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    monkeypatch.setattr(out_of_date, "CHUNK", 3)
+    told = words(bob.post(ADDRESS, follow=True).content)
+
+    assert sorted(Run.objects.values_list("user", flat=True)) == sorted(user.pk for user in users)
+    assert "7 users: Run, because it was started by hand." in told
+
+
+def test_it_says_where_nobody_is_out_of_date_any_more(bob: Client, anna: ConferencingUser) -> None:
+    shown = words(page(bob, ADDRESS).encode())
+    told = words(bob.post(ADDRESS, follow=True).content)
+
+    assert "Nobody is out of date" in shown
+    assert "Nobody is out of date any more, so there was nothing to start." in told
+    assert not Run.objects.exists()
+
+
+def test_r12_it_starts_nothing_while_the_service_is_off(
+    bob: Client, tenant: Tenant, outdated: list[ConferencingUser]
+) -> None:
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    shown = bob.get(ADDRESS).content
+    told = words(bob.post(ADDRESS, follow=True).content)
+
+    reason = "No run, because the service is switched off for this tenant: switch MeetingMigrationEnabled on first."
+    assert f"2: {reason}" in words(shown)
+    assert b'type="submit">' not in shown.partition(b"<main")[2]
+    assert f"2 users: {reason}" in told
+    assert not Run.objects.exists()
+
+
+def test_r12_a_start_of_one_user_is_refused_while_the_service_is_off(
+    bob: Client, tenant: Tenant, anna: ConferencingUser
+) -> None:
+    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    told = words(bob.post(f"/contoso/users/{anna.upn}/start/", follow=True).content)
+
+    assert "No run, because the service is switched off for this tenant" in told
+    assert not Run.objects.exists()
+
+
+def test_it_takes_as_many_questions_for_many_users_as_for_few(
+    bob: Client, tenant: Tenant, make_user: MakeUser, django_assert_num_queries: Any
+) -> None:
+    def add(first: int, last: int) -> None:
+        for number in range(first, last):
+            make_user(f"user{number:02}", mailbox_location="on-premises" if number % 3 == 0 else "online")
+        changes.change_tenant(tenant, ACTOR, help_url=f"https://contoso.com/{last}")
+
+    add(0, 3)
+    with CaptureQueriesContext(connection) as few:
+        bob.get(ADDRESS)
+    add(3, 30)
+    with django_assert_num_queries(len(few)):
+        bob.get(ADDRESS)
+
+
+# --- one bridge's users -------------------------------------------------------------------------------
+
+
+def test_it_can_be_narrowed_to_the_users_of_a_bridge(
+    bob: Client, tenant: Tenant, make_user: MakeUser, new_bridge: Bridge, wakes: list[Any]
+) -> None:
+    make_user("anna")
+    bruno = make_user("bruno", bridge=new_bridge)
+    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    address = f"{ADDRESS}?bridge={new_bridge.pk}"
+    shown = page(bob, address)
+    bob.post(address)
+
+    assert "Of the bridge New bridge." in words(shown.encode())
+    assert f"/contoso/users/?out_of_date=yes&amp;bridge={new_bridge.pk}" in shown
+    assert [run.user for run in Run.objects.all()] == [bruno]
+
+
+@pytest.mark.parametrize("key", ["0", "987654", "x", "-1", "1.5", "²", "9" * 30])
+def test_a_bridge_that_is_not_there_is_not_found(bob: Client, outdated: list[ConferencingUser], key: str) -> None:
+    for method in (bob.get, bob.post):
+        assert method(f"{ADDRESS}?bridge={key}").status_code == 404
+    assert not Run.objects.exists()

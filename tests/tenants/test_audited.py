@@ -1,0 +1,288 @@
+"""Whatever an administrator can change or start leaves an audit entry, in the transaction of the change itself.
+
+A public function of the modules below belongs in one of the two tables; one that stands in none fails a test.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+
+from migrations_app import number_release, reactions
+from migrations_app.models import MeetingResult, NumberRelease, Run, Update
+from tenants_app import changes
+from tenants_app.audit import Actor, Channel
+from tenants_app.changes import UserEdit
+from tenants_app.filters import ACTIONS
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
+
+from ..conftest import ACTOR
+from ..two_tenants import everything_stored
+
+MODULES = (changes, reactions, number_release)
+
+
+class World:
+    """Contoso with a user, two bridges, numbers, a run and an account, for any change to be made of them."""
+
+    def __init__(self, tenant: Tenant, anna: ConferencingUser, old_bridge: Bridge, new_bridge: Bridge) -> None:
+        self.tenant, self.anna, self.old_bridge, self.new_bridge = tenant, anna, old_bridge, new_bridge
+        self.spare = changes.register_number(old_bridge, "+14255550122", "toll", ACTOR)
+        self.empty_bridge = changes.set_bridge(tenant, "Empty bridge", ACTOR)
+        self.account = User.objects.create_user("zoe")
+
+    @property
+    def default(self) -> ServiceNumber:
+        return self.old_bridge.numbers.get(is_default=True)
+
+    def role(self) -> Any:
+        return changes.grant_role(self.tenant, self.account, "viewer", ACTOR)
+
+    def out_of_date(self) -> ConferencingUser:
+        changes.change_user(self.anna, ACTOR, is_data_fix=True, language="it-IT")
+        return self.anna
+
+    def run(self) -> Run:
+        reactions.start_by_hand(self.tenant, [self.anna], ACTOR)
+        return Run.objects.get()
+
+    def run_with_a_failed_message(self) -> Run:
+        run = self.run()
+        result = MeetingResult.objects.create(run=run, uid="a", subject="a", outcome="Succeeded", attendee_count=1)
+        Update.objects.create(result=result, recipient_count=1, state=Update.State.FAILED, error_code="mail-refused")
+        return run
+
+    def release(self) -> NumberRelease:
+        other = changes.register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
+        later = changes.change_tenant(self.tenant, ACTOR, settling_time=600)
+        assert later.settling_time
+        return number_release.start_release(self.spare, other, ACTOR)
+
+
+class Case(NamedTuple):
+    """What the audit calls it, a call that does it, and what has to be there before, which the call is given."""
+
+    action: str
+    act: Callable[[Any, Actor], Any]
+    given: Callable[[World], Any] = lambda world: world
+
+
+def in_one_transaction(act: Callable[[Any, Actor], Iterator[Any]]) -> Callable[[Any, Actor], Any]:
+    """What is done batch by batch, in the transaction that the caller has to hold."""
+
+    def do(given: Any, actor: Actor) -> Any:
+        with transaction.atomic():
+            return list(act(given, actor))
+
+    return do
+
+
+AUDITED = {
+    "changes.create_tenant": Case(
+        "create tenant",
+        lambda world, actor: changes.create_tenant(
+            actor, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+        ),
+    ),
+    "changes.change_tenant": Case(
+        "change tenant", lambda world, actor: changes.change_tenant(world.tenant, actor, attendee_limit=300)
+    ),
+    "changes.grant_role": Case(
+        "grant role", lambda world, actor: changes.grant_role(world.tenant, world.account, "admin", actor)
+    ),
+    "changes.revoke_role": Case("revoke role", changes.revoke_role, World.role),
+    "changes.set_bridge": Case(
+        "change bridge", lambda world, actor: changes.set_bridge(world.tenant, "New bridge", actor, make_default=True)
+    ),
+    "changes.set_default_number": Case(
+        "change bridge", lambda world, actor: changes.set_default_number(world.spare, actor, reschedule_meetings=True)
+    ),
+    "changes.remove_bridge": Case(
+        "remove bridge", lambda world, actor: changes.remove_bridge(world.empty_bridge, actor)
+    ),
+    "changes.register_number": Case(
+        "register number",
+        lambda world, actor: changes.register_number(world.old_bridge, "+14255550144", "toll", actor),
+    ),
+    "changes.describe_number": Case(
+        "describe number",
+        lambda world, actor: changes.describe_number(world.spare, actor, country="Italy", city="Rome"),
+    ),
+    "changes.release_number": Case("release number", lambda world, actor: changes.release_number(world.spare, actor)),
+    "changes.change_user": Case(
+        "change user", lambda world, actor: changes.change_user(world.anna, actor, bridge=world.new_bridge)
+    ),
+    "changes.change_users": Case(
+        "change user",
+        lambda world, actor: changes.change_users(
+            world.tenant, [UserEdit(world.anna.pk, {"language": "it-IT"})], actor
+        ),
+    ),
+    "changes.change_in_batches": Case(
+        "change user",
+        in_one_transaction(
+            lambda world, actor: changes.change_in_batches(
+                world.tenant, [UserEdit(world.anna.pk, {"language": "it-IT"})], actor
+            )
+        ),
+    ),
+    "changes.create_in_batches": Case(
+        "create user",
+        in_one_transaction(
+            lambda world, actor: changes.create_in_batches(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
+        ),
+    ),
+    "changes.create_user": Case(
+        "create user", lambda world, actor: changes.create_user(world.tenant, actor, upn="bruno@contoso.com")
+    ),
+    "changes.create_users": Case(
+        "create user", lambda world, actor: changes.create_users(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
+    ),
+    "changes.mark_up_to_date": Case("mark as up to date", changes.mark_up_to_date, World.out_of_date),
+    "reactions.start_by_hand": Case(
+        "start migration", lambda world, actor: reactions.start_by_hand(world.tenant, [world.anna], actor)
+    ),
+    "reactions.make_due_now": Case("run now", reactions.make_due_now, World.run),
+    "reactions.send_updates_again": Case(
+        "send messages again", reactions.send_updates_again, World.run_with_a_failed_message
+    ),
+    "number_release.start_release": Case(
+        "take number off", lambda world, actor: number_release.start_release(world.spare, world.default, actor)
+    ),
+    "number_release.start_replacement": Case(
+        "take number off", lambda world, actor: number_release.start_replacement(world.spare, "+14255550155", actor)
+    ),
+    "number_release.cancel_release": Case("cancel taking number off", number_release.cancel_release, World.release),
+    "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
+}
+WITHOUT_ENTRY = {
+    "changes.acp_is_replaced": "only computes",
+    "changes.wait_for_others": "only locks",
+    "changes.completed": "only computes",
+    "changes.check_user": "only checks",
+    "changes.own_conference_ids": "only reads",
+    "changes.private_conference_ids": "is a part of a run, whose record has it",
+    "changes.release_private_conference_ids": "is a part of a run, whose record has it",
+    "changes.set_leaving": "is a part of taking a number off, which writes the entry",
+    "reactions.switches_of": "only reads",
+    "reactions.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
+    "reactions.on_tenant_changed": "only wakes the workers",
+    "number_release.dependants": "only reads",
+    "number_release.holders": "only reads",
+    "number_release.foresee_release": "only reads",
+    "number_release.check_not_default": "only reads",
+    "number_release.check_release": "only reads",
+    "number_release.advance": "changes users and releases numbers by functions of changes, with what they write",
+}
+
+
+def public_functions(module: ModuleType) -> Iterator[str]:
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == module.__name__ and not name.startswith("_"):
+            yield f"{module.__name__.rpartition('.')[2]}.{name}"
+
+
+def test_every_function_that_changes_or_starts_something_is_known() -> None:
+    known = {*AUDITED, *WITHOUT_ENTRY}
+    there = {name for module in MODULES for name in public_functions(module)}
+
+    assert not there - known, (
+        f"Nobody has said whether {', '.join(sorted(there - known))} leaves an audit entry: put it into AUDITED with "
+        "a call that changes something, or into WITHOUT_ENTRY with the reason why it needs none."
+    )
+    assert not known - there, "a table names a function that is not there"
+
+
+@pytest.fixture
+def world(tenant: Tenant, anna: ConferencingUser, old_bridge: Bridge, new_bridge: Bridge, wakes: list[Any]) -> World:
+    return World(tenant, anna, old_bridge, new_bridge)
+
+
+@pytest.mark.parametrize("channel", [Channel.IMPORT, Channel.SERVICE])
+@pytest.mark.parametrize("name", AUDITED)
+def test_it_leaves_an_entry_with_who_and_through_what(world: World, name: str, channel: Channel) -> None:
+    action, act, given = AUDITED[name]
+    thing = given(world)
+    earlier = set(AuditEntry.objects.values_list("pk", flat=True))
+    act(thing, Actor("zoe", channel))
+
+    written = AuditEntry.objects.exclude(pk__in=earlier)
+    assert action in written.values_list("action", flat=True)
+    assert {(row.actor, row.channel) for row in written} == {("zoe", channel)}
+    assert {row.tenant for row in written} == {
+        Tenant.objects.latest("pk") if "create tenant" in action else world.tenant
+    }
+
+
+class NoRoom(Exception):
+    """The database takes no audit entry."""
+
+
+def no_room() -> AbstractContextManager[None]:
+    def refuse(execute: Any, sql: str, *others: Any) -> Any:
+        if sql.startswith("INSERT") and AuditEntry._meta.db_table in sql:
+            raise NoRoom
+        return execute(sql, *others)
+
+    return connection.execute_wrapper(refuse)
+
+
+@pytest.mark.parametrize("name", AUDITED)
+def test_nothing_is_changed_or_started_without_its_entry(world: World, name: str) -> None:
+    """The two are one transaction: where the entry cannot be written, the change is not made either."""
+    _, act, given = AUDITED[name]
+    thing = given(world)
+    before = everything_stored()
+    with pytest.raises(NoRoom), no_room():
+        act(thing, ACTOR)
+
+    assert everything_stored() == before
+
+
+def test_r35_what_the_service_goes_on_with_is_audited_as_its_own(world: World) -> None:
+    """By the name of who asked for it, and through the background service."""
+    changes.change_user(world.anna, ACTOR, toll_number=world.spare)
+    Run.objects.update(state=Run.State.SUCCEEDED, finished_at=timezone.now())
+    number_release.start_release(world.spare, world.default, Actor("zoe", Channel.SCREEN), now_due=True)
+    earlier = set(AuditEntry.objects.values_list("pk", flat=True))
+    number_release.advance(timezone.now() + timedelta(minutes=1))
+    Run.objects.update(state=Run.State.SUCCEEDED, finished_at=timezone.now())
+    world.anna.invited_numbers.filter(number=world.spare).delete()
+    number_release.advance(timezone.now() + timedelta(minutes=1))
+
+    written = AuditEntry.objects.exclude(pk__in=earlier).order_by("pk")
+    assert list(written.values_list("action", flat=True)) == ["change user", "release number"]
+    assert {(row.actor, row.channel) for row in written} == {("zoe", Channel.SERVICE)}
+
+
+# --- the list of actions ------------------------------------------------------------------------------
+
+
+def written_actions() -> set[str]:
+    """Every action that the source passes to ``entry`` or to what hands it on, as far as it is spelled out there."""
+    root = Path(inspect.getfile(changes)).parent.parent
+    found = set()
+    for path in [*root.glob("tenants_app/**/*.py"), *root.glob("migrations_app/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"entry", "_audit"}:
+                texts = [each for each in ast.walk(node.args[2]) if isinstance(each, ast.Constant)]
+                found |= {text.value for text in texts if isinstance(text.value, str)}
+    return found
+
+
+def test_the_filter_offers_every_action_that_is_written() -> None:
+    offered = [action for actions in ACTIONS.values() for action in actions]
+
+    assert "retry migration" in written_actions()
+    assert sorted(offered) == sorted(written_actions())
