@@ -27,7 +27,7 @@ def paginate(request: HttpRequest, table: Table, per_page: int) -> Table:
     RequestConfig(request, paginate=False).configure(table)
     table.paginate(per_page=per_page)
     table.page = table.paginator.get_page(request.GET.get(table.prefixed_page_field))
-    if table.page.has_previous():
+    if table.prefixed_page_field in request.GET:
         _read_keys_first(table)
     return table
 

@@ -265,7 +265,7 @@ def storm(make_user: MakeUser, new_bridge: Bridge, old_bridge: Bridge, tenant: T
     for user in users:
         for number in range(3):
             invite(user, number)
-    return Storm(tenant, users, rounds=25)
+    return Storm(tenant, users, rounds=10)
 
 
 @pytest.mark.django_db(transaction=True)

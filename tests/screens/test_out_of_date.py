@@ -187,7 +187,7 @@ def test_r36_it_starts_them_all_and_says_of_whom_it_did_not(
         ("bruno@contoso.com", "Pending"),
     }
     assert "2 users: Run, because it was started by hand." in told
-    assert "Clara@contoso.com: No run, because the mailbox is on Exchange on-premises" in told
+    assert "clara@contoso.com: No run, because the mailbox is on Exchange on-premises" in told
     assert AuditEntry.objects.filter(action="start migration", actor="bob").count() == 2
 
 
