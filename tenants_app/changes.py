@@ -218,7 +218,10 @@ def set_default_number(number: ServiceNumber, actor: Actor, *, reschedule_meetin
 def remove_bridge(bridge: Bridge, actor: Actor) -> None:
     """Remove a bridge that nobody needs any more, with its numbers."""
     tenant = _lock(bridge.tenant)
-    bridge = Bridge.objects.select_for_update().get(pk=bridge.pk)
+    found = Bridge.objects.select_for_update().filter(pk=bridge.pk).first()
+    if found is None:
+        raise ValidationError(f"{bridge.name} has been removed already: look again.")
+    bridge = found
     users = bridge.users.count()
     if users:
         is_last = not tenant.bridges.exclude(pk=bridge.pk).exists()

@@ -258,3 +258,11 @@ def test_r35_nobody_is_given_a_number_that_began_to_leave_since_the_page_was_sho
     changes.set_leaving(ServiceNumber.objects.get(pk=number.pk), True)
     with pytest.raises(ValidationError, match="is being taken off the bridge"):
         changes.change_user(user, ACTOR, toll_number=number)
+
+
+def test_a_bridge_that_somebody_else_removed_is_not_removed_again(tenant: Tenant, new_bridge: Bridge) -> None:
+    empty = changes.set_bridge(tenant, "Empty bridge", ACTOR)
+    changes.remove_bridge(Bridge.objects.get(pk=empty.pk), ACTOR)
+    with pytest.raises(ValidationError, match="has been removed already"):
+        changes.remove_bridge(empty, ACTOR)
+    assert AuditEntry.objects.filter(action="remove bridge").count() == 1
