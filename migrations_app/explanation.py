@@ -11,6 +11,9 @@ from urllib.parse import quote
 
 from django.utils import timezone
 
+from migrations_app.calendars.content_lines import parse
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import Facts, read_facts
 from migrations_app.colleagues import Colleagues
 from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitation_settings import InvitationSettings
@@ -18,10 +21,8 @@ from migrations_app.mailboxes.base import Listed
 from migrations_app.models import NO_END
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.components import DESCRIPTIONS, Component, components_of
-from migrations_app.rewriting.content_lines import parse
-from migrations_app.rewriting.errors import Declined, UnreadableCalendar
-from migrations_app.rewriting.explain import Finding, Point, findings, showable
-from migrations_app.rewriting.facts import Facts, read_facts
+from migrations_app.rewriting.errors import Declined
+from migrations_app.rewriting.findings import Finding, Point, findings, showable
 from migrations_app.rewriting.frames import Kind
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import Span

@@ -10,8 +10,8 @@ from django.db.models import Exists, OuterRef
 from django_q.models import Task
 
 from migrations_app import user_imports
+from migrations_app.calendars.content_lines import unescaped
 from migrations_app.models import MeetingResult, Run, Update, UserImport
-from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.spans import Span, unpack
 
 _RUNS_AT_ONCE = 100

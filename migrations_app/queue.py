@@ -10,7 +10,6 @@ A run row is the truth; a django-q task is only a wake-up. Lost, doubled or late
 
 from __future__ import annotations
 
-import random
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,15 +25,13 @@ from django_q.tasks import async_task
 from migrations_app.decisions import Reason
 from migrations_app.failures import Failure
 from migrations_app.models import Run
+from migrations_app.retries import RETRIES, pause_before_retry
 from tenants_app import bulk
 from tenants_app.models import ConferencingUser, Tenant
 
 LEASE = timedelta(seconds=30)
 """How long a worker may be silent about a run before another takes it over; renewed with every batch."""
 
-RETRIES = 9
-RETRY_WINDOW = timedelta(hours=24)
-_FIRST_PAUSE = RETRY_WINDOW / (2**RETRIES - 1)  # doubling pauses that add up to the window: 2.8 min … 12 h
 
 BULK = 500
 
@@ -209,11 +206,6 @@ def fail(run: Run, failure: Failure) -> None:
         last_error_code=failure.code,
         last_error_detail=failure.detail,
     )
-
-
-def pause_before_retry(attempts: int) -> timedelta:
-    """The pause after this many attempts: doubling, ±10 % so that many failures do not come back together."""
-    return _FIRST_PAUSE * 2 ** (attempts - 1) * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, guards nothing
 
 
 def sweep() -> int:

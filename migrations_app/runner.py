@@ -13,16 +13,17 @@ from django.db.models import Count
 from django.utils import timezone
 
 from migrations_app import queue
+from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.colleagues import Colleagues
 from migrations_app.failures import FAILED, Failure
 from migrations_app.invitation_settings import InvitationSettings
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
-from migrations_app.number_search import shown_numbers
 from migrations_app.rewriting.block import MeetingBlock
-from migrations_app.rewriting.errors import Declined, UnreadableCalendar
+from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import rewrite
+from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.rewriting.spans import pack
 from migrations_app.selection import why_skipped
 from tenants_app import invitations

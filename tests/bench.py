@@ -197,8 +197,8 @@ def fastest(work: Callable[[list[tuple[int, str, bytes]]], object], file: bytes)
 
 def make_invitations(kind: str, count: int) -> list[tuple[int, str, bytes]]:
     """(number of the user, UID, text) of ``count`` meetings."""
+    from migrations_app.calendars.content_lines import split_objects
     from migrations_app.demo import invitations, people
-    from migrations_app.rewriting.content_lines import split_objects
 
     build = invitations.text_4kb if kind.startswith("4 KB") else invitations.large_html
     everyone = people.users()

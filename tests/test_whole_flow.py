@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Meeting
-from migrations_app.rewriting.content_lines import split_objects
 from tenants_app.models import Bridge, ConferencingUser
 from tests.mailboxes import (
     EVERYONE,

@@ -11,11 +11,11 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from migrations_app.calendars import itip
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import read_facts
 from migrations_app.mailboxes.base import Listed, Stored, Write
 from migrations_app.models import NO_END, CalendarObject
-from migrations_app.rewriting import itip
-from migrations_app.rewriting.errors import UnreadableCalendar
-from migrations_app.rewriting.facts import read_facts
 from tenants_app.models import ConferencingUser
 
 _FACTS = (

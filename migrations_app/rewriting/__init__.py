@@ -1,6 +1,4 @@
-"""Read and rewrite invitations: bytes in, bytes out, nothing of Django.
+"""Find, judge, replace and put back the meeting block of an invitation: octets in, octets and a report out.
 
-Everything here works on one calendar object (RFC 5545) held in memory. Reading dates goes through
-icalendar and dateutil; writing is done by splicing the raw octets, because every serialiser alters
-lines it was not asked to touch.
+Plain Python, nothing of Django. Everything here works on one calendar object held in memory.
 """

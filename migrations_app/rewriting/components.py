@@ -7,8 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from urllib.parse import unquote
 
-from migrations_app.rewriting import markup
-from migrations_app.rewriting.content_lines import (
+from migrations_app.calendars.content_lines import (
     Calendar,
     Event,
     Line,
@@ -18,7 +17,8 @@ from migrations_app.rewriting.content_lines import (
     value_of,
     value_start,
 )
-from migrations_app.rewriting.facts import events_not_over
+from migrations_app.calendars.facts import events_not_over
+from migrations_app.rewriting import markup
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])

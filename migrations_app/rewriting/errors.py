@@ -1,15 +1,8 @@
-"""The two ways in which a calendar object is not rewritten."""
+"""Why an object is left as it is."""
 
 from typing import Literal
 
 Reason = Literal["no-block", "pasted-block", "already-current", "needs-review"]
-
-
-class UnreadableCalendar(ValueError):
-    """The object is not a calendar that can be read; the message is one sentence for an administrator.
-
-    Waiting does not cure it: the object stays as it is until somebody mends it.
-    """
 
 
 class Declined(Exception):

@@ -11,8 +11,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import links, markup
-from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.labels import LABELS
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from migrations_app.rewriting.content_lines import unescaped
+from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting.errors import Declined, needs_review
 
 _TOKEN = re.compile(

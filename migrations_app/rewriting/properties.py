@@ -11,6 +11,17 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
+from migrations_app.calendars.content_lines import (
+    Edit,
+    Line,
+    escaped,
+    replace_in_value,
+    replace_line,
+    unescaped,
+    unfold,
+    value_of,
+    value_start,
+)
 from migrations_app.rewriting import links
 from migrations_app.rewriting.block import (
     LOCATION_LABELS,
@@ -28,17 +39,6 @@ from migrations_app.rewriting.components import (
     TEL_URI,
     TOLL_NUMBER,
     Component,
-)
-from migrations_app.rewriting.content_lines import (
-    Edit,
-    Line,
-    escaped,
-    replace_in_value,
-    replace_line,
-    unescaped,
-    unfold,
-    value_of,
-    value_start,
 )
 from migrations_app.rewriting.errors import needs_review
 from migrations_app.rewriting.frames import Found, Kind, readable

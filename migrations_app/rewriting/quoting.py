@@ -6,9 +6,9 @@ lines, `From: Bert <bert@contoso.com>` and the like.
 
 import re
 
+from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import markup
 from migrations_app.rewriting.components import Component, Description
-from migrations_app.rewriting.content_lines import unescaped
 
 _HEADING = re.compile(
     r"(?:^|\n)[ \t>]*+-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"

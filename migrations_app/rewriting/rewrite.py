@@ -9,17 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from migrations_app.rewriting import links, markup
-from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
-from migrations_app.rewriting.components import (
-    EXTERNAL_LINK,
-    TEAMS_URL,
-    Component,
-    components_of,
-    is_blank,
-    recurrence_id_of,
-)
-from migrations_app.rewriting.content_lines import (
+from migrations_app.calendars.content_lines import (
     Edit,
     Event,
     escaped,
@@ -29,6 +19,16 @@ from migrations_app.rewriting.content_lines import (
     splice,
     uid_of,
     unescaped,
+)
+from migrations_app.rewriting import links, markup
+from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
+from migrations_app.rewriting.components import (
+    EXTERNAL_LINK,
+    TEAMS_URL,
+    Component,
+    components_of,
+    is_blank,
+    recurrence_id_of,
 )
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of

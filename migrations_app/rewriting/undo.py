@@ -4,8 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import datetime
 
-from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
-from migrations_app.rewriting.content_lines import (
+from migrations_app.calendars.content_lines import (
     Edit,
     Event,
     Line,
@@ -19,8 +18,9 @@ from migrations_app.rewriting.content_lines import (
     value_of,
     value_start,
 )
+from migrations_app.calendars.facts import events_not_over
+from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
 from migrations_app.rewriting.errors import needs_review
-from migrations_app.rewriting.facts import events_not_over
 from migrations_app.rewriting.revision import raise_sequence
 from migrations_app.rewriting.spans import Span
 

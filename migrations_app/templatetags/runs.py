@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
 from tenants_app.templatetags.page_parts import icon
 
 register = template.Library()
-
-
-class Badge(NamedTuple):
-    """``tone`` is one of the ``tone-…`` classes of ``mms.css``."""
-
-    label: str
-    tone: str
-    icon: str
-
-
-NEVER_RUN = Badge("No run yet", "quiet", "circle-dashed")
-BADGES = {
-    # states of runs
-    "Pending": Badge("Pending", "pending", "hourglass"),
-    "InProgress": Badge("In progress", "progress", "loader-2"),
-    "Failed": Badge("Failed", "failed", "circle-x"),
-    "Succeeded": Badge("Succeeded", "succeeded", "circle-check"),
-    # outcomes of meetings, beside Failed and Succeeded
-    "Skipped": Badge("Skipped", "quiet", "arrow-right"),
-    # what a run would make of a meeting
-    "Would be updated": Badge("Would be updated", "pending", "refresh"),
-    "Would be skipped": Badge("Would be skipped", "quiet", "arrow-right"),
-    "Would fail": Badge("Would fail", "failed", "circle-x"),
-    "Not known": Badge("Not known", "quiet", "circle-dashed"),
-    # whether invitations say what the settings ask for
-    "Out of date": Badge("Out of date", "pending", "calendar-event"),
-    # numbers on their way off a bridge
-    "Waiting": Badge("Waiting", "pending", "hourglass"),
-    "Moving": Badge("Moving users", "progress", "loader-2"),
-    "Updating": Badge("Updating invitations", "progress", "loader-2"),
-    "Released": Badge("Released", "succeeded", "circle-check"),
-    "Cancelled": Badge("Cancelled", "quiet", "x"),
-    # imports of users
-    "Checking": Badge("Checking", "progress", "loader-2"),
-    "Checked": Badge("Checked", "pending", "hourglass"),
-    "Applying": Badge("Applying", "progress", "loader-2"),
-    "Applied": Badge("Applied", "succeeded", "circle-check"),
-    "Refused": Badge("Refused", "failed", "circle-x"),
-    "Discarded": Badge("Discarded", "quiet", "x"),
-    # messages, beside Failed
-    "Queued": Badge("Queued", "pending", "mail"),
-    "Sent": Badge("Sent", "succeeded", "mail-check"),
-    "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
-}
-
-
-FORESEEN = {"Succeeded": "Would be updated", "Skipped": "Would be skipped", "Failed": "Would fail"}
-"""Outcomes of meetings, where the run is only looked ahead to."""
 
 
 @register.simple_tag

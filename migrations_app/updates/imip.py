@@ -19,7 +19,7 @@ from email.header import Header
 from email.utils import format_datetime, formataddr
 from functools import lru_cache
 
-from migrations_app.rewriting.people import Person
+from migrations_app.calendars.people import Person
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from migrations_app.number_search import shown_numbers
+from migrations_app.rewriting.shown_numbers import shown_numbers
 from tests.cluster.conftest import Installation
 from tests.mailboxes import told
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import people
 from migrations_app.demo.invitations import labelled_invitations
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.rewriting.content_lines import split_objects
 from tenants_app.models import ConferencingUser, Tenant
 from tests.mailboxes import migrate
 

@@ -18,9 +18,9 @@ from migrations_app import number_release, queue
 from migrations_app.decisions import Reason
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, Update
-from migrations_app.number_search import shown_numbers
 from migrations_app.queue import RunRequest
 from migrations_app.reactions import start_by_hand
+from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.runner import work_run
 from migrations_app.tasks import work_queue
 from migrations_app.updates.delivery import deliver

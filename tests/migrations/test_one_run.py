@@ -18,8 +18,8 @@ from django.utils import timezone
 from migrations_app import queue
 from migrations_app.failures import Failure
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from migrations_app.number_search import shown_numbers
 from migrations_app.reactions import start_by_hand
+from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.runner import preview, work_run
 from migrations_app.tasks import work_queue
 from migrations_app.updates.delivery import deliver

@@ -18,6 +18,7 @@ from migrations_app.failures import Failure
 from migrations_app.models import Run
 from migrations_app.progress import users_by_state
 from migrations_app.queue import RunRequest
+from migrations_app.retries import pause_before_retry
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 
@@ -154,7 +155,7 @@ def test_r28_it_gives_up_after_nine_retries(anna: ConferencingUser) -> None:
 
 
 def test_r28_the_pauses_grow_and_fill_a_day() -> None:
-    pauses = [queue.pause_before_retry(attempt) for attempt in range(1, 10)]
+    pauses = [pause_before_retry(attempt) for attempt in range(1, 10)]
     assert all(later > earlier for earlier, later in itertools.pairwise(pauses))
     assert timedelta(hours=21) < sum(pauses, timedelta()) < timedelta(hours=27)
 

@@ -15,12 +15,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.utils import timezone
 
 from migrations_app import queue
+from migrations_app.calendars import itip
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Attendee
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Update
 from migrations_app.reactions import send_updates_again
-from migrations_app.rewriting import itip
 from migrations_app.runner import work_run
 from migrations_app.updates import delivery
 from migrations_app.updates.delivery import deliver

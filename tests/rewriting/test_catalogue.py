@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import read_facts
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
-from migrations_app.rewriting.errors import Declined, UnreadableCalendar
-from migrations_app.rewriting.facts import read_facts
+from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo

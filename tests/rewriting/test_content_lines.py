@@ -2,8 +2,8 @@
 
 import pytest
 
-from migrations_app.rewriting.content_lines import folded, raw_end, raw_start, split_objects, unfold
-from migrations_app.rewriting.errors import UnreadableCalendar
+from migrations_app.calendars.content_lines import folded, raw_end, raw_start, split_objects, unfold
+from migrations_app.calendars.errors import UnreadableCalendar
 from tests.rewriting.samples import calendar, event
 
 ZONE = (

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from migrations_app.rewriting.errors import UnreadableCalendar
-from migrations_app.rewriting.facts import read_facts
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import read_facts
 from tests.rewriting.samples import calendar, event
 
 VTIMEZONE = (

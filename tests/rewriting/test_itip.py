@@ -2,9 +2,9 @@
 
 import pytest
 
-from migrations_app.rewriting import itip
-from migrations_app.rewriting.content_lines import parse
-from migrations_app.rewriting.itip import ascii_address
+from migrations_app.calendars import itip
+from migrations_app.calendars.content_lines import parse
+from migrations_app.calendars.itip import ascii_address
 from tests.rewriting.samples import NOW, calendar, event
 
 BO, CY, DI = (f"ATTENDEE:mailto:{name}@fabrikam.com" for name in ("bo", "cy", "di"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrations_app.rewriting.people import Person, attendees, organizer
+from migrations_app.calendars.people import Person, attendees, organizer
 from tests.rewriting.samples import calendar, event
 
 

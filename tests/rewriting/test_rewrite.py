@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
-from migrations_app.rewriting.errors import Declined, UnreadableCalendar
+from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
 from migrations_app.rewriting.undo import undo
 from tests.rewriting import samples

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from migrations_app.before_and_after import compare
 from migrations_app.models import MeetingResult, Run
+from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import Span
 from tenants_app import changes
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant

@@ -13,14 +13,14 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from migrations_app.before_and_after import compare
+from migrations_app.calendars.content_lines import escaped, split_objects
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import read_facts
 from migrations_app.explanation import MIGRATED, Explanation, explain
 from migrations_app.management.commands.import_meetings import LONGEST_UID
-from migrations_app.rewriting.content_lines import escaped, split_objects
-from migrations_app.rewriting.errors import UnreadableCalendar
+from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.evidence import Verdict
-from migrations_app.rewriting.explain import Finding, Point
-from migrations_app.rewriting.facts import read_facts
+from migrations_app.rewriting.findings import Finding, Point
 from migrations_app.rewriting.spans import Span
 from tenants_app.commands import AdministratorCommand, printable, read_bytes
 from tenants_app.models import ConferencingUser, Tenant, is_address

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
+from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import read_facts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.rewriting.content_lines import split_objects
-from migrations_app.rewriting.errors import UnreadableCalendar
-from migrations_app.rewriting.facts import read_facts
 from migrations_app.runner import note_imported
 from tenants_app.commands import AdministratorCommand, read_bytes
 from tenants_app.records import counted

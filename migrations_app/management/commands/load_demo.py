@@ -13,10 +13,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
+from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo import people
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.rewriting.content_lines import split_objects
 from tenants_app import changes
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes import UserEdit

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from migrations_app.rewriting.content_lines import Event, Line, all_events, unfold, value_start
+from migrations_app.calendars.content_lines import Event, Line, all_events, unfold, value_start
 
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 _CARET = re.compile(r"\^([n^'])")

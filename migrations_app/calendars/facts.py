@@ -15,7 +15,7 @@ from dateutil.rrule import rrule, rrulestr
 from icalendar import Timezone, vDDDTypes
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
-from migrations_app.rewriting.content_lines import (
+from migrations_app.calendars.content_lines import (
     Calendar,
     Event,
     Line,
@@ -28,8 +28,8 @@ from migrations_app.rewriting.content_lines import (
     value_of,
     value_start,
 )
-from migrations_app.rewriting.errors import UnreadableCalendar
-from migrations_app.rewriting.people import person
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.people import person
 
 MOST_OCCURRENCES = 20_000
 """How many occurrences of a rule are counted out before its end is taken from UNTIL, or taken to be open."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-from migrations_app.rewriting.content_lines import unescaped
+from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting.spans import Span
 
 _MOST_LINES = 1_000

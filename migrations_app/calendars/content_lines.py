@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from migrations_app.rewriting.errors import UnreadableCalendar
+from migrations_app.calendars.errors import UnreadableCalendar
 
 BOM = b"\xef\xbb\xbf"
 FOLD_WIDTH = 75

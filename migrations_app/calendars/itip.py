@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from migrations_app.rewriting import people
-from migrations_app.rewriting.content_lines import (
+from migrations_app.calendars import people
+from migrations_app.calendars.content_lines import (
     Calendar,
     Event,
     events_of,
@@ -19,9 +19,9 @@ from migrations_app.rewriting.content_lines import (
     unescaped,
     value_of,
 )
-from migrations_app.rewriting.facts import ANSWERS, events_not_over
-from migrations_app.rewriting.people import Person
-from migrations_app.rewriting.revision import highest_sequence
+from migrations_app.calendars.facts import ANSWERS, events_not_over
+from migrations_app.calendars.people import Person
+from migrations_app.calendars.revision import highest_sequence
 
 _LONGEST_LOCAL_PART, _LONGEST_ADDRESS = 64, 254
 

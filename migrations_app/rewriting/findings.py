@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.components import Component, Description
-from migrations_app.rewriting.content_lines import unescaped
 from migrations_app.rewriting.evidence import Verdict, evidence_of
 from migrations_app.rewriting.frames import Kind, Row, Sight
 from migrations_app.rewriting.quoting import is_quoted

@@ -1,0 +1,8 @@
+"""Why a calendar object cannot be used."""
+
+
+class UnreadableCalendar(ValueError):
+    """The object is not a calendar that can be read; the message is one sentence for an administrator.
+
+    Waiting does not cure it: the object stays as it is until somebody mends it.
+    """
