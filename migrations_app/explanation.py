@@ -14,9 +14,9 @@ from django.utils import timezone
 from migrations_app.calendars.content_lines import parse
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import Facts, read_facts
-from migrations_app.colleagues import Colleagues
 from migrations_app.failures import SKIPPED, Failure, entry_of, happened
-from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import NO_END
 from migrations_app.rewriting.block import MeetingBlock

@@ -11,11 +11,11 @@ from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
-from migrations_app.decisions import decide, decide_start_by_hand
 from migrations_app.failures import Failure, describe
 from migrations_app.models import MeetingResult, Run
-from migrations_app.reactions import switches_of
 from migrations_app.runner import preview
+from migrations_app.triggers.rules import decide, decide_start_by_hand
+from migrations_app.triggers.switches import switches_of
 from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.audit import Actor
 from tenants_app.changes import UserEdit, change_users

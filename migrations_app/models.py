@@ -10,8 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from migrations_app import decisions
 from migrations_app.failures import describe
+from migrations_app.triggers import rules
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 NO_END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -55,9 +55,9 @@ class Run(models.Model):
         SUCCEEDED = "Succeeded"
 
     class Type(models.TextChoices):
-        MOVE = decisions.MOVE, "Move to online"
-        AUDIO_CONFERENCING = decisions.AUDIO_CONFERENCING, "Audio conferencing"
-        MANUAL = decisions.MANUAL, "Started by hand"
+        MOVE = rules.MOVE, "Move to online"
+        AUDIO_CONFERENCING = rules.AUDIO_CONFERENCING, "Audio conferencing"
+        MANUAL = rules.MANUAL, "Started by hand"
 
     correlation_id = models.UUIDField("correlation ID", default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="runs")

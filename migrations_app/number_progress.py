@@ -10,12 +10,12 @@ from typing import Any
 from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, Value, When
 from django.utils.text import capfirst
 
-from migrations_app.decisions import decide, why_not_served
 from migrations_app.failures import SKIPPED
 from migrations_app.models import MeetingResult, NumberRelease, Run
 from migrations_app.number_release import holders
-from migrations_app.reactions import switches_of
 from migrations_app.runner import LEFT_AS_THEY_ARE
+from migrations_app.triggers.rules import decide, why_not_served
+from migrations_app.triggers.switches import switches_of
 from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import OUT_OF_DATE, ConferencingUser
 from tenants_app.records import counted

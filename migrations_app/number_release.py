@@ -17,11 +17,11 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.decisions import decide
 from migrations_app.foresight import DECISIVE, FutureMeetings, future_meetings
 from migrations_app.models import NumberRelease, Run
 from migrations_app.queue import wake_cluster
-from migrations_app.reactions import switches_of
+from migrations_app.triggers.rules import decide
+from migrations_app.triggers.switches import switches_of
 from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.changes import (

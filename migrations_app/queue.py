@@ -22,10 +22,10 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from migrations_app.decisions import Reason
 from migrations_app.failures import Failure
 from migrations_app.models import Run
 from migrations_app.retries import RETRIES, pause_before_retry
+from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
 from tenants_app.models import ConferencingUser, Tenant
 

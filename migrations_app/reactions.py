@@ -7,22 +7,14 @@ from typing import Any
 
 from django.db import transaction
 
-from migrations_app.decisions import Decision, Switches, decide, decide_start_by_hand
 from migrations_app.models import Run
 from migrations_app.queue import BULK, RunRequest, request_runs, run_now, wake_cluster
+from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
+from migrations_app.triggers.switches import switches_of
 from migrations_app.updates.delivery import send_again
 from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.audit import Actor, entry, record
 from tenants_app.models import ConferencingUser, Tenant
-
-
-def switches_of(tenant: Tenant) -> Switches:
-    """The switches that the decision table reads (R12 to R14)."""
-    return Switches(
-        tenant.meeting_migration_enabled,
-        tenant.automatically_migrate_user_meetings,
-        tenant.automatically_replace_acp_provider,
-    )
 
 
 def on_users_changed(

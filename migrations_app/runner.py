@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from migrations_app import queue
 from migrations_app.calendars.errors import UnreadableCalendar
-from migrations_app.colleagues import Colleagues
 from migrations_app.failures import FAILED, Failure
-from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update

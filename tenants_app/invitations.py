@@ -82,7 +82,7 @@ def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -
 def _with_shown(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
     """The users with what shows in their invitations: as a fingerprint, and the toll number by its key.
 
-    Whatever :class:`migrations_app.invitation_settings.InvitationSettings` reads must be here, and nothing else.
+    Whatever :class:`migrations_app.invitations.content.InvitationSettings` reads must be here, and nothing else.
     """
     own_id = ConferenceId.objects.filter(user=OuterRef("pk"), bridge=OuterRef("bridge"), meeting_uid="")
     of_tenant_domain = Q(sip_address__endswith=Concat(Value("@"), F("tenant__domain")))

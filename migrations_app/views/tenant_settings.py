@@ -12,11 +12,11 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from migrations_app.decision_table import answer_now, table
-from migrations_app.decisions import decide_meeting_url_change
 from migrations_app.models import Run
 from migrations_app.out_of_date import count_out_of_date
-from migrations_app.reactions import switches_of
+from migrations_app.triggers.rules import decide_meeting_url_change
+from migrations_app.triggers.switches import switches_of
+from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import access_for
 from tenants_app.changes import change_tenant
 from tenants_app.forms import TenantForm, tell_refusal

@@ -17,8 +17,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from migrations_app.decision_table import COMBINATIONS, SWITCHES, Row, table
-from migrations_app.decisions import (
+from migrations_app.triggers.rules import (
     TRIGGERS,
     Decision,
     Switches,
@@ -26,6 +25,7 @@ from migrations_app.decisions import (
     decide_meeting_url_change,
     decide_start_by_hand,
 )
+from migrations_app.triggers.table import COMBINATIONS, SWITCHES, Row, table
 from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import ConferencingUser
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from migrations_app.decisions import Decision, Switches, decide, decide_start_by_hand
+from migrations_app.triggers.rules import Decision, Switches, decide, decide_start_by_hand
 from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import ConferencingUser
 

@@ -16,7 +16,7 @@ from django.db.models import Model
 from migrations_app import queue, runner
 from migrations_app.demo import invitations as demo
 from migrations_app.failures import Failure
-from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.invitations.content import InvitationSettings
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.out_of_date import count_out_of_date, users_out_of_date

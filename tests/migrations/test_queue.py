@@ -13,12 +13,12 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from migrations_app import queue
-from migrations_app.decisions import Reason
 from migrations_app.failures import Failure
 from migrations_app.models import Run
 from migrations_app.progress import users_by_state
 from migrations_app.queue import RunRequest
 from migrations_app.retries import pause_before_retry
+from migrations_app.triggers.rules import Reason
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from migrations_app import runner
 from migrations_app.demo import invitations as demo
-from migrations_app.dial_in import EACH_ITS_OWN
+from migrations_app.invitations.dial_in import EACH_ITS_OWN
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.views import users as views

@@ -7,15 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from migrations_app.decision_table import COMBINATIONS, SERVED, SWITCHES, USERS, KindOfChange, table
-from migrations_app.decisions import Switches
+from migrations_app.triggers.rules import Switches
+from migrations_app.triggers.table import COMBINATIONS, SERVED, SWITCHES, USERS, KindOfChange, table
 
 MICROSOFT, THIRD_PARTY = SERVED, USERS["User on a third-party provider"]
 
 INTRODUCTION = """\
 # What starts a run
 
-Written by `make docs` from the decision table itself (`migrations_app/decisions.py`): do not edit it by hand.
+Written by `make docs` from the decision table itself (`migrations_app/triggers/rules.py`): do not edit it by hand.
 The page *Settings → What starts a run* shows the same for a tenant's switches as they are now.
 """
 OVERVIEW = """\

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import phonenumbers
 from django.db import transaction
 
-from migrations_app.decisions import why_not_served
 from migrations_app.failures import Failure
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
+from migrations_app.triggers.rules import why_not_served
 from tenants_app.announcements import UserSettings
 from tenants_app.changes import private_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber

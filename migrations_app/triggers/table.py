@@ -1,6 +1,6 @@
 """The decision table as people read it: each kind of change, asked under all switches and for different users.
 
-There is no rule here. Every answer comes from ``decisions``; this module only puts the questions and sorts the
+There is no rule here. Every answer comes from ``rules``; this module only puts the questions and sorts the
 answers. The page *What starts a run* and ``docs/decisions.md`` both show what it returns.
 """
 
@@ -12,13 +12,7 @@ from functools import cache
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
-from migrations_app.decisions import (
-    Decision,
-    Switches,
-    decide,
-    decide_meeting_url_change,
-    decide_start_by_hand,
-)
+from migrations_app.triggers.rules import Decision, Switches, decide, decide_meeting_url_change, decide_start_by_hand
 from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.changes import acp_is_replaced
 from tenants_app.models import ConferencingUser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from migrations_app.invitation_settings import InvitationSettings
+from migrations_app.invitations.content import InvitationSettings
 from migrations_app.rewriting.block import language_of, render_text
 from tenants_app.models import ConferencingUser
 
