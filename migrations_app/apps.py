@@ -9,11 +9,12 @@ class MigrationsConfig(AppConfig):
     verbose_name = "Meeting migrations"
 
     def ready(self) -> None:
-        from migrations_app import checks, reactions  # noqa: F401 - registers the system checks
+        from migrations_app import checks  # noqa: F401 - registers the system checks
+        from migrations_app.runs.receivers import on_tenant_changed, on_users_changed
         from tenants_app.announcements import tenant_changed, users_changed
 
-        users_changed.connect(reactions.on_users_changed, dispatch_uid="migrations_app")
-        tenant_changed.connect(reactions.on_tenant_changed, dispatch_uid="migrations_app")
+        users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
+        tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)
 
 

@@ -243,6 +243,7 @@ class NumberRelease(models.Model):
         CANCELLED = "Cancelled"
 
     OPEN = (State.WAITING, State.MOVING, State.UPDATING)
+    """States in which it has not ended."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="number_releases")
     bridge = models.ForeignKey(Bridge, models.CASCADE, related_name="number_releases")
@@ -287,6 +288,9 @@ class UserImport(models.Model):
         APPLIED = "Applied"
         REFUSED = "Refused"
         DISCARDED = "Discarded"
+
+    WAITING = (State.CHECKING, State.APPLYING)
+    """States in which the background service has something to do."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="user_imports")
     file_name = models.CharField(max_length=200)

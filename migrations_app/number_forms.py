@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from migrations_app.number_release import check_not_default, check_release
+from migrations_app.procedures.number_release import check_not_default, check_release
 from tenants_app.forms import MergingForm, _style
 from tenants_app.models import Bridge, ServiceNumber, Tenant, validate_e164
 from tenants_app.records import stored_provider

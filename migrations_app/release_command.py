@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.urls import reverse
 
 from migrations_app.models import NumberRelease
-from migrations_app.number_release import foresee_release
+from migrations_app.procedures.number_release import foresee_release
 from tenants_app.commands import AdministratorCommand, add_dry_run, rehearsed
 from tenants_app.models import ServiceNumber, Tenant
 from tenants_app.records import counted, plain

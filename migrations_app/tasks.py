@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from migrations_app import number_release, queue, user_imports
+from migrations_app.mail.delivery import deliver
 from migrations_app.models import Heartbeat
-from migrations_app.runner import work_run
-from migrations_app.updates.delivery import deliver
+from migrations_app.procedures import number_release, user_import
+from migrations_app.runs import queue
+from migrations_app.runs.worker import work_run
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def work_queue() -> int:
     queue.sweep()
     worked = 0
     while timezone.now() < until:
-        user_imports.advance(until)  # before the runs, because somebody waits for it
+        user_import.advance(until)  # before the runs, because somebody waits for it
         run = queue.claim()
         if run is None:
             deliver(until)
@@ -42,7 +43,7 @@ def work_queue() -> int:
 
 def advance(until: datetime) -> bool:
     """Take what goes on by itself beside the runs a step further; whether that may have made new runs due."""
-    return user_imports.advance(until) | number_release.advance(until)
+    return user_import.advance(until) | number_release.advance(until)
 
 
 def beat(name: str) -> None:

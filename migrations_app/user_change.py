@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from migrations_app.foresight import foresee
+from migrations_app.preview.changes import foresee
 from tenants_app.changes import UserEdit, change_users
 from tenants_app.commands import AdministratorCommand
 from tenants_app.models import ConferencingUser

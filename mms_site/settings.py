@@ -177,7 +177,7 @@ EMAIL_BACKEND = _email.pop("EMAIL_BACKEND", "")
 if EMAIL_BACKEND.endswith("filebased.EmailBackend"):
     # Django's own writes one log per connection; ours one .eml file per message, whose name follows from
     # the Message-ID, so that a repeated delivery writes the same file again instead of a second one.
-    EMAIL_BACKEND = "migrations_app.updates.eml_files.EmailBackend"
+    EMAIL_BACKEND = "migrations_app.mail.eml_files.EmailBackend"
     _email["EMAIL_FILE_PATH"] = str(Path("/") / _email["EMAIL_FILE_PATH"])
 vars().update(_email)
 EMAIL_TIMEOUT = 30

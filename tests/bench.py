@@ -85,7 +85,7 @@ def measure(kind: str, count: int) -> dict[str, float]:
         seconds[name] = timed(lambda messages=messages: plain_script(messages))  # type: ignore[misc]
     fill(invitations)
     seconds["(b) whole run"] = timed(whole_run)
-    from migrations_app.updates.delivery import deliver
+    from migrations_app.mail.delivery import deliver
 
     seconds["(c) whole run + messages"] = seconds["(b) whole run"] + timed(deliver)
     report(kind, count, seconds)
@@ -217,7 +217,7 @@ def fill(invitations: list[tuple[int, str, bytes]]) -> None:
     from migrations_app.demo import people
     from migrations_app.mailboxes.embedded import EmbeddedMailbox
     from migrations_app.models import CalendarObject, Run
-    from migrations_app.reactions import start_by_hand
+    from migrations_app.runs.actions import start_by_hand
     from tenants_app import changes
     from tenants_app.models import ConferencingUser, Tenant
 
@@ -285,9 +285,9 @@ def engine(invitations: Iterable[tuple[int, str, bytes]]) -> None:
 
 
 def whole_run() -> None:
-    from migrations_app import queue
     from migrations_app.models import MeetingResult
-    from migrations_app.runner import work_run
+    from migrations_app.runs import queue
+    from migrations_app.runs.worker import work_run
 
     while run := queue.claim():
         work_run(run)
@@ -333,13 +333,13 @@ def plain_script(messages: bool) -> None:
 def one_user() -> list[float]:
     """Seconds, each time, from a saved change of a user with 30 meetings to their last message, cluster running."""
     from migrations_app.models import Heartbeat, Update
-    from migrations_app.queue import wake_cluster
+    from migrations_app.runs.queue import wake_cluster
     from tenants_app import changes
     from tenants_app.models import ConferencingUser
 
     fill(make_invitations("4 KB text", 30))
     whole_run()
-    from migrations_app.updates.delivery import deliver
+    from migrations_app.mail.delivery import deliver
 
     deliver()
     from django.conf import settings

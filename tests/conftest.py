@@ -25,7 +25,7 @@ hypothesis_settings.load_profile(os.environ.get("MMS_HYPOTHESIS_PROFILE", "defau
 @pytest.fixture
 def outbox(settings: Any, tmp_path: Path) -> Path:
     """A folder of its own for the messages of one test."""
-    settings.EMAIL_BACKEND = "migrations_app.updates.eml_files.EmailBackend"
+    settings.EMAIL_BACKEND = "migrations_app.mail.eml_files.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "outbox")
     folder = tmp_path / "outbox"
     folder.mkdir()

@@ -13,15 +13,15 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from migrations_app import queue
 from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations, people
 from migrations_app.demo.invitations import Meeting
 from migrations_app.demo.people import DemoUser
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
-from migrations_app.reactions import start_by_hand
-from migrations_app.runner import work_run
+from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.worker import work_run
 from tenants_app.audit import Actor, Channel
 from tenants_app.models import ConferencingUser
 

@@ -14,9 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from migrations_app.foresight import foresee_move, future_meetings
+from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
 from migrations_app.number_forms import BridgeForm, NewBridgeForm, NewNumberForm
+from migrations_app.preview.changes import foresee_move
 from migrations_app.tables import UserTable
 from migrations_app.views.told import tell_consequences
 from migrations_app.views.users import with_latest_run

@@ -7,8 +7,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from migrations_app.explanation import explain
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.preview.explanation import explain
 from migrations_app.rewriting.comparison import compare
 from tenants_app.access import Access
 from tenants_app.fragments import answer

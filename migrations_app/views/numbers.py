@@ -12,10 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from migrations_app.foresight import future_meetings
+from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
 from migrations_app.number_forms import PlaceForm, ReplaceForm, SuccessorForm, TakeOffForm
-from migrations_app.number_release import (
+from migrations_app.number_tables import DependantTable
+from migrations_app.procedures.number_release import (
     BY_DEFAULT_ONLY,
     check_not_default,
     check_release,
@@ -24,7 +25,6 @@ from migrations_app.number_release import (
     start_release,
     start_replacement,
 )
-from migrations_app.number_tables import DependantTable
 from migrations_app.views.told import tell_consequences
 from migrations_app.views.users import with_latest_run
 from tenants_app.access import Access, access_for

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.filters import ResultFilter, RunFilter
+from migrations_app.mail.actions import send_updates_again
 from migrations_app.models import MeetingResult, Run, Update
-from migrations_app.reactions import make_due_now, send_updates_again, start_by_hand
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
+from migrations_app.runs.actions import make_due_now, start_by_hand
 from migrations_app.tables import ResultTable, RunTable
 from migrations_app.views.explained import answer_explanation
 from migrations_app.views.told import tell_consequences

@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Run
-from migrations_app.out_of_date import count_out_of_date
+from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.triggers.rules import decide_meeting_url_change
 from migrations_app.triggers.switches import switches_of
 from migrations_app.triggers.table import answer_now, table

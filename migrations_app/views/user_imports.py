@@ -16,9 +16,9 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from migrations_app import user_imports as imports
 from migrations_app.models import UserImport
-from migrations_app.monitoring import WORKER_SILENT, worker_silence
+from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
+from migrations_app.procedures import user_import as imports
 from migrations_app.tables import UserImportTable
 from tenants_app.access import Access, access_for
 from tenants_app.fragments import answer, paginate
@@ -79,7 +79,7 @@ def user_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """One import: how far it is, what it would change or has changed, and the decision."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _import(access, pk)
-    is_waiting = shown.state in imports.WAITING
+    is_waiting = shown.state in UserImport.WAITING
     progress = imports.progress_of(shown) if is_waiting else None
     silence = worker_silence()
     is_silent = silence is None or silence > WORKER_SILENT

@@ -17,11 +17,11 @@ from django_htmx.http import push_url
 
 from migrations_app.failures import Failure
 from migrations_app.filters import UserFilter
-from migrations_app.foresight import Foresight, foresee
 from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.models import CalendarObject, Run
-from migrations_app.reactions import start_by_hand
-from migrations_app.runner import preview
+from migrations_app.preview.changes import Foresight, foresee
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.worker import preview
 from migrations_app.tables import MeetingTable, UserTable
 from migrations_app.triggers.rules import why_not_served
 from migrations_app.views.explained import answer_explanation

@@ -14,10 +14,10 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from playwright.sync_api import expect
 
-from migrations_app import user_imports
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
-from migrations_app.number_release import advance, start_release
+from migrations_app.procedures import user_import
+from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
@@ -155,9 +155,9 @@ def imports(tenant: Tenant) -> dict[str, Any]:
     """A file of users that was checked and has bad rows, and one that waits."""
     rows = "".join(f"new{number}@contoso.com,{LONG}\n{LONG},\n" for number in range(30))
     text = f"UserPrincipalName,DisplayName\nanna.rossi@contoso.com,Anna Bianchi\n{rows}"
-    checked = user_imports.submit(tenant, f"{LONG}.csv", text, ACTOR)
-    user_imports.advance(timezone.now() + TIME_BUDGET)
-    return {"checked": checked.pk, "checking": user_imports.submit(tenant, "users.csv", text, ACTOR).pk}
+    checked = user_import.submit(tenant, f"{LONG}.csv", text, ACTOR)
+    user_import.advance(timezone.now() + TIME_BUDGET)
+    return {"checked": checked.pk, "checking": user_import.submit(tenant, "users.csv", text, ACTOR).pk}
 
 
 @pytest.mark.parametrize("name", PAGES)

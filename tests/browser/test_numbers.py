@@ -11,10 +11,11 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from migrations_app import number_release, tasks
+from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run
-from migrations_app.number_release import start_release
+from migrations_app.procedures import number_release
+from migrations_app.procedures.number_release import start_release
 from tenants_app import changes
 from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
 from tests.mailboxes import invite, migrate

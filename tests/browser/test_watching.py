@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from migrations_app import queue
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from migrations_app.reactions import start_by_hand
-from migrations_app.runner import work_run
+from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.worker import work_run
 from tenants_app.models import ConferencingUser, Tenant
 from tests.commands.conftest import invitation
 from tests.mailboxes import invite

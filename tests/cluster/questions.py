@@ -7,9 +7,9 @@ from datetime import timedelta
 from django.utils import timezone
 
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from migrations_app.number_release import start_replacement
-from migrations_app.queue import wake_cluster
-from migrations_app.reactions import start_by_hand
+from migrations_app.procedures.number_release import start_replacement
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.queue import wake_cluster
 from migrations_app.tasks import work_queue
 from tenants_app import changes
 from tenants_app.audit import Actor, Channel

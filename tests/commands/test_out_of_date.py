@@ -12,11 +12,11 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from migrations_app import out_of_date
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.management.commands import start_meeting_migration
 from migrations_app.models import Run
-from migrations_app.out_of_date import users_out_of_date
+from migrations_app.runs import out_of_date
+from migrations_app.runs.out_of_date import users_out_of_date
 from tenants_app import changes
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 from tests.commands.conftest import Command, invitation

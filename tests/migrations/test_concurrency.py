@@ -14,16 +14,17 @@ from django.db import connection, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from migrations_app import number_release, queue
+from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, Update
-from migrations_app.queue import RunRequest
-from migrations_app.reactions import start_by_hand
+from migrations_app.procedures import number_release
 from migrations_app.rewriting.shown_numbers import shown_numbers
-from migrations_app.runner import work_run
+from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.queue import RunRequest
+from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
 from migrations_app.triggers.rules import Reason
-from migrations_app.updates.delivery import deliver
 from tenants_app import changes, invitations
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes import UserEdit

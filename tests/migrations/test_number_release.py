@@ -11,10 +11,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from migrations_app import number_release, queue, tasks
+from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run
-from migrations_app.number_release import (
+from migrations_app.procedures import number_release
+from migrations_app.procedures.number_release import (
     cancel_release,
     dependants,
     foresee_release,
@@ -22,8 +23,9 @@ from migrations_app.number_release import (
     start_release,
     start_replacement,
 )
-from migrations_app.reactions import start_by_hand
-from migrations_app.runner import _Migration
+from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.worker import _Migration
 from tenants_app import changes
 from tenants_app.audit import Channel
 from tenants_app.changes import UserEdit

@@ -15,14 +15,14 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from migrations_app import queue
 from migrations_app.failures import Failure
+from migrations_app.mail.delivery import deliver
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from migrations_app.reactions import start_by_hand
 from migrations_app.rewriting.shown_numbers import shown_numbers
-from migrations_app.runner import preview, work_run
+from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.worker import preview, work_run
 from migrations_app.tasks import work_queue
-from migrations_app.updates.delivery import deliver
 from tenants_app import changes
 from tenants_app.announcements import Consequence
 from tenants_app.audit import Actor, Channel

@@ -13,14 +13,14 @@ import pytest
 from django.db import connection  # noqa: F401 - for the condition of a skipped test
 from django.db.models import Model
 
-from migrations_app import queue, runner
 from migrations_app.demo import invitations as demo
 from migrations_app.failures import Failure
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from migrations_app.out_of_date import count_out_of_date, users_out_of_date
 from migrations_app.rewriting.block import language_of, location_label, render_html, render_text
+from migrations_app.runs import queue, worker
+from migrations_app.runs.out_of_date import count_out_of_date, users_out_of_date
 from tenants_app import changes, invitations
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tests.mailboxes import body_of, invite, logical_lines, migrate
@@ -352,7 +352,7 @@ def work() -> Run:
     """Work the run that is due; as it ended."""
     run = queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
     run.refresh_from_db()
     return run
 
@@ -428,7 +428,7 @@ def breaks_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
                 raise Failure(code)
             return read(mailbox, uids)
 
-        monkeypatch.setattr(runner, "BATCH", 1)
+        monkeypatch.setattr(worker, "BATCH", 1)
         monkeypatch.setattr(EmbeddedMailbox, "read", fail_once)
 
     return arrange
@@ -578,13 +578,13 @@ def test_r35_numbers_are_added_with_the_first_invitation_that_shows_them(
     invite(anna)
     changes.change_user(anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
     seen = []
-    judge = runner._Migration._judge
+    judge = worker._Migration._judge
 
     def look(migration: Any) -> None:
         seen.append(invited(anna))
         judge(migration)
 
-    monkeypatch.setattr(runner._Migration, "_judge", look)
+    monkeypatch.setattr(worker._Migration, "_judge", look)
     work()
     assert seen == [{OLD, NEW, "+448081570123"}]
     assert invited(anna) == {NEW, "+448081570123"}

@@ -12,12 +12,12 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from migrations_app import queue
 from migrations_app.failures import Failure
 from migrations_app.models import Run
-from migrations_app.progress import users_by_state
-from migrations_app.queue import RunRequest
+from migrations_app.monitoring.progress import users_by_state
 from migrations_app.retries import pause_before_retry
+from migrations_app.runs import queue
+from migrations_app.runs.queue import RunRequest
 from migrations_app.triggers.rules import Reason
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant

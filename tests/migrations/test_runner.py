@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from migrations_app import queue, runner
 from migrations_app.demo import invitations as demo
 from migrations_app.mailboxes.base import Write
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.spans import unpack
-from migrations_app.runner import preview
+from migrations_app.runs import queue, worker
+from migrations_app.runs.worker import preview
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
 from tests.mailboxes import EVERYONE, as_demo_user, body_of, invite, logical_lines, migrate, untouched_lines
@@ -132,7 +132,7 @@ def test_a_changed_bridge_replaces_the_block_it_wrote_itself(anna: ConferencingU
     assert told[0].starts_run
     run = queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
     text = "\n".join(logical_lines(body_of(anna, uid)))
     assert "+442079460123" in text
     assert "+448081570123" in text
@@ -206,14 +206,14 @@ def test_r28_one_meeting_that_breaks_the_code_does_not_take_the_run_down(
 ) -> None:
     good, _ = invite(anna, 0)
     bad, before = invite(anna, 1)
-    rewrite = runner.rewrite
+    rewrite = worker.rewrite
 
     def broken(source: bytes, *args: Any, **kwargs: Any) -> Any:
         if source == before:
             raise ZeroDivisionError("secret detail")
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(runner, "rewrite", broken)
+    monkeypatch.setattr(worker, "rewrite", broken)
     run = migrate(anna)
     assert (result_of(good).outcome, result_of(bad).code) == ("Succeeded", "internal-error")
     assert run.state == "Pending"  # it is tried again by itself
@@ -224,7 +224,7 @@ def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: 
     good, _ = invite(anna, 0)
     _bad, before = invite(anna, 1)
     seen: list[bytes] = []
-    rewrite = runner.rewrite
+    rewrite = worker.rewrite
 
     def fails_once(source: bytes, *args: Any, **kwargs: Any) -> Any:
         seen.append(source)
@@ -232,13 +232,13 @@ def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: 
             raise ZeroDivisionError
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(runner, "rewrite", fails_once)
+    monkeypatch.setattr(worker, "rewrite", fails_once)
     migrate(anna)
     after_first = body_of(anna, good)
     Run.objects.update(due_at=timezone.now())
     run = queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
     run.refresh_from_db()
     assert (run.state, run.retry_count, run.succeeded_meetings, run.failed_meetings) == ("Succeeded", 1, 2, 0)
     assert body_of(anna, good) == after_first
@@ -262,7 +262,7 @@ def test_a_user_who_cannot_be_served_any_more_is_not_touched(anna: ConferencingU
     changes.change_user(anna, ACTOR, mailbox_location="on-premises")
     run = queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
     run.refresh_from_db()
     assert (run.state, run.last_error_code) == ("Failed", "cannot-be-served")
     assert body_of(anna, uid) == before
@@ -357,7 +357,7 @@ def test_two_changes_of_a_bridge_before_delivery_send_one_update(anna: Conferenc
     changes.change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
     assert Counter(Update.objects.values_list("state", flat=True)) == {"Superseded": 1, "Queued": 1}
 
 
@@ -366,7 +366,7 @@ def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
 ) -> None:
     first, _ = invite(anna, 0)
     second, before = invite(anna, 1)
-    rewrite = runner.rewrite
+    rewrite = worker.rewrite
 
     def fails(source: bytes, *args: Any, **kwargs: Any) -> Any:
         if source == before:
@@ -374,13 +374,13 @@ def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
         return rewrite(source, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "rewrite", fails)
+        patch.setattr(worker, "rewrite", fails)
         begun = migrate(anna)
     assert begun.state == "Pending"
     changes.change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
     run.refresh_from_db()
     begun.refresh_from_db()
     assert (begun.state, begun.last_error_code) == ("Failed", "newer-run")

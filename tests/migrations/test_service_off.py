@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from migrations_app import queue
 from migrations_app.failures import Failure
+from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from migrations_app.out_of_date import count_out_of_date, start_all, users_out_of_date
-from migrations_app.reactions import start_by_hand
-from migrations_app.runner import work_run
+from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.out_of_date import count_out_of_date, start_all, users_out_of_date
+from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
-from migrations_app.updates.delivery import deliver
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.mailboxes import addressees, invite, logical_lines, messages_in

@@ -14,16 +14,16 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.utils import timezone
 
-from migrations_app import queue
 from migrations_app.calendars import itip
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Attendee
+from migrations_app.mail import delivery
+from migrations_app.mail.actions import send_updates_again
+from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Update
-from migrations_app.reactions import send_updates_again
-from migrations_app.runner import work_run
-from migrations_app.updates import delivery
-from migrations_app.updates.delivery import deliver
+from migrations_app.runs import queue
+from migrations_app.runs.worker import work_run
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser
 from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate

@@ -14,10 +14,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app import user_imports
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run, UserImport
-from migrations_app.number_release import advance, start_release
+from migrations_app.procedures import user_import
+from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
@@ -95,8 +95,8 @@ def release_of_anna(anna: ConferencingUser) -> NumberRelease:
 def checked_import(anna: ConferencingUser) -> UserImport:
     """A file that changes a name, and has a bad row."""
     text = f'UserPrincipalName,DisplayName\n{anna.upn},"{HOSTILE} once more"\n"{HOSTILE}",\n'
-    submitted = user_imports.submit(anna.tenant, HOSTILE, text, ACTOR)
-    user_imports.advance(timezone.now() + TIME_BUDGET)
+    submitted = user_import.submit(anna.tenant, HOSTILE, text, ACTOR)
+    user_import.advance(timezone.now() + TIME_BUDGET)
     return submitted
 
 

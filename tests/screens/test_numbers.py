@@ -14,11 +14,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app import number_release, queue, tasks
+from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Heartbeat, NumberRelease, Run
-from migrations_app.number_progress import Why, holders_with_why, progress_of
-from migrations_app.number_release import cancel_release, dependants, foresee_release, holders, start_release
+from migrations_app.procedures import number_release
+from migrations_app.procedures.number_holders import Why, holders_with_why, progress_of
+from migrations_app.procedures.number_release import cancel_release, dependants, foresee_release, holders, start_release
+from migrations_app.runs import queue
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.number_users import count_dependants

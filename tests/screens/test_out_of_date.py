@@ -12,8 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app import out_of_date
 from migrations_app.models import Run
+from migrations_app.runs import out_of_date
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.mailboxes import invite

@@ -24,10 +24,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.utils import timezone
 from django.utils.html import escape
 
-from migrations_app import user_imports
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run, Update, UserImport
-from migrations_app.number_release import advance, start_release
+from migrations_app.procedures import user_import
+from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -256,8 +256,8 @@ def leaving_numbers(
 
 def imported(tenant: Tenant) -> UserImport:
     """A file of users that was checked and waits for a decision."""
-    submitted = user_imports.submit(tenant, "users.csv", Upload().read().decode(), ACTOR)
-    user_imports.advance(timezone.now() + TIME_BUDGET)
+    submitted = user_import.submit(tenant, "users.csv", Upload().read().decode(), ACTOR)
+    user_import.advance(timezone.now() + TIME_BUDGET)
     return submitted
 
 

@@ -12,8 +12,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from migrations_app import user_imports
 from migrations_app.models import Heartbeat, Run, UserImport
+from migrations_app.procedures import user_import
 from migrations_app.tasks import TIME_BUDGET, beat
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
@@ -38,7 +38,7 @@ def upload(client: Client, content: str | bytes = FILE, name: str = "users.csv")
 
 
 def work() -> None:
-    user_imports.advance(timezone.now() + TIME_BUDGET)
+    user_import.advance(timezone.now() + TIME_BUDGET)
 
 
 def page(client: Client, address: str) -> str:
@@ -101,9 +101,9 @@ def test_a_file_that_cannot_be_used_is_refused_on_its_field(
 
 
 def test_a_file_that_is_too_large_is_refused(alice: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_imports, "MAX_ROWS", 1)
+    monkeypatch.setattr(user_import, "MAX_ROWS", 1)
     assert "The file has 2 rows, and at most 1 go at once" in words(upload(alice).content)
-    monkeypatch.setattr(user_imports, "MAX_OCTETS", 20)
+    monkeypatch.setattr(user_import, "MAX_OCTETS", 20)
     assert "MB go at once: divide it, or use import_users." in words(upload(alice).content)
     assert "This field is required." in words(alice.post(PLACE).content)
     assert not UserImport.objects.exists()
@@ -166,7 +166,7 @@ def test_it_says_that_there_is_nothing_to_apply(alice: Client, anna: Conferencin
 
 def test_it_says_why_a_file_was_refused_in_the_end(alice: Client, anna: ConferencingUser) -> None:
     address = upload(alice).url
-    UserImport.objects.update(findings={"attempts": user_imports.ATTEMPTS})
+    UserImport.objects.update(findings={"attempts": user_import.ATTEMPTS})
     work()
 
     assert "The file cannot be used, and nothing was written. It was begun 5 times" in page(alice, address)

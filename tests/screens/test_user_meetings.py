@@ -11,10 +11,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from migrations_app import runner
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
-from migrations_app.runner import preview
+from migrations_app.runs import worker
+from migrations_app.runs.worker import preview
 from tenants_app import changes
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.commands.conftest import invitation
@@ -150,13 +150,13 @@ def test_it_tells_how_long_a_series_goes_on(vera: Client, anna: ConferencingUser
 @pytest.fixture
 def rewritten(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The meetings that were rewritten."""
-    rewrite, seen = runner.rewrite, []
+    rewrite, seen = worker.rewrite, []
 
     def noted(source: bytes, *args: Any, **kwargs: Any) -> Any:
         seen.append(source)
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(runner, "rewrite", noted)
+    monkeypatch.setattr(worker, "rewrite", noted)
     return seen
 
 

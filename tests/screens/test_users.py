@@ -14,11 +14,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from migrations_app import runner
 from migrations_app.demo import invitations as demo
 from migrations_app.invitations.dial_in import EACH_ITS_OWN
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.runs import worker
 from migrations_app.views import users as views
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -406,9 +406,9 @@ def test_it_counts_exactly_what_the_run_then_does(
     told = foreseen(alice, mailbox, **edited)
     assert everything_stored() == before
     alice.post(page_of(mailbox), form_of(alice, mailbox.upn, **edited))
-    run = runner.queue.claim()
+    run = worker.queue.claim()
     assert run is not None
-    runner.work_run(run)
+    worker.work_run(run)
 
     theirs = run.results.exclude(code__in=["past", "cancelled", "not-organizer"])
     updated = theirs.filter(outcome=MeetingResult.Outcome.SUCCEEDED).count()
@@ -521,13 +521,13 @@ def test_others_do_not_wait_while_the_meetings_are_counted(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invite(anna)
-    rewrite, in_transaction = runner.rewrite, []
+    rewrite, in_transaction = worker.rewrite, []
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         in_transaction.append(connection.in_atomic_block)
         return rewrite(*args, **kwargs)
 
-    monkeypatch.setattr(runner, "rewrite", noted)
+    monkeypatch.setattr(worker, "rewrite", noted)
     assert "1 of 1 future meeting" in foreseen(alice, anna, bridge=new_bridge.pk)
     assert in_transaction == [False, False]
 

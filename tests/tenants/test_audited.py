@@ -19,8 +19,10 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from migrations_app import number_release, reactions
+from migrations_app.mail.actions import send_updates_again
 from migrations_app.models import MeetingResult, NumberRelease, Run, Update
+from migrations_app.procedures import number_release
+from migrations_app.runs import actions
 from tenants_app import changes
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes import UserEdit
@@ -30,7 +32,7 @@ from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumb
 from ..conftest import ACTOR
 from ..two_tenants import everything_stored
 
-MODULES = (changes, reactions, number_release)
+MODULES = (changes, actions, number_release)
 
 
 class World:
@@ -54,7 +56,7 @@ class World:
         return self.anna
 
     def run(self) -> Run:
-        reactions.start_by_hand(self.tenant, [self.anna], ACTOR)
+        actions.start_by_hand(self.tenant, [self.anna], ACTOR)
         return Run.objects.get()
 
     def run_with_a_failed_message(self) -> Run:
@@ -151,12 +153,10 @@ AUDITED = {
     ),
     "changes.mark_up_to_date": Case("mark as up to date", changes.mark_up_to_date, World.out_of_date),
     "reactions.start_by_hand": Case(
-        "start migration", lambda world, actor: reactions.start_by_hand(world.tenant, [world.anna], actor)
+        "start migration", lambda world, actor: actions.start_by_hand(world.tenant, [world.anna], actor)
     ),
-    "reactions.make_due_now": Case("run now", reactions.make_due_now, World.run),
-    "reactions.send_updates_again": Case(
-        "send messages again", reactions.send_updates_again, World.run_with_a_failed_message
-    ),
+    "reactions.make_due_now": Case("run now", actions.make_due_now, World.run),
+    "reactions.send_updates_again": Case("send messages again", send_updates_again, World.run_with_a_failed_message),
     "number_release.start_release": Case(
         "take number off", lambda world, actor: number_release.start_release(world.spare, world.default, actor)
     ),

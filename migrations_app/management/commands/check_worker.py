@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from migrations_app.monitoring import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, worker_silence
+from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, worker_silence
 from migrations_app.plugin import Answer, MonitoringCommand, Status, age
 
 

@@ -16,8 +16,8 @@ from django.utils import timezone
 from migrations_app.calendars.content_lines import escaped, split_objects
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
-from migrations_app.explanation import MIGRATED, Explanation, explain
 from migrations_app.management.commands.import_meetings import LONGEST_UID
+from migrations_app.preview.explanation import MIGRATED, Explanation, explain
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.evidence import Verdict
 from migrations_app.rewriting.findings import Finding, Point

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 
-from migrations_app.history import block_record
 from migrations_app.models import MeetingResult
+from migrations_app.runs.history import block_record
 from tenants_app.commands import AdministratorCommand, add_format
 
 COLUMNS = ["CorrelationId", "MeetingUid", "Subject", "StartDate", "Attendees", "Outcome", "Reason", "Message"]

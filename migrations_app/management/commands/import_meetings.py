@@ -12,7 +12,7 @@ from migrations_app.calendars.content_lines import split_objects
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.runner import note_imported
+from migrations_app.runs.imported import note_imported
 from tenants_app.commands import AdministratorCommand, read_bytes
 from tenants_app.records import counted
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from migrations_app.history import prune
+from migrations_app.runs.pruning import prune
 from tenants_app.commands import AdministratorCommand, at_least
 from tenants_app.records import counted
 

@@ -11,11 +11,11 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from migrations_app import queue, user_imports
+from migrations_app.mail.delivery import deliver
 from migrations_app.models import NumberRelease, Run, Update, UserImport
-from migrations_app.runner import work_run
+from migrations_app.runs import queue
+from migrations_app.runs.worker import work_run
 from migrations_app.tasks import TIME_BUDGET, advance
-from migrations_app.updates.delivery import deliver
 from tenants_app.commands import AdministratorCommand
 from tenants_app.records import counted, plain
 
@@ -112,7 +112,7 @@ def _pause() -> float | None:
         or releases.filter(
             state__in=[NumberRelease.State.WAITING, NumberRelease.State.MOVING], due_at__lte=now
         ).exists()
-        or UserImport.objects.filter(state__in=user_imports.WAITING).exists()
+        or UserImport.objects.filter(state__in=UserImport.WAITING).exists()
         or Update.objects.filter(Q(due_at__lte=now) | Q(lease_until__gt=now), state=Update.State.QUEUED).exists()
     )
     if in_hand:

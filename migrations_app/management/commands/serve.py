@@ -17,8 +17,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from migrations_app.models import Run
-from migrations_app.progress import Progress, progress
-from migrations_app.queue import wake_cluster
+from migrations_app.monitoring.progress import Progress, progress
+from migrations_app.runs.queue import wake_cluster
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.models import Run
-from migrations_app.out_of_date import count_out_of_date
+from migrations_app.runs.out_of_date import count_out_of_date
 from tenants_app import changes
 from tenants_app.commands import AdministratorCommand, truth
 from tenants_app.records import counted, tenant_record

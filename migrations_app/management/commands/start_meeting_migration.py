@@ -10,12 +10,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.failures import Failure, describe
-from migrations_app.history import block_record
 from migrations_app.models import Run
-from migrations_app.monitoring import WORKER_SILENT, worker_silence
-from migrations_app.out_of_date import in_chunks, users_out_of_date
-from migrations_app.reactions import start_by_hand
-from migrations_app.runner import preview
+from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.history import block_record
+from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
+from migrations_app.runs.worker import preview
 from tenants_app.announcements import Consequence
 from tenants_app.commands import AdministratorCommand, add_format, read_text, rehearsed, wrong_usage
 from tenants_app.models import ConferencingUser, Tenant

@@ -1,35 +1,18 @@
-"""What this app does when ``tenants_app`` announces a change, and when an administrator starts runs by hand."""
+"""What administrators do about runs, and how what was decided becomes a request."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.db import transaction
 
 from migrations_app.models import Run
-from migrations_app.queue import BULK, RunRequest, request_runs, run_now, wake_cluster
-from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
+from migrations_app.runs.queue import BULK, RunRequest, request_runs, run_now
+from migrations_app.triggers.rules import Decision, decide_start_by_hand
 from migrations_app.triggers.switches import switches_of
-from migrations_app.updates.delivery import send_again
-from tenants_app.announcements import Consequence, UserChange, UserSettings
+from tenants_app.announcements import Consequence, UserSettings
 from tenants_app.audit import Actor, entry, record
 from tenants_app.models import ConferencingUser, Tenant
-
-
-def on_users_changed(
-    sender: object, *, tenant: Tenant, changes: list[UserChange], actor: Actor, due_now: bool, **_: Any
-) -> list[Consequence]:
-    """Decide for each changed user, and request the runs in the transaction of the change."""
-    switches = switches_of(tenant)
-    decided = [(change.user, decide(change, switches)) for change in changes]
-    return _request(tenant, decided, actor, now_due=due_now)
-
-
-def on_tenant_changed(sender: object, *, tenant: Tenant, fields: frozenset[str], **_: Any) -> None:
-    """Runs that waited while the service was off go on at once (R12)."""
-    if "meeting_migration_enabled" in fields and tenant.meeting_migration_enabled:
-        wake_cluster()
 
 
 @transaction.atomic
@@ -52,7 +35,7 @@ def start_by_hand(
         )
         for user, decision in starting
     )
-    return _request(tenant, decided, actor, now_due=now_due)
+    return request_decided(tenant, decided, actor, now_due=now_due)
 
 
 def _failed(pks: Sequence[int]) -> set[int]:
@@ -73,19 +56,10 @@ def make_due_now(run: Run, actor: Actor) -> bool:
     return True
 
 
-@transaction.atomic
-def send_updates_again(run: Run, actor: Actor) -> int:
-    """Have the run's messages that could not be sent tried once more; how many there are."""
-    count = send_again(run)
-    if count:
-        entry(run.tenant, actor, "send messages again", run.user.upn, after={"messages": count}).save()
-        wake_cluster()
-    return count
-
-
-def _request(
+def request_decided(
     tenant: Tenant, decided: list[tuple[ConferencingUser, Decision]], actor: Actor, *, now_due: bool = False
 ) -> list[Consequence]:
+    """Put the runs in the queue that were decided on; what to tell of each user."""
     requests = [
         RunRequest(user, decision.migration_type, decision.reasons) for user, decision in decided if decision.starts_run
     ]

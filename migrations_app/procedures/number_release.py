@@ -17,9 +17,10 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.foresight import DECISIVE, FutureMeetings, future_meetings
+from migrations_app.mailboxes.upcoming import FutureMeetings, future_meetings
 from migrations_app.models import NumberRelease, Run
-from migrations_app.queue import wake_cluster
+from migrations_app.preview.changes import DECISIVE
+from migrations_app.runs.queue import wake_cluster
 from migrations_app.triggers.rules import decide
 from migrations_app.triggers.switches import switches_of
 from tenants_app.announcements import UserChange, UserSettings

@@ -18,9 +18,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from migrations_app.foresight import future_meetings
+from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import UserImport
-from migrations_app.queue import BULK, wake_cluster
+from migrations_app.runs.queue import BULK, wake_cluster
 from tenants_app.audit import Actor, Channel
 from tenants_app.commands import sentences
 from tenants_app.models import ConferencingUser, Tenant
@@ -32,9 +32,6 @@ log = logging.getLogger(__name__)
 MAX_OCTETS = 50 * 1024 * 1024
 MAX_ROWS = 200_000
 """How large a file may be. Its step must end before the cluster ends the task (``MMS_TASK_SECONDS``)."""
-
-WAITING = (UserImport.State.CHECKING, UserImport.State.APPLYING)
-"""States in which the background service has something to do."""
 
 TIME = timedelta(minutes=2)
 """What must be left of a wake-up's time for a step to be begun; a long one may go on for longer."""
@@ -151,7 +148,7 @@ def advance(until: datetime) -> bool:
 def _next(tried: set[int]) -> int | None:
     """The oldest import of some tenant that waits, and was not tried in this wake-up."""
     oldest: dict[int, int] = {}
-    waiting = UserImport.objects.filter(state__in=WAITING).order_by("-pk").values_list("tenant", "pk")
+    waiting = UserImport.objects.filter(state__in=UserImport.WAITING).order_by("-pk").values_list("tenant", "pk")
     oldest.update(waiting)
     return next((pk for pk in oldest.values() if pk not in tried), None)
 
@@ -159,7 +156,7 @@ def _next(tried: set[int]) -> int | None:
 @transaction.atomic
 def _begin(pk: int) -> bool:
     """Count the attempt before any work is done; whether there is work to do."""
-    found = _locked(pk, *WAITING)
+    found = _locked(pk, *UserImport.WAITING)
     if found is None:
         return False
     attempts = found.findings.get("attempts", 0) + 1
@@ -178,7 +175,7 @@ def _begin(pk: int) -> bool:
 @transaction.atomic
 def _step(pk: int) -> bool:
     """Check or apply the import; whether runs were started."""
-    found = _locked(pk, *WAITING)
+    found = _locked(pk, *UserImport.WAITING)
     if found is None:
         return False
     try:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from migrations_app.models import Heartbeat, Run, Update
-from migrations_app.progress import users_by_state
+from migrations_app.monitoring.progress import users_by_state
 from tenants_app.models import Tenant
 
 WORKER_SILENT = timedelta(minutes=3)

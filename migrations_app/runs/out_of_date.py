@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, QuerySet
 
 from migrations_app.models import Run
-from migrations_app.reactions import start_by_hand
+from migrations_app.runs.actions import start_by_hand
 from tenants_app.announcements import Consequence
 from tenants_app.audit import Actor
 from tenants_app.models import ConferencingUser, Tenant

@@ -12,7 +12,6 @@ from django.db import transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from migrations_app import queue
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.failures import FAILED, Failure
 from migrations_app.invitations.content import InvitationSettings
@@ -25,7 +24,8 @@ from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.rewriting.spans import pack
-from migrations_app.selection import why_skipped
+from migrations_app.runs import queue
+from migrations_app.runs.selection import why_skipped
 from tenants_app import invitations
 from tenants_app.bulk import insert
 from tenants_app.changes import release_private_conference_ids
@@ -81,30 +81,6 @@ def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterat
     migration = _Migration(Run(user=user, tenant=user.tenant))
     outcomes = migration.look() if uids is None else migration.look_at(uids)
     return ((outcome.result, outcome.recipient_count) for outcome in outcomes)
-
-
-def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
-    """See what meetings say that came into the mailbox; whether some do not say what the settings ask for.
-
-    The user is then out of date (R36), and the tenant's service numbers that the meetings show are kept (R35).
-    """
-    now = timezone.now()
-    numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))
-    shown: set[str] = set()
-    mailbox = EmbeddedMailbox(user)
-    for start in range(0, len(uids), BATCH):
-        for stored in mailbox.read(uids[start : start + BATCH]).values():
-            meeting = stored.listed
-            if meeting.organizer in user.addresses and meeting.last_end > now and not meeting.cancelled:
-                shown |= shown_numbers(stored.body, numbers.keys() - shown)
-    try:
-        is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
-    except Failure:
-        is_wrong = False  # whom MMS cannot serve now has no invitation that it could compare
-    invitations.add_numbers(user, {numbers[number] for number in shown})
-    if is_wrong:
-        invitations.become_unknown(user)
-    return is_wrong
 
 
 def _end(run: Run, failure: Failure | None, migration: _Migration | None = None) -> None:

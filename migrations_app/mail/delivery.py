@@ -23,11 +23,11 @@ from django.utils import timezone
 from migrations_app.calendars import itip
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
+from migrations_app.mail import imip
 from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
 from migrations_app.retries import RETRIES, pause_before_retry
-from migrations_app.updates import imip
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)

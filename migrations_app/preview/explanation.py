@@ -26,7 +26,7 @@ from migrations_app.rewriting.findings import Finding, Point, findings, showable
 from migrations_app.rewriting.frames import Kind
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import Span
-from migrations_app.selection import why_skipped
+from migrations_app.runs.selection import why_skipped
 from tenants_app.models import ConferencingUser, Tenant
 
 MIGRATED = "migrated"

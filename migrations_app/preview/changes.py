@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, Lower
-from django.utils import timezone
+from django.db.models import Count, Q, QuerySet
 
 from migrations_app.failures import Failure, describe
+from migrations_app.mailboxes.upcoming import FutureMeetings, future_meetings
 from migrations_app.models import MeetingResult, Run
-from migrations_app.runner import preview
+from migrations_app.runs.worker import preview
 from migrations_app.triggers.rules import decide, decide_start_by_hand
 from migrations_app.triggers.switches import switches_of
 from tenants_app.announcements import Consequence, UserChange, UserSettings
@@ -75,14 +74,6 @@ class _Affected:
             found.failed += result.outcome == MeetingResult.Outcome.FAILED
             found.mailed += recipients
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class FutureMeetings:
-    """Meetings with an occurrence still to come that a run would look at, and how many invitations they stand for."""
-
-    meetings: int
-    invitations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,20 +211,3 @@ def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser]) -> Start:
     states = dict(latest.order_by().values_list("state").annotate(Count("pk")))
     under_way = states.get(Run.State.PENDING, 0), states.get(Run.State.IN_PROGRESS, 0)
     return Start(count, runs, without_run, *under_way, future_meetings(starting))
-
-
-def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:
-    """The meetings that the users organize and that are not over (R20), by the facts stored with each."""
-    # Asked of the users, who may be few, and not of all the meetings that there are.
-    theirs = Q(calendar_objects__organizer=Lower("upn")) | Q(calendar_objects__organizer=Lower("sip_address"))
-    readable = Q(calendar_objects__cancelled=False, calendar_objects__unreadable="")
-    attendees = F("calendar_objects__attendee_count")
-    found = (
-        users.order_by()
-        .filter(theirs, readable, calendar_objects__last_end__gt=timezone.now())
-        .aggregate(
-            meetings=Count("calendar_objects"),
-            invitations=Coalesce(Sum(attendees - 1, filter=Q(calendar_objects__attendee_count__gt=0)), 0),
-        )
-    )
-    return FutureMeetings(**found)

@@ -1,0 +1,1 @@
+"""Telling attendees: iMIP messages, and their delivery."""

@@ -1,0 +1,1 @@
+"""What a change or a run would lead to, and why; writes nothing."""

@@ -1,0 +1,39 @@
+"""What meetings say that come into a mailbox from outside (R35, R36)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.utils import timezone
+
+from migrations_app.failures import Failure
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import MeetingResult
+from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.runs.worker import BATCH, preview
+from tenants_app import invitations
+from tenants_app.models import ConferencingUser
+
+
+def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
+    """See what meetings say that came into the mailbox; whether some do not say what the settings ask for.
+
+    The user is then out of date (R36), and the tenant's service numbers that the meetings show are kept (R35).
+    """
+    now = timezone.now()
+    numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))
+    shown: set[str] = set()
+    mailbox = EmbeddedMailbox(user)
+    for start in range(0, len(uids), BATCH):
+        for stored in mailbox.read(uids[start : start + BATCH]).values():
+            meeting = stored.listed
+            if meeting.organizer in user.addresses and meeting.last_end > now and not meeting.cancelled:
+                shown |= shown_numbers(stored.body, numbers.keys() - shown)
+    try:
+        is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
+    except Failure:
+        is_wrong = False  # whom MMS cannot serve now has no invitation that it could compare
+    invitations.add_numbers(user, {numbers[number] for number in shown})
+    if is_wrong:
+        invitations.become_unknown(user)
+    return is_wrong

@@ -1,0 +1,39 @@
+"""How long history is kept (R30)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef
+from django_q.models import Task
+
+from migrations_app.models import Run, Update, UserImport
+
+_RUNS_AT_ONCE = 100
+
+
+def prune(before: datetime) -> Counter[str]:
+    """Delete runs that ended ``before`` this, with their results and updates; how many rows of which kind (R30).
+
+    Imports of users go as well, applied or not. Kept are each user's latest run, which says what state they are in
+    (R29), runs with a message still to be sent, and the audit. Deletes in small transactions, so it may be stopped at
+    any time and never holds up the queue.
+    """
+    waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
+    ended = Run.objects.filter(
+        state__in=[Run.State.SUCCEEDED, Run.State.FAILED], is_latest=False, finished_at__lt=before
+    ).exclude(Exists(waiting))
+    deleted: Counter[str] = Counter()
+    while pks := list(ended.order_by("finished_at").values_list("pk", flat=True)[:_RUNS_AT_ONCE]):
+        _, counts = Run.objects.filter(pk__in=pks).delete()
+        deleted.update(counts)
+    imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
+    tasks, _ = Task.objects.filter(stopped__lt=before).delete()
+    return Counter(
+        runs=deleted["migrations_app.Run"],
+        meetings=deleted["migrations_app.MeetingResult"],
+        messages=deleted["migrations_app.Update"],
+        imports=imports,
+        wake_ups=tasks,
+    )
