@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from migrations_app.views import (
+from migrations_app.screens import (
     bridges,
     dashboard,
     numbers,

@@ -14,8 +14,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app.charts import WIDTH, stacked_bar
 from migrations_app.models import Heartbeat, Run, Update
+from migrations_app.screens.charts import WIDTH, stacked_bar
 from tenants_app import changes
 from tenants_app.models import ConferencingUser, Tenant
 

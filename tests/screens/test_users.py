@@ -19,7 +19,7 @@ from migrations_app.invitations.dial_in import EACH_ITS_OWN
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.runs import worker
-from migrations_app.views import users as views
+from migrations_app.screens import users as views
 from tenants_app import changes
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.commands.conftest import invitation

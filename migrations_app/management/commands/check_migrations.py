@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring.health import queue_state
-from migrations_app.plugin import Answer, MonitoringCommand, Status, age
 from tenants_app.commands import at_least
 from tenants_app.records import counted
 

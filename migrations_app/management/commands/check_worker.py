@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, worker_silence
-from migrations_app.plugin import Answer, MonitoringCommand, Status, age
 
 
 class Command(MonitoringCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from migrations_app.user_change import UserChangeCommand
+from migrations_app.management.user_command import UserChangeCommand
 from tenants_app.changes import NEW_CONFERENCE_ID
 from tenants_app.commands import add_dry_run, e164, wrong_usage
 from tenants_app.models import Tenant

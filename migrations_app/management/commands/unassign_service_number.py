@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from migrations_app.management.release_command import ReleaseCommand
 from migrations_app.models import NumberRelease
 from migrations_app.procedures.number_release import start_release
-from migrations_app.release_command import ReleaseCommand
 from tenants_app.commands import e164
 from tenants_app.models import ServiceNumber, Tenant
 

@@ -16,11 +16,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
-from migrations_app.number_forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.preview.changes import foresee_move
-from migrations_app.tables import UserTable
-from migrations_app.views.told import tell_consequences
-from migrations_app.views.users import with_latest_run
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
+from migrations_app.screens.tables import UserTable
+from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes import (
     UserEdit,

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import UserImport
 from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
 from migrations_app.procedures import user_import as imports
-from migrations_app.tables import UserImportTable
+from migrations_app.screens.tables import UserImportTable
 from tenants_app.access import Access, access_for
 from tenants_app.fragments import answer, paginate
 from tenants_app.models import Role

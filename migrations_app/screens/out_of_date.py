@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from migrations_app.preview.changes import foresee_start
 from migrations_app.runs.out_of_date import start_all, users_out_of_date
-from migrations_app.views.told import tell_consequences
+from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import Access, access_for
 from tenants_app.models import Bridge, Role
 

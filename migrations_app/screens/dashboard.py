@@ -12,12 +12,12 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app import charts
 from migrations_app.models import Heartbeat, MeetingResult, Run, Update
 from migrations_app.monitoring.progress import users_by_state
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import count_out_of_date
-from migrations_app.views.told import tell_consequences
+from migrations_app.screens import charts
+from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import access_for
 from tenants_app.fragments import answer
 from tenants_app.models import ConferencingUser, Role, Tenant

@@ -16,16 +16,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from django_htmx.http import push_url
 
 from migrations_app.failures import Failure
-from migrations_app.filters import UserFilter
 from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.models import CalendarObject, Run
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import preview
-from migrations_app.tables import MeetingTable, UserTable
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.filters import UserFilter
+from migrations_app.screens.meeting_explanation import answer_explanation
+from migrations_app.screens.tables import MeetingTable, UserTable
 from migrations_app.triggers.rules import why_not_served
-from migrations_app.views.explained import answer_explanation
-from migrations_app.views.told import tell_consequences
 from tenants_app.access import Access, access_for
 from tenants_app.announcements import Consequence, UserSettings
 from tenants_app.changes import UserEdit, change_users, mark_up_to_date, wait_for_others

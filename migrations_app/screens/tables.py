@@ -1,4 +1,4 @@
-"""Tables about runs, their meetings, and the users they belong to."""
+"""Tables about runs, their meetings, users, imports, and numbers with those who depend on them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import datetime
 
 import django_tables2 as tables
 
-from migrations_app.models import CalendarObject, MeetingResult, Run, UserImport
-from tenants_app.models import ConferencingUser
+from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, UserImport
+from tenants_app.models import ConferencingUser, ServiceNumber
 
 _CLASSES = "table card-table table-vcenter"
 _NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
@@ -71,7 +71,7 @@ class ResultTable(tables.Table):
 
 
 class MeetingTable(tables.Table):
-    """A user's future meetings; see ``views.users.user_meetings`` for what is ``foreseen`` of each."""
+    """A user's future meetings; see ``screens.users.user_meetings`` for what is ``foreseen`` of each."""
 
     subject = tables.TemplateColumn(template_name="migrations/result_subject.html", verbose_name="Meeting")
     foreseen = tables.TemplateColumn(
@@ -100,7 +100,7 @@ class MeetingTable(tables.Table):
 
 
 class UserTable(tables.Table):
-    """The tenant's users with the state of their latest run; see ``views.users.with_latest_run``."""
+    """The tenant's users with the state of their latest run; see ``screens.users.with_latest_run``."""
 
     upn = tables.TemplateColumn(template_name="migrations/user_name.html", verbose_name="User")
     latest_state = tables.TemplateColumn(
@@ -145,3 +145,51 @@ class UserImportTable(tables.Table):
         fields: tuple[str, ...] = ()
         attrs = {"class": _CLASSES}
         empty_text = "No file was uploaded yet."
+
+
+class DependantTable(tables.Table):
+    """Users who depend on a number; see ``number_release.dependants`` and ``screens.users.with_latest_run``."""
+
+    upn = tables.TemplateColumn(template_name="migrations/user_name.html", verbose_name="User")
+    how = tables.Column(verbose_name="Depends on it by", orderable=False, empty_values=())
+    latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
+    latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
+
+    caption = "Users who depend on the number"
+
+    class Meta:
+        model = ConferencingUser
+        fields: tuple[str, ...] = ()
+        attrs = {"class": _CLASSES}
+        empty_text = "Nobody has this number, and no invitation shows it."
+
+    def __init__(self, data: object, number: ServiceNumber) -> None:
+        self.number = number
+        super().__init__(data)
+
+    def render_how(self, record: ConferencingUser) -> str:
+        number = self.number
+        if number.pk in {record.toll_number_id, record.toll_free_number_id}:
+            return "Their own number"
+        if number.is_default and record.toll_number_id is None and record.bridge_id == number.bridge_id:
+            return "The bridge's default"
+        return "Invitations that show it"
+
+
+class ReleaseTable(tables.Table):
+    """Numbers that are or were taken off their bridges."""
+
+    e164 = tables.TemplateColumn(template_name="migrations/release_number.html", verbose_name="Number")
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    bridge = tables.Column(order_by="bridge__name")
+    requested_by = tables.Column(verbose_name="Asked for by")
+    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Asked for")
+    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Ended", empty_values=())
+
+    caption = "Numbers taken off their bridges"
+
+    class Meta:
+        model = NumberRelease
+        fields: tuple[str, ...] = ()
+        attrs = {"class": _CLASSES}
+        empty_text = "No number was taken off a bridge yet. It is begun on the page of a number."

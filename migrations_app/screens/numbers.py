@@ -14,8 +14,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
-from migrations_app.number_forms import PlaceForm, ReplaceForm, SuccessorForm, TakeOffForm
-from migrations_app.number_tables import DependantTable
 from migrations_app.procedures.number_release import (
     BY_DEFAULT_ONLY,
     check_not_default,
@@ -25,8 +23,10 @@ from migrations_app.procedures.number_release import (
     start_release,
     start_replacement,
 )
-from migrations_app.views.told import tell_consequences
-from migrations_app.views.users import with_latest_run
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.forms import PlaceForm, ReplaceForm, SuccessorForm, TakeOffForm
+from migrations_app.screens.tables import DependantTable
+from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes import describe_number, set_default_number
 from tenants_app.forms import tell_refusal

@@ -11,15 +11,15 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.filters import ResultFilter, RunFilter
 from migrations_app.mail.actions import send_updates_again
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs.actions import make_due_now, start_by_hand
-from migrations_app.tables import ResultTable, RunTable
-from migrations_app.views.explained import answer_explanation
-from migrations_app.views.told import tell_consequences
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.filters import ResultFilter, RunFilter
+from migrations_app.screens.meeting_explanation import answer_explanation
+from migrations_app.screens.tables import ResultTable, RunTable
 from tenants_app.access import Access, access_for
 from tenants_app.fragments import answer, paginate
 from tenants_app.models import Role

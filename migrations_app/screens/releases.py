@@ -14,11 +14,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.models import NumberRelease
 from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
-from migrations_app.number_tables import ReleaseTable
 from migrations_app.procedures.number_holders import explain, holders_with_why, progress_of, startable
 from migrations_app.procedures.number_release import begin_now, cancel_release
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.views.told import tell_consequences
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.fragments import answer, paginate
 from tenants_app.models import Role

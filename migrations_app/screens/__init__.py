@@ -1,0 +1,1 @@
+"""Pages about meetings, runs and settings: views, forms, tables, filters, charts."""
