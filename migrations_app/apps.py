@@ -11,7 +11,7 @@ class MigrationsConfig(AppConfig):
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
         from migrations_app.runs.receivers import on_tenant_changed, on_users_changed
-        from tenants_app.announcements import tenant_changed, users_changed
+        from tenants_app.signals import tenant_changed, users_changed
 
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")

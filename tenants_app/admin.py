@@ -25,21 +25,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel
-from tenants_app.filters import ACTION_CHOICES
-from tenants_app.forms import MergingForm
-from tenants_app.models import (
-    AuditEntry,
-    Bridge,
-    ConferenceId,
-    ConferencingUser,
-    Role,
-    ServiceNumber,
-    Tenant,
-    validate_conference_id,
-)
-from tenants_app.records import counted
+from tenants_app.changes.bridges import describe_number, register_number, remove_bridge, set_bridge, set_default_number
+from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, revoke_role
+from tenants_app.changes.users import change_user, create_user
+from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Role, ServiceNumber, Tenant
+from tenants_app.screens.filters import ACTION_CHOICES
+from tenants_app.screens.forms import MergingForm
+from tenants_app.validators import validate_conference_id
+from tenants_app.wording import counted
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -140,10 +134,10 @@ class TenantAdmin(ThroughChanges):
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         if change:
-            changes.change_tenant(obj, actor_of(request), **self.changed(form))
+            change_tenant(obj, actor_of(request), **self.changed(form))
             tell_out_of_date(request, obj)
         else:
-            obj.pk = changes.create_tenant(actor_of(request), **form.cleaned_data).pk
+            obj.pk = create_tenant(actor_of(request), **form.cleaned_data).pk
 
 
 @admin.register(Role)
@@ -157,17 +151,17 @@ class RoleAdmin(ThroughChanges):
         return ["account", "tenant"] if obj else []
 
     def save_model(self, request: HttpRequest, obj: Role, form: Any, change: bool) -> None:
-        obj.pk = changes.grant_role(obj.tenant, obj.account, obj.name, actor_of(request)).pk
+        obj.pk = grant_role(obj.tenant, obj.account, obj.name, actor_of(request)).pk
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(cast(User, request.user).is_superuser)
 
     def delete_model(self, request: HttpRequest, obj: Role) -> None:
-        changes.revoke_role(obj, actor_of(request))
+        revoke_role(obj, actor_of(request))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Role]) -> None:
         for role in queryset:
-            changes.revoke_role(role, actor_of(request))
+            revoke_role(role, actor_of(request))
 
 
 class BridgeForm(RefusableForm):
@@ -207,7 +201,7 @@ class BridgeAdmin(ThroughChanges):
         return [(None, {"fields": ["tenant", "name", "is_default", "provider"], "description": told})]
 
     def save_model(self, request: HttpRequest, obj: Bridge, form: Any, change: bool) -> None:
-        bridge = changes.set_bridge(
+        bridge = set_bridge(
             obj.tenant,
             obj.name,
             actor_of(request),
@@ -242,7 +236,7 @@ class BridgeAdmin(ThroughChanges):
             return redirect("admin:tenants_app_bridge_change", object_id)
 
     def delete_model(self, request: HttpRequest, obj: Bridge) -> None:
-        changes.remove_bridge(obj, actor_of(request))
+        remove_bridge(obj, actor_of(request))
 
     @admin.action(permissions=["delete"], description="Delete selected bridges")
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Bridge]) -> HttpResponseBase | None:
@@ -290,9 +284,9 @@ class ServiceNumberAdmin(ThroughChanges):
         values = form.cleaned_data
         place = {"country": values["country"], "city": values["city"]}
         if change:
-            number = changes.describe_number(obj, actor_of(request), **place)
+            number = describe_number(obj, actor_of(request), **place)
         else:
-            number = changes.register_number(obj.bridge, obj.number, obj.kind, actor_of(request), **place)
+            number = register_number(obj.bridge, obj.number, obj.kind, actor_of(request), **place)
             obj.pk = number.pk
         tell_out_of_date(request, number.bridge.tenant, number.bridge)
 
@@ -310,7 +304,7 @@ class ServiceNumberAdmin(ThroughChanges):
                 messages.info(request, f"{number} is the default number of {number.bridge} already.")
                 continue
             try:
-                changes.set_default_number(number, actor_of(request), reschedule_meetings=False)
+                set_default_number(number, actor_of(request), reschedule_meetings=False)
             except ValidationError as error:
                 _tell_errors(request, error)
             else:
@@ -410,11 +404,11 @@ class ConferencingUserAdmin(ThroughChanges):
         values = self.changed(form) if change else dict(form.cleaned_data)
         asked = {name: values.pop(name, False) for name in ("reschedule_meetings", "is_data_fix")}
         if not change:
-            obj.pk = changes.create_user(values.pop("tenant"), actor_of(request), **values).pk
+            obj.pk = create_user(values.pop("tenant"), actor_of(request), **values).pk
             return
         if not values:
             asked["is_data_fix"] = False  # nothing is fixed, and the answer says that nothing changed
-        for told in changes.change_user(obj, actor_of(request), **asked, **values):
+        for told in change_user(obj, actor_of(request), **asked, **values):
             messages.info(request, f"User {told.upn}: {told.sentence}")
             if values and not told.starts_run:
                 self._tell_out_of_date(request, obj)
@@ -472,4 +466,4 @@ class AccountAdmin(UserAdmin):
     @staticmethod
     def _revoke_roles(request: HttpRequest, accounts: Sequence[User]) -> None:
         for role in Role.objects.filter(account__in=accounts).select_related("tenant", "account"):
-            changes.revoke_role(role, actor_of(request))
+            revoke_role(role, actor_of(request))

@@ -6,8 +6,8 @@ take most of the time of a large change.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import AutoField, CharField, Field, ForeignKey, IntegerField, Model
@@ -66,3 +66,12 @@ def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add
         ]
         for row in rows
     ]
+
+
+BULK = 500
+"""Rows per statement of a bulk change; SQLite takes at most 999 to 32,766 values in one."""
+_T = TypeVar("_T")
+
+
+def batches(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (rows[start : start + BULK] for start in range(0, len(rows), BULK))

@@ -5,54 +5,25 @@ Rows change only through the functions of ``tenants_app.changes``: they lock, ch
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable
 
-import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-validate_slug = RegexValidator(
-    r"^(?!(?:admin|accounts|static|healthz|metrics|jsi18n)\Z)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z",
-    "Use lower-case letters, digits and hyphens; some words, such as admin, are taken.",
+from tenants_app.validators import (
+    validate_address,
+    validate_conference_id,
+    validate_domain,
+    validate_e164,
+    validate_language,
+    validate_slug,
+    validate_web_address,
 )
-validate_domain = RegexValidator(
-    r"^(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]\Z",
-    "Give a domain name such as contoso.com.",
-)
-# ASCII, because not every mail server takes other addresses; labels as in RFC 1035.
-validate_address = RegexValidator(
-    r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
-    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z",
-    "Give an address such as anna@contoso.com, in ASCII letters.",
-)
-validate_conference_id = RegexValidator(r"^[1-9][0-9]{6}\Z", "A conference ID is 7 digits and does not begin with 0.")
-validate_language = RegexValidator(r"^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z", "Give a language tag such as en-US.")
-validate_web_address = RegexValidator(
-    r"^https?://[^\s<>\"'\\]+\Z", "Give a web address that begins with https:// (or http://)."
-)
-
-
-def is_address(text: str) -> bool:
-    """Whether the text is an address that a user can have."""
-    return bool(validate_address.regex.match(text))  # type: ignore[union-attr]
-
-
-def validate_e164(number: str) -> None:
-    """A number in E.164 form whose country code exists."""
-    try:
-        if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number, re.ASCII):
-            raise phonenumbers.NumberParseException(phonenumbers.NumberParseException.NOT_A_NUMBER, number)
-        phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
-        raise ValidationError(
-            "Give the number in E.164 form with a country code that exists, such as +14255550100."
-        ) from None
 
 
 class Tenant(models.Model):

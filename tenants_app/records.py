@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
-
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
-
-MICROSOFT = "Microsoft"
-"""What people call the provider that is stored as an empty text."""
+from tenants_app.wording import provider_name
 
 TENANT_FIELDS: Mapping[str, str] = {
     "Slug": "slug",
@@ -81,41 +76,3 @@ def user_record(user: ConferencingUser) -> dict[str, Any]:
         "TollNumber": toll.number if toll else "",
         "TollFreeNumber": user.toll_free_number.number if user.toll_free_number else "",
     }
-
-
-def provider_name(stored: str) -> str:
-    return stored or MICROSOFT
-
-
-def stored_provider(name: str) -> str:
-    """A provider as it is stored: Microsoft, however it is spelled, as an empty text."""
-    name = name.strip()
-    return "" if name.lower() == MICROSOFT.lower() else name
-
-
-def read_truth(text: str) -> bool:
-    """The switch value that ``true``, ``false``, ``on`` or ``off`` stands for; ``ValueError`` with a sentence."""
-    word = text.strip().lower()
-    if word in {"true", "on"}:
-        return True
-    if word in {"false", "off"}:
-        return False
-    raise ValueError(f"{text!r} is not a switch value: write true or false.")
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things, such as ``1 run`` and ``1,200 runs``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def plain(value: Any) -> str:
-    """A value as text for people and files: times in ISO 8601 with zone, switches as true and false."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return timezone.localtime(value).isoformat(timespec="seconds")
-    if isinstance(value, list):
-        return " ".join(map(plain, value))
-    return str(value)

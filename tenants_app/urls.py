@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from tenants_app import views
+from tenants_app.screens import views
 
 urlpatterns = [
     path("", views.index, name="index"),

@@ -218,14 +218,16 @@ def fill(invitations: list[tuple[int, str, bytes]]) -> None:
     from migrations_app.mailboxes.embedded import EmbeddedMailbox
     from migrations_app.models import CalendarObject, Run
     from migrations_app.runs.actions import start_by_hand
-    from tenants_app import changes
+    from tenants_app.changes.bridges import register_number, set_bridge
+    from tenants_app.changes.tenants import create_tenant
+    from tenants_app.changes.users import create_users
     from tenants_app.models import ConferencingUser, Tenant
 
     everyone = people.users()
     users = sorted({user for user, _, _ in invitations})
     tenant = Tenant.objects.filter(slug="bench").first()
     if tenant is None:
-        tenant = changes.create_tenant(
+        tenant = create_tenant(
             actor(),
             slug="bench",
             name="Bench",
@@ -233,9 +235,9 @@ def fill(invitations: list[tuple[int, str, bytes]]) -> None:
             meeting_url="https://meet.contoso.com",
             settling_time=0,
         )
-        bridge = changes.set_bridge(tenant, "Bridge", actor(), make_default=True)
-        changes.register_number(bridge, "+14255550171", "toll", actor(), country="United States", city="Seattle")
-        changes.create_users(
+        bridge = set_bridge(tenant, "Bridge", actor(), make_default=True)
+        register_number(bridge, "+14255550171", "toll", actor(), country="United States", city="Seattle")
+        create_users(
             tenant,
             [
                 {
@@ -334,7 +336,7 @@ def one_user() -> list[float]:
     """Seconds, each time, from a saved change of a user with 30 meetings to their last message, cluster running."""
     from migrations_app.models import Heartbeat, Update
     from migrations_app.runs.queue import wake_cluster
-    from tenants_app import changes
+    from tenants_app.changes.users import change_user
     from tenants_app.models import ConferencingUser
 
     fill(make_invitations("4 KB text", 30))
@@ -367,7 +369,7 @@ def one_user() -> list[float]:
         for change in range(1, 10):
             sent = Update.objects.filter(state="Sent").count()
             start = time.perf_counter()
-            changes.change_user(user, actor(), audio_conferencing_enabled=change % 2 == 0)
+            change_user(user, actor(), audio_conferencing_enabled=change % 2 == 0)
             wait_for(lambda sent=sent: Update.objects.filter(state="Sent").count() == sent + 30)  # type: ignore[misc]
             waits.append(time.perf_counter() - start)
         return waits

@@ -53,15 +53,16 @@ def main() -> None:
 
 
 def make_organization(slug: str) -> None:
-    from tenants_app import changes
+    from tenants_app.changes.bridges import register_number, set_bridge
+    from tenants_app.changes.tenants import create_tenant
     from tests.bench import actor
 
-    tenant = changes.create_tenant(
+    tenant = create_tenant(
         actor(), slug=slug, name=slug.title(), domain="contoso.com", meeting_url="https://meet.contoso.com"
     )
     for number, name in enumerate(dict.fromkeys(STEPS.values())):
-        bridge = changes.set_bridge(tenant, name, actor(), make_default=number == 0)
-        changes.register_number(bridge, f"+1425555010{number}", "toll", actor(), country="United States")
+        bridge = set_bridge(tenant, name, actor(), make_default=number == 0)
+        register_number(bridge, f"+1425555010{number}", "toll", actor(), country="United States")
 
 
 def file_of(rows: int, bridge: str) -> str:

@@ -192,18 +192,19 @@ def make_organization() -> None:
     """The tenant with its bridges and numbers, a viewer and a superuser."""
     from django.contrib.auth.models import User
 
-    from tenants_app import changes
+    from tenants_app.changes.bridges import register_number, set_bridge
+    from tenants_app.changes.tenants import create_tenant, grant_role
     from tests.bench import actor
 
-    tenant = changes.create_tenant(
+    tenant = create_tenant(
         actor(), slug="lists", name="Lists", domain="contoso.com", meeting_url="https://meet.contoso.com"
     )
     for place in range(6):
-        bridge = changes.set_bridge(tenant, f"Bridge {place}", actor(), make_default=place == 0)
+        bridge = set_bridge(tenant, f"Bridge {place}", actor(), make_default=place == 0)
         for number in range(4):
-            changes.register_number(bridge, f"+1425555{place}1{number}0", "toll", actor(), country="United States")
-        changes.register_number(bridge, f"+1800555{place}100", "toll-free", actor(), country="United States")
-    changes.grant_role(tenant, User.objects.create_user(VIEWER), "viewer", actor())
+            register_number(bridge, f"+1425555{place}1{number}0", "toll", actor(), country="United States")
+        register_number(bridge, f"+1800555{place}100", "toll-free", actor(), country="United States")
+    grant_role(tenant, User.objects.create_user(VIEWER), "viewer", actor())
     User.objects.create_superuser(SUPERUSER)
 
 

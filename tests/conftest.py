@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel
+from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 ACTOR = Actor("test", Channel.SCREEN)
@@ -34,7 +36,7 @@ def outbox(settings: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tenant(db: None) -> Tenant:
-    return changes.create_tenant(
+    return create_tenant(
         ACTOR,
         slug="contoso",
         name="Contoso",
@@ -47,18 +49,16 @@ def tenant(db: None) -> Tenant:
 
 @pytest.fixture
 def old_bridge(tenant: Tenant) -> Bridge:
-    bridge = changes.set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
-    changes.register_number(
-        bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond"
-    )
+    bridge = set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
+    register_number(bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond")
     return bridge
 
 
 @pytest.fixture
 def new_bridge(tenant: Tenant) -> Bridge:
-    bridge = changes.set_bridge(tenant, "New bridge", ACTOR)
-    changes.register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
-    changes.register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
+    bridge = set_bridge(tenant, "New bridge", ACTOR)
+    register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
+    register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
     return bridge
 
 
@@ -67,7 +67,7 @@ def make_user(tenant: Tenant, old_bridge: Bridge) -> Callable[..., ConferencingU
     """Makes a licensed user on the old bridge; keyword arguments change that."""
 
     def make(name: str = "anna.rossi", **values: Any) -> ConferencingUser:
-        return changes.create_user(
+        return create_user(
             values.pop("tenant", tenant),
             ACTOR,
             **{

@@ -8,7 +8,9 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 from .conftest import ACTOR
@@ -27,11 +29,11 @@ class Fabrikam:
 
 def furnish(tenant: Tenant) -> Fabrikam:
     """Give the other tenant a name, a bridge, numbers and a user, none of which stands anywhere in Contoso."""
-    tenant = changes.change_tenant(tenant, ACTOR, name="Harbour Trading")
-    bridge = changes.set_bridge(tenant, "Harbour bridge", ACTOR, make_default=True)
-    toll = changes.register_number(bridge, "+12065550147", "toll", ACTOR, country="United States", city="Seattle")
-    toll_free = changes.register_number(bridge, "+18005550147", "toll-free", ACTOR, country="United States")
-    user = changes.create_user(
+    tenant = change_tenant(tenant, ACTOR, name="Harbour Trading")
+    bridge = set_bridge(tenant, "Harbour bridge", ACTOR, make_default=True)
+    toll = register_number(bridge, "+12065550147", "toll", ACTOR, country="United States", city="Seattle")
+    toll_free = register_number(bridge, "+18005550147", "toll-free", ACTOR, country="United States")
+    user = create_user(
         tenant,
         ACTOR,
         upn="frank.moor@fabrikam.com",

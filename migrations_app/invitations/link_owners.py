@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tenants_app.models import ConferencingUser, is_address
+from tenants_app.models import ConferencingUser
+from tenants_app.validators import is_address
 
 
 class Colleagues:

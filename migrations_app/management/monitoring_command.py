@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
 
-from tenants_app.commands import AdministratorCommand
+from tenants_app.management.base import AdministratorCommand
 
 
 class Status(IntEnum):

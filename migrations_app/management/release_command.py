@@ -10,9 +10,10 @@ from django.urls import reverse
 
 from migrations_app.models import NumberRelease
 from migrations_app.procedures.number_release import foresee_release
-from tenants_app.commands import AdministratorCommand, add_dry_run, rehearsed
+from tenants_app.management.arguments import add_dry_run
+from tenants_app.management.base import AdministratorCommand, rehearsed
 from tenants_app.models import ServiceNumber, Tenant
-from tenants_app.records import counted, plain
+from tenants_app.wording import counted, plain
 
 
 class ReleaseCommand(AdministratorCommand):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from migrations_app.preview.changes import foresee
-from tenants_app.changes import UserEdit, change_users
-from tenants_app.commands import AdministratorCommand
+from tenants_app.changes.users import UserEdit, change_users
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import ConferencingUser
 from tenants_app.records import user_record
 

@@ -15,11 +15,12 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.runs.worker import preview
 from migrations_app.triggers.rules import decide, decide_start_by_hand
 from migrations_app.triggers.switches import switches_of
-from tenants_app.announcements import Consequence, UserChange, UserSettings
 from tenants_app.audit import Actor
-from tenants_app.changes import UserEdit, change_users
+from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, Tenant
-from tenants_app.records import counted, user_record
+from tenants_app.records import user_record
+from tenants_app.signals import Consequence, UserChange, UserSettings
+from tenants_app.wording import counted
 
 DECISIVE = (
     "hosting",

@@ -16,9 +16,9 @@ from migrations_app.procedures.number_release import holders
 from migrations_app.runs.worker import LEFT_AS_THEY_ARE
 from migrations_app.triggers.rules import decide, why_not_served
 from migrations_app.triggers.switches import switches_of
-from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import OUT_OF_DATE, ConferencingUser
-from tenants_app.records import counted
+from tenants_app.signals import UserChange, UserSettings
+from tenants_app.wording import counted
 
 
 class Why(IntEnum):

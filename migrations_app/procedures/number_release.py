@@ -23,17 +23,12 @@ from migrations_app.preview.changes import DECISIVE
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.triggers.rules import decide
 from migrations_app.triggers.switches import switches_of
-from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.audit import Actor, Channel, entry
-from tenants_app.changes import (
-    UserEdit,
-    change_users,
-    register_number,
-    release_number,
-    set_default_number,
-    set_leaving,
-)
-from tenants_app.models import Bridge, ConferencingUser, InvitedNumber, ServiceNumber, Tenant
+from tenants_app.changes.bridges import register_number, release_number, set_default_number, set_leaving
+from tenants_app.changes.users import UserEdit, change_users
+from tenants_app.dependants import dependants, has_or_shows
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.signals import UserChange, UserSettings
 
 log = logging.getLogger(__name__)
 
@@ -54,20 +49,6 @@ class Foreseen:
     without_run: dict[str, int]
 
 
-def dependants(number: ServiceNumber) -> QuerySet[ConferencingUser]:
-    """Users who have the number, as their own or as their bridge's default, or whose invitations may show it (R32)."""
-    by_default = Q(toll_number=None, bridge=number.bridge_id) if number.is_default else Q()
-    return ConferencingUser.objects.filter(tenant=number.tenant_id).filter(_has_or_shows(number) | by_default)
-
-
-def _has_or_shows(number: ServiceNumber) -> Q:
-    """Whether a user has the number as their own, or invitations that may show it."""
-    users = ConferencingUser.objects.order_by()
-    # Three small answers, each by an index, put together: as three conditions they would be asked of every user.
-    toll, toll_free = users.filter(toll_number=number).values("pk"), users.filter(toll_free_number=number).values("pk")
-    return Q(pk__in=toll.union(toll_free, InvitedNumber.objects.filter(number=number).values("user")))
-
-
 def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
     """Users because of whom the number is not released yet: theirs by setting or invitation, or their run has not
     succeeded (R35)."""
@@ -86,7 +67,7 @@ def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
 def foresee_release(number: ServiceNumber) -> Foreseen:
     """What taking the number off would lead to now. Only reads: it may be about all users there are."""
     users = dependants(number)
-    moved = users.filter(_has_or_shows(number))
+    moved = users.filter(has_or_shows(number))
     switches = switches_of(number.tenant)
     bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
     count, runs = users.count(), 0

@@ -22,10 +22,10 @@ from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import UserImport
 from migrations_app.runs.queue import BULK, wake_cluster
 from tenants_app.audit import Actor, Channel
-from tenants_app.commands import sentences
+from tenants_app.csv_files.cells import decoded
+from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, plan
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.records import counted
-from tenants_app.user_import import Outcome, Plan, UserFile, carry_out, decoded, plan
+from tenants_app.wording import counted, sentences
 
 log = logging.getLogger(__name__)
 

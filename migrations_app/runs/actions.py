@@ -10,9 +10,9 @@ from migrations_app.models import Run
 from migrations_app.runs.queue import BULK, RunRequest, request_runs, run_now
 from migrations_app.triggers.rules import Decision, decide_start_by_hand
 from migrations_app.triggers.switches import switches_of
-from tenants_app.announcements import Consequence, UserSettings
 from tenants_app.audit import Actor, entry, record
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.signals import Consequence, UserSettings
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult
 from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.runs.worker import BATCH, preview
-from tenants_app import invitations
+from tenants_app import fingerprints
 from tenants_app.models import ConferencingUser
 
 
@@ -33,7 +33,7 @@ def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
         is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
     except Failure:
         is_wrong = False  # whom MMS cannot serve now has no invitation that it could compare
-    invitations.add_numbers(user, {numbers[number] for number in shown})
+    fingerprints.add_numbers(user, {numbers[number] for number in shown})
     if is_wrong:
-        invitations.become_unknown(user)
+        fingerprints.become_unknown(user)
     return is_wrong

@@ -9,10 +9,10 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from migrations_app.models import Run
 from migrations_app.runs.actions import start_by_hand
-from tenants_app.announcements import Consequence
 from tenants_app.audit import Actor
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.records import counted
+from tenants_app.signals import Consequence
+from tenants_app.wording import counted
 
 CHUNK = 500
 """Users who are started in one transaction, so that neither memory nor the workers' patience sets a limit."""

@@ -8,9 +8,9 @@ from migrations_app.runs.actions import request_decided
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.triggers.rules import decide
 from migrations_app.triggers.switches import switches_of
-from tenants_app.announcements import Consequence, UserChange
 from tenants_app.audit import Actor
 from tenants_app.models import Tenant
+from tenants_app.signals import Consequence, UserChange
 
 
 def on_users_changed(

@@ -26,9 +26,9 @@ from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.rewriting.spans import pack
 from migrations_app.runs import queue
 from migrations_app.runs.selection import why_skipped
-from tenants_app import invitations
+from tenants_app import fingerprints
 from tenants_app.bulk import insert
-from tenants_app.changes import release_private_conference_ids
+from tenants_app.changes.conference_ids import release_private_conference_ids
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class _Migration:
         """
         if self._settings_of_all_attempts == self.settings.fingerprint:
             numbers = self.settings.number_keys | self._numbers_left()
-            invitations.record(self.user, self.settings.fingerprint, numbers)
+            fingerprints.record(self.user, self.settings.fingerprint, numbers)
 
     def _numbers_left(self) -> set[int]:
         """Service numbers that were in the user's invitations before, and still are in meetings left as they are."""
@@ -292,8 +292,8 @@ class _Migration:
 
     def _begin_to_write(self) -> None:
         if self.user.invitations_fingerprint != self.settings.fingerprint:
-            invitations.become_unknown(self.user)
-            invitations.add_numbers(self.user, self.settings.number_keys)
+            fingerprints.become_unknown(self.user)
+            fingerprints.add_numbers(self.user, self.settings.number_keys)
 
     @property
     def _settings_of_all_attempts(self) -> str:

@@ -22,19 +22,13 @@ from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberFor
 from migrations_app.screens.tables import UserTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
-from tenants_app.changes import (
-    UserEdit,
-    change_users,
-    register_number,
-    remove_bridge,
-    set_bridge,
-    set_default_number,
-)
-from tenants_app.forms import tell_refusal
-from tenants_app.fragments import answer, paginate
+from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge, set_default_number
+from tenants_app.changes.users import UserEdit, change_users
+from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
-from tenants_app.number_users import count_dependants
-from tenants_app.records import counted
+from tenants_app.screens.forms import tell_refusal
+from tenants_app.screens.fragments import answer, paginate
+from tenants_app.wording import counted
 
 
 @require_safe

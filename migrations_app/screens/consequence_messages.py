@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.contrib import messages
 from django.http import HttpRequest
 
-from tenants_app.announcements import Consequence
+from tenants_app.signals import Consequence
 
 
 def tell_consequences(request: HttpRequest, consequences: Sequence[Consequence]) -> None:

@@ -19,8 +19,8 @@ from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
 from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import access_for
-from tenants_app.fragments import answer
 from tenants_app.models import ConferencingUser, Role, Tenant
+from tenants_app.screens.fragments import answer
 
 SHOWN = 6
 """Rows of each list on the dashboard; the rest is a click away."""

@@ -10,11 +10,11 @@ from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run
-from migrations_app.procedures.number_release import dependants
-from tenants_app.filters import StyledForm, day_filter, end_of, search_box, start_of
-from tenants_app.forms import number_in_words
+from tenants_app.dependants import dependants
 from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.records import MICROSOFT
+from tenants_app.screens.filters import StyledForm, day_filter, end_of, search_box, start_of
+from tenants_app.screens.forms import number_in_words
+from tenants_app.wording import MICROSOFT
 
 STATES = [(state, BADGES[state].label) for state in Run.State.values]
 OUTCOMES = [(outcome, BADGES[outcome].label) for outcome in MeetingResult.Outcome.values]

@@ -10,9 +10,10 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from migrations_app.procedures.number_release import check_not_default, check_release
-from tenants_app.forms import MergingForm, _style
-from tenants_app.models import Bridge, ServiceNumber, Tenant, validate_e164
-from tenants_app.records import stored_provider
+from tenants_app.models import Bridge, ServiceNumber, Tenant
+from tenants_app.screens.forms import MergingForm, style_fields
+from tenants_app.validators import validate_e164
+from tenants_app.wording import stored_provider
 
 _PROVIDER_HELP = "Empty: Microsoft. MMS cannot migrate users on a bridge of anybody else."
 
@@ -45,7 +46,7 @@ class NewBridgeForm(forms.Form):
     def __init__(self, data: QueryDict | None, tenant: Tenant) -> None:
         self.tenant = tenant
         super().__init__(data, auto_id="new_bridge_%s")
-        _style(self)
+        style_fields(self)
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
@@ -68,7 +69,7 @@ class BridgeForm(MergingForm):
 
     def __init__(self, data: QueryDict | None, instance: Bridge) -> None:
         super().__init__(data, instance=instance, auto_id="bridge_%s")
-        _style(self)
+        style_fields(self)
 
     def clean_provider(self) -> str:
         return stored_provider(self.cleaned_data["provider"])
@@ -89,7 +90,7 @@ class NewNumberForm(forms.Form):
 
     def __init__(self, data: QueryDict | None) -> None:
         super().__init__(data, auto_id="new_number_%s")
-        _style(self)
+        style_fields(self)
 
 
 class PlaceForm(MergingForm):
@@ -101,7 +102,7 @@ class PlaceForm(MergingForm):
 
     def __init__(self, data: QueryDict | None, instance: ServiceNumber) -> None:
         super().__init__(data, instance=instance, auto_id="place_%s")
-        _style(self)
+        style_fields(self)
 
 
 class _NumberOfTheBridge(forms.ModelChoiceField):
@@ -120,7 +121,7 @@ class SuccessorForm(forms.Form):
         self.number = number
         super().__init__(data, auto_id=auto_id)
         self.prepare(self.fields[self.field])
-        _style(self)
+        style_fields(self)
 
     def prepare(self, field: Any) -> None:
         """Fit the field to the number."""

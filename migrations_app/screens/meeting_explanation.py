@@ -11,8 +11,8 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.preview.explanation import explain
 from migrations_app.rewriting.comparison import compare
 from tenants_app.access import Access
-from tenants_app.fragments import answer
 from tenants_app.models import ConferencingUser
+from tenants_app.screens.fragments import answer
 
 
 def answer_explanation(

@@ -18,7 +18,6 @@ from migrations_app.procedures.number_release import (
     BY_DEFAULT_ONLY,
     check_not_default,
     check_release,
-    dependants,
     foresee_release,
     start_release,
     start_replacement,
@@ -28,10 +27,11 @@ from migrations_app.screens.forms import PlaceForm, ReplaceForm, SuccessorForm, 
 from migrations_app.screens.tables import DependantTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
-from tenants_app.changes import describe_number, set_default_number
-from tenants_app.forms import tell_refusal
-from tenants_app.fragments import answer, paginate
+from tenants_app.changes.bridges import describe_number, set_default_number
+from tenants_app.dependants import dependants
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
+from tenants_app.screens.forms import tell_refusal
+from tenants_app.screens.fragments import answer, paginate
 
 
 @require_safe

@@ -20,8 +20,8 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
-from tenants_app.fragments import answer, paginate
 from tenants_app.models import Role
+from tenants_app.screens.fragments import answer, paginate
 
 MANY = 10_000
 """Users from whom on the page refreshes less often: to find out who holds the number takes a second."""

@@ -21,8 +21,8 @@ from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.tables import ResultTable, RunTable
 from tenants_app.access import Access, access_for
-from tenants_app.fragments import answer, paginate
 from tenants_app.models import Role
+from tenants_app.screens.fragments import answer, paginate
 
 
 @require_safe

@@ -18,10 +18,10 @@ from migrations_app.triggers.rules import decide_meeting_url_change
 from migrations_app.triggers.switches import switches_of
 from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import access_for
-from tenants_app.changes import change_tenant
-from tenants_app.forms import TenantForm, tell_refusal
-from tenants_app.invitations import TENANT_FIELDS
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.fingerprints import TENANT_FIELDS
 from tenants_app.models import Role, Tenant
+from tenants_app.screens.forms import TenantForm, tell_refusal
 
 
 class Switch(NamedTuple):

@@ -21,10 +21,10 @@ from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
 from migrations_app.procedures import user_import as imports
 from migrations_app.screens.tables import UserImportTable
 from tenants_app.access import Access, access_for
-from tenants_app.fragments import answer, paginate
+from tenants_app.csv_files.user_columns import COLUMNS
+from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
-from tenants_app.user_export import header_line, user_lines
-from tenants_app.user_import import COLUMNS
+from tenants_app.screens.fragments import answer, paginate
 
 
 class UploadForm(forms.Form):

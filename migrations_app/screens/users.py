@@ -27,11 +27,12 @@ from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.tables import MeetingTable, UserTable
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import Access, access_for
-from tenants_app.announcements import Consequence, UserSettings
-from tenants_app.changes import UserEdit, change_users, mark_up_to_date, wait_for_others
-from tenants_app.forms import UserForm, tell_refusal
-from tenants_app.fragments import answer, paginate
+from tenants_app.changes.locking import wait_for_others
+from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
+from tenants_app.screens.forms import UserForm, tell_refusal
+from tenants_app.screens.fragments import answer, paginate
+from tenants_app.signals import Consequence, UserSettings
 
 
 def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tenants_app.announcements import UserChange, UserSettings
+from tenants_app.signals import UserChange, UserSettings
 
 MOVE, AUDIO_CONFERENCING, MANUAL = "MoveToOnline", "AudioConferencing", "Manual"
 

@@ -13,9 +13,9 @@ from itertools import permutations, product
 from typing import Any, NamedTuple
 
 from migrations_app.triggers.rules import Decision, Switches, decide, decide_meeting_url_change, decide_start_by_hand
-from tenants_app.announcements import UserChange, UserSettings
-from tenants_app.changes import acp_is_replaced
+from tenants_app.changes.users import acp_is_replaced
 from tenants_app.models import ConferencingUser
+from tenants_app.signals import UserChange, UserSettings
 
 SWITCHES = {field.name: "".join(word.capitalize() for word in field.name.split("_")) for field in fields(Switches)}
 """Each switch by its field, with the name that administrators know it by."""

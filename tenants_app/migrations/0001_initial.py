@@ -3,7 +3,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
-import tenants_app.models
+import tenants_app.validators
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -178,7 +178,7 @@ class Migration(migrations.Migration):
             name="ServiceNumber",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("number", models.CharField(max_length=16, validators=[tenants_app.models.validate_e164])),
+                ("number", models.CharField(max_length=16, validators=[tenants_app.validators.validate_e164])),
                 ("kind", models.CharField(choices=[("toll", "Toll"), ("toll-free", "Toll-free")], max_length=10)),
                 ("is_default", models.BooleanField(default=False)),
                 ("country", models.CharField(blank=True, max_length=100)),

@@ -7,11 +7,11 @@ from django.db import migrations, models
 def fill_in(apps, schema_editor):
     """Users who are there already are taken to be up to date, as new ones are; entries tell their channel by the name."""
     # The functions of today: they name the columns that they use, all of which are there by now.
-    from tenants_app import invitations
+    from tenants_app import fingerprints
     from tenants_app.models import ConferencingUser
 
-    invitations.refresh(ConferencingUser.objects.all())
-    invitations.presume_up_to_date(ConferencingUser.objects.all())
+    fingerprints.refresh(ConferencingUser.objects.all())
+    fingerprints.presume_up_to_date(ConferencingUser.objects.all())
     entries = apps.get_model("tenants_app", "AuditEntry").objects
     entries.filter(actor__startswith="command:").update(channel="command")
     entries.filter(actor="load_demo").update(channel="command")

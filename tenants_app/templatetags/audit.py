@@ -9,7 +9,7 @@ from django.db.models import Field
 from django.utils.text import Truncator, capfirst
 
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.records import provider_name
+from tenants_app.wording import provider_name
 
 register = template.Library()
 

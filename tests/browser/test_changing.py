@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from migrations_app.models import Run
-from tenants_app import changes
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.mailboxes import invite
 
@@ -60,7 +60,7 @@ def test_a_page_that_stood_open_undoes_nothing_of_what_others_changed(
     open_page: Open, anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
     page = open_page(f"/contoso/users/{anna.upn}/")
-    changes.change_user(anna, ACTOR, bridge=new_bridge, language="it-IT")
+    change_user(anna, ACTOR, bridge=new_bridge, language="it-IT")
     page.get_by_label("Display name").fill("Anna R.")
     page.get_by_label("Display name").press("Tab")
     expect(page.locator("#consequence")).to_contain_text("No run, because nothing changed")

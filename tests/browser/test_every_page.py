@@ -19,7 +19,9 @@ from migrations_app.models import Run, Update
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.tenants import change_tenant, grant_role
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.commands.conftest import invitation
 from tests.conftest import ACTOR
@@ -97,7 +99,7 @@ def fill(
     make_run: Callable[..., Run],
 ) -> Callable[[str], str]:
     """Contoso in the middle of everything, Fabrikam with nothing yet; fills an address with the keys of Contoso."""
-    changes.grant_role(Tenant.objects.get(slug="fabrikam"), User.objects.get(username="alice"), Role.Name.VIEWER, ACTOR)
+    grant_role(Tenant.objects.get(slug="fabrikam"), User.objects.get(username="alice"), Role.Name.VIEWER, ACTOR)
     anna = make_user("anna.rossi", display_name=LONG)
     meetings = [("Weekly sync", "Succeeded", ""), (LONG, "Skipped", "pasted-block"), ("", "Failed", "needs-review")]
     ended = make_run(anna, "Failed", meetings, last_error_code="no-dial-in-number", last_error_detail="bridge X")
@@ -115,7 +117,7 @@ def fill(
     make_run(make_user("elena"))
     olga = make_user("olga", mailbox_location="on-premises")
     EmbeddedMailbox(olga).store([("plan", invitation(olga, "plan"))])
-    changes.change_user(olga, ACTOR, language="it-IT")  # which starts no run, so that she is out of date
+    change_user(olga, ACTOR, language="it-IT")  # which starts no run, so that she is out of date
     for number in range(22):  # a second page of every list
         make_run(make_user(f"user{number}", audio_conferencing_license=False))
     vera = User.objects.get(username="vera")
@@ -141,13 +143,13 @@ def leaving_numbers(anna: ConferencingUser) -> dict[str, int]:
     """A number that stays, and the procedures of two that leave: one waits, one is held up by a failed run."""
     assert anna.bridge
     stays, first, second = (
-        changes.register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=LONG[:100]) for digit in "123"
+        register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=LONG[:100]) for digit in "123"
     )
-    changes.change_user(anna, ACTOR, toll_number=first)
+    change_user(anna, ACTOR, toll_number=first)
     held = start_release(first, anna.bridge.numbers.get(is_default=True), ACTOR)
     advance(timezone.now() + timedelta(minutes=1))
     anna.runs.filter(is_latest=True).update(state="Failed", last_error_code="no-bridge", last_error_detail=LONG)
-    changes.change_tenant(anna.tenant, ACTOR, settling_time=300)
+    change_tenant(anna.tenant, ACTOR, settling_time=300)
     return {"spare": stays.pk, "held": held.pk, "waiting": start_release(second, stays, ACTOR).pk}
 
 

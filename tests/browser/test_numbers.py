@@ -16,7 +16,9 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_release import start_release
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import mark_up_to_date
 from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
 from tests.mailboxes import invite, migrate
 
@@ -36,12 +38,12 @@ def dora(make_user: MakeUser, tenant: Tenant) -> ConferencingUser:
     """Somebody with the number in the settings and in an invitation; what is begun can be cancelled for an hour."""
     bridge = tenant.bridges.get() if tenant.bridges.exists() else make_user("first").bridge
     assert bridge
-    old = changes.register_number(bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
-    changes.register_number(bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+    old = register_number(bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+    register_number(bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
     user = make_user("dora.lind", toll_number=old)
     invite(user)
     migrate(user)
-    changes.change_tenant(tenant, ACTOR, settling_time=3600)
+    change_tenant(tenant, ACTOR, settling_time=3600)
     return user
 
 
@@ -143,7 +145,7 @@ def test_r35_it_tells_who_holds_the_number_and_starts_their_runs(
     tasks.work_queue()
     pass_by(page, 3)
     expect(page.get_by_text("The number is kept for 1 user whom no run can help.")).to_be_visible()
-    changes.mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
+    mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
     tasks.work_queue()
     pass_by(page, 3)
     expect(page.get_by_text("The number is released: nobody has it")).to_be_visible()

@@ -11,8 +11,10 @@ from migrations_app.procedures.number_release import start_replacement
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.tasks import work_queue
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel
+from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.users import create_users
 from tenants_app.models import ServiceNumber
 from tests.mailboxes import invite, logical_lines
 
@@ -55,15 +57,15 @@ def unsent() -> int:
 
 def furnish(number: str, *, users: int, meetings: int) -> None:
     """An organization whose users all have this toll number, in their settings and in their invitations."""
-    tenant = changes.create_tenant(
+    tenant = create_tenant(
         ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
     )
-    bridge = changes.set_bridge(tenant, "Europe", ACTOR, make_default=True)
-    changes.register_number(bridge, "+14255550100", "toll", ACTOR, country="United States", city="Redmond")
-    toll = changes.register_number(bridge, number, "toll", ACTOR, country="United States", city="Seattle")
+    bridge = set_bridge(tenant, "Europe", ACTOR, make_default=True)
+    register_number(bridge, "+14255550100", "toll", ACTOR, country="United States", city="Redmond")
+    toll = register_number(bridge, number, "toll", ACTOR, country="United States", city="Seattle")
     phone = {"audio_conferencing_license": True, "audio_conferencing_enabled": True, "toll_number": toll}
     rows = [{"upn": f"user{one}@contoso.com", "bridge": bridge, **phone} for one in range(users)]
-    everyone = changes.create_users(tenant, rows, ACTOR)
+    everyone = create_users(tenant, rows, ACTOR)
     for user in everyone:
         for meeting in range(meetings):
             invite(user, meeting)

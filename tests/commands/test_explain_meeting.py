@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from migrations_app.models import CalendarObject, Run
-from tenants_app import changes
+from tenants_app.changes.bridges import set_bridge
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.commands.conftest import Command, invitation
 from tests.conftest import ACTOR
@@ -129,7 +131,7 @@ def test_r25_it_knows_its_own_block_only_with_a_user(command: Command, anna: Con
     migrate(anna)
     path = file("own.ics", bytes(CalendarObject.objects.get(uid=uid).body))
     (known,) = records(command, path)
-    changes.change_user(anna, ACTOR, upn="anna.bianchi@contoso.com", sip_address="anna.bianchi@contoso.com")
+    change_user(anna, ACTOR, upn="anna.bianchi@contoso.com", sip_address="anna.bianchi@contoso.com")
     (unknown,) = records(command, path)
 
     assert (known["Decision"], known["UserPrincipalName"]) == ("already-current", anna.upn)
@@ -140,7 +142,7 @@ def test_r25_it_knows_its_own_block_only_with_a_user(command: Command, anna: Con
 def test_a_meeting_that_every_run_would_miss_says_why(
     command: Command, anna: ConferencingUser, tenant: Tenant, file: File
 ) -> None:
-    changes.change_user(anna, ACTOR, bridge=changes.set_bridge(tenant, "Empty bridge", ACTOR))
+    change_user(anna, ACTOR, bridge=set_bridge(tenant, "Empty bridge", ACTOR))
     told = command("explain_meeting", file("a.ics", invitation(anna)))
 
     assert "DECISION  Would fail (no-dial-in-number)" in told
@@ -199,7 +201,7 @@ def test_without_a_user_the_new_block_is_not_known(command: Command, db: None, f
 def test_without_a_user_it_looks_in_every_tenant_or_in_the_one_named(
     command: Command, anna: ConferencingUser, file: File
 ) -> None:
-    other = changes.create_tenant(
+    other = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
     path = file("a.ics", invitation(anna))
@@ -207,7 +209,7 @@ def test_without_a_user_it_looks_in_every_tenant_or_in_the_one_named(
     assert records(command, path)[0]["UserPrincipalName"] == anna.upn
     assert records(command, path, "--tenant", "contoso")[0]["UserPrincipalName"] == anna.upn
     assert records(command, path, "--tenant", other.slug)[0]["UserPrincipalName"] == ""
-    changes.create_user(other, ACTOR, upn="anna.rossi@contoso.com")
+    create_user(other, ACTOR, upn="anna.rossi@contoso.com")
     assert "several users have the organizer's address" in one_line(command("explain_meeting", path))
     assert records(command, path, "--tenant", "contoso")[0]["UserPrincipalName"] == anna.upn
 

@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from tenants_app import changes, user_import
+from tenants_app.changes import conference_ids
+from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.csv_files.cells import guarded, restored
+from tenants_app.csv_files.users_out import user_lines
 from tenants_app.management.commands import import_users as command_module
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
-from tenants_app.user_export import user_lines
 from tests.commands.conftest import Command
 
 from ..conftest import ACTOR
@@ -190,7 +193,7 @@ def test_an_id_that_a_row_asks_for_is_given_to_no_new_user(
 ) -> None:
     make_user("bruno.costa")
     drawn = iter([7654321 - 1_000_000, *range(1_234_567, 1_234_667)])
-    monkeypatch.setattr(changes.secrets, "randbelow", lambda _: next(drawn))
+    monkeypatch.setattr(conference_ids.secrets, "randbelow", lambda _: next(drawn))
     import_users(
         "UserPrincipalName,Bridge,ConferenceId\n"
         "clara.sanz@contoso.com,New bridge,\nbruno.costa@contoso.com,New bridge,7654321\n"
@@ -215,9 +218,9 @@ def test_many_users_change_to_values_of_their_own(import_users: Import, old_brid
 def test_r14_a_row_is_judged_by_the_bridge_that_the_licence_brings(
     import_users: Import, make_user: MakeUser, old_bridge: Bridge, tenant: Tenant
 ) -> None:
-    tenant = changes.change_tenant(tenant, ACTOR, automatically_replace_acp_provider=True)
-    theirs = changes.set_bridge(tenant, "Fabrikam", ACTOR, provider="Fabrikam")
-    toll = changes.register_number(theirs, "+12065550100", "toll", ACTOR)
+    tenant = change_tenant(tenant, ACTOR, automatically_replace_acp_provider=True)
+    theirs = set_bridge(tenant, "Fabrikam", ACTOR, provider="Fabrikam")
+    toll = register_number(theirs, "+12065550100", "toll", ACTOR)
     make_user(
         "anna.rossi", audio_conferencing_license=False, conferencing_provider="Fabrikam", bridge=theirs, tenant=tenant
     )
@@ -232,8 +235,8 @@ def test_r14_a_row_is_judged_by_the_bridge_that_the_licence_brings(
 def test_r35_a_number_that_is_being_taken_off_is_a_bad_row(
     import_users: Import, anna: ConferencingUser, old_bridge: Bridge
 ) -> None:
-    leaving = changes.register_number(old_bridge, "+14255550101", "toll", ACTOR)
-    changes.set_leaving(leaving, True)
+    leaving = register_number(old_bridge, "+14255550101", "toll", ACTOR)
+    set_leaving(leaving, True)
     errors = io.StringIO()
     with pytest.raises(CommandError, match=r"^1 bad row,"):
         import_users(f"UserPrincipalName,TollNumber\nanna.rossi@contoso.com,{leaving}\n", errors=errors)
@@ -255,7 +258,7 @@ def test_lines_are_counted_as_an_editor_counts_them(import_users: Import, tenant
 def test_what_is_exported_goes_in_again_and_changes_nothing(
     import_users: Import, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge, tenant: Tenant
 ) -> None:
-    changes.set_bridge(tenant, "Fabrikam", ACTOR, provider="Fabrikam")
+    set_bridge(tenant, "Fabrikam", ACTOR, provider="Fabrikam")
     make_user("anna.rossi", display_name="Rossi, Anna \"la\" 'Capo'", toll_number=old_bridge.numbers.get())
     make_user("bruno.costa", display_name="=HYPERLINK(1)", bridge=None, language="it-IT")
     make_user("clara.sanz", display_name="'=1", conference_id_type="private", bridge=new_bridge)
@@ -273,9 +276,9 @@ def test_what_is_exported_goes_in_again_and_changes_nothing(
 
 @pytest.mark.parametrize("cell", ["=1", "'=1", "''=1", "@x", "-x", "+x", "+14255550100", "'", "'Ndrangheta", "O'Neil"])
 def test_a_guarded_cell_is_read_as_what_it_was(cell: str) -> None:
-    guarded = user_import.guarded(cell)
-    assert user_import._restored(guarded) == cell
-    assert not guarded.startswith(("=", "@", "-", "+x"))
+    safe = guarded(cell)
+    assert restored(safe) == cell
+    assert not safe.startswith(("=", "@", "-", "+x"))
 
 
 def test_a_number_without_its_plus_sign_is_understood(

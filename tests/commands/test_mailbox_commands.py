@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.db.models import ProtectedError
 
 from migrations_app.models import CalendarObject
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number, release_number
 from tenants_app.models import Bridge, ConferencingUser
 from tests.commands.conftest import Command, invitation
 from tests.mailboxes import migrate
@@ -147,7 +147,7 @@ def imported(command: Command, user: ConferencingUser, folder: Path, body: bytes
 def test_r36_meetings_that_come_in_with_an_old_block_make_the_user_out_of_date(
     command: Command, anna: ConferencingUser, old_bridge: Bridge, tmp_path: Path
 ) -> None:
-    changes.register_number(old_bridge, OLD, "toll", ACTOR)
+    register_number(old_bridge, OLD, "toll", ACTOR)
     told = imported(command, anna, tmp_path, invitation(anna))
     anna.refresh_from_db()
     assert anna.is_out_of_date
@@ -181,8 +181,8 @@ def test_r36_meetings_that_no_run_would_touch_make_nobody_out_of_date(
 def test_r35_a_meeting_of_a_user_whom_mms_cannot_serve_keeps_its_number(
     command: Command, make_user: Callable[..., ConferencingUser], old_bridge: Bridge, tmp_path: Path
 ) -> None:
-    number = changes.register_number(old_bridge, OLD, "toll", ACTOR)
+    number = register_number(old_bridge, OLD, "toll", ACTOR)
     user = make_user("emil.vega", mailbox_location="on-premises")
     imported(command, user, tmp_path, invitation(user))
     with pytest.raises(ProtectedError):
-        changes.release_number(number, ACTOR)
+        release_number(number, ACTOR)

@@ -16,7 +16,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from migrations_app.models import Heartbeat, MeetingResult, Run, Update
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -87,7 +87,7 @@ def test_a_run_that_is_not_due_or_switched_off_does_not_alarm(make_run: Callable
     make_run(1, Run.State.PENDING, -600)
     assert check("check_migrations")[0] == 0
     make_run(2, Run.State.PENDING, 600)
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     assert check("check_migrations")[0] == 0
 
 
@@ -109,7 +109,7 @@ def test_messages_that_wait_or_were_refused_alarm(make_run: Callable[..., Run]) 
 
 def test_it_can_look_at_one_tenant(make_run: Callable[..., Run], tenant: Tenant) -> None:
     make_run(1, Run.State.FAILED)
-    changes.create_tenant(
+    create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
     assert check("check_migrations")[0] == 1

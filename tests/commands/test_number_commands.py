@@ -14,7 +14,9 @@ from django.test.utils import CaptureQueriesContext
 
 from migrations_app import tasks
 from migrations_app.models import NumberRelease, Run
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.mailboxes import invite, migrate
 
@@ -30,8 +32,8 @@ REPLACE = ["replace_service_number", "--from", OLD, "--to", "+14255550133"]
 
 @pytest.fixture
 def old(old_bridge: Bridge) -> ServiceNumber:
-    changes.register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
-    return changes.register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+    register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+    return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_r34_it_takes_a_number_off_and_says_what_happens_next(
     tasks.work_queue()
     release.refresh_from_db()
     assert (release.state, listed(command)[OLD]["Users"]) == ("Updating", 1)
-    changes.mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
+    mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
     tasks.work_queue()
     assert OLD not in listed(command)
 
@@ -90,7 +92,7 @@ def test_a_dry_run_tells_it_and_writes_nothing(
 def test_r19_it_waits_for_the_settling_time_unless_told_not_to(
     command: Command, dora: ConferencingUser, tenant: Tenant, now: bool
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     told = command(*TAKE_OFF, *(["--now"] if now else []))
     tasks.work_queue()
 
@@ -119,7 +121,7 @@ def test_it_lists_what_is_leaving_and_who_depends_on_it(
     command: Command, dora: ConferencingUser, make_user: MakeUser, tenant: Tenant
 ) -> None:
     make_user("emil")
-    changes.change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
     command(*TAKE_OFF)
     assert [(row["State"], row["UserCount"], row["Users"]) for row in listed(command).values()] == [
         ("assigned", 0, 1),
@@ -140,7 +142,7 @@ def test_listing_asks_the_database_the_same_number_of_questions_for_3_and_30_num
     asked = []
     for first, last in ((0, 3), (3, 30)):
         for digits in range(first, last):
-            number = changes.register_number(old.bridge, f"+1425555{digits:04}", "toll", ACTOR)
+            number = register_number(old.bridge, f"+1425555{digits:04}", "toll", ACTOR)
             make_user(f"user{digits}", toll_number=number)
         with CaptureQueriesContext(connection) as queries:
             command("get_service_number")
@@ -183,10 +185,10 @@ def test_r33_what_does_not_fit_is_refused_in_one_line(
 def test_r12_it_is_refused_while_the_service_is_off(
     old: ServiceNumber, tenant: Tenant, arguments: list[str], command: Command
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     with pytest.raises(CommandError, match="switch MeetingMigrationEnabled on first"):
         command(*arguments)
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=True)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=True)
     command(*arguments)
     with pytest.raises(CommandError, match="is being taken off already"):
         command(*arguments)

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 from django.test import Client
 
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Role, Tenant
 from tests.commands.conftest import Command
 
@@ -165,7 +165,7 @@ def test_it_makes_a_bridge_with_numbers_and_lists_them(command: Command, tenant:
 def test_it_says_that_a_bridges_own_settings_start_no_run(
     command: Command, anna: ConferencingUser, old_bridge: Bridge
 ) -> None:
-    changes.register_number(old_bridge, "+14255550101", "toll", ACTOR)
+    register_number(old_bridge, "+14255550101", "toll", ACTOR)
     told = command("set_dial_in_conferencing_bridge", "Old bridge", "--default-number", "+14255550101")
     assert "No run, because a bridge's own settings start none" in told
     assert "1 user up to date" in told
@@ -179,8 +179,8 @@ def test_it_refuses_a_number_twice_and_a_bridge_that_is_not_there(command: Comma
 
 
 def test_a_table_lines_up_and_lets_nothing_steer_the_terminal(command: Command, tenant: Tenant) -> None:
-    changes.set_bridge(tenant, "Bridge \x1b[31m 東京", ACTOR)
-    changes.set_bridge(tenant, "Z", ACTOR)
+    set_bridge(tenant, "Bridge \x1b[31m 東京", ACTOR)
+    set_bridge(tenant, "Z", ACTOR)
     header, rule, *rows = command("get_dial_in_conferencing_bridge").splitlines()
     assert header.split()[:3] == ["Name", "IsDefault", "Provider"]
     assert set(rule) == {"-", " "}

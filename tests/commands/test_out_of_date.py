@@ -17,7 +17,8 @@ from migrations_app.management.commands import start_meeting_migration
 from migrations_app.models import Run
 from migrations_app.runs import out_of_date
 from migrations_app.runs.out_of_date import users_out_of_date
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant, create_tenant
+from tenants_app.changes.users import create_user
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 from tests.commands.conftest import Command, invitation
 
@@ -33,7 +34,7 @@ def outdated(make_user: MakeUser, tenant: Tenant) -> list[ConferencingUser]:
     users = [make_user("anna"), make_user("bruno")]
     for user in users:
         EmbeddedMailbox(user).store([(user.upn, invitation(user, user.upn))])
-    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
     make_user("clara")
     return users
 
@@ -90,7 +91,7 @@ def test_r36_where_nobody_is_out_of_date_there_is_nothing_to_do(
 def test_r19_now_leaves_out_the_settling_time(
     command: Command, outdated: list[ConferencingUser], tenant: Tenant, more: list[str], seconds: int
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     command(*START, *more)
     assert [run.due_at - run.created for run in Run.objects.all()] == [timedelta(seconds=seconds)] * 2
 
@@ -108,7 +109,7 @@ def test_it_names_those_it_refuses_and_ends_with_status_1(
 ) -> None:
     make_user("dora", mailbox_location="on-premises")
     make_user("elena", conferencing_provider="Intercall")
-    changes.change_tenant(tenant, ACTOR, legal_url="https://contoso.com/legal")
+    change_tenant(tenant, ACTOR, legal_url="https://contoso.com/legal")
     errors = io.StringIO()
     with pytest.raises(CommandError, match=r"^2 of 5 users failed or refused: see above\.$") as caught:
         command(*START, errors=errors)
@@ -123,7 +124,7 @@ def test_what_it_says_of_many_is_one_line_per_sentence(
 ) -> None:
     for number in range(30):
         make_user(f"user{number:02}", mailbox_location="on-premises" if number % 3 == 0 else "online")
-    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
     monkeypatch.setattr(out_of_date, "CHUNK", 7)
     output, errors = io.StringIO(), io.StringIO()
     with pytest.raises(CommandError, match=r"^10 of 30 users failed or refused"):
@@ -138,7 +139,7 @@ def test_what_it_says_of_many_is_one_line_per_sentence(
 def test_r12_it_is_refused_with_the_reason_while_the_service_is_off(
     command: Command, outdated: list[ConferencingUser], tenant: Tenant
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     for more in ([], ["--dry-run"], ["--wait"]):
         errors = io.StringIO()
         with pytest.raises(CommandError, match="2 of 2 users failed or refused"):
@@ -164,11 +165,11 @@ def test_r12_switching_on_says_who_is_out_of_date_and_how_to_start_them(
 
 
 def test_it_starts_the_users_of_one_tenant(command: Command, outdated: list[ConferencingUser]) -> None:
-    fabrikam = changes.create_tenant(
+    fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
-    changes.create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
-    changes.change_tenant(fabrikam, ACTOR, help_url="https://fabrikam.com/help")
+    create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
+    change_tenant(fabrikam, ACTOR, help_url="https://fabrikam.com/help")
     assert command(*START, "--tenant", "fabrikam") == "frank@fabrikam.com: Run, because it was started by hand.\n"
     assert [run.user.upn for run in Run.objects.all()] == ["frank@fabrikam.com"]
 

@@ -22,7 +22,7 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.management.commands import run_migrations, start_meeting_migration
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 from tests.commands.conftest import Command, invitation
 
@@ -146,7 +146,7 @@ def test_it_starts_those_it_can_and_names_those_it_refuses(command: Command, mak
 def test_r12_a_start_is_refused_with_the_reason_while_the_service_is_off(
     command: Command, anna: ConferencingUser, tenant: Tenant
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     for more in ([], ["--dry-run"]):
         with pytest.raises(CommandError, match="No run, because the service is switched off"):
             command("start_meeting_migration", "--user", anna.upn, *more)
@@ -182,7 +182,7 @@ def test_an_unknown_user_in_a_list_starts_nothing(command: Command, anna: Confer
 def test_r19_a_run_waits_for_the_settling_time_unless_started_now(
     command: Command, anna: ConferencingUser, tenant: Tenant
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     command("start_meeting_migration", "--user", anna.upn)
     told = command("run_migrations")
     assert "0 runs worked." in told
@@ -312,7 +312,7 @@ def test_it_says_that_there_are_no_runs(command: Command, tenant: Tenant) -> Non
 def test_until_idle_waits_for_the_settling_time(
     command: Command, with_meetings: ConferencingUser, tenant: Tenant, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=20)
+    change_tenant(tenant, ACTOR, settling_time=20)
     with time_machine.travel(timezone.now(), tick=False) as clock:
         monkeypatch.setattr(threading.Event, "wait", lambda _, seconds: clock.shift(seconds))
         began = timezone.now()
@@ -341,7 +341,7 @@ def test_r12_it_leaves_the_runs_of_a_tenant_that_is_off(
     command: Command, anna: ConferencingUser, tenant: Tenant
 ) -> None:
     command("start_meeting_migration", "--user", anna.upn)
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     told = command("run_migrations", "--until-idle")
     assert "0 runs worked." in told
     assert "1 run of tenants whose service is switched off: waiting." in told

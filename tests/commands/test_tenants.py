@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -88,7 +89,7 @@ INVENTED = {
 
 @pytest.fixture
 def fabrikam(tenant: Tenant) -> Fabrikam:
-    other = changes.create_tenant(
+    other = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
     return furnish(other)
@@ -114,7 +115,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "bridge": fabrikam.bridge.name,
         "toll": fabrikam.toll.number,
         "toll_free": fabrikam.toll_free.number,
-        "spare": changes.register_number(fabrikam.bridge, "+12065550148", "toll", ACTOR).number,
+        "spare": register_number(fabrikam.bridge, "+12065550148", "toll", ACTOR).number,
         "run": str(run_of(fabrikam.user).correlation_id),
     }
 
@@ -130,7 +131,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "bridge": new_bridge.name,
         "toll": "+442079460123",
         "toll_free": "+448081570123",
-        "spare": changes.register_number(new_bridge, "+442079460124", "toll", ACTOR).number,
+        "spare": register_number(new_bridge, "+442079460124", "toll", ACTOR).number,
         "run": str(run_of(anna).correlation_id),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number, set_leaving
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.commands.conftest import Command, invitation
 
@@ -106,7 +106,7 @@ def test_r10_a_default_number_starts_a_run_only_with_reschedule_meetings(
     command: Command, anna: ConferencingUser, old_bridge: Bridge
 ) -> None:
     for number in ("+14255550101", "+14255550102"):
-        changes.register_number(old_bridge, number, "toll", ACTOR)
+        register_number(old_bridge, number, "toll", ACTOR)
     change = ["set_dial_in_conferencing_user", "--user", anna.upn, "--toll-number"]
     assert "No run, because" in command(*change, "+14255550101")
     assert "Run, because the default number changed" in command(*change, "+14255550102", "--reschedule-meetings")
@@ -216,7 +216,7 @@ def test_bad_input_is_answered_in_one_line_and_writes_nothing(
     dry_run: list[str],
 ) -> None:
     make_user("bruno.costa", conference_id="7654321")
-    changes.set_leaving(changes.register_number(old_bridge, "+14255550111", "toll", ACTOR), True)
+    set_leaving(register_number(old_bridge, "+14255550111", "toll", ACTOR), True)
     before = everything_stored()
 
     with pytest.raises(CommandError) as caught:

@@ -25,9 +25,12 @@ from migrations_app.runs.queue import RunRequest
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
 from migrations_app.triggers.rules import Reason
-from tenants_app import changes, invitations
+from tenants_app import fingerprints
 from tenants_app.audit import Actor, Channel
-from tenants_app.changes import UserEdit
+from tenants_app.changes.bridges import describe_number, register_number, set_default_number
+from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID, private_conference_ids
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import UserEdit, change_user, change_users, create_users, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, InvitedNumber, ServiceNumber, Tenant
 from tests.mailboxes import invite, messages_in, migrate
 from tests.together import WORKERS, elsewhere, together
@@ -71,10 +74,10 @@ def test_workers_share_the_work_and_each_message_goes_out_once(
 
 def test_changes_of_one_user_at_the_same_time_make_one_run(anna: ConferencingUser) -> None:
     together(
-        lambda number: changes.change_user(
+        lambda number: change_user(
             ConferencingUser.objects.get(pk=anna.pk),
             Actor(f"admin {number}", Channel.SCREEN),
-            conference_id=changes.NEW_CONFERENCE_ID,
+            conference_id=NEW_CONFERENCE_ID,
         )
     )
     assert Run.objects.filter(state="Pending").count() == Run.objects.count() == 1
@@ -84,7 +87,7 @@ def test_conference_ids_given_out_at_the_same_time_differ(
     make_user: Callable[..., ConferencingUser], new_bridge: Bridge
 ) -> None:
     users = [make_user(f"user{number}") for number in range(WORKERS)]
-    together(lambda number: changes.change_user(users[number], ACTOR, bridge=new_bridge))
+    together(lambda number: change_user(users[number], ACTOR, bridge=new_bridge))
     assert ConferenceId.objects.filter(bridge=new_bridge).values("digits").distinct().count() == WORKERS
 
 
@@ -132,7 +135,7 @@ def test_a_run_that_a_change_is_joining_is_not_claimed_until_the_change_is_made(
 
 def test_large_requests_in_different_orders_do_not_lock_each_other_out(tenant: Tenant, old_bridge: Bridge) -> None:
     rows = [{"upn": f"user{number:04}@contoso.com", "bridge": old_bridge} for number in range(1100)]
-    users = changes.create_users(tenant, rows, ACTOR)
+    users = create_users(tenant, rows, ACTOR)
 
     def request(number: int) -> int:
         ordered = users if number % 2 else users[::-1]
@@ -147,7 +150,7 @@ def test_large_requests_in_different_orders_do_not_lock_each_other_out(tenant: T
 def test_changes_of_one_user_at_the_same_moment_come_one_after_the_other(anna: ConferencingUser) -> None:
     def save(number: int) -> None:
         user = ConferencingUser.objects.get(pk=anna.pk)  # all of them see her as she was
-        changes.change_user(user, Actor(f"admin {number}", Channel.SCREEN), display_name=f"Anna {number}")
+        change_user(user, Actor(f"admin {number}", Channel.SCREEN), display_name=f"Anna {number}")
 
     together(save)
     entries = list(AuditEntry.objects.filter(action="change user", target=anna.upn).order_by("pk"))
@@ -165,7 +168,7 @@ def test_changes_of_different_settings_at_the_same_moment_are_all_kept(anna: Con
         {"audio_conferencing_enabled": False},
     ]
     together(
-        lambda number: changes.change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, **wanted[number]),
+        lambda number: change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, **wanted[number]),
         threads=len(wanted),
     )
     anna.refresh_from_db()
@@ -178,7 +181,7 @@ def test_r18_changes_and_starts_by_hand_at_the_same_moment_are_one_run(anna: Con
         if number % 2:
             start_by_hand(anna.tenant, ConferencingUser.objects.filter(pk=anna.pk), actor)
         else:
-            changes.change_user(ConferencingUser.objects.get(pk=anna.pk), actor, audio_conferencing_enabled=number > 0)
+            change_user(ConferencingUser.objects.get(pk=anna.pk), actor, audio_conferencing_enabled=number > 0)
 
     together(ask)
     run = Run.objects.get()
@@ -210,12 +213,12 @@ def test_a_change_of_everybody_locks_users_in_the_order_in_which_a_start_does(
 ) -> None:
     first, second = make_user("zoe.zanetti"), make_user("anna.abate")
     while ConferencingUser.objects.order_by(RawSQL("ctid", ())).first() == first:  # until her row lies behind Anna's
-        changes.change_user(first, ACTOR, audio_conferencing_enabled=not first.audio_conferencing_enabled)
+        change_user(first, ACTOR, audio_conferencing_enabled=not first.audio_conferencing_enabled)
         first.refresh_from_db()
     users = ConferencingUser.objects.select_for_update(no_key=True, nowait=True)
 
     def change_everybody() -> None:
-        changes.change_tenant(first.tenant, ACTOR, meeting_url="https://join.contoso.com")
+        change_tenant(first.tenant, ACTOR, meeting_url="https://join.contoso.com")
         connection.close()
 
     with ThreadPoolExecutor(1) as pool:
@@ -234,9 +237,9 @@ def test_a_worker_gives_out_conference_ids_while_the_user_is_being_changed(
 ) -> None:
     user = make_user(conference_id_type="private")
     with transaction.atomic():
-        changes.change_user(user, ACTOR, display_name="Anna R.")
-        _, new = elsewhere(lambda: changes.private_conference_ids(user, ["one", "two"]))
-        changes.change_user(user, ACTOR, conference_id=changes.NEW_CONFERENCE_ID)
+        change_user(user, ACTOR, display_name="Anna R.")
+        _, new = elsewhere(lambda: private_conference_ids(user, ["one", "two"]))
+        change_user(user, ACTOR, conference_id=NEW_CONFERENCE_ID)
     assert new == {"one", "two"}
 
 
@@ -247,13 +250,13 @@ def test_a_worker_that_begins_to_write_is_not_locked_out_by_a_change_of_the_numb
     anna.invited_numbers.all().delete()  # so that hers refer to it newly
 
     def describe() -> None:
-        changes.describe_number(number, ACTOR, country="United States", city="Seattle")
+        describe_number(number, ACTOR, country="United States", city="Seattle")
         connection.close()
 
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
-            invitations.become_unknown(anna)
-            invitations.add_numbers(anna, [number.pk])
+            fingerprints.become_unknown(anna)
+            fingerprints.add_numbers(anna, [number.pk])
             change = pool.submit(describe)
             until_somebody_waits_for_me(change)
         change.result()
@@ -272,21 +275,21 @@ def test_changes_of_everybody_starts_and_work_at_the_same_time_do_not_lock_each_
     tenant, old_bridge = users[0].tenant, users[0].bridge
     assert old_bridge is not None
     first = old_bridge.numbers.get()
-    second = changes.register_number(old_bridge, "+14255550133", "toll", ACTOR)
+    second = register_number(old_bridge, "+14255550133", "toll", ACTOR)
 
     def act(number: int) -> None:
         for turn in range(6):
             if number == 0:
-                changes.change_tenant(tenant, ACTOR, meeting_url=f"https://meet{turn}.contoso.com")
-                changes.describe_number(first, ACTOR, country="United States", city=f"City {turn}")
+                change_tenant(tenant, ACTOR, meeting_url=f"https://meet{turn}.contoso.com")
+                describe_number(first, ACTOR, country="United States", city=f"City {turn}")
             elif number == 1:
-                changes.set_default_number((second, first)[turn % 2], ACTOR, reschedule_meetings=True)
-                changes.mark_up_to_date(users[turn], ACTOR)
+                set_default_number((second, first)[turn % 2], ACTOR, reschedule_meetings=True)
+                mark_up_to_date(users[turn], ACTOR)
             elif number == 2:
                 start_by_hand(tenant, list(ConferencingUser.objects.select_related("bridge")), ACTOR)
             elif number == 3:
-                values = {"bridge": (new_bridge, old_bridge)[turn % 2], "conference_id": changes.NEW_CONFERENCE_ID}
-                changes.change_users(tenant, [UserEdit(user.pk, values) for user in users], ACTOR)
+                values = {"bridge": (new_bridge, old_bridge)[turn % 2], "conference_id": NEW_CONFERENCE_ID}
+                change_users(tenant, [UserEdit(user.pk, values) for user in users], ACTOR)
             else:
                 work_queue()
 
@@ -301,7 +304,7 @@ def test_workers_that_number_the_same_meetings_at_the_same_moment_agree(
     user = make_user(conference_id_type="private")
     for batch in range(5):
         uids = [f"{batch}-{number}" for number in range(20)]
-        given = together(lambda _, uids=uids: changes.private_conference_ids(user, uids))  # type: ignore[misc]
+        given = together(lambda _, uids=uids: private_conference_ids(user, uids))  # type: ignore[misc]
         assert all(ids == given[0][0] for ids, _ in given)
         assert sorted(len(new) for _, new in given) == [0] * (WORKERS - 1) + [20]
 
@@ -329,12 +332,12 @@ OLD, NEW = "+14255550111", "+14255550122"
 
 @pytest.fixture
 def old(old_bridge: Bridge) -> ServiceNumber:
-    return changes.register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+    return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
 
 
 @pytest.fixture
 def new(old_bridge: Bridge) -> ServiceNumber:
-    return changes.register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+    return register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
 
 
 def test_r34_r35_a_procedure_that_several_workers_take_on_moves_everybody_once(

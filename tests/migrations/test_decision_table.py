@@ -26,8 +26,8 @@ from migrations_app.triggers.rules import (
     decide_start_by_hand,
 )
 from migrations_app.triggers.table import COMBINATIONS, SWITCHES, Row, table
-from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import ConferencingUser
+from tenants_app.signals import UserChange, UserSettings
 
 
 class Change(NamedTuple):

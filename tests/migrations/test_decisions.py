@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from migrations_app.triggers.rules import Decision, Switches, decide, decide_start_by_hand
-from tenants_app.announcements import UserChange, UserSettings
 from tenants_app.models import ConferencingUser
+from tenants_app.signals import UserChange, UserSettings
 
 ON = Switches(
     meeting_migration_enabled=True,

@@ -17,7 +17,6 @@ from migrations_app.models import NumberRelease, Run
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_release import (
     cancel_release,
-    dependants,
     foresee_release,
     holders,
     start_release,
@@ -26,9 +25,11 @@ from migrations_app.procedures.number_release import (
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import _Migration
-from tenants_app import changes
 from tenants_app.audit import Channel
-from tenants_app.changes import UserEdit
+from tenants_app.changes.bridges import register_number, release_number, set_default_number
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import UserEdit, change_user, change_users, mark_up_to_date
+from tenants_app.dependants import dependants
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.mailboxes import invite, migrate
 
@@ -40,12 +41,12 @@ OLD, NEW, DEFAULT = "+14255550111", "+14255550122", "+14255550100"
 
 @pytest.fixture
 def old(old_bridge: Bridge) -> ServiceNumber:
-    return changes.register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+    return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
 
 
 @pytest.fixture
 def new(old_bridge: Bridge) -> ServiceNumber:
-    return changes.register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+    return register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
 
 
 @pytest.fixture
@@ -120,8 +121,8 @@ def test_r32_who_depends_on_a_number(
 ) -> None:
     by_setting = make_user("emil.vega", toll_number=old, audio_conferencing_enabled=False)
     by_invitation = make_user("fred.ward", toll_number=old)
-    changes.change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
-    changes.change_user(by_invitation, ACTOR, bridge=new_bridge)
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_user(by_invitation, ACTOR, bridge=new_bridge)
     make_user("gina.hall")
 
     assert set(dependants(old)) == {dora, by_setting, by_invitation}
@@ -157,7 +158,7 @@ def test_r32_it_foresees_users_meetings_and_runs(
 def test_r33_the_number_that_takes_its_place_is_on_the_same_bridge_and_of_the_same_kind(
     old: ServiceNumber, new: ServiceNumber, old_bridge: Bridge, new_bridge: Bridge
 ) -> None:
-    free = changes.register_number(old_bridge, "+18005550111", "toll-free", ACTOR)
+    free = register_number(old_bridge, "+18005550111", "toll-free", ACTOR)
     elsewhere = new_bridge.numbers.get(kind="toll")
     for replacement, problem in (
         (old, "cannot replace itself"),
@@ -188,7 +189,7 @@ def test_r35_a_default_number_cannot_be_taken_off(old_bridge: Bridge, new: Servi
 
 
 def test_r12_it_does_not_begin_while_the_service_is_off(old: ServiceNumber, new: ServiceNumber) -> None:
-    changes.change_tenant(old.tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(old.tenant, ACTOR, meeting_migration_enabled=False)
     with pytest.raises(ValidationError, match="switch MeetingMigrationEnabled on first"):
         start_release(old, new, ACTOR)
 
@@ -198,16 +199,16 @@ def test_r35_nobody_is_given_a_number_that_is_leaving(
     make_user: MakeUser, old_bridge: Bridge, new: ServiceNumber, field: str
 ) -> None:
     kind = field.removesuffix("_number").replace("_", "-")
-    leaving, other = (changes.register_number(old_bridge, f"+1800555013{digit}", kind, ACTOR) for digit in range(2))
+    leaving, other = (register_number(old_bridge, f"+1800555013{digit}", kind, ACTOR) for digit in range(2))
     user = make_user("emil.vega")
     start_release(leaving, other, ACTOR)
     leaving.refresh_from_db()
     with pytest.raises(ValidationError, match="is being taken off the bridge: choose another") as refused:
-        changes.change_users(user.tenant, [UserEdit(user.pk, {field: leaving})], ACTOR)
+        change_users(user.tenant, [UserEdit(user.pk, {field: leaving})], ACTOR)
     assert list(refused.value.message_dict) == [field]
     if kind == "toll":
         with pytest.raises(ValidationError, match="cannot be the default"):
-            changes.set_default_number(leaving, ACTOR, reschedule_meetings=False)
+            set_default_number(leaving, ACTOR, reschedule_meetings=False)
 
 
 # --- when it moves, and when it can be cancelled ------------------------------------------------------
@@ -216,7 +217,7 @@ def test_r35_nobody_is_given_a_number_that_is_leaving(
 def test_r19_nobody_is_moved_before_the_settling_time_is_over(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    changes.change_tenant(old.tenant, ACTOR, settling_time=300)
+    change_tenant(old.tenant, ACTOR, settling_time=300)
     release = start_release(old, new, ACTOR)
     go_on()
     dora.refresh_from_db()
@@ -233,7 +234,7 @@ def test_r19_nobody_is_moved_before_the_settling_time_is_over(
 def test_it_can_be_cancelled_before_anybody_was_moved(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    changes.change_tenant(old.tenant, ACTOR, settling_time=300)
+    change_tenant(old.tenant, ACTOR, settling_time=300)
     release = start_release(old, new, ACTOR)
     assert cancel_release(release, ACTOR)
     NumberRelease.objects.update(due_at=timezone.now())
@@ -256,11 +257,11 @@ def test_r12_it_waits_while_the_service_is_off_and_goes_on_after(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
     release = start_release(old, new, ACTOR)
-    changes.change_tenant(old.tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(old.tenant, ACTOR, meeting_migration_enabled=False)
     go_on()
     dora.refresh_from_db()
     assert (state(release), dora.toll_number) == ("Waiting", old)
-    changes.change_tenant(old.tenant, ACTOR, meeting_migration_enabled=True)
+    change_tenant(old.tenant, ACTOR, meeting_migration_enabled=True)
     go_on()
     assert (state(release), is_there(OLD)) == ("Released", False)
 
@@ -309,7 +310,7 @@ def test_r35_a_user_without_a_run_keeps_the_number(make_user: MakeUser, old: Ser
     assert list(holders(release)) == [user]
     assert user.is_out_of_date
 
-    assert changes.mark_up_to_date(user, ACTOR)
+    assert mark_up_to_date(user, ACTOR)
     go_on()
     assert (state(release), is_there(OLD)) == ("Released", False)
 
@@ -317,7 +318,7 @@ def test_r35_a_user_without_a_run_keeps_the_number(make_user: MakeUser, old: Ser
 def test_r13_with_automatic_migration_off_the_number_stays_until_the_runs_are_started_by_hand(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    changes.change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
     release = start_release(old, new, ACTOR)
     go_on()
     assert (state(release), shows(dora, OLD)) == ("Updating", True)
@@ -330,7 +331,7 @@ def test_r35_a_meeting_that_was_left_as_it_is_keeps_the_number(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
     """The run succeeds, and still one invitation shows the number: it has too many attendees to be migrated."""
-    changes.change_tenant(old.tenant, ACTOR, attendee_limit=1)
+    change_tenant(old.tenant, ACTOR, attendee_limit=1)
     release = start_release(old, new, ACTOR)
     go_on()
     assert latest_run(dora).state == "Succeeded"
@@ -338,7 +339,7 @@ def test_r35_a_meeting_that_was_left_as_it_is_keeps_the_number(
     assert (state(release), is_there(OLD)) == ("Updating", True)
     assert list(holders(release)) == [dora]
 
-    changes.change_tenant(old.tenant, ACTOR, attendee_limit=250)
+    change_tenant(old.tenant, ACTOR, attendee_limit=250)
     migrate(dora)
     go_on()
     assert (state(release), shows(dora, OLD), is_there(OLD)) == ("Released", False, False)
@@ -348,7 +349,7 @@ def test_r35_an_invitation_that_was_not_migrated_at_an_earlier_change_keeps_the_
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, outbox: Any
 ) -> None:
     """R10: the user has another number since, without rescheduling, so the invitations still show this one."""
-    changes.change_user(dora, ACTOR, toll_number=new)
+    change_user(dora, ACTOR, toll_number=new)
     assert shows(dora, OLD)
     release = start_release(old, new, ACTOR)
     go_on()
@@ -358,9 +359,9 @@ def test_r35_an_invitation_that_was_not_migrated_at_an_earlier_change_keeps_the_
 def test_r35_the_database_itself_keeps_a_number_that_an_invitation_shows(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    changes.change_user(dora, ACTOR, toll_number=new)
+    change_user(dora, ACTOR, toll_number=new)
     with pytest.raises(ProtectedError):
-        changes.release_number(old, ACTOR)
+        release_number(old, ACTOR)
     assert is_there(OLD)
 
 
@@ -370,7 +371,7 @@ def test_r35_a_run_that_began_with_the_number_and_wrote_it_holds_it(
     """The user is moved while their run is at work; what it has written until then shows the number."""
     user = make_user("emil.vega")
     invite(user)
-    changes.change_user(user, ACTOR, toll_number=old)
+    change_user(user, ACTOR, toll_number=old)
     start_by_hand(user.tenant, [ConferencingUser.objects.select_related("bridge").get(pk=user.pk)], ACTOR)
     run = queue.claim()
     assert run is not None
@@ -406,7 +407,7 @@ def test_a_default_number_is_replaced_in_one_step(
 
 
 def test_the_default_stays_until_the_replacement_begins(old_bridge: Bridge, tenant: Tenant) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     release = start_replacement(old_bridge.numbers.get(number=DEFAULT), NEW, ACTOR)
     assert old_bridge.numbers.get(is_default=True).number == DEFAULT
     assert cancel_release(release, ACTOR)
@@ -416,7 +417,7 @@ def test_the_default_stays_until_the_replacement_begins(old_bridge: Bridge, tena
 def test_a_number_that_is_refused_as_replacement_is_not_registered_either(old: ServiceNumber) -> None:
     with pytest.raises(ValidationError, match=r"E\.164"):
         start_replacement(old, "4255550122", ACTOR)
-    changes.change_tenant(old.tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(old.tenant, ACTOR, meeting_migration_enabled=False)
     with pytest.raises(ValidationError, match="switch MeetingMigrationEnabled on first"):
         start_replacement(old, NEW, ACTOR)
     assert not is_there(NEW)
@@ -440,7 +441,7 @@ def test_it_is_audited_from_the_start_to_the_release(
 def test_a_procedure_that_cannot_go_on_does_not_hold_up_the_others(
     dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, old_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = changes.register_number(old_bridge, "+14255550133", "toll", ACTOR)
+    other = register_number(old_bridge, "+14255550133", "toll", ACTOR)
     first, second = start_release(old, new, ACTOR), start_release(other, new, ACTOR)
     step = number_release._step
 

@@ -23,10 +23,13 @@ from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import preview, work_run
 from migrations_app.tasks import work_queue
-from tenants_app import changes
-from tenants_app.announcements import Consequence
 from tenants_app.audit import Actor, Channel
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.signals import Consequence
 from tests.cluster.questions import migrated, sequences
 from tests.mailboxes import calendar_of, invite, logical_lines, messages_in, told
 from tests.together import together
@@ -55,7 +58,7 @@ def nora(make_user: MakeUser) -> ConferencingUser:
 
 
 def change(user: ConferencingUser, values: dict[str, Any]) -> Consequence:
-    (consequence,) = changes.change_user(ConferencingUser.objects.get(pk=user.pk), ACTOR, **values)
+    (consequence,) = change_user(ConferencingUser.objects.get(pk=user.pk), ACTOR, **values)
     return consequence
 
 
@@ -75,7 +78,7 @@ def says_conference_id(user: ConferencingUser) -> set[bool]:
 def test_r18_r19_licence_and_move_within_the_settling_time_are_one_run_and_one_message(
     nora: ConferencingUser, outbox: Path, order: list[dict[str, Any]]
 ) -> None:
-    changes.change_tenant(nora.tenant, ACTOR, settling_time=300)
+    change_tenant(nora.tenant, ACTOR, settling_time=300)
     for values in order:
         change(nora, values)
         work_queue()  # a worker that looks in between finds nothing due
@@ -168,13 +171,13 @@ class Storm:
                 {"bridge": random.choice(self.bridges)},
                 {"audio_conferencing_license": not user.audio_conferencing_license},
                 {"audio_conferencing_enabled": not user.audio_conferencing_enabled},
-                {"conference_id": changes.NEW_CONFERENCE_ID},
+                {"conference_id": NEW_CONFERENCE_ID},
                 {"toll_number": random.choice([n for n in self.numbers if n.kind == "toll"])},
                 {"toll_free_number": random.choice([n for n in self.numbers if n.kind == "toll-free"])},
                 {"language": random.choice(["en-US", "es-ES", "it-IT"])},
             ]
         )
-        return changes.change_user(user, actor, reschedule_meetings=random.random() < 0.5, **values)
+        return change_user(user, actor, reschedule_meetings=random.random() < 0.5, **values)
 
 
 def lose(times: int) -> None:
@@ -259,8 +262,8 @@ def assert_each_update_is_one_revision_and_one_message(before: dict[str, int], o
 
 @pytest.fixture
 def storm(make_user: MakeUser, new_bridge: Bridge, old_bridge: Bridge, tenant: Tenant) -> Storm:
-    changes.register_number(old_bridge, "+14255550111", ServiceNumber.Kind.TOLL, ACTOR, country="United States")
-    changes.register_number(old_bridge, "+18005550111", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United States")
+    register_number(old_bridge, "+14255550111", ServiceNumber.Kind.TOLL, ACTOR, country="United States")
+    register_number(old_bridge, "+18005550111", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United States")
     users = [make_user("anna.rossi"), make_user("bruno.costa"), make_user("carla.lind", conference_id_type="private")]
     for user in users:
         for number in range(3):

@@ -21,7 +21,11 @@ from migrations_app.models import Run
 from migrations_app.rewriting.block import language_of, location_label, render_html, render_text
 from migrations_app.runs import queue, worker
 from migrations_app.runs.out_of_date import count_out_of_date, users_out_of_date
-from tenants_app import changes, invitations
+from tenants_app import fingerprints
+from tenants_app.changes.bridges import describe_number, register_number, set_bridge, set_default_number, set_leaving
+from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.changes.tenants import change_tenant, create_tenant
+from tenants_app.changes.users import change_user, create_user, mark_up_to_date
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tests.mailboxes import body_of, invite, logical_lines, migrate
 
@@ -38,8 +42,8 @@ class World:
     def __init__(self, tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_user: MakeUser) -> None:
         self.tenant, self.old_bridge, self.new_bridge = tenant, old_bridge, new_bridge
         self.default = old_bridge.numbers.get()
-        self.tacoma = changes.register_number(old_bridge, "+12535550122", "toll", ACTOR, city="Tacoma")
-        self.free = changes.register_number(old_bridge, "+18005550122", "toll-free", ACTOR, country="United States")
+        self.tacoma = register_number(old_bridge, "+12535550122", "toll", ACTOR, city="Tacoma")
+        self.free = register_number(old_bridge, "+18005550122", "toll-free", ACTOR, country="United States")
         make_user("anna")
         make_user("bruno", conference_id_type="private")
         make_user("clara", bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
@@ -52,10 +56,10 @@ class World:
         return ConferencingUser.objects.select_related("tenant", "bridge").get(upn=f"{name}@contoso.com")
 
     def tenant_now(self, **values: Any) -> None:
-        changes.change_tenant(self.tenant, ACTOR, **values)
+        change_tenant(self.tenant, ACTOR, **values)
 
     def user_now(self, name: str, **values: Any) -> None:
-        changes.change_user(self.user(name), ACTOR, **values)
+        change_user(self.user(name), ACTOR, **values)
 
     def say(self) -> dict[str, Any]:
         """What the block of one meeting of each user should be, in all its forms."""
@@ -182,47 +186,47 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         NOBODY,
     ),
     # conference ID
-    "ConferenceId.digits": (user_set("anna", conference_id=changes.NEW_CONFERENCE_ID), {"anna"}),
+    "ConferenceId.digits": (user_set("anna", conference_id=NEW_CONFERENCE_ID), {"anna"}),
     "ConferenceId.digits, given": (user_set("fay", conference_id="7654321"), {"fay"}),
     "ConferenceId.digits, of one with private IDs": (user_set("bruno", conference_id="7654321"), NOBODY),
     "ConferenceId.digits, unlicensed": (user_set("dora", conference_id="7654321"), NOBODY),
     # bridge
     "Bridge.is_default": (
-        lambda world: changes.set_bridge(world.tenant, "New bridge", ACTOR, make_default=True),
+        lambda world: set_bridge(world.tenant, "New bridge", ACTOR, make_default=True),
         NOBODY,
     ),
     "Bridge.provider": (
-        lambda world: changes.set_bridge(world.tenant, "Old bridge", ACTOR, provider="Intercall"),
+        lambda world: set_bridge(world.tenant, "Old bridge", ACTOR, provider="Intercall"),
         ON_OLD_BRIDGE,
     ),
     # service number
     "ServiceNumber.is_default": (
-        lambda world: changes.set_default_number(world.tacoma, ACTOR, reschedule_meetings=False),
+        lambda world: set_default_number(world.tacoma, ACTOR, reschedule_meetings=False),
         BY_DEFAULT_NUMBER,
     ),
     "ServiceNumber.is_default, with the bridge": (
-        lambda world: changes.set_bridge(world.tenant, "Old bridge", ACTOR, default_number=world.tacoma.number),
+        lambda world: set_bridge(world.tenant, "Old bridge", ACTOR, default_number=world.tacoma.number),
         BY_DEFAULT_NUMBER,
     ),
     "ServiceNumber.country": (
-        lambda world: changes.describe_number(world.default, ACTOR, country="USA", city="Redmond"),
+        lambda world: describe_number(world.default, ACTOR, country="USA", city="Redmond"),
         BY_DEFAULT_NUMBER,
     ),
     "ServiceNumber.city": (
-        lambda world: changes.describe_number(world.tacoma, ACTOR, country="", city="Seattle"),
+        lambda world: describe_number(world.tacoma, ACTOR, country="", city="Seattle"),
         {"fay"},
     ),
     "ServiceNumber.city, toll-free": (
-        lambda world: changes.describe_number(
+        lambda world: describe_number(
             world.new_bridge.numbers.get(kind="toll-free"), ACTOR, country="United Kingdom", city="London"
         ),
         {"clara"},
     ),
     "ServiceNumber.number": (
-        lambda world: changes.register_number(world.old_bridge, "+15095550133", "toll", ACTOR),
+        lambda world: register_number(world.old_bridge, "+15095550133", "toll", ACTOR),
         NOBODY,
     ),
-    "ServiceNumber.is_leaving": (lambda world: changes.set_leaving(world.default, True), NOBODY),
+    "ServiceNumber.is_leaving": (lambda world: set_leaving(world.default, True), NOBODY),
 }
 """What can be changed, and exactly who is out of date afterwards. A name begins with the field that changes."""
 
@@ -262,7 +266,7 @@ def test_r36_a_change_makes_out_of_date_exactly_whose_block_it_changes(world: Wo
     assert count_out_of_date(world.tenant).users == len(expected)
     # Computed anew for everybody it is the same as for those who were thought to be concerned.
     computed = dict(world.tenant.users.values_list("pk", "settings_fingerprint"))
-    invitations.refresh(world.tenant.users.all())
+    fingerprints.refresh(world.tenant.users.all())
     assert dict(world.tenant.users.values_list("pk", "settings_fingerprint")) == computed
 
 
@@ -279,7 +283,7 @@ def test_r36_going_back_to_what_invitations_say_makes_up_to_date(world: World) -
 def test_r36_a_footer_that_a_browser_sends_with_other_line_breaks_is_the_same(world: World) -> None:
     world.tenant_now(footer_text="Contoso Ltd\nLondon")
     for user in world.tenant.users.all():
-        changes.mark_up_to_date(user, ACTOR)
+        mark_up_to_date(user, ACTOR)
     before = world.say()
     world.tenant_now(footer_text="Contoso Ltd  \r\nLondon\r\n")
     assert world.say() == before
@@ -287,11 +291,11 @@ def test_r36_a_footer_that_a_browser_sends_with_other_line_breaks_is_the_same(wo
 
 
 def test_r36_another_tenants_settings_are_its_own(world: World) -> None:
-    fabrikam = changes.create_tenant(
+    fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
-    frank = changes.create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
-    changes.change_tenant(fabrikam, ACTOR, legal_url="https://fabrikam.com/legal")
+    frank = create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
+    change_tenant(fabrikam, ACTOR, legal_url="https://fabrikam.com/legal")
     assert out_of_date(world.tenant) == NOBODY
     assert out_of_date(fabrikam) == {"frank"}
     world.tenant_now(help_url="https://contoso.com/help")
@@ -331,9 +335,9 @@ def test_r17_a_user_moved_on_premises_stays_out_of_date_until_they_are_back_or_m
     world.user_now("anna", hosting="online")
     assert out_of_date(world.tenant) == NOBODY
     world.user_now("anna", hosting="on-premises")
-    assert changes.mark_up_to_date(world.user("anna"), ACTOR)
+    assert mark_up_to_date(world.user("anna"), ACTOR)
     assert out_of_date(world.tenant) == NOBODY
-    assert not changes.mark_up_to_date(world.user("anna"), ACTOR)
+    assert not mark_up_to_date(world.user("anna"), ACTOR)
 
 
 # --- what a run makes of it ---------------------------------------------------------------------------
@@ -377,7 +381,7 @@ def test_r36_a_new_user_is_up_to_date(make_user: MakeUser) -> None:
 
 def test_r36_a_run_that_succeeds_makes_up_to_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
     invite(anna)
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     assert is_out_of_date(anna)
     assert invited(anna) == {OLD}
     assert work().state == "Succeeded"
@@ -386,7 +390,7 @@ def test_r36_a_run_that_succeeds_makes_up_to_date(anna: ConferencingUser, new_br
 
 
 def test_r36_a_run_without_a_meeting_makes_up_to_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     assert work().total_meetings == 0
     assert not is_out_of_date(anna)
     assert invited(anna) == {NEW}
@@ -395,7 +399,7 @@ def test_r36_a_run_without_a_meeting_makes_up_to_date(anna: ConferencingUser, ne
 def test_r36_losing_the_phone_part_leaves_no_number(anna: ConferencingUser) -> None:
     invite(anna)
     migrate(anna)
-    changes.change_user(anna, ACTOR, audio_conferencing_license=False)
+    change_user(anna, ACTOR, audio_conferencing_license=False)
     assert invited(anna) == {OLD}
     work()
     assert not is_out_of_date(anna)
@@ -404,7 +408,7 @@ def test_r36_losing_the_phone_part_leaves_no_number(anna: ConferencingUser) -> N
 
 def test_r36_a_run_that_fails_does_not_make_up_to_date(anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch) -> None:
     invite(anna)
-    changes.change_user(anna, ACTOR, sip_address="anna@contoso.com")
+    change_user(anna, ACTOR, sip_address="anna@contoso.com")
 
     def refuse(*_: object) -> None:
         raise Failure("mailbox-sign-in-refused")
@@ -442,13 +446,13 @@ def test_r36_a_run_that_fails_half_way_leaves_out_of_date_with_the_numbers_of_bo
 ) -> None:
     for number in range(2):
         invite(anna, number)
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     breaks_down(1, "mailbox-sign-in-refused")
     assert work().state == "Failed"
     assert is_out_of_date(anna)
     assert invited(anna) == {OLD, NEW}
     # What the invitations said before is not what all of them say any more.
-    changes.change_user(anna, ACTOR, bridge=anna.bridge)
+    change_user(anna, ACTOR, bridge=anna.bridge)
     assert is_out_of_date(anna)
     work()
     assert not is_out_of_date(anna)
@@ -460,7 +464,7 @@ def test_r36_a_retry_that_succeeds_makes_up_to_date(
 ) -> None:
     for number in range(2):
         invite(anna, number)
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     breaks_down(1, "mailbox-unavailable")
     assert work().state == "Pending"
     assert is_out_of_date(anna)
@@ -479,10 +483,10 @@ def test_r36_a_retry_with_other_settings_than_the_first_attempts_leaves_out_of_d
     if was_current:
         migrate(anna)
     else:
-        changes.change_user(anna, ACTOR, sip_address="anna@contoso.com")
+        change_user(anna, ACTOR, sip_address="anna@contoso.com")
     breaks_down(1, "mailbox-unavailable")
     assert migrate(anna).state == "Pending"
-    changes.change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")  # R8: no run, so the retry goes on
+    change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")  # R8: no run, so the retry goes on
     due_again()
     assert work().state == "Succeeded"
     said = ["anna.bianchi/" in text_of(anna, uid) for uid in uids]
@@ -499,11 +503,11 @@ def test_r36_settings_that_were_others_only_in_between_leave_out_of_date_too(
         invite(anna, number)
     breaks_down(1, "mailbox-unavailable")
     migrate(anna)
-    changes.change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")
+    change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")
     due_again()
     breaks_down(1, "mailbox-unavailable")
     assert work().succeeded_meetings == 2
-    changes.change_user(anna, ACTOR, sip_address="anna.rossi@contoso.com")
+    change_user(anna, ACTOR, sip_address="anna.rossi@contoso.com")
     due_again()
     assert work().state == "Succeeded"
     assert is_out_of_date(anna)
@@ -516,7 +520,7 @@ def test_r36_a_retry_with_other_settings_after_nothing_was_written_makes_up_to_d
     invite(anna, 1, demo.past_meeting)
     breaks_down(0, "mailbox-unavailable")
     assert migrate(anna).skipped_meetings == 1
-    changes.change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")
+    change_user(anna, ACTOR, sip_address="anna.bianchi@contoso.com")
     due_again()
     assert work().state == "Succeeded"
     assert not is_out_of_date(anna)
@@ -531,7 +535,7 @@ def test_r36_a_change_during_a_run_leaves_out_of_date(
     read = EmbeddedMailbox.read
 
     def meanwhile(mailbox: EmbeddedMailbox, uids: Any) -> Any:
-        changes.change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, **values)
+        change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, **values)
         return read(mailbox, uids)
 
     monkeypatch.setattr(EmbeddedMailbox, "read", meanwhile)
@@ -547,14 +551,14 @@ def test_r36_a_change_during_a_run_leaves_out_of_date(
 
 
 def test_r36_a_data_fix_leaves_out_of_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
-    (consequence,) = changes.change_user(anna, ACTOR, is_data_fix=True, bridge=new_bridge)
+    (consequence,) = change_user(anna, ACTOR, is_data_fix=True, bridge=new_bridge)
     assert not consequence.starts_run
     assert is_out_of_date(anna)
 
 
 def test_r13_what_a_switch_kept_from_starting_leaves_out_of_date(anna: ConferencingUser, new_bridge: Bridge) -> None:
-    changes.change_tenant(anna.tenant, ACTOR, automatically_migrate_user_meetings=False)
-    (consequence,) = changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_tenant(anna.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    (consequence,) = change_user(anna, ACTOR, bridge=new_bridge)
     assert "AutomaticallyMigrateUserMeetings is off" in consequence.sentence
     assert is_out_of_date(anna)
 
@@ -562,9 +566,9 @@ def test_r13_what_a_switch_kept_from_starting_leaves_out_of_date(anna: Conferenc
 def test_r36_an_administrators_word_makes_up_to_date_with_the_numbers_of_now(
     anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
-    changes.change_user(anna, ACTOR, mailbox_location="on-premises", bridge=new_bridge)
+    change_user(anna, ACTOR, mailbox_location="on-premises", bridge=new_bridge)
     assert invited(anna) == {OLD}
-    assert changes.mark_up_to_date(anna, ACTOR)
+    assert mark_up_to_date(anna, ACTOR)
     assert not is_out_of_date(anna)
     assert invited(anna) == {NEW}
 
@@ -576,7 +580,7 @@ def test_r35_numbers_are_added_with_the_first_invitation_that_shows_them(
     anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invite(anna)
-    changes.change_user(anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
+    change_user(anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
     seen = []
     judge = worker._Migration._judge
 
@@ -609,7 +613,7 @@ def test_r35_a_meeting_that_is_left_keeps_the_number_if_it_shows_it(
     remark = "By phone: +1 425-555-0100" if is_shown else "By video"
     invite(anna, build=lambda meeting: with_remark(LEFT[reason](meeting), remark))
     invite(anna, 1)
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     run = work()
     assert sorted(run.results.values_list("outcome", "code")) == [("Skipped", reason), ("Succeeded", "")]
     assert invited(anna) == ({OLD, NEW} if is_shown else {NEW})
@@ -623,10 +627,10 @@ def test_r35_a_number_that_was_kept_is_gone_with_the_run_that_finds_it_nowhere(
         anna,
         build=lambda meeting: demo.too_large(meeting).replace(b"\r\nSUMMARY", b"\r\nCOMMENT:4255550100\r\nSUMMARY"),
     )
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     work()
     assert invited(anna) == {OLD, NEW}
-    changes.change_tenant(anna.tenant, ACTOR, attendee_limit=5000)
+    change_tenant(anna.tenant, ACTOR, attendee_limit=5000)
     anna.calendar_objects.all().delete()
     migrate(anna)
     assert invited(anna) == {NEW}

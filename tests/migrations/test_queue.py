@@ -19,7 +19,8 @@ from migrations_app.retries import pause_before_retry
 from migrations_app.runs import queue
 from migrations_app.runs.queue import RunRequest
 from migrations_app.triggers.rules import Reason
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -85,7 +86,7 @@ def test_r18_the_database_itself_refuses_a_second_run_of_a_user(anna: Conferenci
 
 
 def test_r19_a_run_is_due_after_the_settling_time(anna: ConferencingUser) -> None:
-    changes.change_tenant(anna.tenant, ACTOR, settling_time=300)
+    change_tenant(anna.tenant, ACTOR, settling_time=300)
     anna.tenant.refresh_from_db()
     run = request(anna)
     assert timedelta(seconds=290) < run.due_at - timezone.now() <= timedelta(seconds=300)
@@ -93,7 +94,7 @@ def test_r19_a_run_is_due_after_the_settling_time(anna: ConferencingUser) -> Non
 
 
 def test_r19_run_now_makes_it_due_at_once(anna: ConferencingUser) -> None:
-    changes.change_tenant(anna.tenant, ACTOR, settling_time=300)
+    change_tenant(anna.tenant, ACTOR, settling_time=300)
     anna.tenant.refresh_from_db()
     queue.run_now(request(anna))
     assert queue.claim() is not None
@@ -101,10 +102,10 @@ def test_r19_run_now_makes_it_due_at_once(anna: ConferencingUser) -> None:
 
 def test_r12_a_pending_run_waits_while_the_service_is_off_and_goes_on_after(anna: ConferencingUser) -> None:
     request(anna)
-    changes.change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=False)
     assert queue.claim() is None
     assert Run.objects.get().state == "Pending"
-    changes.change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=True)
+    change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=True)
     assert queue.claim() is not None
 
 
@@ -196,7 +197,7 @@ def test_requesting_many_runs_is_a_bulk_insert_and_a_handful_of_wake_ups(
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     rows = [{"upn": f"user{n}@contoso.com", "bridge": old_bridge} for n in range(1500)]
-    users = changes.create_users(tenant, rows, ACTOR)
+    users = create_users(tenant, rows, ACTOR)
     requests = [RunRequest(user, Run.Type.MANUAL, [Reason("R11", "Started.")]) for user in users]
     with django_capture_on_commit_callbacks(execute=True), django_assert_max_num_queries(90):
         queue.request_runs(tenant, requests, ACTOR.name)

@@ -17,7 +17,8 @@ from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs import queue, worker
 from migrations_app.runs.worker import preview
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
 from tests.mailboxes import EVERYONE, as_demo_user, body_of, invite, logical_lines, migrate, untouched_lines
 
@@ -95,10 +96,10 @@ def test_r20_it_leaves_meetings_of_other_organizers_alone(anna: ConferencingUser
 def test_r22_the_limit_counts_the_organizer(anna: ConferencingUser) -> None:
     uid, _ = invite(anna)
     count = CalendarObject.objects.get().attendee_count
-    changes.change_tenant(anna.tenant, ACTOR, attendee_limit=count - 1)
+    change_tenant(anna.tenant, ACTOR, attendee_limit=count - 1)
     migrate(anna)
     assert result_of(uid).code == "too-many-attendees"
-    changes.change_tenant(anna.tenant, ACTOR, attendee_limit=count)
+    change_tenant(anna.tenant, ACTOR, attendee_limit=count)
     assert migrate(anna).succeeded_meetings == 1
 
 
@@ -126,9 +127,7 @@ def test_r25_a_second_run_changes_nothing_and_sends_nothing(
 def test_a_changed_bridge_replaces_the_block_it_wrote_itself(anna: ConferencingUser, new_bridge: Bridge) -> None:
     uid, original = invite(anna, build=demo.skype_html)
     migrate(anna)
-    told = changes.change_user(
-        anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free")
-    )
+    told = change_user(anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
     assert told[0].starts_run
     run = queue.claim()
     assert run is not None
@@ -258,8 +257,8 @@ def test_r31_a_bridge_without_a_number_fails_with_what_to_do(make_user: Callable
 
 def test_a_user_who_cannot_be_served_any_more_is_not_touched(anna: ConferencingUser) -> None:
     uid, before = invite(anna)
-    changes.change_user(anna, ACTOR, audio_conferencing_enabled=False)
-    changes.change_user(anna, ACTOR, mailbox_location="on-premises")
+    change_user(anna, ACTOR, audio_conferencing_enabled=False)
+    change_user(anna, ACTOR, mailbox_location="on-premises")
     run = queue.claim()
     assert run is not None
     worker.work_run(run)
@@ -354,7 +353,7 @@ def test_finding_a_users_future_meetings_is_one_query(
 def test_two_changes_of_a_bridge_before_delivery_send_one_update(anna: ConferencingUser, new_bridge: Bridge) -> None:
     invite(anna)
     migrate(anna)
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None
     worker.work_run(run)
@@ -377,7 +376,7 @@ def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
         patch.setattr(worker, "rewrite", fails)
         begun = migrate(anna)
     assert begun.state == "Pending"
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None
     worker.work_run(run)
@@ -394,7 +393,7 @@ def test_a_conference_id_that_an_invitation_still_shows_is_kept(make_user: Calla
         invite(user, number)
     migrate(user)
     shown = set(ConferenceId.objects.values_list("digits", flat=True))
-    changes.change_tenant(user.tenant, ACTOR, attendee_limit=1)
+    change_tenant(user.tenant, ACTOR, attendee_limit=1)
     migrate(user)
     assert set(ConferenceId.objects.values_list("digits", flat=True)) == shown
     assert len(shown) == 3

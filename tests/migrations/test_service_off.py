@@ -19,7 +19,8 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import count_out_of_date, start_all, users_out_of_date
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant, create_tenant
+from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.mailboxes import addressees, invite, logical_lines, messages_in
 from tests.together import WORKERS, together
@@ -30,7 +31,7 @@ MakeUser = Callable[..., ConferencingUser]
 
 
 def switch(tenant: Tenant, on: bool) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=on)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=on)
 
 
 def fresh(user: ConferencingUser) -> ConferencingUser:
@@ -44,7 +45,7 @@ def moved(make_user: MakeUser, new_bridge: Bridge) -> list[ConferencingUser]:
     for number, user in enumerate(users):
         invite(user, number)
         invite(user, number + 100)
-        changes.change_user(user, ACTOR, bridge=new_bridge)
+        change_user(user, ACTOR, bridge=new_bridge)
     return users
 
 
@@ -87,7 +88,7 @@ def test_r12_changes_are_recorded_and_start_nothing(
 ) -> None:
     switch(tenant, False)
     with django_capture_on_commit_callbacks() as wakes:
-        (consequence,) = changes.change_user(anna, ACTOR, bridge=new_bridge)
+        (consequence,) = change_user(anna, ACTOR, bridge=new_bridge)
     sentence = "No run, because the service is switched off for this tenant (MeetingMigrationEnabled)."
     assert (consequence.starts_run, consequence.sentence) == (False, sentence)
     assert AuditEntry.objects.get(action="change user").consequence == sentence
@@ -100,7 +101,7 @@ def test_r12_changes_are_recorded_and_start_nothing(
 def test_r12_a_move_to_online_starts_nothing_either(make_user: MakeUser, tenant: Tenant) -> None:
     user = make_user("bruno.costa", hosting="on-premises")
     switch(tenant, False)
-    (consequence,) = changes.change_user(user, ACTOR, hosting="online")
+    (consequence,) = change_user(user, ACTOR, hosting="online")
     assert "the service is switched off" in consequence.sentence
     assert not Run.objects.exists()
     assert count_out_of_date(tenant).users == 1
@@ -120,7 +121,7 @@ def test_r12_a_pending_run_does_with_what_changed_while_it_waited(
     moved: list[ConferencingUser], tenant: Tenant, old_bridge: Bridge, outbox: Path
 ) -> None:
     switch(tenant, False)
-    changes.change_user(moved[0], ACTOR, bridge=old_bridge, language="it-IT")
+    change_user(moved[0], ACTOR, bridge=old_bridge, language="it-IT")
     assert Run.objects.filter(user=moved[0]).count() == 1
     switch(tenant, True)
     work_queue()
@@ -173,7 +174,7 @@ def test_r12_who_changed_meanwhile_is_offered_and_started_and_nobody_twice(
     switch(tenant, False)
     late = make_user("late.comer")
     invite(late, 200)
-    changes.change_user(late, ACTOR, bridge=new_bridge)
+    change_user(late, ACTOR, bridge=new_bridge)
     found = count_out_of_date(tenant)
     assert (found.users, found.with_run, found.need_a_start) == (4, 3, True)
     assert not any(told.starts_run for told in start_all(tenant, users_out_of_date(tenant), ACTOR))
@@ -188,10 +189,10 @@ def test_r12_who_changed_meanwhile_is_offered_and_started_and_nobody_twice(
 
 
 def test_r12_another_tenant_goes_on(moved: list[ConferencingUser], tenant: Tenant) -> None:
-    fabrikam = changes.create_tenant(
+    fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
-    frank = changes.create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
+    frank = create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
     start_by_hand(fabrikam, [fresh(frank)], ACTOR, now_due=True)
     switch(tenant, False)
     assert work_queue() == 1
@@ -245,7 +246,7 @@ def test_r12_changes_beside_the_switch_either_start_a_run_or_leave_out_of_date(
                 switch(tenant, on=bool(turn % 2))
             return []
         mine = users[number - 1 :: WORKERS - 1]
-        return [changes.change_user(user, ACTOR, bridge=new_bridge)[0].starts_run for user in mine]
+        return [change_user(user, ACTOR, bridge=new_bridge)[0].starts_run for user in mine]
 
     started = sum(sum(answers) for answers in together(act))
     assert Run.objects.count() == started

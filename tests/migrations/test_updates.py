@@ -24,7 +24,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Update
 from migrations_app.runs import queue
 from migrations_app.runs.worker import work_run
-from tenants_app import changes
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser
 from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
 
@@ -394,7 +394,7 @@ def test_an_update_taken_up_before_a_second_run_is_not_sent_as_that_runs(
     invite(anna)
     migrate(anna)
     assert len(delivery._claim()) == 1  # a worker takes it up, and stalls
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None
     work_run(run)

@@ -13,8 +13,10 @@ from django.utils import timezone
 from migrations_app import tasks
 from migrations_app.models import Run, UserImport
 from migrations_app.procedures import user_import
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel
+from tenants_app.changes.bridges import remove_bridge, set_bridge
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.users import create_users
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.mailboxes import invite
 from tests.together import together
@@ -131,7 +133,7 @@ def test_a_file_that_cannot_be_used_as_a_whole_is_refused(tenant: Tenant) -> Non
 def test_it_can_be_checked_again_when_what_was_missing_is_there(tenant: Tenant) -> None:
     user_import = checked(tenant, f"{HEADER}clara.sanz@contoso.com,,Mars,\n")
     assert user_import.findings["bad"] == 1
-    changes.set_bridge(tenant, "Mars", ACTOR)
+    set_bridge(tenant, "Mars", ACTOR)
     assert user_import.request_check(user_import, ZOE)
     advance()
 
@@ -214,7 +216,7 @@ def test_leaving_out_the_bad_rows_that_were_seen_leaves_out_no_others(
     anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
     user_import = checked(anna.tenant)
-    changes.remove_bridge(new_bridge, ACTOR)
+    remove_bridge(new_bridge, ACTOR)
     user_import = apply(user_import, leave_out=True)
 
     assert (user_import.state, user_import.findings["overtaken"], user_import.findings["bad"]) == ("Checked", True, 2)
@@ -321,7 +323,7 @@ def test_what_ends_every_worker_is_given_up(
 def test_a_step_that_fails_keeps_nobody_else_waiting(
     anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fabrikam = changes.create_tenant(
+    fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
     real = user_import.plan
@@ -358,7 +360,7 @@ def test_imports_of_a_tenant_go_one_after_the_other(anna: ConferencingUser) -> N
 @pytest.mark.django_db(transaction=True)
 def test_several_workers_at_once_apply_it_once(tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge) -> None:
     rows = [{"upn": f"user{number:04}@contoso.com", "bridge": old_bridge} for number in range(600)]
-    users = changes.create_users(tenant, rows, ACTOR)
+    users = create_users(tenant, rows, ACTOR)
     text = "UserPrincipalName,Bridge\n" + "".join(f"{user.upn},New bridge\n" for user in users)
     user_import = upload(tenant, text)
     together(lambda _: advance())

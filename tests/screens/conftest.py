@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.spans import Span, pack
-from tenants_app import changes
+from tenants_app.changes.tenants import create_tenant, grant_role
 from tenants_app.models import ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -44,7 +44,7 @@ def sign_in(name: str) -> Client:
 
 @pytest.fixture
 def cast(tenant: Tenant) -> None:
-    fabrikam = changes.create_tenant(
+    fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
     for name, where, role in (
@@ -53,9 +53,7 @@ def cast(tenant: Tenant) -> None:
         ("vera", tenant, "viewer"),
         ("charlie", fabrikam, "admin"),
     ):
-        changes.grant_role(
-            where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR
-        )
+        grant_role(where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR)
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from tenants_app import audit_export, changes
 from tenants_app.audit import Actor, Channel
-from tenants_app.audit_export import audit_lines, defused
+from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.csv_files import audit_out
+from tenants_app.csv_files.audit_out import audit_lines
+from tenants_app.csv_files.cells import defused
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -358,7 +360,7 @@ def test_it_asks_the_database_the_same_number_of_questions_for_10_and_300_entrie
 
 def test_the_file_is_sent_while_it_is_read(alice: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many entries as are sent at a time are in memory, however many there are."""
-    monkeypatch.setattr(audit_export, "BATCH", 10)
+    monkeypatch.setattr(audit_out, "BATCH", 10)
     add(tenant, 95)
     read: list[Any] = []
 
@@ -383,8 +385,8 @@ def test_the_file_is_sent_while_it_is_read(alice: Client, tenant: Tenant, monkey
 
 def test_it_has_the_entries_of_its_own_tenant_only(alice: Client, anna: ConferencingUser, new_bridge: Bridge) -> None:
     fabrikam = Tenant.objects.get(slug="fabrikam")
-    bridge = changes.set_bridge(fabrikam, "Harbour bridge", Actor("charlie", Channel.ADMIN), make_default=True)
-    changes.register_number(bridge, "+12065550147", "toll", ACTOR)
+    bridge = set_bridge(fabrikam, "Harbour bridge", Actor("charlie", Channel.ADMIN), make_default=True)
+    register_number(bridge, "+12065550147", "toll", ACTOR)
 
     assert days(alice, "?who=charlie") == []
     assert table(alice, "?who=charlie") == []

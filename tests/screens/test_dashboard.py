@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from migrations_app.models import Heartbeat, Run, Update
 from migrations_app.screens.charts import WIDTH, stacked_bar
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -175,7 +175,7 @@ def test_r12_it_says_what_it_means_that_the_service_is_off(
     alice: Client, anna: ConferencingUser, make_run: MakeRun, tenant: Tenant
 ) -> None:
     make_run(anna, "Pending")
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     page = words(alice.get("/contoso/").content)
 
     assert "The service is off for Contoso." in page

@@ -19,7 +19,8 @@ from migrations_app.models import NumberRelease, Run, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.commands.conftest import invitation
 from tests.rewriting.samples import skype_text
@@ -74,7 +75,7 @@ def fill(
         "checked": checked_import(anna).pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
-        "number": changes.register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
+        "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
     }
     return lambda address: address.format(**keys)
@@ -83,9 +84,9 @@ def fill(
 def release_of_anna(anna: ConferencingUser) -> NumberRelease:
     """A number that anna's failed run keeps on the bridge."""
     leaving, other = (
-        changes.register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=HOSTILE[:100]) for digit in "12"
+        register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=HOSTILE[:100]) for digit in "12"
     )
-    changes.change_user(anna, ACTOR, toll_number=leaving)
+    change_user(anna, ACTOR, toll_number=leaving)
     release = start_release(leaving, other, ACTOR)
     advance(timezone.now() + timedelta(minutes=1))
     anna.runs.update(state="Failed", last_error_code="unreadable-calendar-object", last_error_detail=HOSTILE)
@@ -206,7 +207,7 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
 
 def test_it_says_whether_the_service_is_well_without_a_sign_in(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     well = Client().get("/healthz")
-    monkeypatch.setattr("tenants_app.views.connection", BrokenConnection())
+    monkeypatch.setattr("tenants_app.screens.views.connection", BrokenConnection())
     ill = Client().get("/healthz")
 
     assert (well.status_code, ill.status_code) == (200, 503)
@@ -252,7 +253,7 @@ def test_it_takes_no_change_without_the_forms_token(cast: None, tenant: Tenant) 
 
 def test_it_shows_a_page_of_its_own_when_something_breaks(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     alice.raise_request_exception = False
-    monkeypatch.setattr("tenants_app.views.visible_tenants", None)
+    monkeypatch.setattr("tenants_app.screens.views.visible_tenants", None)
     answer = alice.get("/")
 
     assert answer.status_code == 500

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
-from tenants_app import changes
+from tenants_app.changes.bridges import set_bridge
+from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.commands.conftest import invitation
 from tests.mailboxes import migrate
@@ -114,7 +115,7 @@ def test_it_looks_at_the_meeting_as_it_is_now(
     run = migrate(anna)
     address = f"/contoso/migrations/{run.correlation_id}/meetings/{run.results.get().pk}/explain/"
     current = decision(vera.get(address).content.decode())
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     moved = vera.get(address).content.decode()
 
     assert current == "A run now Would be skipped The invitation already says what it should."
@@ -133,8 +134,8 @@ def test_it_says_that_a_meeting_is_gone(explain: Explain) -> None:
 def test_it_says_why_every_run_of_the_user_would_fail(
     explain: Explain, anna: ConferencingUser, tenant: Tenant, wakes: list[object]
 ) -> None:
-    empty = changes.set_bridge(tenant, "Empty bridge", ACTOR)
-    changes.change_user(anna, ACTOR, bridge=empty)
+    empty = set_bridge(tenant, "Empty bridge", ACTOR)
+    change_user(anna, ACTOR, bridge=empty)
     page = explain(invitation(anna, UID))
 
     assert decision(page) == (

@@ -12,7 +12,7 @@ from django.test import Client
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import Span
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -205,7 +205,7 @@ def test_r12_it_does_not_bring_a_run_forward_while_the_service_is_off(
     bob: Client, anna: ConferencingUser, make_run: MakeRun, tenant: Tenant
 ) -> None:
     run = make_run(anna, "Pending")
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     answer = bob.post(f"/contoso/migrations/{run.correlation_id}/run-now/", follow=True)
 
     assert "The service is switched off, so pending runs wait." in words(answer.content)

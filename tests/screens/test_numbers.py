@@ -19,11 +19,13 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Heartbeat, NumberRelease, Run
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_holders import Why, holders_with_why, progress_of
-from migrations_app.procedures.number_release import cancel_release, dependants, foresee_release, holders, start_release
+from migrations_app.procedures.number_release import cancel_release, foresee_release, holders, start_release
 from migrations_app.runs import queue
-from tenants_app import changes
+from tenants_app.changes.bridges import describe_number, register_number, set_bridge
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user, mark_up_to_date
+from tenants_app.dependants import count_dependants, dependants
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.number_users import count_dependants
 from tests.mailboxes import invite, migrate
 
 from ..conftest import ACTOR
@@ -36,12 +38,12 @@ OLD, NEW, DEFAULT = "+14255550111", "+14255550122", "+14255550100"
 
 @pytest.fixture
 def old(old_bridge: Bridge) -> ServiceNumber:
-    return changes.register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+    return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
 
 
 @pytest.fixture
 def new(old_bridge: Bridge) -> ServiceNumber:
-    return changes.register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
+    return register_number(old_bridge, NEW, "toll", ACTOR, country="United States", city="Tacoma")
 
 
 @pytest.fixture
@@ -87,15 +89,15 @@ def progress_page(client: Client, release: NumberRelease, **options: Any) -> str
 def test_every_way_to_depend_on_a_number_is_counted_once(
     make_user: MakeUser, old: ServiceNumber, new: ServiceNumber, default: ServiceNumber, new_bridge: Bridge
 ) -> None:
-    free = changes.register_number(old.bridge, "+18005550111", "toll-free", ACTOR)
+    free = register_number(old.bridge, "+18005550111", "toll-free", ACTOR)
     make_user("by.default")
     make_user("no.licence", audio_conferencing_license=False)
     make_user("own", toll_number=old, toll_free_number=free)
     make_user("own.and.default", toll_number=default)
-    changes.change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
-    changes.change_user(make_user("shown.only", toll_number=old), ACTOR, bridge=new_bridge)
-    changes.change_user(make_user("shown.and.default", toll_number=old), ACTOR, toll_number=None)
-    changes.change_user(make_user("shown.and.own", toll_number=old), ACTOR, toll_number=new)
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_user(make_user("shown.only", toll_number=old), ACTOR, bridge=new_bridge)
+    change_user(make_user("shown.and.default", toll_number=old), ACTOR, toll_number=None)
+    change_user(make_user("shown.and.own", toll_number=old), ACTOR, toll_number=new)
     numbers = ServiceNumber.objects.filter(tenant=old.tenant)
     with CaptureQueriesContext(connection) as queries:
         counted = count_dependants(numbers)
@@ -180,23 +182,23 @@ def test_it_says_why_a_bridge_cannot_be_removed(
 ) -> None:
     bridge = old_bridge
     if case == "users":
-        bridge = changes.set_bridge(tenant, "Other", ACTOR)
+        bridge = set_bridge(tenant, "Other", ACTOR)
         make_user("anna", bridge=bridge)
         sentence = "1 user is on Other: move them first."
     elif case == "last":
         make_user("anna")
         sentence = "1 user is on Old bridge: it is the last bridge, so make another one and move them there."
     elif case == "invitations":
-        changes.change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
-        changes.change_user(make_user("anna"), ACTOR, bridge=changes.set_bridge(tenant, "Other", ACTOR))
-        changes.set_bridge(tenant, "Other", ACTOR, make_default=True)
+        change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
+        change_user(make_user("anna"), ACTOR, bridge=set_bridge(tenant, "Other", ACTOR))
+        set_bridge(tenant, "Other", ACTOR, make_default=True)
         sentence = "Invitations of 1 user still show numbers of Old bridge: migrate them first."
     elif case == "leaving":
-        old, new = (changes.register_number(bridge, number, "toll", ACTOR) for number in (OLD, NEW))
+        old, new = (register_number(bridge, number, "toll", ACTOR) for number in (OLD, NEW))
         start_release(old, new, ACTOR)
         sentence = f"{OLD} is being taken off Old bridge: wait until it is released, or cancel that."
     else:
-        changes.set_bridge(tenant, "Other", ACTOR)
+        set_bridge(tenant, "Other", ACTOR)
         sentence = "Old bridge is the default bridge: make another one the default first."
     before = everything_stored()
 
@@ -275,7 +277,7 @@ def test_r32_the_number_tells_what_depends_on_it(
     assert "Users 1 Future meetings 1 Invitations" in page
     assert "dora.lind@contoso.com Their own number Succeeded" in page
     assert "emil@contoso.com The bridge's default No run yet" in shown(alice, page_of(default))
-    changes.change_user(dora, ACTOR, toll_number=None)
+    change_user(dora, ACTOR, toll_number=None)
     assert "dora.lind@contoso.com Invitations that show it Succeeded" in shown(alice, page_of(old))
 
 
@@ -313,7 +315,7 @@ def test_it_corrects_the_place(alice: Client, old: ServiceNumber) -> None:
     old.refresh_from_db()
     assert old.place == "United States, Bellevue"
     assert "The place is saved." in words(answer.content)
-    changes.describe_number(old, ACTOR, country="Canada", city="Bellevue")
+    describe_number(old, ACTOR, country="Canada", city="Bellevue")
     overtaken = alice.post(
         f"{page_of(old)}describe/", posted | {"country": "Mexico", "initial-country": "United States"}
     )
@@ -331,7 +333,7 @@ def test_r33_it_tells_what_taking_it_off_leads_to_and_then_begins(
     alice: Client, make_user: MakeUser, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, wakes: list[Any]
 ) -> None:
     make_user("emil", toll_number=old, mailbox_location="on-premises")
-    changes.change_tenant(old.tenant, ACTOR, settling_time=300)
+    change_tenant(old.tenant, ACTOR, settling_time=300)
     before = everything_stored()
     page = shown(alice, ask_to_take_off(old, new))
 
@@ -380,18 +382,18 @@ def test_r32_what_is_foreseen_is_what_happens(
 ) -> None:
     number = default if is_default else old
     own = {"toll_number": number}
-    changes.change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
     make_user("by.default")
     make_user("by.default.without.licence", audio_conferencing_license=False)
     # With a licence, but no invitation shows a number yet: there is nothing to take back.
     new_licence = make_user("by.default.with.new.licence", audio_conferencing_license=False)
-    changes.change_user(new_licence, ACTOR, audio_conferencing_license=True)
+    change_user(new_licence, ACTOR, audio_conferencing_license=True)
     make_user("own", **own)
     make_user("own.without.licence", audio_conferencing_license=False, **own)
     make_user("own.on.premises", mailbox_location="on-premises", **own)
     make_user("own.of.another.provider", conferencing_provider="InterCall", **own)
-    changes.change_user(make_user("shown.only", **own), ACTOR, bridge=new_bridge)
-    changes.change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=automatic)
+    change_user(make_user("shown.only", **own), ACTOR, bridge=new_bridge)
+    change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=automatic)
     foreseen = foresee_release(ServiceNumber.objects.get(pk=number.pk))
 
     release = number_release.start_replacement(number, NEW, ACTOR)
@@ -410,7 +412,7 @@ def test_r32_what_is_foreseen_is_what_happens(
 def test_r13_it_says_that_the_number_stays_until_the_runs_are_started_by_hand(
     alice: Client, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    changes.change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
     page = shown(alice, ask_to_take_off(old, new))
 
     assert "AutomaticallyMigrateUserMeetings is off, so start the runs by hand on the page that follows." in page
@@ -458,7 +460,7 @@ def test_a_default_number_is_replaced_by_a_new_one(
 def test_r33_it_says_on_the_field_why_a_number_cannot_replace_it(
     alice: Client, old: ServiceNumber, new_bridge: Bridge, by: str, sentence: str
 ) -> None:
-    changes.register_number(old.bridge, "+18005550111", "toll-free", ACTOR)
+    register_number(old.bridge, "+18005550111", "toll-free", ACTOR)
     before = everything_stored()
 
     for ask in (alice.get, alice.post):
@@ -473,13 +475,13 @@ def test_r33_it_says_on_the_field_why_a_number_cannot_replace_it(
 def test_r33_only_another_number_of_the_bridge_and_the_kind_can_be_chosen(
     alice: Client, old: ServiceNumber, new: ServiceNumber, new_bridge: Bridge, wanted: str
 ) -> None:
-    free = changes.register_number(old.bridge, "+18005550111", "toll-free", ACTOR)
-    fabrikam = changes.set_bridge(Tenant.objects.get(slug="fabrikam"), "Harbour", ACTOR)
+    free = register_number(old.bridge, "+18005550111", "toll-free", ACTOR)
+    fabrikam = set_bridge(Tenant.objects.get(slug="fabrikam"), "Harbour", ACTOR)
     keys = {
         "itself": old.pk,
         "elsewhere": new_bridge.numbers.get(kind="toll").pk,
         "toll-free": free.pk,
-        "theirs": changes.register_number(fabrikam, "+12065550147", "toll", ACTOR).pk,
+        "theirs": register_number(fabrikam, "+12065550147", "toll", ACTOR).pk,
     }
     before = everything_stored()
 
@@ -500,13 +502,13 @@ def test_it_says_why_it_cannot_be_taken_off_now(
 ) -> None:
     number, other = old, new
     if case == "off":
-        changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+        change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
         sentence = "switch MeetingMigrationEnabled on first."
     elif case == "leaving":
         start_release(old, new, ACTOR)
         sentence = f"{OLD} is being taken off already."
     else:
-        third = changes.register_number(old.bridge, "+14255550133", "toll", ACTOR)
+        third = register_number(old.bridge, "+14255550133", "toll", ACTOR)
         start_release(old, new, ACTOR)
         number, other = new, third
         sentence = f"{NEW} is just taking the place of {OLD}: wait until {OLD} is released, or cancel that."
@@ -542,7 +544,7 @@ def test_it_lists_the_numbers_that_are_taken_off(alice: Client, release: NumberR
 def test_r19_it_waits_for_the_settling_time_and_can_be_cancelled(
     alice: Client, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, tenant: Tenant
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     release = start_release(old, new, ACTOR)
     page = progress_page(alice, release)
 
@@ -564,7 +566,7 @@ def test_r19_it_waits_for_the_settling_time_and_can_be_cancelled(
 def test_r19_it_begins_now_on_request(
     alice: Client, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, tenant: Tenant, wakes: list[Any]
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     release = start_release(old, new, ACTOR)
     answer = alice.post(f"/contoso/releases/{release.pk}/begin/", follow=True)
 
@@ -616,7 +618,7 @@ def test_the_page_goes_on_by_itself_and_announces_what_changed(
 def test_r12_it_says_that_it_waits_while_the_service_is_off(
     alice: Client, release: NumberRelease, tenant: Tenant
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     assert "The service is switched off for this tenant, so this waits." in progress_page(alice, release)
     answer = alice.post(f"/contoso/releases/{release.pk}/begin/", follow=True)
     assert "The service is switched off, so it waits all the same." in words(answer.content)
@@ -643,10 +645,10 @@ def test_r35_it_tells_of_each_holder_why_and_what_to_do(
     EmbeddedMailbox(with_old("failed")).store([("broken", b"BEGIN:VCALENDAR\r\nnonsense")])
     with_old("on.premises", mailbox_location="on-premises")
     with_old("hosted.on.premises", hosting="on-premises")
-    changes.change_user(with_old("acp"), ACTOR, conferencing_provider="InterCall")
+    change_user(with_old("acp"), ACTOR, conferencing_provider="InterCall")
     invite(with_old("done"))
     ConferencingUser.objects.filter(pk=with_old("unchangeable").pk).update(language="!!")
-    changes.change_tenant(tenant, ACTOR, attendee_limit=1)
+    change_tenant(tenant, ACTOR, attendee_limit=1)
     release = start_release(old, new, ACTOR)
     tasks.work_queue()
     with_no_run = with_old_invitation(make_user, old)
@@ -675,7 +677,7 @@ def test_r35_it_tells_of_each_holder_why_and_what_to_do(
         "1 meeting: The meeting has more attendees than the tenant's limit. Raise the limit",
     ):
         assert sentence in page, sentence
-    changes.change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
     assert "AutomaticallyMigrateUserMeetings is off: start it by hand" in progress_page(alice, release)
     assert set(holders(release)) == set(holders_with_why(release))
 
@@ -692,7 +694,7 @@ def test_r35_it_starts_runs_for_those_who_hold_it(
     bob: Client, make_user: MakeUser, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, outbox: Any
 ) -> None:
     make_user("emil", toll_number=old, mailbox_location="on-premises")
-    changes.change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
     release = start_release(old, new, ACTOR)
     address = f"/contoso/releases/{release.pk}/start-runs/"
     answer = bob.post(address, follow=True)
@@ -709,7 +711,7 @@ def test_r35_it_starts_runs_for_those_who_hold_it(
     assert f"There is nobody whom a run would help to give up {OLD}." in words(again.content)
     tasks.work_queue()
     assert "The number is kept for 1 user whom no run can help." in progress_page(bob, release)
-    assert changes.mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
+    assert mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
     tasks.work_queue()
     assert "The number is released" in progress_page(bob, release)
 
@@ -717,7 +719,7 @@ def test_r35_it_starts_runs_for_those_who_hold_it(
 def test_roles_see_what_they_may_do(
     alice: Client, bob: Client, vera: Client, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    changes.change_tenant(old.tenant, ACTOR, settling_time=300)
+    change_tenant(old.tenant, ACTOR, settling_time=300)
     assert "Show what taking it off starts" in shown(alice, page_of(old))
     assert "An admin of the tenant may change the number" in shown(bob, page_of(old))
     assert "Add a number" not in shown(bob, f"/contoso/bridges/{old.bridge_id}/")
@@ -725,7 +727,7 @@ def test_roles_see_what_they_may_do(
     release = start_release(old, new, ACTOR)
     assert "Cancel it" in progress_page(alice, release)
     assert "Cancel it" not in progress_page(bob, release)
-    changes.change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
     NumberRelease.objects.update(due_at=timezone.now())
     advance(release)
     assert "Start 1 run" in progress_page(bob, release)
@@ -804,7 +806,7 @@ def test_r35_a_user_who_cannot_be_changed_starts_nobody_elses_run_again(
 def test_r33_the_number_that_takes_a_place_is_not_taken_off_meanwhile(
     dora: ConferencingUser, release: NumberRelease, old: ServiceNumber, new: ServiceNumber
 ) -> None:
-    third = changes.register_number(old.bridge, "+14255550133", "toll", ACTOR)
+    third = register_number(old.bridge, "+14255550133", "toll", ACTOR)
     with pytest.raises(ValidationError, match="is just taking the place of"):
         start_release(new, third, ACTOR)
     assert cancel_release(release, ACTOR)

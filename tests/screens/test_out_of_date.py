@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from migrations_app.models import Run
 from migrations_app.runs import out_of_date
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.mailboxes import invite
 
@@ -32,7 +33,7 @@ BUTTON = 'id="start-out-of-date"'
 def outdated(make_user: MakeUser, tenant: Tenant) -> list[ConferencingUser]:
     """Anna, Bruno, and Clara whom MMS cannot serve: their invitations lack a link."""
     users = [make_user("anna"), make_user("bruno"), make_user("clara", mailbox_location="on-premises")]
-    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
     return users
 
 
@@ -69,7 +70,7 @@ def test_r36_a_viewer_reads_it_and_gets_no_button(vera: Client, outdated: list[C
 
 
 def test_r36_one_user_is_spoken_of_as_one(bob: Client, anna: ConferencingUser, tenant: Tenant) -> None:
-    changes.change_user(anna, ACTOR, language="it-IT")
+    change_user(anna, ACTOR, language="it-IT")
     shown = words(page(bob).encode())
 
     assert "1 user is out of date" in shown
@@ -96,7 +97,7 @@ def test_r36_there_is_no_button_where_everybodys_run_is_under_way(
 def test_r12_while_the_service_is_off_they_can_be_started_once_it_is_on(
     bob: Client, tenant: Tenant, outdated: list[ConferencingUser], address: str
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     shown = page(bob, address)
 
     assert "3 users are out of date" in shown
@@ -113,7 +114,7 @@ def test_r12_switching_on_says_what_goes_on_and_offers_to_start_the_rest(
     make_run(make_user("anna"), "Pending")
     bruno = make_user("bruno")
     alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false"})
-    changes.change_user(bruno, ACTOR, bridge=new_bridge)
+    change_user(bruno, ACTOR, bridge=new_bridge)
     on = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "true", "next": "/contoso/"}, follow=True)
 
     assert "The service is on: 1 pending run goes on, each when it is due. 1 user is out of date." in words(on.content)
@@ -124,7 +125,7 @@ def test_r12_switching_on_says_what_goes_on_and_offers_to_start_the_rest(
 def test_r12_switching_on_says_where_nobody_is_left_to_start(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge, wakes: list[Any]
 ) -> None:
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     on = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "true"}, follow=True)
 
     assert "1 user is out of date. Their run is pending or in progress." in words(on.content)
@@ -157,7 +158,7 @@ def test_r36_it_shows_first_what_starting_them_all_leads_to(
 ) -> None:
     for user in outdated:
         invite(user)
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     make_run(outdated[0], "Pending")
     answer = bob.get(ADDRESS)
     shown, start = words(answer.content), answer.context["start"]
@@ -195,7 +196,7 @@ def test_r36_it_starts_them_all_and_says_of_whom_it_did_not(
 def test_r19_the_runs_wait_for_the_settling_time_unless_they_are_to_begin_at_once(
     bob: Client, tenant: Tenant, outdated: list[ConferencingUser], wakes: list[Any], form: dict[str, str], seconds: int
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, settling_time=300)
+    change_tenant(tenant, ACTOR, settling_time=300)
     offered = page(bob, ADDRESS)
     bob.post(ADDRESS, form)
 
@@ -230,7 +231,7 @@ def test_it_starts_some_at_a_time_and_everybody_once(
     bob: Client, make_user: MakeUser, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, wakes: list[Any]
 ) -> None:
     users = [make_user(f"user{number}") for number in range(7)]
-    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
     monkeypatch.setattr(out_of_date, "CHUNK", 3)
     told = words(bob.post(ADDRESS, follow=True).content)
 
@@ -250,7 +251,7 @@ def test_it_says_where_nobody_is_out_of_date_any_more(bob: Client, anna: Confere
 def test_r12_it_starts_nothing_while_the_service_is_off(
     bob: Client, tenant: Tenant, outdated: list[ConferencingUser]
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     shown = bob.get(ADDRESS).content
     told = words(bob.post(ADDRESS, follow=True).content)
 
@@ -264,7 +265,7 @@ def test_r12_it_starts_nothing_while_the_service_is_off(
 def test_r12_a_start_of_one_user_is_refused_while_the_service_is_off(
     bob: Client, tenant: Tenant, anna: ConferencingUser
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     told = words(bob.post(f"/contoso/users/{anna.upn}/start/", follow=True).content)
 
     assert "No run, because the service is switched off for this tenant" in told
@@ -277,7 +278,7 @@ def test_it_takes_as_many_questions_for_many_users_as_for_few(
     def add(first: int, last: int) -> None:
         for number in range(first, last):
             make_user(f"user{number:02}", mailbox_location="on-premises" if number % 3 == 0 else "online")
-        changes.change_tenant(tenant, ACTOR, help_url=f"https://contoso.com/{last}")
+        change_tenant(tenant, ACTOR, help_url=f"https://contoso.com/{last}")
 
     add(0, 3)
     with CaptureQueriesContext(connection) as few:
@@ -295,7 +296,7 @@ def test_it_can_be_narrowed_to_the_users_of_a_bridge(
 ) -> None:
     make_user("anna")
     bruno = make_user("bruno", bridge=new_bridge)
-    changes.change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
     address = f"{ADDRESS}?bridge={new_bridge.pk}"
     shown = page(bob, address)
     bob.post(address)

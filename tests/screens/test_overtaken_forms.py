@@ -13,7 +13,9 @@ from django.test import Client
 from django.urls import reverse
 
 from migrations_app.models import Run
-from tenants_app import changes
+from tenants_app.changes.bridges import set_bridge
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 
 from ..conftest import ACTOR
@@ -71,7 +73,7 @@ def test_it_leaves_alone_what_was_not_edited_on_the_page(
 ) -> None:
     anna = make_user("anna", toll_number=old_bridge.numbers.get())
     posted = shown(alice.get(page_of(anna)))
-    changes.change_user(
+    change_user(
         anna, ACTOR, bridge=new_bridge, language="it-IT", audio_conferencing_enabled=False, conference_id="7654321"
     )
     runs = Run.objects.count()
@@ -99,7 +101,7 @@ def test_it_refuses_to_overwrite_what_somebody_else_changed(
     alice: Client, anna: ConferencingUser, wakes: list[Any], theirs: dict, edited: dict, sentence: str
 ) -> None:
     posted = shown(alice.get(page_of(anna)))
-    changes.change_user(anna, ACTOR, **theirs)
+    change_user(anna, ACTOR, **theirs)
     for preview in ({}, {"preview": "1"}):
         answer = alice.post(page_of(anna), posted | edited | preview)
 
@@ -110,9 +112,9 @@ def test_it_refuses_to_overwrite_what_somebody_else_changed(
 def test_it_saves_when_one_has_looked_again(
     alice: Client, anna: ConferencingUser, tenant: Tenant, new_bridge: Bridge, wakes: list[Any]
 ) -> None:
-    third = changes.set_bridge(tenant, "Third", ACTOR)
+    third = set_bridge(tenant, "Third", ACTOR)
     posted = shown(alice.get(page_of(anna)))
-    changes.change_user(anna, ACTOR, bridge=third, language="it-IT")
+    change_user(anna, ACTOR, bridge=third, language="it-IT")
     refused = alice.post(page_of(anna), {**posted, "bridge": str(new_bridge.pk)})
     seen = shown(refused)
     answer = alice.post(page_of(anna), seen, follow=True)
@@ -128,7 +130,7 @@ def test_a_box_that_both_have_ticked_off_is_no_conflict(
     alice: Client, anna: ConferencingUser, wakes: list[Any]
 ) -> None:
     posted = shown(alice.get(page_of(anna)))
-    changes.change_user(anna, ACTOR, audio_conferencing_license=False)
+    change_user(anna, ACTOR, audio_conferencing_license=False)
     answer = alice.post(page_of(anna), without(posted, "audio_conferencing_license"), follow=True)
 
     assert "are saved." in words(answer.content)
@@ -140,7 +142,7 @@ def test_a_number_is_checked_against_the_bridge_that_the_user_has_by_now(
 ) -> None:
     anna = make_user("anna")
     posted = shown(alice.get(page_of(anna)))
-    changes.change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, bridge=new_bridge)
     answer = alice.post(page_of(anna), {**posted, "toll_number": str(old_bridge.numbers.get().pk)})
 
     assert "+14255550100 is not on anna@contoso.com's bridge (New bridge)" in words(answer.content)
@@ -181,9 +183,9 @@ def test_where_nothing_is_claimed_the_stored_values_count_as_shown(
 
 
 def test_settings_that_somebody_else_changed_stay(alice: Client, tenant: Tenant) -> None:
-    changes.change_tenant(tenant, ACTOR, footer_text="One\nTwo")
+    change_tenant(tenant, ACTOR, footer_text="One\nTwo")
     posted = shown(alice.get("/contoso/settings/"))
-    changes.change_tenant(tenant, ACTOR, attendee_limit=100, meeting_url="https://join.contoso.com")
+    change_tenant(tenant, ACTOR, attendee_limit=100, meeting_url="https://join.contoso.com")
     refused = alice.post("/contoso/settings/", {**posted, "attendee_limit": "300", "help_url": "https://contoso.com/"})
     untouched = not AuditEntry.objects.filter(actor="alice").exists()
     alice.post("/contoso/settings/", shown(refused))
@@ -194,7 +196,7 @@ def test_settings_that_somebody_else_changed_stay(alice: Client, tenant: Tenant)
 
 
 def test_line_breaks_that_a_browser_rewrites_are_no_change(alice: Client, tenant: Tenant) -> None:
-    changes.change_tenant(tenant, ACTOR, footer_text="One\nTwo")
+    change_tenant(tenant, ACTOR, footer_text="One\nTwo")
     posted = shown(alice.get("/contoso/settings/"))
     alice.post("/contoso/settings/", {**posted, "name": "Contoso Ltd"})
     alice.post("/contoso/settings/", {**posted, "footer_text": "One\r\nTwo\r\nThree"})
@@ -214,8 +216,8 @@ def test_the_django_admin_keeps_to_it_as_well(
     user_page = reverse("admin:tenants_app_conferencinguser_change", args=[anna.pk])
     tenant_page = reverse("admin:tenants_app_tenant_change", args=[tenant.pk])
     posted, posted_tenant = shown(root.get(user_page)), shown(root.get(tenant_page))
-    changes.change_user(anna, ACTOR, bridge=new_bridge, language="it-IT")
-    changes.change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    change_user(anna, ACTOR, bridge=new_bridge, language="it-IT")
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
     refused = root.post(user_page, {**posted, "language": "es-ES"})
     saved = root.post(user_page, {**posted, "display_name": "Anna R."})
     root.post(tenant_page, {**posted_tenant, "name": "Contoso Ltd"})

@@ -29,7 +29,9 @@ from migrations_app.models import NumberRelease, Run, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.tenants import create_tenant, grant_role, revoke_role
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.commands.conftest import invitation
 
@@ -202,7 +204,7 @@ def dora(fabrikam: Fabrikam, tenant: Tenant) -> Client:
     """Admin of both tenants, so that only the address says which of them is meant."""
     account = User.objects.create_user("dora", "dora@example.org", "a long pass phrase")
     for each in (tenant, fabrikam.tenant):
-        changes.grant_role(each, account, "admin", ACTOR)
+        grant_role(each, account, "admin", ACTOR)
     return sign_in("dora")
 
 
@@ -215,7 +217,7 @@ def contoso(
     run = make_run(anna, "Failed", [("Weekly sync", "Succeeded", "")], last_error_code="no-bridge")
     Update.objects.update(state=Update.State.FAILED, error_code="mail-refused", sent_at=None)
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0"))])
-    changes.change_user(bruno, ACTOR, language="it-IT")  # which starts no run, so that he is out of date
+    change_user(bruno, ACTOR, language="it-IT")  # which starts no run, so that he is out of date
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
     return {
         "tenant": "contoso",
@@ -223,7 +225,7 @@ def contoso(
         "spare": spare.pk,
         "waiting": waiting.pk,
         "updating": updating.pk,
-        "empty": changes.set_bridge(anna.tenant, "Empty", ACTOR).pk,
+        "empty": set_bridge(anna.tenant, "Empty", ACTOR).pk,
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
         "pending": make_run(bruno, "Pending").correlation_id,
@@ -243,7 +245,7 @@ def leaving_numbers(
     assert bridge
     area = "206" if make_user is None else "425"
     number, spare, third, fourth = (
-        changes.register_number(bridge, f"+1{area}555013{digit}", "toll", ACTOR) for digit in range(4)
+        register_number(bridge, f"+1{area}555013{digit}", "toll", ACTOR) for digit in range(4)
     )
     if make_user:
         clara = make_user("clara.vega", bridge=bridge, toll_number=fourth)
@@ -416,7 +418,7 @@ def test_it_takes_no_other_method(fill: Fill, who: SignIn) -> None:
 
 
 def test_a_role_counts_in_its_own_tenant_only(fill: Fill, dora: Client, tenant: Tenant) -> None:
-    changes.grant_role(tenant, User.objects.get(username="dora"), "viewer", ACTOR)
+    grant_role(tenant, User.objects.get(username="dora"), "viewer", ACTOR)
 
     assert dora.get("/fabrikam/settings/").status_code == 200
     assert dora.post("/fabrikam/settings/MeetingMigrationEnabled/", {"on": "false"}).status_code == 302
@@ -427,7 +429,7 @@ def test_a_role_counts_in_its_own_tenant_only(fill: Fill, dora: Client, tenant: 
 
 def test_a_role_that_was_taken_away_counts_no_more(alice: Client, tenant: Tenant) -> None:
     assert alice.get("/contoso/").status_code == 200
-    changes.revoke_role(tenant.roles.get(account__username="alice"), ACTOR)
+    revoke_role(tenant.roles.get(account__username="alice"), ACTOR)
 
     assert alice.get("/contoso/").status_code == 404
 
@@ -617,9 +619,7 @@ def test_what_is_for_the_signed_in_is_for_all_of_them(fill: Fill, who: SignIn) -
 
 
 def test_the_first_page_lists_the_tenants_that_one_has_a_role_in(fill: Fill, dora: Client) -> None:
-    changes.create_tenant(
-        ACTOR, slug="example", name="Example", domain="example.org", meeting_url="https://example.org"
-    )
+    create_tenant(ACTOR, slug="example", name="Example", domain="example.org", meeting_url="https://example.org")
 
     assert sign_in("vera").get("/").url == "/contoso/"
     assert sign_in("charlie").get("/").url == "/fabrikam/"

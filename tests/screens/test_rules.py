@@ -7,7 +7,7 @@ import re
 import pytest
 from django.test import Client
 
-from tenants_app import changes
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import Tenant
 
 from ..conftest import ACTOR
@@ -46,7 +46,7 @@ def row_about(client: Client, action: str) -> str:
 def test_r12_r13_it_says_what_a_change_starts_now(
     vera: Client, tenant: Tenant, switch: dict[str, bool], action: str, sentence: str
 ) -> None:
-    changes.change_tenant(tenant, ACTOR, **switch)
+    change_tenant(tenant, ACTOR, **switch)
     now, _, _ = row_about(vera, action).partition("Other switches and users")
 
     assert sentence in now
@@ -54,7 +54,7 @@ def test_r12_r13_it_says_what_a_change_starts_now(
 
 @pytest.mark.parametrize("replaces", [True, False])
 def test_r14_it_says_what_a_licence_does_for_a_user_on_a_provider(vera: Client, tenant: Tenant, replaces: bool) -> None:
-    changes.change_tenant(tenant, ACTOR, automatically_replace_acp_provider=replaces)
+    change_tenant(tenant, ACTOR, automatically_replace_acp_provider=replaces)
     row = row_about(vera, "Assign the audio conferencing licence")
     _, _, about_provider = row.partition("User on a third-party provider")
     about_provider, _, _ = about_provider.partition("User hosted on-premises")

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from tenants_app import changes
+from tenants_app.changes.tenants import grant_role
 from tenants_app.models import Tenant
 
 from ..conftest import ACTOR
@@ -82,7 +82,7 @@ def test_it_goes_straight_to_the_only_tenant(alice: Client) -> None:
 
 
 def test_it_lists_the_tenants_where_there_are_several(alice: Client) -> None:
-    changes.grant_role(Tenant.objects.get(slug="fabrikam"), User.objects.get(username="alice"), "viewer", ACTOR)
+    grant_role(Tenant.objects.get(slug="fabrikam"), User.objects.get(username="alice"), "viewer", ACTOR)
     page = alice.get("/").content.decode()
 
     assert 'href="/contoso/"' in page

@@ -15,7 +15,8 @@ from django.utils import timezone
 from migrations_app.models import Heartbeat, Run, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.tasks import TIME_BUDGET, beat
-from tenants_app import changes
+from tenants_app.changes.bridges import remove_bridge
+from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.mailboxes import invite
 
@@ -230,7 +231,7 @@ def test_it_comes_back_where_something_else_has_changed(
     alice: Client, checked: str, anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
     alice.post(f"{checked}apply/", {"leave_out": "on"})
-    changes.remove_bridge(new_bridge, ACTOR)
+    remove_bridge(new_bridge, ACTOR)
     work()
 
     assert "Nothing was written: since the file was checked, something changed" in page(alice, checked)
@@ -273,7 +274,7 @@ def test_the_users_page_leads_there(alice: Client, vera: Client, anna: Conferenc
 def test_what_was_downloaded_changes_nothing_when_it_is_uploaded(
     alice: Client, vera: Client, make_user: MakeUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tenants_app.user_export.BATCH", 2)
+    monkeypatch.setattr("tenants_app.csv_files.users_out.BATCH", 2)
     make_user("anna.rossi", toll_number=None)
     make_user("bruno.costa", bridge=None, audio_conferencing_license=False)
     for number in range(3):
@@ -292,7 +293,7 @@ def test_what_was_downloaded_changes_nothing_when_it_is_uploaded(
 
 def test_the_file_has_the_users_of_one_tenant_only(alice: Client, anna: ConferencingUser) -> None:
     fabrikam = Tenant.objects.get(slug="fabrikam")
-    changes.create_user(fabrikam, ACTOR, upn="frank.moor@fabrikam.com")
+    create_user(fabrikam, ACTOR, upn="frank.moor@fabrikam.com")
     answer: Any = alice.get("/contoso/users/export.csv")
 
     content = answer.getvalue().decode()

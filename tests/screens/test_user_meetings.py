@@ -15,7 +15,9 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
 from migrations_app.runs import worker
 from migrations_app.runs.worker import preview
-from tenants_app import changes
+from tenants_app.changes.bridges import set_bridge
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.commands.conftest import invitation
 from tests.mailboxes import migrate
@@ -47,7 +49,7 @@ def mailbox(anna: ConferencingUser, tenant: Tenant) -> ConferencingUser:
     store = EmbeddedMailbox(anna).store
     store([("current", invitation(anna, "current"))])
     migrate(anna)
-    changes.change_tenant(tenant, ACTOR, attendee_limit=4)
+    change_tenant(tenant, ACTOR, attendee_limit=4)
     crowd = b"".join(b"ATTENDEE:mailto:guest%d@example.org\r\n" % number for number in range(4))
     described = {
         "updated": invitation(anna, "updated", days=3),
@@ -114,7 +116,7 @@ def test_it_shows_what_cannot_be_read_first_and_then_by_date(vera: Client, mailb
 
 
 def test_r20_it_says_why_a_run_would_fail_as_a_whole(vera: Client, mailbox: ConferencingUser, tenant: Tenant) -> None:
-    changes.change_user(mailbox, ACTOR, bridge=changes.set_bridge(tenant, "Bare", ACTOR))
+    change_user(mailbox, ACTOR, bridge=set_bridge(tenant, "Bare", ACTOR))
     page = words(vera.get(meetings_of(mailbox)).content)
 
     assert "A run would fail before it looks at any meeting. Audio conferencing is on, but the user's bridge" in page
@@ -249,7 +251,7 @@ def test_it_explains_as_the_page_of_a_run_does(
     vera: Client, mailbox: ConferencingUser, new_bridge: Bridge, wakes: list[Any]
 ) -> None:
     run = migrate(mailbox)
-    changes.change_user(mailbox, ACTOR, bridge=new_bridge)
+    change_user(mailbox, ACTOR, bridge=new_bridge)
     assert Run.objects.count() == 3
 
     for result in run.results.all():

@@ -20,7 +20,8 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.runs import worker
 from migrations_app.screens import users as views
-from tenants_app import changes
+from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
+from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.commands.conftest import invitation
 from tests.mailboxes import body_of, invite, logical_lines, migrate
@@ -42,14 +43,14 @@ def page_of(user: ConferencingUser) -> str:
 
 def outdate(user: ConferencingUser) -> None:
     """A change that shows in the invitations and starts no run."""
-    changes.change_user(user, ACTOR, language="it-IT")
+    change_user(user, ACTOR, language="it-IT")
 
 
 @pytest.fixture
 def leaving(old_bridge: Bridge) -> ServiceNumber:
     """A number on its way off the bridge that nobody has."""
-    number = changes.register_number(old_bridge, LEAVING, "toll", ACTOR, country="United States", city="Seattle")
-    return changes.set_leaving(number, True)
+    number = register_number(old_bridge, LEAVING, "toll", ACTOR, country="United States", city="Seattle")
+    return set_leaving(number, True)
 
 
 # --- the list -----------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ def crowd(
     tenant: Tenant, make_user: MakeUser, make_run: MakeRun, old_bridge: Bridge, new_bridge: Bridge
 ) -> dict[str, int]:
     """Users of every kind; keys of the rows that filters name."""
-    theirs = changes.set_bridge(tenant, "Fabrikam bridge", ACTOR, provider="Fabrikam Conferencing")
+    theirs = set_bridge(tenant, "Fabrikam bridge", ACTOR, provider="Fabrikam Conferencing")
     toll, toll_free = new_bridge.numbers.get(kind="toll"), new_bridge.numbers.get(kind="toll-free")
     make_run(make_user("anna", sip_address="a.rossi@contoso.com"), "Succeeded")
     make_run(make_user("bruno", bridge=new_bridge, toll_number=toll), "Failed", last_error_code="no-bridge")
@@ -119,7 +120,7 @@ def test_r32_it_finds_who_has_a_number_in_invitations_only(
     vera: Client, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge, wakes: list[Any]
 ) -> None:
     """Before a run has rewritten them, the invitations of a user who moved still show the old number."""
-    changes.change_user(make_user("anna"), ACTOR, bridge=new_bridge)
+    change_user(make_user("anna"), ACTOR, bridge=new_bridge)
     old, new = old_bridge.numbers.get(), new_bridge.numbers.get(kind="toll")
 
     assert found(vera, f"?number={old.pk}") == found(vera, f"?number={new.pk}") == ["anna"]
@@ -244,10 +245,10 @@ def test_r36_to_mark_who_is_up_to_date_changes_nothing(alice: Client, anna: Conf
 def test_r35_who_holds_a_number_that_is_being_taken_off_can_be_marked(
     alice: Client, make_user: MakeUser, old_bridge: Bridge
 ) -> None:
-    number = changes.register_number(old_bridge, LEAVING, "toll", ACTOR)
+    number = register_number(old_bridge, LEAVING, "toll", ACTOR)
     anna = make_user("anna", toll_number=number)
-    changes.set_leaving(number, True)
-    changes.change_user(anna, ACTOR, is_data_fix=True, toll_number=None)
+    set_leaving(number, True)
+    change_user(anna, ACTOR, is_data_fix=True, toll_number=None)
     held = words(alice.get(page_of(anna)).content)
     alice.post(f"{page_of(anna)}mark-up-to-date/")
     released = words(alice.get(page_of(anna)).content)
@@ -261,9 +262,9 @@ def test_r35_who_holds_a_number_that_is_being_taken_off_can_be_marked(
 def test_r35_it_says_which_leaving_number_the_invitations_may_show(
     alice: Client, make_user: MakeUser, old_bridge: Bridge
 ) -> None:
-    number = changes.register_number(old_bridge, LEAVING, "toll", ACTOR)
+    number = register_number(old_bridge, LEAVING, "toll", ACTOR)
     anna = make_user("anna", toll_number=number)
-    changes.set_leaving(number, True)
+    set_leaving(number, True)
     page = words(alice.get(page_of(anna)).content)
 
     assert f"Invitations may still show {LEAVING}, which is being taken off the bridge." in page
@@ -349,7 +350,7 @@ def test_it_says_why_there_are_no_numbers(vera: Client, make_user: MakeUser, val
 
 
 def test_it_says_how_the_settings_contradict_themselves(vera: Client, make_user: MakeUser, tenant: Tenant) -> None:
-    bare = changes.set_bridge(tenant, "Bare", ACTOR)
+    bare = set_bridge(tenant, "Bare", ACTOR)
     assert "the user's bridge has no toll number to print: bridge Bare." in dial_in(vera, make_user("a", bridge=bare))
     assert "the user has no bridge." in dial_in(vera, make_user("b", bridge=None, conference_id_type="private"))
     assert "a user whom it cannot migrate" in dial_in(vera, make_user("c", hosting="on-premises"))
@@ -437,7 +438,7 @@ def test_it_counts_exactly_what_the_run_then_does(
 def test_a_dry_run_of_the_command_says_the_same(
     alice: Client, mailbox: ConferencingUser, new_bridge: Bridge, edited: dict[str, Any], command: list[str]
 ) -> None:
-    changes.set_bridge(mailbox.tenant, "Bare", ACTOR)
+    set_bridge(mailbox.tenant, "Bare", ACTOR)
     if "bridge" in edited:
         edited = {"bridge": Bridge.objects.get(name=edited["bridge"]).pk}
     is_move = "hosting" in edited
@@ -473,7 +474,7 @@ def test_a_run_without_effect_mails_nobody(alice: Client, anna: ConferencingUser
 
 
 def test_it_says_why_the_run_would_fail_as_a_whole(alice: Client, anna: ConferencingUser, tenant: Tenant) -> None:
-    bare = changes.set_bridge(tenant, "Bare", ACTOR)
+    bare = set_bridge(tenant, "Bare", ACTOR)
     EmbeddedMailbox(anna).store([("one", invitation(anna, "one"))])
 
     assert foreseen(alice, anna, bridge=bare.pk) == (
@@ -590,9 +591,9 @@ def test_r35_a_number_that_is_being_taken_off_is_not_offered(
 def test_r35_who_has_a_number_that_is_being_taken_off_keeps_it(
     alice: Client, make_user: MakeUser, old_bridge: Bridge
 ) -> None:
-    number = changes.register_number(old_bridge, LEAVING, "toll", ACTOR)
+    number = register_number(old_bridge, LEAVING, "toll", ACTOR)
     anna = make_user("anna", toll_number=number)
-    changes.set_leaving(number, True)
+    set_leaving(number, True)
     answer = alice.post(page_of(anna), form_of(alice, anna.upn, display_name="Anna R."), follow=True)
     anna.refresh_from_db()
 
@@ -603,10 +604,10 @@ def test_r35_who_has_a_number_that_is_being_taken_off_keeps_it(
 def test_r35_a_number_that_begins_to_leave_in_the_last_moment(
     alice: Client, anna: ConferencingUser, old_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number = changes.register_number(old_bridge, LEAVING, "toll", ACTOR)
+    number = register_number(old_bridge, LEAVING, "toll", ACTOR)
     posted = form_of(alice, anna.upn, toll_number=number.pk)
     wait = views.wait_for_others
-    monkeypatch.setattr(views, "wait_for_others", lambda tenant: (changes.set_leaving(number, True), wait(tenant)))
+    monkeypatch.setattr(views, "wait_for_others", lambda tenant: (set_leaving(number, True), wait(tenant)))
     answer = alice.post(page_of(anna), posted)
     anna.refresh_from_db()
 
@@ -631,7 +632,7 @@ def test_what_another_admin_saves_in_the_last_moment_is_seen(
     wait = views.wait_for_others
 
     def while_another_saves(tenant: Tenant) -> None:
-        changes.change_user(anna, ACTOR, language="it-IT", display_name="Anna Bianchi")
+        change_user(anna, ACTOR, language="it-IT", display_name="Anna Bianchi")
         wait(tenant)
 
     monkeypatch.setattr(views, "wait_for_others", while_another_saves)

@@ -15,7 +15,9 @@ from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
-from tenants_app import changes
+from tenants_app.changes.bridges import set_bridge
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.commands.conftest import invitation
 
@@ -248,15 +250,13 @@ def test_what_it_tells_of_a_move_is_what_the_move_answers(
     make_user("fabio", conference_id_type="private")
     make_user("gaia", conference_id="1234567")
     make_user("there.already", conference_id="1234567", bridge=new_bridge)
-    target = changes.set_bridge(tenant, new_bridge.name, ACTOR, provider=provider)
-    changes.change_tenant(
-        tenant, ACTOR, meeting_migration_enabled=service, automatically_migrate_user_meetings=automatic
-    )
+    target = set_bridge(tenant, new_bridge.name, ACTOR, provider=provider)
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=service, automatically_migrate_user_meetings=automatic)
     told = alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={target.pk}").context["move"]
 
     tenant.refresh_from_db()
-    edits = [changes.UserEdit(user.pk, {"bridge": target}) for user in old_bridge.users.all()]
-    answered = changes.change_users(tenant, edits, ACTOR)
+    edits = [UserEdit(user.pk, {"bridge": target}) for user in old_bridge.users.all()]
+    answered = change_users(tenant, edits, ACTOR)
     assert told.users == len(edits) == 7
     assert told.runs == sum(consequence.starts_run for consequence in answered)
     assert told.without_run == Counter(consequence.sentence for consequence in answered if not consequence.starts_run)
@@ -296,7 +296,7 @@ def test_r5_it_moves_everyone_on_a_bridge(
 def test_it_warns_that_the_new_bridge_has_no_number(
     alice: Client, anna: ConferencingUser, tenant: Tenant, old_bridge: Bridge
 ) -> None:
-    bare = changes.set_bridge(tenant, "Bare", ACTOR)
+    bare = set_bridge(tenant, "Bare", ACTOR)
     page = words(alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={bare.pk}").content)
 
     assert "Bare has no toll number to print." in page

@@ -13,8 +13,10 @@ from django.test import Client
 from django.urls import reverse
 
 from migrations_app.models import Run
-from tenants_app import changes
-from tenants_app.changes import DATA_FIX
+from tenants_app.changes import users
+from tenants_app.changes.bridges import register_number
+from tenants_app.changes.tenants import grant_role
+from tenants_app.changes.users import DATA_FIX, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, InvitedNumber, Role, ServiceNumber, Tenant
 
 from ..conftest import ACTOR
@@ -49,7 +51,7 @@ def form_of(user: ConferencingUser, **changes: Any) -> dict[str, Any]:
         "conference_ids-TOTAL_FORMS": "0",
         "conference_ids-INITIAL_FORMS": "0",
     }
-    return {name: value for name, value in (fields | changes).items() if value != ""}
+    return {name: value for name, value in (fields | users).items() if value != ""}
 
 
 def change_page(row: Any) -> str:
@@ -258,7 +260,7 @@ def test_a_number_is_registered_and_made_the_default(admin: Client, old_bridge: 
 def test_a_default_that_the_rules_refuse_is_told_in_a_sentence(
     admin: Client, new_bridge: Bridge, old_bridge: Bridge
 ) -> None:
-    changes.register_number(old_bridge, "+14255550199", "toll", ACTOR)
+    register_number(old_bridge, "+14255550199", "toll", ACTOR)
     before = everything_stored()
     toll_free = list_action(admin, "servicenumber", "make_default", new_bridge.numbers.get(kind="toll-free"))
     two = list_action(admin, "servicenumber", "make_default", *old_bridge.numbers.all())
@@ -287,7 +289,7 @@ def test_saving_a_bridge_or_a_number_says_whom_it_leaves_out_of_date(
     ):
         page = words(admin.get(change_page(row)).content)
         assert f"Saving a {row._meta.verbose_name.split()[-1]} starts no migration." in page
-        changes.mark_up_to_date(anna, ACTOR)
+        mark_up_to_date(anna, ACTOR)
         answer = admin.post(change_page(row), form, follow=True)
         assert told(answer)[0] == OUT_OF_DATE.format("Old bridge")
     assert not Run.objects.exists()
@@ -393,7 +395,7 @@ def test_a_role_is_granted_and_revoked_with_a_trace(admin: Client, tenant: Tenan
 @pytest.mark.parametrize("way", ["page", "list"])
 def test_the_roles_of_a_deleted_account_are_revoked_with_a_trace(admin: Client, tenant: Tenant, way: str) -> None:
     alice = User.objects.create_user("alice")
-    changes.grant_role(tenant, alice, "operator", ACTOR)
+    grant_role(tenant, alice, "operator", ACTOR)
     if way == "page":
         admin.post(reverse("admin:auth_user_delete", args=[alice.pk]), {"post": "yes"})
     else:

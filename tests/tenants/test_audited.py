@@ -23,16 +23,34 @@ from migrations_app.mail.actions import send_updates_again
 from migrations_app.models import MeetingResult, NumberRelease, Run, Update
 from migrations_app.procedures import number_release
 from migrations_app.runs import actions
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel
-from tenants_app.changes import UserEdit
-from tenants_app.filters import ACTIONS
+from tenants_app.changes import users
+from tenants_app.changes.bridges import (
+    describe_number,
+    register_number,
+    release_number,
+    remove_bridge,
+    set_bridge,
+    set_default_number,
+)
+from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, revoke_role
+from tenants_app.changes.users import (
+    UserEdit,
+    change_in_batches,
+    change_user,
+    change_users,
+    create_in_batches,
+    create_user,
+    create_users,
+    mark_up_to_date,
+)
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.screens.filters import ACTIONS
 
 from ..conftest import ACTOR
 from ..two_tenants import everything_stored
 
-MODULES = (changes, actions, number_release)
+MODULES = (users, actions, number_release)
 
 
 class World:
@@ -40,8 +58,8 @@ class World:
 
     def __init__(self, tenant: Tenant, anna: ConferencingUser, old_bridge: Bridge, new_bridge: Bridge) -> None:
         self.tenant, self.anna, self.old_bridge, self.new_bridge = tenant, anna, old_bridge, new_bridge
-        self.spare = changes.register_number(old_bridge, "+14255550122", "toll", ACTOR)
-        self.empty_bridge = changes.set_bridge(tenant, "Empty bridge", ACTOR)
+        self.spare = register_number(old_bridge, "+14255550122", "toll", ACTOR)
+        self.empty_bridge = set_bridge(tenant, "Empty bridge", ACTOR)
         self.account = User.objects.create_user("zoe")
 
     @property
@@ -49,10 +67,10 @@ class World:
         return self.old_bridge.numbers.get(is_default=True)
 
     def role(self) -> Any:
-        return changes.grant_role(self.tenant, self.account, "viewer", ACTOR)
+        return grant_role(self.tenant, self.account, "viewer", ACTOR)
 
     def out_of_date(self) -> ConferencingUser:
-        changes.change_user(self.anna, ACTOR, is_data_fix=True, language="it-IT")
+        change_user(self.anna, ACTOR, is_data_fix=True, language="it-IT")
         return self.anna
 
     def run(self) -> Run:
@@ -66,8 +84,8 @@ class World:
         return run
 
     def release(self) -> NumberRelease:
-        other = changes.register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
-        later = changes.change_tenant(self.tenant, ACTOR, settling_time=600)
+        other = register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
+        later = change_tenant(self.tenant, ACTOR, settling_time=600)
         assert later.settling_time
         return number_release.start_release(self.spare, other, ACTOR)
 
@@ -93,65 +111,59 @@ def in_one_transaction(act: Callable[[Any, Actor], Iterator[Any]]) -> Callable[[
 AUDITED = {
     "changes.create_tenant": Case(
         "create tenant",
-        lambda world, actor: changes.create_tenant(
+        lambda world, actor: create_tenant(
             actor, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
         ),
     ),
     "changes.change_tenant": Case(
-        "change tenant", lambda world, actor: changes.change_tenant(world.tenant, actor, attendee_limit=300)
+        "change tenant", lambda world, actor: change_tenant(world.tenant, actor, attendee_limit=300)
     ),
     "changes.grant_role": Case(
-        "grant role", lambda world, actor: changes.grant_role(world.tenant, world.account, "admin", actor)
+        "grant role", lambda world, actor: grant_role(world.tenant, world.account, "admin", actor)
     ),
-    "changes.revoke_role": Case("revoke role", changes.revoke_role, World.role),
+    "changes.revoke_role": Case("revoke role", revoke_role, World.role),
     "changes.set_bridge": Case(
-        "change bridge", lambda world, actor: changes.set_bridge(world.tenant, "New bridge", actor, make_default=True)
+        "change bridge", lambda world, actor: set_bridge(world.tenant, "New bridge", actor, make_default=True)
     ),
     "changes.set_default_number": Case(
-        "change bridge", lambda world, actor: changes.set_default_number(world.spare, actor, reschedule_meetings=True)
+        "change bridge", lambda world, actor: set_default_number(world.spare, actor, reschedule_meetings=True)
     ),
-    "changes.remove_bridge": Case(
-        "remove bridge", lambda world, actor: changes.remove_bridge(world.empty_bridge, actor)
-    ),
+    "changes.remove_bridge": Case("remove bridge", lambda world, actor: remove_bridge(world.empty_bridge, actor)),
     "changes.register_number": Case(
         "register number",
-        lambda world, actor: changes.register_number(world.old_bridge, "+14255550144", "toll", actor),
+        lambda world, actor: register_number(world.old_bridge, "+14255550144", "toll", actor),
     ),
     "changes.describe_number": Case(
         "describe number",
-        lambda world, actor: changes.describe_number(world.spare, actor, country="Italy", city="Rome"),
+        lambda world, actor: describe_number(world.spare, actor, country="Italy", city="Rome"),
     ),
-    "changes.release_number": Case("release number", lambda world, actor: changes.release_number(world.spare, actor)),
+    "changes.release_number": Case("release number", lambda world, actor: release_number(world.spare, actor)),
     "changes.change_user": Case(
-        "change user", lambda world, actor: changes.change_user(world.anna, actor, bridge=world.new_bridge)
+        "change user", lambda world, actor: change_user(world.anna, actor, bridge=world.new_bridge)
     ),
     "changes.change_users": Case(
         "change user",
-        lambda world, actor: changes.change_users(
-            world.tenant, [UserEdit(world.anna.pk, {"language": "it-IT"})], actor
-        ),
+        lambda world, actor: change_users(world.tenant, [UserEdit(world.anna.pk, {"language": "it-IT"})], actor),
     ),
     "changes.change_in_batches": Case(
         "change user",
         in_one_transaction(
-            lambda world, actor: changes.change_in_batches(
+            lambda world, actor: change_in_batches(
                 world.tenant, [UserEdit(world.anna.pk, {"language": "it-IT"})], actor
             )
         ),
     ),
     "changes.create_in_batches": Case(
         "create user",
-        in_one_transaction(
-            lambda world, actor: changes.create_in_batches(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
-        ),
+        in_one_transaction(lambda world, actor: create_in_batches(world.tenant, [{"upn": "bruno@contoso.com"}], actor)),
     ),
     "changes.create_user": Case(
-        "create user", lambda world, actor: changes.create_user(world.tenant, actor, upn="bruno@contoso.com")
+        "create user", lambda world, actor: create_user(world.tenant, actor, upn="bruno@contoso.com")
     ),
     "changes.create_users": Case(
-        "create user", lambda world, actor: changes.create_users(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
+        "create user", lambda world, actor: create_users(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
     ),
-    "changes.mark_up_to_date": Case("mark as up to date", changes.mark_up_to_date, World.out_of_date),
+    "changes.mark_up_to_date": Case("mark as up to date", mark_up_to_date, World.out_of_date),
     "reactions.start_by_hand": Case(
         "start migration", lambda world, actor: actions.start_by_hand(world.tenant, [world.anna], actor)
     ),
@@ -252,7 +264,7 @@ def test_nothing_is_changed_or_started_without_its_entry(world: World, name: str
 
 def test_r35_what_the_service_goes_on_with_is_audited_as_its_own(world: World) -> None:
     """By the name of who asked for it, and through the background service."""
-    changes.change_user(world.anna, ACTOR, toll_number=world.spare)
+    change_user(world.anna, ACTOR, toll_number=world.spare)
     Run.objects.update(state=Run.State.SUCCEEDED, finished_at=timezone.now())
     number_release.start_release(world.spare, world.default, Actor("zoe", Channel.SCREEN), now_due=True)
     earlier = set(AuditEntry.objects.values_list("pk", flat=True))
@@ -271,7 +283,7 @@ def test_r35_what_the_service_goes_on_with_is_audited_as_its_own(world: World) -
 
 def written_actions() -> set[str]:
     """Every action that the source passes to ``entry`` or to what hands it on, as far as it is spelled out there."""
-    root = Path(inspect.getfile(changes)).parent.parent
+    root = Path(inspect.getfile(users)).parent.parent
     found = set()
     for path in [*root.glob("tenants_app/**/*.py"), *root.glob("migrations_app/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

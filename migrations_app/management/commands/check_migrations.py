@@ -7,8 +7,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring.health import queue_state
-from tenants_app.commands import at_least
-from tenants_app.records import counted
+from tenants_app.management.arguments import at_least
+from tenants_app.wording import counted
 
 
 class Command(MonitoringCommand):

@@ -22,8 +22,11 @@ from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.evidence import Verdict
 from migrations_app.rewriting.findings import Finding, Point
 from migrations_app.rewriting.spans import Span
-from tenants_app.commands import AdministratorCommand, printable, read_bytes
-from tenants_app.models import ConferencingUser, Tenant, is_address
+from tenants_app.management.arguments import read_bytes
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.management.listing import printable
+from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.validators import is_address
 
 _BODIES = {".txt": "DESCRIPTION:", ".html": "X-ALT-DESC;FMTTYPE=text/html:", ".htm": "X-ALT-DESC;FMTTYPE=text/html:"}
 _NOBODY = "organizer@example.org"

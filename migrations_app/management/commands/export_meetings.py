@@ -11,9 +11,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.models import CalendarObject
-from tenants_app.commands import AdministratorCommand
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import ConferencingUser
-from tenants_app.records import counted
+from tenants_app.wording import counted
 
 LONGEST_NAME = 150
 

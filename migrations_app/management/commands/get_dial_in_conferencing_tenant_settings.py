@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.management.arguments import add_format
+from tenants_app.management.base import AdministratorCommand
 
 
 class Command(AdministratorCommand):

@@ -8,7 +8,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.models import MeetingResult
 from migrations_app.runs.history import block_record
-from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.management.arguments import add_format
+from tenants_app.management.base import AdministratorCommand
 
 COLUMNS = ["CorrelationId", "MeetingUid", "Subject", "StartDate", "Attendees", "Outcome", "Reason", "Message"]
 IN_TABLE = ["Subject", "StartDate", "Attendees", "Outcome", "Reason", "CorrelationId"]

@@ -7,7 +7,8 @@ from django.core.management.base import CommandParser
 from django.db.models import Count
 
 from migrations_app.models import Run
-from tenants_app.commands import AdministratorCommand, add_format, from_time, to_time
+from tenants_app.management.arguments import add_format, from_time, to_time
+from tenants_app.management.base import AdministratorCommand
 
 COLUMNS = [
     "CorrelationId",

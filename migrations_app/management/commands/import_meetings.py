@@ -13,8 +13,9 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.runs.imported import note_imported
-from tenants_app.commands import AdministratorCommand, read_bytes
-from tenants_app.records import counted
+from tenants_app.management.arguments import read_bytes
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.wording import counted
 
 LONGEST_UID = 500
 

@@ -17,9 +17,10 @@ from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo import people
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel
-from tenants_app.changes import UserEdit
+from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.tenants import create_tenant, grant_role
+from tenants_app.changes.users import UserEdit, change_users, create_users
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber, Tenant
 
 ACTOR = Actor("load_demo", Channel.COMMAND)
@@ -48,15 +49,15 @@ class Command(BaseCommand):
         )
 
     def _load(self) -> Tenant:
-        tenant = changes.create_tenant(ACTOR, settling_time=0, **asdict(people.CONTOSO))
+        tenant = create_tenant(ACTOR, settling_time=0, **asdict(people.CONTOSO))
         bridges: dict[str, Bridge] = {}
         for bridge in people.BRIDGES:
-            bridges[bridge.name] = changes.set_bridge(
+            bridges[bridge.name] = set_bridge(
                 tenant, bridge.name, ACTOR, provider=bridge.provider, make_default=bridge.is_default
             )
         numbers: dict[str, ServiceNumber] = {}
         for number in people.NUMBERS:
-            numbers[number.e164] = changes.register_number(
+            numbers[number.e164] = register_number(
                 bridges[number.bridge], number.e164, number.kind, ACTOR, country=number.country, city=number.city
             )
         everyone = people.users()
@@ -80,7 +81,7 @@ class Command(BaseCommand):
             for user in everyone
         ]
         now = timezone.now()
-        for row, user in zip(changes.create_users(tenant, rows, ACTOR), everyone, strict=True):
+        for row, user in zip(create_users(tenant, rows, ACTOR), everyone, strict=True):
             objects = demo.invitations(user, everyone, now, SEED)
             if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
                 objects.append(demo.damaged_invitation(user, now))
@@ -101,7 +102,7 @@ class Command(BaseCommand):
             path = settings.MMS_DATA_DIR / "demo-password"
             path.touch(mode=0o600)
             path.write_text(password + "\n", encoding="ascii")
-        changes.grant_role(tenant, account, Role.Name.ADMIN, ACTOR)
+        grant_role(tenant, account, Role.Name.ADMIN, ACTOR)
 
     def _change_bridge(self, tenant: Tenant) -> int:
         """The change that one watches: everyone who can be served leaves the old bridge for the new one.
@@ -127,5 +128,5 @@ class Command(BaseCommand):
         ]
         branch_user = ConferencingUser.objects.with_upns(tenant, [people.BRANCH_USER_UPN]).get()
         edits.append(UserEdit(branch_user.pk, {"audio_conferencing_license": True}))
-        told = changes.change_users(tenant, edits, ACTOR)
+        told = change_users(tenant, edits, ACTOR)
         return sum(consequence.starts_run for consequence in told)

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.management.user_command import UserChangeCommand
-from tenants_app.commands import add_dry_run
+from tenants_app.management.arguments import add_dry_run
 from tenants_app.models import ConferencingUser
 
 

@@ -7,8 +7,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from migrations_app.runs.pruning import prune
-from tenants_app.commands import AdministratorCommand, at_least
-from tenants_app.records import counted
+from tenants_app.management.arguments import at_least
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.wording import counted
 
 
 class Command(AdministratorCommand):

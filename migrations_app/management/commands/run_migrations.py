@@ -16,8 +16,8 @@ from migrations_app.models import NumberRelease, Run, Update, UserImport
 from migrations_app.runs import queue
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import TIME_BUDGET, advance
-from tenants_app.commands import AdministratorCommand
-from tenants_app.records import counted, plain
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.wording import counted, plain
 
 POLL_SECONDS = 0.5
 """How often the queue is looked at while others hold what is left of it."""

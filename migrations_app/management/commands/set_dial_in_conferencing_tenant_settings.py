@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, truth, wrong_usage
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.management.arguments import truth
+from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.records import tenant_record
 
 SWITCHES = {
@@ -29,5 +30,5 @@ class Command(AdministratorCommand):
         if not values:
             raise wrong_usage("Give at least one switch, such as --automatically-migrate-user-meetings false.")
         before = self.tenant(options)
-        after = changes.change_tenant(before, self.actor, **values)
+        after = change_tenant(before, self.actor, **values)
         self.tell_changes(after.name, tenant_record(before), tenant_record(after))

@@ -5,10 +5,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.management.user_command import UserChangeCommand
-from tenants_app.changes import NEW_CONFERENCE_ID
-from tenants_app.commands import add_dry_run, e164, wrong_usage
+from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.management.arguments import add_dry_run, e164
+from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
-from tenants_app.records import stored_provider
+from tenants_app.wording import stored_provider
 
 
 class Command(UserChangeCommand):

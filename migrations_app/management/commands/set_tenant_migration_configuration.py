@@ -6,9 +6,11 @@ from django.core.management.base import CommandParser
 
 from migrations_app.models import Run
 from migrations_app.runs.out_of_date import count_out_of_date
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, truth
-from tenants_app.records import counted, tenant_record
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.management.arguments import truth
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.records import tenant_record
+from tenants_app.wording import counted
 
 
 class Command(AdministratorCommand):
@@ -22,7 +24,7 @@ class Command(AdministratorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         before = self.tenant(options)
         is_on = options["meeting_migration_enabled"]
-        after = changes.change_tenant(before, self.actor, meeting_migration_enabled=is_on)
+        after = change_tenant(before, self.actor, meeting_migration_enabled=is_on)
         self.tell_changes(after.name, tenant_record(before), tenant_record(after))
         pending = Run.objects.filter(tenant=after, state=Run.State.PENDING).count()
         if pending:

@@ -16,10 +16,11 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.history import block_record
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
 from migrations_app.runs.worker import preview
-from tenants_app.announcements import Consequence
-from tenants_app.commands import AdministratorCommand, add_format, read_text, rehearsed, wrong_usage
+from tenants_app.management.arguments import add_format, read_text
+from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.records import counted
+from tenants_app.signals import Consequence
+from tenants_app.wording import counted
 
 BULK = 500
 NAMED = 20

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from migrations_app.management.release_command import ReleaseCommand
 from migrations_app.models import NumberRelease
 from migrations_app.procedures.number_release import start_release
-from tenants_app.commands import e164
+from tenants_app.management.arguments import e164
 from tenants_app.models import ServiceNumber, Tenant
 
 

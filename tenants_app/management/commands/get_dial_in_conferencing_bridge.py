@@ -5,7 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import Count
 
-from tenants_app.commands import AdministratorCommand, add_format
+from tenants_app.management.arguments import add_format
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.records import bridge_record
 
 

@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import Count
 
-from tenants_app.commands import AdministratorCommand, add_format
-from tenants_app.number_users import count_dependants
+from tenants_app.dependants import count_dependants
+from tenants_app.management.arguments import add_format
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.records import number_record
 
 

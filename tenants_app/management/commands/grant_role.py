@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand
+from tenants_app.changes.tenants import grant_role
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Role
 
 
@@ -24,5 +24,5 @@ class Command(AdministratorCommand):
         account = get_user_model().objects.filter(username=username).first()
         if account is None:
             raise CommandError(f"There is no account {username}: make it with new_administrator.")
-        changes.grant_role(tenant, account, options["role"], self.actor)
+        grant_role(tenant, account, options["role"], self.actor)
         self.stdout.write(f"{username} is {options['role']} of {tenant.name}.")

@@ -4,9 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tenants_app.commands import AdministratorCommand, add_dry_run, add_format, read_text, rehearsed, wrong_usage
-from tenants_app.records import counted
-from tenants_app.user_import import COLUMNS, CREATE, Outcome, carry_out, plan
+from tenants_app.csv_files.user_columns import COLUMNS
+from tenants_app.csv_files.users_in import CREATE, Outcome, carry_out, plan
+from tenants_app.management.arguments import add_dry_run, add_format, read_text
+from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage
+from tenants_app.wording import counted
 
 SHOWN_CONSEQUENCES = 10
 TOLD_EVERY = 10_000

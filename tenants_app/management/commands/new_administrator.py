@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from tenants_app.commands import AdministratorCommand
-from tenants_app.models import validate_web_address
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.validators import validate_web_address
 
 
 class Command(AdministratorCommand):

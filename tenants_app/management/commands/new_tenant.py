@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, at_least
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.management.arguments import at_least
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Tenant
 
 
@@ -34,7 +35,7 @@ class Command(AdministratorCommand):
         slug, domain = options["slug"], options["domain"].lower()
         if Tenant.objects.filter(slug=slug).exists():
             raise CommandError(f"There is already a tenant {slug}: change it with set_tenant.")
-        tenant = changes.create_tenant(
+        tenant = create_tenant(
             self.actor,
             slug=slug,
             name=options["name"],

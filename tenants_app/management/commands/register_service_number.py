@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, e164
+from tenants_app.changes.bridges import register_number
+from tenants_app.management.arguments import e164
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import ServiceNumber
 
 
@@ -23,7 +24,7 @@ class Command(AdministratorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         bridge = self.bridge(self.tenant(options), options["bridge"])
-        number = changes.register_number(
+        number = register_number(
             bridge,
             options["number"],
             options["type"],

@@ -4,10 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, e164
+from tenants_app.changes.bridges import set_bridge
+from tenants_app.management.arguments import e164
+from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Bridge
-from tenants_app.records import bridge_record, counted, stored_provider
+from tenants_app.records import bridge_record
+from tenants_app.wording import counted, stored_provider
 
 
 class Command(AdministratorCommand):
@@ -27,7 +29,7 @@ class Command(AdministratorCommand):
         tenant, name = self.tenant(options), options["name"].strip()
         old = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
         before = bridge_record(old) if old else {}
-        bridge = changes.set_bridge(
+        bridge = set_bridge(
             tenant,
             name,
             self.actor,

@@ -4,10 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app import changes
-from tenants_app.commands import AdministratorCommand, at_least, truth, wrong_usage
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.management.arguments import at_least, truth
+from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.models import ConferencingUser
-from tenants_app.records import TENANT_FIELDS, counted, tenant_record
+from tenants_app.records import TENANT_FIELDS, tenant_record
+from tenants_app.wording import counted
 
 SWITCHES = (
     "meeting_migration_enabled",
@@ -53,7 +55,7 @@ class Command(AdministratorCommand):
             values["domain"] = values["domain"].lower()
         tenant = self.tenant(options)
         before = tenant_record(tenant)
-        after = tenant_record(changes.change_tenant(tenant, self.actor, **values))
+        after = tenant_record(change_tenant(tenant, self.actor, **values))
         self.tell_changes(tenant.name, before, after)
         if any(before[name] != after[name] for name, field in TENANT_FIELDS.items() if field in SHOWN):
             users = counted(ConferencingUser.objects.filter(tenant=tenant).out_of_date().count(), "user")

@@ -27,11 +27,11 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from tenants_app.access import Access, access_for, visible_tenants
-from tenants_app.audit_export import audit_lines
-from tenants_app.filters import AuditFilter
-from tenants_app.fragments import answer, paginate
+from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
-from tenants_app.tables import AuditTable
+from tenants_app.screens.filters import AuditFilter
+from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.tables import AuditTable
 
 THEMES = ("light", "dark", "auto")
 

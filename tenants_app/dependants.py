@@ -1,4 +1,4 @@
-"""How many users depend on each of many service numbers (R32), in a few questions however many there are."""
+"""Who depends on a service number (R32)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from collections.abc import Mapping
 
 from django.db.models import Count, F, Q, QuerySet
 
-from tenants_app.models import InvitedNumber, ServiceNumber
+from tenants_app.models import ConferencingUser, InvitedNumber, ServiceNumber
+
+
+def dependants(number: ServiceNumber) -> QuerySet[ConferencingUser]:
+    """Users who have the number, as their own or as their bridge's default, or whose invitations may show it (R32)."""
+    by_default = Q(toll_number=None, bridge=number.bridge_id) if number.is_default else Q()
+    return ConferencingUser.objects.filter(tenant=number.tenant_id).filter(has_or_shows(number) | by_default)
+
+
+def has_or_shows(number: ServiceNumber) -> Q:
+    """Whether a user has the number as their own, or invitations that may show it."""
+    users = ConferencingUser.objects.order_by()
+    # Three small answers, each by an index, put together: as three conditions they would be asked of every user.
+    toll, toll_free = users.filter(toll_number=number).values("pk"), users.filter(toll_free_number=number).values("pk")
+    return Q(pk__in=toll.union(toll_free, InvitedNumber.objects.filter(number=number).values("user")))
 
 
 def count_dependants(numbers: QuerySet[ServiceNumber]) -> Mapping[int, int]:

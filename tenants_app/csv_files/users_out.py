@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from tenants_app.changes import own_conference_ids
+from tenants_app.changes.conference_ids import own_conference_ids
+from tenants_app.csv_files.cells import guarded, lines
+from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.records import plain, provider_name
-from tenants_app.user_import import COLUMNS, guarded
+from tenants_app.wording import plain, provider_name
 
 BATCH = 1_000
 """Users who are in memory at a time."""
 
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 
 
 def header_line() -> str:
     """All columns; begins with the mark by which Excel knows UTF-8."""
-    return _BYTE_ORDER_MARK + _lines([list(COLUMNS)])
+    return BYTE_ORDER_MARK + lines([list(COLUMNS)])
 
 
 def user_lines(tenant: Tenant) -> Iterator[str]:
@@ -30,7 +29,7 @@ def user_lines(tenant: Tenant) -> Iterator[str]:
     # By the last user seen, because a cursor would keep a transaction open for as long as the download takes.
     batch = list(users[:BATCH])
     while batch:
-        yield _lines(_rows(batch))
+        yield lines(_rows(batch))
         batch = list(users.filter(pk__gt=batch[-1].pk)[:BATCH])
 
 
@@ -48,9 +47,3 @@ def _cell(user: ConferencingUser, field: str, conference_id: str) -> str:
         return conference_id
     value = getattr(user, field)
     return plain(provider_name(value) if field == "conferencing_provider" else value)
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
-    return buffer.getvalue()

@@ -5,35 +5,26 @@ Exit status: 0 done; 1 the answer is "no" or something failed, with a line on st
 
 from __future__ import annotations
 
-import argparse
 import csv
 import getpass
-import json
 import os
 import re
 import sys
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, time
 from itertools import chain, islice
-from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from django import db
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from django.utils import timezone
 
-from tenants_app.announcements import Consequence
 from tenants_app.audit import Actor, Channel
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant, validate_e164
-from tenants_app.records import plain, read_truth
-
-_MEASURED = 500
-"""Rows that decide how wide the columns of a table are; what comes after them is printed as it comes."""
+from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.signals import Consequence
+from tenants_app.wording import plain, sentences
 
 _BULK = 500
 
@@ -145,7 +136,7 @@ class AdministratorCommand(BaseCommand):
         """One line per setting that differs between two records of ``target``."""
         changed = [name for name in after if after[name] != before.get(name)]
         for name in changed:
-            self.stdout.write(f"{target}: {name} {_shown(before.get(name))} → {_shown(after[name])}")
+            self.stdout.write(f"{target}: {name} {shown(before.get(name))} → {shown(after[name])}")
         if not changed:
             self.stdout.write(f"{target}: nothing changed.")
 
@@ -178,7 +169,7 @@ class AdministratorCommand(BaseCommand):
     def show_record(self, record: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """Print one thing with all its fields as ``--format`` says."""
         if options["format"] == "json":
-            self.stdout.write(_json(record, indent=2))
+            self.stdout.write(as_json(record, indent=2))
         elif options["format"] == "csv":
             self.list_rows([record], options, list(record))
         else:
@@ -189,18 +180,18 @@ class AdministratorCommand(BaseCommand):
     def _list_json(self, rows: Iterable[Mapping[str, Any]]) -> None:
         opening = "["
         for row in rows:
-            self.stdout.write(f"{opening}\n  {_json(row)}", ending="")
+            self.stdout.write(f"{opening}\n  {as_json(row)}", ending="")
             opening = ","
         self.stdout.write("[]" if opening == "[" else "\n]")
 
     def _list_table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], when_empty: str) -> None:
         rows = iter(rows)
-        first = list(islice(rows, _MEASURED))
+        first = list(islice(rows, MEASURED))
         if not first:
             self.stdout.write(when_empty)
             return
         cells = [[printable(plain(row[name])) for name in columns] for row in first]
-        widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
+        widths = [max(map(terminal_width, column)) for column in zip(columns, *cells, strict=True)]
         are_numbers = [type(first[0][name]) is int for name in columns]
         self._write_line(columns, widths, are_numbers)
         self.stdout.write("  ".join("-" * width for width in widths))
@@ -210,19 +201,9 @@ class AdministratorCommand(BaseCommand):
     def _write_line(self, cells: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> None:
         padded = []
         for cell, width, is_number in zip(cells, widths, are_numbers, strict=True):
-            padding = " " * (width - _width(cell))
+            padding = " " * (width - terminal_width(cell))
             padded.append(padding + cell if is_number else cell + padding)
         self.stdout.write("  ".join(padded).rstrip())
-
-
-def add_format(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--format", choices=["table", "json", "csv"], default="table", help="how to print it (default: table)"
-    )
-
-
-def add_dry_run(parser: CommandParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
 
 
 def wrong_usage(sentence: str) -> CommandError:
@@ -237,150 +218,6 @@ def rehearsed(dry_run: bool) -> Iterator[None]:
         yield
         if dry_run:
             transaction.set_rollback(True)
-
-
-FIELD_NAMES: Mapping[str, str] = MappingProxyType({"conference_id": "conference ID", "upn": "user principal name"})
-
-
-def sentences(error: ValidationError, names: Mapping[str, str] = FIELD_NAMES) -> str:
-    """What a change was refused for, on one line; ``names`` says what people call a field."""
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    return " ".join(
-        message if field == NON_FIELD_ERRORS else f"{names.get(field, field.replace('_', ' '))}: {message}"
-        for field, messages in error.message_dict.items()
-        for message in messages
-    )
-
-
-def read_bytes(path: str) -> bytes:
-    """The content of a file, or of standard input for ``-``."""
-    try:
-        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from error
-
-
-def read_text(path: str) -> str:
-    """The text of a UTF-8 file, with or without byte order mark, or of standard input for ``-``."""
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CommandError(
-            f"{path} is not UTF-8 text (byte {error.start + 1:,}): save it as UTF-8 and repeat."
-        ) from error
-    if "\0" in text:
-        raise CommandError(f"{path} is not a text file: save it as UTF-8 text and repeat.")
-    return text
-
-
-# --- values of options --------------------------------------------------------------------------------
-
-
-def truth(text: str) -> bool:
-    """``true`` or ``false`` (also on and off)."""
-    try:
-        return read_truth(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def e164(text: str) -> str:
-    """A telephone number in E.164 form; separators and ``tel:`` may stand in it."""
-    number = re.sub(r"[\s().-]", "", text.removeprefix("tel:"))
-    try:
-        validate_e164(number)
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number. {error.messages[0]}") from error
-    return number
-
-
-def from_time(text: str) -> datetime:
-    """A moment: ISO 8601, or month/day/year with or without a time; without zone that of the service."""
-    return _moment(text, time.min)
-
-
-def to_time(text: str) -> datetime:
-    """A moment as :func:`from_time` reads it; a date without time includes the whole day."""
-    return _moment(text, time.max)
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """A whole number, this or more."""
-
-    def number(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}.")
-        return int(text)
-
-    return number
-
-
-_AMERICAN_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p")
-
-
-def _moment(text: str, time_of_a_date: time) -> datetime:
-    moment = _parsed(text.strip(), time_of_a_date)
-    if moment is not None:
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=timezone.get_current_timezone())
-        try:
-            return moment.astimezone(UTC)
-        except OverflowError:
-            pass
-    raise argparse.ArgumentTypeError(
-        f"{text!r} is not a time: write 2016-10-01T15:00, 2016-10-01 or 10/1/2016 (month first)."
-    )
-
-
-def _parsed(text: str, time_of_a_date: time) -> datetime | None:
-    day, _, clock = text.partition(" ")
-    if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", day):
-        for pattern in _AMERICAN_TIMES if clock else ():
-            try:
-                return datetime.strptime(text, f"%m/%d/%Y {pattern}")  # noqa: DTZ007 - the caller adds the zone
-            except ValueError:
-                continue
-        if clock:
-            return None
-        month, day_of_month, year = map(int, day.split("/"))
-        text = f"{year:04}-{month:02}-{day_of_month:02}"
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    is_a_date = re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{8}", text)
-    return datetime.combine(moment.date(), time_of_a_date) if is_a_date else moment
-
-
-# --- text ---------------------------------------------------------------------------------------------
-
-
-def _json(value: Any, indent: int | None = None) -> str:
-    """JSON in which everything that could steer the terminal is escaped."""
-    text = json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1] for character in text
-    )
-
-
-def _shown(value: Any) -> str:
-    return printable(plain(value)) or "none"
-
-
-def printable(text: str) -> str:
-    """Text from outside must not steer the terminal or break the table."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _width(text: str) -> int:
-    """Columns that a terminal needs for the text."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
 
 
 def _encoding_error(error: UnicodeEncodeError) -> CommandError:

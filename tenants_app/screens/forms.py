@@ -11,12 +11,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
-from tenants_app.changes import NEW_CONFERENCE_ID
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant, validate_conference_id
-from tenants_app.records import stored_provider
+from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.validators import validate_conference_id
+from tenants_app.wording import stored_provider
 
 
-def _style(form: forms.BaseForm) -> None:
+def style_fields(form: forms.BaseForm) -> None:
     """Give the widgets the classes of the stylesheet, and tie the help and the errors to them."""
     for name, field in form.fields.items():
         if isinstance(field.widget, forms.CheckboxInput):
@@ -129,7 +130,7 @@ class TenantForm(MergingForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _style(self)
+        style_fields(self)
 
 
 def number_in_words(number: ServiceNumber) -> str:
@@ -202,7 +203,7 @@ class UserForm(MergingForm):
         self._offer("bridge", Bridge.objects.filter(tenant=instance.tenant_id), "No bridge")
         self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), "The bridge's default number")
         self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), "None")
-        _style(self)
+        style_fields(self)
 
     def _offer(self, name: str, rows: QuerySet[Any], empty: str) -> None:
         field = cast(forms.ModelChoiceField, self.fields[name])

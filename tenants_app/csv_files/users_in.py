@@ -5,22 +5,22 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from sys import intern
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from tenants_app import changes
 from tenants_app.audit import Actor, Channel, entry
-from tenants_app.audit_export import defused
-from tenants_app.changes import UserEdit, UserEffect
-from tenants_app.commands import sentences
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant, validate_conference_id
-from tenants_app.records import counted, plain, provider_name, read_truth, stored_provider
+from tenants_app.changes.conference_ids import own_conference_ids
+from tenants_app.changes.locking import wait_for_others
+from tenants_app.changes.users import UserEdit, UserEffect, change_in_batches, create_in_batches
+from tenants_app.csv_files.cells import restored
+from tenants_app.csv_files.user_columns import COLUMN_OF_FIELD, COLUMNS, UPN, CellReader, Row
+from tenants_app.models import ConferenceId, ConferencingUser, Tenant
+from tenants_app.wording import counted, plain, provider_name, sentences
 
-UPN = "UserPrincipalName"
 CREATE = "create"
 NEW_USER = "No run, because the user is new."
 _BULK = 500
@@ -89,20 +89,6 @@ class Outcome:
         return {column: found[column] for column in COLUMNS if column in found}
 
 
-@dataclass(slots=True)
-class _Row:
-    """One row. What is found out about it is filled in when it is checked; users themselves are not kept, for size."""
-
-    line: int
-    upn: str
-    cells: Mapping[str, str]
-    user_pk: int | None = None
-    values: dict[str, Any] = field(default_factory=dict)
-    bridge_pk: int | None = None
-    conference_id: str = ""
-    """The ID that the row asks for, other than the one that the user has on the bridge."""
-
-
 def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
     """Check all rows, in the transaction of :func:`carry_out`: until it ends, nobody else changes the tenant.
 
@@ -110,22 +96,22 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
     """
     file = UserFile(text)
     total = file.count()
-    changes.wait_for_others(tenant)
-    reader = _CellReader(Tenant.objects.get(pk=tenant.pk))
+    wait_for_others(tenant)
+    reader = CellReader(Tenant.objects.get(pk=tenant.pk))
     planned = Plan()
-    good: list[_Row] = []
+    good: list[Row] = []
     for batch in _batches(_rows(file, planned)):
         users = ConferencingUser.objects.with_upns(tenant, [row.upn for row in batch]).prefetch_related(
             "bridge", "toll_number", "toll_free_number"
         )
         found = {user.upn.lower(): user for user in users}
-        own_ids = changes.own_conference_ids(users)
+        own_ids = own_conference_ids(users)
         for row in batch:
             user = found.get(row.upn.lower())
             try:
                 reader.check(row, user, own_ids.get(user.pk) if user else None)
             except ValidationError as error:
-                planned.bad_rows.append((row.line, sentences(error, _COLUMN_OF_FIELD)))
+                planned.bad_rows.append((row.line, sentences(error, COLUMN_OF_FIELD)))
             else:
                 good.append(row)
             row.cells = {}
@@ -145,14 +131,14 @@ def carry_out(tenant: Tenant, planned: Plan, actor: Actor, file_name: str, progr
     actor = actor.through(Channel.IMPORT)
     outcome = Outcome(unchanged=planned.unchanged)
     asked_for = {edit.values["conference_id"] for edit in planned.edits if "conference_id" in edit.values}
-    for users in changes.create_in_batches(tenant, planned.new_users, actor, kept_free=asked_for):
+    for users in create_in_batches(tenant, planned.new_users, actor, kept_free=asked_for):
         outcome.created += len(users)
         outcome.differences += [
             Difference(planned.lines[user.upn.lower()], user.upn, (), False, NEW_USER) for user in users
         ]
         progress("created", outcome.created, len(planned.new_users))
     done = 0
-    for effects in changes.change_in_batches(tenant, planned.edits, actor) if planned.edits else ():
+    for effects in change_in_batches(tenant, planned.edits, actor) if planned.edits else ():
         done += len(effects)
         differing = [effect for effect in effects if effect.after]
         outcome.changed += len(differing)
@@ -186,19 +172,6 @@ def _said(name: str, value: Any) -> str:
 
 
 # --- the file -----------------------------------------------------------------------------------------
-
-
-def decoded(octets: bytes) -> str:
-    """The text of a file; ``ValidationError`` where it is none."""
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValidationError(
-            f"The file is not UTF-8 text (byte {error.start + 1:,}): save it as “CSV UTF-8” and repeat."
-        ) from error
-    if "\0" in text:
-        raise ValidationError("The file is not a text file: save it as “CSV UTF-8” and repeat.")
-    return text
 
 
 class UserFile:
@@ -243,14 +216,14 @@ class UserFile:
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
-def _rows(file: UserFile, planned: Plan) -> Iterator[_Row]:
+def _rows(file: UserFile, planned: Plan) -> Iterator[Row]:
     """The rows that name a user; others are noted as bad."""
     for line, cells in file.rows():
         if len(cells) != len(file.columns):
             problem = f"The row has {len(cells)} cells where the header has {len(file.columns)}: quote or add."
             planned.bad_rows.append((line, problem))
             continue
-        row = _Row(line, "", {name: _restored(cell) for name, cell in zip(file.columns, cells, strict=True)})
+        row = Row(line, "", {name: restored(cell) for name, cell in zip(file.columns, cells, strict=True)})
         row.upn = row.cells[UPN]
         first_line = planned.lines.setdefault(row.upn.lower(), line)
         if not row.upn:
@@ -278,8 +251,8 @@ def _columns(header: list[str]) -> list[str]:
     return columns
 
 
-def _batches(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
-    batch: list[_Row] = []
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
     for row in rows:
         batch.append(row)
         if len(batch) == _BULK:
@@ -289,147 +262,7 @@ def _batches(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
-def guarded(cell: str) -> str:
-    """The cell with an apostrophe before it where a spreadsheet would take it for a formula and run it."""
-    bare = cell.lstrip("'")
-    return cell if defused(bare) == bare else f"'{cell}"
-
-
-def _restored(cell: str) -> str:
-    """The cell without space around it and without the apostrophe that :func:`guarded` puts before some."""
-    cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and guarded(cell[1:]) == cell else cell
-
-
-# --- the cells ----------------------------------------------------------------------------------------
-
-
-class _CellReader:
-    """Turns the cells of rows into values of users; knows the tenant's bridges and numbers."""
-
-    def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
-        self.bridges = {bridge.name.lower(): bridge for bridge in Bridge.objects.filter(tenant=tenant)}
-        self.default_bridge = next((bridge for bridge in self.bridges.values() if bridge.is_default), None)
-        self.numbers = {row.number: row for row in ServiceNumber.objects.filter(tenant=tenant)}
-
-    def check(self, row: _Row, user: ConferencingUser | None, own_id: ConferenceId | None) -> None:
-        """Fill in the row, and check the user as they would be; raises ``ValidationError``."""
-        given = self._read(row.cells)
-        user = self._made(row, given) if user is None else self._changed(row, user, own_id, given)
-        row.user_pk, row.bridge_pk = user.pk, user.bridge_id
-        if row.values:
-            changes.check_user(user, row.values)
-        if row.conference_id and user.bridge is None:
-            raise ValidationError("ConferenceId: a conference ID belongs to a bridge: fill in Bridge.")
-
-    def _read(self, cells: Mapping[str, str]) -> dict[str, Any]:
-        values, problems = {}, []
-        for column, cell in cells.items():
-            if cell and column != UPN:
-                field_name, read = COLUMNS[column]
-                try:
-                    values[field_name] = read(self, cell)
-                except (ValidationError, ValueError) as error:
-                    reason = error.messages[0] if isinstance(error, ValidationError) else str(error)
-                    problems.append(f"{column}: {reason}")
-        if problems:
-            raise ValidationError(problems)
-        return values
-
-    def _made(self, row: _Row, given: dict[str, Any]) -> ConferencingUser:
-        row.values = {"upn": row.upn, "sip_address": row.upn.lower(), **given}
-        is_microsoft = not given.get("conferencing_provider")
-        if given.get("audio_conferencing_license") and is_microsoft and self.default_bridge:
-            row.values.setdefault("bridge", self.default_bridge)
-        settings = dict(row.values)
-        row.conference_id = settings.pop("conference_id", "")
-        return ConferencingUser(tenant=self.tenant, **settings)
-
-    def _changed(
-        self, row: _Row, user: ConferencingUser, own_id: ConferenceId | None, given: dict[str, Any]
-    ) -> ConferencingUser:
-        wanted_id = given.pop("conference_id", "")
-        row.values = {name: value for name, value in given.items() if getattr(user, name) != value}
-        if "bridge" in row.values:
-            # Numbers belong to a bridge: those of the old one do not move along.
-            row.values |= {name: given.get(name) for name in ("toll_number", "toll_free_number")}
-        for name, value in changes.completed(user, row.values, self.tenant, self.default_bridge).items():
-            setattr(user, name, value)
-        if wanted_id and not (own_id and own_id.digits == wanted_id and own_id.bridge_id == user.bridge_id):
-            row.values["conference_id"] = row.conference_id = wanted_id
-        return user
-
-    # What a cell of each column stands for; errors are sentences.
-
-    def text(self, cell: str) -> str:
-        return cell
-
-    def sip_address(self, cell: str) -> str:
-        return cell.lower().removeprefix("sip:")
-
-    def place(self, cell: str) -> str:
-        """``OnPremises``, ``Exchange on-premises``, ``Online`` …"""
-        word = cell.lower().replace(" ", "").replace("-", "").removeprefix("exchange")
-        if word not in _PLACES:
-            raise ValueError(f"{cell!r} is not a place: write Online or OnPremises.")
-        return _PLACES[word]
-
-    def truth(self, cell: str) -> bool:
-        return read_truth(cell)
-
-    def provider(self, cell: str) -> str:
-        return stored_provider(cell)
-
-    def bridge(self, cell: str) -> Bridge:
-        found = self.bridges.get(cell.lower())
-        if found is None:
-            raise ValueError(f"{self.tenant.name} has no bridge {cell}: add it first, or correct the name.")
-        return found
-
-    def conference_id(self, cell: str) -> str:
-        validate_conference_id(cell)
-        return cell
-
-    def conference_id_type(self, cell: str) -> str:
-        word = cell.lower()
-        if word not in _CONFERENCE_ID_TYPES:
-            raise ValueError(f"{cell!r} is not a type: write public or private.")
-        return word
-
-    def number(self, cell: str) -> ServiceNumber:
-        # Spreadsheets take the plus sign away.
-        found = self.numbers.get(cell) or self.numbers.get(f"+{cell}")
-        if found is None:
-            raise ValueError(f"{cell} is not a service number: register it on a bridge first.")
-        return found
-
-
-_PLACES = {place.replace("-", ""): place for place in ConferencingUser.Hosting.values}
-_CONFERENCE_ID_TYPES = frozenset(ConferencingUser.ConferenceIdType.values)
-
-COLUMNS: Mapping[str, tuple[str, Callable[[_CellReader, str], Any]]] = {
-    UPN: ("upn", _CellReader.text),
-    "SipAddress": ("sip_address", _CellReader.sip_address),
-    "DisplayName": ("display_name", _CellReader.text),
-    "Language": ("language", _CellReader.text),
-    "Hosting": ("hosting", _CellReader.place),
-    "MailboxLocation": ("mailbox_location", _CellReader.place),
-    "AudioConferencingLicense": ("audio_conferencing_license", _CellReader.truth),
-    "AudioConferencingEnabled": ("audio_conferencing_enabled", _CellReader.truth),
-    "ConferencingProvider": ("conferencing_provider", _CellReader.provider),
-    "Bridge": ("bridge", _CellReader.bridge),
-    "ConferenceId": ("conference_id", _CellReader.conference_id),
-    "ConferenceIdType": ("conference_id_type", _CellReader.conference_id_type),
-    "TollNumber": ("toll_number", _CellReader.number),
-    "TollFreeNumber": ("toll_free_number", _CellReader.number),
-}
-"""The columns of the file, the user's field that each sets, and what reads its cells."""
-
-_COLUMN_OF_FIELD = {field_name: column for column, (field_name, _) in COLUMNS.items()}
-
-
-def _with_free_conference_ids(rows: list[_Row], planned: Plan) -> Iterator[_Row]:
+def _with_free_conference_ids(rows: list[Row], planned: Plan) -> Iterator[Row]:
     """The rows whose conference ID nobody else has; those of the others are noted as bad."""
     wanted = [row for row in rows if row.conference_id]
     taken: set[tuple[int | None, str]] = set()

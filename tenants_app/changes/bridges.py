@@ -1,0 +1,202 @@
+"""Changes of bridges and their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from tenants_app import fingerprints
+from tenants_app.audit import Actor, entry
+from tenants_app.changes.locking import apply_values, audited_value, lock
+from tenants_app.changes.users import _announce
+from tenants_app.models import Bridge, InvitedNumber, ServiceNumber, Tenant
+from tenants_app.signals import Consequence, UserChange, UserSettings
+from tenants_app.wording import counted
+
+
+@transaction.atomic
+def set_bridge(
+    tenant: Tenant,
+    name: str,
+    actor: Actor,
+    *,
+    provider: str | None = None,
+    make_default: bool = False,
+    default_number: str | None = None,
+) -> Bridge:
+    """Make the bridge if it is new and change what is given; ``default_number`` is E.164 and on the bridge."""
+    tenant = lock(tenant)
+    bridge = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
+    is_new = bridge is None
+    if bridge is None:
+        bridge = Bridge(tenant=tenant, name=name)
+    before, after = apply_values(bridge, {} if provider is None else {"provider": provider})
+    if make_default and not bridge.is_default:
+        previous = Bridge.objects.filter(tenant=tenant, is_default=True).first()
+        before["default bridge"], after["default bridge"] = audited_value(previous), bridge.name
+        Bridge.objects.filter(tenant=tenant, is_default=True).update(is_default=False)
+        bridge.is_default = True
+    bridge.full_clean()
+    bridge.save()
+    if default_number is not None:
+        number = ServiceNumber.objects.filter(tenant=tenant, bridge=bridge, number=default_number).first()
+        if number is None:
+            raise ValidationError(
+                f"{default_number} is not a number of the bridge {bridge.name}: register it there first."
+            )
+        old = _make_default(number)
+        if old != number:
+            before["default number"], after["default number"] = audited_value(old), number.number
+    if is_new or after:
+        entry(tenant, actor, "create bridge" if is_new else "change bridge", bridge.name, before, after).save()
+    if after.keys() & {"provider", "default number"}:
+        fingerprints.refresh(bridge.users.all())
+    return bridge
+
+
+@transaction.atomic
+def set_default_number(number: ServiceNumber, actor: Actor, *, reschedule_meetings: bool) -> list[Consequence]:
+    """Make the number its bridge's default. Its users without a toll number of their own show it from their next run.
+
+    ``reschedule_meetings`` starts these runs at once (R10); what follows is then told for each of the users.
+    """
+    tenant = lock(number.tenant)
+    number = _locked_number(number)
+    bridge = number.bridge
+    old = _make_default(number)
+    if old == number:
+        return []
+    affected = bridge.users.filter(toll_number=None)
+    fingerprints.refresh(affected)
+    changes = []
+    if reschedule_meetings:
+        for user in affected.select_related("bridge").order_by("pk"):
+            now = UserSettings.of(user, "")
+            before, after = replace(now, toll_number_id=old.pk if old else None), replace(now, toll_number_id=number.pk)
+            changes.append(UserChange(user, before, after, reschedule_meetings=True))
+    consequences = _announce(tenant, changes, actor)
+    runs = sum(consequence.starts_run for consequence in consequences)
+    told = (
+        f"{counted(runs, 'run')} started." if reschedule_meetings else "No run, because rescheduling was not asked for."
+    )
+    values = {"default number": audited_value(old)}, {"default number": number.number}
+    entry(tenant, actor, "change bridge", bridge.name, *values, told).save()
+    return consequences
+
+
+@transaction.atomic
+def remove_bridge(bridge: Bridge, actor: Actor) -> None:
+    """Remove a bridge that nobody needs any more, with its numbers."""
+    tenant = lock(bridge.tenant)
+    found = Bridge.objects.select_for_update().filter(pk=bridge.pk).first()
+    if found is None:
+        raise ValidationError(f"{bridge.name} has been removed already: look again.")
+    bridge = found
+    users = bridge.users.count()
+    if users:
+        is_last = not tenant.bridges.exclude(pk=bridge.pk).exists()
+        advice = "it is the last bridge, so make another one and move them there" if is_last else "move them first"
+        raise ValidationError(f"{counted(users, 'user')} {'is' if users == 1 else 'are'} on {bridge.name}: {advice}.")
+    if bridge.is_default and tenant.bridges.exclude(pk=bridge.pk).exists():
+        raise ValidationError(f"{bridge.name} is the default bridge: make another one the default first.")
+    shown = InvitedNumber.objects.filter(number__bridge=bridge).values("user").distinct().count()
+    if shown:
+        raise ValidationError(
+            f"Invitations of {counted(shown, 'user')} still show numbers of {bridge.name}: migrate them first."
+        )
+    leaving = bridge.numbers.filter(is_leaving=True).first()
+    if leaving:
+        raise ValidationError(f"{leaving} is being taken off {bridge.name}: wait until it is released, or cancel that.")
+    numbers = [number.number for number in bridge.numbers.all()]
+    bridge.numbers.all().delete()
+    bridge.delete()
+    entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
+
+
+@transaction.atomic
+def register_number(
+    bridge: Bridge, number: str, kind: str, actor: Actor, *, country: str = "", city: str = ""
+) -> ServiceNumber:
+    """Put a new number on the bridge. The bridge's first toll number becomes its default."""
+    tenant = lock(bridge.tenant)
+    taken = ServiceNumber.objects.filter(tenant=tenant, number=number).select_related("bridge").first()
+    if taken:
+        raise ValidationError({"number": f"{number} is already registered, on the bridge {taken.bridge}."})
+    row = ServiceNumber(
+        tenant=tenant,
+        bridge=bridge,
+        number=number,
+        kind=kind,
+        country=country,
+        city=city,
+        is_default=kind == ServiceNumber.Kind.TOLL and not bridge.numbers.filter(is_default=True).exists(),
+    )
+    row.full_clean()
+    row.save()
+    entry(tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
+    if row.is_default:
+        fingerprints.refresh(bridge.users.all())
+    return row
+
+
+@transaction.atomic
+def describe_number(number: ServiceNumber, actor: Actor, *, country: str, city: str) -> ServiceNumber:
+    """Correct the place that invitations show beside the number."""
+    tenant = lock(number.tenant)
+    number = _locked_number(number)
+    before, after = apply_values(number, {"country": country, "city": city})
+    if after:
+        number.full_clean()
+        number.save()
+        entry(tenant, actor, "describe number", number.number, before, after).save()
+        fingerprints.refresh(number.bridge.users.all())
+    return number
+
+
+@transaction.atomic
+def set_leaving(number: ServiceNumber, is_leaving: bool) -> ServiceNumber:
+    """Begin or stop keeping the number from being given to anybody (R35)."""
+    lock(number.tenant)
+    number = _locked_number(number)
+    number.is_leaving = is_leaving
+    number.save(update_fields=["is_leaving"])
+    return number
+
+
+@transaction.atomic
+def release_number(number: ServiceNumber, actor: Actor) -> None:
+    """Take the number off its bridge for good. The database refuses where a user or an invitation still has it."""
+    tenant = lock(number.tenant)
+    number = _locked_number(number)
+    if number.is_default:
+        raise ValidationError(f"{number} is the default number of {number.bridge}: make another one the default first.")
+    entry(
+        tenant, actor, "release number", number.number, {"bridge": number.bridge.name, "kind": number.kind}, {}
+    ).save()
+    number.delete()
+
+
+def _locked_number(number: ServiceNumber) -> ServiceNumber:
+    numbers = ServiceNumber.objects.select_for_update(of=("self",), no_key=True).select_related("bridge")
+    found = numbers.filter(pk=number.pk).first()
+    if found is None:
+        raise ValidationError(f"{number} is not on its bridge any more: look again.")
+    return found
+
+
+def _make_default(number: ServiceNumber) -> ServiceNumber | None:
+    """Make it the default of its bridge; which one was until now."""
+    if number.kind != ServiceNumber.Kind.TOLL:
+        raise ValidationError(
+            f"{number} is toll-free, and a bridge's default number must be a toll number: choose another."
+        )
+    if number.is_leaving:
+        raise ValidationError(f"{number} is being taken off the bridge, so it cannot be the default: choose another.")
+    previous = ServiceNumber.objects.filter(bridge=number.bridge_id, is_default=True).first()
+    if previous != number:
+        ServiceNumber.objects.filter(bridge=number.bridge_id, is_default=True).update(is_default=False)
+        number.is_default = True
+        number.save(update_fields=["is_default"])
+    return previous

@@ -1,0 +1,153 @@
+"""Giving out conference IDs, each of which means one thing on its bridge (R4)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Sequence
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+
+from tenants_app import bulk
+from tenants_app.bulk import BULK
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser
+from tenants_app.validators import validate_conference_id
+
+NEW_CONFERENCE_ID = "new"
+"""As the value of ``conference_id``: give the user another free one."""
+
+
+@transaction.atomic
+def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+    """The conference ID of each of the user's meetings on their bridge, and which of them were given out just now."""
+    bridge = user.bridge
+    if bridge is None:
+        raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")
+    rows = ConferenceId.objects.filter(user=user, bridge=bridge, meeting_uid__in=uids)
+    known = dict(rows.values_list("meeting_uid", "digits"))
+    if len(known) < len(uids):
+        # Looked up once more with the lock: a worker that was taken for lost may number the same meetings.
+        _lock_numbering(bridge)
+        known = dict(rows.values_list("meeting_uid", "digits"))
+    missing = [uid for uid in uids if uid not in known]
+    if missing:
+        numbers = ConferenceNumbering(len(missing))
+        known |= numbers.take(user, bridge, missing)
+        numbers.save()
+    return known, set(missing)
+
+
+def _lock_numbering(bridge: Bridge) -> None:
+    """Whoever gives out conference IDs on a bridge holds its row, so that two cannot give out the same one."""
+    Bridge.objects.select_for_update(no_key=True).get(pk=bridge.pk)
+
+
+def release_private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> None:
+    """Give back the IDs of meetings that show none."""
+    if uids:
+        ConferenceId.objects.filter(user=user, meeting_uid__in=uids).exclude(meeting_uid="").delete()
+
+
+def own_conference_ids(users: Iterable[ConferencingUser]) -> dict[int, ConferenceId]:
+    """The conference ID of each user that has one, by the user's key: on their bridge, or left from another one."""
+    bridges = {user.pk: user.bridge_id for user in users}
+    found: dict[int, ConferenceId] = {}
+    for row in ConferenceId.objects.filter(user__in=list(bridges), meeting_uid=""):
+        if row.user_id not in found or row.bridge_id == bridges[row.user_id]:
+            found[row.user_id] = row
+    return found
+
+
+def _check_conference_id(digits: str) -> None:
+    try:
+        validate_conference_id(digits)
+    except ValidationError as error:
+        raise ValidationError({"conference_id": error.messages}) from error
+
+
+def _digits_on(bridge: Bridge) -> QuerySet[ConferenceId, str]:
+    return ConferenceId.objects.filter(bridge=bridge).values_list("digits", flat=True)
+
+
+class ConferenceNumbering:
+    """Gives out conference IDs that are free on their bridge, and writes them in bulk.
+
+    ``many`` says how many users are about to be numbered: for a large change the bridge's IDs are read once,
+    for a small one only the candidates are looked up. ``wanted`` are the IDs that some of them ask for: nobody else is
+    given one of these.
+    """
+
+    def __init__(self, many: int = 1, wanted: Collection[str] = frozenset()) -> None:
+        self._read_all = many > BULK
+        self._wanted = frozenset(wanted)
+        self._taken: dict[int, set[str]] = {}
+        self._spare: dict[int, set[str]] = {}
+        self._new: list[ConferenceId] = []
+        self._changed: list[ConferenceId] = []
+
+    def assign(self, user: ConferencingUser, own: ConferenceId | None, wanted: str) -> str:
+        """The user's ID after the change: ``wanted``, their ``own`` present one, or a free one where one is needed."""
+        bridge = user.bridge
+        if bridge is None:
+            if wanted:
+                raise ValidationError(
+                    {"conference_id": f"{user.upn} has no bridge, and a conference ID belongs to one: assign it first."}
+                )
+            return ""
+        if own is not None and own.bridge_id == bridge.pk and wanted in {"", own.digits}:
+            return own.digits
+        if user.conference_id_type != ConferencingUser.ConferenceIdType.PUBLIC and not wanted:
+            return ""
+        if wanted and wanted != NEW_CONFERENCE_ID:
+            _check_conference_id(wanted)
+            if self._taken_among(bridge, [wanted]):
+                raise ValidationError(
+                    {"conference_id": f"{wanted} is already in use on the bridge {bridge}: choose another."}
+                )
+            digits = wanted
+        elif own is not None and wanted == "" and self._is_to_spare(bridge, own.digits):
+            digits = own.digits  # the same digits on the new bridge: participants need not learn others
+        else:
+            (digits,) = self._free(bridge, 1)
+        self._taken[bridge.pk].add(digits)
+        if own is None:
+            self._new.append(ConferenceId(bridge=bridge, digits=digits, user=user))
+        else:
+            own.bridge, own.digits = bridge, digits
+            self._changed.append(own)
+        return digits
+
+    def _is_to_spare(self, bridge: Bridge, digits: str) -> bool:
+        return digits not in self._wanted and not self._taken_among(bridge, [digits])
+
+    def take(self, user: ConferencingUser, bridge: Bridge, meeting_uids: Sequence[str]) -> dict[str, str]:
+        """A new private ID for each of the meetings."""
+        given = dict(zip(meeting_uids, self._free(bridge, len(meeting_uids)), strict=True))
+        self._taken[bridge.pk].update(given.values())
+        self._new += [
+            ConferenceId(bridge=bridge, digits=digits, user=user, meeting_uid=uid) for uid, digits in given.items()
+        ]
+        return given
+
+    def save(self) -> None:
+        bulk.update(self._changed, ["bridge", "digits"])
+        bulk.insert(self._new)
+        self._changed, self._new = [], []
+
+    def _taken_among(self, bridge: Bridge, candidates: Collection[str]) -> set[str]:
+        if bridge.pk not in self._taken:
+            _lock_numbering(bridge)
+            self._taken[bridge.pk] = set(_digits_on(bridge).iterator()) if self._read_all else set()
+        taken = self._taken[bridge.pk].intersection(candidates)
+        return taken if self._read_all else taken.union(_digits_on(bridge).filter(digits__in=candidates))
+
+    def _free(self, bridge: Bridge, count: int) -> list[str]:
+        found = self._spare.setdefault(bridge.pk, set())
+        for _ in range(20):
+            if len(found) < count:
+                found |= {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(2 * count + 8)}
+            found -= self._wanted.intersection(found) | self._taken_among(bridge, found)
+            if len(found) >= count:
+                return [found.pop() for _ in range(count)]
+        raise ValidationError(f"The bridge {bridge} has hardly any free conference IDs left: use another bridge.")

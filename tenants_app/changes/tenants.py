@@ -1,0 +1,75 @@
+"""Changes of a tenant's settings and switches, and of who may act in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from tenants_app import fingerprints
+from tenants_app.audit import Actor, entry
+from tenants_app.changes.locking import apply_values, audited_value, lock
+from tenants_app.models import Role, Tenant
+from tenants_app.signals import tenant_changed
+
+
+@transaction.atomic
+def create_tenant(actor: Actor, **values: Any) -> Tenant:
+    """A new organization; ``values`` are the fields of :class:`Tenant`."""
+    values = _as_shown(values)
+    tenant = Tenant(**values)
+    tenant.full_clean()
+    tenant.save()
+    entry(tenant, actor, "create tenant", tenant.slug, {}, {k: audited_value(v) for k, v in values.items()}).save()
+    return tenant
+
+
+@transaction.atomic
+def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
+    """Change the tenant's settings or switches (R12 to R14)."""
+    tenant = lock(tenant)
+    before, after = apply_values(tenant, _as_shown(values))
+    if after:
+        tenant.full_clean()
+        tenant.save()
+        entry(tenant, actor, "change tenant", tenant.slug, before, after).save()
+        if fingerprints.TENANT_FIELDS.intersection(after):
+            fingerprints.refresh(tenant.users.all())
+        tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
+    return tenant
+
+
+def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without what invitations do not show, so that nobody is out of date for a slash or a line break."""
+    shown = dict(values)
+    if "meeting_url" in shown:
+        shown["meeting_url"] = shown["meeting_url"].rstrip("/")
+    if "footer_text" in shown:
+        text = shown["footer_text"].replace("\r\n", "\n").replace("\r", "\n")
+        shown["footer_text"] = "\n".join(line.rstrip() for line in text.strip().split("\n"))
+    return shown
+
+
+@transaction.atomic
+def grant_role(tenant: Tenant, account: User, name: str, actor: Actor) -> Role:
+    """Let ``account`` act in ``tenant``; replaces the role it had there."""
+    if name not in Role.Name.values:
+        raise ValidationError(f"There is no role {name!r}: use viewer, operator or admin.")
+    role = Role.objects.select_for_update().filter(tenant=tenant, account=account).first()
+    before = {"role": role.name} if role else {}
+    if role is None:
+        role = Role(tenant=tenant, account=account)
+    role.name = name
+    role.save()
+    entry(tenant, actor, "grant role", account.get_username(), before, {"role": name}).save()
+    return role
+
+
+@transaction.atomic
+def revoke_role(role: Role, actor: Actor) -> None:
+    """Take the role away; the account keeps its other tenants."""
+    entry(role.tenant, actor, "revoke role", role.account.get_username(), {"role": role.name}).save()
+    role.delete()

@@ -1,0 +1,318 @@
+"""Changes of users: their settings, new ones, and taking an administrator's word that one is up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from tenants_app import bulk, fingerprints
+from tenants_app.audit import Actor, entry, record
+from tenants_app.bulk import batches
+from tenants_app.changes.conference_ids import ConferenceNumbering, own_conference_ids
+from tenants_app.changes.locking import apply_values, lock
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.signals import Consequence, UserChange, UserSettings, users_changed
+
+DATA_FIX = "No run, because this was saved as a data fix."
+"""What a data fix leads to, on the screen and in the audit."""
+
+_FEW = 20
+"""Statements for a batch of rows up to which each may do its own share of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserEdit:
+    """What to change of one user: field names of :class:`ConferencingUser`, and ``conference_id``."""
+
+    user_pk: int
+    values: Mapping[str, Any]
+    reschedule_meetings: bool = False
+    unassigned_number: str = ""
+    """The number that the user loses because it is taken off the bridge (R6)."""
+
+
+@dataclass(slots=True)
+class UserEffect:
+    """What an edit did to a user: the values that differ, as the audit shows them, and what it leads to."""
+
+    change: UserChange
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    consequence: Consequence
+
+    @property
+    def upn(self) -> str:
+        return self.change.user.upn
+
+
+def change_user(
+    user: ConferencingUser,
+    actor: Actor,
+    *,
+    reschedule_meetings: bool = False,
+    is_data_fix: bool = False,
+    **values: Any,
+) -> list[Consequence]:
+    """Change one user's settings; what follows from it, in sentences."""
+    edit = UserEdit(user.pk, values, reschedule_meetings)
+    return change_users(user.tenant, [edit], actor, is_data_fix=is_data_fix)
+
+
+@transaction.atomic
+def change_users(
+    tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
+) -> list[Consequence]:
+    """Change many users at once: all of them or, where one change cannot be made, none.
+
+    A data fix starts nothing; the users are out of date where their invitations show what was changed. ``due_now``
+    makes the runs that it starts due without the settling time, for a change that has settled already (R19).
+    """
+    batches = change_in_batches(tenant, edits, actor, is_data_fix=is_data_fix, due_now=due_now)
+    return [effect.consequence for batch in batches for effect in batch]
+
+
+def change_in_batches(
+    tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
+) -> Iterator[list[UserEffect]]:
+    """Change users as :func:`change_users` does, and tell after each batch what was done to whom.
+
+    The caller holds the transaction, and takes it back where this raises: earlier batches are written by then.
+    """
+    tenant = lock(tenant)
+    by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
+    numbers = ConferenceNumbering(len(by_pk), {edit.values.get("conference_id", "") for edit in by_pk.values()})
+    default_bridge = tenant.bridges.filter(is_default=True).first()
+    for pks in batches(sorted(by_pk)):
+        effects = [
+            _applied(by_pk[user.pk], user, own_id, tenant, default_bridge, numbers)
+            for user, own_id in _locked(tenant, pks)
+        ]
+        if len(effects) != len(pks):
+            raise ValidationError("A user to be changed is not there any more: look again and repeat.")
+        changed = [effect.change.user for effect in effects if effect.after]
+        _save(changed, sorted({name for effect in effects for name in effect.after} - {"conference_id"}))
+        numbers.save()
+        fingerprints.refresh(ConferencingUser.objects.filter(pk__in=[user.pk for user in changed]))
+        # A user to whom nothing happened is announced as well: the answer says that nothing changed.
+        announced = [effect.change for effect in effects]
+        if is_data_fix:
+            consequences = [Consequence(change.user.upn, False, DATA_FIX) for change in announced]
+        else:
+            consequences = _announce(tenant, announced, actor, due_now=due_now)
+        led_to = {consequence.upn: consequence for consequence in consequences}
+        for effect in effects:
+            effect.consequence = led_to.get(effect.upn, effect.consequence)
+        record(
+            entry(tenant, actor, "change user", effect.upn, effect.before, effect.after, effect.consequence.sentence)
+            for effect in effects
+            if effect.after or effect.change.unassigned_number
+        )
+        yield effects
+
+
+def _renewed(edits: Iterable[UserEdit]) -> Iterator[UserEdit]:
+    """The edits with bridges and numbers as they are by now; one that somebody took away meanwhile is refused."""
+    edits = list(edits)
+    now: dict[models.Model, models.Model] = {}
+    for model in (Bridge, ServiceNumber):
+        pks = {value.pk for edit in edits for value in edit.values.values() if isinstance(value, model)}
+        now |= {row: row for row in model.objects.in_bulk(list(pks)).values()}
+    for edit in edits:
+        values = dict(edit.values)
+        for name, value in edit.values.items():
+            if isinstance(value, Bridge | ServiceNumber):
+                if value not in now:
+                    raise ValidationError({name: f"{value} is not there any more: choose another."})
+                values[name] = now[value]
+        yield replace(edit, values=values)
+
+
+def _applied(
+    edit: UserEdit,
+    user: ConferencingUser,
+    own_id: ConferenceId | None,
+    tenant: Tenant,
+    default_bridge: Bridge | None,
+    numbers: ConferenceNumbering,
+) -> UserEffect:
+    """Apply the edit to the user, check the result, and give out the conference ID; nothing is saved yet."""
+    old_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
+    earlier = UserSettings.of(user, old_id)
+    values = dict(edit.values)
+    wanted_id = values.pop("conference_id", "")
+    before, after = apply_values(user, completed(user, values, tenant, default_bridge))
+    check_user(user, after)
+    new_id = numbers.assign(user, own_id, wanted_id)
+    if new_id != old_id:
+        before["conference_id"], after["conference_id"] = old_id, new_id
+    later = UserSettings.of(user, new_id)
+    change = UserChange(user, earlier, later, edit.reschedule_meetings, edit.unassigned_number)
+    return UserEffect(change, before, after, Consequence(user.upn, False, ""))
+
+
+@transaction.atomic
+def create_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: Actor) -> list[ConferencingUser]:
+    """New users, each a mapping of field names (and ``conference_id``).
+
+    They start no runs, because nothing was before: their invitations are taken to say what their settings ask for.
+    """
+    return [user for batch in create_in_batches(tenant, rows, actor) for user in batch]
+
+
+def create_in_batches(
+    tenant: Tenant, rows: Sequence[Mapping[str, Any]], actor: Actor, *, kept_free: Collection[str] = ()
+) -> Iterator[list[ConferencingUser]]:
+    """Make users as :func:`create_users` does, and hand them over batch by batch.
+
+    The caller holds the transaction, and takes it back where this raises: earlier batches are written by then.
+    ``kept_free`` are conference IDs that are about to be asked for, so they are given to nobody who asked for none.
+    """
+    tenant = lock(tenant)
+    numbers = ConferenceNumbering(len(rows), {*kept_free, *(row.get("conference_id", "") for row in rows)})
+    if len({str(row.get("upn", "")).lower() for row in rows}) < len(rows):
+        raise ValidationError("Two of the new users have the same user principal name: give each once.")
+    for some in batches(rows):
+        users, wanted = [], []
+        for row in some:
+            values = dict(row)
+            wanted.append(values.pop("conference_id", ""))
+            values.setdefault("sip_address", values.get("upn", ""))
+            user = ConferencingUser(tenant=tenant, **_normalized(values))
+            check_user(user, values)
+            users.append(user)
+        taken = ConferencingUser.objects.with_upns(tenant, [user.upn for user in users]).first()
+        if taken:
+            raise ValidationError({"upn": f"There is already a user {taken.upn}."})
+        bulk.create(users, "user_id")
+        for user, digits in zip(users, wanted, strict=True):
+            numbers.assign(user, None, digits)
+        numbers.save()
+        stored = ConferencingUser.objects.filter(pk__in=[user.pk for user in users])
+        fingerprints.refresh(stored)
+        fingerprints.presume_up_to_date(stored)
+        record(entry(tenant, actor, "create user", user.upn) for user in users)
+        yield users
+
+
+def create_user(tenant: Tenant, actor: Actor, **values: Any) -> ConferencingUser:
+    """One new user."""
+    return create_users(tenant, [values], actor)[0]
+
+
+@transaction.atomic
+def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
+    """Take an administrator's word that the user's invitations were put right by other means; whether they were not.
+
+    For users whom MMS cannot migrate (R15 to R17), who would otherwise be out of date for ever (R36).
+    """
+    tenant = lock(user.tenant)
+    user = ConferencingUser.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
+    leaving = user.invited_numbers.filter(number__is_leaving=True).exists()
+    if not (user.is_out_of_date or leaving):
+        return False
+    fingerprints.presume_up_to_date(ConferencingUser.objects.filter(pk=user.pk))
+    entry(tenant, actor, "mark as up to date", user.upn).save()
+    return True
+
+
+def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, ConferenceId | None]]:
+    """The users and their own conference IDs. Users of a bridge share it, where a join would copy it for each."""
+    users = (
+        ConferencingUser.objects.select_for_update(no_key=True)
+        .filter(tenant=tenant, pk__in=pks)
+        .prefetch_related("bridge", "toll_number", "toll_free_number")
+        .order_by("pk")
+    )
+    own_ids = own_conference_ids(users)
+    return [(user, own_ids.get(user.pk)) for user in users]
+
+
+def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_license: bool) -> bool:
+    """Whether a licence that is newly assigned makes Microsoft the provider of a user on an ACP (R14).
+
+    ``is_on`` is the switch AutomaticallyReplaceAcpProvider; an empty ``provider`` is Microsoft.
+    """
+    return is_on and has_license and not had_license and provider != ""
+
+
+def completed(
+    user: ConferencingUser, values: Mapping[str, Any], tenant: Tenant, default_bridge: Bridge | None
+) -> dict[str, Any]:
+    """The change with what it brings along: Microsoft as provider (R14), a bridge, and no numbers of another bridge."""
+    values = _normalized(values)
+    if acp_is_replaced(
+        tenant.automatically_replace_acp_provider,
+        values.get("conferencing_provider", user.conferencing_provider),
+        had_license=user.audio_conferencing_license,
+        has_license=values.get("audio_conferencing_license", user.audio_conferencing_license),
+    ):
+        values = _without_acp(user, values, default_bridge)
+    if _needs_bridge(user, values):
+        values["bridge"] = default_bridge
+    if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
+        # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
+        values = {"toll_number": None, "toll_free_number": None} | values
+    return values
+
+
+def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
+    """The change with Microsoft as the provider, on a bridge of Microsoft's (R14)."""
+    bridge = values.get("bridge", user.bridge)
+    return {
+        **values,
+        "conferencing_provider": "",
+        "bridge": default_bridge if bridge is None or bridge.provider else bridge,
+    }
+
+
+def _needs_bridge(user: ConferencingUser, values: Mapping[str, Any]) -> bool:
+    """Whether a licence is being assigned to a user of Microsoft's who has no bridge: they get the default one."""
+    provider = values.get("conferencing_provider", user.conferencing_provider)
+    return bool(
+        values.get("audio_conferencing_license") and not provider and user.bridge is None and not values.get("bridge")
+    )
+
+
+def _save(users: list[ConferencingUser], fields: Sequence[str]) -> None:
+    """One statement for all users that have the same values now: most large changes set the same for many."""
+    columns = [ConferencingUser._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for user in users:
+        alike.setdefault(tuple(getattr(user, column) for column in columns), []).append(user.pk)
+    if len(alike) > _FEW:
+        bulk.update(users, fields)
+        return
+    for values, pks in alike.items():
+        ConferencingUser.objects.filter(pk__in=pks).update(**dict(zip(columns, values, strict=True)))
+
+
+def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
+    """SIP addresses are kept in lower case and without their scheme, so that they can be looked up."""
+    if "sip_address" not in values:
+        return dict(values)
+    return {**values, "sip_address": values["sip_address"].lower().removeprefix("sip:")}
+
+
+def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False) -> list[Consequence]:
+    answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now)
+    told: list[Consequence] = []
+    for _, consequences in answers:
+        told += consequences or []  # type: ignore[arg-type]  # Signal.send is typed as answering text
+    return told
+
+
+def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
+    """Everything about a user that can be checked without asking the database about others.
+
+    Nobody is given a number that is on its way off the bridge (R35); who has it keeps it until they are moved.
+    """
+    user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
+    user.clean()
+    for field in ("toll_number", "toll_free_number"):
+        number = getattr(user, field) if field in given else None
+        if number is not None and number.is_leaving:
+            raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})

@@ -1,0 +1,1 @@
+"""CSV files in and out: users, and the audit."""

@@ -1,0 +1,124 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+
+from tenants_app.validators import validate_e164
+from tenants_app.wording import read_truth
+
+
+def add_format(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--format", choices=["table", "json", "csv"], default="table", help="how to print it (default: table)"
+    )
+
+
+def add_dry_run(parser: CommandParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="say what would happen and write nothing")
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file, or of standard input for ``-``."""
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from error
+
+
+def read_text(path: str) -> str:
+    """The text of a UTF-8 file, with or without byte order mark, or of standard input for ``-``."""
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            f"{path} is not UTF-8 text (byte {error.start + 1:,}): save it as UTF-8 and repeat."
+        ) from error
+    if "\0" in text:
+        raise CommandError(f"{path} is not a text file: save it as UTF-8 text and repeat.")
+    return text
+
+
+def truth(text: str) -> bool:
+    """``true`` or ``false`` (also on and off)."""
+    try:
+        return read_truth(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def e164(text: str) -> str:
+    """A telephone number in E.164 form; separators and ``tel:`` may stand in it."""
+    number = re.sub(r"[\s().-]", "", text.removeprefix("tel:"))
+    try:
+        validate_e164(number)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number. {error.messages[0]}") from error
+    return number
+
+
+def from_time(text: str) -> datetime:
+    """A moment: ISO 8601, or month/day/year with or without a time; without zone that of the service."""
+    return _moment(text, time.min)
+
+
+def to_time(text: str) -> datetime:
+    """A moment as :func:`from_time` reads it; a date without time includes the whole day."""
+    return _moment(text, time.max)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number, this or more."""
+
+    def number(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}.")
+        return int(text)
+
+    return number
+
+
+_AMERICAN_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p")
+
+
+def _moment(text: str, time_of_a_date: time) -> datetime:
+    moment = _parsed(text.strip(), time_of_a_date)
+    if moment is not None:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.get_current_timezone())
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            pass
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a time: write 2016-10-01T15:00, 2016-10-01 or 10/1/2016 (month first)."
+    )
+
+
+def _parsed(text: str, time_of_a_date: time) -> datetime | None:
+    day, _, clock = text.partition(" ")
+    if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", day):
+        for pattern in _AMERICAN_TIMES if clock else ():
+            try:
+                return datetime.strptime(text, f"%m/%d/%Y {pattern}")  # noqa: DTZ007 - the caller adds the zone
+            except ValueError:
+                continue
+        if clock:
+            return None
+        month, day_of_month, year = map(int, day.split("/"))
+        text = f"{year:04}-{month:02}-{day_of_month:02}"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    is_a_date = re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{8}", text)
+    return datetime.combine(moment.date(), time_of_a_date) if is_a_date else moment

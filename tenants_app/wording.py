@@ -1,0 +1,66 @@
+"""How values, counts and refusals read, on screens, in commands and in files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils import timezone
+
+MICROSOFT = "Microsoft"
+"""What people call the provider that is stored as an empty text."""
+
+
+def provider_name(stored: str) -> str:
+    return stored or MICROSOFT
+
+
+def stored_provider(name: str) -> str:
+    """A provider as it is stored: Microsoft, however it is spelled, as an empty text."""
+    name = name.strip()
+    return "" if name.lower() == MICROSOFT.lower() else name
+
+
+def read_truth(text: str) -> bool:
+    """The switch value that ``true``, ``false``, ``on`` or ``off`` stands for; ``ValueError`` with a sentence."""
+    word = text.strip().lower()
+    if word in {"true", "on"}:
+        return True
+    if word in {"false", "off"}:
+        return False
+    raise ValueError(f"{text!r} is not a switch value: write true or false.")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as ``1 run`` and ``1,200 runs``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def plain(value: Any) -> str:
+    """A value as text for people and files: times in ISO 8601 with zone, switches as true and false."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return timezone.localtime(value).isoformat(timespec="seconds")
+    if isinstance(value, list):
+        return " ".join(map(plain, value))
+    return str(value)
+
+
+FIELD_NAMES: Mapping[str, str] = MappingProxyType({"conference_id": "conference ID", "upn": "user principal name"})
+
+
+def sentences(error: ValidationError, names: Mapping[str, str] = FIELD_NAMES) -> str:
+    """What a change was refused for, on one line; ``names`` says what people call a field."""
+    if not hasattr(error, "error_dict"):
+        return " ".join(error.messages)
+    return " ".join(
+        message if field == NON_FIELD_ERRORS else f"{names.get(field, field.replace('_', ' '))}: {message}"
+        for field, messages in error.message_dict.items()
+        for message in messages
+    )
