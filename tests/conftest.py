@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tests.support.actors import ACTOR
 
-ACTOR = Actor("test", Channel.SCREEN)
+pytest_plugins = ["tests.support.visitors"]
 
 # No deadline: how long an example takes says nothing on a machine that does other things too.
 hypothesis_settings.register_profile("default", max_examples=200, derandomize=True, deadline=None)

@@ -12,7 +12,7 @@ from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.invitations import Meeting
 from tenants_app.models import Bridge, ConferencingUser
-from tests.mailboxes import (
+from tests.support.meetings import (
     EVERYONE,
     addressees,
     as_demo_user,

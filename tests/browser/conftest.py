@@ -6,15 +6,14 @@ The live server makes the tests' database transactional, so that its threads see
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
 
-from tests.screens.conftest import cast as cast
-from tests.screens.conftest import make_run as make_run
-from tests.screens.conftest import sign_in
+from tests.support.visitors import sign_in
+from tests.support.windows import Open
 
 try:
     from playwright.sync_api import Browser, Page, sync_playwright
@@ -31,7 +30,6 @@ SWITCHES = [
     "--disable-component-update",
     "--disable-sync",
 ]
-Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="package")

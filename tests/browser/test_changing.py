@@ -10,10 +10,9 @@ from playwright.sync_api import expect
 from migrations_app.models import Run
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tests.mailboxes import invite
-
-from ..conftest import ACTOR
-from .conftest import Open
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite
+from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
 

@@ -23,12 +23,11 @@ from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant, grant_role
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
-from tests.commands.conftest import invitation
-from tests.conftest import ACTOR
-from tests.rewriting.samples import skype_text
-
-from .axe import violations
-from .conftest import Open
+from tests.support.actors import ACTOR
+from tests.support.axe import violations
+from tests.support.commands import invitation
+from tests.support.samples import skype_text
+from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
 

@@ -20,12 +20,10 @@ from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import mark_up_to_date
 from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
-from tests.mailboxes import invite, migrate
-
-from ..conftest import ACTOR
-from .axe import violations
-from .conftest import Open
-from .test_watching import open_with_clock, pass_by
+from tests.support.actors import ACTOR
+from tests.support.axe import violations
+from tests.support.meetings import invite, migrate
+from tests.support.windows import Open, open_with_clock, pass_by
 
 pytestmark = pytest.mark.browser
 

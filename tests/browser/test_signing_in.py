@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from .axe import violations
-from .conftest import Open
+from tests.support.axe import violations
+from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
 

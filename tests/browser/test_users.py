@@ -11,11 +11,10 @@ from playwright.sync_api import expect
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.changes.users import change_user
 from tenants_app.models import ConferencingUser
-from tests.commands.conftest import invitation
-
-from ..conftest import ACTOR
-from .axe import violations
-from .conftest import Open
+from tests.support.actors import ACTOR
+from tests.support.axe import violations
+from tests.support.commands import invitation
+from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
@@ -14,32 +14,18 @@ from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import work_run
 from tenants_app.models import ConferencingUser, Tenant
-from tests.commands.conftest import invitation
-from tests.mailboxes import invite
-from tests.rewriting.samples import skype_text
-
-from ..conftest import ACTOR
-from .axe import violations
-from .conftest import Open
+from tests.support.actors import ACTOR
+from tests.support.axe import violations
+from tests.support.commands import invitation
+from tests.support.meetings import invite
+from tests.support.samples import skype_text
+from tests.support.windows import Open, open_with_clock, pass_by
 
 pytestmark = pytest.mark.browser
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
 HOSTILE = '<img src=x onerror="window.ran = true">'
-
-
-def open_with_clock(open_page: Open, address: str) -> Page:
-    """The page with a clock that the test can put forward, and a mark that a reload would take away."""
-    page = open_page("about:blank")
-    page.clock.install()
-    page.goto(address)
-    page.evaluate("window.isTheSamePage = true")
-    return page
-
-
-def pass_by(page: Page, seconds: int) -> None:
-    page.clock.run_for(seconds * 1000)
 
 
 def test_the_dashboard_keeps_up_by_itself(open_page: Open, tenant: Tenant, anna: ConferencingUser) -> None:

@@ -8,8 +8,8 @@ import signal
 import subprocess
 from collections import Counter
 
-from tests.cluster.conftest import Installation
-from tests.mailboxes import calendar_of, logical_lines, messages_in
+from tests.support.installation import Installation
+from tests.support.meetings import calendar_of, logical_lines, messages_in
 
 
 def children_of(pid: int) -> list[int]:

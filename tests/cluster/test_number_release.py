@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from migrations_app.rewriting.shown_numbers import shown_numbers
-from tests.cluster.conftest import Installation
-from tests.mailboxes import told
+from tests.support.installation import Installation
+from tests.support.meetings import told
 
 OLD, NEW = "+14255550111", "+14255550122"
 USERS, MEETINGS = 30, 8

@@ -21,10 +21,10 @@ from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
-from tests.commands.conftest import Command, invitation
-from tests.conftest import ACTOR
-from tests.mailboxes import invite, migrate
-from tests.rewriting.samples import TEAMS_URL, calendar, document, event, paragraph, skype_html, skype_text, teams_text
+from tests.support.actors import ACTOR
+from tests.support.commands import Command, invitation
+from tests.support.meetings import invite, migrate
+from tests.support.samples import TEAMS_URL, calendar, document, event, paragraph, skype_html, skype_text, teams_text
 
 MakeUser = Callable[..., ConferencingUser]
 JOIN = "https://meet.contoso.com/anna.rossi/OLD1KEY2"

@@ -19,10 +19,9 @@ from tenants_app.csv_files.cells import guarded, restored
 from tenants_app.csv_files.users_out import user_lines
 from tenants_app.management.commands import import_users as command_module
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
-from tests.commands.conftest import Command
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
+from tests.support.actors import ACTOR
+from tests.support.commands import Command
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 Import = Callable[..., str]

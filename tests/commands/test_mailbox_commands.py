@@ -15,10 +15,9 @@ from django.db.models import ProtectedError
 from migrations_app.models import CalendarObject
 from tenants_app.changes.bridges import register_number, release_number
 from tenants_app.models import Bridge, ConferencingUser
-from tests.commands.conftest import Command, invitation
-from tests.mailboxes import migrate
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.commands import Command, invitation
+from tests.support.meetings import migrate
 
 
 def test_what_goes_in_comes_out_byte_for_byte(command: Command, anna: ConferencingUser, tmp_path: Path) -> None:

@@ -18,8 +18,7 @@ from django.utils import timezone
 from migrations_app.models import Heartbeat, MeetingResult, Run, Update
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
 
 MakeUser = Callable[..., ConferencingUser]
 

@@ -18,11 +18,10 @@ from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tests.mailboxes import invite, migrate
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
-from .conftest import Command
+from tests.support.actors import ACTOR
+from tests.support.commands import Command
+from tests.support.meetings import invite, migrate
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 OLD, NEW, DEFAULT = "+14255550111", "+14255550122", "+14255550100"

@@ -14,9 +14,8 @@ from django.test import Client
 
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Role, Tenant
-from tests.commands.conftest import Command
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.commands import Command
 
 
 def test_it_makes_a_tenant_and_says_what_comes_next(command: Command) -> None:

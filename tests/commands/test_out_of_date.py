@@ -20,9 +20,8 @@ from migrations_app.runs.out_of_date import users_out_of_date
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import create_user
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
-from tests.commands.conftest import Command, invitation
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.commands import Command, invitation
 
 MakeUser = Callable[..., ConferencingUser]
 START = ("start_meeting_migration", "--out-of-date")

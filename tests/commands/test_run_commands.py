@@ -24,9 +24,8 @@ from migrations_app.management.commands import run_migrations, start_meeting_mig
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
-from tests.commands.conftest import Command, invitation
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.commands import Command, invitation
 
 MakeUser = Callable[..., ConferencingUser]
 

@@ -23,10 +23,9 @@ from migrations_app.models import Run
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-
-from ..conftest import ACTOR
-from ..two_tenants import Fabrikam, everything_stored, furnish, stored_of
-from .conftest import Command, invitation
+from tests.support.actors import ACTOR
+from tests.support.commands import Command, invitation
+from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
 
 ANNA = "--user {upn}"
 ACTS_ON_A_TENANT = {

@@ -14,10 +14,9 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from tenants_app.changes.bridges import register_number, set_leaving
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-from tests.commands.conftest import Command, invitation
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
+from tests.support.actors import ACTOR
+from tests.support.commands import Command, invitation
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 

@@ -11,7 +11,7 @@ from migrations_app.demo import people
 from migrations_app.demo.invitations import labelled_invitations
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.models import ConferencingUser, Tenant
-from tests.mailboxes import migrate
+from tests.support.meetings import migrate
 
 
 @pytest.mark.parametrize("half", [0, 1])

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text
-from tests.rewriting.samples import BLOCK, NO_PHONE, OWN_ROW
+from tests.support.samples import BLOCK, NO_PHONE, OWN_ROW
 
 EVERYTHING = replace(
     BLOCK,

@@ -22,7 +22,7 @@ from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo
-from tests.rewriting.samples import BLOCK, NO_PHONE, NOW
+from tests.support.samples import BLOCK, NO_PHONE, NOW
 
 CATALOGUE = Path(__file__).parent.parent / "catalogue"
 INVITATIONS = sorted(CATALOGUE.glob("*/*.ics"))

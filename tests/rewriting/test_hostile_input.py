@@ -24,9 +24,9 @@ from migrations_app.rewriting.block import render_html
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.undo import undo
-from tests.rewriting import samples
-from tests.rewriting.samples import BLOCK, NO_PHONE, NOW, calendar, document, event
-from tests.rewriting.strategies import CONTENT_LINES, HTML_SOUP, PLAIN_MARKUP, RECURRENCES, TEXT_SOUP
+from tests.support import samples
+from tests.support.samples import BLOCK, NO_PHONE, NOW, calendar, document, event
+from tests.support.strategies import CONTENT_LINES, HTML_SOUP, PLAIN_MARKUP, RECURRENCES, TEXT_SOUP
 
 
 def read_invitation(source: bytes) -> itip.Invitation:

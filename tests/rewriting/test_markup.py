@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.markup import Cut, block_range, body_start, is_blank, is_quoted, targets, visible_text
-from tests.rewriting.samples import escape
+from tests.support.samples import escape
 
 JOIN = '<a href="https://meet.contoso.com/anna/OLD1KEY2">Join</a>'
 OPEN, CLOSE = "«", "»"

@@ -13,15 +13,8 @@ from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo
-from tests.rewriting.samples import NOW
-from tests.rewriting.strategies import (
-    LANGUAGES,
-    OLD_BLOCKS_WITH_NOTES,
-    OWN_JOIN_URL,
-    Invitation,
-    blocks,
-    invitations,
-)
+from tests.support.samples import NOW
+from tests.support.strategies import LANGUAGES, OLD_BLOCKS_WITH_NOTES, OWN_JOIN_URL, Invitation, blocks, invitations
 
 STAMPS = (b"SEQUENCE:", b"DTSTAMP:")
 # A block of our own is replaced by one of the same meeting, so every block here has the same join link.

@@ -12,8 +12,8 @@ from migrations_app.rewriting.block import MeetingBlock, render_html, render_tex
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
 from migrations_app.rewriting.undo import undo
-from tests.rewriting import samples
-from tests.rewriting.samples import BLOCK, NO_PHONE, NOW, SKYPE_URL, TEAMS_URL, calendar, document, event, paragraph
+from tests.support import samples
+from tests.support.samples import BLOCK, NO_PHONE, NOW, SKYPE_URL, TEAMS_URL, calendar, document, event, paragraph
 
 BEFORE = "Hello all,\nhere is the agenda; bring coffee, please – Åsa 👋\n\n"
 AFTER = "\n\nSee you,\nAnna"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import Span, pack, unpack
-from tests.rewriting.samples import BLOCK, NOW, calendar, document, event, skype_html, skype_text
+from tests.support.samples import BLOCK, NOW, calendar, document, event, skype_html, skype_text
 
 ANY = st.text(st.characters())
 

@@ -23,9 +23,8 @@ from tenants_app.csv_files import audit_out
 from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.csv_files.cells import defused
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.pages import words
 
 AUDIT, EXPORT = "/contoso/audit/", "/contoso/audit/export.csv"
 MakeUser = Callable[..., ConferencingUser]

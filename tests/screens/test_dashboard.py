@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,16 +16,11 @@ from migrations_app.models import Heartbeat, Run, Update
 from migrations_app.screens.charts import WIDTH, stacked_bar
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import ConferencingUser, Tenant
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.pages import words
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
-
-
-def words(page: bytes) -> str:
-    """The text of a page on one line, without its tags."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page.decode())))
 
 
 def test_it_says_how_to_begin_where_nothing_ever_ran(alice: Client) -> None:

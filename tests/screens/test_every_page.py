@@ -22,10 +22,9 @@ from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tests.commands.conftest import invitation
-from tests.rewriting.samples import skype_text
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.samples import skype_text
 
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [

@@ -16,20 +16,19 @@ from migrations_app.models import CalendarObject, Run
 from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
-from tests.commands.conftest import invitation
-from tests.mailboxes import migrate
-from tests.rewriting import samples
-from tests.rewriting.samples import calendar, event, skype_text, teams_text
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support import samples
+from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.explanations import LINK, decision, with_property
+from tests.support.meetings import migrate
+from tests.support.pages import words
+from tests.support.samples import calendar, event, skype_text, teams_text
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
 Explain = Callable[..., str]
 UID = "meeting-0"
 JOIN = "https://meet.contoso.com/anna.rossi/OLD1KEY2"
-LINK = b"X-MICROSOFT-ONLINEMEETINGEXTERNALLINK:"
 
 
 @pytest.fixture
@@ -46,16 +45,6 @@ def explain(vera: Client, anna: ConferencingUser, make_run: MakeRun) -> Explain:
         return answer.content.decode()
 
     return explained
-
-
-def with_property(body: bytes, line: bytes) -> bytes:
-    return body.replace(b"BEGIN:VEVENT\r\n", b"BEGIN:VEVENT\r\n" + line + b"\r\n")
-
-
-def decision(page: str) -> str:
-    found = re.search(r'<section class="decision".*?</section>', page, re.DOTALL)
-    assert found
-    return words(found[0].encode()).strip()
 
 
 def series(user: ConferencingUser, occurrences: int, links: list[str]) -> bytes:

@@ -14,9 +14,8 @@ from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import Span
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.pages import words
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]

@@ -26,11 +26,10 @@ from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user, mark_up_to_date
 from tenants_app.dependants import count_dependants, dependants
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tests.mailboxes import invite, migrate
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite, migrate
+from tests.support.pages import words
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 OLD, NEW, DEFAULT = "+14255550111", "+14255550122", "+14255550100"

@@ -17,11 +17,9 @@ from migrations_app.runs import out_of_date
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-from tests.mailboxes import invite
-
-from ..conftest import ACTOR
-from .test_dashboard import words
-from .test_settings import form_of
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite
+from tests.support.pages import settings_form, words
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
@@ -135,8 +133,8 @@ def test_r12_switching_on_says_where_nobody_is_left_to_start(
 def test_r9_saving_what_invitations_show_says_how_many_are_out_of_date_now(alice: Client, make_user: MakeUser) -> None:
     make_user("anna")
     make_user("bruno")
-    quiet = alice.post("/contoso/settings/", form_of(alice, attendee_limit="300"), follow=True)
-    told = alice.post("/contoso/settings/", form_of(alice, logo_url="https://contoso.com/logo.png"), follow=True)
+    quiet = alice.post("/contoso/settings/", settings_form(alice, attendee_limit="300"), follow=True)
+    told = alice.post("/contoso/settings/", settings_form(alice, logo_url="https://contoso.com/logo.png"), follow=True)
 
     assert "The settings are saved." in words(quiet.content)
     assert "out of date now" not in words(quiet.content)
@@ -145,7 +143,7 @@ def test_r9_saving_what_invitations_show_says_how_many_are_out_of_date_now(alice
 
 
 def test_saving_what_invitations_show_says_nothing_of_users_where_there_are_none(alice: Client) -> None:
-    told = alice.post("/contoso/settings/", form_of(alice, logo_url="https://contoso.com/logo.png"), follow=True)
+    told = alice.post("/contoso/settings/", settings_form(alice, logo_url="https://contoso.com/logo.png"), follow=True)
 
     assert "Invitations show them after each user's next run." in words(told.content)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -17,47 +15,11 @@ from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.pages import shown, words
 
 MakeUser = Callable[..., ConferencingUser]
 OPEN_AGAIN = ": look again and save once more."
-
-
-class _Fields(HTMLParser):
-    """Reads what a browser posts for the forms of a page, with its line breaks as CR LF."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.values: dict[str, str] = {}
-        self._inside = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        name = values.get("name", "")
-        if tag == "input" and name and ("checked" in values or values.get("type") != "checkbox"):
-            self.values[name] = re.sub(r"\r?\n", "\r\n", values.get("value", "on" if "checked" in values else ""))
-        elif tag in {"select", "textarea"}:
-            self._inside = name
-            self.values.setdefault(name, "")
-        elif tag == "option" and "selected" in values:
-            self.values[self._inside] = values["value"]
-
-    def handle_data(self, data: str) -> None:
-        if self.lasttag == "textarea" and self._inside:
-            self.values[self._inside] = re.sub(r"\r?\n", "\r\n", data.removeprefix("\n"))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in {"select", "textarea"}:
-            self._inside = ""
-
-
-def shown(answer: Any) -> dict[str, str]:
-    """What the page would post if nothing on it were edited."""
-    fields = _Fields(answer.content.decode()).values
-    return {name: value for name, value in fields.items() if name not in {"preview", "csrfmiddlewaretoken", "on"}}
 
 
 def without(fields: dict[str, str], *names: str) -> dict[str, str]:

@@ -33,12 +33,11 @@ from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant, grant_role, revoke_role
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
-from tests.commands.conftest import invitation
-
-from ..conftest import ACTOR
-from ..two_tenants import Fabrikam, everything_stored, furnish
-from .conftest import sign_in
-from .test_overtaken_forms import shown
+from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.pages import shown
+from tests.support.two_tenants import Fabrikam, everything_stored, furnish
+from tests.support.visitors import sign_in
 
 
 class Rule(NamedTuple):

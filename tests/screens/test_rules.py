@@ -9,9 +9,8 @@ from django.test import Client
 
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import Tenant
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.pages import words
 
 
 def row_about(client: Client, action: str) -> str:

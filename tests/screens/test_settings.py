@@ -10,8 +10,7 @@ from django.test import Client
 
 from migrations_app.models import Run
 from tenants_app.models import ConferencingUser, Tenant
-
-from .test_dashboard import words
+from tests.support.pages import settings_form, words
 
 MakeRun = Callable[..., Run]
 
@@ -71,13 +70,8 @@ def test_it_says_what_each_switch_does(alice: Client) -> None:
     assert "pending runs wait" in page
 
 
-def form_of(client: Client, **edited: str) -> dict[str, Any]:
-    form = client.get("/contoso/settings/").context["form"]
-    return {field.name: field.value() for field in form} | edited
-
-
 def test_it_saves_limits_and_texts_and_audits_them(alice: Client, tenant: Tenant) -> None:
-    posted = form_of(alice, attendee_limit="300", footer_text="Contoso\r\nLtd")
+    posted = settings_form(alice, attendee_limit="300", footer_text="Contoso\r\nLtd")
     answer = alice.post("/contoso/settings/", posted, follow=True)
 
     tenant.refresh_from_db()
@@ -98,7 +92,7 @@ def test_it_saves_limits_and_texts_and_audits_them(alice: Client, tenant: Tenant
 def test_it_saves_nothing_where_one_value_is_wrong(
     alice: Client, tenant: Tenant, edited: dict[str, str], sentence: str
 ) -> None:
-    answer = alice.post("/contoso/settings/", form_of(alice, name="Changed", **edited))
+    answer = alice.post("/contoso/settings/", settings_form(alice, name="Changed", **edited))
 
     tenant.refresh_from_db()
     assert tenant.name == "Contoso"

@@ -11,8 +11,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from tenants_app.changes.tenants import grant_role
 from tenants_app.models import Tenant
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
 
 
 def test_it_signs_in_and_goes_where_one_wanted_to(cast: None) -> None:

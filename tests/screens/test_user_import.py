@@ -18,10 +18,9 @@ from migrations_app.tasks import TIME_BUDGET, beat
 from tenants_app.changes.bridges import remove_bridge
 from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tests.mailboxes import invite
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite
+from tests.support.pages import words
 
 MakeUser = Callable[..., ConferencingUser]
 PLACE = "/contoso/users/import/"

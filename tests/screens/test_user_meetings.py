@@ -19,14 +19,13 @@ from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tests.commands.conftest import invitation
-from tests.mailboxes import migrate
-from tests.rewriting.samples import skype_text
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
-from .test_dashboard import words
-from .test_explanation import LINK, decision, with_property
+from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.explanations import LINK, decision, with_property
+from tests.support.meetings import migrate
+from tests.support.pages import words
+from tests.support.samples import skype_text
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 HTMX = {"HX-Request": "true"}

@@ -23,14 +23,11 @@ from migrations_app.screens import users as views
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tests.commands.conftest import invitation
-from tests.mailboxes import body_of, invite, logical_lines, migrate
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
-from .test_dashboard import words
-from .test_overtaken_forms import shown
-from .test_users_and_bridges import form_of, found
+from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.meetings import body_of, invite, logical_lines, migrate
+from tests.support.pages import shown, user_form, users_found, words
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
@@ -113,7 +110,7 @@ EVERYBODY = ["anna", "bruno", "clara", "dario", "elena", "fabio", "gaia"]
 def test_it_finds_users_by_what_they_have_and_lack(
     vera: Client, crowd: dict[str, int], query: str, expected: list[str]
 ) -> None:
-    assert found(vera, query.format(**crowd)) == expected
+    assert users_found(vera, query.format(**crowd)) == expected
 
 
 def test_r32_it_finds_who_has_a_number_in_invitations_only(
@@ -123,7 +120,7 @@ def test_r32_it_finds_who_has_a_number_in_invitations_only(
     change_user(make_user("anna"), ACTOR, bridge=new_bridge)
     old, new = old_bridge.numbers.get(), new_bridge.numbers.get(kind="toll")
 
-    assert found(vera, f"?number={old.pk}") == found(vera, f"?number={new.pk}") == ["anna"]
+    assert users_found(vera, f"?number={old.pk}") == users_found(vera, f"?number={new.pk}") == ["anna"]
 
 
 def test_the_filter_offers_what_there_is_in_the_tenant(vera: Client, crowd: dict[str, int]) -> None:
@@ -156,7 +153,7 @@ def test_the_filter_stays_in_the_address_of_the_other_pages(vera: Client, make_u
     page = vera.get("/contoso/users/?out_of_date=no&q=user").content.decode()
 
     assert 'href="/contoso/users/?out_of_date=no&amp;q=user&amp;page=2"' in page
-    assert found(vera, "?out_of_date=no&q=user&page=2") == ["user25"]
+    assert users_found(vera, "?out_of_date=no&q=user&page=2") == ["user25"]
 
 
 def test_it_asks_as_often_for_60_users_as_for_10(
@@ -361,7 +358,7 @@ def test_it_says_how_the_settings_contradict_themselves(vera: Client, make_user:
 
 def foreseen(client: Client, user: ConferencingUser, **edited: Any) -> str:
     """What the screen says of the change, with and without JavaScript; in the same words."""
-    posted = form_of(client, user.upn, **edited, preview="1")
+    posted = user_form(client, user.upn, **edited, preview="1")
     fragment, page = (
         client.post(page_of(user), posted, headers=headers).content.decode() for headers in ({"HX-Request": "true"}, {})
     )
@@ -406,7 +403,7 @@ def test_it_counts_exactly_what_the_run_then_does(
     before = everything_stored()
     told = foreseen(alice, mailbox, **edited)
     assert everything_stored() == before
-    alice.post(page_of(mailbox), form_of(alice, mailbox.upn, **edited))
+    alice.post(page_of(mailbox), user_form(alice, mailbox.upn, **edited))
     run = worker.queue.claim()
     assert run is not None
     worker.work_run(run)
@@ -539,7 +536,7 @@ def test_others_do_not_wait_while_the_meetings_are_counted(
 def refused(client: Client, user: ConferencingUser, field: str, **edited: Any) -> str:
     """What stands at the field, when saving and when looking ahead; nothing was written."""
     before = everything_stored()
-    posted = form_of(client, user.upn, **edited)
+    posted = user_form(client, user.upn, **edited)
     page = client.post(page_of(user), posted)
     ahead = client.post(page_of(user), posted | {"preview": "1"}, headers={"HX-Request": "true"})
     (told,) = page.context["form"].errors[field]
@@ -594,7 +591,7 @@ def test_r35_who_has_a_number_that_is_being_taken_off_keeps_it(
     number = register_number(old_bridge, LEAVING, "toll", ACTOR)
     anna = make_user("anna", toll_number=number)
     set_leaving(number, True)
-    answer = alice.post(page_of(anna), form_of(alice, anna.upn, display_name="Anna R."), follow=True)
+    answer = alice.post(page_of(anna), user_form(alice, anna.upn, display_name="Anna R."), follow=True)
     anna.refresh_from_db()
 
     assert "are saved." in words(answer.content)
@@ -605,7 +602,7 @@ def test_r35_a_number_that_begins_to_leave_in_the_last_moment(
     alice: Client, anna: ConferencingUser, old_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = register_number(old_bridge, LEAVING, "toll", ACTOR)
-    posted = form_of(alice, anna.upn, toll_number=number.pk)
+    posted = user_form(alice, anna.upn, toll_number=number.pk)
     wait = views.wait_for_others
     monkeypatch.setattr(views, "wait_for_others", lambda tenant: (set_leaving(number, True), wait(tenant)))
     answer = alice.post(page_of(anna), posted)
@@ -618,7 +615,7 @@ def test_r35_a_number_that_begins_to_leave_in_the_last_moment(
 @pytest.mark.parametrize("spelling", ["Microsoft", "microsoft ", "MICROSOFT"])
 def test_microsoft_by_name_is_microsoft(alice: Client, make_user: MakeUser, wakes: list[Any], spelling: str) -> None:
     anna = make_user("anna", conferencing_provider="InterCall")
-    answer = alice.post(page_of(anna), form_of(alice, anna.upn, conferencing_provider=spelling), follow=True)
+    answer = alice.post(page_of(anna), user_form(alice, anna.upn, conferencing_provider=spelling), follow=True)
 
     assert "the provider changed from InterCall to Microsoft." in words(answer.content)
     assert ConferencingUser.objects.get().conferencing_provider == ""

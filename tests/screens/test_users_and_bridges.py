@@ -19,20 +19,12 @@ from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-from tests.commands.conftest import invitation
-
-from ..conftest import ACTOR
-from .test_dashboard import words
+from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.pages import user_form, users_found, words
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
-
-
-def form_of(client: Client, upn: str, **edited: Any) -> dict[str, Any]:
-    """What a browser would post: the form as it stands, with ``edited`` fields; None leaves a box unticked."""
-    form = client.get(f"/contoso/users/{upn}/").context["form"]
-    values = {field.name: field.value() for field in form} | edited
-    return {name: value for name, value in values.items() if value not in (None, False)}
 
 
 def give_meetings(user: ConferencingUser, **values: Any) -> None:
@@ -47,11 +39,6 @@ def give_meetings(user: ConferencingUser, **values: Any) -> None:
             **values,
         }
     )
-
-
-def found(client: Client, query: str) -> list[str]:
-    table = client.get(f"/contoso/users/{query}").context["table"]
-    return [row.record.upn.partition("@")[0] for row in table.paginated_rows]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +62,7 @@ def test_r29_it_lists_users_with_the_state_of_their_latest_run(
     make_run(anna, "Succeeded")
     make_run(bruno, "Failed", last_error_code="no-bridge")
 
-    assert found(alice, query) == expected
+    assert users_found(alice, query) == expected
 
 
 def test_it_sorts_users_by_every_column(alice: Client, make_user: MakeUser, make_run: MakeRun) -> None:
@@ -83,14 +70,14 @@ def test_it_sorts_users_by_every_column(alice: Client, make_user: MakeUser, make
     make_user("bruno", bridge=None)
     columns = alice.get("/contoso/users/").context["table"].columns
     for column in columns:
-        assert len(found(alice, f"?sort={column.name}")) == 2
+        assert len(users_found(alice, f"?sort={column.name}")) == 2
 
 
 def test_it_tells_what_saving_would_start_and_saves_nothing(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
     EmbeddedMailbox(anna).store((uid, invitation(anna, uid)) for uid in ("budget", "plan"))
-    posted = form_of(alice, anna.upn, bridge=new_bridge.pk, preview="1")
+    posted = user_form(alice, anna.upn, bridge=new_bridge.pk, preview="1")
     page = alice.post(f"/contoso/users/{anna.upn}/", posted)
     fragment = alice.post(f"/contoso/users/{anna.upn}/", posted, headers={"HX-Request": "true"})
 
@@ -106,7 +93,7 @@ def test_it_tells_what_saving_would_start_and_saves_nothing(
 def test_r5_it_saves_a_change_and_says_what_it_started(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge, wakes: list[Any]
 ) -> None:
-    answer = alice.post(f"/contoso/users/{anna.upn}/", form_of(alice, anna.upn, bridge=new_bridge.pk), follow=True)
+    answer = alice.post(f"/contoso/users/{anna.upn}/", user_form(alice, anna.upn, bridge=new_bridge.pk), follow=True)
 
     anna.refresh_from_db()
     assert anna.bridge == new_bridge
@@ -116,7 +103,7 @@ def test_r5_it_saves_a_change_and_says_what_it_started(
 
 
 def test_r8_it_says_why_a_change_starts_nothing(alice: Client, anna: ConferencingUser) -> None:
-    posted = form_of(alice, anna.upn, sip_address="anna.bianchi@contoso.com")
+    posted = user_form(alice, anna.upn, sip_address="anna.bianchi@contoso.com")
     answer = alice.post(f"/contoso/users/{anna.upn}/", posted, follow=True)
 
     assert "No run, because a changed SIP address alone does not start one." in words(answer.content)
@@ -124,7 +111,7 @@ def test_r8_it_says_why_a_change_starts_nothing(alice: Client, anna: Conferencin
 
 def test_r4_it_gives_a_new_conference_id(alice: Client, anna: ConferencingUser, wakes: list[Any]) -> None:
     before = anna.conference_id
-    alice.post(f"/contoso/users/{anna.upn}/", form_of(alice, anna.upn, reset_conference_id="on"))
+    alice.post(f"/contoso/users/{anna.upn}/", user_form(alice, anna.upn, reset_conference_id="on"))
 
     after = ConferencingUser.objects.get(pk=anna.pk).conference_id
     assert after != before
@@ -135,7 +122,7 @@ def test_it_drops_the_numbers_of_the_bridge_that_a_user_leaves(
     alice: Client, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge, wakes: list[Any]
 ) -> None:
     anna = make_user("anna", toll_number=old_bridge.numbers.get())
-    alice.post(f"/contoso/users/{anna.upn}/", form_of(alice, anna.upn, bridge=new_bridge.pk))
+    alice.post(f"/contoso/users/{anna.upn}/", user_form(alice, anna.upn, bridge=new_bridge.pk))
 
     anna.refresh_from_db()
     assert (anna.bridge, anna.toll_number) == (new_bridge, None)
@@ -153,7 +140,7 @@ def test_it_drops_the_numbers_of_the_bridge_that_a_user_leaves(
 def test_it_says_what_is_wrong_and_saves_nothing(
     alice: Client, anna: ConferencingUser, edited: dict[str, str], sentence: str
 ) -> None:
-    answer = alice.post(f"/contoso/users/{anna.upn}/", form_of(alice, anna.upn, **edited))
+    answer = alice.post(f"/contoso/users/{anna.upn}/", user_form(alice, anna.upn, **edited))
 
     assert answer.status_code == 200
     assert sentence in words(answer.content)
@@ -165,7 +152,7 @@ def test_it_refuses_a_conference_id_that_another_user_has(
     alice: Client, make_user: MakeUser, anna: ConferencingUser
 ) -> None:
     taken = make_user("bruno").conference_id
-    answer = alice.post(f"/contoso/users/{anna.upn}/", form_of(alice, anna.upn, conference_id=taken))
+    answer = alice.post(f"/contoso/users/{anna.upn}/", user_form(alice, anna.upn, conference_id=taken))
 
     assert f"{taken} is already in use on the bridge Old bridge: choose another." in words(answer.content)
 

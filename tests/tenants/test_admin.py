@@ -13,15 +13,13 @@ from django.test import Client
 from django.urls import reverse
 
 from migrations_app.models import Run
-from tenants_app.changes import users
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import grant_role
 from tenants_app.changes.users import DATA_FIX, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, InvitedNumber, Role, ServiceNumber, Tenant
-
-from ..conftest import ACTOR
-from ..screens.test_dashboard import words
-from ..two_tenants import everything_stored
+from tests.support.actors import ACTOR
+from tests.support.pages import words
+from tests.support.two_tenants import everything_stored
 
 
 @pytest.fixture
@@ -51,7 +49,7 @@ def form_of(user: ConferencingUser, **changes: Any) -> dict[str, Any]:
         "conference_ids-TOTAL_FORMS": "0",
         "conference_ids-INITIAL_FORMS": "0",
     }
-    return {name: value for name, value in (fields | users).items() if value != ""}
+    return {name: value for name, value in (fields | changes).items() if value != ""}
 
 
 def change_page(row: Any) -> str:

@@ -10,21 +10,22 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from migrations_app.mail.actions import send_updates_again
+from migrations_app.mail import actions as mail_actions
 from migrations_app.models import MeetingResult, NumberRelease, Run, Update
 from migrations_app.procedures import number_release
-from migrations_app.runs import actions
+from migrations_app.runs import actions, receivers
+from migrations_app.triggers import switches
 from tenants_app.audit import Actor, Channel
-from tenants_app.changes import users
+from tenants_app.changes import bridges, conference_ids, locking, tenants, users
 from tenants_app.changes.bridges import (
     describe_number,
     register_number,
@@ -46,11 +47,11 @@ from tenants_app.changes.users import (
 )
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.filters import ACTIONS
+from tests.support.actors import ACTOR
+from tests.support.two_tenants import everything_stored
 
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
-
-MODULES = (users, actions, number_release)
+CHANGES = (tenants, bridges, users, conference_ids, locking)
+MODULES = (*CHANGES, switches, actions, receivers, mail_actions, number_release)
 
 
 class World:
@@ -109,43 +110,43 @@ def in_one_transaction(act: Callable[[Any, Actor], Iterator[Any]]) -> Callable[[
 
 
 AUDITED = {
-    "changes.create_tenant": Case(
+    "tenants.create_tenant": Case(
         "create tenant",
         lambda world, actor: create_tenant(
             actor, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
         ),
     ),
-    "changes.change_tenant": Case(
+    "tenants.change_tenant": Case(
         "change tenant", lambda world, actor: change_tenant(world.tenant, actor, attendee_limit=300)
     ),
-    "changes.grant_role": Case(
+    "tenants.grant_role": Case(
         "grant role", lambda world, actor: grant_role(world.tenant, world.account, "admin", actor)
     ),
-    "changes.revoke_role": Case("revoke role", revoke_role, World.role),
-    "changes.set_bridge": Case(
+    "tenants.revoke_role": Case("revoke role", revoke_role, World.role),
+    "bridges.set_bridge": Case(
         "change bridge", lambda world, actor: set_bridge(world.tenant, "New bridge", actor, make_default=True)
     ),
-    "changes.set_default_number": Case(
+    "bridges.set_default_number": Case(
         "change bridge", lambda world, actor: set_default_number(world.spare, actor, reschedule_meetings=True)
     ),
-    "changes.remove_bridge": Case("remove bridge", lambda world, actor: remove_bridge(world.empty_bridge, actor)),
-    "changes.register_number": Case(
+    "bridges.remove_bridge": Case("remove bridge", lambda world, actor: remove_bridge(world.empty_bridge, actor)),
+    "bridges.register_number": Case(
         "register number",
         lambda world, actor: register_number(world.old_bridge, "+14255550144", "toll", actor),
     ),
-    "changes.describe_number": Case(
+    "bridges.describe_number": Case(
         "describe number",
         lambda world, actor: describe_number(world.spare, actor, country="Italy", city="Rome"),
     ),
-    "changes.release_number": Case("release number", lambda world, actor: release_number(world.spare, actor)),
-    "changes.change_user": Case(
+    "bridges.release_number": Case("release number", lambda world, actor: release_number(world.spare, actor)),
+    "users.change_user": Case(
         "change user", lambda world, actor: change_user(world.anna, actor, bridge=world.new_bridge)
     ),
-    "changes.change_users": Case(
+    "users.change_users": Case(
         "change user",
         lambda world, actor: change_users(world.tenant, [UserEdit(world.anna.pk, {"language": "it-IT"})], actor),
     ),
-    "changes.change_in_batches": Case(
+    "users.change_in_batches": Case(
         "change user",
         in_one_transaction(
             lambda world, actor: change_in_batches(
@@ -153,22 +154,24 @@ AUDITED = {
             )
         ),
     ),
-    "changes.create_in_batches": Case(
+    "users.create_in_batches": Case(
         "create user",
         in_one_transaction(lambda world, actor: create_in_batches(world.tenant, [{"upn": "bruno@contoso.com"}], actor)),
     ),
-    "changes.create_user": Case(
+    "users.create_user": Case(
         "create user", lambda world, actor: create_user(world.tenant, actor, upn="bruno@contoso.com")
     ),
-    "changes.create_users": Case(
+    "users.create_users": Case(
         "create user", lambda world, actor: create_users(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
     ),
-    "changes.mark_up_to_date": Case("mark as up to date", mark_up_to_date, World.out_of_date),
-    "reactions.start_by_hand": Case(
+    "users.mark_up_to_date": Case("mark as up to date", mark_up_to_date, World.out_of_date),
+    "actions.start_by_hand": Case(
         "start migration", lambda world, actor: actions.start_by_hand(world.tenant, [world.anna], actor)
     ),
-    "reactions.make_due_now": Case("run now", actions.make_due_now, World.run),
-    "reactions.send_updates_again": Case("send messages again", send_updates_again, World.run_with_a_failed_message),
+    "actions.make_due_now": Case("run now", actions.make_due_now, World.run),
+    "actions.send_updates_again": Case(
+        "send messages again", mail_actions.send_updates_again, World.run_with_a_failed_message
+    ),
     "number_release.start_release": Case(
         "take number off", lambda world, actor: number_release.start_release(world.spare, world.default, actor)
     ),
@@ -179,18 +182,21 @@ AUDITED = {
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
 }
 WITHOUT_ENTRY = {
-    "changes.acp_is_replaced": "only computes",
-    "changes.wait_for_others": "only locks",
-    "changes.completed": "only computes",
-    "changes.check_user": "only checks",
-    "changes.own_conference_ids": "only reads",
-    "changes.private_conference_ids": "is a part of a run, whose record has it",
-    "changes.release_private_conference_ids": "is a part of a run, whose record has it",
-    "changes.set_leaving": "is a part of taking a number off, which writes the entry",
-    "reactions.switches_of": "only reads",
-    "reactions.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
-    "reactions.on_tenant_changed": "only wakes the workers",
-    "number_release.dependants": "only reads",
+    "users.acp_is_replaced": "only computes",
+    "locking.wait_for_others": "only locks",
+    "locking.lock": "only locks",
+    "locking.audited_value": "only computes",
+    "locking.apply_values": "only sets what its caller saves and audits",
+    "actions.request_decided": "requests what a change or a start decided on, which writes the entry",
+    "users.completed": "only computes",
+    "users.check_user": "only checks",
+    "conference_ids.own_conference_ids": "only reads",
+    "conference_ids.private_conference_ids": "is a part of a run, whose record has it",
+    "conference_ids.release_private_conference_ids": "is a part of a run, whose record has it",
+    "bridges.set_leaving": "is a part of taking a number off, which writes the entry",
+    "switches.switches_of": "only reads",
+    "receivers.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
+    "receivers.on_tenant_changed": "only wakes the workers",
     "number_release.holders": "only reads",
     "number_release.foresee_release": "only reads",
     "number_release.check_not_default": "only reads",
@@ -283,7 +289,7 @@ def test_r35_what_the_service_goes_on_with_is_audited_as_its_own(world: World) -
 
 def written_actions() -> set[str]:
     """Every action that the source passes to ``entry`` or to what hands it on, as far as it is spelled out there."""
-    root = Path(inspect.getfile(users)).parent.parent
+    root = settings.BASE_DIR
     found = set()
     for path in [*root.glob("tenants_app/**/*.py"), *root.glob("migrations_app/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

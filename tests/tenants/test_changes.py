@@ -13,8 +13,7 @@ from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID, private_confer
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import UserEdit, change_user, change_users, create_user, create_users
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
 
 MakeUser = Callable[..., ConferencingUser]
 

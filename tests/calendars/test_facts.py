@@ -6,7 +6,7 @@ import pytest
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
-from tests.rewriting.samples import calendar, event
+from tests.support.samples import calendar, event
 
 VTIMEZONE = (
     "BEGIN:VTIMEZONE\r\nTZID:{}\r\nBEGIN:STANDARD\r\nDTSTART:16010101T030000\r\nTZOFFSETFROM:+0600\r\nTZOFFSETTO:+0500\r\n"

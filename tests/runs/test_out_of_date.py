@@ -27,9 +27,8 @@ from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import change_user, create_user, mark_up_to_date
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
-from tests.mailboxes import body_of, invite, logical_lines, migrate
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import body_of, invite, logical_lines, migrate
 
 MakeUser = Callable[..., ConferencingUser]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrations_app.calendars.people import Person, attendees, organizer
-from tests.rewriting.samples import calendar, event
+from tests.support.samples import calendar, event
 
 
 def test_it_reads_names_and_addresses_as_written() -> None:

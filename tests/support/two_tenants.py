@@ -12,8 +12,7 @@ from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
-
-from .conftest import ACTOR
+from tests.support.actors import ACTOR
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,9 @@ from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID, private_confer
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_user, change_users, create_users, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, InvitedNumber, ServiceNumber, Tenant
-from tests.mailboxes import invite, messages_in, migrate
-from tests.together import WORKERS, elsewhere, together
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite, messages_in, migrate
+from tests.support.together import WORKERS, elsewhere, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 needs_row_locks = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")

@@ -22,10 +22,9 @@ from migrations_app.tasks import work_queue
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-from tests.mailboxes import addressees, invite, logical_lines, messages_in
-from tests.together import WORKERS, together
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import addressees, invite, logical_lines, messages_in
+from tests.support.together import WORKERS, together
 
 MakeUser = Callable[..., ConferencingUser]
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import django
 
-from tests import bench_import, bench_lists
+from tests.bench import imports, lists
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
@@ -46,11 +46,11 @@ def main() -> None:
         return
     if sys.argv[1:] == ["lists"]:
         os.sched_setaffinity(0, cores)
-        bench_lists.main()
+        lists.main()
         return
     if sys.argv[1:] == ["import"]:
         os.sched_setaffinity(0, cores)
-        bench_import.main()
+        imports.main()
         return
     from django.core.management import call_command
 
@@ -69,8 +69,8 @@ def main() -> None:
         "\nOne user with 30 meetings, cluster running, from the saved change to the last message: "
         f"{statistics.median(waits):.2f} s (median of {len(waits)}, slowest {max(waits):.2f} s)"
     )
-    bench_lists.main()
-    bench_import.main()
+    lists.main()
+    imports.main()
 
 
 def measure(kind: str, count: int) -> dict[str, float]:
@@ -169,7 +169,7 @@ def curve() -> None:
 
 def sized_invitation(size: int, *, with_html: bool) -> bytes:
     """A Skype for Business invitation whose agenda fills it up to about ``size`` octets; never less than its block."""
-    from tests.rewriting import samples
+    from tests.support import samples
 
     line = "Please bring the figures of the last month; what follows from them, we shall discuss."
 

@@ -15,8 +15,7 @@ from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.spans import Span, pack
 from tenants_app.changes.tenants import create_tenant, grant_role
 from tenants_app.models import ConferencingUser, Tenant
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
 
 SPANS = pack(
     [

@@ -30,11 +30,10 @@ from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
-from tests.cluster.questions import migrated, sequences
-from tests.mailboxes import calendar_of, invite, logical_lines, messages_in, told
-from tests.together import together
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import calendar_of, invite, logical_lines, messages_in, told
+from tests.support.questions import migrated, sequences
+from tests.support.together import together
 
 MakeUser = Callable[..., ConferencingUser]
 Asked = tuple[int, datetime, str]

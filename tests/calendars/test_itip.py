@@ -5,7 +5,7 @@ import pytest
 from migrations_app.calendars import itip
 from migrations_app.calendars.content_lines import parse
 from migrations_app.calendars.itip import ascii_address
-from tests.rewriting.samples import NOW, calendar, event
+from tests.support.samples import NOW, calendar, event
 
 BO, CY, DI = (f"ATTENDEE:mailto:{name}@fabrikam.com" for name in ("bo", "cy", "di"))
 ZONE = b"BEGIN:VTIMEZONE\r\nTZID:%s\r\nEND:VTIMEZONE\r\n"

@@ -22,8 +22,7 @@ from migrations_app.triggers.rules import Reason
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
 
 WAITING_HELPS = Failure("mailbox-unavailable")
 WAITING_IS_USELESS = Failure("unreadable-calendar-object")

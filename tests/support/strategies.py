@@ -20,7 +20,7 @@ from migrations_app.rewriting.block import (
     render_text,
     safe_url,
 )
-from tests.rewriting import samples
+from tests.support import samples
 
 OWN_JOIN_URL = samples.BLOCK.join_url
 LOCATIONS = {"en": "Online Meeting", "es": "Reunión en línea", "it": "Riunione online"}

@@ -26,9 +26,8 @@ from migrations_app.runs import queue
 from migrations_app.runs.worker import work_run
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser
-from tests.mailboxes import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
 
 
 def sequence_of(body: bytes) -> int:

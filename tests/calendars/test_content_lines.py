@@ -4,7 +4,7 @@ import pytest
 
 from migrations_app.calendars.content_lines import folded, raw_end, raw_start, split_objects, unfold
 from migrations_app.calendars.errors import UnreadableCalendar
-from tests.rewriting.samples import calendar, event
+from tests.support.samples import calendar, event
 
 ZONE = (
     b"BEGIN:VTIMEZONE\r\nTZID:Contoso\r\nBEGIN:STANDARD\r\nDTSTART:16010101T000000\r\n"

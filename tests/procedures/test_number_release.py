@@ -31,9 +31,8 @@ from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_user, change_users, mark_up_to_date
 from tenants_app.dependants import dependants
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tests.mailboxes import invite, migrate
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite, migrate
 
 MakeUser = Callable[..., ConferencingUser]
 OLD, NEW, DEFAULT = "+14255550111", "+14255550122", "+14255550100"

@@ -194,7 +194,7 @@ def make_organization() -> None:
 
     from tenants_app.changes.bridges import register_number, set_bridge
     from tenants_app.changes.tenants import create_tenant, grant_role
-    from tests.bench import actor
+    from tests.bench.__main__ import actor
 
     tenant = create_tenant(
         actor(), slug="lists", name="Lists", domain="contoso.com", meeting_url="https://meet.contoso.com"

@@ -12,17 +12,16 @@ from django.utils import timezone
 
 from migrations_app import tasks
 from migrations_app.models import Run, UserImport
-from migrations_app.procedures import user_import
+from migrations_app.procedures import user_import as user_imports
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import remove_bridge, set_bridge
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
-from tests.mailboxes import invite
-from tests.together import together
-
-from ..conftest import ACTOR
-from ..two_tenants import everything_stored
+from tests.support.actors import ACTOR
+from tests.support.meetings import invite
+from tests.support.together import together
+from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
 ZOE = Actor("zoe", Channel.SCREEN)
@@ -34,11 +33,11 @@ nobody,,,
 
 
 def upload(tenant: Tenant, text: str = FILE) -> UserImport:
-    return user_import.submit(tenant, "users.csv", text, ACTOR)
+    return user_imports.submit(tenant, "users.csv", text, ACTOR)
 
 
 def advance() -> bool:
-    return user_import.advance(timezone.now() + tasks.TIME_BUDGET)
+    return user_imports.advance(timezone.now() + tasks.TIME_BUDGET)
 
 
 def reload(user_import: UserImport) -> UserImport:
@@ -54,7 +53,7 @@ def checked(tenant: Tenant, text: str = FILE) -> UserImport:
 
 
 def apply(user_import: UserImport, *, leave_out: bool = True) -> UserImport:
-    assert user_import.request_apply(user_import, ZOE, leaves_out_bad_rows=leave_out)
+    assert user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=leave_out)
     advance()
     return reload(user_import)
 
@@ -111,8 +110,8 @@ def test_what_would_change_counts_whatever_comes_along_with_a_row(make_user: Mak
 
 
 def test_a_large_file_is_counted_whole_and_shown_in_part(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(user_import, "SHOWN_DIFFERENCES", 2)
-    monkeypatch.setattr(user_import, "SHOWN_BAD_ROWS", 3)
+    monkeypatch.setattr(user_imports, "SHOWN_DIFFERENCES", 2)
+    monkeypatch.setattr(user_imports, "SHOWN_BAD_ROWS", 3)
     rows = [f"user{number}@contoso.com" for number in range(5)] + [f"bad{number}" for number in range(7)]
     found = checked(tenant, "UserPrincipalName\n" + "\n".join(rows)).findings
 
@@ -134,7 +133,7 @@ def test_it_can_be_checked_again_when_what_was_missing_is_there(tenant: Tenant) 
     user_import = checked(tenant, f"{HEADER}clara.sanz@contoso.com,,Mars,\n")
     assert user_import.findings["bad"] == 1
     set_bridge(tenant, "Mars", ACTOR)
-    assert user_import.request_check(user_import, ZOE)
+    assert user_imports.request_check(user_import, ZOE)
     advance()
 
     assert (reload(user_import).findings["bad"], reload(user_import).findings["created"]) == (0, 1)
@@ -142,17 +141,17 @@ def test_it_can_be_checked_again_when_what_was_missing_is_there(tenant: Tenant) 
 
 def test_it_tells_how_far_it_is_while_it_works(anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
-    real = user_import.carry_out
+    real = user_imports.carry_out
 
     def look(*arguments: Any) -> Any:
-        told.append(user_import.progress_of(UserImport.objects.get()))
+        told.append(user_imports.progress_of(UserImport.objects.get()))
         return real(*arguments)
 
-    monkeypatch.setattr(user_import, "carry_out", look)
+    monkeypatch.setattr(user_imports, "carry_out", look)
     checked(anna.tenant, f"{HEADER}anna.rossi@contoso.com,Anna,,\n")
 
     assert [(said["happened"], said["done"], said["total"]) for said in told if said] == [("checked", 1, 1)]
-    assert user_import.progress_of(UserImport.objects.get()) is None
+    assert user_imports.progress_of(UserImport.objects.get()) is None
 
 
 # --- applying -----------------------------------------------------------------------------------------
@@ -186,7 +185,7 @@ def test_applying_does_what_was_foretold_in_the_name_of_whoever_asked_for_it(
 def test_bad_rows_are_left_out_only_where_somebody_says_so(anna: ConferencingUser, new_bridge: Bridge) -> None:
     user_import = checked(anna.tenant)
     with pytest.raises(ValidationError, match=r"^\['1 row cannot be used: tick “Leave out the bad rows”"):
-        user_import.request_apply(user_import, ZOE, leaves_out_bad_rows=False)
+        user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=False)
     advance()
 
     assert reload(user_import).state == "Checked"
@@ -225,13 +224,13 @@ def test_leaving_out_the_bad_rows_that_were_seen_leaves_out_no_others(
 
 def test_what_was_decided_once_is_decided(anna: ConferencingUser) -> None:
     user_import = checked(anna.tenant, f"{HEADER}anna.rossi@contoso.com,Anna,,\n")
-    assert user_import.discard(user_import)
+    assert user_imports.discard(user_import)
     user_import = reload(user_import)
 
     assert (user_import.state, user_import.text) == ("Discarded", "")
-    assert not user_import.request_apply(user_import, ZOE, leaves_out_bad_rows=True)
-    assert not user_import.request_check(user_import, ZOE)
-    assert not user_import.discard(user_import)
+    assert not user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=True)
+    assert not user_imports.request_check(user_import, ZOE)
+    assert not user_imports.discard(user_import)
     assert not advance()
     anna.refresh_from_db()
     assert anna.display_name == "Anna Rossi"
@@ -239,10 +238,10 @@ def test_what_was_decided_once_is_decided(anna: ConferencingUser) -> None:
 
 def test_applying_says_whether_there_are_runs_to_work(anna: ConferencingUser, new_bridge: Bridge) -> None:
     moved = checked(anna.tenant)
-    assert user_import.request_apply(moved, ZOE, leaves_out_bad_rows=True)
+    assert user_imports.request_apply(moved, ZOE, leaves_out_bad_rows=True)
     assert advance() is True
     renamed = checked(anna.tenant, f"{HEADER}anna.rossi@contoso.com,Anna,,\n")
-    assert user_import.request_apply(renamed, ZOE, leaves_out_bad_rows=True)
+    assert user_imports.request_apply(renamed, ZOE, leaves_out_bad_rows=True)
     assert advance() is False
 
 
@@ -252,7 +251,7 @@ def test_the_cluster_takes_it_up_and_goes_on_with_the_runs(
     invite(anna)
     user_import = upload(anna.tenant)
     tasks.work_queue()
-    assert user_import.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=True)
+    assert user_imports.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=True)
     tasks.work_queue()
 
     assert reload(user_import).state == "Applied"
@@ -269,15 +268,15 @@ class Killed(BaseException):
 @pytest.fixture
 def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Has the next step killed when its changes are all made but not committed."""
-    real = user_import.carry_out
+    real = user_imports.carry_out
 
     def once() -> None:
         def killed(*arguments: Any) -> None:
             real(*arguments)
-            monkeypatch.setattr(user_import, "carry_out", real)
+            monkeypatch.setattr(user_imports, "carry_out", real)
             raise Killed
 
-        monkeypatch.setattr(user_import, "carry_out", killed)
+        monkeypatch.setattr(user_imports, "carry_out", killed)
 
     return once
 
@@ -292,7 +291,7 @@ def test_a_killed_worker_leaves_nothing_half_done_and_the_next_one_does_it(
         advance()
     assert reload(user_import).state == "Checking"
     advance()
-    assert user_import.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=True)
+    assert user_imports.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=True)
     kill()
     with pytest.raises(Killed):
         advance()
@@ -309,7 +308,7 @@ def test_what_ends_every_worker_is_given_up(
     anna: ConferencingUser, new_bridge: Bridge, kill: Callable[[], None]
 ) -> None:
     user_import = upload(anna.tenant)
-    for _ in range(user_import.ATTEMPTS):
+    for _ in range(user_imports.ATTEMPTS):
         kill()
         with pytest.raises(Killed):
             advance()
@@ -326,14 +325,14 @@ def test_a_step_that_fails_keeps_nobody_else_waiting(
     fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
-    real = user_import.plan
+    real = user_imports.plan
 
     def fail_for_contoso(tenant: Tenant, *arguments: Any) -> Any:
         if tenant == anna.tenant:
             raise RuntimeError("the database is full")
         return real(tenant, *arguments)
 
-    monkeypatch.setattr(user_import, "plan", fail_for_contoso)
+    monkeypatch.setattr(user_imports, "plan", fail_for_contoso)
     ours, theirs = upload(anna.tenant), upload(fabrikam)
     advance()
 
@@ -343,7 +342,7 @@ def test_a_step_that_fails_keeps_nobody_else_waiting(
 
 def test_no_step_is_begun_that_the_clusters_timeout_could_end(anna: ConferencingUser) -> None:
     user_import = upload(anna.tenant)
-    user_import.advance(timezone.now() + timedelta(seconds=90))
+    user_imports.advance(timezone.now() + timedelta(seconds=90))
 
     assert reload(user_import).state == "Checking"
     assert reload(user_import).findings == {}
@@ -365,7 +364,7 @@ def test_several_workers_at_once_apply_it_once(tenant: Tenant, old_bridge: Bridg
     user_import = upload(tenant, text)
     together(lambda _: advance())
     assert reload(user_import).state == "Checked"
-    assert user_import.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=False)
+    assert user_imports.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=False)
     together(lambda _: advance())
 
     assert reload(user_import).state == "Applied"
@@ -378,6 +377,6 @@ def test_several_workers_at_once_apply_it_once(tenant: Tenant, old_bridge: Bridg
 @pytest.mark.django_db(transaction=True)
 def test_two_who_decide_at_once_decide_once(tenant: Tenant, old_bridge: Bridge) -> None:
     user_import = checked(tenant, f"{HEADER}clara.sanz@contoso.com,Clara,,\n")
-    decided = together(lambda _: user_import.discard(user_import))
+    decided = together(lambda _: user_imports.discard(user_import))
 
     assert decided.count(True) == 1

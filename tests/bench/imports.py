@@ -32,7 +32,7 @@ COLUMNS = (
 
 def main() -> None:
     """Import, measure, print."""
-    from tests.bench_lists import database_of_its_own, show
+    from tests.bench.lists import database_of_its_own, show
 
     with database_of_its_own() as vendor, tempfile.TemporaryDirectory() as folder:
         make_organization("import")
@@ -55,7 +55,7 @@ def main() -> None:
 def make_organization(slug: str) -> None:
     from tenants_app.changes.bridges import register_number, set_bridge
     from tenants_app.changes.tenants import create_tenant
-    from tests.bench import actor
+    from tests.bench.__main__ import actor
 
     tenant = create_tenant(
         actor(), slug=slug, name=slug.title(), domain="contoso.com", meeting_url="https://meet.contoso.com"

@@ -20,9 +20,8 @@ from migrations_app.runs.worker import preview
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
-from tests.mailboxes import EVERYONE, as_demo_user, body_of, invite, logical_lines, migrate, untouched_lines
-
-from ..conftest import ACTOR
+from tests.support.actors import ACTOR
+from tests.support.meetings import EVERYONE, as_demo_user, body_of, invite, logical_lines, migrate, untouched_lines
 
 
 def result_of(uid: str) -> MeetingResult:

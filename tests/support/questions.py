@@ -16,7 +16,7 @@ from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.models import ServiceNumber
-from tests.mailboxes import invite, logical_lines
+from tests.support.meetings import invite, logical_lines
 
 ACTOR = Actor("test", Channel.COMMAND)
 

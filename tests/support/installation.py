@@ -1,0 +1,82 @@
+"""An installation of its own for tests that run real processes: database, data folder, outbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Installation:
+    """Runs ``manage.py`` as an administrator would."""
+
+    def __init__(self, data_dir: Path, database_url: str) -> None:
+        self.data_dir = data_dir
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))
+        } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2"}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+        )
+
+    def start_cluster(self) -> subprocess.Popen[str]:
+        """The cluster alone, with all its processes in one group."""
+        return subprocess.Popen(
+            [sys.executable, "manage.py", "qcluster"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """Puts SQL to the database directly, where starting a process for each question would be too slow."""
+        url = self.environment["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            connection: Any = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=30, isolation_level=None)
+        else:
+            connection = psycopg.connect(url, autocommit=True)
+        with closing(connection):
+            yield lambda sql: connection.execute(sql).fetchall()
+
+    def run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ask(self, expression: str) -> Any:
+        """The value of a Python expression inside the installation, through JSON."""
+        code = (
+            "import json; from migrations_app.models import *; "
+            "from migrations_app.monitoring.progress import progress; "
+            f"from tests.support.questions import *; print(json.dumps({expression}))"
+        )
+        return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))
