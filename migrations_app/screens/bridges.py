@@ -68,7 +68,7 @@ def _bridges_page(request: HttpRequest, access: Access, form: NewBridgeForm) -> 
     )
     leaving = NumberRelease.objects.filter(tenant=access.tenant, state__in=NumberRelease.OPEN).count()
     context = {"access": access, "bridges": found, "form": form, "leaving_count": leaving}
-    return render(request, "migrations/bridges.html", context)
+    return render(request, "bridges/bridges.html", context)
 
 
 def _how_many(rows: QuerySet[Any]) -> Coalesce:
@@ -175,7 +175,7 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "user_count": shown.users.count(),
         "numbers": shown.numbers.all(),
     }
-    return render(request, "migrations/bridge_remove.html", context)
+    return render(request, "bridges/remove.html", context)
 
 
 def _bridge_page(request: HttpRequest, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:
@@ -195,8 +195,8 @@ def _bridge_page(request: HttpRequest, access: Access, shown: Bridge, **forms_wi
         "number_form": NewNumberForm(None),
     } | forms_with_errors
     if request.method == "POST":
-        return render(request, "migrations/bridge.html", context)
-    return answer(request, "migrations/bridge.html", "tables/results.html", context)
+        return render(request, "bridges/bridge.html", context)
+    return answer(request, "bridges/bridge.html", "tables/results.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -230,7 +230,7 @@ def move_everyone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "future": future_meetings(on_it),
         "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
     }
-    return render(request, "migrations/bridge_move.html", context)
+    return render(request, "bridges/move.html", context)
 
 
 def _bridge(access: Access, pk: int) -> Bridge:

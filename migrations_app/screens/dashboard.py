@@ -35,8 +35,8 @@ def dashboard(request: HttpRequest, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     return answer(
         request,
-        "migrations/dashboard.html",
-        "migrations/dashboard_live.html",
+        "dashboard/dashboard.html",
+        "dashboard/live.html",
         {"access": access, "is_fragment": bool(request.htmx), **_status(access.tenant)},  # type: ignore[attr-defined]
     )
 

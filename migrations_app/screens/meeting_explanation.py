@@ -34,4 +34,4 @@ def answer_explanation(
         "changes": compare(explained.decision.spans) if explained else [],
         **more,
     }
-    return answer(request, "migrations/meeting_why.html", "migrations/meeting_explained.html", context)
+    return answer(request, "meetings/explanation.html", "meetings/explained.html", context)

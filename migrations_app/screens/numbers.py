@@ -131,7 +131,7 @@ def _take_off(request: HttpRequest, access: Access, shown: ServiceNumber, form: 
         "foreseen": foreseen,
         "holding": sum(count for sentence, count in foreseen.without_run.items() if sentence != BY_DEFAULT_ONLY),
     }
-    return render(request, "migrations/number_take_off.html", context)
+    return render(request, "bridges/number_take_off.html", context)
 
 
 def _page(request: HttpRequest, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponse:
@@ -152,8 +152,8 @@ def _page(request: HttpRequest, access: Access, shown: ServiceNumber, **forms_wi
         "replace_form": ReplaceForm(None, shown),
     } | forms_with_errors
     if forms_with_errors:
-        return render(request, "migrations/number.html", context | {"is_refused": True})
-    return answer(request, "migrations/number.html", "tables/results.html", context)
+        return render(request, "bridges/number.html", context | {"is_refused": True})
+    return answer(request, "bridges/number.html", "tables/results.html", context)
 
 
 def _refusal(check: Callable[[], None]) -> str:

@@ -32,7 +32,7 @@ def out_of_date(request: HttpRequest, slug: str) -> HttpResponse:
         tell_consequences(request, consequences)
         return redirect("dashboard", slug)
     context = {"access": access, "bridge": bridge, "start": foresee_start(access.tenant, users)}
-    return render(request, "migrations/out_of_date.html", context)
+    return render(request, "dashboard/out_of_date.html", context)
 
 
 def _bridge(access: Access, key: str) -> Bridge | None:

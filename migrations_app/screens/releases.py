@@ -43,7 +43,7 @@ def releases(request: HttpRequest, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     found = NumberRelease.objects.filter(tenant=access.tenant).select_related("bridge")
     context = {"access": access, "table": paginate(request, ReleaseTable(found), 25)}
-    return answer(request, "migrations/releases.html", "tables/results.html", context)
+    return answer(request, "releases/releases.html", "tables/results.html", context)
 
 
 @require_safe
@@ -72,7 +72,7 @@ def release(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "seconds_to_refresh": (3 if progress.all <= MANY else 15) if shown.is_open else 0,
         "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
     }
-    return answer(request, "migrations/release.html", "migrations/release_live.html", context)
+    return answer(request, "releases/release.html", "releases/live.html", context)
 
 
 @require_POST

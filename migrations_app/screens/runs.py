@@ -38,7 +38,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
         "table": table,
         "is_first_time": not table.paginator.count and not runs.exists(),
     }
-    return answer(request, "migrations/history.html", "tables/results.html", context)
+    return answer(request, "runs/history.html", "tables/results.html", context)
 
 
 @require_safe
@@ -61,7 +61,7 @@ def run(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpRespo
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
         "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
     }
-    return answer(request, "migrations/run.html", "migrations/run_live.html", context)
+    return answer(request, "runs/run.html", "runs/live.html", context)
 
 
 @require_safe
@@ -72,7 +72,7 @@ def meeting(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int)
     result = get_object_or_404(MeetingResult.objects.select_related("update"), run=shown, pk=pk)
     changes = compare(unpack(bytes(result.spans))) if result.spans else []
     context = {"access": access, "run": shown, "result": result, "changes": changes}
-    return answer(request, "migrations/meeting.html", "migrations/meeting_changes.html", context)
+    return answer(request, "runs/meeting.html", "runs/meeting_changes.html", context)
 
 
 @require_safe

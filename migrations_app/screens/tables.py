@@ -24,12 +24,12 @@ def _number(label: str) -> tables.Column:
 class RunTable(tables.Table):
     """The history of a tenant's runs."""
 
-    user = tables.TemplateColumn(template_name="migrations/run_user.html", order_by="user__upn")
+    user = tables.TemplateColumn(template_name="runs/cells/user.html", order_by="user__upn")
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
     why = tables.TemplateColumn(
-        template_name="migrations/run_why.html", verbose_name="Why", order_by="migration_type", empty_values=()
+        template_name="runs/cells/why.html", verbose_name="Why", order_by="migration_type", empty_values=()
     )
-    created = tables.TemplateColumn(template_name="migrations/run_times.html")
+    created = tables.TemplateColumn(template_name="runs/cells/times.html")
     succeeded_meetings = _number("Updated")
     skipped_meetings = _number("Skipped")
     failed_meetings = _number("Failed")
@@ -47,18 +47,18 @@ class RunTable(tables.Table):
 class ResultTable(tables.Table):
     """A run's meetings."""
 
-    subject = tables.TemplateColumn(template_name="migrations/result_subject.html", verbose_name="Meeting")
-    outcome = tables.TemplateColumn(template_name="migrations/result_outcome.html")
+    subject = tables.TemplateColumn(template_name="runs/cells/subject.html", verbose_name="Meeting")
+    outcome = tables.TemplateColumn(template_name="runs/cells/result_outcome.html")
     starts_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Starts")
     attendee_count = _number("Attendees")
     update = tables.TemplateColumn(
-        template_name="migrations/result_message.html",
+        template_name="runs/cells/result_message.html",
         verbose_name="Message",
         order_by="update__state",
         empty_values=(),
     )
     change = tables.TemplateColumn(
-        template_name="migrations/result_change.html", verbose_name="Look at", orderable=False, empty_values=()
+        template_name="runs/cells/result_change.html", verbose_name="Look at", orderable=False, empty_values=()
     )
 
     caption = "Meetings of this run"
@@ -73,20 +73,16 @@ class ResultTable(tables.Table):
 class MeetingTable(tables.Table):
     """A user's future meetings; see ``screens.users.user_meetings`` for what is ``foreseen`` of each."""
 
-    subject = tables.TemplateColumn(template_name="migrations/result_subject.html", verbose_name="Meeting")
+    subject = tables.TemplateColumn(template_name="runs/cells/subject.html", verbose_name="Meeting")
     foreseen = tables.TemplateColumn(
-        template_name="migrations/meeting_foreseen.html", verbose_name="A run now", empty_values=()
+        template_name="meetings/cells/foreseen.html", verbose_name="A run now", empty_values=()
     )
-    starts_at = tables.TemplateColumn(
-        template_name="migrations/meeting_times.html", verbose_name="Starts", empty_values=()
-    )
+    starts_at = tables.TemplateColumn(template_name="meetings/cells/times.html", verbose_name="Starts", empty_values=())
     attendee_count = _number("Attendees")
     mailed = tables.TemplateColumn(
-        template_name="migrations/meeting_mailed.html", verbose_name="Would be mailed", empty_values=(), attrs=_NUMBER
+        template_name="meetings/cells/mailed.html", verbose_name="Would be mailed", empty_values=(), attrs=_NUMBER
     )
-    why = tables.TemplateColumn(
-        template_name="migrations/meeting_explain.html", verbose_name="Look at", empty_values=()
-    )
+    why = tables.TemplateColumn(template_name="meetings/cells/explain.html", verbose_name="Look at", empty_values=())
 
     caption = "Future meetings"
     now: datetime
@@ -102,9 +98,9 @@ class MeetingTable(tables.Table):
 class UserTable(tables.Table):
     """The tenant's users with the state of their latest run; see ``screens.users.with_latest_run``."""
 
-    upn = tables.TemplateColumn(template_name="migrations/user_name.html", verbose_name="User")
+    upn = tables.TemplateColumn(template_name="users/cells/name.html", verbose_name="User")
     latest_state = tables.TemplateColumn(
-        template_name="migrations/user_state.html", verbose_name="Latest run", empty_values=()
+        template_name="users/cells/state.html", verbose_name="Latest run", empty_values=()
     )
     bridge = tables.TemplateColumn(
         "{% if value %}{{ value }}{% else %}<span class='text-secondary'>None</span>{% endif %}",
@@ -112,7 +108,7 @@ class UserTable(tables.Table):
         empty_values=(),
     )
     audio = tables.TemplateColumn(
-        template_name="migrations/user_audio.html",
+        template_name="users/cells/audio.html",
         verbose_name="Audio conferencing",
         order_by=("-audio_conferencing_license", "-audio_conferencing_enabled"),
         empty_values=(),
@@ -132,7 +128,7 @@ class UserTable(tables.Table):
 class UserImportTable(tables.Table):
     """Files of users that came in through the browser."""
 
-    file_name = tables.TemplateColumn(template_name="migrations/user_import_name.html", verbose_name="File")
+    file_name = tables.TemplateColumn(template_name="user_imports/cells/name.html", verbose_name="File")
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
     requested_by = tables.Column(verbose_name="Uploaded by")
     created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Uploaded")
@@ -150,7 +146,7 @@ class UserImportTable(tables.Table):
 class DependantTable(tables.Table):
     """Users who depend on a number; see ``number_release.dependants`` and ``screens.users.with_latest_run``."""
 
-    upn = tables.TemplateColumn(template_name="migrations/user_name.html", verbose_name="User")
+    upn = tables.TemplateColumn(template_name="users/cells/name.html", verbose_name="User")
     how = tables.Column(verbose_name="Depends on it by", orderable=False, empty_values=())
     latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
     latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
@@ -179,7 +175,7 @@ class DependantTable(tables.Table):
 class ReleaseTable(tables.Table):
     """Numbers that are or were taken off their bridges."""
 
-    e164 = tables.TemplateColumn(template_name="migrations/release_number.html", verbose_name="Number")
+    e164 = tables.TemplateColumn(template_name="releases/cells/number.html", verbose_name="Number")
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
     bridge = tables.Column(order_by="bridge__name")
     requested_by = tables.Column(verbose_name="Asked for by")

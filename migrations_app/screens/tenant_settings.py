@@ -81,7 +81,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
         "out_of_date": count_out_of_date(access.tenant),
     }
-    return render(request, "migrations/settings.html", context)
+    return render(request, "settings/settings.html", context)
 
 
 def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
@@ -110,7 +110,7 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
             for row in table()
         ],
     }
-    return render(request, "migrations/rules.html", context)
+    return render(request, "settings/rules.html", context)
 
 
 @require_POST

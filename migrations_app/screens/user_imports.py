@@ -71,7 +71,7 @@ def user_imports(request: HttpRequest, slug: str) -> HttpResponse:
         "columns": list(COLUMNS),
         "table": paginate(request, UserImportTable(found), 25),
     }
-    return answer(request, "migrations/user_imports.html", "tables/results.html", context)
+    return answer(request, "user_imports/user_imports.html", "tables/results.html", context)
 
 
 @require_safe
@@ -96,7 +96,7 @@ def user_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "now": timezone.now(),
         "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
     }
-    return answer(request, "migrations/user_import.html", "migrations/user_import_live.html", context)
+    return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
 
 
 @require_POST

@@ -59,7 +59,7 @@ def users(request: HttpRequest, slug: str) -> HttpResponse:
         "table": table,
         "is_first_time": not table.paginator.count and not everyone.exists(),
     }
-    return answer(request, "migrations/users.html", "tables/results.html", context)
+    return answer(request, "users/users.html", "tables/results.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,7 +91,7 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
         "runs": Run.objects.filter(user=stored)[:5],
         **_dial_in(stored),
     }
-    return answer(request, "migrations/user.html", "migrations/user_consequence.html", context)
+    return answer(request, "users/user.html", "users/consequence.html", context)
 
 
 @require_safe
@@ -110,7 +110,7 @@ def user_meetings(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
         table.columns.hide("foreseen")
         table.columns.hide("mailed")
     context = {"access": access, "user_shown": shown, "table": table, "failure": failure}
-    response = answer(request, "migrations/user_meetings.html", "migrations/user_meetings_list.html", context)
+    response = answer(request, "meetings/meetings.html", "meetings/list.html", context)
     asked_from = request.htmx.current_url or ""  # type: ignore[attr-defined]
     if not asked_from.partition("?")[0].endswith("/meetings/"):
         push_url(response, False)  # turning the pages in the user's page, one stays there

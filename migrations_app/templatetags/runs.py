@@ -33,7 +33,7 @@ def state_label(value: str) -> str:
     return BADGES[value].label
 
 
-@register.inclusion_tag("migrations/failure.html")
+@register.inclusion_tag("parts/failure.html")
 def failure(code: str, detail: str) -> dict[str, Any]:
     """What happened and what to do, from the catalogue (R31)."""
     return {"what": happened(code, detail), "do": entry_of(code).do} if code else {}

@@ -11,13 +11,16 @@ class AuditTable(tables.Table):
     """Audit entries, newest first; on a phone each is a card of its own."""
 
     at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="When")
-    actor = tables.TemplateColumn(template_name="tenants/audit_who.html", verbose_name="Who, through what")
-    action = tables.TemplateColumn(template_name="tenants/audit_what.html", verbose_name="What, to what")
+    actor = tables.TemplateColumn(template_name="tenants/cells/audit_who.html", verbose_name="Who, through what")
+    action = tables.TemplateColumn(template_name="tenants/cells/audit_what.html", verbose_name="What, to what")
     change = tables.TemplateColumn(
-        template_name="tenants/audit_change.html", verbose_name="From, to", orderable=False, empty_values=()
+        template_name="tenants/cells/audit_change.html", verbose_name="From, to", orderable=False, empty_values=()
     )
     consequence = tables.TemplateColumn(
-        template_name="tenants/audit_consequence.html", verbose_name="What it led to", orderable=False, empty_values=()
+        template_name="tenants/cells/audit_consequence.html",
+        verbose_name="What it led to",
+        orderable=False,
+        empty_values=(),
     )
 
     caption = "Audit"
