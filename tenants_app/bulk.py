@@ -1,4 +1,4 @@
-"""Writing many rows fast: one statement, prepared once and executed for each row.
+"""Reading and writing many rows: some at a time, and with one statement, prepared once and executed for each row.
 
 ``bulk_create`` compiles an expression for every value, and ``bulk_update`` a case for every row and value, which would
 take most of the time of a large change.
@@ -6,11 +6,24 @@ take most of the time of a large change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import AutoField, CharField, Field, ForeignKey, IntegerField, Model
+
+BULK = 500
+"""Values in one statement; SQLite takes at most 999 to 32,766."""
+
+T = TypeVar("T")
+
+
+def batched(rows: Iterable[T], size: int = BULK) -> Iterator[list[T]]:
+    """The rows in lists of at most ``size``, as ``itertools.batched`` gives them from Python 3.12 on."""
+    rows = iter(rows)
+    while batch := list(islice(rows, size)):
+        yield batch
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -66,12 +79,3 @@ def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add
         ]
         for row in rows
     ]
-
-
-BULK = 500
-"""Rows per statement of a bulk change; SQLite takes at most 999 to 32,766 values in one."""
-_T = TypeVar("_T")
-
-
-def batches(rows: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    return (rows[start : start + BULK] for start in range(0, len(rows), BULK))

@@ -7,14 +7,14 @@ number is not released while somebody could still dial it (R35).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from django.db import connection, models, transaction
 from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import MD5, Coalesce, Concat
 
-from tenants_app.bulk import insert
+from tenants_app.bulk import batched, insert
 from tenants_app.models import ConferenceId, ConferencingUser, InvitedNumber
 
 TENANT_FIELDS = frozenset(
@@ -25,7 +25,6 @@ TENANT_FIELDS = frozenset(
 OTHER_LANGUAGES = ("es", "it")
 """Languages that invitations are written in beside English, to which all others fall back."""
 
-_BULK = 500
 _TEXT = models.TextField()
 
 
@@ -44,7 +43,7 @@ def refresh(users: QuerySet[ConferencingUser]) -> None:
 @transaction.atomic
 def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
     """Take it that the users' invitations say what their settings ask for."""
-    for pks in _batches(users):
+    for pks in batched(users.order_by("pk").values_list("pk", flat=True)):
         some = ConferencingUser.objects.filter(pk__in=pks)
         shown = _with_shown(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
         rows = [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
@@ -152,9 +151,3 @@ def _joined(*parts: models.Expression | F) -> models.Func:
     """
     pieces = [piece for part in parts for piece in (part, Value("\x1f"))]
     return models.Func(*pieces, template="(%(expressions)s)", arg_joiner=" || ", output_field=_TEXT)
-
-
-def _batches(users: QuerySet[ConferencingUser]) -> Iterator[Sequence[int]]:
-    pks = list(users.order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(pks), _BULK):
-        yield pks[start : start + _BULK]

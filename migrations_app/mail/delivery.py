@@ -28,6 +28,7 @@ from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, Update
 from migrations_app.retries import RETRIES, pause_before_retry
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
@@ -138,11 +139,12 @@ def _send(update: Update, message: UpdateMessage, connection: BaseEmailBackend) 
     put_off: dict[str, int] = {}
     refused: dict[str, int] = {}
     try:
-        for start in range(0, len(left), MOST_RECIPIENTS):
-            message.to = left[start : start + MOST_RECIPIENTS]
+        done = 0
+        for some in batched(left, MOST_RECIPIENTS):
+            message.to, done = some, done + len(some)
             for address, answer in _transmit(message, connection).items():
                 (put_off if 400 <= answer < 500 else refused)[address] = answer
-            _note_left(update, [*put_off, *refused, *left[start + MOST_RECIPIENTS :]])
+            _note_left(update, [*put_off, *refused, *left[done:]])
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
         code = "mail-server-unreachable" if 400 <= error.smtp_code < 500 else "mail-refused"
         _postpone([update], Failure(code, f"answer {error.smtp_code}"))

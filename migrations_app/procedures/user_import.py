@@ -20,8 +20,9 @@ from django.utils import timezone
 
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import UserImport
-from migrations_app.runs.queue import BULK, wake_cluster
+from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel
+from tenants_app.bulk import batched
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, plan
 from tenants_app.models import ConferencingUser, Tenant
@@ -215,10 +216,7 @@ def _apply(user_import: UserImport) -> bool:
 def _keep_findings(user_import: UserImport, findings: _Findings, *, overtaken: bool = False) -> None:
     """For the administrator, who decides what becomes of the import."""
     users = findings.users_with_run
-    future = [
-        future_meetings(ConferencingUser.objects.filter(pk__in=users[start : start + BULK]))
-        for start in range(0, len(users), BULK)
-    ]
+    future = [future_meetings(ConferencingUser.objects.filter(pk__in=pks)) for pks in batched(users)]
     user_import.findings = findings.stored | {
         "meetings": sum(some.meetings for some in future),
         "invitations": sum(some.invitations for some in future),

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 
 from migrations_app.models import Run
-from migrations_app.runs.queue import BULK, RunRequest, request_runs, run_now
+from migrations_app.runs.queue import RunRequest, request_runs, run_now
 from migrations_app.triggers.rules import Decision, decide_start_by_hand
 from migrations_app.triggers.switches import switches_of
 from tenants_app.audit import Actor, entry, record
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence, UserSettings
 
@@ -41,8 +42,8 @@ def start_by_hand(
 def _failed(pks: Sequence[int]) -> set[int]:
     """Those of the users whose latest run failed, so that to start another is to try again."""
     found: set[int] = set()
-    for start in range(0, len(pks), BULK):
-        latest = Run.objects.filter(user__in=pks[start : start + BULK], is_latest=True, state=Run.State.FAILED)
+    for some in batched(pks):
+        latest = Run.objects.filter(user__in=some, is_latest=True, state=Run.State.FAILED)
         found.update(latest.values_list("user_id", flat=True))
     return found
 

@@ -12,6 +12,7 @@ from migrations_app.models import MeetingResult
 from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.runs.worker import BATCH, preview
 from tenants_app import fingerprints
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
 
 
@@ -24,8 +25,8 @@ def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
     numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))
     shown: set[str] = set()
     mailbox = EmbeddedMailbox(user)
-    for start in range(0, len(uids), BATCH):
-        for stored in mailbox.read(uids[start : start + BATCH]).values():
+    for some in batched(uids, BATCH):
+        for stored in mailbox.read(some).values():
             meeting = stored.listed
             if meeting.organizer in user.addresses and meeting.last_end > now and not meeting.cancelled:
                 shown |= shown_numbers(stored.body, numbers.keys() - shown)

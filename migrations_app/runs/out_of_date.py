@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from migrations_app.models import Run
 from migrations_app.runs.actions import start_by_hand
 from tenants_app.audit import Actor
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
@@ -85,6 +86,6 @@ def start_all(
 def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUser]]:
     """The users with their bridges, some at a time; who is not among ``users`` any more by then is left out."""
     pks = list(users.order_by("pk").values_list("pk", flat=True))
-    for start in range(0, len(pks), CHUNK):
-        some = users.filter(pk__in=pks[start : start + CHUNK])
+    for keys in batched(pks, CHUNK):
+        some = users.filter(pk__in=keys)
         yield list(some.select_related("bridge").order_by("pk"))

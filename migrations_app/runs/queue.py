@@ -27,13 +27,11 @@ from migrations_app.models import Run
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
 
 LEASE = timedelta(seconds=30)
 """How long a worker may be silent about a run before another takes it over; renewed with every batch."""
-
-
-BULK = 500
 
 
 class LeaseLost(Exception):
@@ -61,8 +59,8 @@ def request_runs(
     # In the order in which everybody locks users, so that two large requests do not lock each other out.
     requests = sorted(requests, key=lambda request: request.user.pk)
     runs: list[Run] = []
-    for start in range(0, len(requests), BULK):
-        runs += _request_some(tenant, requests[start : start + BULK], requested_by, now_due)
+    for some in batched(requests):
+        runs += _request_some(tenant, some, requested_by, now_due)
     if runs and min(run.due_at for run in runs) <= timezone.now():
         wake_cluster(len(runs))
     return runs

@@ -27,7 +27,7 @@ from migrations_app.rewriting.spans import pack
 from migrations_app.runs import queue
 from migrations_app.runs.selection import why_skipped
 from tenants_app import fingerprints
-from tenants_app.bulk import insert
+from tenants_app.bulk import batched, insert
 from tenants_app.changes.conference_ids import release_private_conference_ids
 from tenants_app.models import ConferencingUser
 
@@ -112,10 +112,10 @@ class _Migration:
         done = self._resume() if self.run.attempts > 1 else set()
         todo, settled = self._select(done)
         self.run.total_meetings = len(done) + len(todo) + len(settled)
-        for start in range(0, len(settled), 5 * BATCH):
-            self._commit(settled[start : start + 5 * BATCH])
-        for start in range(0, len(todo), BATCH):
-            changing = self._migrate(todo[start : start + BATCH], last_try=False)
+        for outcomes in batched(settled, 5 * BATCH):
+            self._commit(outcomes)
+        for meetings in batched(todo, BATCH):
+            changing = self._migrate(meetings, last_try=False)
             if changing:
                 self._migrate(changing, last_try=True)
         self._judge()
@@ -137,8 +137,8 @@ class _Migration:
         }
         found: set[str] = set()
         left = list(self.run.results.filter(code__in=LEFT_AS_THEY_ARE).values_list("uid", flat=True)) if old else []
-        for start in range(0, len(left), BATCH):
-            for stored in self.mailbox.read(left[start : start + BATCH]).values():
+        for some in batched(left, BATCH):
+            for stored in self.mailbox.read(some).values():
                 found |= shown_numbers(stored.body, old.keys() - found)
         return {old[number] for number in found}
 
@@ -150,8 +150,7 @@ class _Migration:
 
     def look_at(self, uids: Sequence[str]) -> Iterator[_Outcome]:
         """What would become of these meetings now."""
-        for start in range(0, len(uids), BATCH):
-            batch = uids[start : start + BATCH]
+        for batch in batched(uids, BATCH):
             yield from self._attempt(batch, self.settings.blocks_to_show(batch))
 
     def _resume(self) -> set[str]:

@@ -11,7 +11,7 @@ from django.db import models, transaction
 
 from tenants_app import bulk, fingerprints
 from tenants_app.audit import Actor, entry, record
-from tenants_app.bulk import batches
+from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import ConferenceNumbering, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
@@ -86,7 +86,7 @@ def change_in_batches(
     by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
     numbers = ConferenceNumbering(len(by_pk), {edit.values.get("conference_id", "") for edit in by_pk.values()})
     default_bridge = tenant.bridges.filter(is_default=True).first()
-    for pks in batches(sorted(by_pk)):
+    for pks in batched(sorted(by_pk)):
         effects = [
             _applied(by_pk[user.pk], user, own_id, tenant, default_bridge, numbers)
             for user, own_id in _locked(tenant, pks)
@@ -175,7 +175,7 @@ def create_in_batches(
     numbers = ConferenceNumbering(len(rows), {*kept_free, *(row.get("conference_id", "") for row in rows)})
     if len({str(row.get("upn", "")).lower() for row in rows}) < len(rows):
         raise ValidationError("Two of the new users have the same user principal name: give each once.")
-    for some in batches(rows):
+    for some in batched(rows):
         users, wanted = [], []
         for row in some:
             values = dict(row)

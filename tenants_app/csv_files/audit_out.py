@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 
 from django.db.models import QuerySet
 
+from tenants_app.bulk import batched
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, defused, lines
 from tenants_app.models import AuditEntry
 from tenants_app.wording import plain
@@ -22,9 +22,8 @@ _JSON = json.JSONEncoder(ensure_ascii=False)
 def audit_lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
     """The lines of the file, newest entry first, some at a time; begins with the mark by which Excel knows UTF-8."""
     yield BYTE_ORDER_MARK + lines([COLUMNS])
-    found = entries.order_by("-at", "-pk").iterator(chunk_size=BATCH)
-    while batch := [_cells(entry) for entry in islice(found, BATCH)]:
-        yield lines(batch)
+    for batch in batched(entries.order_by("-at", "-pk").iterator(chunk_size=BATCH), BATCH):
+        yield lines(map(_cells, batch))
 
 
 def _cells(entry: AuditEntry) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from tenants_app.audit import Actor, Channel, entry
+from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import own_conference_ids
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, UserEffect, change_in_batches, create_in_batches
@@ -23,7 +24,6 @@ from tenants_app.wording import counted, plain, provider_name, sentences
 
 CREATE = "create"
 NEW_USER = "No run, because the user is new."
-_BULK = 500
 
 Progress = Callable[[str, int, int], None]
 """Is told what happened ("checked", "created", "changed") to how many of how many rows."""
@@ -100,7 +100,7 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
     reader = CellReader(Tenant.objects.get(pk=tenant.pk))
     planned = Plan()
     good: list[Row] = []
-    for batch in _batches(_rows(file, planned)):
+    for batch in batched(_rows(file, planned)):
         users = ConferencingUser.objects.with_upns(tenant, [row.upn for row in batch]).prefetch_related(
             "bridge", "toll_number", "toll_free_number"
         )
@@ -251,23 +251,11 @@ def _columns(header: list[str]) -> list[str]:
     return columns
 
 
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == _BULK:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _with_free_conference_ids(rows: list[Row], planned: Plan) -> Iterator[Row]:
     """The rows whose conference ID nobody else has; those of the others are noted as bad."""
     wanted = [row for row in rows if row.conference_id]
     taken: set[tuple[int | None, str]] = set()
-    for start in range(0, len(wanted), _BULK):
-        some = wanted[start : start + _BULK]
+    for some in batched(wanted):
         on_bridges = ConferenceId.objects.filter(bridge__in={row.bridge_pk for row in some})
         taken.update(on_bridges.filter(digits__in=[row.conference_id for row in some]).values_list("bridge", "digits"))
     first_lines: dict[tuple[int | None, str], int] = {}

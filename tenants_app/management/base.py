@@ -21,12 +21,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from tenants_app.audit import Actor, Channel
+from tenants_app.bulk import batched
 from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
 from tenants_app.wording import plain, sentences
-
-_BULK = 500
 
 
 class AdministratorCommand(BaseCommand):
@@ -99,8 +98,8 @@ class AdministratorCommand(BaseCommand):
         """The tenant's users of these names, each once, in the order asked for."""
         wanted = list(dict.fromkeys(upn.strip().lower() for upn in upns))
         found: dict[str, ConferencingUser] = {}
-        for start in range(0, len(wanted), _BULK):
-            rows = ConferencingUser.objects.with_upns(tenant, wanted[start : start + _BULK]).select_related(
+        for some in batched(wanted):
+            rows = ConferencingUser.objects.with_upns(tenant, some).select_related(
                 "tenant", "bridge", "toll_number", "toll_free_number"
             )
             found |= {user.upn.lower(): user for user in rows}

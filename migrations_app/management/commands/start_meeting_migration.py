@@ -16,13 +16,13 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.history import block_record
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
 from migrations_app.runs.worker import preview
+from tenants_app.bulk import batched
 from tenants_app.management.arguments import add_format, read_text
 from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
-BULK = 500
 NAMED = 20
 """So many users who are out of date are told by name; more are told by their number."""
 
@@ -153,8 +153,8 @@ class Command(AdministratorCommand):
                 break
             time.sleep(POLL_SECONDS)
         problems = []
-        for start in range(0, len(runs), BULK):
-            failed = Run.objects.filter(pk__in=runs[start : start + BULK], state=Run.State.FAILED)
+        for pks in batched(runs):
+            failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED)
             problems += [(run.user.upn, run.last_error_message) for run in failed.select_related("user")]
         return problems
 
@@ -186,21 +186,20 @@ def _lines(told: Sequence[tuple[str, str]], is_named: bool) -> list[str]:
 
 
 def _load(users: Sequence[int]) -> Iterator[ConferencingUser]:
-    for start in range(0, len(users), BULK):
-        pks = users[start : start + BULK]
+    for pks in batched(users):
         found = ConferencingUser.objects.select_related("tenant").in_bulk(pks)
         yield from (found[pk] for pk in pks if pk in found)
 
 
 def _latest_runs(users: Sequence[int]) -> list[int]:
     runs: list[int] = []
-    for start in range(0, len(users), BULK):
-        runs += Run.objects.filter(user__in=users[start : start + BULK], is_latest=True).values_list("pk", flat=True)
+    for pks in batched(users):
+        runs += Run.objects.filter(user__in=pks, is_latest=True).values_list("pk", flat=True)
     return runs
 
 
 def _states(runs: Sequence[int]) -> Counter[str]:
     states: Counter[str] = Counter()
-    for start in range(0, len(runs), BULK):
-        states.update(Run.objects.filter(pk__in=runs[start : start + BULK]).values_list("state", flat=True))
+    for pks in batched(runs):
+        states.update(Run.objects.filter(pk__in=pks).values_list("state", flat=True))
     return states
