@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
@@ -13,9 +12,6 @@ from django.utils import timezone
 from migrations_app.failures import describe
 from migrations_app.triggers import rules
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
-
-NO_END = datetime(9999, 12, 31, tzinfo=UTC)
-"""``last_end`` of a series without an end (and of an object that cannot be read): always in the future."""
 
 
 class CalendarObject(models.Model):

@@ -25,7 +25,7 @@ from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
 from migrations_app.mail import imip
 from migrations_app.mailboxes.base import Stored
-from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import Run, Update
 from migrations_app.retries import RETRIES, pause_before_retry
 from tenants_app.bulk import batched
@@ -192,7 +192,7 @@ def _messages(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
     """Each update with its message; one whose meeting is gone, or names nobody any more, is closed instead."""
     for user, group in groupby(batch, key=lambda update: update.result.run.user):
         updates = list(group)
-        stored = EmbeddedMailbox(user).read([update.result.uid for update in updates])
+        stored = mailbox_of(user).read([update.result.uid for update in updates])
         for update in updates:
             found = stored.get(update.result.uid)
             try:

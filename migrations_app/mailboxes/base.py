@@ -1,11 +1,19 @@
-"""What a run needs of a mailbox. The embedded one implements it; CalDAV and Exchange can."""
+"""What MMS needs of a mailbox, whatever its kind. Each kind is one module beside this one; ``of_user`` knows them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
+
+from django.db.models import QuerySet
+
+from migrations_app.calendars.facts import Facts
+from tenants_app.models import ConferencingUser
+
+NO_END = datetime(9999, 12, 31, tzinfo=UTC)
+"""``last_end`` of a series without an end (and of an object that cannot be read): always in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +24,31 @@ class Listed:
     subject: str
     organizer: str
     starts_at: datetime | None
+    """None where the object cannot be read."""
     last_end: datetime
+    """End of the last occurrence; ``NO_END`` where there is none."""
     attendee_count: int
+    """Organizer included."""
     recipient_count: int
+    """Attendees whom mail can reach."""
     cancelled: bool
     unreadable: str
+    """Why the object cannot be read; empty where it can."""
+
+    @classmethod
+    def of(cls, facts: Facts, recipient_count: int = 0) -> Listed:
+        """The meeting by its facts."""
+        return cls(
+            uid=facts.uid,
+            subject=facts.subject,
+            organizer=facts.organizer,
+            starts_at=facts.starts_at,
+            last_end=facts.ends_at or NO_END,
+            attendee_count=facts.attendee_count,
+            recipient_count=recipient_count,
+            cancelled=facts.cancelled,
+            unreadable="",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +69,41 @@ class Write:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class FutureMeetings:
+    """Meetings that their organizers still have before them, and how many invitations they stand for."""
+
+    meetings: int = 0
+    invitations: int = 0
+
+    def __add__(self, other: FutureMeetings) -> FutureMeetings:
+        return FutureMeetings(self.meetings + other.meetings, self.invitations + other.invitations)
+
+
 class Mailbox(Protocol):
     """A user's calendar. Every method may raise ``Failure`` with a code of the catalogue."""
 
+    def __init__(self, user: ConferencingUser) -> None: ...
+
     def list_candidates(self, organizers: Collection[str], now: datetime) -> Sequence[Listed]:
-        """The meetings that end after ``now``, are not cancelled, and have one of ``organizers`` (lower case)."""
+        """The meetings that end after ``now``, are not cancelled, and have one of ``organizers`` (lower case).
+
+        Objects that cannot be read are among them.
+        """
 
     def list_others(self, organizers: Collection[str], now: datetime) -> Iterator[Listed]:
         """All meetings that ``list_candidates`` leaves out."""
+
+    def list_upcoming(self, now: datetime) -> Sequence[Listed]:
+        """All meetings that end after ``now``, whoever organizes them, by their start; unreadable objects first."""
 
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """The texts of these objects; those that are gone are missing."""
 
     def write(self, writes: Sequence[Write]) -> set[str]:
         """Write each text if its object is unchanged; the UIDs that were written."""
+
+    @staticmethod
+    def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
+        """The meetings that those of the users organize whose mailbox is of this kind; of each by the facts that
+        ``list_candidates`` goes by. Only reads what MMS knows already: the users may be all there are."""

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from operator import itemgetter
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
 from migrations_app.calendars import itip
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
-from migrations_app.mailboxes.base import Listed, Stored, Write
-from migrations_app.models import NO_END, CalendarObject
+from migrations_app.mailboxes.base import NO_END, FutureMeetings, Listed, Stored, Write
+from migrations_app.models import CalendarObject
 from tenants_app.models import ConferencingUser
 
-_FACTS = (
-    "uid",
-    "subject",
-    "organizer",
-    "starts_at",
-    "last_end",
-    "attendee_count",
-    "recipient_count",
-    "cancelled",
-    "unreadable",
-)
+_FACTS = tuple(field.name for field in fields(Listed))
+"""What a listed meeting says stands in columns of the same names."""
 
 
 def etag_of(body: bytes) -> str:
@@ -54,6 +47,26 @@ class EmbeddedMailbox:
     def list_others(self, organizers: Collection[str], now: datetime) -> Iterator[Listed]:
         rows = self._objects.exclude(self._candidates(organizers, now)).values_list(*_FACTS)
         return (Listed(*row) for row in rows.iterator())
+
+    def list_upcoming(self, now: datetime) -> Sequence[Listed]:
+        to_come = self._objects.filter(last_end__gt=now).order_by(F("starts_at").asc(nulls_first=True), "uid")
+        return [Listed(*row) for row in to_come.values_list(*_FACTS)]
+
+    @staticmethod
+    def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
+        # Asked of the users, who may be few, and not of all the meetings that there are.
+        theirs = Q(calendar_objects__organizer=Lower("upn")) | Q(calendar_objects__organizer=Lower("sip_address"))
+        readable = Q(calendar_objects__cancelled=False, calendar_objects__unreadable="")
+        attendees = F("calendar_objects__attendee_count")
+        found = (
+            users.order_by()
+            .filter(theirs, readable, calendar_objects__last_end__gt=now)
+            .aggregate(
+                meetings=Count("calendar_objects"),
+                invitations=Coalesce(Sum(attendees - 1, filter=Q(calendar_objects__attendee_count__gt=0)), 0),
+            )
+        )
+        return FutureMeetings(**found)
 
     @staticmethod
     def _candidates(organizers: Collection[str], now: datetime) -> Q:
@@ -98,17 +111,11 @@ class EmbeddedMailbox:
         return self._objects.count() - before
 
     def _row(self, uid: str, body: bytes) -> CalendarObject:
-        row = CalendarObject(user=self.user, uid=uid, body=body, etag=etag_of(body), last_end=NO_END)
+        stored = {"user": self.user, "body": body, "etag": etag_of(body)}
         try:
             facts = read_facts(body)
         except UnreadableCalendar as error:
-            row.unreadable = str(error)[:500]
-            return row
-        row.organizer = facts.organizer
-        row.subject = facts.subject[:255]
-        row.starts_at = facts.starts_at
-        row.last_end = facts.ends_at or NO_END
-        row.attendee_count = facts.attendee_count
-        row.recipient_count = len(itip.read(body, self.user.addresses, now=timezone.now()).recipients)
-        row.cancelled = facts.cancelled
-        return row
+            return CalendarObject(**stored, uid=uid, last_end=NO_END, unreadable=str(error)[:500])
+        recipients = itip.read(body, self.user.addresses, now=timezone.now()).recipients
+        listed = replace(Listed.of(facts, len(recipients)), uid=uid, subject=facts.subject[:255])
+        return CalendarObject(**stored, **asdict(listed))

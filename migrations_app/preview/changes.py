@@ -12,7 +12,7 @@ from django.db.models import Count, Q, QuerySet
 from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes.upcoming import FutureMeetings, future_meetings
 from migrations_app.models import MeetingResult, Run
-from migrations_app.runs.worker import preview
+from migrations_app.runs.outcomes import preview
 from migrations_app.triggers.rules import decide, decide_start_by_hand
 from migrations_app.triggers.switches import switches_of
 from tenants_app.audit import Actor

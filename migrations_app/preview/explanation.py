@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,15 +18,12 @@ from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed
-from migrations_app.models import NO_END
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.components import DESCRIPTIONS, Component, components_of
-from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.findings import Finding, Point, findings, showable
 from migrations_app.rewriting.frames import Kind
-from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import Span
-from migrations_app.runs.selection import why_skipped
+from migrations_app.runs.outcomes import Terms, decide
 from tenants_app.models import ConferencingUser, Tenant
 
 MIGRATED = "migrated"
@@ -95,11 +92,21 @@ class _Subject:
     is_block_known: bool = True
     is_own_url_known: bool = True
     components: list[Component] = field(init=False)
-    colleagues: Colleagues | None = field(init=False)
+    terms: Terms = field(init=False)
 
     def __post_init__(self) -> None:
         self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
-        self.colleagues = Colleagues(self.user) if self.user else None
+        if self.user:
+            limit, colleagues = self.user.tenant.attendee_limit, Colleagues(self.user)
+            self.terms = Terms(self.user.addresses, limit, self.now, colleagues.have)
+        else:
+            limit = Tenant._meta.get_field("attendee_limit").get_default()
+            self.terms = Terms({self.facts.organizer} - {""}, limit, self.now, None)
+
+    @property
+    def has_own_block(self) -> bool:
+        """Whether a block that this service wrote stands in it."""
+        return any(block.kind is Kind.OWN for each in self.components for block in each.blocks)
 
 
 def explain(
@@ -122,7 +129,7 @@ def explain(
                 seen.components,
                 seen.block.join_url,
                 is_own_url_known=seen.is_own_url_known,
-                belongs_to_someone_else=seen.colleagues.have if seen.colleagues else None,
+                belongs_to_someone_else=seen.terms.belongs_to_someone_else,
             ),
         ]
         decision = _decide(seen)
@@ -156,27 +163,17 @@ def _looked_at(
 
 
 def _decide(seen: _Subject) -> Decision:
-    reason = _why_skipped(seen.facts, seen.user, seen.now)
-    if reason:
-        return _decision(*reason)
-    try:
-        made = rewrite(
-            seen.body,
-            seen.block,
-            now=seen.now,
-            belongs_to_someone_else=seen.colleagues.have if seen.colleagues else None,
-        )
-    except Declined as declined:
-        is_own = any(block.kind is Kind.OWN for each in seen.components for block in each.blocks)
-        if is_own and not seen.is_own_url_known and declined.reason == "pasted-block":
+    decided = decide(Listed.of(seen.facts), seen.body, seen.block, seen.terms)
+    made = decided.rewritten
+    if made is None:
+        if decided.code == "pasted-block" and seen.has_own_block and not seen.is_own_url_known:
             return Decision(
                 NOT_KNOWN,
                 "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "
                 "organizer's settings and the meeting's own UID, which are not known here.",
                 "Look at the meeting itself, with the user it belongs to.",
             )
-        detail = declined.detail if declined.reason in {"needs-review", "pasted-block"} else ""
-        return _decision(declined.reason, detail)
+        return _decision(decided.code, decided.detail)
     if seen.is_block_known:
         replaced = f"A run would replace {_properties(made.spans)}"
         return Decision(MIGRATED, f"{replaced}, raise the revision and leave all else as it is.", spans=made.spans)
@@ -203,23 +200,6 @@ def _meeting(facts: Facts) -> Finding:
             *([Point("Status", "cancelled")] if facts.cancelled else []),
         ],
     )
-
-
-def _why_skipped(facts: Facts, user: ConferencingUser | None, now: datetime) -> tuple[str, str] | None:
-    addresses: Collection[str] = user.addresses if user else {facts.organizer} - {""}
-    limit = user.tenant.attendee_limit if user else Tenant._meta.get_field("attendee_limit").get_default()
-    listed = Listed(
-        uid=facts.uid,
-        subject=facts.subject,
-        organizer=facts.organizer,
-        starts_at=facts.starts_at,
-        last_end=facts.ends_at or NO_END,
-        attendee_count=facts.attendee_count,
-        recipient_count=0,
-        cancelled=facts.cancelled,
-        unreadable="",
-    )
-    return why_skipped(listed, addresses, limit=limit, now=now)
 
 
 def _properties(spans: Sequence[Span]) -> str:

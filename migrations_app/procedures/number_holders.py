@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 from migrations_app.failures import SKIPPED
 from migrations_app.models import MeetingResult, NumberRelease, Run
 from migrations_app.procedures.number_release import holders
-from migrations_app.runs.worker import LEFT_AS_THEY_ARE
+from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 from migrations_app.triggers.rules import decide, why_not_served
 from migrations_app.triggers.switches import switches_of
 from tenants_app.models import OUT_OF_DATE, ConferencingUser

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from django.utils import timezone
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult
 from migrations_app.rewriting.shown_numbers import shown_numbers
-from migrations_app.runs.worker import BATCH, preview
+from migrations_app.runs.outcomes import BATCH, preview
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -24,7 +24,7 @@ def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
     now = timezone.now()
     numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))
     shown: set[str] = set()
-    mailbox = EmbeddedMailbox(user)
+    mailbox = mailbox_of(user)
     for some in batched(uids, BATCH):
         for stored in mailbox.read(some).values():
             meeting = stored.listed

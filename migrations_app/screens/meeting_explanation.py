@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.preview.explanation import explain
 from migrations_app.rewriting.comparison import compare
 from tenants_app.access import Access
@@ -23,7 +23,7 @@ def answer_explanation(
     ``more`` are ``run`` and ``result`` where it is about a meeting of a run.
     """
     now = timezone.now()
-    stored = EmbeddedMailbox(user).read([uid]).get(uid)
+    stored = mailbox_of(user).read([uid]).get(uid)
     explained = explain(uid, stored.body, user, now=now) if stored else None
     context = {
         "access": access,

@@ -20,7 +20,7 @@ from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.models import CalendarObject, Run
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.worker import preview
+from migrations_app.runs.outcomes import preview
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.meeting_explanation import answer_explanation

@@ -24,7 +24,7 @@ from migrations_app.procedures.number_release import (
 )
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.worker import _Migration
+from migrations_app.runs.worker import _Attempt
 from tenants_app.audit import Channel
 from tenants_app.changes.bridges import register_number, release_number, set_default_number
 from tenants_app.changes.tenants import change_tenant
@@ -374,14 +374,14 @@ def test_r35_a_run_that_began_with_the_number_and_wrote_it_holds_it(
     start_by_hand(user.tenant, [ConferencingUser.objects.select_related("bridge").get(pk=user.pk)], ACTOR)
     run = queue.claim()
     assert run is not None
-    at_work = _Migration(run)
+    at_work = _Attempt(run)
     release = start_release(old, new, ACTOR)
     number_release.advance(timezone.now() + timedelta(minutes=1))
     at_work.work()
     assert shows(user, OLD)
     number_release.advance(timezone.now() + timedelta(minutes=1))
     assert (state(release), is_there(OLD)) == ("Updating", True)
-    at_work.record_what_invitations_say()
+    at_work.committer.record_what_invitations_say()
     queue.succeed(run)
     go_on()
     assert (state(release), shows(user, OLD), is_there(OLD)) == ("Released", False, False)

@@ -21,7 +21,8 @@ from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.worker import preview, work_run
+from migrations_app.runs.outcomes import preview
+from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number

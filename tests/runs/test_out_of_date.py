@@ -581,13 +581,13 @@ def test_r35_numbers_are_added_with_the_first_invitation_that_shows_them(
     invite(anna)
     change_user(anna, ACTOR, bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
     seen = []
-    judge = worker._Migration._judge
+    judge = worker._Attempt._judge
 
     def look(migration: Any) -> None:
         seen.append(invited(anna))
         judge(migration)
 
-    monkeypatch.setattr(worker._Migration, "_judge", look)
+    monkeypatch.setattr(worker._Attempt, "_judge", look)
     work()
     assert seen == [{OLD, NEW, "+448081570123"}]
     assert invited(anna) == {NEW, "+448081570123"}

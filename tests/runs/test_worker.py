@@ -15,8 +15,8 @@ from migrations_app.mailboxes.base import Write
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.spans import unpack
-from migrations_app.runs import queue, worker
-from migrations_app.runs.worker import preview
+from migrations_app.runs import outcomes, queue, worker
+from migrations_app.runs.outcomes import preview
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
@@ -204,14 +204,14 @@ def test_r28_one_meeting_that_breaks_the_code_does_not_take_the_run_down(
 ) -> None:
     good, _ = invite(anna, 0)
     bad, before = invite(anna, 1)
-    rewrite = worker.rewrite
+    rewrite = outcomes.rewrite
 
     def broken(source: bytes, *args: Any, **kwargs: Any) -> Any:
         if source == before:
             raise ZeroDivisionError("secret detail")
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(worker, "rewrite", broken)
+    monkeypatch.setattr(outcomes, "rewrite", broken)
     run = migrate(anna)
     assert (result_of(good).outcome, result_of(bad).code) == ("Succeeded", "internal-error")
     assert run.state == "Pending"  # it is tried again by itself
@@ -222,7 +222,7 @@ def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: 
     good, _ = invite(anna, 0)
     _bad, before = invite(anna, 1)
     seen: list[bytes] = []
-    rewrite = worker.rewrite
+    rewrite = outcomes.rewrite
 
     def fails_once(source: bytes, *args: Any, **kwargs: Any) -> Any:
         seen.append(source)
@@ -230,7 +230,7 @@ def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: 
             raise ZeroDivisionError
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(worker, "rewrite", fails_once)
+    monkeypatch.setattr(outcomes, "rewrite", fails_once)
     migrate(anna)
     after_first = body_of(anna, good)
     Run.objects.update(due_at=timezone.now())
@@ -364,7 +364,7 @@ def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
 ) -> None:
     first, _ = invite(anna, 0)
     second, before = invite(anna, 1)
-    rewrite = worker.rewrite
+    rewrite = outcomes.rewrite
 
     def fails(source: bytes, *args: Any, **kwargs: Any) -> Any:
         if source == before:
@@ -372,7 +372,7 @@ def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
         return rewrite(source, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(worker, "rewrite", fails)
+        patch.setattr(outcomes, "rewrite", fails)
         begun = migrate(anna)
     assert begun.state == "Pending"
     change_user(anna, ACTOR, bridge=new_bridge)

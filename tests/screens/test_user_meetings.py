@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
-from migrations_app.runs import worker
-from migrations_app.runs.worker import preview
+from migrations_app.runs import outcomes
+from migrations_app.runs.outcomes import preview
 from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
@@ -151,13 +151,13 @@ def test_it_tells_how_long_a_series_goes_on(vera: Client, anna: ConferencingUser
 @pytest.fixture
 def rewritten(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The meetings that were rewritten."""
-    rewrite, seen = worker.rewrite, []
+    rewrite, seen = outcomes.rewrite, []
 
     def noted(source: bytes, *args: Any, **kwargs: Any) -> Any:
         seen.append(source)
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(worker, "rewrite", noted)
+    monkeypatch.setattr(outcomes, "rewrite", noted)
     return seen
 
 

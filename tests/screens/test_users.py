@@ -18,7 +18,7 @@ from migrations_app.demo import invitations as demo
 from migrations_app.invitations.dial_in import EACH_ITS_OWN
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
-from migrations_app.runs import worker
+from migrations_app.runs import outcomes, worker
 from migrations_app.screens import users as views
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.users import change_user
@@ -519,13 +519,13 @@ def test_others_do_not_wait_while_the_meetings_are_counted(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invite(anna)
-    rewrite, in_transaction = worker.rewrite, []
+    rewrite, in_transaction = outcomes.rewrite, []
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         in_transaction.append(connection.in_atomic_block)
         return rewrite(*args, **kwargs)
 
-    monkeypatch.setattr(worker, "rewrite", noted)
+    monkeypatch.setattr(outcomes, "rewrite", noted)
     assert "1 of 1 future meeting" in foreseen(alice, anna, bridge=new_bridge.pk)
     assert in_transaction == [False, False]
 

@@ -15,7 +15,7 @@ from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.history import block_record
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
-from migrations_app.runs.worker import preview
+from migrations_app.runs.outcomes import preview
 from tenants_app.bulk import batched
 from tenants_app.management.arguments import add_format, read_text
 from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage

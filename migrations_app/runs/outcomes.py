@@ -1,0 +1,187 @@
+"""What a run does with each meeting (R20 to R25). Only reads: the worker writes it, previews and *Explain* show it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.link_owners import Colleagues
+from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
+from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.models import MeetingResult, Run
+from migrations_app.rewriting.block import MeetingBlock
+from migrations_app.rewriting.errors import Declined
+from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.spans import pack
+from migrations_app.runs.selection import why_skipped
+from tenants_app.bulk import batched
+from tenants_app.models import ConferencingUser
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+"""Meetings that are read, rewritten and committed together."""
+
+LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
+"""Why meetings are skipped that may show an old number all the same."""
+
+_WITH_DETAIL = frozenset({"needs-review", "pasted-block"})
+"""Reasons that leave questions open, so that the detail says what exactly was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What decides about a meeting beside its text and the block that it should carry."""
+
+    addresses: Collection[str]
+    """The user's, in lower case."""
+    attendee_limit: int
+    """R22; organizer included."""
+    now: datetime
+    belongs_to_someone_else: Callable[[str], bool] | None
+    """Asked with the user part of a join link; None where no other user is known."""
+
+
+class Decided(NamedTuple):
+    """What becomes of one meeting: with the new text, or with the code of why it is skipped or fails."""
+
+    outcome: MeetingResult.Outcome
+    code: str = ""
+    detail: str = ""
+    rewritten: Rewrite | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What becomes of one meeting as a run records it; for a changed one the text to write and how many to tell."""
+
+    result: MeetingResult
+    write: Write | None = None
+    recipient_count: int = 0
+
+
+def settle(meeting: Listed, terms: Terms) -> Decided | None:
+    """What is to be said of a meeting by its facts alone; None where its text must be looked at."""
+    if meeting.unreadable:
+        # Whose it is and when it ends cannot be known, so it is not touched.
+        return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", meeting.unreadable)
+    reason = why_skipped(meeting, terms.addresses, limit=terms.attendee_limit, now=terms.now)
+    return Decided(MeetingResult.Outcome.SKIPPED, *reason) if reason else None
+
+
+def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> Decided:
+    """What becomes of a meeting that should carry ``block``."""
+    settled = settle(meeting, terms)
+    if settled:
+        return settled
+    try:
+        rewritten = rewrite(body, block, now=terms.now, belongs_to_someone_else=terms.belongs_to_someone_else)
+    except Declined as declined:
+        detail = declined.detail if declined.reason in _WITH_DETAIL else ""
+        return Decided(MeetingResult.Outcome.SKIPPED, declined.reason, detail)
+    except UnreadableCalendar as error:
+        return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
+    return Decided(MeetingResult.Outcome.SUCCEEDED, rewritten=rewritten)
+
+
+class Outcomes:
+    """What a run makes of the meetings of its user, by the settings and the mailbox as they are."""
+
+    def __init__(self, run: Run, mailbox: Mailbox | None = None) -> None:
+        """Reads the user's settings now, whatever becomes of the transaction afterwards; ``mailbox`` is the user's
+        own where none is given. Raises ``Failure`` where such a run fails before it looks at any meeting.
+        """
+        users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
+        self.run = run
+        self.user = users.get(pk=run.user_id)
+        self.settings = InvitationSettings(self.user)
+        self.mailbox = mailbox or mailbox_of(self.user)
+        self._colleagues = Colleagues(self.user)
+
+    def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
+        """The meetings whose text must be looked at, and what is settled about the others (R20).
+
+        ``done`` are UIDs to leave out.
+        """
+        terms = self._terms()
+        todo: list[Listed] = []
+        settled: list[Outcome] = []
+        candidates = self.mailbox.list_candidates(terms.addresses, terms.now)
+        for meeting in chain(candidates, self.mailbox.list_others(terms.addresses, terms.now)):
+            if meeting.uid in done:
+                continue
+            decided = settle(meeting, terms)
+            if decided:
+                settled.append(self._outcome(meeting, decided))
+            else:
+                todo.append(meeting)
+        return todo, settled
+
+    def of(self, uids: Sequence[str], blocks: Mapping[str, MeetingBlock]) -> list[Outcome]:
+        """What becomes of each meeting as it stands in the mailbox now; it may have changed since it was listed."""
+        stored = self.mailbox.read(uids)
+        terms = self._terms()
+        # What was deleted since then needs nothing.
+        return [self._judged(found, blocks[uid], terms) for uid in uids if (found := stored.get(uid))]
+
+    def foreseen(self, uids: Sequence[str] | None = None) -> Iterator[Outcome]:
+        """What would become of these meetings, or of all, if the run were worked now; gives out no conference IDs."""
+        if uids is None:
+            todo, settled = self.select()
+            yield from settled
+            uids = [meeting.uid for meeting in todo]
+        for some in batched(uids, BATCH):
+            yield from self.of(some, self.settings.blocks_to_show(some))
+
+    def _terms(self) -> Terms:
+        limit = self.user.tenant.attendee_limit
+        return Terms(self.user.addresses, limit, timezone.now(), self._colleagues.have)
+
+    def _judged(self, stored: Stored, block: MeetingBlock, terms: Terms) -> Outcome:
+        try:
+            decided = decide(stored.listed, stored.body, block, terms)
+        except Exception:
+            log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
+            reference = f"reference {self.run.correlation_id}"
+            decided = Decided(MeetingResult.Outcome.FAILED, "internal-error", reference)
+        outcome = self._outcome(stored.listed, decided)
+        if decided.rewritten:
+            outcome.result.sequence = decided.rewritten.sequence
+            outcome.result.spans = pack(decided.rewritten.spans)
+            outcome.write = Write(stored.listed.uid, stored.etag, decided.rewritten.body)
+            outcome.recipient_count = stored.listed.recipient_count
+        return outcome
+
+    def _outcome(self, meeting: Listed, decided: Decided) -> Outcome:
+        return Outcome(
+            MeetingResult(
+                run=self.run,
+                uid=meeting.uid,
+                subject=meeting.subject,
+                starts_at=meeting.starts_at,
+                attendee_count=meeting.attendee_count,
+                outcome=decided.outcome,
+                code=decided.code,
+                detail=decided.detail[:500],
+            )
+        )
+
+
+def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterator[tuple[MeetingResult, int]]:
+    """What a run of the user would do with each meeting, and how many people it would mail; writes nothing.
+
+    With ``uids`` these meetings only, in that order, without those that are not in the mailbox. The settings are read
+    now, whatever becomes of the transaction afterwards; the meetings as the answer is read.
+
+    Raises ``Failure`` where such a run would fail as a whole.
+    """
+    outcomes = Outcomes(Run(user=user, tenant=user.tenant))
+    return ((outcome.result, outcome.recipient_count) for outcome in outcomes.foreseen(uids))
