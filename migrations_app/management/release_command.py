@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.urls import reverse
 
 from migrations_app.models import NumberRelease
-from migrations_app.procedures.number_release import foresee_release
+from migrations_app.preview.many_users import foresee_release
 from tenants_app.management.arguments import add_dry_run
 from tenants_app.management.base import AdministratorCommand, rehearsed
 from tenants_app.models import ServiceNumber, Tenant

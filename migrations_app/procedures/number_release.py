@@ -9,44 +9,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
+from django.db.models import Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.mailboxes.upcoming import FutureMeetings, future_meetings
 from migrations_app.models import NumberRelease, Run
-from migrations_app.preview.changes import DECISIVE
 from migrations_app.runs.queue import wake_cluster
-from migrations_app.triggers.rules import decide
-from migrations_app.triggers.switches import switches_of
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.changes.bridges import register_number, release_number, set_default_number, set_leaving
 from tenants_app.changes.users import UserEdit, change_users
-from tenants_app.dependants import dependants, has_or_shows
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.signals import UserChange, UserSettings
+from tenants_app.dependants import dependants
+from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
 """Users who are moved in one transaction."""
-
-BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: they just get the new default."
-"""Of users who have a default number only by their bridge, such as those without audio conferencing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Foreseen:
-    """What taking a number off leads to: who depends on it, and how many of them get a run, or none by the sentence."""
-
-    users: int
-    future: FutureMeetings
-    runs: int
-    without_run: dict[str, int]
 
 
 def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
@@ -62,30 +43,6 @@ def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
     return ConferencingUser.objects.filter(
         Q(pk__in=dependants(release.number).values("pk")) | Q(pk__in=moved.values("pk"))
     )
-
-
-def foresee_release(number: ServiceNumber) -> Foreseen:
-    """What taking the number off would lead to now. Only reads: it may be about all users there are."""
-    users = dependants(number)
-    moved = users.filter(has_or_shows(number))
-    switches = switches_of(number.tenant)
-    bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
-    count, runs = users.count(), 0
-    without_run: dict[str, int] = {}
-    for row in moved.order_by().values("bridge", *DECISIVE).annotate(users=Count("pk")):
-        bridge = bridges.get(row["bridge"])
-        alike = ConferencingUser(bridge=bridge, **{name: row[name] for name in DECISIVE})
-        settings = UserSettings.of(alike, "")
-        change = UserChange(alike, settings, settings, unassigned_number=number.number)
-        decision = decide(change, switches)
-        if decision.starts_run:
-            runs += row["users"]
-        else:
-            without_run[decision.sentence] = without_run.get(decision.sentence, 0) + row["users"]
-    unseen = count - runs - sum(without_run.values())
-    if unseen:
-        without_run[BY_DEFAULT_ONLY] = unseen
-    return Foreseen(count, future_meetings(users), runs, without_run)
 
 
 # --- starting and stopping ----------------------------------------------------------------------------

@@ -14,9 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
-from migrations_app.preview.changes import foresee_move
+from migrations_app.preview.many_users import foresee_move
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import UserTable
@@ -226,8 +225,7 @@ def move_everyone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "access": access,
         "bridge": source,
         "target": target,
-        "move": foresee_move(access.tenant, source, target),
-        "future": future_meetings(on_it),
+        "foreseen": foresee_move(access.tenant, source, target),
         "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
     }
     return render(request, "bridges/move.html", context)

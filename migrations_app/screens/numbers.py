@@ -14,11 +14,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
+from migrations_app.preview.many_users import BY_DEFAULT_ONLY, foresee_release
 from migrations_app.procedures.number_release import (
-    BY_DEFAULT_ONLY,
     check_not_default,
     check_release,
-    foresee_release,
     start_release,
     start_replacement,
 )

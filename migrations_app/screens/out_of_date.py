@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from migrations_app.preview.changes import foresee_start
+from migrations_app.preview.many_users import foresee_start
 from migrations_app.runs.out_of_date import start_all, users_out_of_date
 from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import Access, access_for
@@ -31,7 +31,7 @@ def out_of_date(request: HttpRequest, slug: str) -> HttpResponse:
             messages.info(request, "Nobody is out of date any more, so there was nothing to start.")
         tell_consequences(request, consequences)
         return redirect("dashboard", slug)
-    context = {"access": access, "bridge": bridge, "start": foresee_start(access.tenant, users)}
+    context = {"access": access, "bridge": bridge, "foreseen": foresee_start(access.tenant, users)}
     return render(request, "dashboard/out_of_date.html", context)
 
 

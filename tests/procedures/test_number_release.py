@@ -14,10 +14,10 @@ from django.utils import timezone
 from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run
+from migrations_app.preview.many_users import foresee_release
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_release import (
     cancel_release,
-    foresee_release,
     holders,
     start_release,
     start_replacement,

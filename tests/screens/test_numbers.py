@@ -17,9 +17,10 @@ from django.utils import timezone
 from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Heartbeat, NumberRelease, Run
+from migrations_app.preview.many_users import BY_DEFAULT_ONLY, foresee_release
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_holders import Why, holders_with_why, progress_of
-from migrations_app.procedures.number_release import cancel_release, foresee_release, holders, start_release
+from migrations_app.procedures.number_release import cancel_release, holders, start_release
 from migrations_app.runs import queue
 from tenants_app.changes.bridges import describe_number, register_number, set_bridge
 from tenants_app.changes.tenants import change_tenant
@@ -402,7 +403,7 @@ def test_r32_what_is_foreseen_is_what_happens(
     assert foreseen.runs == Run.objects.exclude(pk__in=before).count()
     entries = AuditEntry.objects.filter(action="change user", channel="service", consequence__startswith="No run")
     told = Counter(entries.values_list("consequence", flat=True))
-    just_default = foreseen.without_run.pop(number_release.BY_DEFAULT_ONLY, 0)
+    just_default = foreseen.without_run.pop(BY_DEFAULT_ONLY, 0)
     assert foreseen.without_run == told
     assert just_default == (2 if is_default else 0)
     assert sum(foreseen.without_run.values()) + foreseen.runs + just_default == foreseen.users

@@ -159,7 +159,7 @@ def test_r36_it_shows_first_what_starting_them_all_leads_to(
     change_tenant(tenant, ACTOR, settling_time=300)
     make_run(outdated[0], "Pending")
     answer = bob.get(ADDRESS)
-    shown, start = words(answer.content), answer.context["start"]
+    shown, start = words(answer.content), answer.context["foreseen"]
 
     assert "Start runs for all 3 users who are out of date?" in shown
     assert "Users out of date 3 Runs that start 2 Future meetings, at most 2" in shown

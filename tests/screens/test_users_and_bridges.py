@@ -239,7 +239,7 @@ def test_what_it_tells_of_a_move_is_what_the_move_answers(
     make_user("there.already", conference_id="1234567", bridge=new_bridge)
     target = set_bridge(tenant, new_bridge.name, ACTOR, provider=provider)
     change_tenant(tenant, ACTOR, meeting_migration_enabled=service, automatically_migrate_user_meetings=automatic)
-    told = alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={target.pk}").context["move"]
+    told = alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={target.pk}").context["foreseen"]
 
     tenant.refresh_from_db()
     edits = [UserEdit(user.pk, {"bridge": target}) for user in old_bridge.users.all()]

@@ -1,0 +1,122 @@
+"""What a change of many users will lead to, told before it is made. Only reads: it may be about all there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db.models import Count, Q, QuerySet
+
+from migrations_app.mailboxes.base import FutureMeetings
+from migrations_app.mailboxes.upcoming import future_meetings
+from migrations_app.models import Run
+from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
+from migrations_app.triggers.switches import switches_of
+from tenants_app.dependants import dependants, has_or_shows
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.signals import UserChange, UserSettings
+
+DECISIVE = (
+    "hosting",
+    "mailbox_location",
+    "audio_conferencing_license",
+    "audio_conferencing_enabled",
+    "conferencing_provider",
+    "conference_id_type",
+)
+"""Settings of a user that decide, beside bridge and conference ID, what a change of these two starts."""
+
+SERVED_BY = ("hosting", "mailbox_location", "conferencing_provider")
+"""Settings of a user that decide, beside the bridge, whether MMS can migrate their meetings (R15 to R17)."""
+
+BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: they just get the new default."
+"""Of users who have a default number only by their bridge, such as those without audio conferencing."""
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """How many users it is about, how many of them get a run, and how many none, by the sentence that says why."""
+
+    users: int = 0
+    runs: int = 0
+    without_run: dict[str, int] = field(default_factory=dict)
+    future: FutureMeetings = field(default_factory=FutureMeetings)
+    """Meetings that these runs would look at; of a number, those of everybody who depends on it."""
+    pending: int = 0
+    """Of the users who get a run: those whose run is pending already, which the start joins (R18)."""
+    in_progress: int = 0
+    """Of the users who get a run: those whose run is in progress, which another one follows."""
+
+    @property
+    def without(self) -> int:
+        """Users who get no run."""
+        return self.users - self.runs
+
+    def add(self, decision: Decision, users: int) -> None:
+        """So many users for whom the same was decided."""
+        self.users += users
+        if decision.starts_run:
+            self.runs += users
+        else:
+            self.without_run[decision.sentence] = self.without_run.get(decision.sentence, 0) + users
+
+
+def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
+    """What moving everyone on ``source`` to ``target`` would start."""
+    switches = switches_of(tenant)
+    own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
+    # A conference ID that is taken on the new bridge cannot be kept there.
+    renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")
+    on_it = ConferencingUser.objects.filter(bridge=source)
+    alike = on_it.order_by().values(*DECISIVE)
+    foreseen = Foreseen(future=future_meetings(on_it))
+    for row in alike.annotate(users=Count("pk"), renumbered=Count("pk", filter=Q(pk__in=renumbered))):
+        settings = {name: row[name] for name in DECISIVE}
+        before = UserSettings.of(ConferencingUser(bridge=source, **settings), "kept")
+        for conference_id, count in (("kept", row["users"] - row["renumbered"]), ("another", row["renumbered"])):
+            if count:
+                after = UserSettings.of(ConferencingUser(bridge=target, **settings), conference_id)
+                foreseen.add(decide(UserChange(ConferencingUser(), before, after), switches), count)
+    return foreseen
+
+
+def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser]) -> Foreseen:
+    """What starting runs by hand for the tenant's ``users`` would lead to now (R11)."""
+    switches = switches_of(tenant)
+    bridges = Bridge.objects.filter(tenant=tenant).in_bulk()
+    foreseen = Foreseen()
+    startable = Q(pk__in=())
+    for row in users.order_by().values("bridge", *SERVED_BY).annotate(users=Count("pk")):
+        alike = {name: row[name] for name in SERVED_BY}
+        settings = UserSettings.of(ConferencingUser(bridge=bridges.get(row["bridge"]), **alike), "")
+        decision = decide_start_by_hand(settings, switches, "")
+        foreseen.add(decision, row["users"])
+        if decision.starts_run:
+            startable |= Q(bridge=row["bridge"], **alike)
+    foreseen.without_run = dict(sorted(foreseen.without_run.items(), key=lambda told: -told[1]))
+    if foreseen.runs:
+        starting = users.filter(startable).order_by()
+        latest = Run.objects.filter(tenant=tenant, is_latest=True, user__in=starting.values("pk"))
+        states = dict(latest.order_by().values_list("state").annotate(Count("pk")))
+        foreseen.pending = states.get(Run.State.PENDING, 0)
+        foreseen.in_progress = states.get(Run.State.IN_PROGRESS, 0)
+        foreseen.future = future_meetings(starting)
+    return foreseen
+
+
+def foresee_release(number: ServiceNumber) -> Foreseen:
+    """What taking the number off its bridge would lead to now (R32)."""
+    users = dependants(number)
+    switches = switches_of(number.tenant)
+    bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
+    foreseen = Foreseen(future=future_meetings(users))
+    moved = users.filter(has_or_shows(number)).order_by()
+    for row in moved.values("bridge", *DECISIVE).annotate(users=Count("pk")):
+        alike = ConferencingUser(bridge=bridges.get(row["bridge"]), **{name: row[name] for name in DECISIVE})
+        settings = UserSettings.of(alike, "")
+        change = UserChange(alike, settings, settings, unassigned_number=number.number)
+        foreseen.add(decide(change, switches), row["users"])
+    unseen = users.count() - foreseen.users
+    if unseen:
+        foreseen.users += unseen
+        foreseen.without_run[BY_DEFAULT_ONLY] = unseen
+    return foreseen
