@@ -1,5 +1,7 @@
 """Addresses below a tenant about its users, bridges, runs and switches."""
 
+from base64 import b64decode, urlsafe_b64encode
+
 from django.urls import path, register_converter
 
 from migrations_app.screens import (
@@ -27,7 +29,21 @@ class UPNConverter:
         return value
 
 
+class UIDConverter:
+    """The UID of a meeting, which may be any text: as URL-safe Base64 (RFC 4648 section 5) without padding."""
+
+    regex = r"[A-Za-z0-9_-]+"
+
+    def to_python(self, value: str) -> str:
+        """Raises ``ValueError``, which Django answers with 404, where it is no such text."""
+        return b64decode(value + "=" * (-len(value) % 4), altchars="-_", validate=True).decode()
+
+    def to_url(self, value: str) -> str:
+        return urlsafe_b64encode(value.encode()).decode().rstrip("=")
+
+
 register_converter(UPNConverter, "upn")
+register_converter(UIDConverter, "uid")
 
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -52,7 +68,7 @@ tenant_urlpatterns = [
     path("users/<upn:upn>/start/", users.start_user, name="start-user"),
     path("users/<upn:upn>/mark-up-to-date/", users.mark_as_up_to_date, name="mark-up-to-date"),
     path("users/<upn:upn>/meetings/", users.user_meetings, name="user-meetings"),
-    path("users/<upn:upn>/meetings/<int:pk>/", users.user_meeting, name="user-meeting"),
+    path("users/<upn:upn>/meetings/<uid:uid>/", users.user_meeting, name="user-meeting"),
     path("bridges/", bridges.bridges, name="bridges"),
     path("bridges/add/", bridges.add_bridge, name="add-bridge"),
     path("bridges/<int:pk>/", bridges.bridge, name="bridge"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 
+from migrations_app.failures import Failure
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.preview.explanation import explain
 from migrations_app.rewriting.comparison import compare
@@ -16,22 +18,30 @@ from tenants_app.screens.fragments import answer
 
 
 def answer_explanation(
-    request: HttpRequest, access: Access, user: ConferencingUser, uid: str, subject: str, more: dict[str, Any]
+    request: HttpRequest, access: Access, user: ConferencingUser, uid: str, of_run: Mapping[str, Any] | None = None
 ) -> HttpResponse:
-    """Explain the meeting in the user's mailbox, or say that it is gone; writes nothing.
+    """Explain the meeting in the user's mailbox, or why it cannot be read there; writes nothing.
 
-    ``more`` are ``run`` and ``result`` where it is about a meeting of a run.
+    ``of_run`` are ``run`` and ``result`` where it is about a meeting of a run: then a meeting that is gone is said to
+    be gone, and without it ``Http404`` is raised.
     """
     now = timezone.now()
-    stored = mailbox_of(user).read([uid]).get(uid)
+    stored, failure = None, None
+    try:
+        stored = mailbox_of(user).read([uid]).get(uid)
+    except Failure as unavailable:
+        failure = unavailable
+    if not (stored or failure or of_run):
+        raise Http404
     explained = explain(uid, stored.body, user, now=now) if stored else None
     context = {
         "access": access,
         "user_shown": user,
-        "subject": subject,
+        "subject": of_run["result"].subject if of_run else stored.listed.subject if stored else "",
         "now": now,
+        "failure": failure,
         "explanation": explained,
         "changes": compare(explained.decision.spans) if explained else [],
-        **more,
+        **(of_run or {}),
     }
     return answer(request, "meetings/explanation.html", "meetings/explained.html", context)

@@ -81,8 +81,7 @@ def explanation(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: 
     access = access_for(request, slug)
     shown = _run(access, correlation_id)
     result = get_object_or_404(MeetingResult.objects.defer("spans"), run=shown, pk=pk)
-    of_run = {"run": shown, "result": result}
-    return answer_explanation(request, access, shown.user, result.uid, result.subject, of_run)
+    return answer_explanation(request, access, shown.user, result.uid, of_run={"run": shown, "result": result})
 
 
 @require_POST

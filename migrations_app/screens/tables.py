@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import django_tables2 as tables
 
-from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, UserImport
+from migrations_app.mailboxes.base import Listed
+from migrations_app.models import MeetingResult, NumberRelease, Run, UserImport
 from tenants_app.models import ConferencingUser, ServiceNumber
 
 _CLASSES = "table card-table table-vcenter"
@@ -70,8 +72,25 @@ class ResultTable(tables.Table):
         empty_text = "No meeting matches."
 
 
+@dataclass(slots=True)
+class UpcomingMeeting:
+    """A row of :class:`MeetingTable`: the meeting, what a run now would do with it, and how many it would mail."""
+
+    meeting: Listed
+    foreseen: MeetingResult | None = None
+    recipients: int = 0
+
+    @property
+    def subject(self) -> str:
+        return self.meeting.subject
+
+    @property
+    def attendee_count(self) -> int:
+        return self.meeting.attendee_count
+
+
 class MeetingTable(tables.Table):
-    """A user's future meetings; see ``screens.users.user_meetings`` for what is ``foreseen`` of each."""
+    """A user's future meetings, each an :class:`UpcomingMeeting`."""
 
     subject = tables.TemplateColumn(template_name="runs/cells/subject.html", verbose_name="Meeting")
     foreseen = tables.TemplateColumn(
@@ -88,8 +107,6 @@ class MeetingTable(tables.Table):
     now: datetime
 
     class Meta:
-        model = CalendarObject
-        fields: tuple[str, ...] = ()
         orderable = False
         attrs = {"class": _CLASSES}
         empty_text = "The mailbox has no future meetings."

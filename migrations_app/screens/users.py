@@ -8,23 +8,24 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import push_url
 
 from migrations_app.failures import Failure
 from migrations_app.invitations.dial_in import dial_in_details
-from migrations_app.models import CalendarObject, Run
+from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.models import Run
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.outcomes import preview
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
-from migrations_app.screens.tables import MeetingTable, UserTable
+from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import Access, access_for
 from tenants_app.changes.locking import wait_for_others
@@ -100,12 +101,16 @@ def user_meetings(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
     access = access_for(request, slug)
     shown = _user(access, upn)
     now = timezone.now()
-    # Those that cannot be read have no start and fail, so they stand above.
-    to_come = CalendarObject.objects.filter(user=shown, last_end__gt=now).defer("body")
-    table = MeetingTable(to_come.order_by(F("starts_at").asc(nulls_first=True), "uid"))
+    meetings: list[UpcomingMeeting] = []
+    failure = None
+    try:
+        meetings = [UpcomingMeeting(meeting) for meeting in mailbox_of(shown).list_upcoming(now)]
+    except Failure as unavailable:
+        failure = unavailable
+    table = MeetingTable(meetings)
     table.now = now
     paginate(request, table, 25)
-    failure = _foretell(shown, [row.record for row in table.paginated_rows])
+    failure = failure or _foretell(shown, [row.record for row in table.paginated_rows])
     if failure:
         table.columns.hide("foreseen")
         table.columns.hide("mailed")
@@ -118,12 +123,10 @@ def user_meetings(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
 
 
 @require_safe
-def user_meeting(request: HttpRequest, slug: str, upn: str, pk: int) -> HttpResponse:
+def user_meeting(request: HttpRequest, slug: str, upn: str, uid: str) -> HttpResponse:
     """What a run would do with one meeting of the user's mailbox, and why; writes nothing."""
     access = access_for(request, slug)
-    shown = _user(access, upn)
-    meeting = get_object_or_404(CalendarObject.objects.only("uid", "subject"), user=shown, pk=pk)
-    return answer_explanation(request, access, shown, meeting.uid, meeting.subject, {})
+    return answer_explanation(request, access, _user(access, upn), uid)
 
 
 @require_POST
@@ -184,9 +187,9 @@ def _dial_in(user: ConferencingUser) -> dict[str, Any]:
         return {"failure": failure}
 
 
-def _foretell(user: ConferencingUser, meetings: Sequence[Any]) -> Failure | None:
+def _foretell(user: ConferencingUser, meetings: Sequence[UpcomingMeeting]) -> Failure | None:
     """Note at each meeting what is ``foreseen`` of it and how many people would be mailed; or why a run would fail."""
-    by_uid = {meeting.uid: meeting for meeting in meetings}
+    by_uid = {each.meeting.uid: each for each in meetings}
     try:
         for result, recipients in preview(user, list(by_uid)):
             by_uid[result.uid].foreseen, by_uid[result.uid].recipients = result, recipients

@@ -26,6 +26,7 @@ from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
+from tests.support.pages import key_of
 from tests.support.samples import skype_text
 from tests.support.windows import Open
 
@@ -126,7 +127,7 @@ def fill(
         "meeting": ended.results.filter(outcome="Succeeded").get().pk,
         "skipped": ended.results.filter(outcome="Skipped").get().pk,
         "failed": ended.results.filter(outcome="Failed").get().pk,
-        "stored": anna.calendar_objects.get(uid="meeting-0").pk,
+        "stored": key_of("meeting-0"),
         "number": anna.bridge.numbers.get(is_default=True).pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,

@@ -24,6 +24,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
+from tests.support.pages import key_of
 from tests.support.samples import skype_text
 
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
@@ -70,7 +71,7 @@ def fill(
         "run": run.correlation_id,
         "meeting": run.results.filter(outcome="Succeeded").get().pk,
         "failed": run.results.filter(outcome="Failed").get().pk,
-        "stored": anna.calendar_objects.get().pk,
+        "stored": key_of(anna.calendar_objects.get().uid),
         "checked": checked_import(anna).pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,

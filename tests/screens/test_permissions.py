@@ -35,7 +35,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
-from tests.support.pages import shown
+from tests.support.pages import key_of, shown
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
 from tests.support.visitors import sign_in
 
@@ -230,7 +230,7 @@ def contoso(
         "pending": make_run(bruno, "Pending").correlation_id,
         "upn": anna.upn,
         "outdated": bruno.upn,
-        "stored": anna.calendar_objects.get().pk,
+        "stored": key_of(anna.calendar_objects.get().uid),
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
         "target": new_bridge.pk,
@@ -267,14 +267,14 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
     """Keys of Fabrikam's rows."""
     _, spare, waiting, updating = leaving_numbers(fabrikam.bridge)
     run = make_run(fabrikam.user, "Failed", [("Harbour budget", "Succeeded", "")], last_error_code="no-bridge")
-    EmbeddedMailbox(fabrikam.user).store([("meeting-0", invitation(fabrikam.user, "meeting-0"))])
+    EmbeddedMailbox(fabrikam.user).store([(uid, invitation(fabrikam.user, uid)) for uid in ("meeting-0", "harbour")])
     return {
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
         "pending": run.correlation_id,
         "upn": fabrikam.user.upn,
         "outdated": fabrikam.user.upn,
-        "stored": fabrikam.user.calendar_objects.get().pk,
+        "stored": key_of("harbour"),
         "imported": imported(fabrikam.tenant).pk,
         "bridge": fabrikam.bridge.pk,
         "target": fabrikam.bridge.pk,
@@ -292,7 +292,7 @@ INVENTED = {
     "pending": uuid4(),
     "upn": "nobody@contoso.com",
     "outdated": "nobody@contoso.com",
-    "stored": 987_654,
+    "stored": key_of("nothing"),
     "imported": 987_654,
     "bridge": 987_654,
     "target": 987_654,

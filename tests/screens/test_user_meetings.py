@@ -11,8 +11,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import CalendarObject, Run
+from migrations_app.models import Run
 from migrations_app.runs import outcomes
 from migrations_app.runs.outcomes import preview
 from tenants_app.changes.bridges import set_bridge
@@ -23,7 +24,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.explanations import LINK, decision, with_property
 from tests.support.meetings import migrate
-from tests.support.pages import words
+from tests.support.pages import key_of, words
 from tests.support.samples import skype_text
 from tests.support.two_tenants import everything_stored
 
@@ -99,7 +100,7 @@ def test_r24_it_says_how_many_people_would_be_mailed(vera: Client, mailbox: Conf
 def test_it_says_the_same_as_a_preview_of_the_whole_run(vera: Client, mailbox: ConferencingUser) -> None:
     table = vera.get(meetings_of(mailbox)).context["table"]
     shown = {
-        row.record.uid: (row.record.foreseen.outcome, row.record.foreseen.code, row.record.recipients)
+        row.record.meeting.uid: (row.record.foreseen.outcome, row.record.foreseen.code, row.record.recipients)
         for row in table.paginated_rows
     }
     whole = {result.uid: (result.outcome, result.code, told) for result, told in preview(mailbox)}
@@ -111,7 +112,7 @@ def test_it_says_the_same_as_a_preview_of_the_whole_run(vera: Client, mailbox: C
 def test_it_shows_what_cannot_be_read_first_and_then_by_date(vera: Client, mailbox: ConferencingUser) -> None:
     table = vera.get(meetings_of(mailbox)).context["table"]
 
-    assert [row.record.uid for row in table.paginated_rows][:2] == ["unreadable", "updated"]
+    assert [row.record.meeting.uid for row in table.paginated_rows][:2] == ["unreadable", "updated"]
 
 
 def test_r20_it_says_why_a_run_would_fail_as_a_whole(vera: Client, mailbox: ConferencingUser, tenant: Tenant) -> None:
@@ -237,7 +238,7 @@ def test_each_row_leads_to_its_explanation(vera: Client, mailbox: ConferencingUs
     page = vera.get(meetings_of(mailbox)).content.decode()
 
     for row in mailbox.calendar_objects.exclude(uid="past"):
-        address = f"{meetings_of(mailbox)}{row.pk}/"
+        address = f"{meetings_of(mailbox)}{key_of(row.uid)}/"
         assert f'href="{address}" hx-get="{address}" hx-target="#sheet-body"' in page
         whole, part = vera.get(address), vera.get(address, headers=HTMX)
         assert (whole.status_code, part.status_code) == (200, 200)
@@ -254,12 +255,11 @@ def test_it_explains_as_the_page_of_a_run_does(
     assert Run.objects.count() == 3
 
     for result in run.results.all():
-        stored = CalendarObject.objects.get(uid=result.uid)
         of_run, of_user = (
             words(vera.get(address, headers=HTMX).content)
             for address in (
                 f"/contoso/migrations/{run.correlation_id}/meetings/{result.pk}/explain/",
-                f"{meetings_of(mailbox)}{stored.pk}/",
+                f"{meetings_of(mailbox)}{key_of(result.uid)}/",
             )
         )
         only_of_run = re.compile(r"In this run: [^.]+\.|Compare before and after|, \d\d:\d\d")
@@ -267,14 +267,14 @@ def test_it_explains_as_the_page_of_a_run_does(
         assert only_of_run.sub("", of_run).split() == only_of_run.sub("", of_user).split()
 
 
-@pytest.mark.parametrize("pk", [0, 10**30])
+@pytest.mark.parametrize("key", ["0", "A" * 3000, "_-_-", "w7ww", key_of("past away")])
 def test_it_explains_no_meeting_that_is_not_in_the_mailbox(
-    vera: Client, mailbox: ConferencingUser, make_user: MakeUser, pk: int
+    vera: Client, mailbox: ConferencingUser, make_user: MakeUser, key: str
 ) -> None:
     bruno = make_user("bruno")
     EmbeddedMailbox(bruno).store([("his", invitation(bruno, "his"))])
 
-    for wrong in (pk, bruno.calendar_objects.get().pk):
+    for wrong in (key, key_of("his")):
         assert vera.get(f"{meetings_of(mailbox)}{wrong}/").status_code == 404
 
 
@@ -283,5 +283,32 @@ def test_an_explanation_writes_nothing(vera: Client, make_user: MakeUser) -> Non
     fill(anna, 0, 1)
     before = everything_stored()
 
-    assert "Conference ID" in vera.get(f"{meetings_of(anna)}{anna.calendar_objects.get().pk}/").content.decode()
+    assert (
+        "Conference ID" in vera.get(f"{meetings_of(anna)}{key_of(anna.calendar_objects.get().uid)}/").content.decode()
+    )
     assert everything_stored() == before
+
+
+@pytest.mark.parametrize("uid", ["a/b?c=d&e#f", "Besprechung {ÄÖ} 会議", "040000008200E00074C5B7101A82E008" * 15])
+def test_any_uid_has_an_address(vera: Client, anna: ConferencingUser, uid: str) -> None:
+    body = invitation(anna, "as-is").replace(b"UID:as-is", b"UID:" + uid.encode())
+    EmbeddedMailbox(anna).store([(uid, body)])
+
+    page = vera.get(meetings_of(anna)).content.decode()
+    (address,) = set(re.findall(r'href="(/contoso/users/[^"]+/meetings/[^"]+/)"', page))
+    assert 'class="decision"' in vera.get(address).content.decode()
+
+
+def test_a_mailbox_that_cannot_be_reached_is_said_to_be(
+    vera: Client, mailbox: ConferencingUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise Failure("mailbox-unavailable")
+
+    monkeypatch.setattr(EmbeddedMailbox, "list_upcoming", refuse)
+    monkeypatch.setattr(EmbeddedMailbox, "read", refuse)
+
+    for address in (meetings_of(mailbox), f"{meetings_of(mailbox)}{key_of('updated')}/"):
+        answer = vera.get(address)
+        assert answer.status_code == 200
+        assert "The mailbox could not be reached. Check the mailbox server" in words(answer.content)

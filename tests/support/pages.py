@@ -9,6 +9,13 @@ from typing import Any
 
 from django.test import Client
 
+from migrations_app.urls import UIDConverter
+
+
+def key_of(uid: str) -> str:
+    """The meeting of that UID in an address below a user."""
+    return UIDConverter().to_url(uid)
+
 
 def words(page: bytes) -> str:
     """The text of a page on one line, without its tags."""
