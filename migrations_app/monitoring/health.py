@@ -1,4 +1,4 @@
-"""Is the service well? The same answers for ``check_migrations``, ``check_worker``, /healthz and /metrics."""
+"""Whether the service is well: one answer for the monitoring commands and the pages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from migrations_app.monitoring.progress import users_by_state
 from tenants_app.models import Tenant
 
 WORKER_SILENT = timedelta(minutes=3)
-"""The schedule wakes the cluster every minute; one that has been silent for this long is late …"""
+"""The schedule wakes the cluster every minute, so one that has been silent for this long is late."""
 WORKER_GONE = timedelta(minutes=10)
-"""… and for this long is gone. A worker leaves a sign of life before and after each run."""
+"""After this long it is taken to be gone."""
 QUEUE_STUCK = timedelta(minutes=5)
 """Due runs that wait for this long while none is in progress are waiting for nobody."""
+_WORKER = "worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,36 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
     )
 
 
-def worker_silence() -> timedelta | None:
-    """How long the cluster has given no sign of life; None where it never has."""
-    at = Heartbeat.objects.filter(name="worker").values_list("at", flat=True).first()
-    return None if at is None else _since(at, timezone.now())
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The background workers, by the last sign of life that one of them gave; None where none ever did."""
+
+    last_sign: datetime | None
+    silence: timedelta | None
+    """How long that is ago."""
+
+    @property
+    def are_silent(self) -> bool:
+        """Whether whatever waits for them waits in vain, as it seems."""
+        return self.silence is None or self.silence > WORKER_SILENT
+
+    @property
+    def are_gone(self) -> bool:
+        return self.silence is None or self.silence > WORKER_GONE
+
+
+def beat() -> None:
+    """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run."""
+    Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": timezone.now()})
+
+
+def workers() -> Workers:
+    """When a worker was last heard of. A run in progress whose lease holds says that its worker is alive now."""
+    now = timezone.now()
+    if Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__gt=now).exists():
+        return Workers(now, timedelta(0))
+    at = Heartbeat.objects.filter(name=_WORKER).values_list("at", flat=True).first()
+    return Workers(at, None if at is None else _since(at, now))
 
 
 def is_stuck(state: QueueState) -> bool:

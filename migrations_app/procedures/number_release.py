@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Users who are moved in one transaction."""
 
+IS_WAITED_FOR = False
+
 
 def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
     """Users because of whom the number is not released yet: theirs by setting or invitation, or their run has not
@@ -174,14 +176,9 @@ def _audit(release: NumberRelease, actor: Actor, action: str) -> None:
 
 
 def advance(until: datetime) -> bool:
-    """Take every procedure as far as it goes now; whether that gave the queue something to do.
-
-    A tenant that is switched off is passed over (R12).
-    """
+    """Take every procedure as far as it goes now; whether that gave the queue something to do."""
     moved = False
-    due = NumberRelease.objects.filter(
-        state__in=NumberRelease.OPEN, due_at__lte=timezone.now(), tenant__meeting_migration_enabled=True
-    )
+    due = _of_tenants_switched_on().filter(state__in=NumberRelease.OPEN, due_at__lte=timezone.now())
     for pk in due.order_by("pk").values_list("pk", flat=True):
         try:
             while timezone.now() < until and _step(pk):
@@ -189,6 +186,23 @@ def advance(until: datetime) -> bool:
         except Exception:
             log.exception("taking a number off its bridge (procedure %s) could not go on; it is tried again", pk)
     return moved
+
+
+def is_due(now: datetime) -> bool:
+    """Whether users are to be moved at this moment."""
+    moving = [NumberRelease.State.WAITING, NumberRelease.State.MOVING]
+    return _of_tenants_switched_on().filter(state__in=moving, due_at__lte=now).exists()
+
+
+def settles_at() -> datetime | None:
+    """When the next one begins that can still be cancelled."""
+    waiting = _of_tenants_switched_on().filter(state=NumberRelease.State.WAITING)
+    return waiting.order_by("due_at").values_list("due_at", flat=True).first()
+
+
+def _of_tenants_switched_on() -> QuerySet[NumberRelease]:
+    """Others are passed over (R12)."""
+    return NumberRelease.objects.filter(tenant__meeting_migration_enabled=True)
 
 
 @transaction.atomic

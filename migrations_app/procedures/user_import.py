@@ -37,6 +37,8 @@ MAX_ROWS = 200_000
 TIME = timedelta(minutes=2)
 """What must be left of a wake-up's time for a step to be begun; a long one may go on for longer."""
 
+IS_WAITED_FOR = True
+
 ATTEMPTS = 5
 """A step that was begun this often and never ended is given up: it ends its worker, or the database refuses it."""
 
@@ -144,6 +146,16 @@ def advance(until: datetime) -> bool:
         except Exception:
             log.exception("import %s could not be finished; it is tried again", pk)
     return started
+
+
+def is_due(now: datetime) -> bool:
+    """Whether an import waits to be checked or applied."""
+    return UserImport.objects.filter(state__in=UserImport.WAITING).exists()
+
+
+def settles_at() -> datetime | None:
+    """None waits for a settling time."""
+    return None
 
 
 def _next(tried: set[int]) -> int | None:

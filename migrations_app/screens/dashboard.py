@@ -12,7 +12,8 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.models import Heartbeat, MeetingResult, Run, Update
+from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import users_by_state
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import count_out_of_date
@@ -24,9 +25,6 @@ from tenants_app.screens.fragments import answer
 
 SHOWN = 6
 """Rows of each list on the dashboard; the rest is a click away."""
-
-SILENT = timedelta(minutes=5)
-"""The cluster wakes up every minute; after this long without a sign of life it is worth a warning."""
 
 
 @require_safe
@@ -82,7 +80,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "messages_queued": messages_queued,
         "messages_failed": failed.count(),
         "undelivered": failed.select_related("result__run__user").defer("result__spans").order_by("-queued_at")[:3],
-        "silent_since": _silent_since(tenant) if pending or messages_queued else None,
+        "silent": _silent_workers(tenant) if pending or messages_queued else None,
         "seconds_to_refresh": 2 if is_moving else 15,
         "now": timezone.now(),
     }
@@ -101,12 +99,7 @@ def _soon() -> datetime:
     return timezone.now() + timedelta(seconds=30)
 
 
-def _silent_since(tenant: Tenant) -> datetime | None:
-    """When the cluster gave its last sign of life, if that is too long ago and nobody is at work on a run."""
-    if not tenant.meeting_migration_enabled:
-        return None
-    at_work = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__gt=timezone.now()).exists()
-    beat = Heartbeat.objects.filter(name="worker").first()
-    if at_work or beat is None or timezone.now() - beat.at < SILENT:
-        return None
-    return beat.at
+def _silent_workers(tenant: Tenant) -> Workers | None:
+    """The workers, where they have been silent for too long although the tenant's work may go on."""
+    found = workers() if tenant.meeting_migration_enabled else None
+    return found if found and found.are_silent else None

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.models import NumberRelease
-from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
+from migrations_app.monitoring.health import workers
 from migrations_app.procedures.number_holders import explain, holders_with_why, progress_of, startable
 from migrations_app.procedures.number_release import begin_now, cancel_release
 from migrations_app.runs.actions import start_by_hand
@@ -58,8 +58,6 @@ def release(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     now = timezone.now()
     is_due = shown.due_at <= now
     waits_for_people = shown.state == NumberRelease.State.UPDATING and progress.held and not progress.under_way
-    silence = worker_silence()
-    is_silent = silence is None or silence > WORKER_SILENT
     context = {
         "access": access,
         "release": shown,
@@ -67,7 +65,7 @@ def release(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "page": page,
         "holders": explain(shown, list(page)) if page else [],
         "is_due": is_due,
-        "is_silent": is_silent and is_due and shown.is_open and not waits_for_people,
+        "is_silent": is_due and shown.is_open and not waits_for_people and workers().are_silent,
         "now": now,
         "seconds_to_refresh": (3 if progress.all <= MANY else 15) if shown.is_open else 0,
         "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import UserImport
-from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
+from migrations_app.monitoring.health import workers
 from migrations_app.procedures import user_import as imports
 from migrations_app.screens.tables import UserImportTable
 from tenants_app.access import Access, access_for
@@ -81,8 +81,6 @@ def user_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     shown = _import(access, pk)
     is_waiting = shown.state in UserImport.WAITING
     progress = imports.progress_of(shown) if is_waiting else None
-    silence = worker_silence()
-    is_silent = silence is None or silence > WORKER_SILENT
     context = {
         "access": access,
         "import": shown,
@@ -91,7 +89,7 @@ def user_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "by": shown.findings.get("asked_by"),
         "progress": progress,
         "is_waiting": is_waiting,
-        "is_silent": is_waiting and is_silent and not progress,
+        "is_silent": is_waiting and not progress and workers().are_silent,
         "seconds_to_refresh": 2 if is_waiting else 0,
         "now": timezone.now(),
         "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]

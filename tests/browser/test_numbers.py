@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run
+from migrations_app.monitoring.health import beat
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_release import start_release
 from tenants_app.changes.bridges import register_number
@@ -68,7 +69,7 @@ def test_r34_a_number_is_taken_off_while_one_watches(open_page: Open, dora: Conf
     expect(page.locator("[aria-current=step]")).to_contain_text("Waiting")
     expect(page.get_by_role("link", name="Bridges", exact=True).first).to_have_attribute("aria-current", "page")
     page.get_by_role("button", name="Begin now").click()
-    tasks.beat("worker")
+    beat()
     expect(page.get_by_text("It begins as soon as a worker is free.").last).to_be_visible()
 
     # From here on nothing is clicked: the page follows by itself.

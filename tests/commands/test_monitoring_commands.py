@@ -19,6 +19,7 @@ from migrations_app.models import Heartbeat, MeetingResult, Run, Update
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
+from tests.support.commands import Command
 
 MakeUser = Callable[..., ConferencingUser]
 
@@ -150,3 +151,18 @@ def test_a_queue_that_nobody_moves_alarms_though_the_cluster_lives(make_run: Cal
     assert (code, "a due run has waited for 6 min and none is in progress" in line) == (2, True)
     make_run(2, Run.State.IN_PROGRESS)
     assert check("check_worker")[0] == 0
+
+
+def test_whoever_works_the_queue_in_a_terminal_gives_a_sign_of_life(tenant: Tenant, command: Command) -> None:
+    assert check("check_worker")[0] == 2
+    command("run_migrations")
+    assert check("check_worker")[0] == 0
+
+
+def test_a_worker_that_is_long_at_work_on_a_run_is_not_silent(make_run: Callable[..., Run]) -> None:
+    """It renews its lease on the run meanwhile; the heartbeat stands only before and after a run."""
+    Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(minutes=30))
+    run = make_run(1, Run.State.IN_PROGRESS, 30)
+    assert check("check_worker")[0] == 0
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
+    assert check("check_worker")[0] == 2

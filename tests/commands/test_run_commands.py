@@ -18,9 +18,10 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from django_q.models import Task
 
+from migrations_app import tasks
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.management.commands import run_migrations, start_meeting_migration
+from migrations_app.management.commands import start_meeting_migration
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
@@ -350,14 +351,14 @@ def test_r12_it_leaves_the_runs_of_a_tenant_that_is_off(
 def test_ctrl_c_stops_after_the_present_run(
     command: Command, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work_run = run_migrations.work_run
+    work_run = tasks.work_run
     before = signal.getsignal(signal.SIGINT)
 
     def interrupted(run: Run) -> None:
         signal.raise_signal(signal.SIGINT)
         work_run(run)
 
-    monkeypatch.setattr(run_migrations, "work_run", interrupted)
+    monkeypatch.setattr(tasks, "work_run", interrupted)
     for name in ("anna.rossi", "bruno.costa"):
         command("start_meeting_migration", "--user", make_user(name).upn)
     with pytest.raises(CommandError, match=r"^Stopped before the queue was empty"):

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.models import Heartbeat, Run, Update
+from migrations_app.monitoring.health import workers
 from migrations_app.screens.charts import WIDTH, stacked_bar
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import ConferencingUser, Tenant
@@ -187,6 +188,20 @@ def test_it_warns_when_work_waits_and_the_workers_are_silent(
 
     assert "The background workers are silent." in silent
     assert "silent" not in alive
+
+
+@pytest.mark.parametrize(("minutes", "is_silent"), [(None, True), (4, True), (2, False)])
+def test_it_takes_workers_for_silent_when_the_checks_do(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun, minutes: int | None, is_silent: bool
+) -> None:
+    make_run(anna, "Pending")
+    if minutes is not None:
+        Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(minutes=minutes))
+    page = words(alice.get("/contoso/").content)
+
+    assert ("The background workers are silent." in page) is is_silent
+    assert ("They have not given a sign of life yet" in page) is (minutes is None)
+    assert workers().are_silent is is_silent
 
 
 def test_it_draws_a_bar_in_which_one_failure_among_thousands_is_seen() -> None:

@@ -13,8 +13,9 @@ from django.test import Client
 from django.utils import timezone
 
 from migrations_app.models import Heartbeat, Run, UserImport
+from migrations_app.monitoring.health import beat
 from migrations_app.procedures import user_import
-from migrations_app.tasks import TIME_BUDGET, beat
+from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import remove_bridge
 from tenants_app.changes.users import create_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
@@ -177,7 +178,7 @@ def test_it_says_when_nobody_is_there_to_check_it(
     alice: Client, anna: ConferencingUser, minutes: int | None, is_silent: bool
 ) -> None:
     if minutes is not None:
-        beat("worker")
+        beat()
         Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=minutes))
     address = upload(alice).url
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
-from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, worker_silence
+from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, workers
 
 
 class Command(MonitoringCommand):
@@ -13,13 +13,14 @@ class Command(MonitoringCommand):
     )
 
     def answer(self, options: dict[str, Any]) -> Answer:
-        silence, state = worker_silence(), queue_state()
+        cluster, state = workers(), queue_state()
+        silence = cluster.silence
         found = Answer()
         if silence is None:
             found.add(Status.CRITICAL, "the cluster has never given a sign of life: start python manage.py qcluster")
-        elif silence > WORKER_SILENT:
+        elif cluster.are_silent:
             found.add(
-                Status.CRITICAL if silence > WORKER_GONE else Status.WARNING,
+                Status.CRITICAL if cluster.are_gone else Status.WARNING,
                 f"the cluster has been silent for {age(silence)}: look whether it runs, and start it again",
             )
         if is_stuck(state):

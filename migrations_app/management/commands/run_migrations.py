@@ -4,21 +4,20 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from migrations_app.mail.delivery import deliver
-from migrations_app.models import NumberRelease, Run, Update, UserImport
-from migrations_app.runs import queue
-from migrations_app.runs.worker import work_run
-from migrations_app.tasks import TIME_BUDGET, advance
+from migrations_app.models import Run, Update
+from migrations_app.procedures import registry
+from migrations_app.tasks import work
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.wording import counted, plain
 
+NO_LIMIT = datetime.max.replace(tzinfo=UTC)
 POLL_SECONDS = 0.5
 """How often the queue is looked at while others hold what is left of it."""
 
@@ -43,7 +42,7 @@ class Command(AdministratorCommand):
         worked = 0
         with _stop_on_request() as stop:
             while not stop.is_set():
-                worked += self._work_due(stop)
+                worked += work(NO_LIMIT, stop=stop.is_set, after_run=self._tell)
                 pause = _pause() if options["until_idle"] else None
                 if pause is None:
                     break
@@ -53,24 +52,8 @@ class Command(AdministratorCommand):
             raise CommandError("Stopped before the queue was empty: what is left goes on with the next start.")
         self._tell_what_is_left()
 
-    def _work_due(self, stop: threading.Event) -> int:
-        worked = 0
-        queue.sweep()
-        while not stop.is_set():
-            run = queue.claim()
-            if run is None:
-                deliver()
-                if not advance(timezone.now() + TIME_BUDGET):
-                    break
-                continue
-            work_run(run)
-            deliver()
-            worked += 1
-            self._tell(Run.objects.select_related("user").get(pk=run.pk))
-        deliver()
-        return worked
-
     def _tell(self, run: Run) -> None:
+        run = Run.objects.select_related("user").get(pk=run.pk)
         meetings, messages = counted(run.total_meetings, "meeting"), counted(run.invites_update, "message")
         line = (
             f"{run.user.upn}: {run.state}; {meetings}: {run.succeeded_meetings:,} migrated, "
@@ -105,22 +88,15 @@ def _pause() -> float | None:
     """Seconds until there may be something to do; None when the queue is idle but for retries that are due later."""
     now = timezone.now()
     pending = Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
-    releases = NumberRelease.objects.filter(tenant__meeting_migration_enabled=True)
-    in_hand = (
+    if (
         Run.objects.filter(state=Run.State.IN_PROGRESS).exists()
         or pending.filter(due_at__lte=now).exists()
-        or releases.filter(
-            state__in=[NumberRelease.State.WAITING, NumberRelease.State.MOVING], due_at__lte=now
-        ).exists()
-        or UserImport.objects.filter(state__in=UserImport.WAITING).exists()
+        or registry.is_due(now)
         or Update.objects.filter(Q(due_at__lte=now) | Q(lease_until__gt=now), state=Update.State.QUEUED).exists()
-    )
-    if in_hand:
+    ):
         return POLL_SECONDS
-    settling: list[datetime] = [
-        *pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True)[:1],
-        *releases.filter(state=NumberRelease.State.WAITING).order_by("due_at").values_list("due_at", flat=True)[:1],
-    ]
+    first_run = pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True).first()
+    settling = [moment for moment in (first_run, registry.settles_at()) if moment]
     if not settling:
         return None
     # Looked at again every so often, because "run now" may have made it due meanwhile.

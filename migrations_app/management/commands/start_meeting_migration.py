@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.failures import Failure, describe
 from migrations_app.models import Run
-from migrations_app.monitoring.health import WORKER_SILENT, worker_silence
+from migrations_app.monitoring.health import workers
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.history import block_record
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
@@ -138,8 +138,7 @@ class Command(AdministratorCommand):
     def _wait(self, users: Sequence[int]) -> list[tuple[str, str]]:
         """Show how the users' runs go on until all have ended; a sentence for each that failed."""
         runs = _latest_runs(users)
-        silence = worker_silence()
-        if silence is None or silence > WORKER_SILENT:
+        if workers().are_silent:
             self.stderr.write("No worker has been seen lately: start the cluster, or run_migrations in another window.")
         shown = ""
         while True:

@@ -1,0 +1,52 @@
+"""The procedures that there are: what goes on by itself beside the runs. The main loop knows them only by this list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from migrations_app.procedures import number_release, user_import
+
+
+class Procedure(Protocol):
+    """A module of this package. What it does stands in rows that say how far it is, and each step is a transaction
+    that can be repeated: wherever a worker was killed, the next one goes on."""
+
+    IS_WAITED_FOR: bool
+    """Whether somebody sits before a page until it has gone on: then it goes before the next run."""
+
+    def advance(self, until: datetime) -> bool:
+        """Go as far as it goes now, but begin no step after ``until``; whether that may have made runs due."""
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether there is a step to be done at this moment."""
+
+    def settles_at(self) -> datetime | None:
+        """When the first step will be due that waits for a tenant's settling time; None where none does."""
+
+
+PROCEDURES: Sequence[Procedure] = (user_import, number_release)
+
+
+def advance_what_is_waited_for(until: datetime) -> None:
+    """Take those procedures further that somebody waits for."""
+    for procedure in PROCEDURES:
+        if procedure.IS_WAITED_FOR:
+            procedure.advance(until)
+
+
+def advance(until: datetime) -> bool:
+    """Take all procedures further; whether that may have made runs due."""
+    made_due = [procedure.advance(until) for procedure in PROCEDURES]  # each of them, whatever the first one says
+    return any(made_due)
+
+
+def is_due(now: datetime) -> bool:
+    """Whether some procedure has a step to be done at this moment."""
+    return any(procedure.is_due(now) for procedure in PROCEDURES)
+
+
+def settles_at() -> datetime | None:
+    """When the first step will be due that waits for a settling time."""
+    return min(filter(None, (procedure.settles_at() for procedure in PROCEDURES)), default=None)
