@@ -18,8 +18,8 @@ from migrations_app.calendars.content_lines import (
     value_start,
 )
 from migrations_app.calendars.facts import events_not_over
-from migrations_app.rewriting import markup
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
+from migrations_app.rewriting.shown_html import shows_nothing
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
 
@@ -120,7 +120,7 @@ def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_u
 def is_blank(description: Description) -> bool:
     """Tell whether a description shows nothing."""
     if description.is_html:
-        return markup.is_blank(description.value)
+        return shows_nothing(description.value)
     return not unescaped(description.value).strip()
 
 

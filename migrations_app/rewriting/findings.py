@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from migrations_app.calendars.content_lines import unescaped
-from migrations_app.rewriting import links, markup
+from migrations_app.rewriting import links
 from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.evidence import Verdict, evidence_of
 from migrations_app.rewriting.frames import Kind, Row, Sight
 from migrations_app.rewriting.quoting import is_quoted
+from migrations_app.rewriting.shown_html import body_start, visible_text
 
 _ROW_OF = {Kind.SKYPE: "dots", Kind.TEAMS: "underscores", Kind.OWN: "equals signs"}
 _FAMILY = {
@@ -187,9 +188,9 @@ def _about_links(sight: Sight) -> Iterator[Point]:
 
 def _place(description: Description, row: Row) -> str:
     """Where a row stands, by the words before it."""
-    begin = markup.body_start(description.value) if description.is_html else 0
+    begin = body_start(description.value) if description.is_html else 0
     above = description.value[max(begin, row.start - 4000) : row.start]
-    text = markup.visible_text(above) if description.is_html else " ".join(unescaped(above).split())
+    text = visible_text(above) if description.is_html else " ".join(unescaped(above).split())
     text = text.rstrip("._= ")
     if not text:
         return "at the beginning"

@@ -15,6 +15,7 @@ from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.labels import LABELS
+from migrations_app.rewriting.shown_html import body_start, characters, hrefs
 
 ROW = "=" * 72
 """The row before and after a block of our own."""
@@ -131,7 +132,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     `own_url` is the join link the meeting is about to get: a link of the same user outside any frame is a block
     that has lost its frame.
     """
-    begin = markup.body_start(value) if is_html else 0
+    begin = body_start(value) if is_html else 0
     rows = {kind: _rows(value, begin, kind, is_html) for kind in Kind}
     framed = [
         each
@@ -185,7 +186,7 @@ def carries_signature(text: str, own_url: str) -> bool:
 def readable(piece: bytes, is_html: bool) -> str:
     """Return a piece of a description without the escapes of a TEXT value and, of HTML, the character references."""
     text = unescaped(piece)
-    return markup.characters(text) if is_html else text
+    return characters(text) if is_html else text
 
 
 def _rows(value: bytes, begin: int, kind: Kind, is_html: bool) -> list[Row]:
@@ -387,7 +388,7 @@ def _shared_notes(framed: _Framed, piece: bytes, is_html: bool) -> str:
         if at < 0:
             break
         paragraph = _PARAGRAPH_END.split(html[at : at + 2000], maxsplit=1)[0]
-        for target in map(markup.characters, markup.hrefs(paragraph)):
+        for target in map(characters, hrefs(paragraph)):
             if _NOTES_LINK.fullmatch(target) and not links.web_app_link(target) and not links.skype_link(target):
                 return links.unwrapped(target)
         at = html.find("OutSharedNote", at + 1)

@@ -1,92 +1,29 @@
-"""HTML by source offsets: as much of a browser's tree building as it takes to cut a meeting block out of a mail.
+"""Where the HTML of a mail can be cut to put another meeting block into it.
 
-Works on the unfolded, still escaped value of X-ALT-DESC, so a line break in the markup may stand as the two
-characters \\n. Elements that are never closed, misnested or closed without having been opened are read as browsers
-read them (WHATWG HTML, 13.2.6, without the insertion modes of frames and foreign content). Nothing is ever
-repaired: what is cut out leaves the markup around it exactly as well or badly balanced as it was.
-
-All of it is linear in the size of the value, however deep or broken the markup.
+Works on the unfolded, still escaped value of X-ALT-DESC, by offsets. Nothing is ever repaired: what is cut out leaves
+the markup around it exactly as well or badly balanced as it was. All of it is linear in the size of the value.
 """
 
-import html
 import re
-from collections import defaultdict
 from collections.abc import Sequence
-from heapq import heappop, heappush
 from typing import NamedTuple
 
-from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting.errors import Declined, needs_review
+from migrations_app.rewriting.open_elements import (
+    _SCOPE,
+    CLOSES_P,
+    CUT_IN_TWO,
+    NO_BLOCK_INSIDE,
+    TOKEN,
+    Element,
+    OpenElements,
+    Run,
+    read_on,
+    read_tags,
+)
+from migrations_app.rewriting.shown_html import is_visible
 
-_TOKEN = re.compile(
-    rb"""
-    <(/?)([a-zA-Z][a-zA-Z0-9:_-]*+)
-     (?: [^<>"'=]*+ (?: =(?:\s|\\n)*+ (?: \\?"[^"]*+" | \\?'[^']*+' )?+ [^<>"'=]*+ )*+ (?: (?<=/)()> | > )
-       # Quotes may stray, but not where a value that is missing one has swallowed the tags after it.
-       | (?: [^<>"'=]++ | =(?:\s|\\n)*+ (?: \\?"[^"<>]*+" | \\?'[^'<>]*+' | (?!\\?["']) ) | ["'] )*+ > )
-  | <!--(?:-?>|.*?--!?>)
-  | <(?:!(?!--)|\?|/(?![a-zA-Z]))[^>]*+>
-  | (<[a-zA-Z/!?])
-    """,
-    re.DOTALL | re.VERBOSE,
-)
-_RAW_TEXT = {
-    name: re.compile(rb"</" + name + rb"(?:\s|/|\\[nN])*+>", re.IGNORECASE)
-    for name in b"style script title textarea xmp noscript iframe noembed noframes".split()
-}
-_VOID = frozenset(
-    b"area base basefont bgsound br col command embed frame hr image img input keygen link meta param source track "
-    b"wbr".split()
-)
-_DOCUMENT = frozenset(b"html head body frameset".split())
-_FORMATTING = frozenset(b"a b big code em font i nobr s small strike strong tt u".split())
-_CLOSES_P = frozenset(
-    b"address article aside blockquote center dd details dialog dir div dl dt fieldset figcaption figure footer form "
-    b"h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol p pre search section summary table ul".split()
-)
-_TABLE = frozenset(b"table caption colgroup tbody tr td".split())
-_CELL = frozenset(b"applet caption marquee object td template".split())
-_SCOPE = _CELL | {b"button", b"table"}
-_SPECIAL = (
-    _VOID
-    | _DOCUMENT
-    | _CLOSES_P
-    | _TABLE
-    | _SCOPE
-    | frozenset(_RAW_TEXT)
-    | frozenset(b"th thead tfoot select math svg".split())
-)
-# Elements that the same start tags and hardly other end tags close.
-_SAME = {b"th": b"td", b"thead": b"tbody", b"tfoot": b"tbody", b"dt": b"dd"} | {
-    f"h{level}".encode(): b"h1" for level in range(2, 7)
-}
-_ITEMS = frozenset([b"li", b"dd"])
-# Which open element the start of one closes: the first of these that is open in the same table, list or heading.
-_CLOSED = {
-    b"li": (b"li",),
-    b"dd": (b"dd",),
-    b"h1": (b"h1",),
-    b"td": (b"td",),
-    b"tr": (b"tr", b"td"),
-    b"tbody": (b"tbody", b"tr", b"td"),
-}
-_CHILDLESS = _VOID | _DOCUMENT | frozenset(_RAW_TEXT)
-# A block cannot stand directly in these.
-_NO_BLOCK_INSIDE = _TABLE - {b"td", b"caption"} | frozenset(b"ul ol dl select a button object svg math map".split())
-_SHOWN = re.compile(rb"<(?:img|hr|input|object|embed|video|audio|iframe|svg|button|canvas|v:)", re.IGNORECASE)
-_CONDITIONAL = re.compile(rb"<!--\[if")
-# What is not closed runs to the end of the text, or reading would begin anew at every "<" of broken markup.
-_TAGS = re.compile(
-    r"""
-    <!--.*?(?:-->|\Z)
-  | <[!?/a-zA-Z](?: (?: [^<>"'=]++ | =\s*+ (?: "[^"]*+" | '[^']*+' )?+ )*+ >
-                  | (?: [^<>"'=]++ | =\s*+ (?: "[^"<>]*+" | '[^'<>]*+' | (?!["']) ) | ["'] )*+ > )
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 _LINK = re.compile(rb"<a(?![\w:-])", re.IGNORECASE)
-_SRC = re.compile(r"""<img\b[^<>]{0,2000}?\bsrc\s*=\s*["']?([^\s"'>]+)""", re.IGNORECASE)
-_HREF = re.compile(r"""\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
 _WRAPPER_CLASS = re.compile(
     rb"""\bclass\s*=\s*\\?["']?(?:x_)*(?:me-email-text|mms-meeting-block)(?![\w-])""", re.IGNORECASE
 )
@@ -94,207 +31,9 @@ _QUOTE_CLASS = re.compile(
     rb"""\bclass\s*=\s*(?:\\?"[^"]*?|\\?'[^']*?)?(?<![\w-])(?:x_)*gmail_quote(?![\w-])""", re.IGNORECASE
 )
 
-_CUT_IN_TWO = (
-    "The HTML cannot be cut at the meeting block: some formatting or a part of the layout starts outside the block "
-    "and ends inside it, or the other way round."
-)
 _SPREAD = "The meeting block is spread over the cells of a table, a list or a link."
 
 _MOST_IN_PARAGRAPH = 12
-_PIECES_OF_ROWS = (b"." * 10, b"_" * 10, b"=" * 72)
-
-Run = tuple[int, int]
-"""Where something starts and ends."""
-
-_Within = tuple[int, int, int, int, int]
-"""The places on the stack of the innermost special element, of what bounds a scope, of what bounds a list item, of
-the innermost table, and of what bounds formatting: a table cell or its like (WHATWG HTML, 13.2.4.2 and 13.2.4.3)."""
-
-_Element = tuple[bytes, int, _Within, list[int]]
-"""An open element: its name, where its start tag stands, what it stands in, itself included, and the places on the
-stack of all open elements of its name. One that was closed while others remain open in it has no name."""
-
-
-def _inside_markup() -> Declined:
-    return needs_review("A row of the meeting block stands inside markup, or next to broken markup.")
-
-
-class _OpenElements:
-    """What is open at a place of a document: browsers' stack of open elements and list of active formatting elements.
-
-    A formatting element outlives the element that it was opened in; then it is `floating`, until its end tag or the
-    end of the table cell it is in: for each name a heap of (minus its start, start of the cell). The list `torn`
-    holds (start of an element, place) of every tag that ended an element in another way than by nesting, or that
-    browsers ignore because the element it means is out of its reach.
-    """
-
-    __slots__ = ("floating", "ordinary", "places", "stack", "torn")
-
-    def __init__(self) -> None:
-        self.stack: list[_Element] = [(b"#", -1, (0, 0, 0, 0, 0), [0])]
-        self.places: defaultdict[bytes, list[int]] = defaultdict(list)
-        self.ordinary: dict[bytes, list[int]] = {}  # of `places`, those whose names open by no rules of their own
-        self.floating: dict[bytes, list[Run]] = {}
-        self.torn: list[Run] = []
-
-    def start(self, token: re.Match[bytes]) -> int:
-        """Take a start tag. Return where reading goes on: for a style or script element, after it."""
-        name = token[2].lower()
-        name = _SAME.get(name, name)
-        at, position = token.span()
-        stack = self.stack
-        if token[3] is not None and self._ends_itself(name):
-            return position
-        if name in _TABLE and name != b"table" and not self.places.get(b"table"):
-            return position  # browsers ignore parts of a table where there is none
-        if name in _CLOSES_P:
-            paragraphs = self.places.get(b"p")
-            if paragraphs and paragraphs[-1] > stack[-1][2][1]:
-                # Not torn: what is put in the place of a block starts with such a tag as well.
-                self._pop_to(paragraphs[-1])
-        if name in _CLOSED:
-            self._close_siblings(name, at)
-        elif name in _CHILDLESS:
-            return self._childless(name, token)
-        place = len(stack)
-        within = stack[-1][2]
-        if name in _SPECIAL:
-            _, scope, item, table, cell = within
-            if name not in (b"p", b"div"):
-                item = item if name == b"address" else place
-                scope = place if name in _SCOPE else scope
-                table = place if name == b"table" else table
-                cell = place if name in _CELL else cell
-            within = (place, scope, item, table, cell)
-        same = self.places[name]
-        if name == token[2] and name not in _SPECIAL:
-            self.ordinary[name] = same
-        same.append(place)
-        stack.append((name, at, within, same))
-        return position
-
-    def _ends_itself(self, name: bytes) -> bool:
-        """Tell whether an element with /> is empty: to browsers only in drawings, to Word also with a prefix."""
-        return b":" in name or name in (b"svg", b"math") or bool(self.places.get(b"svg") or self.places.get(b"math"))
-
-    def _childless(self, name: bytes, token: re.Match[bytes]) -> int:
-        if name in _DOCUMENT:
-            self.torn.append((-1, token.start()))
-        if name not in _RAW_TEXT:
-            return token.end()
-        end = _RAW_TEXT[name].search(token.string, token.end())
-        return end.end() if end else len(token.string) + 1
-
-    def _close_siblings(self, name: bytes, at: int) -> None:
-        _, _, item, table, _ = self.stack[-1][2]
-        limit = item if name in _ITEMS else table + 1
-        if name == b"h1":  # only where nothing else is open in the other heading
-            limit = len(self.stack) - 1
-        for sibling in _CLOSED[name]:
-            place = self._last(sibling)
-            if place and place >= limit:
-                self.torn.append((self.stack[place][1], at))
-                self._pop_to(place)
-                return
-
-    def end(self, tag: bytes, at: int) -> None:
-        """Take an end tag that does not close the innermost element."""
-        name = tag.lower()
-        name = _SAME.get(name, name)
-        if name in _DOCUMENT:
-            self.torn.append((-1, at))
-            return
-        if name in _FORMATTING:
-            self._end_formatting(name, at)
-            return
-        place = self._last(name)
-        if not place:
-            return
-        special, scope, _, table, _ = self.stack[-1][2]
-        if name in _TABLE:
-            limit = table
-        elif name == b"li":
-            limit = max(scope, self._last(b"ul"), self._last(b"ol"))
-        else:
-            limit = scope if name in _SPECIAL else special
-        if place < limit:
-            self.torn.append((self.stack[place][1], at))
-        else:
-            self._pop_to(place)
-
-    def _end_formatting(self, name: bytes, at: int) -> None:
-        """End the last formatting element of that name, leaving open what is not formatting in it."""
-        special, scope, _, _, cell = self.stack[-1][2]
-        place = self._last(name)
-        start = self.stack[place][1] if place else -1
-        floating = self.floating_here(name)
-        if floating and floating[0][1] == self.stack[cell][1] and -floating[0][0] > start:
-            self.torn.append((-heappop(floating)[0], at))
-        elif place > special:
-            self._pop_to(place + 1)
-            self.stack.pop()[3].pop()
-        elif place > scope:
-            _, _, within, same = self.stack[place]
-            self.stack[place] = (b"", start, within, [same.pop()])
-            self.torn.append((start, at))
-        else:
-            self.torn += [(start, at)] if place else []
-            self.torn += [(-floating[0][0], at)] if floating else []
-
-    def floating_here(self, name: bytes) -> list[Run]:
-        """Return the floating elements of that name without those whose table cell has ended."""
-        floating = self.floating.get(name, [])
-        cell = self.stack[self.stack[-1][2][4]][1]
-        while floating and floating[0][1] > cell:
-            heappop(floating)
-        return floating
-
-    def _last(self, name: bytes) -> int:
-        """Return the place on the stack of the innermost element of that name; 0 when none is open."""
-        same = self.places.get(name)
-        return same[-1] if same else 0
-
-    def _pop_to(self, place: int) -> None:
-        stack = self.stack
-        while len(stack) > place:
-            name, start, within, same = stack.pop()
-            same.pop()
-            if name in _FORMATTING:
-                heappush(self.floating.setdefault(name, []), (-start, stack[within[4]][1]))
-
-    def has_open(self, ancestor: int, start: int, before: int) -> bool:
-        """Tell whether anything is open that started from `start` on and before `before`.
-
-        `ancestor` is the place on the stack of the innermost element that started earlier than `start`.
-        """
-        stack = self.stack
-        while not stack[-1][0]:
-            stack.pop()[3].pop()
-        if len(stack) > ancestor + 1 and stack[ancestor + 1][1] < before:
-            return True
-        return any((floating := self.floating_here(name)) and -floating[0][0] >= start for name in self.floating)
-
-    def reaches(self, name: bytes) -> bool:
-        """Tell whether a formatting element of that name is in effect."""
-        return self._last(name) > self.stack[-1][2][1] or bool(self.floating_here(name))
-
-    def path(self) -> list[_Element]:
-        """Return the elements that are open, from the outermost to the innermost."""
-        return [element for element in self.stack if element[0]]
-
-    def tears(self, before: int, start: int, end: int) -> bool:
-        """Tell whether a tag between `start` and `end` tore what had started before `before`."""
-        return any(opened < before and start <= at < end for opened, at in self.torn)
-
-
-def body_start(value: bytes) -> int:
-    """Return where <body begins; 0 for a fragment. What precedes it (35 KB in a Word document) is never read.
-
-    A <body below a row of dots or the like is that of another document, pasted or put below by a mail server.
-    """
-    begin = value.find(b"<body")
-    begin = max(begin if begin >= 0 else value.find(b"<BODY"), 0)
-    return 0 if any(value.find(piece, 0, begin) >= 0 for piece in _PIECES_OF_ROWS) else begin
 
 
 class Cut(NamedTuple):
@@ -317,10 +56,10 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Cut:
     such a start tag or to nothing at all. `begin` is where to start reading. Raises Declined when there is no such
     range, or it would take visible content from outside the block with it.
     """
-    tree = _OpenElements()
-    _read(value, begin, tree, opening[0])
+    tree = OpenElements()
+    read_tags(value, begin, tree, opening[0])
     opening_path = tree.path()
-    _read(value, opening[0], tree, closing[1])
+    read_tags(value, opening[0], tree, closing[1])
     closing_path = tree.path()
     depth = 0
     for one, other in zip(opening_path, closing_path, strict=False):
@@ -328,11 +67,11 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Cut:
             break
         depth += 1
     ancestor = opening_path[depth - 1]
-    if ancestor[0] in _NO_BLOCK_INSIDE:
+    if ancestor[0] in NO_BLOCK_INSIDE:
         raise needs_review(_SPREAD)
     start = opening_path[depth][1] if depth < len(opening_path) else opening[0]
     place = next(place for place, element in enumerate(tree.stack) if element is ancestor)
-    position, end = _read_on(value, closing[1], tree, place, start)
+    position, end = read_on(value, closing[1], tree, place, start)
     refusal = _doubt(value, tree, start, end, [path[depth : depth + 1] for path in (opening_path, closing_path)])
     is_ragged = (
         tree.has_open(place, start, end) or tree.tears(opening[0], opening[0], end) or tree.tears(end, closing[1], end)
@@ -343,9 +82,9 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Cut:
             return Cut(*wrapper)
     if refusal:
         raise needs_review(refusal)
-    if _is_visible(value[start : opening[0]]) or _is_visible(value[closing[1] : end]):
+    if is_visible(value[start : opening[0]]) or is_visible(value[closing[1] : end]):
         if is_ragged:
-            raise needs_review(_CUT_IN_TWO)
+            raise needs_review(CUT_IN_TWO)
         raise needs_review("Other content stands in the same paragraph as the frame of the meeting block.")
     for at in range(depth - 1, 0, -1):
         if opening_path[at][0] == b"p":
@@ -356,19 +95,19 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Cut:
 
 
 def _cut_in_paragraph(
-    value: bytes, position: int, tree: _OpenElements, around: Sequence[_Element], cut: Cut, opening: Run, closing: Run
+    value: bytes, position: int, tree: OpenElements, around: Sequence[Element], cut: Cut, opening: Run, closing: Run
 ) -> Cut:
     """Return the cut of a block that stands, line below line, in the paragraph `around[0]` and what is open in it."""
     paragraph = around[0]
     place = next((place for place, element in enumerate(tree.stack) if element is paragraph), 0)
     whole = _extent(value, position, tree, place) if place else None
-    has_text_above = _is_visible(value[paragraph[1] : opening[0]])
-    has_text_below = whole is None or _is_visible(value[closing[1] : whole[1]])
+    has_text_above = is_visible(value[paragraph[1] : opening[0]])
+    has_text_below = whole is None or is_visible(value[closing[1] : whole[1]])
     if whole is not None and not has_text_above and not has_text_below:
         return Cut(*whole)
     if len(around) > _MOST_IN_PARAGRAPH:
         raise needs_review("The meeting block stands inside a paragraph with too much formatting to divide it.")
-    tags = [tag for element in around if (tag := _TOKEN.match(value, element[1])) is not None]
+    tags = [tag for element in around if (tag := TOKEN.match(value, element[1])) is not None]
     ends = b"".join(b"</" + tag[2] + b">" for tag in reversed(tags))
     starts = b"".join(tag[0] for tag in tags)
     # A paragraph that would be left with nothing to show goes with the block.
@@ -380,43 +119,43 @@ def _cut_in_paragraph(
     )
 
 
-def _doubt(value: bytes, tree: _OpenElements, start: int, end: int, outermost: Sequence[Sequence[_Element]]) -> str:
+def _doubt(value: bytes, tree: OpenElements, start: int, end: int, outermost: Sequence[Sequence[Element]]) -> str:
     """Return why a range cannot be replaced without changing what is around it; "" when it can.
 
     `tree` was read to the end of the range; `outermost` are the elements in it, if any, that hold its two rows.
     """
     if tree.tears(start, start, end):
-        return _CUT_IN_TWO
+        return CUT_IN_TWO
     if tree.reaches(b"a") and not _LINK.search(value, start, end):
         return _SPREAD  # a new block holds a link, and a link ends the one it stands in
     is_unclosed = any(map(tree.floating_here, tree.floating))
-    in_block = all(each and each[0][0] in _CLOSES_P for each in outermost)
+    in_block = all(each and each[0][0] in CLOSES_P for each in outermost)
     if is_unclosed and not in_block and b"<table" in value[end:].lower():
         # Browsers open it anew for text of the block outside paragraphs, around whatever follows; else no cell has it.
         return "Formatting that is never closed reaches over the meeting block to a table below it."
     return ""
 
 
-def _is_wrapper(value: bytes, element: _Element) -> bool:
-    tag = _TOKEN.match(value, element[1]) if element[1] >= 0 else None
+def _is_wrapper(value: bytes, element: Element) -> bool:
+    tag = TOKEN.match(value, element[1]) if element[1] >= 0 else None
     return tag is not None and _WRAPPER_CLASS.search(tag[0]) is not None
 
 
 def _wrapper_range(
-    value: bytes, position: int, tree: _OpenElements, place: int, opening: Run, closing: Run
+    value: bytes, position: int, tree: OpenElements, place: int, opening: Run, closing: Run
 ) -> Run | None:
     """Return the range of the element at `place` of the stack if it holds nothing but the block."""
     whole = _extent(value, position, tree, place)
-    if whole is None or _is_visible(value[whole[0] : opening[0]]) or _is_visible(value[closing[1] : whole[1]]):
+    if whole is None or is_visible(value[whole[0] : opening[0]]) or is_visible(value[closing[1] : whole[1]]):
         return None
     return whole
 
 
-def _extent(value: bytes, position: int, tree: _OpenElements, place: int) -> Run | None:
+def _extent(value: bytes, position: int, tree: OpenElements, place: int) -> Run | None:
     """Return where the element at `place` of the stack starts and ends; None where it does not end in order."""
     start = tree.stack[place][1]
     try:
-        _, end = _read_on(value, position, tree, place - 1, start)
+        _, end = read_on(value, position, tree, place - 1, start)
     except Declined:
         return None
     return None if tree.tears(start, start, end) else (start, end)
@@ -431,120 +170,14 @@ def is_quoted(value: bytes, begin: int, at: int) -> bool:
     before = value[begin:at].lower()
     if b"<blockquote" not in before and b"gmail_quote" not in before:
         return False
-    tree = _OpenElements()
+    tree = OpenElements()
     try:
-        _read(value, begin, tree, at)
+        read_tags(value, begin, tree, at)
     except Declined:
         return False
     return any(name == b"blockquote" or _is_marked_quote(value, start) for name, start, _, _ in tree.path()[1:])
 
 
 def _is_marked_quote(value: bytes, start: int) -> bool:
-    tag = _TOKEN.match(value, start)
+    tag = TOKEN.match(value, start)
     return tag is not None and _QUOTE_CLASS.search(tag[0]) is not None
-
-
-def _read(value: bytes, position: int, tree: _OpenElements, target: int) -> None:
-    """Read the tags up to `target`."""
-    stack, ordinary = tree.stack, tree.ordinary
-    resume = -1
-    while resume != position:
-        resume = position
-        for token in _TOKEN.finditer(value, position, target):
-            slash, name, empty, broken = token.groups()
-            if name is None:
-                if broken:
-                    raise _inside_markup()
-            elif slash:
-                if stack[-1][0] == name:
-                    stack.pop()[3].pop()
-                else:
-                    tree.end(name, token.start())
-            elif (same := ordinary.get(name)) is None or empty is not None:
-                position = tree.start(token)
-                if position > token.end():  # past the content of a style or script element
-                    break
-            else:
-                same.append(len(stack))
-                stack.append((name, token.start(), stack[-1][2], same))
-        else:
-            break
-    if position > target:
-        raise _inside_markup()
-
-
-def _read_on(value: bytes, position: int, tree: _OpenElements, place: int, start: int) -> Run:
-    """Read on until nothing is open that started from `start` on in the element at `place` of the stack.
-
-    Return where reading stopped, and where the range that began at `start` ends. What is never closed ends with the
-    document.
-    """
-    ancestor = tree.stack[place]
-    if not tree.has_open(place, start, position):
-        return position, position
-    document_end = len(value)
-    while (token := _TOKEN.search(value, position)) is not None:
-        slash, name, _, broken = token.groups()
-        at, position = token.span()
-        if broken:
-            raise _inside_markup()
-        if name is None:
-            continue
-        if not slash:
-            position = tree.start(token)
-        elif tree.stack[-1][0] == name:
-            tree.stack.pop()[3].pop()
-        else:
-            tree.end(name, at)
-            if name.lower() in _DOCUMENT:
-                document_end = min(document_end, at)
-        is_whole = not tree.has_open(place, start, at)
-        if len(tree.stack) > place and tree.stack[place] is ancestor:
-            if is_whole:
-                return position, position if slash else at
-        elif is_whole:
-            return position, at
-        else:
-            raise needs_review(_CUT_IN_TWO)
-    return len(value), document_end
-
-
-def _is_visible(piece: bytes) -> bool:
-    if not piece:
-        return False
-    return bool(_SHOWN.search(piece) or _CONDITIONAL.search(piece) or visible_text(piece))
-
-
-def visible_text(piece: bytes) -> str:
-    """Return the text a reader sees in a piece of escaped HTML, white space collapsed."""
-    text = _TAGS.sub(" ", unescaped(piece))
-    return " ".join(characters(text).replace("\u200b", "").replace("\ufeff", "").split())
-
-
-def characters(text: str) -> str:
-    """Return HTML text with its character references resolved; one of absurd length stays as it is."""
-    try:
-        return html.unescape(text)
-    except ValueError:  # Python refuses to read a number of thousands of digits
-        return text
-
-
-def is_blank(value: bytes) -> bool:
-    """Tell whether an escaped HTML value shows nothing."""
-    piece = value[body_start(value) :]
-    return not _is_visible(piece)
-
-
-def hrefs(text: str) -> list[str]:
-    """Return the link targets of readable HTML (unescaped, character references resolved), in their order."""
-    return [one or two or three for one, two, three in _HREF.findall(text)]
-
-
-def targets(piece: bytes) -> list[str]:
-    """Return the link targets of a piece of escaped HTML, in their order."""
-    return [characters(target) for target in hrefs(unescaped(piece))]
-
-
-def images(piece: bytes) -> list[str]:
-    """Return the addresses of the images in a piece of escaped HTML, in their order."""
-    return [characters(address) for address in _SRC.findall(unescaped(piece))]

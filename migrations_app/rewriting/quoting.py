@@ -9,6 +9,7 @@ import re
 from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import markup
 from migrations_app.rewriting.components import Component, Description
+from migrations_app.rewriting.shown_html import body_start, characters
 
 _HEADING = re.compile(
     r"(?:^|\n)[ \t>]*+-{3,}+\s*+(?:Original (?:Appointment|Message|Meeting)"
@@ -68,7 +69,7 @@ def is_quoted(component: Component) -> bool:
 
 def _is_in_blockquote(description: Description) -> bool:
     found = description.sight.found
-    begin = markup.body_start(description.value)
+    begin = body_start(description.value)
     return found is not None and markup.is_quoted(description.value, begin, found.cut.start)
 
 
@@ -76,11 +77,11 @@ def _is_below_headers(description: Description) -> bool:
     found = description.sight.found
     if found is None:
         return False
-    begin = markup.body_start(description.value) if description.is_html else 0
+    begin = body_start(description.value) if description.is_html else 0
     above = description.value[begin : found.cut.start]
     text = unescaped(above)
     if description.is_html:
-        text = markup.characters(_TAG.sub("", _LINE_END.sub("\n", text.replace("\n", " "))))
+        text = characters(_TAG.sub("", _LINE_END.sub("\n", text.replace("\n", " "))))
         text = _BLANK_LINES.sub("\n", text)
     if "---" in text and _HEADING.search(text):
         return True

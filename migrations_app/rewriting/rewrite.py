@@ -20,7 +20,7 @@ from migrations_app.calendars.content_lines import (
     uid_of,
     unescaped,
 )
-from migrations_app.rewriting import links, markup
+from migrations_app.rewriting import links
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
 from migrations_app.rewriting.components import (
     EXTERNAL_LINK,
@@ -36,6 +36,7 @@ from migrations_app.rewriting.frames import Kind
 from migrations_app.rewriting.properties import Properties
 from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.revision import raise_sequence
+from migrations_app.rewriting.shown_html import images, targets, visible_text
 from migrations_app.rewriting.spans import Span, span
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
@@ -194,4 +195,4 @@ def _reads_the_same(one: bytes, other: bytes, is_html: bool) -> bool:
 def _reading(piece: bytes, is_html: bool) -> tuple[str, list[str]]:
     if not is_html:
         return "".join(_IMAGE.sub("", unescaped(piece)).split()), []
-    return "".join(markup.visible_text(piece).split()), [*markup.targets(piece), *markup.images(piece)]
+    return "".join(visible_text(piece).split()), [*targets(piece), *images(piece)]

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.markup import Cut, block_range, body_start, is_blank, is_quoted, targets, visible_text
+from migrations_app.rewriting.markup import Cut, block_range, is_quoted
+from migrations_app.rewriting.shown_html import body_start, shows_nothing, targets, visible_text
 from tests.support.samples import escape
 
 JOIN = '<a href="https://meet.contoso.com/anna/OLD1KEY2">Join</a>'
@@ -283,7 +284,7 @@ def test_r20_a_place_in_a_quotation_is_told(before: str, after: str, quoted: boo
 )
 def test_visible_text_is_what_a_reader_sees(html: str, text: str) -> None:
     assert visible_text(escape(html).encode()) == text
-    assert is_blank(escape(html).encode()) is (text == "")
+    assert shows_nothing(escape(html).encode()) is (text == "")
 
 
 def test_targets_are_the_links_in_their_order() -> None:

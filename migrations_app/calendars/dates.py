@@ -1,0 +1,153 @@
+"""When the events of one object begin and end."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from icalendar import vDDDTypes
+
+from migrations_app.calendars.content_lines import (
+    Calendar,
+    Event,
+    Line,
+    unescaped,
+    unfold,
+    value_of,
+    value_start,
+)
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.moments import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    Moment,
+    embedded_zone,
+    end_of,
+    known_zone,
+    plain_name,
+    zone_id,
+    zone_name_in,
+)
+from migrations_app.calendars.recurrence import bad_rule, last_of_rule
+
+_MOST_RULES = 2
+_LONGEST_MEETING = timedelta(days=3660)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def text_of(source: bytes, event: Event, name: bytes) -> str:
+    for line in event.lines:
+        if line.name == name:
+            text = unescaped(value_of(source, line)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            return " ".join(_CONTROL.sub(" ", text).split())
+    return ""
+
+
+class Reader:
+    """Reads the date properties of one object, whose time zones it knows."""
+
+    def __init__(self, source: bytes, calendars: list[Calendar]) -> None:
+        self._source = source
+        self._definitions = [source[start:end] for calendar in calendars for start, end in calendar.timezones]
+        self._embedded: dict[str, bytes] | None = None
+
+    def start(self, event: Event) -> Moment:
+        moments = self._moments(event, b"DTSTART")
+        if not moments:
+            raise UnreadableCalendar("The event has no DTSTART, so nobody can tell when it takes place.")
+        return moments[0]
+
+    def end(self, event: Event) -> datetime:
+        """Return when a component's own (first) occurrence ends."""
+        start = self.start(event)
+        return end_of(start, self._length(event, start))
+
+    def end_of_series(self, master: Event | None, overrides: list[Event]) -> datetime | None:
+        """Return the end of the last occurrence of master and overrides; None for a series without an end."""
+        replaced: set[datetime] = set()
+        ends = []
+        for override in overrides:
+            replaced.update(moment.utc() for moment in self._moments(override, b"RECURRENCE-ID"))
+            if text_of(self._source, override, b"STATUS").upper() != "CANCELLED" or master is None:
+                ends.append(self.end(override))
+        if master is None:
+            return max(ends)
+        start = self.start(master)
+        length = self._length(master, start)
+        if len(master.named(b"RRULE")) > _MOST_RULES:
+            raise bad_rule()
+        replaced.update(moment.utc() for moment in self._moments(master, b"EXDATE"))
+        days_off = {moment.wall.date() for moment in self._moments(master, b"EXDATE") if moment.is_day}
+        occurrences = [start, *self._moments(master, b"RDATE")]
+        for line in master.named(b"RRULE"):
+            if not value_of(self._source, line).strip():
+                continue
+            last = last_of_rule(value_of(self._source, line), start, replaced, days_off)
+            if last is None:
+                return None
+            occurrences.append(last)
+        kept = [
+            end_of(moment, length)
+            for moment in occurrences
+            if moment.utc() not in replaced and moment.wall.date() not in days_off
+        ]
+        # Where everything was taken out the meeting takes place no more; its start is as good an end as any.
+        return max([*kept, *ends], default=end_of(start, length))
+
+    def _length(self, event: Event, start: Moment) -> timedelta:
+        ends = self._moments(event, b"DTEND")
+        if ends:
+            return min(max(ends[0].utc() - start.utc(), timedelta(0)), _LONGEST_MEETING)
+        for line in event.named(b"DURATION"):
+            length = self._decode(line, value_of(self._source, line))
+            if isinstance(length, timedelta) and length < _LONGEST_MEETING:
+                return max(length, timedelta(0))
+            raise _bad(line)
+        return timedelta(days=1) if start.is_day else timedelta(0)
+
+    def _moments(self, event: Event, name: bytes) -> list[Moment]:
+        moments: list[Moment] = []
+        for line in event.lines:
+            if line.name != name:
+                continue
+            unfolded = unfold(self._source[line.start : line.end])
+            colon = value_start(unfolded)
+            zone_name = zone_name_in(unfolded[:colon])
+            values = [value for value in unfolded[colon:].split(b",") if value.strip()]
+            moments.extend(self._moment(line, value, zone_name) for value in values)
+        return moments
+
+    def _moment(self, line: Line, value: bytes, zone_name: str) -> Moment:
+        decoded = self._decode(line, value)
+        if isinstance(decoded, tuple):  # a period in RDATE
+            decoded = decoded[0]
+        if isinstance(decoded, date) and not FIRST_YEAR <= decoded.year <= LAST_YEAR:
+            raise _bad(line)
+        if isinstance(decoded, datetime):
+            if decoded.tzinfo is not None:
+                moment = Moment(decoded.replace(tzinfo=None), UTC, False)
+            else:
+                # Without a zone it is the reader's own time (RFC 5545, 3.3.5), whoever that is.
+                moment = Moment(decoded, self._zone(zone_name) if zone_name else None, False)
+        elif isinstance(decoded, date):
+            moment = Moment(datetime.combine(decoded, time.min), UTC, True)
+        else:
+            raise _bad(line)
+        return moment
+
+    def _decode(self, line: Line, value: bytes) -> object:
+        try:
+            return vDDDTypes.from_ical(value.decode("ascii").strip())
+        except (ValueError, TypeError, OverflowError, KeyError) as error:
+            raise _bad(line) from error
+
+    def _zone(self, name: str) -> tzinfo | None:
+        known = known_zone(name)
+        if known is not None:
+            return known
+        if self._embedded is None:
+            self._embedded = {zone_id(definition): definition for definition in self._definitions}
+        definition = self._embedded.get(plain_name(name))
+        return embedded_zone(definition) if definition is not None else None
+
+
+def _bad(line: Line) -> UnreadableCalendar:
+    return UnreadableCalendar(f"The event's {line.name.decode('ascii', 'replace')} cannot be read as a date or time.")

@@ -1,0 +1,114 @@
+"""When a recurring meeting takes place for the last time (RFC 5545 section 3.8.5.3)."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+
+from dateutil.rrule import rrule, rrulestr
+from icalendar import vDDDTypes
+
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.moments import LAST_YEAR, UNKNOWN_ZONE, Moment
+
+MOST_OCCURRENCES = 20_000
+"""How many occurrences of a rule are counted out before its end is taken from UNTIL, or taken to be open."""
+_LONGEST_SERIES = timedelta(days=366 * 30)
+_LONGEST_RULE = 2_000
+_MOST_OF_A_PART = 400  # BYYEARDAY has 366
+_BY_PARTS = {f"BY{unit}" for unit in ("SECOND", "MINUTE", "HOUR", "DAY", "MONTHDAY", "YEARDAY", "WEEKNO", "MONTH")}
+_RULE_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS", "BYEASTER", "RSCALE", "SKIP"} | _BY_PARTS
+_FREQUENCIES = frozenset(["SECONDLY", "MINUTELY", "HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY"])
+_TOO_FAST = frozenset(["SECONDLY", "MINUTELY", "HOURLY"])
+# A rule of every day that these thin out may never fire, which dateutil finds out in the year 9999.
+_THINNED_OUT = frozenset(["BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER", "BYSETPOS"])
+
+
+def last_of_rule(value: bytes, start: Moment, replaced: set[datetime], days_off: set[date]) -> Moment | None:
+    """Return the last occurrence of an RRULE that still takes place; None when the rule has no end, or none known.
+
+    Rules are counted out only so far: beyond that UNTIL is taken for the end, and COUNT for no end.
+    """
+    parts = _rule_parts(value)
+    until = _until(parts.pop("UNTIL", ""), start)
+    if until is not None and start.zone is None:
+        until += UNKNOWN_ZONE
+    if until is not None and until.year > LAST_YEAR:
+        until = None  # how some calendars write "for ever"
+    count_text = parts.pop("COUNT", "")
+    if count_text and not (count_text.isdigit() and int(count_text[:12])):
+        raise bad_rule()
+    count = int(count_text[:12]) if count_text else MOST_OCCURRENCES + 1
+    is_countable = (
+        parts["FREQ"] not in _TOO_FAST
+        and not (parts["FREQ"] in ("DAILY", "WEEKLY") and _THINNED_OUT & parts.keys())
+        and parts.pop("RSCALE", "GREGORIAN") == "GREGORIAN"
+    )
+    parts.pop("SKIP", None)
+    horizon = start.wall + _LONGEST_SERIES
+    latest = None if until is None else Moment(until, start.zone, start.is_day)
+    if not is_countable or (until is not None and until > horizon):
+        return latest
+    if until is None and count > MOST_OCCURRENCES:
+        _occurrences(parts, start, start.wall, 1)  # tells whether the rule can be read at all
+        return None
+    occurrences = _occurrences(parts, start, until or horizon, min(count, MOST_OCCURRENCES + 1))
+    if len(occurrences) > MOST_OCCURRENCES or (until is None and len(occurrences) < count):
+        return latest
+    for wall in reversed(occurrences):
+        moment = Moment(wall, start.zone, start.is_day)
+        if moment.utc() not in replaced and wall.date() not in days_off:
+            return moment
+    return start
+
+
+def _rule_parts(value: bytes) -> dict[str, str]:
+    if len(value) > _LONGEST_RULE:
+        raise bad_rule()
+    parts = {}
+    for part in value.decode("ascii", "replace").split(";"):
+        name, equals, content = part.partition("=")
+        name = name.strip().upper()
+        if name in _RULE_PARTS:
+            if not equals:
+                raise bad_rule()
+            parts[name] = content.replace(" ", "").upper()
+        if content.count(",") > _MOST_OF_A_PART:
+            raise bad_rule()
+    if parts.get("FREQ") not in _FREQUENCIES:
+        raise bad_rule()
+    interval = parts.get("INTERVAL", "1")
+    if not interval.isdigit() or not 1 <= int(interval[:9]) <= 10_000:
+        raise bad_rule()
+    return parts
+
+
+def _until(text: str, start: Moment) -> datetime | None:
+    """Return UNTIL as wall time of the series."""
+    if not text:
+        return None
+    try:
+        until = vDDDTypes.from_ical(text)
+        if isinstance(until, datetime):
+            if until.tzinfo is None:
+                return until
+            near = until.year <= LAST_YEAR
+            return (until.astimezone(start.zone or UTC) if near else until).replace(tzinfo=None)
+        if isinstance(until, date):
+            return datetime.combine(until, time.max)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise bad_rule() from error
+    raise bad_rule()
+
+
+def _occurrences(parts: dict[str, str], start: Moment, until: datetime, most: int) -> list[datetime]:
+    text = ";".join(f"{name}={value}" for name, value in parts.items())
+    try:
+        rule = rrulestr(text, dtstart=start.wall)
+        if not isinstance(rule, rrule):
+            raise bad_rule()
+        return list(islice(rule.replace(until=until), most))
+    except (ValueError, TypeError, OverflowError, KeyError, IndexError, AttributeError) as error:
+        raise bad_rule() from error
+
+
+def bad_rule() -> UnreadableCalendar:
+    return UnreadableCalendar("The event's RRULE cannot be read, so nobody can tell when the series ends.")
