@@ -10,7 +10,7 @@ from django.core.management import call_command
 
 from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
-from migrations_app.demo.invitations import Meeting
+from migrations_app.demo.meetings import Meeting
 from tenants_app.models import Bridge, ConferencingUser
 from tests.support.meetings import (
     EVERYONE,

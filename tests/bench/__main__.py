@@ -24,6 +24,7 @@ from typing import Any
 
 import django
 
+from migrations_app.demo.mailbox import plan_meeting
 from tests.bench import imports, lists
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
@@ -206,7 +207,7 @@ def make_invitations(kind: str, count: int) -> list[tuple[int, str, bytes]]:
     made = []
     for number in range(count):
         user = number // PER_USER
-        meeting = invitations.plan_meeting(everyone[user % len(everyone)], everyone, now, 7, number)
+        meeting = plan_meeting(everyone[user % len(everyone)], everyone, now, 7, number)
         ((uid, text),) = split_objects(build(meeting))
         made.append((user, uid, text))
     return made

@@ -12,6 +12,8 @@ import icalendar
 import pytest
 
 from migrations_app.demo import invitations as demo
+from migrations_app.demo.mailbox import DemoInvitation, invitations, labelled_invitations, plan_meeting
+from migrations_app.demo.meetings import Meeting
 from migrations_app.demo.people import (
     BRANCH,
     BRANCH_USER_UPN,
@@ -30,17 +32,17 @@ SEED = 7
 
 
 @pytest.fixture(scope="module")
-def mailboxes() -> dict[str, list[demo.DemoInvitation]]:
-    return {user.upn: demo.labelled_invitations(user, EVERYONE, NOW, SEED) for user in EVERYONE}
+def mailboxes() -> dict[str, list[DemoInvitation]]:
+    return {user.upn: labelled_invitations(user, EVERYONE, NOW, SEED) for user in EVERYONE}
 
 
 @pytest.fixture(scope="module")
-def everything(mailboxes: dict[str, list[demo.DemoInvitation]]) -> list[demo.DemoInvitation]:
+def everything(mailboxes: dict[str, list[DemoInvitation]]) -> list[DemoInvitation]:
     return [invitation for mailbox in mailboxes.values() for invitation in mailbox]
 
 
-def a_meeting(organizer: DemoUser = EVERYONE[5]) -> demo.Meeting:
-    return demo.plan_meeting(organizer, EVERYONE, NOW, SEED, 1)
+def a_meeting(organizer: DemoUser = EVERYONE[5]) -> Meeting:
+    return plan_meeting(organizer, EVERYONE, NOW, SEED, 1)
 
 
 def unfolded(ics: bytes) -> str:
@@ -137,20 +139,20 @@ def test_it_names_the_two_whose_run_fails() -> None:
 
 def test_it_makes_the_same_invitations_for_the_same_seed_and_time() -> None:
     user = EVERYONE[11]
-    first = demo.invitations(user, EVERYONE, NOW, SEED)
-    assert first == demo.invitations(user, users(), NOW, SEED)
-    assert first != demo.invitations(user, EVERYONE, NOW, SEED + 1)
-    assert first != demo.invitations(user, EVERYONE, NOW + timedelta(days=1), SEED)
+    first = invitations(user, EVERYONE, NOW, SEED)
+    assert first == invitations(user, users(), NOW, SEED)
+    assert first != invitations(user, EVERYONE, NOW, SEED + 1)
+    assert first != invitations(user, EVERYONE, NOW + timedelta(days=1), SEED)
 
 
-def test_it_fills_every_mailbox(mailboxes: dict[str, list[demo.DemoInvitation]]) -> None:
+def test_it_fills_every_mailbox(mailboxes: dict[str, list[DemoInvitation]]) -> None:
     assert sum(len(mailbox) for mailbox in mailboxes.values()) >= 1500
     for mailbox in mailboxes.values():
         assert 8 <= len(mailbox) <= 12
         assert 6 <= sum(invitation.outcome == "migrated" for invitation in mailbox) <= 9
 
 
-def test_it_has_every_kind_and_every_outcome(everything: list[demo.DemoInvitation]) -> None:
+def test_it_has_every_kind_and_every_outcome(everything: list[DemoInvitation]) -> None:
     kinds = Counter(invitation.kind for invitation in everything)
     assert len(kinds) == 23
     assert 1 <= kinds.pop("too_large") <= 8
@@ -167,7 +169,7 @@ def test_it_has_every_kind_and_every_outcome(everything: list[demo.DemoInvitatio
     }
 
 
-def test_it_ends_lines_with_crlf_after_75_octets_at_most(everything: list[demo.DemoInvitation]) -> None:
+def test_it_ends_lines_with_crlf_after_75_octets_at_most(everything: list[DemoInvitation]) -> None:
     for invitation in everything:
         lines = invitation.ics.split(b"\r\n")
         assert lines.pop() == b""
@@ -177,7 +179,7 @@ def test_it_ends_lines_with_crlf_after_75_octets_at_most(everything: list[demo.D
         assert [line.decode() for line in lines]
 
 
-def test_it_parses_without_complaint(everything: list[demo.DemoInvitation]) -> None:
+def test_it_parses_without_complaint(everything: list[DemoInvitation]) -> None:
     for invitation in everything:
         calendar = parsed(invitation.ics)
         assert [part.errors for part in calendar.walk() if part.errors] == []
@@ -187,13 +189,13 @@ def test_it_parses_without_complaint(everything: list[demo.DemoInvitation]) -> N
         assert used <= {str(zone["TZID"]) for zone in calendar.walk("VTIMEZONE")}
 
 
-def test_it_gives_each_meeting_its_own_uid(mailboxes: dict[str, list[demo.DemoInvitation]]) -> None:
+def test_it_gives_each_meeting_its_own_uid(mailboxes: dict[str, list[DemoInvitation]]) -> None:
     for mailbox in mailboxes.values():
         uids = [str(master(invitation.ics)["UID"]) for invitation in mailbox]
         assert len(set(uids)) == len(uids)
 
 
-def test_it_writes_balanced_html(everything: list[demo.DemoInvitation]) -> None:
+def test_it_writes_balanced_html(everything: list[DemoInvitation]) -> None:
     seen = 0
     for invitation in everything:
         for event in parsed(invitation.ics).events:
@@ -204,7 +206,7 @@ def test_it_writes_balanced_html(everything: list[demo.DemoInvitation]) -> None:
 
 
 def test_it_makes_the_owner_the_organizer_of_all_but_foreign_meetings(
-    mailboxes: dict[str, list[demo.DemoInvitation]],
+    mailboxes: dict[str, list[DemoInvitation]],
 ) -> None:
     for upn, mailbox in mailboxes.items():
         for invitation in mailbox:
@@ -215,7 +217,7 @@ def test_it_makes_the_owner_the_organizer_of_all_but_foreign_meetings(
                 assert f"mailto:{upn}" in {str(attendee) for attendee in event.attendees}
 
 
-def test_it_writes_frames_of_the_real_lengths(everything: list[demo.DemoInvitation]) -> None:
+def test_it_writes_frames_of_the_real_lengths(everything: list[DemoInvitation]) -> None:
     rows = {
         "skype_text": "." * 71 + "\n" + "." * 66,
         "skype_text in unbroken frame": "." * 137,
@@ -232,7 +234,7 @@ def test_it_writes_frames_of_the_real_lengths(everything: list[demo.DemoInvitati
                 assert lines.count("\n" + "_" * 32 + "\n") == 1
 
 
-def test_it_lies_ahead_of_now_unless_it_is_past(everything: list[demo.DemoInvitation]) -> None:
+def test_it_lies_ahead_of_now_unless_it_is_past(everything: list[DemoInvitation]) -> None:
     for invitation in everything:
         event = master(invitation.ics)
         if "RRULE" in event:
@@ -297,7 +299,7 @@ def test_it_builds_the_particular_meetings() -> None:
     assert unfolded(demo.damaged_frame(meeting)).count("." * 137) == 1
 
 
-def test_it_has_right_to_left_text_emoji_accents_and_umlauts(everything: list[demo.DemoInvitation]) -> None:
+def test_it_has_right_to_left_text_emoji_accents_and_umlauts(everything: list[DemoInvitation]) -> None:
     subjects = " ".join(str(master(invitation.ics)["SUMMARY"]) for invitation in everything)
     for characters in ("مراجعة", "סקירה", "🎉", "Übergabe", "Formación", "tête"):
         assert characters.lower() in subjects.lower()

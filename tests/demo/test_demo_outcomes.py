@@ -8,7 +8,7 @@ import pytest
 
 from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import people
-from migrations_app.demo.invitations import labelled_invitations
+from migrations_app.demo.mailbox import labelled_invitations
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.meetings import migrate

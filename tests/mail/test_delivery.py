@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from migrations_app.calendars import itip
 from migrations_app.demo import invitations as demo
-from migrations_app.demo.invitations import Attendee
+from migrations_app.demo.meetings import Attendee, Meeting
 from migrations_app.mail import delivery
 from migrations_app.mail.actions import send_updates_again
 from migrations_app.mail.delivery import deliver
@@ -126,7 +126,7 @@ def test_what_was_sent_is_not_sent_again(anna: ConferencingUser, outbox: Path) -
     ],
 )
 def test_nothing_from_a_calendar_injects_a_mail_header(anna: ConferencingUser, outbox: Path, hostile: str) -> None:
-    def build(meeting: demo.Meeting) -> bytes:
+    def build(meeting: Meeting) -> bytes:
         text = demo.skype_text(meeting)
         line = f'ATTENDEE;CN="Eve^nBcc: all@example.org":{hostile}\r\n'
         return text.replace(b"\r\nATTENDEE", b"\r\n" + line.encode() + b"ATTENDEE", 1)

@@ -15,7 +15,8 @@ from typing import Any
 
 from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations, people
-from migrations_app.demo.invitations import Meeting
+from migrations_app.demo.mailbox import plan_meeting
+from migrations_app.demo.meetings import Meeting
 from migrations_app.demo.people import DemoUser
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
@@ -44,7 +45,7 @@ def as_demo_user(user: ConferencingUser) -> DemoUser:
 
 def plan(user: ConferencingUser, number: int = 0, **changes: Any) -> Meeting:
     """The user's meeting of that number, some time ahead."""
-    meeting = invitations.plan_meeting(as_demo_user(user), EVERYONE, datetime.now(UTC), 1, number)
+    meeting = plan_meeting(as_demo_user(user), EVERYONE, datetime.now(UTC), 1, number)
     return replace(meeting, **changes)
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo import people
+from migrations_app.demo.mailbox import invitations
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
@@ -82,7 +83,7 @@ class Command(BaseCommand):
         ]
         now = timezone.now()
         for row, user in zip(create_users(tenant, rows, ACTOR), everyone, strict=True):
-            objects = demo.invitations(user, everyone, now, SEED)
+            objects = invitations(user, everyone, now, SEED)
             if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
                 objects.append(demo.damaged_invitation(user, now))
             pairs = [pair for text in objects for pair in split_objects(text)]
