@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from migrations_app.mail.delivery import send_again
+from migrations_app.mail.outbox import send_again
 from migrations_app.models import Run
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, entry

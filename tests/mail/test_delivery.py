@@ -17,9 +17,9 @@ from django.utils import timezone
 from migrations_app.calendars import itip
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.meetings import Attendee, Meeting
-from migrations_app.mail import delivery
 from migrations_app.mail.actions import send_updates_again
 from migrations_app.mail.delivery import deliver
+from migrations_app.mail.outbox import claim
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Update
 from migrations_app.runs import queue
@@ -292,7 +292,7 @@ def test_a_connection_that_breaks_is_opened_again(
 def test_an_update_that_another_worker_is_sending_is_left_to_it(anna: ConferencingUser, outbox: Path) -> None:
     invite(anna)
     migrate(anna)
-    assert len(delivery._claim()) == 1
+    assert len(claim()) == 1
     assert deliver() == 0
     Update.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert deliver() == 1
@@ -392,7 +392,7 @@ def test_an_update_taken_up_before_a_second_run_is_not_sent_as_that_runs(
 ) -> None:
     invite(anna)
     migrate(anna)
-    assert len(delivery._claim()) == 1  # a worker takes it up, and stalls
+    assert len(claim()) == 1  # a worker takes it up, and stalls
     change_user(anna, ACTOR, bridge=new_bridge)
     run = queue.claim()
     assert run is not None

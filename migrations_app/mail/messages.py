@@ -1,0 +1,94 @@
+"""From an update to its message, composed from the mailbox as it is now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC
+from itertools import groupby
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.utils import timezone
+
+from migrations_app.calendars import itip
+from migrations_app.calendars.people import Person
+from migrations_app.failures import Failure
+from migrations_app.mail import imip, outbox
+from migrations_app.mailboxes.base import Stored
+from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.models import Update
+from tenants_app.models import ConferencingUser
+
+log = logging.getLogger(__name__)
+
+
+class _Composed:
+    """What Django's mail backends want of ``EmailMessage.message()``, over bytes that are ready."""
+
+    def __init__(self, message_id: str, data: bytes) -> None:
+        self.message_id, self.data = message_id, data
+
+    def __getitem__(self, name: str) -> str | None:
+        return self.message_id if name.lower() == "message-id" else None
+
+    def as_bytes(self, unixfrom: bool = False, linesep: str = "\r\n") -> bytes:
+        return self.data
+
+
+class UpdateMessage(EmailMessage):
+    """An iMIP message for Django's mail backends; the envelope's sender is the service."""
+
+    def __init__(self, content: imip.Content) -> None:
+        super().__init__(from_email=content.sender, to=[person.address for person in content.recipients])
+        self.content = content
+        self._composed = _Composed(content.message_id, imip.compose(content))
+
+    def message(self, **_: object) -> _Composed:  # type: ignore[override]
+        return self._composed
+
+
+def messages_of(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
+    """Each update with its message; one whose meeting is gone, or names nobody any more, is closed instead."""
+    for user, group in groupby(batch, key=lambda update: update.result.run.user):
+        updates = list(group)
+        stored = mailbox_of(user).read([update.result.uid for update in updates])
+        for update in updates:
+            found = stored.get(update.result.uid)
+            try:
+                content = _content(update, user, found)
+                message = UpdateMessage(content)
+            except Failure as failure:
+                outbox.close(update, failure, Update.State.SUPERSEDED)
+                continue
+            except Exception:
+                reference = update.result.run.correlation_id
+                log.exception("update %s of run %s cannot be composed", update.pk, reference)
+                outbox.postpone([update], Failure("internal-error", f"reference {reference}"))
+                continue
+            yield update, message
+
+
+def _content(update: Update, user: ConferencingUser, found: Stored | None) -> imip.Content:
+    """What the message is made of; a ``Failure`` where it is not to be sent any more."""
+    result, run, tenant = update.result, update.result.run, user.tenant
+    if found is None:
+        raise Failure("meeting-gone")
+    invitation = itip.read(found.body, user.addresses, now=timezone.now())
+    if not invitation.recipients:
+        raise Failure("meeting-gone", "it names nobody to be told any more")
+    if found.listed.cancelled or invitation.sequence != result.sequence:
+        # Another revision than the one that this update is about; whoever made it tells the attendees.
+        raise Failure("meeting-changed-since")
+    return imip.Content(
+        organizer=invitation.organizer or Person(user.display_name, user.upn),
+        sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
+        recipients=invitation.recipients,
+        message_id=imip.message_id(run.correlation_id, result.uid, result.sequence or 0, tenant.domain),
+        date=update.queued_at.astimezone(UTC),
+        subject=result.subject,
+        description=invitation.description,
+        html=invitation.html,
+        calendar=invitation.request,
+        language=user.language,
+    )
