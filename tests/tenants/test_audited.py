@@ -198,6 +198,8 @@ WITHOUT_ENTRY = {
     "receivers.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
     "receivers.on_tenant_changed": "only wakes the workers",
     "number_release.holders": "only reads",
+    "number_release.is_due": "only reads",
+    "number_release.settles_at": "only reads",
     "number_release.check_not_default": "only reads",
     "number_release.check_release": "only reads",
     "number_release.advance": "changes users and releases numbers by functions of changes, with what they write",
