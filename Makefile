@@ -27,10 +27,12 @@ test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names 
 nightly: .venv/installed ## Run the property tests with 10,000 random examples each; what fails becomes a file in tests/catalogue
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_hostile_input.py $(ARGS)
 
-lint: .venv/installed ## Check style, security rules and types
+lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy .
+	@$(BIN)/lint-imports --no-logo --no-cache
+	@$(BIN)/deptry .
 
 format: .venv/installed ## Put the code in the project's format
 	@$(BIN)/ruff check --fix-only --quiet .

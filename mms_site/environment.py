@@ -51,13 +51,18 @@ def read_bool(variable: str, default: bool) -> bool:
     raise exit_naming(variable, "is not usable: expected true or false.")
 
 
-def read_positive_int(variable: str, default: int) -> int:
-    value = os.environ.get(variable, "").strip()
-    if value == "":
-        return default
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise exit_naming(variable, "is not usable: expected a whole number of at least 1.")
-    return int(value)
+def read_int(variable: str, default: int, least: int) -> int:
+    """A whole number of at least ``least``."""
+
+    def number() -> int:
+        value = os.environ.get(variable, "").strip()
+        if value == "":
+            return default
+        if not value.isascii() or not value.isdigit() or int(value) < least:
+            raise ValueError
+        return int(value)
+
+    return read(variable, f"a whole number of at least {least}", number)
 
 
 def development_secret(path: Path) -> str:

@@ -18,7 +18,7 @@ from mms_site.environment import (
     load_files,
     read,
     read_bool,
-    read_positive_int,
+    read_int,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -145,7 +145,7 @@ CACHES = {
 
 # --- the cluster --------------------------------------------------------------------------------------
 
-MMS_WORKERS = read_positive_int("MMS_WORKERS", default=2)
+MMS_WORKERS = read_int("MMS_WORKERS", default=2, least=1)
 MMS_TASK_SECONDS = 600
 """A wake-up task is ended by the cluster after this many seconds; it stops by itself well before."""
 
@@ -173,13 +173,22 @@ _email = read(
     "an address like smtp+tls://user:password@host:587 or filemail:///path/to/folder",
     lambda: env.email_url("EMAIL_URL", default=f"filemail:///{MMS_DATA_DIR / 'outbox'}"),
 )
-EMAIL_BACKEND = _email.pop("EMAIL_BACKEND", "")
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email["EMAIL_HOST"] or ""
+EMAIL_USE_TLS = bool(_email.get("EMAIL_USE_TLS"))
+EMAIL_USE_SSL = bool(_email.get("EMAIL_USE_SSL"))
+EMAIL_PORT = _email["EMAIL_PORT"] or (465 if EMAIL_USE_SSL else 25)
+EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_FILE_PATH = str(Path("/") / _email["EMAIL_FILE_PATH"])
 if EMAIL_BACKEND.endswith("filebased.EmailBackend"):
     # Django's own writes one log per connection; ours one .eml file per message, whose name follows from
     # the Message-ID, so that a repeated delivery writes the same file again instead of a second one.
     EMAIL_BACKEND = "migrations_app.mail.eml_files.EmailBackend"
-    _email["EMAIL_FILE_PATH"] = str(Path("/") / _email["EMAIL_FILE_PATH"])
-vars().update(_email)
+    if EMAIL_HOST:
+        raise exit_naming("EMAIL_URL", "is not usable: write three slashes before a folder, as in filemail:///path.")
+elif EMAIL_BACKEND.endswith("smtp.EmailBackend") and not EMAIL_HOST:
+    raise exit_naming("EMAIL_URL", "is not usable: it names no host, as smtp://host:25 does.")
 EMAIL_TIMEOUT = 30
 MMS_SENDER = os.environ.get("MMS_SENDER", "")
 """Address that stands as Sender beside the organizer's From; empty: meeting-migration@<the tenant's domain>."""
@@ -236,9 +245,14 @@ if not MMS_DEVELOPMENT:
     SECURE_SSL_REDIRECT = read_bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    SECURE_HSTS_SECONDS = 31_536_000
-    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
-    SECURE_HSTS_PRELOAD = True
+# Off unless asked for: a browser that was told once insists on HTTPS for that long, for all that the host serves.
+SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", default=0, least=0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read_bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = read_bool("SECURE_HSTS_PRELOAD", default=False)
+if SECURE_HSTS_INCLUDE_SUBDOMAINS and not SECURE_HSTS_SECONDS:
+    raise exit_naming("SECURE_HSTS_INCLUDE_SUBDOMAINS", "has no effect: set SECURE_HSTS_SECONDS too.")
+if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
+    raise exit_naming("SECURE_HSTS_PRELOAD", "has no effect: set SECURE_HSTS_INCLUDE_SUBDOMAINS too.")
 
 # --- language, time, static files ---------------------------------------------------------------------
 

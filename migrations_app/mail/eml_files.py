@@ -19,9 +19,9 @@ class EmailBackend(BaseEmailBackend):
 
     is_repeatable = True
 
-    def __init__(self, *args: Any, file_path: str | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.folder = Path(file_path or settings.EMAIL_FILE_PATH)  # type: ignore[misc]
+    def __init__(self, *, file_path: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = Path(file_path or settings.EMAIL_FILE_PATH)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -105,7 +105,7 @@ class PlaceForm(MergingForm):
         style_fields(self)
 
 
-class _NumberOfTheBridge(forms.ModelChoiceField):
+class _NumberOfTheBridge(forms.ModelChoiceField[ServiceNumber]):
     def label_from_instance(self, number: ServiceNumber) -> str:
         role = "default" if number.is_default else ""
         return " · ".join(part for part in (number.number, number.place, role) if part)
@@ -167,7 +167,8 @@ class TakeOffForm(SuccessorForm):
 
     @property
     def has_choices(self) -> bool:
-        return self.fields["replacement"].queryset.exists()  # type: ignore[attr-defined]
+        replacement = cast(_NumberOfTheBridge, self.fields["replacement"])
+        return replacement.queryset is not None and replacement.queryset.exists()
 
     def successor(self) -> ServiceNumber | None:
         return cast(ServiceNumber, self.cleaned_data["replacement"])

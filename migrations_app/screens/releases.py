@@ -27,7 +27,7 @@ MANY = 10_000
 """Users from whom on the page refreshes less often: to find out who holds the number takes a second."""
 
 
-class HolderPaginator(Paginator):
+class HolderPaginator(Paginator[Any]):
     """Pages of a list that was counted already."""
 
     count = 0

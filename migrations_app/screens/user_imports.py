@@ -42,8 +42,8 @@ class UploadForm(forms.Form):
     text = ""
     """What stands in the file, once the form is valid."""
 
-    def clean_file(self) -> UploadedFile:
-        uploaded: UploadedFile = self.cleaned_data["file"]
+    def clean_file(self) -> UploadedFile[bytes]:
+        uploaded: UploadedFile[bytes] = self.cleaned_data["file"]
         if uploaded.size and uploaded.size > imports.MAX_OCTETS:
             raise ValidationError(
                 f"The file has {uploaded.size / 1024**2:,.0f} MB, and at most {imports.MAX_OCTETS // 1024**2} MB go at "

@@ -38,7 +38,7 @@ def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
         form.add_error(field if field in form.fields else None, messages)
 
 
-class MergingForm(forms.ModelForm):
+class MergingForm(forms.ModelForm[Any]):
     """A form of a stored row that saves only what was edited on the page, over whatever others saved meanwhile.
 
     The page carries what it showed of each field, hidden beside the field. A field that was posted as it was shown
@@ -138,7 +138,7 @@ def number_in_words(number: ServiceNumber) -> str:
     return " · ".join(part for part in (number.number, number.bridge.name, number.place) if part)
 
 
-class NumberField(forms.ModelChoiceField):
+class NumberField(forms.ModelChoiceField[ServiceNumber]):
     """A service number, shown with its bridge and place."""
 
     def label_from_instance(self, number: ServiceNumber) -> str:
@@ -206,7 +206,7 @@ class UserForm(MergingForm):
         style_fields(self)
 
     def _offer(self, name: str, rows: QuerySet[Any], empty: str) -> None:
-        field = cast(forms.ModelChoiceField, self.fields[name])
+        field = cast(forms.ModelChoiceField[Any], self.fields[name])
         field.queryset = rows
         field.empty_label = empty
         field.error_messages["invalid_choice"] = "Select a valid choice. What was chosen is not on offer any more."
