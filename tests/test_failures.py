@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import get_args
 
 from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT
+from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Reason
+from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMISED = {"mailbox-unavailable", "mailbox-sign-in-refused"}
@@ -30,8 +32,8 @@ def texts(node: ast.AST) -> set[str]:
 
 
 def given(module: ast.Module) -> Iterator[str]:
-    """The codes that are raised or stored: the first argument of a failure, what ``why_skipped`` returns first, and
-    whatever is called a code.
+    """The codes that are raised or stored: the first argument of a failure, the second of what was decided about a
+    meeting, what ``why_skipped`` returns first, and whatever is called a code.
     """
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef) and node.name == "why_skipped":
@@ -41,6 +43,8 @@ def given(module: ast.Module) -> Iterator[str]:
                     yield from texts(answer.elts[0])
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"Failure", "Declined"}:
             yield from texts(node.args[0])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Decided":
+            yield from (code for argument in node.args[1:2] for code in texts(argument))
         elif isinstance(node, ast.keyword) and re.fullmatch(r"(\w+_)?code", node.arg or ""):
             yield from texts(node.value)
         elif isinstance(node, ast.Assign):
@@ -85,6 +89,22 @@ def test_every_code_of_the_catalogue_is_given_somewhere() -> None:
     used = {text for _, module in modules() for text in mentioned(module)}
 
     assert CATALOGUE.keys() - used == PROMISED
+
+
+def test_r35_every_reason_to_skip_says_whether_an_old_number_may_still_be_shown() -> None:
+    """These show none: nobody can dial in by them any more, they are another organizer's, or they were looked at."""
+    shows_none = {"past", "cancelled", "not-organizer", "no-block", "already-current"}
+
+    assert SKIPPED.keys() - set(LEFT_AS_THEY_ARE) == shows_none
+
+
+def test_every_entry_is_in_sentences_and_every_code_fits_its_column() -> None:
+    for code, entry in CATALOGUE.items():
+        assert re.fullmatch("[a-z]+(-[a-z]+)*", code)
+        assert entry.what.endswith(".")
+        assert entry.do == "" or entry.do.endswith(".")
+    for field in (MeetingResult.code.field, Run.last_error_code.field, Update.error_code.field):
+        assert max(map(len, CATALOGUE)) <= field.max_length
 
 
 def test_no_code_has_two_meanings() -> None:
