@@ -38,8 +38,8 @@ format: .venv/installed ## Put the code in the project's format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-docs: .venv/installed ## Write docs/decisions.md from the decision table
-	@$(BIN)/python manage.py document_decisions
+docs: .venv/installed ## Write the pages of docs/ that follow from the code: decisions.md, errors.md
+	@$(BIN)/python manage.py write_documentation
 
 bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size)
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -1,4 +1,4 @@
-"""Django admin of runs, mailboxes and updates: to be looked at. What changes them is the service itself."""
+"""The Django admin of runs, mailboxes and updates, for reading only: the service alone changes these rows."""
 
 from __future__ import annotations
 

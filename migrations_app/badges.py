@@ -49,4 +49,4 @@ BADGES = {
 }
 
 FORESEEN = {"Succeeded": "Would be updated", "Skipped": "Would be skipped", "Failed": "Would fail"}
-"""Outcomes of meetings, where the run is only looked ahead to."""
+"""For each outcome of a meeting, the badge that shows it before the run."""

@@ -1,7 +1,7 @@
 """The catalogue of codes: why a meeting is skipped (R20) and what can fail (R31).
 
-Screens, commands and the documentation all read it. A failure says what happened and what the administrator
-should do; ``cures_by_waiting`` tells the queue whether trying again makes sense (R28).
+Screens, commands and ``docs/errors.md`` show what stands here. An entry says what happened and what the administrator
+should do; ``cures_by_waiting`` tells the queue whether to try again by itself (R28).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ SKIPPED = {
         "Open the meeting in the organizer's calendar and correct the block by hand.",
     ),
 }
+"""Why a run leaves a meeting as it is."""
 
 FAILED = {
     "unreadable-calendar-object": Entry(
@@ -81,6 +82,10 @@ FAILED = {
         "Look in the service's log for the reference and report it; MMS tries again by itself.",
         cures_by_waiting=True,
     ),
+}
+"""Why a meeting or a whole run fails."""
+
+UNSENT = {
     "mail-server-unreachable": Entry(
         "The mail server could not be reached.",
         "Check EMAIL_URL and the mail server; MMS tries again by itself.",
@@ -101,6 +106,9 @@ FAILED = {
     "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
     "meeting-changed-since": Entry("The meeting was changed or cancelled again, and that change tells the attendees."),
 }
+"""Why a message to attendees is not sent, or not to all of them; beside these, ``internal-error``."""
+
+CATALOGUE = {**SKIPPED, **FAILED, **UNSENT}
 
 
 class Failure(Exception):
@@ -114,7 +122,7 @@ class Failure(Exception):
 
     @property
     def cures_by_waiting(self) -> bool:
-        return FAILED[self.code].cures_by_waiting
+        return CATALOGUE[self.code].cures_by_waiting
 
     @property
     def what(self) -> str:
@@ -123,12 +131,12 @@ class Failure(Exception):
 
 
 def entry_of(code: str) -> Entry:
-    """The entry of a code, whether it says why a meeting was skipped or what failed."""
-    return FAILED.get(code) or SKIPPED[code]
+    """The entry of a code of any of the three tables."""
+    return CATALOGUE[code]
 
 
 def happened(code: str, detail: str = "") -> str:
-    """What happened, and in what case."""
+    """What happened, with the detail of this case after a colon."""
     what = entry_of(code).what
     if not detail:
         return what
@@ -139,5 +147,5 @@ def happened(code: str, detail: str = "") -> str:
 
 
 def describe(code: str, detail: str = "") -> str:
-    """What happened, in what case, and what to do: the text for people."""
+    """What happened, the detail of this case, and what to do, as one text for people."""
     return f"{happened(code, detail)} {entry_of(code).do}".strip()

@@ -338,7 +338,7 @@ def number_for(bridge: str, country: str, kind: Literal["toll", "toll-free"]) ->
     return chosen[0] if chosen else ""
 
 
-# What is particular about a user, and how many are so; "on-premises" has the mailbox and the user there,
+# What is special about some users, and how many of each there are; "on-premises" has the mailbox and the user there,
 # "on-premises mailbox" the mailbox only. With the two named users 138 are plain "legacy".
 _CASES = {
     "legacy": 137,

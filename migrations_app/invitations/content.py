@@ -29,7 +29,7 @@ def meeting_key(tenant_slug: str, uid: str) -> str:
 
 
 class InvitationSettings:
-    """What one user's invitations should say. Raises ``Failure`` where the settings contradict themselves."""
+    """What one user's invitations should say. Raises ``Failure`` where they cannot be migrated, or lack a setting."""
 
     def __init__(self, user: ConferencingUser) -> None:
         """``user.tenant`` and ``user.bridge`` should be loaded already."""

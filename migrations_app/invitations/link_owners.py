@@ -1,4 +1,4 @@
-"""Whose name stands in a join link."""
+"""Whether a join link carries the name of another user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tenants_app.validators import is_address
 
 
 class Colleagues:
-    """The other users of a user's tenant, asked for by the owner of a join link; answers are kept."""
+    """Finds the other users of a user's tenant by the name in a join link, and remembers each answer."""
 
     def __init__(self, user: ConferencingUser) -> None:
         self._user = user

@@ -12,7 +12,7 @@ from tenants_app.audit import Actor, entry
 
 @transaction.atomic
 def send_updates_again(run: Run, actor: Actor) -> int:
-    """Have the run's messages that could not be sent tried once more; how many there are."""
+    """Queue the run's failed messages once more and wake the cluster. Returns how many there are."""
     count = send_again(run)
     if count:
         entry(run.tenant, actor, "send messages again", run.user.upn, after={"messages": count}).save()

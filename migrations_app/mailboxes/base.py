@@ -81,7 +81,11 @@ class FutureMeetings:
 
 
 class Mailbox(Protocol):
-    """A user's calendar. Every method may raise ``Failure`` with a code of the catalogue."""
+    """A user's calendar.
+
+    Every method may raise ``Failure``: ``mailbox-unavailable`` where trying again may help, ``mailbox-sign-in-refused``
+    where it cannot.
+    """
 
     def __init__(self, user: ConferencingUser) -> None: ...
 

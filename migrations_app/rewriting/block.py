@@ -27,7 +27,7 @@ _HTML_START = (
     'font-size:14px;line-height:1.5">' + _HTML_ROW
 )
 _HTML_END = _HTML_ROW + "</div>"
-# Outlook heeds the attribute, the others the style.
+# Outlook reads the attribute, other programs read the style.
 _HTML_LOGO = '<div style="margin:8px 0"><img src="{}" alt="" height="48" style="height:48px;width:auto;border:0"></div>'
 _HTML_JOIN = '<div style="margin:12px 0"><a href="{}" style="font-size:20px;font-weight:600">{}</a></div>'
 _HTML_HEADING = '<div style="margin-top:12px;font-weight:600">{}</div>'

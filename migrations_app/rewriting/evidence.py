@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """One observation, as a sentence for an administrator; a proof needs no other word for it."""
+    """One observation, as a sentence for an administrator. A proof holds even for a block in a quoted message."""
 
     verdict: Verdict
     sentence: str
@@ -42,7 +42,7 @@ class Evidence(NamedTuple):
 def evidence_of(
     component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
 ) -> Iterator[Evidence]:
-    """Yield what there is to say about the block of a component that has one; one word against it decides.
+    """Yield the evidence about the block of a component that has one. A single piece against it decides.
 
     `own_url` is the join link the meeting is about to get; `belongs_to_someone_else` is asked with the user segment
     of a join link.

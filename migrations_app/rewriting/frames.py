@@ -99,7 +99,7 @@ _NEXT_PIECE = {
     for kind, character in _CHARACTER.items()
     for is_html, gap in ((False, _GAP), (True, _HTML_GAP))
 }
-# What may stand on the line of a row: nothing that one sees. The n of an escaped backslash and n is no line break.
+# Nothing visible may stand on the line of a row. In an escaped backslash followed by n, the n is no line break.
 _TEXT_BEFORE = re.compile(rb"(?:^|(?<!\\)(?:\\\\)*\\[nN])(?:" + _BLANK + rb")*+$")
 _TEXT_AFTER = re.compile(rb"(?:" + _BLANK + rb")*+(?:\\[nN]|$)")
 _HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:" + _HTML_BLANK + rb")*+$", re.IGNORECASE)

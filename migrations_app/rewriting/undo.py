@@ -25,7 +25,7 @@ from migrations_app.rewriting.revision import raise_sequence
 from migrations_app.rewriting.spans import Span
 
 _REPEATABLE = frozenset([b"CONFERENCE"])
-"""Properties of which an event may have several (RFC 7986 section 5.11), so that one may have gone from among them."""
+"""Properties that an event may have several times (RFC 7986 section 5.11), so one can go back beside others."""
 
 
 def undo(body: bytes, spans: Iterable[Span], *, now: datetime) -> bytes:

@@ -1,4 +1,4 @@
-"""How states, outcomes and failures look: a label, a colour and an icon for each value, in one place."""
+"""Template tags that show states, outcomes and failures."""
 
 from __future__ import annotations
 

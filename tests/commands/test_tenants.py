@@ -65,13 +65,13 @@ LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
 
 ABOUT_THE_INSTALLATION = {
     "check_worker",
-    "document_decisions",
     "load_demo",
     "new_administrator",
     "new_tenant",
     "prune_history",
     "run_migrations",
     "serve",
+    "write_documentation",
 }
 """They take no ``--tenant``: there is nothing of one tenant that they could be asked for."""
 

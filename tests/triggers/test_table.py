@@ -1,4 +1,4 @@
-"""The decision table against the specification, in every combination; and the page's and the document's copy of it.
+"""The decision table against the specification, in every combination; and the table as people read it.
 
 What is expected stands here in the specification's words (section 2, R1 to R17): which rule a change belongs to, whom
 MMS cannot serve, what the switches hold back. Nothing here is read from the table that is tested.
@@ -10,12 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from django.conf import settings
-from django.core.management import call_command
 
 from migrations_app.triggers.rules import (
     TRIGGERS,
@@ -254,7 +251,7 @@ def test_r18_every_two_changes_at_once_start_what_each_would() -> None:
     assert count == 2_240
 
 
-# --- the page and the document ------------------------------------------------------------------------
+# --- the table as people read it ----------------------------------------------------------------------
 
 ACTIONS = {
     "Move the user from on-premises to online": "moved online",
@@ -325,10 +322,3 @@ def test_the_table_shown_has_every_rule_and_every_row_of_the_code() -> None:
 
     assert missing == []
     assert {row.kind.rule for row in table()} >= {f"R{number}" for number in [*range(1, 12), 15, 16, 17]}
-
-
-def test_the_document_is_up_to_date(tmp_path: Path) -> None:
-    call_command("document_decisions", output=tmp_path / "decisions.md")
-    stored = (settings.BASE_DIR / "docs" / "decisions.md").read_text(encoding="utf-8")
-
-    assert stored == (tmp_path / "decisions.md").read_text(encoding="utf-8"), "write it anew with: make docs"

@@ -48,7 +48,7 @@ class _Object:
 
 @dataclass(frozen=True, slots=True)
 class _Explained:
-    """An object explained, whose settings were taken, and how these were found or why not."""
+    """The explanation of an object, the user whose settings it uses, and how that user was found or why nobody was."""
 
     source: _Object
     user: ConferencingUser | None
@@ -97,7 +97,7 @@ class Command(AdministratorCommand):
         return _Explained(source, user, about_user, explanation)
 
     def _organizer(self, source: _Object, tenant: Tenant | None) -> tuple[ConferencingUser | None, str]:
-        """The one user who has the organizer's address, and how that was found; None where it is not one."""
+        """The user with the organizer's address, and how they were found; None unless exactly one user has it."""
         unknown = "so nobody's settings were read and the new block is not known"
         try:
             address = read_facts(source.body).organizer
@@ -134,7 +134,7 @@ def _objects(path: str, user: ConferencingUser | None) -> list[_Object]:
 
 
 def _event_around(name: str, text: str, user: ConferencingUser | None) -> bytes:
-    """A meeting of the user tomorrow, with this text as its description and nothing else of its own."""
+    """A meeting of the user tomorrow that has this text as its description, and nothing else."""
     start = timezone.now().replace(microsecond=0) + timedelta(days=1)
     lines = [
         "BEGIN:VCALENDAR",

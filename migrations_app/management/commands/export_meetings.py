@@ -75,7 +75,7 @@ def _write_each(user: ConferencingUser, folder: Path) -> int:
 
 
 def _file_name(uid: str, taken: set[str]) -> str:
-    """A name that no file system objects to: the same for the same UID, another for another."""
+    """A name that every file system takes; each UID has its own, and always the same."""
     name = re.sub(r"[^A-Za-z0-9@._{}-]", "_", uid).lstrip(".-")[:LONGEST_NAME] or "meeting"
     if name != uid or name.lower() in taken:
         name += "-" + hashlib.blake2b(uid.encode(), digest_size=6).hexdigest()

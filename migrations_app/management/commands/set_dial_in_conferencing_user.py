@@ -48,7 +48,7 @@ class Command(UserChangeCommand):
         self.change(user, values, options, reschedule_meetings=options["reschedule_meetings"])
 
     def _values(self, tenant: Tenant, options: dict[str, Any]) -> dict[str, Any]:
-        """The options as what :class:`tenants_app.changes.UserEdit` takes."""
+        """The options as the values of a :class:`tenants_app.changes.users.UserEdit`."""
         values: dict[str, Any] = {}
         if options["license"]:
             values["audio_conferencing_license"] = options["license"] == "assign"

@@ -24,7 +24,7 @@ from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
 NAMED = 20
-"""So many users who are out of date are told by name; more are told by their number."""
+"""Up to this many users out of date are listed by name. Of more, only numbers of users are printed."""
 
 POLL_SECONDS = 0.5
 ENDED = {Run.State.SUCCEEDED, Run.State.FAILED}
@@ -91,7 +91,7 @@ class Command(AdministratorCommand):
             raise CommandError(f"{len(problems):,} of {everybody} failed or refused: see above.")
 
     def _start(self, tenant: Tenant, options: Mapping[str, Any]) -> tuple[list[Consequence], list[int]]:
-        """Start the runs, or for a dry run take each start back at once; what was told, and whose runs were started."""
+        """Start the runs; a dry run takes each start back at once. Returns the answers, and whose runs started."""
         consequences: list[Consequence] = []
         started: list[int] = []
         for users in self._chunks(tenant, options):
@@ -103,7 +103,7 @@ class Command(AdministratorCommand):
         return consequences, started
 
     def _chunks(self, tenant: Tenant, options: Mapping[str, Any]) -> Iterable[list[ConferencingUser]]:
-        """The users that are asked for: those who were named in one piece, everybody out of date some at a time."""
+        """The users that are asked for: all at once where they are named, in chunks where they are all out of date."""
         if options["out_of_date"]:
             return in_chunks(users_out_of_date(tenant))
         upns = options["user"] if options["user"] is not None else _upns(read_text(options["users_from"]))
@@ -172,7 +172,7 @@ def _upns(text: str) -> list[str]:
 
 
 def _lines(told: Sequence[tuple[str, str]], is_named: bool) -> list[str]:
-    """What is told of users: a line for each, or for many one line per sentence with their number."""
+    """What is printed: a line for each user, or for many one line per sentence with the number of users."""
     if is_named:
         return [f"{upn}: {sentence}" for upn, sentence in told]
     of_sentence: dict[str, list[str]] = {}
