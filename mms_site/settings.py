@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import environ
 from csp.constants import NONE, SELF
 
+from migrations_app.rewriting.labels import LANGUAGES
 from mms_site.environment import (
     development_secret,
     exit_naming,
@@ -244,6 +245,8 @@ if not MMS_DEVELOPMENT:
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(os.environ.get("TIME_ZONE", "UTC")).key)
+MMS_INVITATION_LANGUAGES = LANGUAGES
+"""The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "static/"

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
+from django.utils.text import get_text_list
 
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -145,6 +147,9 @@ class NumberField(forms.ModelChoiceField):
         return number_in_words(number)
 
 
+_LANGUAGES = get_text_list(list(settings.MMS_INVITATION_LANGUAGES.values()), "or")
+
+
 class UserForm(MergingForm):
     """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
 
@@ -189,7 +194,7 @@ class UserForm(MergingForm):
         }
         help_texts = {
             "sip_address": "Changing it starts no run.",
-            "language": "Of the invitation: English, Spanish or Italian; others get English.",
+            "language": f"Of the invitation: {_LANGUAGES}; others get English.",
             "conferencing_provider": "Empty: Microsoft. Otherwise the audio conferencing provider (ACP).",
             "toll_number": "",
         }
