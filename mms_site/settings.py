@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import environ
 from csp.constants import NONE, SELF
+from django.urls import reverse
 
 from migrations_app.rewriting.labels import LANGUAGES
 from mms_site.environment import (
@@ -85,6 +86,11 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "mms_site.urls"
+# The pages of tenants and users are not those of the app that has their models, so the site says where they are.
+ABSOLUTE_URL_OVERRIDES = {
+    "tenants_app.tenant": lambda tenant: reverse("dashboard", args=[tenant.slug]),
+    "tenants_app.conferencinguser": lambda user: reverse("user", args=[user.tenant.slug, user.upn]),
+}
 WSGI_APPLICATION = "mms_site.wsgi.application"
 
 TEMPLATES: list[dict[str, Any]] = [
