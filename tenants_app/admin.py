@@ -25,12 +25,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
-from tenants_app.audit import Actor, Channel
+from tenants_app.audit import Actor, Channel, action_choices
 from tenants_app.changes.bridges import describe_number, register_number, remove_bridge, set_bridge, set_default_number
 from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, revoke_role
 from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Role, ServiceNumber, Tenant
-from tenants_app.screens.filters import ACTION_CHOICES
 from tenants_app.screens.forms import MergingForm
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import counted
@@ -431,7 +430,7 @@ class ActionFilter(admin.SimpleListFilter):
     parameter_name = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [choice for _, choices in ACTION_CHOICES for choice in choices]
+        return [choice for _, choices in action_choices() for choice in choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         return queryset.filter(action=self.value()) if self.value() else queryset
