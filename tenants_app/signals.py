@@ -6,11 +6,13 @@ screen or command that asked for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.dispatch import Signal
 
-from tenants_app.models import ConferencingUser
+from tenants_app.models import Bridge, ConferencingUser, Tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,41 @@ class Consequence:
 users_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor`` and
 ``due_now`` (whether the change has settled already, R19)."""
+
+
+Answers = Iterable[tuple[object, Any]]
+"""What receivers return; Django's own types know of texts only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What brings users up to date."""
+
+    page: str
+    """The address of a page."""
+    command: str
+    """A command, but for its ``--tenant``."""
+
+
+remedy_wanted = Signal()
+"""Sent where users are out of date (R36), with ``tenant``, and ``bridge`` or ``user`` where it is about these users
+only. A receiver may return a :class:`Remedy`."""
+
+next_steps_wanted = Signal()
+"""Sent when ``tenant`` has been made by a command. A receiver may return a list of commands that come next."""
+
+
+def remedy_for(tenant: Tenant, *, bridge: Bridge | None = None, user: ConferencingUser | None = None) -> Remedy | None:
+    """What brings the users up to date, or None where nobody knows."""
+    answers: Answers = remedy_wanted.send(Tenant, tenant=tenant, bridge=bridge, user=user)
+    return next((remedy for _, remedy in answers if remedy), None)
+
+
+def next_steps(tenant: Tenant) -> list[str]:
+    """The commands that others would have come next."""
+    answers: Answers = next_steps_wanted.send(Tenant, tenant=tenant)
+    return [command for _, commands in answers for command in commands or ()]
+
 
 tenant_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant`` and ``fields``, the names of what changed."""

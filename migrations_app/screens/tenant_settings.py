@@ -64,7 +64,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     form = TenantForm(request.POST if is_post else None, instance=access.tenant)
     if is_post and form.is_valid():
-        values = {name: form.cleaned_data[name] for name in form.changed_data}
+        values = form.edited()
         try:
             change_tenant(access.tenant, access.actor, **values)
         except ValidationError as error:

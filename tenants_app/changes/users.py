@@ -15,7 +15,7 @@ from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import ConferenceNumbering, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.signals import Consequence, UserChange, UserSettings, users_changed
+from tenants_app.signals import Answers, Consequence, UserChange, UserSettings, users_changed
 
 DATA_FIX = "No run, because this was saved as a data fix."
 """What a data fix leads to, on the screen and in the audit."""
@@ -298,11 +298,10 @@ def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False) -> list[Consequence]:
-    answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now)
-    told: list[Consequence] = []
-    for _, consequences in answers:
-        told += consequences or []  # type: ignore[arg-type]  # Signal.send is typed as answering text
-    return told
+    answers: Answers = users_changed.send(
+        ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now
+    )
+    return [consequence for _, consequences in answers for consequence in consequences or ()]
 
 
 def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:

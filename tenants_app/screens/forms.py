@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
-from django.utils.text import get_text_list
+from django.utils.text import capfirst, get_text_list
 
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -37,7 +37,13 @@ def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
         form.add_error(None, error.messages)
         return
     for field, messages in error.message_dict.items():
-        form.add_error(field if field in form.fields else None, messages)
+        if field in form.fields:
+            form.add_error(field, messages)
+        elif field == NON_FIELD_ERRORS:
+            form.add_error(None, messages)
+        else:
+            name = capfirst(field.replace("_", " "))
+            form.add_error(None, [f"{name}: {message}" for message in messages])
 
 
 class MergingForm(forms.ModelForm):
@@ -61,6 +67,10 @@ class MergingForm(forms.ModelForm):
         for name, stored in overtaken.items():
             now = _in_words(self.fields[name], stored)
             self.add_error(name, f"It was changed meanwhile to {now}: look again and save once more.")
+
+    def edited(self) -> dict[str, Any]:
+        """The values that were edited on the page."""
+        return {name: self.cleaned_data[name] for name in self.changed_data}
 
     def _merge(self) -> dict[str, str]:
         """Bring what was posted up to date; the stored values of the fields that others have edited too."""
@@ -231,7 +241,7 @@ class UserForm(MergingForm):
     def edited(self) -> dict[str, Any]:
         """The values that were edited on the page, as ``changes.change_user`` takes them."""
         asked = {"conference_id", "reset_conference_id", "reschedule_meetings"}
-        values = {name: self.cleaned_data[name] for name in self.changed_data if name not in asked}
+        values = {name: value for name, value in super().edited().items() if name not in asked}
         if self.cleaned_data["reset_conference_id"]:
             values["conference_id"] = NEW_CONFERENCE_ID
         elif "conference_id" in self.changed_data:

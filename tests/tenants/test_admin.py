@@ -122,6 +122,29 @@ def test_what_is_wrong_with_a_field_that_the_form_does_not_have_names_it(admin: 
     assert "Upn: Give an address such as anna@contoso.com, in ASCII letters." in words(answer.content)
 
 
+def test_a_change_is_made_once_although_it_is_tried_before(
+    admin: Client, anna: ConferencingUser, new_bridge: Bridge, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as wakes:
+        answer = admin.post(change_page(anna), form_of(anna, bridge=new_bridge.pk), follow=True)
+
+    assert len(told(answer)) == 2  # what it leads to, and that it is saved
+    assert Run.objects.get().reasons == [{"rule": "R5", "sentence": "The user moved to the bridge New bridge."}]
+    assert AuditEntry.objects.filter(actor="root").count() == 1
+    assert len(wakes) == 1
+
+
+def test_nothing_of_a_change_stays_where_another_part_of_the_page_is_wrong(
+    admin: Client, anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    before = everything_stored()
+    form = form_of(anna, bridge=new_bridge.pk) | {"conference_ids-TOTAL_FORMS": "no number"}
+    answer = admin.post(change_page(anna), form)
+
+    assert answer.status_code == 200
+    assert everything_stored() == before
+
+
 # --- data fixes ---------------------------------------------------------------------------------------
 
 
