@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
+from traceback import clear_frames
 from typing import Any
 
 from django import db
@@ -48,7 +49,6 @@ class AdministratorCommand(BaseCommand):
         try:
             output = super().execute(*args, **options)
             self.stdout.flush()
-            return output
         except ValidationError as error:
             raise CommandError(sentences(error)) from error
         except db.Error as error:
@@ -57,11 +57,12 @@ class AdministratorCommand(BaseCommand):
             raise _encoding_error(error) from error
         except KeyboardInterrupt as error:
             raise CommandError("Stopped.", returncode=130) from error
-        except BrokenPipeError:
-            # The reader, such as head, has enough. Nothing may be written any more, not even at exit.
+        except BrokenPipeError as error:
+            # The reader, such as head, has enough. Nothing may be written any more, not even by Python when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # Not in the block above, whose exception keeps the query open that was being printed.
-        sys.exit(1)
+            clear_frames(error.__traceback__)  # closes the query that was being printed, before its connection
+            sys.exit(1)
+        return output
 
     @property
     def actor(self) -> Actor:
