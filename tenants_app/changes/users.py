@@ -15,7 +15,8 @@ from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import ConferenceNumbering, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.signals import Answers, Consequence, UserChange, UserSettings, users_changed
+from tenants_app.signals import Answers, Consequence, UserChange, users_changed
+from tenants_app.user_settings import UserSettings, acp_is_replaced
 
 DATA_FIX = "No run, because this was saved as a data fix."
 """What a data fix leads to, on the screen and in the audit."""
@@ -150,7 +151,7 @@ def _applied(
     if new_id != old_id:
         before["conference_id"], after["conference_id"] = old_id, new_id
     later = UserSettings.of(user, new_id)
-    change = UserChange(user, earlier, later, edit.reschedule_meetings, edit.unassigned_number)
+    change = UserChange(earlier, later, edit.reschedule_meetings, edit.unassigned_number, user=user)
     return UserEffect(change, before, after, Consequence(user.upn, False, ""))
 
 
@@ -229,14 +230,6 @@ def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, 
     )
     own_ids = own_conference_ids(users)
     return [(user, own_ids.get(user.pk)) for user in users]
-
-
-def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_license: bool) -> bool:
-    """Whether a licence that is newly assigned makes Microsoft the provider of a user on an ACP (R14).
-
-    ``is_on`` is the switch AutomaticallyReplaceAcpProvider; an empty ``provider`` is Microsoft.
-    """
-    return is_on and has_license and not had_license and provider != ""
 
 
 def completed(

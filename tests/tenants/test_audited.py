@@ -23,7 +23,6 @@ from migrations_app.mail import actions as mail_actions
 from migrations_app.models import MeetingResult, NumberRelease, Run, Update
 from migrations_app.procedures import number_release
 from migrations_app.runs import actions, receivers
-from migrations_app.triggers import switches
 from tenants_app.audit import Actor, Channel, action_choices, entry
 from tenants_app.changes import bridges, conference_ids, locking, tenants, users
 from tenants_app.changes.bridges import (
@@ -50,7 +49,7 @@ from tests.support.actors import ACTOR
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, locking)
-MODULES = (*CHANGES, switches, actions, receivers, mail_actions, number_release)
+MODULES = (*CHANGES, actions, receivers, mail_actions, number_release)
 
 
 class World:
@@ -181,7 +180,6 @@ AUDITED = {
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
 }
 WITHOUT_ENTRY = {
-    "users.acp_is_replaced": "only computes",
     "locking.wait_for_others": "only locks",
     "locking.lock": "only locks",
     "locking.audited_value": "only computes",
@@ -193,7 +191,6 @@ WITHOUT_ENTRY = {
     "conference_ids.private_conference_ids": "is a part of a run, whose record has it",
     "conference_ids.release_private_conference_ids": "is a part of a run, whose record has it",
     "bridges.set_leaving": "is a part of taking a number off, which writes the entry",
-    "switches.switches_of": "only reads",
     "receivers.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
     "receivers.on_tenant_changed": "only wakes the workers",
     "number_release.holders": "only reads",
