@@ -5,7 +5,6 @@ Exit status: 0 done; 1 the answer is "no" or something failed, with a line on st
 
 from __future__ import annotations
 
-import csv
 import getpass
 import os
 import re
@@ -23,6 +22,7 @@ from django.db import transaction
 
 from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched
+from tenants_app.csv_files.cells import lines
 from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
@@ -160,9 +160,9 @@ class AdministratorCommand(BaseCommand):
         if options["format"] == "json":
             self._list_json(rows)
         elif options["format"] == "csv":
-            writer = csv.writer(self.stdout, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([plain(row[name]) for name in columns] for row in rows)
+            self.stdout.write(lines([columns], "\n"), ending="")
+            for some in batched(rows):
+                self.stdout.write(lines(([plain(row[name]) for name in columns] for row in some), "\n"), ending="")
         else:
             self._list_table(rows, in_table or columns, when_empty)
 
