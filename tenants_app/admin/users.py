@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from tenants_app.admin.base import ChangeForm, ThroughChanges
 from tenants_app.admin.out_of_date import tell_user_out_of_date
-from tenants_app.changes.users import change_user, create_user
+from tenants_app.changes.users import change_user, create_user, numbers_left_behind
 from tenants_app.models import ConferenceId, ConferencingUser
 from tenants_app.signals import Consequence
 from tenants_app.validators import validate_conference_id
@@ -66,7 +66,8 @@ class ConferencingUserForm(ChangeForm):
             self.add_error(
                 "is_data_fix", "A data fix starts no run: untick this, or the one that reschedules the meetings."
             )
-        return cleaned
+        edited = {name: cleaned[name] for name in self.changed_data if name in cleaned}
+        return cleaned | numbers_left_behind(self.instance, edited)
 
     def edited(self) -> dict[str, Any]:
         """The settings that were edited on the page."""

@@ -21,6 +21,9 @@ from tenants_app.user_settings import UserSettings, acp_is_replaced
 DATA_FIX = "No run, because this was saved as a data fix."
 """What a data fix leads to, on the screen and in the audit."""
 
+NUMBERS = ("toll_number", "toll_free_number")
+"""The fields of a user that are numbers of their bridge."""
+
 _FEW = 20
 """Statements for a batch of rows up to which each may do its own share of them."""
 
@@ -246,10 +249,17 @@ def completed(
         values = _without_acp(user, values, default_bridge)
     if _needs_bridge(user, values):
         values["bridge"] = default_bridge
-    if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
-        # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
-        values = {"toll_number": None, "toll_free_number": None} | values
-    return values
+    return values | numbers_left_behind(user, values)
+
+
+def numbers_left_behind(user: ConferencingUser, values: Mapping[str, Any]) -> dict[str, None]:
+    """The user's numbers, where the change ``values`` moves the user to another bridge and does not choose them anew.
+
+    Numbers belong to their bridge: who leaves it has the new bridge's default toll number and no toll-free one.
+    """
+    if user.bridge == values.get("bridge", user.bridge):
+        return {}
+    return {name: None for name in NUMBERS if name not in values}
 
 
 def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
@@ -304,7 +314,7 @@ def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
     """
     user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
     user.clean()
-    for field in ("toll_number", "toll_free_number"):
+    for field in NUMBERS:
         number = getattr(user, field) if field in given else None
         if number is not None and number.is_leaving:
             raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})

@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.utils.text import capfirst, get_text_list
 
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.changes.users import numbers_left_behind
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import stored_provider
@@ -231,12 +232,8 @@ class UserForm(MergingForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
-        if "bridge" in self.changed_data:
-            # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
-            for name in ("toll_number", "toll_free_number"):
-                if name not in self.changed_data:
-                    cleaned[name] = None
-        return cleaned
+        edited = {name: cleaned[name] for name in self.changed_data if name in cleaned}
+        return cleaned | numbers_left_behind(self.instance, edited)
 
     def edited(self) -> dict[str, Any]:
         """The values that were edited on the page, as ``changes.change_user`` takes them."""

@@ -15,7 +15,7 @@ from django.urls import reverse
 from migrations_app.models import Run
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import grant_role
-from tenants_app.changes.users import DATA_FIX, mark_up_to_date
+from tenants_app.changes.users import DATA_FIX, change_user, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, InvitedNumber, Role, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.pages import words
@@ -78,6 +78,17 @@ def test_a_changed_bridge_starts_a_run_is_audited_and_says_so(
     assert Run.objects.get().requested_by == "root"
     assert AuditEntry.objects.filter(actor="root", action="change user").count() == 1
     assert ConferencingUser.objects.get().bridge == new_bridge
+
+
+def test_numbers_of_the_old_bridge_stay_behind(admin: Client, anna: ConferencingUser, new_bridge: Bridge) -> None:
+    own = register_number(anna.bridge, "+14255550199", "toll", ACTOR)  # type: ignore[arg-type]
+    change_user(anna, ACTOR, toll_number=own)
+    form = form_of(ConferencingUser.objects.get(), bridge=new_bridge.pk)
+    admin.post(change_page(anna), form)
+
+    assert form["toll_number"] == own.pk
+    anna = ConferencingUser.objects.get()
+    assert (anna.bridge, anna.toll_number) == (new_bridge, None)
 
 
 def test_a_change_that_cannot_be_made_is_shown_at_its_field(

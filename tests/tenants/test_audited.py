@@ -186,6 +186,7 @@ WITHOUT_ENTRY = {
     "locking.apply_values": "only sets what its caller saves and audits",
     "actions.request_decided": "requests what a change or a start decided on, which writes the entry",
     "users.completed": "only computes",
+    "users.numbers_left_behind": "only computes",
     "users.check_user": "only checks",
     "conference_ids.own_conference_ids": "only reads",
     "conference_ids.private_conference_ids": "is a part of a run, whose record has it",
