@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from migrations_app.models import CalendarObject, Heartbeat, MeetingResult, Run, Update
-from tenants_app.admin import ReadOnly
+from tenants_app.admin.base import ReadOnly
 
 
 @admin.register(Run)

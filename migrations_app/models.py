@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -120,29 +119,6 @@ class Run(models.Model):
         """What happened and what to do, from the catalogue (R31); empty where nothing failed."""
         return describe(self.last_error_code, self.last_error_detail) if self.last_error_code else ""
 
-    def record(self) -> dict[str, Any]:
-        """The run under the field names of R27. ``user`` should be loaded already."""
-        return {
-            "CorrelationId": str(self.correlation_id),
-            "UserId": str(self.user.user_id),
-            "UserPrincipalName": self.user.upn,
-            "State": self.state,
-            "MigrationType": self.migration_type,
-            "Reasons": [reason["sentence"] for reason in self.reasons],
-            "CreateDate": self.created,
-            "ModifiedDate": self.modified,
-            "StartDate": self.started_at,
-            "FinishDate": self.finished_at,
-            "NextTryDate": self.due_at if self.state == self.State.PENDING else None,
-            "TotalMeeting": self.total_meetings,
-            "SucceededMeeting": self.succeeded_meetings,
-            "SkippedMeeting": self.skipped_meetings,
-            "FailedMeeting": self.failed_meetings,
-            "InvitesUpdate": self.invites_update,
-            "RetryCount": self.retry_count,
-            "LastErrorMessage": self.last_error_message,
-        }
-
 
 class MeetingResult(models.Model):
     """What a run did with one meeting (R20, R27)."""
@@ -173,19 +149,6 @@ class MeetingResult(models.Model):
     def reason(self) -> str:
         """The sentence that explains a skip or a failure."""
         return describe(self.code, self.detail) if self.code else ""
-
-    def record(self) -> dict[str, Any]:
-        """The meeting under the field names of R27."""
-        return {
-            "CorrelationId": str(self.run.correlation_id),
-            "MeetingUid": self.uid,
-            "Subject": self.subject,
-            "StartDate": self.starts_at,
-            "Attendees": self.attendee_count,
-            "Outcome": self.outcome,
-            "Reason": self.code,
-            "Message": self.reason,
-        }
 
 
 class Update(models.Model):

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 
 import environ
 from csp.constants import NONE, SELF
+from django.urls import reverse
 
+from migrations_app.rewriting.labels import LANGUAGES
 from mms_site.environment import (
     development_secret,
     exit_naming,
@@ -84,6 +86,11 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "mms_site.urls"
+# The pages of tenants and users are not those of the app that has their models, so the site says where they are.
+ABSOLUTE_URL_OVERRIDES = {
+    "tenants_app.tenant": lambda tenant: reverse("dashboard", args=[tenant.slug]),
+    "tenants_app.conferencinguser": lambda user: reverse("user", args=[user.tenant.slug, user.upn]),
+}
 WSGI_APPLICATION = "mms_site.wsgi.application"
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -258,6 +265,8 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(os.environ.get("TIME_ZONE", "UTC")).key)
+MMS_INVITATION_LANGUAGES = LANGUAGES
+"""The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""
 USE_I18N = True
 USE_TZ = True
 STATIC_URL = "static/"

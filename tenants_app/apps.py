@@ -4,3 +4,18 @@ from django.apps import AppConfig
 class TenantsConfig(AppConfig):
     name = "tenants_app"
     verbose_name = "Tenants and users"
+
+    def ready(self) -> None:
+        from tenants_app.audit import register_actions
+
+        register_actions("Users", "create user", "change user", "import users", "mark as up to date")
+        register_actions(
+            "Bridges and numbers",
+            "create bridge",
+            "change bridge",
+            "remove bridge",
+            "register number",
+            "describe number",
+            "release number",
+        )
+        register_actions("Tenant and roles", "create tenant", "change tenant", "grant role", "revoke role")

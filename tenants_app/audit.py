@@ -6,10 +6,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import capfirst
+
 from tenants_app.bulk import insert
 from tenants_app.models import AuditEntry, Tenant
 
 Channel = AuditEntry.Channel
+
+_actions: dict[str, list[str]] = {}
+"""What can be done, by what it is about. A list, because asking millions of entries for it would take long."""
+
+
+def register_actions(group: str, *actions: str) -> None:
+    """Say, when an app starts, which actions it writes into the audit; they are added to those of the group."""
+    known = _actions.setdefault(group, [])
+    known += [action for action in actions if action not in known]
+
+
+def action_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every action with how it reads, by group, as the choices of a form."""
+    return [(group, [(action, capfirst(action)) for action in actions]) for group, actions in _actions.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +49,12 @@ def entry(
     after: Mapping[str, Any] | None = None,
     consequence: str = "",
 ) -> AuditEntry:
-    """An entry that is still to be saved; ``before`` and ``after`` hold what differs, as plain values."""
+    """An entry that is still to be saved; ``before`` and ``after`` hold what differs, as plain values.
+
+    Raises ``ValueError`` for an action that no app has registered: nobody could filter the audit by it.
+    """
+    if not any(action in actions for actions in _actions.values()):
+        raise ValueError(f"{action!r} is not an action of the audit: add it to the register_actions of its app.")
     return AuditEntry(
         tenant=tenant,
         actor=actor.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import MD5, Coalesce, Concat
@@ -21,9 +22,6 @@ TENANT_FIELDS = frozenset(
     {"domain", "meeting_url", "local_numbers_url", "help_url", "legal_url", "logo_url", "footer_text"}
 )
 """Settings of a tenant that show in every invitation."""
-
-OTHER_LANGUAGES = ("es", "it")
-"""Languages that invitations are written in beside English, to which all others fall back."""
 
 _TEXT = models.TextField()
 
@@ -120,8 +118,8 @@ def _with_shown(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
     )
     language = Case(
         *(
-            When(Q(language__iexact=name) | Q(language__istartswith=f"{name}-"), then=Value(name))
-            for name in OTHER_LANGUAGES
+            When(Q(language__iexact=code) | Q(language__istartswith=f"{code}-"), then=Value(code))
+            for code in settings.MMS_INVITATION_LANGUAGES
         ),
         default=Value("en"),
     )

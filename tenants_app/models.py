@@ -6,7 +6,7 @@ Rows change only through the functions of ``tenants_app.changes``: they lock, ch
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -68,6 +68,9 @@ class Tenant(models.Model):
     logo_url = models.CharField("logo URL", max_length=500, blank=True, validators=[validate_web_address])
     footer_text = models.TextField(blank=True, max_length=2000)
     created = models.DateTimeField(auto_now_add=True)
+
+    get_absolute_url: Callable[[], str]
+    """Where its pages begin; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
 
     class Meta:
         ordering = ["name"]
@@ -222,6 +225,9 @@ class ConferencingUser(models.Model):
     created = models.DateTimeField(auto_now_add=True)
 
     objects = ConferencingUserQuerySet.as_manager()
+
+    get_absolute_url: Callable[[], str]
+    """Where their page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
 
     class Meta:
         verbose_name = "user"

@@ -35,7 +35,10 @@ def is_address(text: str) -> bool:
 
 
 def validate_e164(number: str) -> None:
-    """A number in E.164 form whose country code exists."""
+    """A number in E.164 form whose country code exists.
+
+    Migrations name this function by its module, so it stays where it is, under this name.
+    """
     try:
         if not re.fullmatch(r"\+[1-9][0-9]{6,14}", number, re.ASCII):
             raise phonenumbers.NumberParseException(phonenumbers.NumberParseException.NOT_A_NUMBER, number)

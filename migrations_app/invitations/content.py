@@ -16,7 +16,7 @@ from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.changes.conference_ids import private_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber
-from tenants_app.signals import UserSettings
+from tenants_app.user_settings import UserSettings
 
 
 def meeting_key(tenant_slug: str, uid: str) -> str:

@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from migrations_app.invitations.content import InvitationSettings
-from migrations_app.rewriting.block import language_of, render_text
+from migrations_app.rewriting.block import render_text
+from migrations_app.rewriting.labels import language_of
 from tenants_app.models import ConferencingUser
 
 EACH_ITS_OWN = "a different one for each meeting"
@@ -40,4 +41,4 @@ def dial_in_details(user: ConferencingUser) -> DialInDetails:
     text = "\n".join(lines)
     if has_own_ids:
         text = text.replace(",,#>", f",,{_SOME}#>")
-    return DialInDetails(text, language_of(block), block.has_phone)
+    return DialInDetails(text, language_of(block.language), block.has_phone)

@@ -20,27 +20,13 @@ from email.utils import format_datetime, formataddr
 from functools import lru_cache
 
 from migrations_app.calendars.people import Person
+from migrations_app.rewriting.labels import LABELS, language_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 
 _LINE_END = "\r\n"
 _UTF_8 = Charset("utf-8")
 _UTF_8.header_encoding = BASE64  # instead of trying which of the two encodings is the shorter
-
-_WORDS = {
-    "en": (
-        "Updated: {subject}",
-        "The joining details of this meeting have changed; nothing else has. Please use the details below.",
-    ),
-    "es": (
-        "Actualizado: {subject}",
-        "Han cambiado los datos para unirse a esta reunión; lo demás sigue igual. Utilice los datos siguientes.",
-    ),
-    "it": (
-        "Aggiornato: {subject}",
-        "Sono cambiati i dati per partecipare a questa riunione; il resto è invariato. Usi i dati seguenti.",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +53,21 @@ def message_id(correlation_id: object, uid: str, sequence: int, domain: str) -> 
 
 def compose(content: Content) -> bytes:
     """The whole message, CRLF line ends, pure ASCII."""
-    title, note = _WORDS.get(content.language[:2].lower(), _WORDS["en"])
+    labels = LABELS[language_of(content.language)]
     boundary = content.message_id.strip("<>").partition("@")[0]
     headers = [
         f"From: {_address(content.organizer)}",
         f"Sender: {content.sender}",
         f"Reply-To: {_address(content.organizer)}",
         "To: " + ",\r\n ".join(map(_address, content.recipients)),
-        f"Subject: {_text(title.format(subject=content.subject), 'Subject')}",
+        f"Subject: {_text(labels['mail_subject'].format(subject=content.subject), 'Subject')}",
         f"Date: {format_datetime(content.date)}",
         f"Message-ID: {content.message_id}",
         "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
         f'Content-Type: multipart/mixed; boundary="m{boundary}"',
     ]
-    plain = f"{note}\n\n{content.description}".replace("\r\n", "\n").replace("\n", "\r\n")
+    plain = f"{labels['mail_note']}\n\n{content.description}".replace("\r\n", "\n").replace("\n", "\r\n")
     calendar = _base64(content.calendar)
     alternatives = [("text/plain; charset=utf-8", _base64(plain.encode("utf-8", "replace")))]
     if content.html:

@@ -9,11 +9,12 @@ from django.db.models import Count, Q, QuerySet
 from migrations_app.mailboxes.base import FutureMeetings
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import Run
+from migrations_app.runs.served import OWN_SETTINGS
 from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
-from migrations_app.triggers.switches import switches_of
+from migrations_app.triggers.switches import Switches
 from tenants_app.dependants import dependants, has_or_shows
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.signals import UserChange, UserSettings
+from tenants_app.user_settings import SettingsChange, UserSettings
 
 DECISIVE = (
     "hosting",
@@ -24,9 +25,6 @@ DECISIVE = (
     "conference_id_type",
 )
 """Settings of a user that decide, beside bridge and conference ID, what a change of these two starts."""
-
-SERVED_BY = ("hosting", "mailbox_location", "conferencing_provider")
-"""Settings of a user that decide, beside the bridge, whether MMS can migrate their meetings (R15 to R17)."""
 
 BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: they just get the new default."
 """Of users who have a default number only by their bridge, such as those without audio conferencing."""
@@ -62,7 +60,7 @@ class Foreseen:
 
 def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
     """What moving everyone on ``source`` to ``target`` would start."""
-    switches = switches_of(tenant)
+    switches = Switches.of(tenant)
     own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
     # A conference ID that is taken on the new bridge cannot be kept there.
     renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")
@@ -75,18 +73,18 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
         for conference_id, count in (("kept", row["users"] - row["renumbered"]), ("another", row["renumbered"])):
             if count:
                 after = UserSettings.of(ConferencingUser(bridge=target, **settings), conference_id)
-                foreseen.add(decide(UserChange(ConferencingUser(), before, after), switches), count)
+                foreseen.add(decide(SettingsChange(before, after), switches), count)
     return foreseen
 
 
 def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser]) -> Foreseen:
     """What starting runs by hand for the tenant's ``users`` would lead to now (R11)."""
-    switches = switches_of(tenant)
+    switches = Switches.of(tenant)
     bridges = Bridge.objects.filter(tenant=tenant).in_bulk()
     foreseen = Foreseen()
     startable = Q(pk__in=())
-    for row in users.order_by().values("bridge", *SERVED_BY).annotate(users=Count("pk")):
-        alike = {name: row[name] for name in SERVED_BY}
+    for row in users.order_by().values("bridge", *OWN_SETTINGS).annotate(users=Count("pk")):
+        alike = {name: row[name] for name in OWN_SETTINGS}
         settings = UserSettings.of(ConferencingUser(bridge=bridges.get(row["bridge"]), **alike), "")
         decision = decide_start_by_hand(settings, switches, "")
         foreseen.add(decision, row["users"])
@@ -106,14 +104,14 @@ def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser]) -> Foreseen
 def foresee_release(number: ServiceNumber) -> Foreseen:
     """What taking the number off its bridge would lead to now (R32)."""
     users = dependants(number)
-    switches = switches_of(number.tenant)
+    switches = Switches.of(number.tenant)
     bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
     foreseen = Foreseen(future=future_meetings(users))
     moved = users.filter(has_or_shows(number)).order_by()
     for row in moved.values("bridge", *DECISIVE).annotate(users=Count("pk")):
         alike = ConferencingUser(bridge=bridges.get(row["bridge"]), **{name: row[name] for name in DECISIVE})
         settings = UserSettings.of(alike, "")
-        change = UserChange(alike, settings, settings, unassigned_number=number.number)
+        change = SettingsChange(settings, settings, unassigned_number=number.number)
         foreseen.add(decide(change, switches), row["users"])
     unseen = users.count() - foreseen.users
     if unseen:

@@ -14,10 +14,11 @@ from migrations_app.failures import SKIPPED
 from migrations_app.models import MeetingResult, NumberRelease, Run
 from migrations_app.procedures.number_release import holders
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
+from migrations_app.runs.served import not_served
 from migrations_app.triggers.rules import decide, why_not_served
-from migrations_app.triggers.switches import switches_of
+from migrations_app.triggers.switches import Switches
 from tenants_app.models import OUT_OF_DATE, ConferencingUser
-from tenants_app.signals import UserChange, UserSettings
+from tenants_app.user_settings import SettingsChange, UserSettings
 from tenants_app.wording import counted
 
 
@@ -116,19 +117,13 @@ def holders_with_why(release: NumberRelease) -> QuerySet[Any]:
     """The users because of whom the number is kept, with ``why`` and their ``latest`` run."""
     since = release.began_at or release.created
     by_setting = Q(toll_number=release.number_id) | Q(toll_free_number=release.number_id)
-    not_served = (
-        Q(mailbox_location="on-premises")
-        | Q(hosting="on-premises")
-        | ~Q(conferencing_provider="")
-        | (Q(bridge__isnull=False) & ~Q(bridge__provider=""))
-    )
     at_work = Run.objects.filter(user=OuterRef("pk"), state=Run.State.IN_PROGRESS)
     reasons = [
         When(by_setting, then=Value(Why.UNCHANGED)),
         When(Exists(at_work), then=Value(Why.RUNNING)),
         When(latest__state=Run.State.PENDING, then=Value(Why.PENDING)),
         When(latest__state=Run.State.FAILED, latest__modified__gte=since, then=Value(Why.FAILED)),
-        When(not_served, then=Value(Why.NOT_SERVED)),
+        When(not_served(), then=Value(Why.NOT_SERVED)),
         When(OUT_OF_DATE, then=Value(Why.NOT_STARTED)),
     ]
     if release.state in {NumberRelease.State.WAITING, NumberRelease.State.MOVING}:
@@ -148,7 +143,7 @@ def explain(release: NumberRelease, users: Sequence[Any]) -> list[Holder]:
     """Why each of these ``holders_with_why`` still holds the number, with ``latest`` and ``bridge`` loaded."""
     runs = {user.pk: getattr(user, "latest", None) for user in users}  # no attribute where there was never a run
     left = _left_meetings([run.pk for user in users if user.why == Why.LEFT and (run := runs[user.pk])])
-    switches = switches_of(release.tenant)
+    switches = Switches.of(release.tenant)
     told = []
     for user in users:
         settings = UserSettings.of(user, "")
@@ -165,7 +160,7 @@ def explain(release: NumberRelease, users: Sequence[Any]) -> list[Holder]:
                 "the user's page."
             ]
         elif user.why == Why.NOT_STARTED:
-            decision = decide(UserChange(user, settings, settings, unassigned_number=release.e164), switches)
+            decision = decide(SettingsChange(settings, settings, unassigned_number=release.e164), switches)
             sentences = [
                 "Their invitations were not brought up to date yet, and no run is under way: start one."
                 if decision.starts_run

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from migrations_app.rewriting.frames import ROW
-from migrations_app.rewriting.labels import LABELS
+from migrations_app.rewriting.labels import LABELS, language_of
 
 _FRAME_LIKE = re.compile(r"([=._])\1{19,}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
@@ -70,12 +70,6 @@ class MeetingBlock:
         return bool(self.conference_id and (self.toll or self.toll_free))
 
 
-def language_of(block: MeetingBlock) -> str:
-    """Return the language the block is written in: the one asked for without its region, or English."""
-    language = re.split(r"[-_]", block.language.lower(), maxsplit=1)[0]
-    return language if language in LABELS else "en"
-
-
 def location_label(language: str) -> str:
     """Return what LOCATION says of an online meeting, in a language of `language_of`."""
     return LABELS[language]["location"]
@@ -93,7 +87,7 @@ def dial_uri(number: PhoneNumber, conference_id: str) -> str:
 @lru_cache(maxsize=1024)
 def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as plain text, frame included, without a line break at its end."""
-    labels = LABELS[language_of(block)]
+    labels = LABELS[language_of(block.language)]
     lines = [ROW, f"{labels['join']} <{safe_url(block.join_url)}>"]
     if block.has_phone:
         lines += ["", labels["phone"]]
@@ -115,7 +109,7 @@ def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
 @lru_cache(maxsize=1024)
 def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as one line of HTML, frame included. Every value is escaped; colours suit light and dark."""
-    language = language_of(block)
+    language = language_of(block.language)
     labels = LABELS[language]
     pieces = [_HTML_START.format(language)]
     pieces.append(_HTML_JOIN.format(html.escape(safe_url(block.join_url)), html.escape(labels["join"])))

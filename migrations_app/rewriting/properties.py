@@ -27,7 +27,6 @@ from migrations_app.rewriting.block import (
     LOCATION_LABELS,
     MeetingBlock,
     dial_uri,
-    language_of,
     location_label,
     safe_url,
 )
@@ -42,6 +41,7 @@ from migrations_app.rewriting.components import (
 )
 from migrations_app.rewriting.errors import needs_review
 from migrations_app.rewriting.frames import Found, Kind, readable
+from migrations_app.rewriting.labels import language_of
 from migrations_app.rewriting.spans import Span, span
 
 _LABELS = {
@@ -163,7 +163,7 @@ class Properties:
     def _location(self, raw: bytes) -> bytes:
         value = unescaped(raw).strip(_AROUND_LOCATION)
         if value.casefold() in _LABELS[self.old.kind]:
-            new = location_label(language_of(self.block))
+            new = location_label(language_of(self.block.language))
             return raw if value.casefold() == new.casefold() else escaped(new)
         return escaped(self._join_url) if self._is_old_link(value) else raw
 
@@ -173,7 +173,7 @@ class Properties:
         value = unescaped(value_of(source, location)).strip(_AROUND_LOCATION)
         if not value:
             return True
-        label = location_label(language_of(self.block))
+        label = location_label(language_of(self.block.language))
         return value.casefold() in _LABELS[self.old.kind] | {label.casefold()} or self._is_old_link(value)
 
     def _is_old_link(self, value: str) -> bool:

@@ -9,11 +9,12 @@ from django.db import transaction
 from migrations_app.models import Run
 from migrations_app.runs.queue import RunRequest, request_runs, run_now
 from migrations_app.triggers.rules import Decision, decide_start_by_hand
-from migrations_app.triggers.switches import switches_of
+from migrations_app.triggers.switches import Switches
 from tenants_app.audit import Actor, entry, record
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.signals import Consequence, UserSettings
+from tenants_app.signals import Consequence
+from tenants_app.user_settings import UserSettings
 
 
 @transaction.atomic
@@ -22,7 +23,7 @@ def start_by_hand(
 ) -> list[Consequence]:
     """Start runs for the users (R11), or say for each why not. ``user.bridge`` should be loaded already."""
     tenant = Tenant.objects.get(pk=tenant.pk)
-    switches = switches_of(tenant)
+    switches = Switches.of(tenant)
     decided = [(user, decide_start_by_hand(UserSettings.of(user, ""), switches, actor.name)) for user in users]
     starting = [(user, decision) for user, decision in decided if decision.starts_run]
     failed = _failed([user.pk for user, _ in starting])

@@ -1,14 +1,59 @@
-"""What is known of past runs: the blocks that a run replaced, and how long all of it is kept (R27, R30)."""
+"""What is known of past runs, under the names that commands print and files carry (R27)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from migrations_app.calendars.content_lines import unescaped
-from migrations_app.models import MeetingResult
+from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.spans import Span, unpack
 
+RUN_FIELDS: Mapping[str, Callable[[Run], Any]] = {
+    "CorrelationId": lambda run: str(run.correlation_id),
+    "UserId": lambda run: str(run.user.user_id),
+    "UserPrincipalName": lambda run: run.user.upn,
+    "State": lambda run: run.state,
+    "MigrationType": lambda run: run.migration_type,
+    "Reasons": lambda run: [reason["sentence"] for reason in run.reasons],
+    "CreateDate": lambda run: run.created,
+    "ModifiedDate": lambda run: run.modified,
+    "StartDate": lambda run: run.started_at,
+    "FinishDate": lambda run: run.finished_at,
+    "NextTryDate": lambda run: run.due_at if run.state == Run.State.PENDING else None,
+    "TotalMeeting": lambda run: run.total_meetings,
+    "SucceededMeeting": lambda run: run.succeeded_meetings,
+    "SkippedMeeting": lambda run: run.skipped_meetings,
+    "FailedMeeting": lambda run: run.failed_meetings,
+    "InvitesUpdate": lambda run: run.invites_update,
+    "RetryCount": lambda run: run.retry_count,
+    "LastErrorMessage": lambda run: run.last_error_message,
+}
+"""The fields of a run's record, and how each is read."""
+
+MEETING_FIELDS: Mapping[str, Callable[[MeetingResult], Any]] = {
+    "CorrelationId": lambda result: str(result.run.correlation_id),
+    "MeetingUid": lambda result: result.uid,
+    "Subject": lambda result: result.subject,
+    "StartDate": lambda result: result.starts_at,
+    "Attendees": lambda result: result.attendee_count,
+    "Outcome": lambda result: result.outcome,
+    "Reason": lambda result: result.code,
+    "Message": lambda result: result.reason,
+}
+"""The fields of the record of one meeting of a run, and how each is read."""
+
 _TEXTS = {"DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION"}
+
+
+def run_record(run: Run) -> dict[str, Any]:
+    """The run by the names of its fields. ``run.user`` should be loaded already."""
+    return {name: read(run) for name, read in RUN_FIELDS.items()}
+
+
+def meeting_record(result: MeetingResult) -> dict[str, Any]:
+    """What a run did with one meeting, by the names of the fields. ``result.run`` should be loaded already."""
+    return {name: read(result) for name, read in MEETING_FIELDS.items()}
 
 
 def block_record(result: MeetingResult) -> dict[str, list[dict[str, str]]]:

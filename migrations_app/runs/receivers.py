@@ -7,7 +7,7 @@ from typing import Any
 from migrations_app.runs.actions import request_decided
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.triggers.rules import decide
-from migrations_app.triggers.switches import switches_of
+from migrations_app.triggers.switches import Switches
 from tenants_app.audit import Actor
 from tenants_app.models import Tenant
 from tenants_app.signals import Consequence, UserChange
@@ -17,7 +17,7 @@ def on_users_changed(
     sender: object, *, tenant: Tenant, changes: list[UserChange], actor: Actor, due_now: bool, **_: Any
 ) -> list[Consequence]:
     """Decide for each changed user, and request the runs in the transaction of the change."""
-    switches = switches_of(tenant)
+    switches = Switches.of(tenant)
     decided = [(change.user, decide(change, switches)) for change in changes]
     return request_decided(tenant, decided, actor, now_due=due_now)
 

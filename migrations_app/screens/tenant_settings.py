@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import Run
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.triggers.rules import decide_meeting_url_change
-from migrations_app.triggers.switches import switches_of
+from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import access_for
 from tenants_app.changes.tenants import change_tenant
@@ -64,7 +64,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     form = TenantForm(request.POST if is_post else None, instance=access.tenant)
     if is_post and form.is_valid():
-        values = {name: form.cleaned_data[name] for name in form.changed_data}
+        values = form.edited()
         try:
             change_tenant(access.tenant, access.actor, **values)
         except ValidationError as error:
@@ -97,7 +97,7 @@ def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
 def rules(request: HttpRequest, slug: str) -> HttpResponse:
     """What each kind of change starts: with the switches as they are, and with all others."""
     access = access_for(request, slug)
-    switches = switches_of(access.tenant)
+    switches = Switches.of(access.tenant)
     context = {
         "access": access,
         "switches": [(switch, getattr(switches, switch.field)) for switch in SWITCHES],

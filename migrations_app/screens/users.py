@@ -33,7 +33,8 @@ from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.forms import UserForm, tell_refusal
 from tenants_app.screens.fragments import answer, paginate
-from tenants_app.signals import Consequence, UserSettings
+from tenants_app.signals import Consequence
+from tenants_app.user_settings import UserSettings
 
 
 def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from tenants_app.signals import UserChange, UserSettings
+from migrations_app.triggers.switches import Switches
+from tenants_app.user_settings import SettingsChange, UserSettings
 
 MOVE, AUDIO_CONFERENCING, MANUAL = "MoveToOnline", "AudioConferencing", "Manual"
 
@@ -20,15 +21,6 @@ class Reason(NamedTuple):
 
     rule: str
     sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Switches:
-    """The tenant's switches."""
-
-    meeting_migration_enabled: bool  # R12
-    automatically_migrate_user_meetings: bool  # R13
-    automatically_replace_acp_provider: bool  # R14
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class Trigger(NamedTuple):
     """A row of the table: the change it is about, what it is called, and what it does."""
 
     rule: str
-    happened: Callable[[UserSettings, UserSettings, UserChange], bool]
+    happened: Callable[[UserSettings, UserSettings, SettingsChange], bool]
     """Asked with the settings before and after, and the change that they are of."""
     clause: str
     starts: bool
@@ -196,21 +188,61 @@ def _has_other_numbers(old: UserSettings, new: UserSettings) -> bool:
     return before != after and old.bridge_id == new.bridge_id
 
 
+class Obstacle(NamedTuple):
+    """What keeps MMS from migrating a user: a value of one of their settings."""
+
+    rule: str
+    setting: str
+    """A field of :class:`UserSettings`."""
+    value: str
+    """The value that stands in the way; empty for every value but the empty one."""
+    clause: str
+
+    def is_met(self, settings: UserSettings) -> bool:
+        """Whether it stands in the way of a user with these settings."""
+        found: str = getattr(settings, self.setting)
+        return found == self.value if self.value else found != ""
+
+
+OBSTACLES = (
+    Obstacle(
+        "R15",
+        "mailbox_location",
+        "on-premises",
+        "the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead",
+    ),
+    Obstacle(
+        "R16",
+        "conferencing_provider",
+        "",
+        "{settings.conferencing_provider} provides the user's conferencing: use the Meeting Migration Tool instead",
+    ),
+    Obstacle(
+        "R16",
+        "bridge_provider",
+        "",
+        "the bridge {settings.bridge_name} belongs to {settings.bridge_provider}: "
+        "use the Meeting Migration Tool instead",
+    ),
+    Obstacle(
+        "R17",
+        "hosting",
+        "on-premises",
+        "the user is hosted on-premises: move them online, or use the Meeting Migration Tool instead",
+    ),
+)
+"""Who cannot be migrated (R15 to R17). Of several obstacles the first is told."""
+
+
 def why_not_served(settings: UserSettings) -> Reason | None:
     """Why MMS cannot migrate a user with these settings (R15 to R17), or None where it can."""
-    tool = "use the Meeting Migration Tool instead"
-    if settings.mailbox_location == "on-premises":
-        return Reason("R15", f"the mailbox is on Exchange on-premises: {tool}")
-    if settings.conferencing_provider:
-        return Reason("R16", f"{settings.conferencing_provider} provides the user's conferencing: {tool}")
-    if settings.bridge_provider:
-        return Reason("R16", f"the bridge {settings.bridge_name} belongs to {settings.bridge_provider}: {tool}")
-    if settings.hosting == "on-premises":
-        return Reason("R17", f"the user is hosted on-premises: move them online, or {tool}")
+    for obstacle in OBSTACLES:
+        if obstacle.is_met(settings):
+            return Reason(obstacle.rule, obstacle.clause.format(settings=settings))
     return None
 
 
-def decide(change: UserChange, switches: Switches) -> Decision:
+def decide(change: SettingsChange, switches: Switches) -> Decision:
     """Whether a change of a user's settings starts a run, and why or why not.
 
     Where several things stand in the way, the sentence names the first of these: the move to on-premises (R17), the
@@ -262,7 +294,7 @@ def decide_start_by_hand(settings: UserSettings, switches: Switches, actor: str)
     return Decision("Run, because it was started by hand.", (Reason("R11", f"Started by hand by {actor}."),), MANUAL)
 
 
-def _kept_acp(change: UserChange, switches: Switches) -> Reason | None:
+def _kept_acp(change: SettingsChange, switches: Switches) -> Reason | None:
     """Why a newly assigned licence leaves a user on their ACP (R14), unless MMS could not serve them anyway."""
     old, new = change.before, change.after
     is_assigned = not old.audio_conferencing_license and new.audio_conferencing_license

@@ -12,10 +12,9 @@ from functools import cache
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
-from migrations_app.triggers.rules import Decision, Switches, decide, decide_meeting_url_change, decide_start_by_hand
-from tenants_app.changes.users import acp_is_replaced
-from tenants_app.models import ConferencingUser
-from tenants_app.signals import UserChange, UserSettings
+from migrations_app.triggers.rules import Decision, decide, decide_meeting_url_change, decide_start_by_hand
+from migrations_app.triggers.switches import Switches
+from tenants_app.user_settings import SettingsChange, UserSettings, acp_is_replaced
 
 SWITCHES = {field.name: "".join(word.capitalize() for word in field.name.split("_")) for field in fields(Switches)}
 """Each switch by its field, with the name that administrators know it by."""
@@ -93,7 +92,7 @@ class Row(NamedTuple):
 def _edit(
     before: Mapping[str, Any], after: Mapping[str, Any], **more: Any
 ) -> Callable[[UserSettings, Switches], Decision]:
-    """A change of settings: ``before`` and ``after`` differ so from the user; ``more`` is what UserChange takes."""
+    """A change of settings: ``before`` and ``after`` differ so from the user; ``more`` is what SettingsChange takes."""
 
     def decided(user: UserSettings, switches: Switches) -> Decision:
         old, new = replace(user, **before), replace(user, **after)
@@ -104,7 +103,7 @@ def _edit(
             has_license=new.audio_conferencing_license,
         ):
             new = replace(new, conferencing_provider="")
-        return decide(UserChange(ConferencingUser(), old, new, **more), switches)
+        return decide(SettingsChange(old, new, **more), switches)
 
     return decided
 

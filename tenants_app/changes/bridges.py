@@ -12,7 +12,8 @@ from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import apply_values, audited_value, lock
 from tenants_app.changes.users import _announce
 from tenants_app.models import Bridge, InvitedNumber, ServiceNumber, Tenant
-from tenants_app.signals import Consequence, UserChange, UserSettings
+from tenants_app.signals import Consequence, UserChange
+from tenants_app.user_settings import UserSettings
 from tenants_app.wording import counted
 
 
@@ -75,7 +76,7 @@ def set_default_number(number: ServiceNumber, actor: Actor, *, reschedule_meetin
         for user in affected.select_related("bridge").order_by("pk"):
             now = UserSettings.of(user, "")
             before, after = replace(now, toll_number_id=old.pk if old else None), replace(now, toll_number_id=number.pk)
-            changes.append(UserChange(user, before, after, reschedule_meetings=True))
+            changes.append(UserChange(before, after, reschedule_meetings=True, user=user))
     consequences = _announce(tenant, changes, actor)
     runs = sum(consequence.starts_run for consequence in consequences)
     told = (

@@ -15,10 +15,14 @@ from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import ConferenceNumbering, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.signals import Consequence, UserChange, UserSettings, users_changed
+from tenants_app.signals import Answers, Consequence, UserChange, users_changed
+from tenants_app.user_settings import UserSettings, acp_is_replaced
 
 DATA_FIX = "No run, because this was saved as a data fix."
 """What a data fix leads to, on the screen and in the audit."""
+
+NUMBERS = ("toll_number", "toll_free_number")
+"""The fields of a user that are numbers of their bridge."""
 
 _FEW = 20
 """Statements for a batch of rows up to which each may do its own share of them."""
@@ -150,7 +154,7 @@ def _applied(
     if new_id != old_id:
         before["conference_id"], after["conference_id"] = old_id, new_id
     later = UserSettings.of(user, new_id)
-    change = UserChange(user, earlier, later, edit.reschedule_meetings, edit.unassigned_number)
+    change = UserChange(earlier, later, edit.reschedule_meetings, edit.unassigned_number, user=user)
     return UserEffect(change, before, after, Consequence(user.upn, False, ""))
 
 
@@ -231,14 +235,6 @@ def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, 
     return [(user, own_ids.get(user.pk)) for user in users]
 
 
-def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_license: bool) -> bool:
-    """Whether a licence that is newly assigned makes Microsoft the provider of a user on an ACP (R14).
-
-    ``is_on`` is the switch AutomaticallyReplaceAcpProvider; an empty ``provider`` is Microsoft.
-    """
-    return is_on and has_license and not had_license and provider != ""
-
-
 def completed(
     user: ConferencingUser, values: Mapping[str, Any], tenant: Tenant, default_bridge: Bridge | None
 ) -> dict[str, Any]:
@@ -253,10 +249,17 @@ def completed(
         values = _without_acp(user, values, default_bridge)
     if _needs_bridge(user, values):
         values["bridge"] = default_bridge
-    if user.bridge_id != getattr(values.get("bridge", user.bridge), "pk", None):
-        # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
-        values = {"toll_number": None, "toll_free_number": None} | values
-    return values
+    return values | numbers_left_behind(user, values)
+
+
+def numbers_left_behind(user: ConferencingUser, values: Mapping[str, Any]) -> dict[str, None]:
+    """The user's numbers, where the change ``values`` moves the user to another bridge and does not choose them anew.
+
+    Numbers belong to their bridge: who leaves it has the new bridge's default toll number and no toll-free one.
+    """
+    if user.bridge == values.get("bridge", user.bridge):
+        return {}
+    return {name: None for name in NUMBERS if name not in values}
 
 
 def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
@@ -298,11 +301,10 @@ def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False) -> list[Consequence]:
-    answers = users_changed.send(ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now)
-    told: list[Consequence] = []
-    for _, consequences in answers:
-        told += consequences or []  # type: ignore[arg-type]  # Signal.send is typed as answering text
-    return told
+    answers: Answers = users_changed.send(
+        ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now
+    )
+    return [consequence for _, consequences in answers for consequence in consequences or ()]
 
 
 def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
@@ -312,7 +314,7 @@ def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
     """
     user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
     user.clean()
-    for field in ("toll_number", "toll_free_number"):
+    for field in NUMBERS:
         number = getattr(user, field) if field in given else None
         if number is not None and number.is_leaving:
             raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})

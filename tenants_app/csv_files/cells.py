@@ -22,10 +22,10 @@ def defused(cell: str) -> str:
     return f"'{cell}" if _RUN_BY_SPREADSHEETS.match(cell) else cell
 
 
-def lines(rows: Iterable[Sequence[Any]]) -> str:
+def lines(rows: Iterable[Sequence[Any]], line_end: str = "\r\n") -> str:
     """The rows as lines of a CSV file (RFC 4180)."""
     buffer = io.StringIO()
-    csv.writer(buffer).writerows(rows)
+    csv.writer(buffer, lineterminator=line_end).writerows(rows)
     return buffer.getvalue()
 
 

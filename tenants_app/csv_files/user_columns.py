@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from tenants_app.changes.users import check_user, completed
+from tenants_app.changes.users import NUMBERS, check_user, completed
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import read_truth, stored_provider
@@ -78,8 +78,8 @@ class CellReader:
         wanted_id = given.pop("conference_id", "")
         row.values = {name: value for name, value in given.items() if getattr(user, name) != value}
         if "bridge" in row.values:
-            # Numbers belong to a bridge: those of the old one do not move along.
-            row.values |= {name: given.get(name) for name in ("toll_number", "toll_free_number")}
+            # A number that the row names is chosen anew, also where it is the one that the user has on the old bridge.
+            row.values |= {name: given[name] for name in NUMBERS if name in given}
         for name, value in completed(user, row.values, self.tenant, self.default_bridge).items():
             setattr(user, name, value)
         if wanted_id and not (own_id and own_id.digits == wanted_id and own_id.bridge_id == user.bridge_id):

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tenants_app.changes.conference_ids import own_conference_ids
-from tenants_app.csv_files.cells import guarded, lines
+from tenants_app.csv_files.cells import BYTE_ORDER_MARK, guarded, lines
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.wording import plain, provider_name
 
 BATCH = 1_000
 """Users who are in memory at a time."""
-
-BYTE_ORDER_MARK = "\ufeff"
 
 
 def header_line() -> str:

@@ -5,7 +5,6 @@ Exit status: 0 done; 1 the answer is "no" or something failed, with a line on st
 
 from __future__ import annotations
 
-import csv
 import getpass
 import os
 import re
@@ -13,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
+from traceback import clear_frames
 from typing import Any
 
 from django import db
@@ -22,6 +22,7 @@ from django.db import transaction
 
 from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched
+from tenants_app.csv_files.cells import lines
 from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
@@ -48,7 +49,6 @@ class AdministratorCommand(BaseCommand):
         try:
             output = super().execute(*args, **options)
             self.stdout.flush()
-            return output
         except ValidationError as error:
             raise CommandError(sentences(error)) from error
         except db.Error as error:
@@ -57,11 +57,12 @@ class AdministratorCommand(BaseCommand):
             raise _encoding_error(error) from error
         except KeyboardInterrupt as error:
             raise CommandError("Stopped.", returncode=130) from error
-        except BrokenPipeError:
-            # The reader, such as head, has enough. Nothing may be written any more, not even at exit.
+        except BrokenPipeError as error:
+            # The reader, such as head, has enough. Nothing may be written any more, not even by Python when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # Not in the block above, whose exception keeps the query open that was being printed.
-        sys.exit(1)
+            clear_frames(error.__traceback__)  # closes the query that was being printed, before its connection
+            sys.exit(1)
+        return output
 
     @property
     def actor(self) -> Actor:
@@ -159,9 +160,9 @@ class AdministratorCommand(BaseCommand):
         if options["format"] == "json":
             self._list_json(rows)
         elif options["format"] == "csv":
-            writer = csv.writer(self.stdout, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([plain(row[name]) for name in columns] for row in rows)
+            self.stdout.write(lines([columns], "\n"), ending="")
+            for some in batched(rows):
+                self.stdout.write(lines(([plain(row[name]) for name in columns] for row in some), "\n"), ending="")
         else:
             self._list_table(rows, in_table or columns, when_empty)
 

@@ -2,19 +2,107 @@
 
 import django.db.models.deletion
 from django.db import migrations, models
+from django.db.models import Case, F, FilteredRelation, Func, OuterRef, Q, Subquery, TextField, Value, When
+from django.db.models.functions import MD5, Coalesce, Concat
+
+BATCH = 2_000
+"""Users whose rows are in memory at a time."""
+
+# The functions below are copies of what the product did when this migration was released, on purpose. A migration
+# reads the columns of its own time: code of today asks for columns that later migrations add.
 
 
 def fill_in(apps, schema_editor):
     """Users who are there already are taken to be up to date, as new ones are; entries tell their channel by the name."""
-    # The functions of today: they name the columns that they use, all of which are there by now.
-    from tenants_app import fingerprints
-    from tenants_app.models import ConferencingUser
-
-    fingerprints.refresh(ConferencingUser.objects.all())
-    fingerprints.presume_up_to_date(ConferencingUser.objects.all())
-    entries = apps.get_model("tenants_app", "AuditEntry").objects
+    database = schema_editor.connection.alias
+    users = apps.get_model("tenants_app", "ConferencingUser").objects.using(database).order_by("pk")
+    last = 0
+    while pks := list(users.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
+        presume_up_to_date(apps, database, pks)
+        last = pks[-1]
+    entries = apps.get_model("tenants_app", "AuditEntry").objects.using(database)
     entries.filter(actor__startswith="command:").update(channel="command")
     entries.filter(actor="load_demo").update(channel="command")
+
+
+def presume_up_to_date(apps, database, pks):
+    """Store the fingerprint of what the users' settings ask for, as what their invitations say too; and the numbers."""
+    objects = apps.get_model("tenants_app", "ConferencingUser").objects.using(database)
+    numbers = apps.get_model("tenants_app", "InvitedNumber").objects.using(database)
+    computed = Subquery(with_shown(apps, objects.filter(pk=OuterRef("pk")).order_by()).values("shown"))
+    users = objects.filter(pk__in=pks)
+    users.update(settings_fingerprint=computed)
+    users.update(invitations_fingerprint=F("settings_fingerprint"))
+    shown = with_shown(apps, users).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
+    numbers.bulk_create(
+        [numbers.model(user_id=user, number_id=number) for user, *both in shown for number in both if number],
+        batch_size=400,
+    )
+
+
+def with_shown(apps, users):
+    """The users with what shows in their invitations: as a fingerprint, and the toll number by its key."""
+    conference_ids = apps.get_model("tenants_app", "ConferenceId").objects
+    own_id = conference_ids.filter(user=OuterRef("pk"), bridge=OuterRef("bridge"), meeting_uid="")
+    of_tenant_domain = Q(sip_address__endswith=Concat(Value("@"), F("tenant__domain")))
+    users = users.annotate(
+        default_number=FilteredRelation("bridge__numbers", condition=Q(bridge__numbers__is_default=True)),
+        provider=Case(
+            When(~Q(conferencing_provider=""), then=F("conferencing_provider")),
+            default=Coalesce("bridge__provider", Value("")),
+        ),
+    ).annotate(
+        shown_toll=Coalesce("toll_number", "default_number__pk"),
+        has_phone=Q(audio_conferencing_license=True, audio_conferencing_enabled=True, provider=""),
+    )
+    place = ("number", "country", "city")
+    phone = Case(
+        When(
+            has_phone=True,
+            then=joined(
+                Value("phone"),
+                *(Coalesce(f"toll_number__{name}", f"default_number__{name}", Value("")) for name in place),
+                *(Coalesce(f"toll_free_number__{name}", Value("")) for name in place),
+                Case(
+                    When(conference_id_type="public", then=Coalesce(Subquery(own_id.values("digits")), Value(""))),
+                    default=F("conference_id_type"),
+                ),
+                F("tenant__local_numbers_url"),
+            ),
+        ),
+        default=Value(""),
+        output_field=TextField(),
+    )
+    language = Case(
+        *(
+            When(Q(language__iexact=name) | Q(language__istartswith=f"{name}-"), then=Value(name))
+            for name in ("es", "it")
+        ),
+        default=Value("en"),
+    )
+    return users.annotate(
+        shown=MD5(
+            joined(
+                F("hosting"),
+                F("provider"),
+                F("tenant__meeting_url"),
+                F("sip_address"),
+                Case(When(of_tenant_domain, then=Value("")), default=Value("other domain")),
+                language,
+                F("tenant__help_url"),
+                F("tenant__legal_url"),
+                F("tenant__logo_url"),
+                F("tenant__footer_text"),
+                phone,
+            )
+        )
+    )
+
+
+def joined(*parts):
+    """The parts as one text, each followed by a character that stands in none of them."""
+    pieces = [piece for part in parts for piece in (part, Value("\x1f"))]
+    return Func(*pieces, template="(%(expressions)s)", arg_joiner=" || ", output_field=TextField())
 
 
 class Migration(migrations.Migration):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from types import MappingProxyType
 from typing import Any
 
 import django_filters
@@ -13,28 +11,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from tenants_app.audit import action_choices
 from tenants_app.models import AuditEntry
-
-ACTIONS: Mapping[str, Sequence[str]] = MappingProxyType(
-    {
-        "Users": ("create user", "change user", "import users", "mark as up to date"),
-        "Runs": ("start migration", "retry migration", "run now", "send messages again"),
-        "Bridges and numbers": (
-            "create bridge",
-            "change bridge",
-            "remove bridge",
-            "register number",
-            "describe number",
-            "take number off",
-            "take number off now",
-            "cancel taking number off",
-            "release number",
-        ),
-        "Tenant and roles": ("create tenant", "change tenant", "grant role", "revoke role"),
-    }
-)
-"""Every action that the audit knows, by what it is about. A list, because asking millions of entries takes long."""
-ACTION_CHOICES = [(group, [(action, action.capitalize()) for action in actions]) for group, actions in ACTIONS.items()]
 
 
 class StyledForm(forms.Form):
@@ -86,7 +64,7 @@ class AuditFilter(django_filters.FilterSet):
     channel = django_filters.ChoiceFilter(
         label="Through what", choices=AuditEntry.Channel.choices, empty_label="Anything"
     )
-    action = django_filters.ChoiceFilter(label="What", choices=ACTION_CHOICES, empty_label="Anything")
+    action = django_filters.ChoiceFilter(label="What", choices=action_choices, empty_label="Anything")
     at_from = day_filter("From", "since")
     at_to = day_filter("Until", "up_to")
 

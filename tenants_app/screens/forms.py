@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
+from django.utils.text import capfirst, get_text_list
 
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.changes.users import numbers_left_behind
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import stored_provider
@@ -35,7 +38,13 @@ def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
         form.add_error(None, error.messages)
         return
     for field, messages in error.message_dict.items():
-        form.add_error(field if field in form.fields else None, messages)
+        if field in form.fields:
+            form.add_error(field, messages)
+        elif field == NON_FIELD_ERRORS:
+            form.add_error(None, messages)
+        else:
+            name = capfirst(field.replace("_", " "))
+            form.add_error(None, [f"{name}: {message}" for message in messages])
 
 
 class MergingForm(forms.ModelForm[Any]):
@@ -59,6 +68,10 @@ class MergingForm(forms.ModelForm[Any]):
         for name, stored in overtaken.items():
             now = _in_words(self.fields[name], stored)
             self.add_error(name, f"It was changed meanwhile to {now}: look again and save once more.")
+
+    def edited(self) -> dict[str, Any]:
+        """The values that were edited on the page."""
+        return {name: self.cleaned_data[name] for name in self.changed_data}
 
     def _merge(self) -> dict[str, str]:
         """Bring what was posted up to date; the stored values of the fields that others have edited too."""
@@ -145,6 +158,9 @@ class NumberField(forms.ModelChoiceField[ServiceNumber]):
         return number_in_words(number)
 
 
+_LANGUAGES = get_text_list(list(settings.MMS_INVITATION_LANGUAGES.values()), "or")
+
+
 class UserForm(MergingForm):
     """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
 
@@ -189,7 +205,7 @@ class UserForm(MergingForm):
         }
         help_texts = {
             "sip_address": "Changing it starts no run.",
-            "language": "Of the invitation: English, Spanish or Italian; others get English.",
+            "language": f"Of the invitation: {_LANGUAGES}; others get English.",
             "conferencing_provider": "Empty: Microsoft. Otherwise the audio conferencing provider (ACP).",
             "toll_number": "",
         }
@@ -216,17 +232,13 @@ class UserForm(MergingForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
-        if "bridge" in self.changed_data:
-            # Numbers belong to a bridge: what is not chosen anew falls back to the new bridge's default.
-            for name in ("toll_number", "toll_free_number"):
-                if name not in self.changed_data:
-                    cleaned[name] = None
-        return cleaned
+        edited = {name: cleaned[name] for name in self.changed_data if name in cleaned}
+        return cleaned | numbers_left_behind(self.instance, edited)
 
     def edited(self) -> dict[str, Any]:
         """The values that were edited on the page, as ``changes.change_user`` takes them."""
         asked = {"conference_id", "reset_conference_id", "reschedule_meetings"}
-        values = {name: self.cleaned_data[name] for name in self.changed_data if name not in asked}
+        values = {name: value for name, value in super().edited().items() if name not in asked}
         if self.cleaned_data["reset_conference_id"]:
             values["conference_id"] = NEW_CONFERENCE_ID
         elif "conference_id" in self.changed_data:

@@ -53,7 +53,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """The tenants that the administrator may see; straight to the tenant where there is one."""
     tenants = list(visible_tenants(request.user).annotate(user_count=Count("users")))
     if len(tenants) == 1:
-        return redirect("dashboard", tenants[0].slug)
+        return redirect(tenants[0])
     return render(request, "tenants/index.html", {"tenants": tenants})
 
 

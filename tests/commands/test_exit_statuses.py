@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import IO
 
 import pytest
@@ -138,4 +139,22 @@ def test_a_reader_that_has_enough_is_no_reason_for_a_traceback(manage: Manage) -
     os.close(reader)
     with os.fdopen(writer, "wb") as closed_pipe:
         done = manage("get_tenant", output=closed_pipe)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_reader_that_has_enough_in_the_middle_of_a_query_is_none_either(manage: Manage, tmp_path: Path) -> None:
+    """More rows than a pipe takes in, so that the command is still printing when its reader, like ``head``, stops."""
+    names = [f"user{number}@contoso.com" for number in range(600)]
+    assert manage("import_users", "-", text="\n".join(["UserPrincipalName", *names])).returncode == 0
+    (tmp_path / "names").write_text("\n".join(names))
+    assert manage("start_meeting_migration", "--users-from", str(tmp_path / "names")).returncode == 0
+    reader, writer = os.pipe()
+
+    def read_a_little() -> None:
+        os.read(reader, 1)
+        os.close(reader)
+
+    Thread(target=read_a_little).start()
+    with os.fdopen(writer, "wb") as pipe:
+        done = manage("get_meeting_migration_status", "--format", "csv", output=pipe)
     assert (done.returncode, done.stderr) == (1, "")

@@ -214,6 +214,19 @@ def test_many_users_change_to_values_of_their_own(import_users: Import, old_brid
     assert list(stored) == [(upn, f"Name of {upn}", str(2_000_000 + n)) for n, upn in enumerate(upns)]
 
 
+def test_numbers_of_the_old_bridge_stay_behind_unless_the_row_names_them(
+    import_users: Import, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge
+) -> None:
+    own = register_number(old_bridge, "+14255550199", "toll", ACTOR)
+    make_user("anna.rossi", toll_number=own)
+    with pytest.raises(CommandError, match="1 bad row"):
+        import_users("UserPrincipalName,Bridge,TollNumber\nanna.rossi@contoso.com,New bridge,+14255550199\n")
+    import_users("UserPrincipalName,Bridge\nanna.rossi@contoso.com,New bridge\n")
+
+    anna = ConferencingUser.objects.get()
+    assert (anna.bridge, anna.toll_number) == (new_bridge, None)
+
+
 def test_r14_a_row_is_judged_by_the_bridge_that_the_licence_brings(
     import_users: Import, make_user: MakeUser, old_bridge: Bridge, tenant: Tenant
 ) -> None:

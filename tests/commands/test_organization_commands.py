@@ -22,7 +22,7 @@ def test_it_makes_a_tenant_and_says_what_comes_next(command: Command) -> None:
     told = command("new_tenant", "contoso", "--name", "Contoso", "--domain", "Contoso.com", "--settling-time", "0")
     tenant = Tenant.objects.get()
     assert (tenant.domain, tenant.meeting_url, tenant.settling_time) == ("contoso.com", "https://meet.contoso.com", 0)
-    assert "import_users FILE.csv --tenant contoso" in told
+    assert "  import_users FILE.csv --tenant contoso\n  import_meetings PATH --user UPN --tenant contoso\n" in told
 
 
 def test_it_refuses_a_second_tenant_of_that_name(command: Command, tenant: Tenant) -> None:
@@ -63,7 +63,9 @@ def test_it_changes_only_the_settings_that_are_given(command: Command, tenant: T
 
 
 def test_r9_it_says_why_a_changed_meeting_url_starts_no_run(command: Command, tenant: Tenant) -> None:
-    assert "No run, because" in command("set_tenant", "--meeting-url", "https://join.contoso.com")
+    told = command("set_tenant", "--meeting-url", "https://join.contoso.com")
+    assert "No run, because" in told
+    assert "show the old ones until start_meeting_migration --out-of-date. Out of date now: 0" in told
     assert "No run, because" in command("set_tenant", "--domain", "fabrikam.com")
     assert "No run" not in command("set_tenant", "--settling-time", "5")
 
@@ -167,7 +169,7 @@ def test_it_says_that_a_bridges_own_settings_start_no_run(
     register_number(old_bridge, "+14255550101", "toll", ACTOR)
     told = command("set_dial_in_conferencing_bridge", "Old bridge", "--default-number", "+14255550101")
     assert "No run, because a bridge's own settings start none" in told
-    assert "1 user up to date" in told
+    assert "1 user up to date with start_meeting_migration --out-of-date." in told
 
 
 def test_it_refuses_a_number_twice_and_a_bridge_that_is_not_there(command: Command, old_bridge: Bridge) -> None:

@@ -18,7 +18,8 @@ from migrations_app.failures import Failure
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from migrations_app.rewriting.block import language_of, location_label, render_html, render_text
+from migrations_app.rewriting.block import location_label, render_html, render_text
+from migrations_app.rewriting.labels import language_of
 from migrations_app.runs import queue, worker
 from migrations_app.runs.out_of_date import count_out_of_date, users_out_of_date
 from tenants_app import fingerprints
@@ -73,7 +74,7 @@ def block_of(user: ConferencingUser) -> Any:
         block = InvitationSettings(fresh).blocks(["sample@contoso.com"])["sample@contoso.com"]
     except Failure as failure:
         return failure.code
-    return render_text(block), render_html(block), location_label(language_of(block))
+    return render_text(block), render_html(block), location_label(language_of(block.language))
 
 
 def names(users: Collection[ConferencingUser]) -> set[str]:

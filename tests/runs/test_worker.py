@@ -16,6 +16,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs import outcomes, queue, worker
+from migrations_app.runs.history import run_record
 from migrations_app.runs.outcomes import preview
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
@@ -176,7 +177,7 @@ def test_the_block_is_in_the_organizers_language_or_english(
 def test_r27_the_record_counts_what_happened(anna: ConferencingUser) -> None:
     for number, build in enumerate([demo.skype_text, demo.skype_html, demo.no_block, demo.past_meeting]):
         invite(anna, number, build=build)
-    record = migrate(anna).record()
+    record = run_record(migrate(anna))
     assert {name: record[name] for name in record if name.endswith("Meeting")} == {
         "TotalMeeting": 4,
         "SucceededMeeting": 2,

@@ -15,7 +15,7 @@ from django.urls import reverse
 from migrations_app.models import Run
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import grant_role
-from tenants_app.changes.users import DATA_FIX, mark_up_to_date
+from tenants_app.changes.users import DATA_FIX, change_user, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, InvitedNumber, Role, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.pages import words
@@ -80,6 +80,17 @@ def test_a_changed_bridge_starts_a_run_is_audited_and_says_so(
     assert ConferencingUser.objects.get().bridge == new_bridge
 
 
+def test_numbers_of_the_old_bridge_stay_behind(admin: Client, anna: ConferencingUser, new_bridge: Bridge) -> None:
+    own = register_number(anna.bridge, "+14255550199", "toll", ACTOR)  # type: ignore[arg-type]
+    change_user(anna, ACTOR, toll_number=own)
+    form = form_of(ConferencingUser.objects.get(), bridge=new_bridge.pk)
+    admin.post(change_page(anna), form)
+
+    assert form["toll_number"] == own.pk
+    anna = ConferencingUser.objects.get()
+    assert (anna.bridge, anna.toll_number) == (new_bridge, None)
+
+
 def test_a_change_that_cannot_be_made_is_shown_at_its_field(
     admin: Client, anna: ConferencingUser, new_bridge: Bridge
 ) -> None:
@@ -120,6 +131,29 @@ def test_what_is_wrong_with_a_field_that_the_form_does_not_have_names_it(admin: 
     answer = admin.post(change_page(anna), form_of(anna, display_name="Anna R."))
 
     assert "Upn: Give an address such as anna@contoso.com, in ASCII letters." in words(answer.content)
+
+
+def test_a_change_is_made_once_although_it_is_tried_before(
+    admin: Client, anna: ConferencingUser, new_bridge: Bridge, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks() as wakes:
+        answer = admin.post(change_page(anna), form_of(anna, bridge=new_bridge.pk), follow=True)
+
+    assert len(told(answer)) == 2  # what it leads to, and that it is saved
+    assert Run.objects.get().reasons == [{"rule": "R5", "sentence": "The user moved to the bridge New bridge."}]
+    assert AuditEntry.objects.filter(actor="root").count() == 1
+    assert len(wakes) == 1
+
+
+def test_nothing_of_a_change_stays_where_another_part_of_the_page_is_wrong(
+    admin: Client, anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    before = everything_stored()
+    form = form_of(anna, bridge=new_bridge.pk) | {"conference_ids-TOTAL_FORMS": "no number"}
+    answer = admin.post(change_page(anna), form)
+
+    assert answer.status_code == 200
+    assert everything_stored() == before
 
 
 # --- data fixes ---------------------------------------------------------------------------------------

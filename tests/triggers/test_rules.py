@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from migrations_app.triggers.rules import Decision, Switches, decide, decide_start_by_hand
-from tenants_app.models import ConferencingUser
-from tenants_app.signals import UserChange, UserSettings
+from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
+from migrations_app.triggers.switches import Switches
+from tenants_app.user_settings import SettingsChange, UserSettings
 
 ON = Switches(
     meeting_migration_enabled=True,
@@ -38,7 +41,7 @@ def decision(
     before: dict[str, Any], after: dict[str, Any], switches: Switches = ON, reschedule: bool = False
 ) -> Decision:
     """The decision about a change from ``before`` to ``after``, both given as differences from a user like any."""
-    change = UserChange(ConferencingUser(), replace(SERVED, **before), replace(SERVED, **after), reschedule)
+    change = SettingsChange(replace(SERVED, **before), replace(SERVED, **after), reschedule)
     return decide(change, switches)
 
 
@@ -144,10 +147,18 @@ def test_r12_a_start_by_hand_is_refused_while_the_service_is_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "differing",
     [{"mailbox_location": "on-premises"}, {"conferencing_provider": "Fabrikam"}, {"bridge_provider": "Fabrikam"}],
 )
-def test_r15_r16_a_start_by_hand_is_refused_for_users_that_cannot_be_served(settings: dict[str, str]) -> None:
-    decided = decide_start_by_hand(replace(SERVED, **settings), ON, "alice")  # type: ignore[arg-type]
+def test_r15_r16_a_start_by_hand_is_refused_for_users_that_cannot_be_served(differing: dict[str, str]) -> None:
+    decided = decide_start_by_hand(replace(SERVED, **differing), ON, "alice")  # type: ignore[arg-type]
     assert not decided.starts_run
     assert "Meeting Migration Tool" in decided.sentence
+
+
+def test_the_rules_need_no_models() -> None:
+    """They can be asked where no Django is set up, and no database is there."""
+    code = "import sys; import migrations_app.triggers.table; print('django.db.models' in sys.modules)"
+    asked = subprocess.run([sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True)
+
+    assert (asked.stdout, asked.stderr) == ("False\n", "")

@@ -17,14 +17,13 @@ import pytest
 from migrations_app.triggers.rules import (
     TRIGGERS,
     Decision,
-    Switches,
     decide,
     decide_meeting_url_change,
     decide_start_by_hand,
 )
+from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import COMBINATIONS, SWITCHES, Row, table
-from tenants_app.models import ConferencingUser
-from tenants_app.signals import UserChange, UserSettings
+from tenants_app.user_settings import SettingsChange, UserSettings
 
 
 class Change(NamedTuple):
@@ -181,7 +180,7 @@ def decided(case: Case) -> Decision:
         after = replace(after, conferencing_provider="")  # R14: what the change of a user makes of it
         if after.bridge_provider:
             after = replace(after, bridge_id=9, bridge_name="Default", bridge_provider="")
-    return decide(UserChange(ConferencingUser(), before, after, **change.more), switches)
+    return decide(SettingsChange(before, after, **change.more), switches)
 
 
 ONE_SENTENCE = re.compile(r"(?:Run|No run), because [^.!?\n]+\.")
@@ -241,7 +240,7 @@ def test_r18_every_two_changes_at_once_start_what_each_would() -> None:
         for enabled, automatic, replaces in product((True, False), repeat=3):
             before = replace(BASE, **{**one.before, **other.before})
             after = replace(BASE, **{**one.after, **other.after})
-            change = UserChange(ConferencingUser(), before, after, **{**one.more, **other.more})
+            change = SettingsChange(before, after, **{**one.more, **other.more})
             answer = decide(change, Switches(enabled, automatic, replaces))
             count += 1
             if not is_right(answer, expected_together(pair, enabled, automatic)):

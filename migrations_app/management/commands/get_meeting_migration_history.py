@@ -7,11 +7,10 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.models import MeetingResult
-from migrations_app.runs.history import block_record
+from migrations_app.runs.history import MEETING_FIELDS, block_record, meeting_record
 from tenants_app.management.arguments import add_format
 from tenants_app.management.base import AdministratorCommand
 
-COLUMNS = ["CorrelationId", "MeetingUid", "Subject", "StartDate", "Attendees", "Outcome", "Reason", "Message"]
 IN_TABLE = ["Subject", "StartDate", "Attendees", "Outcome", "Reason", "CorrelationId"]
 
 
@@ -35,10 +34,12 @@ class Command(AdministratorCommand):
             results = results.filter(run__correlation_id=correlation_id)
         results = results.order_by("-run__created", "-run", "starts_at", "pk")
         if options["format"] == "json":
-            rows = ({**result.record(), **block_record(result)} for result in results.iterator())
+            rows = ({**meeting_record(result), **block_record(result)} for result in results.iterator())
         else:
-            rows = (result.record() for result in results.defer("spans").iterator())
-        self.list_rows(rows, options, COLUMNS, in_table=IN_TABLE, when_empty="No run has looked at a meeting yet.")
+            rows = (meeting_record(result) for result in results.defer("spans").iterator())
+        self.list_rows(
+            rows, options, list(MEETING_FIELDS), in_table=IN_TABLE, when_empty="No run has looked at a meeting yet."
+        )
 
 
 def _correlation_id(text: str) -> UUID:

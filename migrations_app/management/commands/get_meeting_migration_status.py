@@ -7,29 +7,10 @@ from django.core.management.base import CommandParser
 from django.db.models import Count
 
 from migrations_app.models import Run
+from migrations_app.runs.history import RUN_FIELDS, run_record
 from tenants_app.management.arguments import add_format, from_time, to_time
 from tenants_app.management.base import AdministratorCommand
 
-COLUMNS = [
-    "CorrelationId",
-    "UserId",
-    "UserPrincipalName",
-    "State",
-    "MigrationType",
-    "Reasons",
-    "CreateDate",
-    "ModifiedDate",
-    "StartDate",
-    "FinishDate",
-    "NextTryDate",
-    "TotalMeeting",
-    "SucceededMeeting",
-    "SkippedMeeting",
-    "FailedMeeting",
-    "InvitesUpdate",
-    "RetryCount",
-    "LastErrorMessage",
-]
 IN_TABLE = [
     "UserPrincipalName",
     "State",
@@ -75,9 +56,9 @@ class Command(AdministratorCommand):
             self.list_rows(rows, options, ["State", "UserCount"])
             return
         self.list_rows(
-            (run.record() for run in runs.select_related("user").iterator()),
+            map(run_record, runs.select_related("user").iterator()),
             options,
-            COLUMNS,
+            list(RUN_FIELDS),
             in_table=IN_TABLE,
             when_empty="There are no such runs.",
         )

@@ -8,6 +8,7 @@ from tenants_app.changes.tenants import create_tenant
 from tenants_app.management.arguments import at_least
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Tenant
+from tenants_app.signals import next_steps
 
 
 class Command(AdministratorCommand):
@@ -43,10 +44,12 @@ class Command(AdministratorCommand):
             meeting_url=options["meeting_url"] or f"https://meet.{domain}",
             settling_time=options["settling_time"],
         )
-        self.stdout.write(
-            f"{tenant.name} is there. What comes next:\n"
-            f"  new_administrator USERNAME --email ADDRESS, then grant_role USERNAME --role admin --tenant {slug}\n"
-            f"  set_dial_in_conferencing_bridge NAME --default --tenant {slug}\n"
-            f"  register_service_number E164 --bridge NAME --type toll --tenant {slug}\n"
-            f"  import_users FILE.csv --tenant {slug}, then import_meetings PATH --user UPN --tenant {slug}"
-        )
+        self.stdout.write(f"{tenant.name} is there. What comes next:")
+        for command in (
+            f"new_administrator USERNAME --email ADDRESS, then grant_role USERNAME --role admin --tenant {slug}",
+            f"set_dial_in_conferencing_bridge NAME --default --tenant {slug}",
+            f"register_service_number E164 --bridge NAME --type toll --tenant {slug}",
+            f"import_users FILE.csv --tenant {slug}",
+            *next_steps(tenant),
+        ):
+            self.stdout.write(f"  {command}")

@@ -9,6 +9,7 @@ from tenants_app.management.arguments import e164
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Bridge
 from tenants_app.records import bridge_record
+from tenants_app.signals import remedy_for
 from tenants_app.wording import counted, stored_provider
 
 
@@ -44,7 +45,8 @@ class Command(AdministratorCommand):
         self.tell_changes(bridge.name, before, after)
         users = bridge.users.count()
         if users and any(before[field] != after[field] for field in ("DefaultNumber", "Provider")):
+            remedy = remedy_for(tenant, bridge=bridge)
             self.stdout.write(
                 f"{bridge.name}: No run, because a bridge's own settings start none: bring the invitations of its "
-                f"{counted(users, 'user')} up to date with start_meeting_migration."
+                f"{counted(users, 'user')} up to date{f' with {remedy.command}' if remedy else ''}."
             )

@@ -9,6 +9,7 @@ from tenants_app.management.arguments import at_least, truth
 from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.models import ConferencingUser
 from tenants_app.records import TENANT_FIELDS, tenant_record
+from tenants_app.signals import remedy_for
 from tenants_app.wording import counted
 
 SWITCHES = (
@@ -59,9 +60,10 @@ class Command(AdministratorCommand):
         self.tell_changes(tenant.name, before, after)
         if any(before[name] != after[name] for name, field in TENANT_FIELDS.items() if field in SHOWN):
             users = counted(ConferencingUser.objects.filter(tenant=tenant).out_of_date().count(), "user")
+            remedy = remedy_for(tenant)
             self.stdout.write(
-                f"{tenant.name}: No run, because a tenant's addresses and texts start none: "
-                f"invitations show the old ones until start_meeting_migration --out-of-date. Out of date now: {users}."
+                f"{tenant.name}: No run, because a tenant's addresses and texts start none: invitations show the old "
+                f"ones{f' until {remedy.command}' if remedy else ''}. Out of date now: {users}."
             )
 
 

@@ -1,0 +1,25 @@
+"""What ``tenants_app`` tells administrators about this app: the pages and the commands that come next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from tenants_app.models import Bridge, ConferencingUser, Tenant
+from tenants_app.signals import Remedy
+
+
+def on_remedy_wanted(
+    sender: object, *, tenant: Tenant, bridge: Bridge | None, user: ConferencingUser | None, **_: Any
+) -> Remedy:
+    """Where runs are started for users who are out of date."""
+    if user is not None:
+        return Remedy(user.get_absolute_url(), f"start_meeting_migration --user {user.upn}")
+    only = f"?bridge={bridge.pk}" if bridge else ""
+    return Remedy(reverse("out-of-date", args=[tenant.slug]) + only, "start_meeting_migration --out-of-date")
+
+
+def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:
+    """What to do when the users of a new tenant are there."""
+    return [f"import_meetings PATH --user UPN --tenant {tenant.slug}"]

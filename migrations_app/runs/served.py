@@ -1,0 +1,23 @@
+"""Whom MMS cannot serve (R15 to R17), asked of the database; the rules are those of ``triggers``."""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from migrations_app.triggers.rules import OBSTACLES
+
+_COLUMNS = {"bridge_provider": "bridge__provider"}
+"""Settings that are no columns of the user's own."""
+
+OWN_SETTINGS = tuple(obstacle.setting for obstacle in OBSTACLES if obstacle.setting not in _COLUMNS)
+"""Settings of a user that decide, beside the bridge, whether MMS can migrate their meetings."""
+
+
+def not_served() -> Q:
+    """Users whom ``why_not_served`` gives a reason."""
+    condition = Q()
+    for obstacle in OBSTACLES:
+        column = _COLUMNS.get(obstacle.setting, obstacle.setting)
+        # Greater than the empty text, so that it is not met by those who have no bridge.
+        condition |= Q(**{column: obstacle.value}) if obstacle.value else Q(**{f"{column}__gt": ""})
+    return condition

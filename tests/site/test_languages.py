@@ -1,0 +1,142 @@
+"""``labels.toml`` alone decides which languages invitations are written in: a table more is a language more."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from migrations_app.calendars.people import Person
+from migrations_app.mail.imip import Content, compose
+from migrations_app.rewriting.block import MeetingBlock, render_text
+
+LABELS = Path("migrations_app/rewriting/labels.toml")
+GERMAN = {
+    "name": "German",
+    "mail_subject": "Aktualisiert: {subject}",
+    "mail_note": "Die Einwahldaten dieser Besprechung haben sich geändert, sonst nichts.",
+    "location": "Onlinebesprechung",
+    "join": "An der Besprechung teilnehmen",
+    "phone": "Per Telefon teilnehmen",
+    "toll": "Ortsnetznummer",
+    "toll_free": "Gebührenfreie Nummer",
+    "conference_id": "Konferenz-ID",
+    "local_numbers": "Ortsnetznummer suchen",
+    "shared_notes": "Gemeinsame Notizen",
+    "help": "Hilfe",
+    "legal": "Rechtliche Hinweise",
+}
+SCRIPT = """
+import json
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from migrations_app.calendars.people import Person
+from migrations_app.invitations.content import InvitationSettings
+from migrations_app.mail.imip import Content, compose
+from migrations_app.rewriting.block import render_text
+from tenants_app.audit import Actor, Channel
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.users import change_user, create_user
+from tenants_app.models import ConferencingUser
+from tenants_app.screens.forms import UserForm
+
+actor = Actor("test", Channel.COMMAND)
+tenant = create_tenant(
+    actor, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
+)
+user = create_user(tenant, actor, upn="anna@contoso.com", language="en-US")
+change_user(user, actor, is_data_fix=True, language="de-DE")
+user = ConferencingUser.objects.get()
+anna = Person("Anna", "anna@contoso.com")
+mail = message_from_bytes(
+    compose(Content(anna, "mms@contoso.com", [anna], "<1@contoso.com>", datetime.now(UTC), "Budget", "Agenda", "", b"",
+                    language=user.language)), policy=policy.default
+)
+print(json.dumps({
+    "block": render_text(InvitationSettings(user).common_block),
+    "subject": mail["Subject"],
+    "note": mail.get_body(("plain",)).get_content(),
+    "is_out_of_date": user.is_out_of_date,
+    "help": str(UserForm(None, user).fields["language"].help_text),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def with_german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a copy of the product says that has German in ``labels.toml`` too, and nothing else that differs."""
+    root = tmp_path_factory.mktemp("product")
+    for name in ("mms_site", "tenants_app", "migrations_app", "templates", "static"):
+        shutil.copytree(settings.BASE_DIR / name, root / name)
+    shutil.copy(settings.BASE_DIR / "manage.py", root)
+    with (root / LABELS).open("a", encoding="utf-8") as file:
+        file.write("\n[de]\n" + "".join(f"{key} = {json.dumps(text)}\n" for key, text in GERMAN.items()))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "--verbosity", "0", "-c", SCRIPT],
+        cwd=root,
+        env=kept | {"MMS_DATA_DIR": str(root / "var")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_block_is_written_in_it(with_german: dict[str, Any]) -> None:
+    assert "An der Besprechung teilnehmen <" in with_german["block"]
+
+
+def test_the_mail_is_written_in_it(with_german: dict[str, Any]) -> None:
+    assert with_german["subject"] == "Aktualisiert: Budget"
+    assert with_german["note"].startswith(GERMAN["mail_note"])
+
+
+def test_r36_who_changes_to_it_is_out_of_date(with_german: dict[str, Any]) -> None:
+    assert with_german["is_out_of_date"] is True
+
+
+def test_the_form_of_a_user_names_it(with_german: dict[str, Any]) -> None:
+    assert with_german["help"] == "Of the invitation: English, Spanish, Italian or German; others get English."
+
+
+def test_every_language_has_every_text() -> None:
+    languages = tomllib.loads((settings.BASE_DIR / LABELS).read_text(encoding="utf-8"))
+
+    assert {code: labels.keys() for code, labels in languages.items()} == dict.fromkeys(languages, GERMAN.keys())
+    assert all(re.fullmatch("[a-z]{2,3}", code) for code in languages)
+    assert all("{subject}" in labels["mail_subject"] for labels in languages.values())
+
+
+@pytest.mark.parametrize(
+    ("tag", "join", "updated"),
+    [
+        ("es-MX", "Unirse", "Actualizado"),
+        ("IT", "Partecipa", "Aggiornato"),
+        ("fr-FR", "Join", "Updated"),
+        ("est-EE", "Join", "Updated"),
+    ],
+)
+def test_block_and_mail_are_in_the_same_language(tag: str, join: str, updated: str) -> None:
+    anna = Person("Anna", "anna@contoso.com")
+    content = Content(
+        anna, "mms@contoso.com", [anna], "<1@contoso.com>", datetime(2030, 1, 1, tzinfo=UTC), "Budget", "", "", b"", tag
+    )
+    message = message_from_bytes(compose(content), policy=policy.default)
+
+    assert message["Subject"] == f"{updated}: Budget"
+    assert f"\n{join} " in render_text(MeetingBlock("https://meet.contoso.com/anna/NEW4KEY8", language=tag))

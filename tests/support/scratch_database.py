@@ -1,0 +1,58 @@
+"""An empty database of its own beside that of the tests, to carry through the project's migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+from uuid import uuid4
+
+from django.db import connection, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import StateApps
+
+Targets = list[tuple[str, str]]
+
+
+class ScratchDatabase:
+    """Its ``alias`` is what ``QuerySet.using`` takes."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def migrate(self, targets: Targets | None = None) -> StateApps:
+        """Migrate to these migrations, or to the latest of the project's apps; the models as they are there."""
+        executor = MigrationExecutor(connections[self.alias])
+        if targets is None:
+            leaves = executor.loader.graph.leaf_nodes()
+            targets = [node for node in leaves if node[0] in {"tenants_app", "migrations_app"}]
+        executor.migrate(targets)
+        return executor.loader.project_state(targets).apps
+
+
+@contextmanager
+def scratch_database() -> Iterator[ScratchDatabase]:
+    """In memory on SQLite; on PostgreSQL a schema of the test database."""
+    alias = f"scratch_{uuid4().hex}"
+    is_sqlite = connection.vendor == "sqlite"
+    databases: dict[str, Any] = connections.settings
+    databases[alias] = made = deepcopy(databases["default"])
+    if is_sqlite:
+        made["NAME"] = ":memory:"
+    else:
+        made["NAME"] = connection.settings_dict["NAME"]
+        made["OPTIONS"] = {**made["OPTIONS"], "options": f"-c search_path={alias}"}
+    try:
+        connections[alias].connect()  # Django's tests refuse to, where the alias was not known when they began
+        if not is_sqlite:
+            with connections[alias].cursor() as cursor:
+                cursor.execute(f"CREATE SCHEMA {alias}")
+        yield ScratchDatabase(alias)
+        if not is_sqlite:
+            with connections[alias].cursor() as cursor:
+                cursor.execute(f"DROP SCHEMA {alias} CASCADE")
+    finally:
+        connections[alias].close()
+        del connections[alias]
+        del databases[alias]
