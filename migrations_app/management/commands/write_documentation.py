@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from migrations_app.failures import FAILED, SKIPPED, UNSENT, Entry
 from migrations_app.retries import RETRIES, RETRY_WINDOW
-from migrations_app.triggers.rules import Switches
+from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import COMBINATIONS, SERVED, SWITCHES, USERS, KindOfChange, table
 
 
