@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from html.parser import HTMLParser
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lxml import etree
 
 from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting.spans import Span
@@ -21,6 +22,8 @@ _TITLES = {
     "STYLED-DESCRIPTION": "Invitation as styled text",
     "LOCATION": "Location",
 }
+_BREAKS = frozenset({"br", "p", "div", "tr", "li", "table", "hr", "h1", "h2", "h3", "h4"})
+_HIDDEN = frozenset({"style", "script", "title"})
 _RULE = re.compile(r"([_=*.~-])\1{24,}")
 
 
@@ -66,10 +69,7 @@ def _lines(span: Span, value: str) -> list[str]:
     text = unescaped(value.encode("utf-8", "surrogateescape"))
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if span.property in {"X-ALT-DESC", "STYLED-DESCRIPTION"}:
-        reader = _HTMLText()
-        reader.feed(text)
-        reader.close()
-        text = "".join(reader.pieces)
+        text = _text_of_html(text)
     lines = (re.sub(r"[ \t\xa0]+", " ", line).strip() for line in text.splitlines())
     return [_RULE.sub(r"\1" * 24, line) for line in lines if line]
 
@@ -91,35 +91,42 @@ def _rows(before: list[str], after: list[str]) -> Iterator[Row]:
         yield from map(Row, old, new)
 
 
-class _HTMLText(HTMLParser):
-    """Collects the text that a reader of the HTML sees, and after each link where it leads."""
+def _text_of_html(html: str) -> str:
+    """The text that a reader of the HTML sees, and after each link where it leads; of any text whatever, as browsers
+    read it."""
+    parser = etree.HTMLParser(target=_HTMLText(), encoding="utf-8")
+    text: str = etree.fromstring(html.encode("utf-8", "replace"), parser)
+    return text
 
-    _BREAKS = frozenset({"br", "p", "div", "tr", "li", "table", "hr", "h1", "h2", "h3", "h4"})
-    _HIDDEN = frozenset({"style", "script", "title"})
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._target = ""
-        self._hidden = 0
+@dataclass(slots=True)
+class _HTMLText:
+    """What the parser tells of a document, put together to its text."""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._BREAKS:
+    pieces: list[str] = field(default_factory=list)
+    target: str = ""
+    hidden: int = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag in _BREAKS:
             self.pieces.append("\n")
-        elif tag in self._HIDDEN:
-            self._hidden += 1
+        elif tag in _HIDDEN:
+            self.hidden += 1
         elif tag == "a":
-            self._target = dict(attrs).get("href") or ""
+            self.target = attributes.get("href", "")
 
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._BREAKS - {"br", "hr"}:
+    def end(self, tag: str) -> None:
+        if tag in _BREAKS - {"br", "hr"}:
             self.pieces.append("\n")
-        elif tag in self._HIDDEN:
-            self._hidden = max(self._hidden - 1, 0)
-        elif tag == "a" and self._target:
-            self.pieces.append(f" <{self._target}>")
-            self._target = ""
+        elif tag in _HIDDEN:
+            self.hidden -= 1
+        elif tag == "a" and self.target:
+            self.pieces.append(f" <{self.target}>")
+            self.target = ""
 
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
+    def data(self, data: str) -> None:
+        if not self.hidden:
             self.pieces.append(data.replace("\n", " ").replace("\r", ""))
+
+    def close(self) -> str:
+        return "".join(self.pieces)
