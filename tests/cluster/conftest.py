@@ -17,13 +17,15 @@ from tests.support.installation import Installation
 def installation(tmp_path: Path) -> Iterator[Installation]:
     server = os.environ.get("MMS_TEST_DATABASE_URL", "")
     if not server:
-        yield Installation(tmp_path, f"sqlite:///{tmp_path}/db.sqlite3")
+        with Installation(tmp_path, f"sqlite:///{tmp_path}/db.sqlite3") as installation:
+            yield installation
         return
     base, _, _ = server.rpartition("/")
     name = f"mms_{uuid.uuid4().hex}"
     with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
         try:
-            yield Installation(tmp_path, f"{base}/{name}")
+            with Installation(tmp_path, f"{base}/{name}") as installation:
+                yield installation
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

@@ -22,15 +22,15 @@ def test_killed_in_the_middle_every_user_ends_and_nothing_is_done_twice(installa
     installation.run("load_demo")
     before = installation.ask("sequences()")
 
-    service = installation.start("serve", "--once")
-    assert service.stdout is not None
-    for line in service.stdout:
-        if int(re.search(r"Succeeded (\d+)", line)[1]) >= 5:  # type: ignore[index]
-            break
-    (cluster,) = children_of(service.pid)
-    os.killpg(cluster, signal.SIGKILL)
-    service.stdout.read()
-    assert service.wait(timeout=60) == 1  # it says that the cluster stopped by itself
+    with installation.start("serve", "--once") as service:
+        assert service.stdout is not None
+        for line in service.stdout:
+            if int(re.search(r"Succeeded (\d+)", line)[1]) >= 5:  # type: ignore[index]
+                break
+        (cluster,) = children_of(service.pid)
+        os.killpg(cluster, signal.SIGKILL)
+        service.stdout.read()
+        assert service.wait(timeout=60) == 1  # it says that the cluster stopped by itself
 
     halfway = len(installation.ask("migrated()"))
     assert "Pending" in installation.ask("states()")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import IO
 
 import pytest
-from django.conf import settings
+
+from tests.support.processes import ROOT, ManagePy
 
 Manage = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def manage(tmp_path_factory: pytest.TempPathFactory) -> Manage:
+def manage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manage]:
     """Runs manage.py over a database of its own, with one tenant and one user."""
     folder = tmp_path_factory.mktemp("commands")
     environment = {
@@ -25,25 +26,28 @@ def manage(tmp_path_factory: pytest.TempPathFactory) -> Manage:
         "MMS_DATA_DIR": str(folder),
         "DATABASE_URL": f"sqlite:///{folder}/db.sqlite3",
     }
+    with ManagePy(environment) as forked:
 
-    def run(
-        *arguments: str, text: str = "", output: IO[bytes] | int = subprocess.PIPE, **more: str
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=settings.BASE_DIR,
-            env={**environment, **more},
-            input=text,
-            stdout=output,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=120,
-        )
+        def run(
+            *arguments: str, text: str = "", output: IO[bytes] | None = None, **more: str
+        ) -> subprocess.CompletedProcess[str]:
+            if output is None and not more:
+                return forked.run(*arguments, text=text)
+            return subprocess.run(
+                [sys.executable, "manage.py", *arguments],
+                cwd=ROOT,
+                env={**environment, **more},
+                input=text,
+                stdout=output or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+            )
 
-    assert run("migrate", "--verbosity", "0").returncode == 0
-    assert run("new_tenant", "contoso", "--name", "Contoso", "--domain", "contoso.com").returncode == 0
-    assert run("import_users", "-", text="UserPrincipalName\nanna.rossi@contoso.com\n").returncode == 0
-    return run
+        assert run("migrate", "--verbosity", "0").returncode == 0
+        assert run("new_tenant", "contoso", "--name", "Contoso", "--domain", "contoso.com").returncode == 0
+        assert run("import_users", "-", text="UserPrincipalName\nanna.rossi@contoso.com\n").returncode == 0
+        yield run
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.processes import ROOT, ManagePy
 
 
 class Installation:
@@ -25,6 +25,14 @@ class Installation:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))
         } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2"}
+        self._commands = ManagePy(self.environment)
+
+    def __enter__(self) -> Self:
+        self._commands.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._commands.__exit__(*exception)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -61,14 +69,7 @@ class Installation:
             yield lambda sql: connection.execute(sql).fetchall()
 
     def run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        done = self._commands.run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
