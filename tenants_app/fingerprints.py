@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import models, transaction
 from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import MD5, Coalesce, Concat
 
@@ -31,9 +31,9 @@ def refresh(users: QuerySet[ConferencingUser]) -> None:
 
     The tenant's row must be locked, so that nobody changes what is read before this is committed.
     """
-    if connection.features.has_select_for_update:
-        # In the order in which everybody locks users: the update takes them as they lie on the disk.
-        list(users.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    # In the order in which everybody locks users: the update takes them as they lie on the disk.
+    if not users.order_by("pk").select_for_update(no_key=True).values_list("pk"):
+        return  # a new bridge has no users yet, and the statement below costs much to prepare
     computed = _with_shown(ConferencingUser.objects.filter(pk=OuterRef("pk")).order_by()).values("shown")
     users.order_by().update(settings_fingerprint=Subquery(computed))
 
