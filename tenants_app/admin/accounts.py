@@ -53,7 +53,7 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(UserAdmin[User]):
     """Accounts, which belong to no tenant. Deleting one takes its roles away, each with a trace in its tenant."""
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:

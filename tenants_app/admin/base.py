@@ -57,7 +57,7 @@ class ChangeForm(MergingForm):
             transaction.set_rollback(True)
 
 
-class ThroughChanges(admin.ModelAdmin):
+class ThroughChanges(admin.ModelAdmin[Any]):
     """Rows that are changed by ``tenants_app.changes``; ``form`` is a :class:`ChangeForm`."""
 
     view_on_site = False
@@ -78,7 +78,7 @@ class ThroughChanges(admin.ModelAdmin):
         return "Added." if add else "Changed."
 
 
-class ReadOnly(admin.ModelAdmin):
+class ReadOnly(admin.ModelAdmin[Any]):
     """To be looked at only."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -39,7 +39,8 @@ class BridgeForm(ChangeForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         """Left to the change itself, which takes the default away from the bridge that has it."""
-        return super()._get_validation_exclusions() | {"is_default"}  # type: ignore[misc]
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"is_default"}
 
 
 @admin.register(Bridge)

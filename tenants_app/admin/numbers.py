@@ -19,7 +19,8 @@ from tenants_app.models import ServiceNumber, Tenant
 class ServiceNumberForm(ChangeForm):
     @property
     def tenant(self) -> Tenant:
-        return self.instance.bridge.tenant
+        number: ServiceNumber = self.instance
+        return number.bridge.tenant
 
     def make_change(self) -> ServiceNumber:
         """Register the number, or correct its place; the number as it is stored then."""

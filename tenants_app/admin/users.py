@@ -90,10 +90,11 @@ class ConferencingUserForm(ChangeForm):
 
     def _get_validation_exclusions(self) -> set[str]:
         """Left to the change itself, which says at the field that a name is taken."""
-        return super()._get_validation_exclusions() | {"upn"}  # type: ignore[misc]
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded | {"upn"}
 
 
-class ConferenceIdInline(admin.TabularInline):
+class ConferenceIdInline(admin.TabularInline[ConferenceId, ConferencingUser]):
     model = ConferenceId
     fields = ("digits", "bridge", "meeting_uid")
     readonly_fields = ("digits", "bridge", "meeting_uid")
