@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
@@ -56,6 +58,8 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
+FILES = {"users-csv", "users-template", "audit-csv"}
+"""Addresses below a tenant that answer with a file."""
 
 
 @pytest.fixture
@@ -99,6 +103,23 @@ def checked_import(anna: ConferencingUser) -> UserImport:
     submitted = user_import.submit(anna.tenant, HOSTILE, text, ACTOR)
     user_import.advance(timezone.now() + TIME_BUDGET)
     return submitted
+
+
+def addresses_below_a_tenant() -> Iterator[tuple[str, str]]:
+    """The name of each, and the address of a row that is not there."""
+    nothing = {"correlation_id": uuid4(), "upn": "nobody@contoso.com", "uid": "nothing", "name": "nothing"}
+    for resolver in get_resolver().url_patterns:
+        if isinstance(resolver, URLResolver) and "slug" in resolver.pattern.converters:
+            for pattern in resolver.url_patterns:
+                keys = {name: nothing.get(name, 0) for name in pattern.pattern.converters}
+                yield pattern.name, reverse(pattern.name, kwargs={"slug": "contoso", **keys})
+
+
+def test_every_page_is_in_the_list(alice: Client, fill: Callable[[str], str]) -> None:
+    listed = {resolve(fill(address).partition("?")[0]).url_name for address in PAGES if "/nothing/" not in address}
+    pages = {name for name, address in addresses_below_a_tenant() if alice.get(address).status_code in {200, 404}}
+
+    assert pages - listed == FILES, "Put the page into PAGES, or into FILES if it is none."
 
 
 @pytest.mark.parametrize("address", PAGES)
