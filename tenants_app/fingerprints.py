@@ -18,11 +18,6 @@ from django.db.models.functions import MD5, Coalesce, Concat
 from tenants_app.bulk import batched, insert
 from tenants_app.models import ConferenceId, ConferencingUser, InvitedNumber
 
-TENANT_FIELDS = frozenset(
-    {"domain", "meeting_url", "local_numbers_url", "help_url", "legal_url", "logo_url", "footer_text"}
-)
-"""Settings of a tenant that show in every invitation."""
-
 _TEXT = models.TextField()
 
 

@@ -32,41 +32,70 @@ class Tenant(models.Model):
     slug = models.CharField(
         max_length=50, unique=True, validators=[validate_slug], help_text="Stands in the web address."
     )
-    name = models.CharField(max_length=200)
-    domain = models.CharField(max_length=253, validators=[validate_domain])
+    name = models.CharField(max_length=200, help_text="What people call the organization.")
+    domain = models.CharField(
+        max_length=253,
+        validators=[validate_domain],
+        help_text="Join links depend on it. Changing it starts no run; users are then out of date.",
+    )
     meeting_url = models.CharField(
         "meeting URL",
         max_length=500,
         validators=[validate_web_address],
-        help_text="Where join links begin, such as https://meet.contoso.com.",
+        help_text="Where join links begin. Changing it starts no run; users are then out of date.",
     )
     meeting_migration_enabled = models.BooleanField(
-        default=True, help_text="Off: no run is requested and none is picked up; pending runs wait (R12)."
+        default=True,
+        help_text="The service itself. While it is off no run is requested and none is picked up; pending runs wait.",
     )
     automatically_migrate_user_meetings = models.BooleanField(
         default=True,
-        help_text="Off: changes of audio conferencing start nothing; moves and manual starts do (R13).",
+        help_text="A changed licence, bridge, conference ID or provider starts a run. While it is off only moves from "
+        "on-premises to online, changed numbers with “reschedule meetings”, and starts by hand do.",
     )
     automatically_replace_acp_provider = models.BooleanField(
         "automatically replace ACP provider",
         default=False,
-        help_text="On: assigning a licence to a user on an ACP makes Microsoft the provider (R14).",
+        help_text="Assigning a licence to a user on a third-party provider makes Microsoft their provider and starts a "
+        "run. While it is off the provider's numbers stay until you change the provider yourself.",
     )
     attendee_limit = models.PositiveIntegerField(
-        default=250, help_text="Meetings with more attendees, organizer included, are not migrated (R22)."
+        default=250, help_text="Meetings with more attendees, organizer included, are skipped."
     )
     settling_time = models.PositiveIntegerField(
         default=300,
         validators=[MaxValueValidator(86_400)],
-        help_text="Seconds between a change and its run, so that a burst of changes is one run (R19).",
+        help_text="Seconds between a change and its run (0 allowed), so that a burst of changes is one run.",
     )
     local_numbers_url = models.CharField(
-        "local numbers URL", max_length=500, blank=True, validators=[validate_web_address]
+        "local numbers URL",
+        max_length=500,
+        blank=True,
+        validators=[validate_web_address],
+        help_text="The page that lists all dial-in numbers.",
     )
-    help_url = models.CharField("help URL", max_length=500, blank=True, validators=[validate_web_address])
-    legal_url = models.CharField("legal URL", max_length=500, blank=True, validators=[validate_web_address])
-    logo_url = models.CharField("logo URL", max_length=500, blank=True, validators=[validate_web_address])
-    footer_text = models.TextField(blank=True, max_length=2000)
+    help_url = models.CharField(
+        "help URL",
+        max_length=500,
+        blank=True,
+        validators=[validate_web_address],
+        help_text="Behind “Help” in the invitation.",
+    )
+    legal_url = models.CharField(
+        "legal URL",
+        max_length=500,
+        blank=True,
+        validators=[validate_web_address],
+        help_text="Behind “Legal” in the invitation.",
+    )
+    logo_url = models.CharField(
+        "logo URL",
+        max_length=500,
+        blank=True,
+        validators=[validate_web_address],
+        help_text="A picture in the invitation's HTML block.",
+    )
+    footer_text = models.TextField(blank=True, max_length=2000, help_text="Stands below the block, in every language.")
     created = models.DateTimeField(auto_now_add=True)
 
     get_absolute_url: Callable[[], str]
@@ -186,12 +215,14 @@ class ConferencingUser(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="users")
     user_id = models.UUIDField("user ID", default=uuid.uuid4, unique=True, editable=False)
     upn = models.CharField("user principal name", max_length=320, validators=[validate_address])
-    sip_address = models.CharField("SIP address", max_length=320, validators=[validate_address])
+    sip_address = models.CharField(
+        "SIP address", max_length=320, validators=[validate_address], help_text="Changing it starts no run."
+    )
     display_name = models.CharField(max_length=200, blank=True)
     language = models.CharField(max_length=35, default="en-US", validators=[validate_language])
     hosting = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
     mailbox_location = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
-    audio_conferencing_license = models.BooleanField(default=False)
+    audio_conferencing_license = models.BooleanField("audio conferencing licence", default=False)
     audio_conferencing_enabled = models.BooleanField(default=False)
     conferencing_provider = models.CharField(
         max_length=100,
@@ -211,7 +242,12 @@ class ConferencingUser(models.Model):
         help_text="Empty: the bridge's default number.",
     )
     toll_free_number = models.ForeignKey(
-        ServiceNumber, models.PROTECT, null=True, blank=True, related_name="toll_free_users"
+        ServiceNumber,
+        models.PROTECT,
+        verbose_name="toll-free number",
+        null=True,
+        blank=True,
+        related_name="toll_free_users",
     )
     settings_fingerprint = models.CharField(
         max_length=32, default="", editable=False, help_text="Of what the settings ask the invitations to say."

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
+from tenants_app.catalogue import TENANT_SETTINGS, TOLL_NUMBER, USER_SETTINGS, Kind, TenantSetting
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.wording import provider_name
 
-TENANT_FIELDS: Mapping[str, str] = {
-    "Slug": "slug",
-    "Name": "name",
-    "Domain": "domain",
-    "MeetingUrl": "meeting_url",
-    "MeetingMigrationEnabled": "meeting_migration_enabled",
-    "AutomaticallyMigrateUserMeetings": "automatically_migrate_user_meetings",
-    "AutomaticallyReplaceAcpProvider": "automatically_replace_acp_provider",
-    "AttendeeLimit": "attendee_limit",
-    "SettlingTime": "settling_time",
-    "LocalNumbersUrl": "local_numbers_url",
-    "HelpUrl": "help_url",
-    "LegalUrl": "legal_url",
-    "LogoUrl": "logo_url",
-    "FooterText": "footer_text",
-}
-
 
 def tenant_record(tenant: Tenant) -> dict[str, Any]:
-    return {name: getattr(tenant, field) for name, field in TENANT_FIELDS.items()}
+    return {"Slug": tenant.slug, **settings_record(tenant, TENANT_SETTINGS)}
+
+
+def settings_record(tenant: Tenant, settings: Iterable[TenantSetting]) -> dict[str, Any]:
+    """Some settings of the tenant."""
+    return {setting.name: getattr(tenant, setting.field) for setting in settings}
 
 
 def bridge_record(bridge: Bridge) -> dict[str, Any]:
@@ -56,23 +45,17 @@ def number_record(number: ServiceNumber) -> dict[str, Any]:
 
 def user_record(user: ConferencingUser) -> dict[str, Any]:
     """A user's settings under the column names of ``import_users``; numbers are those that invitations show."""
-    toll = user.toll_number
-    if toll is None and user.bridge is not None:
-        toll = user.bridge.numbers.filter(is_default=True).first()
-    return {
-        "UserId": str(user.user_id),
-        "UserPrincipalName": user.upn,
-        "SipAddress": user.sip_address,
-        "DisplayName": user.display_name,
-        "Language": user.language,
-        "Hosting": user.hosting,
-        "MailboxLocation": user.mailbox_location,
-        "AudioConferencingLicense": user.audio_conferencing_license,
-        "AudioConferencingEnabled": user.audio_conferencing_enabled,
-        "ConferencingProvider": provider_name(user.conferencing_provider),
-        "Bridge": user.bridge.name if user.bridge else "",
-        "ConferenceId": user.conference_id,
-        "ConferenceIdType": user.conference_id_type,
-        "TollNumber": toll.number if toll else "",
-        "TollFreeNumber": user.toll_free_number.number if user.toll_free_number else "",
-    }
+    shown = {setting: getattr(user, setting.field) for setting in USER_SETTINGS}
+    if user.toll_number is None and user.bridge is not None:
+        shown[TOLL_NUMBER] = user.bridge.numbers.filter(is_default=True).first()
+    settings = {setting.name: written(setting.kind, value) for setting, value in shown.items()}
+    return {"UserId": str(user.user_id), "UserPrincipalName": user.upn, **settings}
+
+
+def written(kind: Kind, value: Any) -> Any:
+    """The stored value of a user's setting as commands print it and files carry it."""
+    if kind is Kind.PROVIDER:
+        return provider_name(value)
+    if kind in {Kind.BRIDGE, Kind.NUMBER}:
+        return str(value or "")
+    return value

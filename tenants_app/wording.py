@@ -24,6 +24,11 @@ def stored_provider(name: str) -> str:
     return "" if name.lower() == MICROSOFT.lower() else name
 
 
+def pascal_case(field: str) -> str:
+    """The name that commands print and files carry for a field: ``toll_free_number`` is ``TollFreeNumber``."""
+    return "".join(word.capitalize() for word in field.split("_"))
+
+
 def read_truth(text: str) -> bool:
     """The switch value that ``true``, ``false``, ``on`` or ``off`` stands for; ``ValueError`` with a sentence."""
     word = text.strip().lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -16,45 +15,13 @@ from migrations_app.models import Run
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.triggers.rules import decide_meeting_url_change
 from migrations_app.triggers.switches import Switches
+from migrations_app.triggers.table import SWITCHES as DECIDING
 from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import access_for
+from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant
-from tenants_app.fingerprints import TENANT_FIELDS
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.forms import TenantForm, tell_refusal
-
-
-class Switch(NamedTuple):
-    """One switch as the screen shows it."""
-
-    field: str
-    name: str
-    label: str
-    does: str
-
-
-SWITCHES = (
-    Switch(
-        "meeting_migration_enabled",
-        "MeetingMigrationEnabled",
-        "Meeting migration",
-        "The service itself. While it is off no run is requested and none is picked up; pending runs wait.",
-    ),
-    Switch(
-        "automatically_migrate_user_meetings",
-        "AutomaticallyMigrateUserMeetings",
-        "Migrate on changes of audio conferencing",
-        "A changed licence, bridge, conference ID or provider starts a run. While it is off only moves from "
-        "on-premises to online, changed numbers with “reschedule meetings”, and starts by hand do.",
-    ),
-    Switch(
-        "automatically_replace_acp_provider",
-        "AutomaticallyReplaceAcpProvider",
-        "Replace the audio conferencing provider",
-        "Assigning a licence to a user on a third-party provider makes Microsoft their provider and starts a run. "
-        "While it is off the provider's numbers stay until you change the provider yourself.",
-    ),
-)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -86,7 +53,7 @@ def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
     """That the ``fields`` are saved, and whose invitations do not show it yet (R36)."""
-    if not TENANT_FIELDS.intersection(fields):
+    if not SHOWN_IN_INVITATIONS.intersection(fields):
         return "The settings are saved."
     told = "The settings are saved. Invitations show them after each user's next run"
     found = count_out_of_date(tenant)
@@ -100,7 +67,7 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
     switches = Switches.of(access.tenant)
     context = {
         "access": access,
-        "switches": [(switch, getattr(switches, switch.field)) for switch in SWITCHES],
+        "switches": [(switch, getattr(access.tenant, switch.field)) for switch in SWITCHES if switch.field in DECIDING],
         "rows": [
             (
                 row.kind,
@@ -132,7 +99,7 @@ def switch(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     return redirect("settings", slug)
 
 
-def _what_happens(tenant: Tenant, switch: Switch, on: bool) -> str:
+def _what_happens(tenant: Tenant, switch: TenantSetting, on: bool) -> str:
     if switch.field != "meeting_migration_enabled":
         return f"{switch.name} is {'on' if on else 'off'}."
     waiting = Run.objects.filter(tenant=tenant, state=Run.State.PENDING).count()

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from migrations_app.triggers.rules import Decision, decide, decide_meeting_url_change, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings, acp_is_replaced
+from tenants_app.wording import pascal_case
 
-SWITCHES = {field.name: "".join(word.capitalize() for word in field.name.split("_")) for field in fields(Switches)}
+SWITCHES = {field.name: pascal_case(field.name) for field in fields(Switches)}
 """Each switch by its field, with the name that administrators know it by."""
 
 COMBINATIONS = tuple(Switches(*values) for values in product((True, False), repeat=len(SWITCHES)))

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from tenants_app.admin.base import ChangeForm, ThroughChanges
 from tenants_app.admin.out_of_date import tell_user_out_of_date
+from tenants_app.catalogue import STORED_WITH_USER
 from tenants_app.changes.users import change_user, create_user, numbers_left_behind
 from tenants_app.models import ConferenceId, ConferencingUser
 from tenants_app.signals import Consequence
@@ -38,22 +39,7 @@ class ConferencingUserForm(ChangeForm):
 
     class Meta:
         model = ConferencingUser
-        fields = [
-            "tenant",
-            "upn",
-            "sip_address",
-            "display_name",
-            "language",
-            "hosting",
-            "mailbox_location",
-            "audio_conferencing_license",
-            "audio_conferencing_enabled",
-            "conferencing_provider",
-            "bridge",
-            "conference_id_type",
-            "toll_number",
-            "toll_free_number",
-        ]
+        fields = ["tenant", "upn", *STORED_WITH_USER]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

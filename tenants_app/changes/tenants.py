@@ -11,6 +11,7 @@ from django.db import transaction
 
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, entry
+from tenants_app.catalogue import SHOWN_IN_INVITATIONS
 from tenants_app.changes.locking import apply_values, audited_value, lock
 from tenants_app.models import Role, Tenant
 from tenants_app.signals import tenant_changed
@@ -36,7 +37,7 @@ def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
         tenant.full_clean()
         tenant.save()
         entry(tenant, actor, "change tenant", tenant.slug, before, after).save()
-        if fingerprints.TENANT_FIELDS.intersection(after):
+        if SHOWN_IN_INVITATIONS.intersection(after):
             fingerprints.refresh(tenant.users.all())
         tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
     return tenant
@@ -45,6 +46,8 @@ def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
 def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without what invitations do not show, so that nobody is out of date for a slash or a line break."""
     shown = dict(values)
+    if "domain" in shown:
+        shown["domain"] = shown["domain"].lower()
     if "meeting_url" in shown:
         shown["meeting_url"] = shown["meeting_url"].rstrip("/")
     if "footer_text" in shown:

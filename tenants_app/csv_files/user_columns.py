@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
 from tenants_app.changes.users import NUMBERS, check_user, completed
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
@@ -53,9 +54,9 @@ class CellReader:
         values, problems = {}, []
         for column, cell in cells.items():
             if cell and column != UPN:
-                field_name, read = COLUMNS[column]
+                setting = SETTING_OF_COLUMN[column]
                 try:
-                    values[field_name] = read(self, cell)
+                    values[setting.field] = _READERS[setting.kind](self, cell)
                 except (ValidationError, ValueError) as error:
                     reason = error.messages[0] if isinstance(error, ValidationError) else str(error)
                     problems.append(f"{column}: {reason}")
@@ -133,21 +134,18 @@ class CellReader:
 
 _PLACES = {place.replace("-", ""): place for place in ConferencingUser.Hosting.values}
 _CONFERENCE_ID_TYPES = frozenset(ConferencingUser.ConferenceIdType.values)
-COLUMNS: Mapping[str, tuple[str, Callable[[CellReader, str], Any]]] = {
-    UPN: ("upn", CellReader.text),
-    "SipAddress": ("sip_address", CellReader.sip_address),
-    "DisplayName": ("display_name", CellReader.text),
-    "Language": ("language", CellReader.text),
-    "Hosting": ("hosting", CellReader.place),
-    "MailboxLocation": ("mailbox_location", CellReader.place),
-    "AudioConferencingLicense": ("audio_conferencing_license", CellReader.truth),
-    "AudioConferencingEnabled": ("audio_conferencing_enabled", CellReader.truth),
-    "ConferencingProvider": ("conferencing_provider", CellReader.provider),
-    "Bridge": ("bridge", CellReader.bridge),
-    "ConferenceId": ("conference_id", CellReader.conference_id),
-    "ConferenceIdType": ("conference_id_type", CellReader.conference_id_type),
-    "TollNumber": ("toll_number", CellReader.number),
-    "TollFreeNumber": ("toll_free_number", CellReader.number),
+_READERS: Mapping[Kind, Callable[[CellReader, str], Any]] = {
+    Kind.TEXT: CellReader.text,
+    Kind.ADDRESS: CellReader.sip_address,
+    Kind.PLACE: CellReader.place,
+    Kind.YES_OR_NO: CellReader.truth,
+    Kind.PROVIDER: CellReader.provider,
+    Kind.BRIDGE: CellReader.bridge,
+    Kind.NUMBER: CellReader.number,
+    Kind.CONFERENCE_ID: CellReader.conference_id,
+    Kind.CONFERENCE_ID_TYPE: CellReader.conference_id_type,
 }
-"""The columns of the file, the user's field that each sets, and what reads its cells."""
-COLUMN_OF_FIELD = {field_name: column for column, (field_name, _) in COLUMNS.items()}
+SETTING_OF_COLUMN: Mapping[str, UserSetting] = {setting.name: setting for setting in USER_SETTINGS}
+COLUMNS = (UPN, *SETTING_OF_COLUMN)
+"""The columns of the file."""
+COLUMN_OF_FIELD = {"upn": UPN, **{setting.field: setting.name for setting in USER_SETTINGS}}

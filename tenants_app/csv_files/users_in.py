@@ -14,13 +14,15 @@ from django.core.exceptions import ValidationError
 
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.bulk import batched
+from tenants_app.catalogue import TOLL_NUMBER, USER_SETTINGS, UserSetting
 from tenants_app.changes.conference_ids import own_conference_ids
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, UserEffect, change_in_batches, create_in_batches
 from tenants_app.csv_files.cells import restored
 from tenants_app.csv_files.user_columns import COLUMN_OF_FIELD, COLUMNS, UPN, CellReader, Row
 from tenants_app.models import ConferenceId, ConferencingUser, Tenant
-from tenants_app.wording import counted, plain, provider_name, sentences
+from tenants_app.records import written
+from tenants_app.wording import counted, plain, sentences
 
 CREATE = "create"
 NEW_USER = "No run, because the user is new."
@@ -157,18 +159,18 @@ def carry_out(tenant: Tenant, planned: Plan, actor: Actor, file_name: str, progr
 def _difference(line: int, effect: UserEffect) -> Difference:
     told = effect.consequence
     values = tuple(
-        (column, _said(name, effect.before[name]), _said(name, effect.after[name]))
-        for column, (name, _) in COLUMNS.items()
-        if name in effect.after
+        (setting.name, _said(setting, effect.before[setting.field]), _said(setting, effect.after[setting.field]))
+        for setting in USER_SETTINGS
+        if setting.field in effect.after
     )
     return Difference(line, told.upn, values, told.starts_run, intern(told.sentence))
 
 
-def _said(name: str, value: Any) -> str:
-    """A value of the field ``name`` as the audit has it, for people."""
-    if name == "toll_number" and value is None:
+def _said(setting: UserSetting, value: Any) -> str:
+    """A value of the setting as the audit has it, for people."""
+    if setting == TOLL_NUMBER and value is None:
         return "the bridge's default"
-    return plain(provider_name(value) if name == "conferencing_provider" else value) or "none"
+    return plain(written(setting.kind, value)) or "none"
 
 
 # --- the file -----------------------------------------------------------------------------------------

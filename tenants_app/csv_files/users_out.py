@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
 from tenants_app.changes.conference_ids import own_conference_ids
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, guarded, lines
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.wording import plain, provider_name
+from tenants_app.records import written
+from tenants_app.wording import plain
 
 BATCH = 1_000
 """Users who are in memory at a time."""
@@ -16,7 +18,7 @@ BATCH = 1_000
 
 def header_line() -> str:
     """All columns; begins with the mark by which Excel knows UTF-8."""
-    return BYTE_ORDER_MARK + lines([list(COLUMNS)])
+    return BYTE_ORDER_MARK + lines([COLUMNS])
 
 
 def user_lines(tenant: Tenant) -> Iterator[str]:
@@ -36,12 +38,10 @@ def _rows(users: Sequence[ConferencingUser]) -> Iterator[list[str]]:
     for user in users:
         own_id = own_ids.get(user.pk)
         conference_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
-        yield [guarded(_cell(user, field, conference_id)) for field, _ in COLUMNS.values()]
+        yield [guarded(cell) for cell in (user.upn, *(_cell(user, each, conference_id) for each in USER_SETTINGS))]
 
 
-def _cell(user: ConferencingUser, field: str, conference_id: str) -> str:
+def _cell(user: ConferencingUser, setting: UserSetting, conference_id: str) -> str:
     """A setting as the import reads it; empty for a number that is the bridge's default."""
-    if field == "conference_id":
-        return conference_id
-    value = getattr(user, field)
-    return plain(provider_name(value) if field == "conferencing_provider" else value)
+    value = conference_id if setting.kind is Kind.CONFERENCE_ID else getattr(user, setting.field)
+    return plain(written(setting.kind, value))

@@ -56,6 +56,17 @@ def truth(text: str) -> bool:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def either(**words: bool) -> Callable[[str], bool]:
+    """One of two words, each of which stands for true or false."""
+
+    def read(text: str) -> bool:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"{text!r} is not known: write {' or '.join(words)}.")
+        return words[text]
+
+    return read
+
+
 def e164(text: str) -> str:
     """A telephone number in E.164 form; separators and ``tel:`` may stand in it."""
     number = re.sub(r"[\s().-]", "", text.removeprefix("tel:"))

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.text import capfirst, get_text_list
 
+from tenants_app.catalogue import ON_FORM, STORED_WITH_USER
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.changes.users import numbers_left_behind
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -118,28 +119,8 @@ class TenantForm(MergingForm):
 
     class Meta:
         model = Tenant
-        fields = [
-            "name",
-            "meeting_url",
-            "attendee_limit",
-            "settling_time",
-            "local_numbers_url",
-            "help_url",
-            "legal_url",
-            "logo_url",
-            "footer_text",
-        ]
+        fields = [setting.field for setting in ON_FORM]
         widgets = {"footer_text": forms.Textarea({"rows": 3})}
-        help_texts = {
-            "meeting_url": "Where join links begin. Changing it starts no run; users are then out of date.",
-            "attendee_limit": "Meetings with more attendees, organizer included, are skipped.",
-            "settling_time": "Seconds between a change and its run (0 allowed), so that a burst of changes is one run.",
-            "local_numbers_url": "The page that lists all dial-in numbers.",
-            "help_url": "Behind “Help” in the invitation.",
-            "legal_url": "Behind “Legal” in the invitation.",
-            "logo_url": "A picture above the invitation's HTML block.",
-            "footer_text": "Stands below the block, in every language.",
-        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -182,32 +163,12 @@ class UserForm(MergingForm):
 
     class Meta:
         model = ConferencingUser
-        fields = [
-            "display_name",
-            "sip_address",
-            "language",
-            "hosting",
-            "mailbox_location",
-            "audio_conferencing_license",
-            "audio_conferencing_enabled",
-            "conferencing_provider",
-            "bridge",
-            "toll_number",
-            "toll_free_number",
-            "conference_id_type",
-        ]
+        fields = STORED_WITH_USER
         field_classes = {"toll_number": NumberField, "toll_free_number": NumberField}
-        labels = {
-            "audio_conferencing_license": "Audio conferencing licence",
-            "audio_conferencing_enabled": "Audio conferencing enabled",
-            "toll_free_number": "Toll-free number",
-            "conference_id_type": "Conference IDs are",
-        }
+        labels = {"conference_id_type": "Conference IDs are"}
         help_texts = {
-            "sip_address": "Changing it starts no run.",
             "language": f"Of the invitation: {_LANGUAGES}; others get English.",
-            "conferencing_provider": "Empty: Microsoft. Otherwise the audio conferencing provider (ACP).",
-            "toll_number": "",
+            "toll_number": "",  # its empty choice says it
         }
 
     def __init__(self, data: QueryDict | None, instance: ConferencingUser) -> None:

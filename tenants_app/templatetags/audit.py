@@ -17,10 +17,7 @@ _FIELDS: dict[str, Field[Any, Any]] = {
     field.name: field for model in (ServiceNumber, Bridge, Tenant, ConferencingUser) for field in model._meta.fields
 }
 _PROVIDERS = {"provider", "conferencing_provider"}
-_NAMES = {
-    "audio_conferencing_license": "Audio conferencing licence",
-    "conference_id": "Conference ID",
-}
+_NAMES = {"conference_id": "Conference ID"}
 _LONGEST = 200
 
 

@@ -1,21 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
-
-from django.core.management.base import CommandParser
-
-from tenants_app.management.arguments import add_format
-from tenants_app.management.base import AdministratorCommand
+from tenants_app.catalogue import settings_of
+from tenants_app.management.settings_command import GetSettingsCommand
 
 
-class Command(AdministratorCommand):
+class Command(GetSettingsCommand):
     help = "Show whether the service is switched on for the tenant (MeetingMigrationEnabled)."
     example = "--format json"
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        super().add_arguments(parser)
-        add_format(parser)
-
-    def handle(self, *args: Any, **options: Any) -> None:
-        tenant = self.tenant(options)
-        self.show_record({"Tenant": tenant.slug, "MeetingMigrationEnabled": tenant.meeting_migration_enabled}, options)
+    settings = settings_of("tenant_migration_configuration")

@@ -5,8 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.management.user_command import UserChangeCommand
+from tenants_app.catalogue import USER_SETTINGS, Kind
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
-from tenants_app.management.arguments import add_dry_run, e164
+from tenants_app.management.arguments import add_dry_run, e164, either
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
 from tenants_app.wording import stored_provider
@@ -19,10 +20,23 @@ class Command(UserChangeCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--user", required=True, metavar="UPN")
-        parser.add_argument("--license", choices=["assign", "remove"], help="the audio conferencing licence")
-        parser.add_argument("--audio-conferencing", choices=["enable", "disable"])
+        # Each option is kept under the name of the setting that it is a value of.
+        parser.add_argument(
+            "--license",
+            dest="audio_conferencing_license",
+            metavar="assign|remove",
+            type=either(assign=True, remove=False),
+            help="the audio conferencing licence",
+        )
+        parser.add_argument(
+            "--audio-conferencing",
+            dest="audio_conferencing_enabled",
+            metavar="enable|disable",
+            type=either(enable=True, disable=False),
+        )
         parser.add_argument(
             "--provider",
+            dest="conferencing_provider",
             metavar="microsoft|NAME",
             type=stored_provider,
             help="Microsoft or the audio conferencing provider",
@@ -32,7 +46,13 @@ class Command(UserChangeCommand):
         parser.add_argument("--toll-free-number", metavar="E164", type=e164, help="likewise, toll-free")
         conference_id = parser.add_mutually_exclusive_group()
         conference_id.add_argument("--conference-id", metavar="ID", help="7 digits that are free on the bridge")
-        conference_id.add_argument("--reset-conference-id", action="store_true", help="give the user another free one")
+        conference_id.add_argument(
+            "--reset-conference-id",
+            dest="conference_id",
+            action="store_const",
+            const=NEW_CONFERENCE_ID,
+            help="give the user another free one",
+        )
         parser.add_argument("--sip-address", metavar="ADDRESS", help="starts no run")
         parser.add_argument(
             "--reschedule-meetings", action="store_true", help="start a run also for a changed default number"
@@ -41,30 +61,18 @@ class Command(UserChangeCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options)
-        values = self._values(tenant, options)
+        values = {
+            setting.field: self._value(tenant, setting.kind, options[setting.field])
+            for setting in USER_SETTINGS
+            if options.get(setting.field) is not None
+        }
         if not values:
             raise wrong_usage("Give at least one setting to change, such as --license assign or --bridge NAME.")
         user = self.user(tenant, options["user"])
         self.change(user, values, options, reschedule_meetings=options["reschedule_meetings"])
 
-    def _values(self, tenant: Tenant, options: dict[str, Any]) -> dict[str, Any]:
-        """The options as the values of a :class:`tenants_app.changes.users.UserEdit`."""
-        values: dict[str, Any] = {}
-        if options["license"]:
-            values["audio_conferencing_license"] = options["license"] == "assign"
-        if options["audio_conferencing"]:
-            values["audio_conferencing_enabled"] = options["audio_conferencing"] == "enable"
-        if options["provider"] is not None:
-            values["conferencing_provider"] = options["provider"]
-        if options["bridge"] is not None:
-            values["bridge"] = self.bridge(tenant, options["bridge"])
-        for field in ("toll_number", "toll_free_number"):
-            if options[field]:
-                values[field] = self.service_number(tenant, options[field])
-        if options["reset_conference_id"]:
-            values["conference_id"] = NEW_CONFERENCE_ID
-        elif options["conference_id"] is not None:
-            values["conference_id"] = options["conference_id"]
-        if options["sip_address"] is not None:
-            values["sip_address"] = options["sip_address"]
-        return values
+    def _value(self, tenant: Tenant, kind: Kind, given: Any) -> Any:
+        """The value of an option as a change of the user takes it."""
+        if kind is Kind.BRIDGE:
+            return self.bridge(tenant, given)
+        return self.service_number(tenant, given) if kind is Kind.NUMBER else given

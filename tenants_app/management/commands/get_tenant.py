@@ -4,10 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from tenants_app.catalogue import TENANT_SETTINGS
 from tenants_app.management.arguments import add_format
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Tenant
-from tenants_app.records import TENANT_FIELDS, tenant_record
+from tenants_app.records import tenant_record
 
 
 class Command(AdministratorCommand):
@@ -26,7 +27,7 @@ class Command(AdministratorCommand):
         self.list_rows(
             map(tenant_record, tenants),
             options,
-            list(TENANT_FIELDS),
+            ["Slug", *(setting.name for setting in TENANT_SETTINGS)],
             in_table=["Slug", "Name", "Domain", "MeetingUrl", "MeetingMigrationEnabled", "SettlingTime"],
             when_empty="There is no tenant yet: make one with new_tenant.",
         )
