@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install run test nightly lint format types docs bench browser test-browser clean
+.PHONY: help install hooks run test nightly lint format docs bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -15,6 +15,9 @@ help: ## Show this menu
 	@touch $@
 
 install: .venv/installed ## Install the project into .venv
+
+hooks: .venv/installed ## Check every commit before it is made (.pre-commit-config.yaml)
+	@$(BIN)/prek install
 
 run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1 stops when all is migrated)
 	@$(BIN)/python manage.py migrate --verbosity 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant
-from tenants_app.changes.users import create_user
+from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 
@@ -63,22 +63,32 @@ def new_bridge(tenant: Tenant) -> Bridge:
 
 
 @pytest.fixture
-def make_user(tenant: Tenant, old_bridge: Bridge) -> Callable[..., ConferencingUser]:
-    """Makes a licensed user on the old bridge; keyword arguments change that."""
+def make_users(tenant: Tenant, old_bridge: Bridge) -> Callable[..., list[ConferencingUser]]:
+    """Makes licensed users on the old bridge, each a name with what is different about them; quicker than singly."""
 
-    def make(name: str = "anna.rossi", **values: Any) -> ConferencingUser:
-        return create_user(
-            values.pop("tenant", tenant),
-            ACTOR,
-            **{
+    def make(users: Mapping[str, Mapping[str, Any]], of: Tenant = tenant) -> list[ConferencingUser]:
+        rows = [
+            {
                 "upn": f"{name}@contoso.com",
                 "display_name": name.replace(".", " ").title(),
                 "audio_conferencing_license": True,
                 "audio_conferencing_enabled": True,
                 "bridge": old_bridge,
                 **values,
-            },
-        )
+            }
+            for name, values in users.items()
+        ]
+        return create_users(of, rows, ACTOR)
+
+    return make
+
+
+@pytest.fixture
+def make_user(make_users: Callable[..., list[ConferencingUser]], tenant: Tenant) -> Callable[..., ConferencingUser]:
+    """Makes a licensed user on the old bridge; keyword arguments change that."""
+
+    def make(name: str = "anna.rossi", **values: Any) -> ConferencingUser:
+        return make_users({name: values}, of=values.pop("tenant", tenant))[0]
 
     return make
 

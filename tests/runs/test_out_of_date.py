@@ -32,6 +32,7 @@ from tests.support.actors import ACTOR
 from tests.support.meetings import body_of, invite, logical_lines, migrate
 
 MakeUser = Callable[..., ConferencingUser]
+MakeUsers = Callable[..., list[ConferencingUser]]
 
 # --- what shows in invitations, and what does not -----------------------------------------------------
 
@@ -39,18 +40,23 @@ MakeUser = Callable[..., ConferencingUser]
 class World:
     """Contoso with users who dial in in different ways."""
 
-    def __init__(self, tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_user: MakeUser) -> None:
+    def __init__(self, tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_users: MakeUsers) -> None:
         self.tenant, self.old_bridge, self.new_bridge = tenant, old_bridge, new_bridge
         self.default = old_bridge.numbers.get()
         self.tacoma = register_number(old_bridge, "+12535550122", "toll", ACTOR, city="Tacoma")
         self.free = register_number(old_bridge, "+18005550122", "toll-free", ACTOR, country="United States")
-        make_user("anna")
-        make_user("bruno", conference_id_type="private")
-        make_user("clara", bridge=new_bridge, toll_free_number=new_bridge.numbers.get(kind="toll-free"))
-        make_user("dora", audio_conferencing_license=False)
-        make_user("elena", language="es-ES", sip_address="elena@example.org")
-        make_user("fay", toll_number=self.tacoma)
-        make_user("gino", language="de-DE", audio_conferencing_enabled=False)
+        toll_free = new_bridge.numbers.get(kind="toll-free")
+        make_users(
+            {
+                "anna": {},
+                "bruno": {"conference_id_type": "private"},
+                "clara": {"bridge": new_bridge, "toll_free_number": toll_free},
+                "dora": {"audio_conferencing_license": False},
+                "elena": {"language": "es-ES", "sip_address": "elena@example.org"},
+                "fay": {"toll_number": self.tacoma},
+                "gino": {"language": "de-DE", "audio_conferencing_enabled": False},
+            }
+        )
 
     def user(self, name: str) -> ConferencingUser:
         return ConferencingUser.objects.select_related("tenant", "bridge").get(upn=f"{name}@contoso.com")
@@ -86,8 +92,8 @@ def out_of_date(tenant: Tenant) -> set[str]:
 
 
 @pytest.fixture
-def world(tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_user: MakeUser) -> World:
-    return World(tenant, old_bridge, new_bridge, make_user)
+def world(tenant: Tenant, old_bridge: Bridge, new_bridge: Bridge, make_users: MakeUsers) -> World:
+    return World(tenant, old_bridge, new_bridge, make_users)
 
 
 NOBODY: set[str] = set()

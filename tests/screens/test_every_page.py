@@ -122,22 +122,30 @@ def test_every_page_is_in_the_list(alice: Client, fill: Callable[[str], str]) ->
     assert pages - listed == FILES, "Put the page into PAGES, or into FILES if it is none."
 
 
-@pytest.mark.parametrize("address", PAGES)
-def test_it_runs_nothing_that_stands_in_the_page(alice: Client, fill: Callable[[str], str], address: str) -> None:
-    answer = alice.get(fill(address))
-    page = answer.content.decode()
+def test_it_runs_nothing_that_stands_in_the_page(
+    alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
+) -> None:
+    for address in PAGES:
+        with subtests.test(address):
+            answer = alice.get(fill(address))
+            page = answer.content.decode()
 
-    assert "default-src 'none'" in answer["Content-Security-Policy"]
-    assert "unsafe" not in answer["Content-Security-Policy"]
-    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on", page)
-    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
-    assert "alert('x')</script>" not in page
+            assert "default-src 'none'" in answer["Content-Security-Policy"]
+            assert "unsafe" not in answer["Content-Security-Policy"]
+            assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on", page)
+            assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page))
+            assert "alert('x')</script>" not in page
 
 
-@pytest.mark.parametrize("address", PAGES)
-def test_it_has_a_title_a_heading_and_one_main_part(alice: Client, fill: Callable[[str], str], address: str) -> None:
-    page = alice.get(fill(address)).content.decode()
+def test_it_has_a_title_a_heading_and_one_main_part(
+    alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
+) -> None:
+    for address in PAGES:
+        with subtests.test(address):
+            assert_has_one_title_heading_and_main_part(alice.get(fill(address)).content.decode())
 
+
+def assert_has_one_title_heading_and_main_part(page: str) -> None:
     assert re.search(r"<title>[^<]+ · MMS</title>", page)
     assert page.count("<h1") == 1
     assert page.count("<main") == 1
@@ -150,40 +158,42 @@ def test_it_has_a_title_a_heading_and_one_main_part(alice: Client, fill: Callabl
             assert re.search(r'\sid="([^"]+)"', field)[1] in labelled, field  # type: ignore[index]
 
 
-@pytest.mark.parametrize(
-    ("address", "part"),
-    [
-        ("/contoso/", 'id="live"'),
-        ("/contoso/migrations/", 'id="results"'),
-        ("/contoso/migrations/{run}/", 'id="live"'),
-        ("/contoso/migrations/{run}/meetings/{meeting}/", 'class="compare"'),
-        ("/contoso/migrations/{run}/meetings/{meeting}/explain/", 'class="decision"'),
-        ("/contoso/users/", 'id="results"'),
-        ("/contoso/users/import/", 'id="results"'),
-        ("/contoso/users/import/{checked}/", 'id="live"'),
-        ("/contoso/users/anna.rossi@contoso.com/meetings/", 'id="results"'),
-        ("/contoso/users/anna.rossi@contoso.com/meetings/{stored}/", 'class="decision"'),
-        ("/contoso/bridges/{bridge}/", 'id="results"'),
-        ("/contoso/bridges/{bridge}/numbers/{number}/", 'id="results"'),
-        ("/contoso/releases/", 'id="results"'),
-        ("/contoso/releases/{release}/", 'id="live"'),
-        ("/contoso/audit/", 'id="results"'),
-    ],
-)
-def test_it_answers_htmx_with_the_part_that_changes(
-    alice: Client, fill: Callable[[str], str], address: str, part: str
-) -> None:
-    page = alice.get(fill(address))
-    fragment = alice.get(fill(address), headers={"HX-Request": "true"})
-    restored = alice.get(fill(address), headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
+PARTS = {
+    "/contoso/": 'id="live"',
+    "/contoso/migrations/": 'id="results"',
+    "/contoso/migrations/{run}/": 'id="live"',
+    "/contoso/migrations/{run}/meetings/{meeting}/": 'class="compare"',
+    "/contoso/migrations/{run}/meetings/{meeting}/explain/": 'class="decision"',
+    "/contoso/users/": 'id="results"',
+    "/contoso/users/import/": 'id="results"',
+    "/contoso/users/import/{checked}/": 'id="live"',
+    "/contoso/users/anna.rossi@contoso.com/meetings/": 'id="results"',
+    "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/": 'class="decision"',
+    "/contoso/bridges/{bridge}/": 'id="results"',
+    "/contoso/bridges/{bridge}/numbers/{number}/": 'id="results"',
+    "/contoso/releases/": 'id="results"',
+    "/contoso/releases/{release}/": 'id="live"',
+    "/contoso/audit/": 'id="results"',
+}
+"""What changes on a page, by its address."""
 
-    assert part in page.content.decode()
-    assert part in fragment.content.decode()
-    assert "<html" in page.content.decode()
-    assert "<html" not in fragment.content.decode()
-    assert "<html" in restored.content.decode()
-    assert "HX-Request" in fragment["Vary"]
-    assert "no-store" in fragment["Cache-Control"]
+
+def test_it_answers_htmx_with_the_part_that_changes(
+    alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
+) -> None:
+    for address, part in PARTS.items():
+        with subtests.test(address):
+            page = alice.get(fill(address))
+            fragment = alice.get(fill(address), headers={"HX-Request": "true"})
+            restored = alice.get(fill(address), headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
+
+            assert part in page.content.decode()
+            assert part in fragment.content.decode()
+            assert "<html" in page.content.decode()
+            assert "<html" not in fragment.content.decode()
+            assert "<html" in restored.content.decode()
+            assert "HX-Request" in fragment["Vary"]
+            assert "no-store" in fragment["Cache-Control"]
 
 
 def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
