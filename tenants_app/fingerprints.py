@@ -46,12 +46,12 @@ def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
 
 
 def become_unknown(user: ConferencingUser) -> None:
-    """From here on the user's invitations say different things, or something that MMS did not write."""
+    """Note that the user's invitations say different things from now on, or something that MMS did not write."""
     ConferencingUser.objects.filter(pk=user.pk).update(invitations_fingerprint="")
 
 
 def add_numbers(user: ConferencingUser, numbers: Collection[int]) -> None:
-    """From here on some of the user's invitations show these service numbers (primary keys) too."""
+    """Note that some of the user's invitations show these service numbers (primary keys) too from now on."""
     InvitedNumber.objects.bulk_create(
         [InvitedNumber(user=user, number_id=number) for number in numbers], ignore_conflicts=True
     )
@@ -59,7 +59,7 @@ def add_numbers(user: ConferencingUser, numbers: Collection[int]) -> None:
 
 @transaction.atomic
 def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -> None:
-    """All invitations say what was asked for when the fingerprint was ``fingerprint``, and show these numbers only."""
+    """Note that all invitations say what the settings of this ``fingerprint`` ask for, and show these numbers only."""
     ConferencingUser.objects.filter(pk=user.pk).exclude(invitations_fingerprint=fingerprint).update(
         invitations_fingerprint=fingerprint
     )

@@ -19,7 +19,7 @@ from tenants_app.models import Role
 
 class RoleForm(ChangeForm):
     def make_change(self) -> Role:
-        """Grant the role; the role as it is stored then."""
+        """Grant the role. Returns it as it is stored then."""
         role = self.instance
         return grant_role(role.tenant, role.account, role.name, self.actor)
 

@@ -28,7 +28,7 @@ class BridgeForm(ChangeForm):
         return cleaned
 
     def make_change(self) -> Bridge:
-        """Make or change the bridge; the bridge as it is stored then."""
+        """Make or change the bridge. Returns it as it is stored then."""
         return set_bridge(
             self.instance.tenant,
             self.instance.name,

@@ -23,7 +23,7 @@ class ServiceNumberForm(ChangeForm):
         return number.bridge.tenant
 
     def make_change(self) -> ServiceNumber:
-        """Register the number, or correct its place; the number as it is stored then."""
+        """Register the number, or correct its place. Returns it as it is stored then."""
         number = self.instance
         place = {"country": self.cleaned_data["country"], "city": self.cleaned_data["city"]}
         if number.pk is None:
@@ -59,7 +59,7 @@ class ServiceNumberAdmin(ThroughChanges):
 
     @admin.action(description="Make the default number of its bridge")
     def make_default(self, request: HttpRequest, queryset: QuerySet[ServiceNumber]) -> None:
-        """Starts no run; see R10."""
+        """Starts no run, because the admin asks for none (R10)."""
         numbers = list(queryset.select_related("bridge__tenant", "tenant"))
         for bridge, count in Counter(number.bridge for number in numbers).items():
             if count > 1:

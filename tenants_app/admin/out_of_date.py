@@ -12,7 +12,7 @@ from tenants_app.wording import counted
 
 
 def tell_out_of_date(request: HttpRequest, tenant: Tenant, bridge: Bridge | None = None) -> None:
-    """How many users of the tenant, or the bridge, have invitations that do not say what is stored now."""
+    """Say how many users of the tenant, or of the bridge, have invitations that do not say what is stored now."""
     users = ConferencingUser.objects.filter(tenant=tenant) if bridge is None else bridge.users.all()
     count = users.out_of_date().count()
     if count:
@@ -26,7 +26,7 @@ def tell_out_of_date(request: HttpRequest, tenant: Tenant, bridge: Bridge | None
 
 
 def tell_user_out_of_date(request: HttpRequest, user: ConferencingUser) -> None:
-    """Whether the user's invitations do not say what is stored now."""
+    """Say so where the user's invitations do not say what is stored now."""
     if ConferencingUser.objects.filter(pk=user.pk).out_of_date().exists():
         told = format_html("User {} is out of date: invitations do not say what is stored now.", user.upn)
         remedy = remedy_for(user.tenant, user=user)

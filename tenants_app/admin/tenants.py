@@ -19,7 +19,7 @@ class TenantForm(ChangeForm):
         return self.instance if self.instance.pk else None
 
     def make_change(self) -> Tenant:
-        """Make or change the tenant; the tenant as it is stored then."""
+        """Make or change the tenant. Returns it as it is stored then."""
         if self.tenant is None:
             return create_tenant(self.actor, **self.cleaned_data)
         return change_tenant(self.tenant, self.actor, **self.edited())

@@ -60,7 +60,7 @@ class ConferencingUserForm(ChangeForm):
         return {name: value for name, value in super().edited().items() if name not in self.about_the_change}
 
     def make_change(self) -> ConferencingUser | list[Consequence]:
-        """Make the user, or change them: the new user, or what follows from the change."""
+        """Make or change the user. Returns the new user, or what follows from the change."""
         if self.instance.pk is None:
             values = {name: value for name, value in self.cleaned_data.items() if name not in self.about_the_change}
             return create_user(values.pop("tenant"), self.actor, **values)

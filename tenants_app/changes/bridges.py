@@ -61,7 +61,8 @@ def set_bridge(
 def set_default_number(number: ServiceNumber, actor: Actor, *, reschedule_meetings: bool) -> list[Consequence]:
     """Make the number its bridge's default. Its users without a toll number of their own show it from their next run.
 
-    ``reschedule_meetings`` starts these runs at once (R10); what follows is then told for each of the users.
+    ``reschedule_meetings`` starts these runs at once (R10). Returns what follows for each of these users, which is
+    nothing without it.
     """
     tenant = lock(number.tenant)
     number = _locked_number(number)
@@ -158,7 +159,7 @@ def describe_number(number: ServiceNumber, actor: Actor, *, country: str, city: 
 
 @transaction.atomic
 def set_leaving(number: ServiceNumber, is_leaving: bool) -> ServiceNumber:
-    """Begin or stop keeping the number from being given to anybody (R35)."""
+    """Mark the number as being taken off its bridge, so that it is given to nobody (R35), or take the mark away."""
     lock(number.tenant)
     number = _locked_number(number)
     number.is_leaving = is_leaving
@@ -188,7 +189,7 @@ def _locked_number(number: ServiceNumber) -> ServiceNumber:
 
 
 def _make_default(number: ServiceNumber) -> ServiceNumber | None:
-    """Make it the default of its bridge; which one was until now."""
+    """Make it the default of its bridge. Returns the number that was the default until now."""
     if number.kind != ServiceNumber.Kind.TOLL:
         raise ValidationError(
             f"{number} is toll-free, and a bridge's default number must be a toll number: choose another."

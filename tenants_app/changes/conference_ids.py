@@ -20,7 +20,10 @@ NEW_CONFERENCE_ID = "new"
 
 @transaction.atomic
 def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
-    """The conference ID of each of the user's meetings on their bridge, and which of them were given out just now."""
+    """The conference ID of each of the user's meetings on their bridge; gives out those that are missing.
+
+    Returns the IDs by meeting UID, and the UIDs of the meetings that had none before.
+    """
     bridge = user.bridge
     if bridge is None:
         raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")

@@ -61,7 +61,7 @@ def change_user(
     is_data_fix: bool = False,
     **values: Any,
 ) -> list[Consequence]:
-    """Change one user's settings; what follows from it, in sentences."""
+    """Change one user's settings. Returns what follows from it, in sentences."""
     edit = UserEdit(user.pk, values, reschedule_meetings)
     return change_users(user.tenant, [edit], actor, is_data_fix=is_data_fix)
 
@@ -82,7 +82,7 @@ def change_users(
 def change_in_batches(
     tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
 ) -> Iterator[list[UserEffect]]:
-    """Change users as :func:`change_users` does, and tell after each batch what was done to whom.
+    """Change users as :func:`change_users` does, and yield after each batch what was done to each of its users.
 
     The caller holds the transaction, and takes it back where this raises: earlier batches are written by then.
     """
@@ -209,9 +209,10 @@ def create_user(tenant: Tenant, actor: Actor, **values: Any) -> ConferencingUser
 
 @transaction.atomic
 def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
-    """Take an administrator's word that the user's invitations were put right by other means; whether they were not.
+    """Take an administrator's word that the user's invitations were put right by other means.
 
-    For users whom MMS cannot migrate (R15 to R17), who would otherwise be out of date for ever (R36).
+    For users whom MMS cannot migrate (R15 to R17), who would otherwise be out of date for ever (R36). Returns False,
+    and writes nothing, where MMS took the invitations to be right already.
     """
     tenant = lock(user.tenant)
     user = ConferencingUser.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
@@ -224,7 +225,7 @@ def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
 
 
 def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, ConferenceId | None]]:
-    """The users and their own conference IDs. Users of a bridge share it, where a join would copy it for each."""
+    """The users, locked, each with their own conference ID. A join would copy the bridge for each."""
     users = (
         ConferencingUser.objects.select_for_update(no_key=True)
         .filter(tenant=tenant, pk__in=pks)

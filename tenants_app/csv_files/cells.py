@@ -30,7 +30,7 @@ def lines(rows: Iterable[Sequence[Any]], line_end: str = "\r\n") -> str:
 
 
 def decoded(octets: bytes) -> str:
-    """The text of a file; ``ValidationError`` where it is none."""
+    """The text of a UTF-8 file; raises ``ValidationError`` where it is not text."""
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -43,7 +43,10 @@ def decoded(octets: bytes) -> str:
 
 
 def guarded(cell: str) -> str:
-    """The cell with an apostrophe before it where a spreadsheet would take it for a formula and run it."""
+    """The cell as :func:`defused` gives it, but so that :func:`restored` brings back what it was.
+
+    That takes one more apostrophe where the cell begins with some already.
+    """
     bare = cell.lstrip("'")
     return cell if defused(bare) == bare else f"'{cell}"
 

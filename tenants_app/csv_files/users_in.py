@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def _untold(happened: str, done: int, total: int) -> None:
-    """Nobody wants to know."""
+    """For imports that tell nobody how far they are."""
 
 
 @dataclass(slots=True)
@@ -129,7 +129,7 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
 
 
 def carry_out(tenant: Tenant, planned: Plan, actor: Actor, file_name: str, progress: Progress = _untold) -> Outcome:
-    """Write what was planned; what it changed and what follows, in the order of the file."""
+    """Write what was planned. Returns what it changed and what follows, in the order of the file."""
     actor = actor.through(Channel.IMPORT)
     outcome = Outcome(unchanged=planned.unchanged)
     asked_for = {edit.values["conference_id"] for edit in planned.edits if "conference_id" in edit.values}

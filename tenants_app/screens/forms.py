@@ -75,7 +75,7 @@ class MergingForm(forms.ModelForm[Any]):
         return {name: self.cleaned_data[name] for name in self.changed_data}
 
     def _merge(self) -> dict[str, str]:
-        """Bring what was posted up to date; the stored values of the fields that others have edited too."""
+        """Bring what was posted up to date. Returns the stored value of each field that others have edited too."""
         data = self.data = cast(QueryDict, self.data).copy()
         stored = {field.name: _hidden(field) for field in self}
         for field in self:

@@ -20,6 +20,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.runs import outcomes, worker
 from migrations_app.screens import users as views
+from tenants_app.catalogue import USER_SETTINGS, UserSetting
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -552,6 +553,11 @@ def refused(client: Client, user: ConferencingUser, field: str, **edited: Any) -
     assert "Nothing was saved." in words(page.content)
     assert everything_stored() == before
     return told
+
+
+@pytest.mark.parametrize("setting", USER_SETTINGS, ids=lambda setting: setting.field)
+def test_every_setting_can_be_changed(alice: Client, anna: ConferencingUser, setting: UserSetting) -> None:
+    assert f'name="{setting.field}"' in alice.get(page_of(anna)).content.decode()
 
 
 @pytest.mark.parametrize("digits", ["12", "12345678", "0123456", "12345a7", "１２３４５６７", "1234567\n8"])
