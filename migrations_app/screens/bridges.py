@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -27,18 +27,19 @@ from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.forms import tell_refusal
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
 
 
 @require_safe
-def bridges(request: HttpRequest, slug: str) -> HttpResponse:
+def bridges(request: Request, slug: str) -> HttpResponse:
     """All bridges with their numbers and how many users are on each."""
     access = access_for(request, slug)
     return _bridges_page(request, access, NewBridgeForm(None, access.tenant))
 
 
 @require_POST
-def add_bridge(request: HttpRequest, slug: str) -> HttpResponse:
+def add_bridge(request: Request, slug: str) -> HttpResponse:
     """Make a bridge."""
     access = access_for(request, slug, Role.Name.ADMIN)
     form = NewBridgeForm(request.POST, access.tenant)
@@ -53,7 +54,7 @@ def add_bridge(request: HttpRequest, slug: str) -> HttpResponse:
     return _bridges_page(request, access, form)
 
 
-def _bridges_page(request: HttpRequest, access: Access, form: NewBridgeForm) -> HttpResponse:
+def _bridges_page(request: Request, access: Access, form: NewBridgeForm) -> HttpResponse:
     default_number = Prefetch("numbers", ServiceNumber.objects.filter(is_default=True), to_attr="default_numbers")
     found = (
         Bridge.objects.filter(tenant=access.tenant)
@@ -77,14 +78,14 @@ def _how_many(rows: QuerySet[Any]) -> Coalesce:
 
 
 @require_safe
-def bridge(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def bridge(request: Request, slug: str, pk: int) -> HttpResponse:
     """One bridge: its numbers and who depends on each, its settings, and its users."""
     access = access_for(request, slug)
     return _bridge_page(request, access, _bridge(access, pk))
 
 
 @require_POST
-def edit_bridge(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
     """Change the bridge's provider, or with ``make_default`` make it the tenant's default."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
@@ -108,7 +109,7 @@ def edit_bridge(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def add_number(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def add_number(request: Request, slug: str, pk: int) -> HttpResponse:
     """Register a number on the bridge, and where that is asked for make it the default."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
@@ -142,7 +143,7 @@ def _register(access: Access, bridge: Bridge, values: dict[str, Any]) -> tuple[S
     return added, bridge.users.filter(toll_number=None).count()
 
 
-def _tell_that_no_run_starts(request: HttpRequest, users: int) -> None:
+def _tell_that_no_run_starts(request: Request, users: int) -> None:
     if users:
         messages.warning(
             request,
@@ -152,7 +153,7 @@ def _tell_that_no_run_starts(request: HttpRequest, users: int) -> None:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     """Remove the bridge: first whether it can be and what goes with it, then on POST for good."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
@@ -177,7 +178,7 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "bridges/remove.html", context)
 
 
-def _bridge_page(request: HttpRequest, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:
+def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:
     on_it = with_latest_run(ConferencingUser.objects.filter(bridge=shown)).select_related("bridge")
     numbers = shown.numbers.order_by("-is_default", "kind", "number")
     dependants = count_dependants(shown.numbers.all())
@@ -199,7 +200,7 @@ def _bridge_page(request: HttpRequest, access: Access, shown: Bridge, **forms_wi
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def move_everyone(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def move_everyone(request: Request, slug: str, pk: int) -> HttpResponse:
     """Move all users of the bridge to the one that ``to`` names: first what it will start, then on POST the move."""
     access = access_for(request, slug, Role.Name.ADMIN)
     source = _bridge(access, pk)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -22,25 +22,26 @@ from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Role, Tenant
 from tenants_app.screens.fragments import answer
+from tenants_app.screens.requests import Request
 
 SHOWN = 6
 """Rows of each list on the dashboard; the rest is a click away."""
 
 
 @require_safe
-def dashboard(request: HttpRequest, slug: str) -> HttpResponse:
+def dashboard(request: Request, slug: str) -> HttpResponse:
     """The whole page, and its live part alone for htmx."""
     access = access_for(request, slug)
     return answer(
         request,
         "dashboard/dashboard.html",
         "dashboard/live.html",
-        {"access": access, "is_fragment": bool(request.htmx), **_status(access.tenant)},  # type: ignore[attr-defined]
+        {"access": access, "is_fragment": bool(request.htmx), **_status(access.tenant)},
     )
 
 
 @require_POST
-def retry_failed(request: HttpRequest, slug: str) -> HttpResponse:
+def retry_failed(request: Request, slug: str) -> HttpResponse:
     """Start runs for all users whose latest run failed."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     users = ConferencingUser.objects.filter(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.utils import timezone
 
 from migrations_app.failures import Failure
@@ -15,10 +15,11 @@ from migrations_app.rewriting.comparison import compare
 from tenants_app.access import Access
 from tenants_app.models import ConferencingUser
 from tenants_app.screens.fragments import answer
+from tenants_app.screens.requests import Request
 
 
 def answer_explanation(
-    request: HttpRequest, access: Access, user: ConferencingUser, uid: str, of_run: Mapping[str, Any] | None = None
+    request: Request, access: Access, user: ConferencingUser, uid: str, of_run: Mapping[str, Any] | None = None
 ) -> HttpResponse:
     """Explain the meeting in the user's mailbox, or why it cannot be read there; writes nothing.
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -31,17 +31,18 @@ from tenants_app.dependants import dependants
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.forms import tell_refusal
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 
 
 @require_safe
-def number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """What the number is, and who depends on it."""
     access = access_for(request, slug)
     return _page(request, access, _number(access, pk, number_pk))
 
 
 @require_POST
-def set_default(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def set_default(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """Make the number its bridge's default; with ``reschedule_meetings`` the runs of R10 start."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
@@ -65,7 +66,7 @@ def set_default(request: HttpRequest, slug: str, pk: int, number_pk: int) -> Htt
 
 
 @require_POST
-def describe(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """Correct the place that invitations show beside the number."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
@@ -82,7 +83,7 @@ def describe(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpRe
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def release_number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def release_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """Take the number off its bridge, ``replacement`` in its place (R33): first what that leads to, on POST begun."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
@@ -91,7 +92,7 @@ def release_number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> 
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def replace_number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def replace_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """Replace the number ``by`` another for everyone: first what that leads to, on POST begun."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
@@ -99,7 +100,7 @@ def replace_number(request: HttpRequest, slug: str, pk: int, number_pk: int) -> 
     return _take_off(request, access, shown, form)
 
 
-def _take_off(request: HttpRequest, access: Access, shown: ServiceNumber, form: SuccessorForm) -> HttpResponse:
+def _take_off(request: Request, access: Access, shown: ServiceNumber, form: SuccessorForm) -> HttpResponse:
     is_replaced = isinstance(form, ReplaceForm)
     here = (access.tenant.slug, shown.bridge_id, shown.pk)
     if not form.is_valid():
@@ -133,7 +134,7 @@ def _take_off(request: HttpRequest, access: Access, shown: ServiceNumber, form: 
     return render(request, "bridges/number_take_off.html", context)
 
 
-def _page(request: HttpRequest, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponse:
+def _page(request: Request, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponse:
     users = dependants(shown)
     open_releases = NumberRelease.objects.filter(tenant=access.tenant, state__in=NumberRelease.OPEN)
     context = {
@@ -169,7 +170,7 @@ def _without_own_number(shown: ServiceNumber) -> QuerySet[ConferencingUser]:
     return ConferencingUser.objects.filter(bridge=shown.bridge_id, toll_number=None)
 
 
-def _tell(request: HttpRequest, error: ValidationError) -> None:
+def _tell(request: Request, error: ValidationError) -> None:
     for sentence in error.messages:
         messages.error(request, sentence)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
@@ -12,10 +12,11 @@ from migrations_app.runs.out_of_date import start_all, users_out_of_date
 from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import Access, access_for
 from tenants_app.models import Bridge, Role
+from tenants_app.screens.requests import Request
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def out_of_date(request: HttpRequest, slug: str) -> HttpResponse:
+def out_of_date(request: Request, slug: str) -> HttpResponse:
     """First what starting them all leads to, then on POST the start; ``?bridge=`` narrows it to one bridge's users.
 
     ``now`` in what is posted makes the runs due at once, without the settling time (R19).

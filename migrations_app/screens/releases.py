@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -22,6 +22,7 @@ from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 
 MANY = 10_000
 """Users from whom on the page refreshes less often: to find out who holds the number takes a second."""
@@ -38,7 +39,7 @@ class HolderPaginator(Paginator[Any]):
 
 
 @require_safe
-def releases(request: HttpRequest, slug: str) -> HttpResponse:
+def releases(request: Request, slug: str) -> HttpResponse:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
     found = NumberRelease.objects.filter(tenant=access.tenant).select_related("bridge")
@@ -47,7 +48,7 @@ def releases(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def release(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def release(request: Request, slug: str, pk: int) -> HttpResponse:
     """One of them: what happens now and next, how far it is, and because of whom the number is kept."""
     access = access_for(request, slug)
     shown = _release(access, pk)
@@ -68,13 +69,13 @@ def release(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "is_silent": is_due and shown.is_open and not waits_for_people and workers().are_silent,
         "now": now,
         "seconds_to_refresh": (3 if progress.all <= MANY else 15) if shown.is_open else 0,
-        "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
+        "is_fragment": bool(request.htmx),
     }
     return answer(request, "releases/release.html", "releases/live.html", context)
 
 
 @require_POST
-def cancel(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def cancel(request: Request, slug: str, pk: int) -> HttpResponse:
     """Stop it before anybody was moved."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _release(access, pk)
@@ -86,7 +87,7 @@ def cancel(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def begin(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def begin(request: Request, slug: str, pk: int) -> HttpResponse:
     """Do not wait for the settling time (R19)."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _release(access, pk)
@@ -100,7 +101,7 @@ def begin(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def start_runs(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def start_runs(request: Request, slug: str, pk: int) -> HttpResponse:
     """Start runs by hand for those who hold the number while nothing is under way for them (R11)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     shown = _release(access, pk)

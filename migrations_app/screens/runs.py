@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
@@ -23,10 +23,11 @@ from migrations_app.screens.tables import ResultTable, RunTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 
 
 @require_safe
-def history(request: HttpRequest, slug: str) -> HttpResponse:
+def history(request: Request, slug: str) -> HttpResponse:
     """All runs of the tenant, newest first, by user, state and time."""
     access = access_for(request, slug)
     runs = Run.objects.filter(tenant=access.tenant).select_related("user")
@@ -42,7 +43,7 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def run(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """One run: its record (R27), its progress, and what became of each meeting."""
     access = access_for(request, slug)
     shown = _run(access, correlation_id)
@@ -59,13 +60,13 @@ def run(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpRespo
         "failed_messages": Update.objects.filter(result__run=shown, state=Update.State.FAILED).count(),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
-        "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
+        "is_fragment": bool(request.htmx),
     }
     return answer(request, "runs/run.html", "runs/live.html", context)
 
 
 @require_safe
-def meeting(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
+def meeting(request: Request, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
     """One meeting of a run: its block before and after."""
     access = access_for(request, slug)
     shown = _run(access, correlation_id)
@@ -76,7 +77,7 @@ def meeting(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int)
 
 
 @require_safe
-def explanation(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
+def explanation(request: Request, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
     """What a run would do with the meeting as it stands in the mailbox now, and why; writes nothing."""
     access = access_for(request, slug)
     shown = _run(access, correlation_id)
@@ -85,7 +86,7 @@ def explanation(request: HttpRequest, slug: str, correlation_id: uuid.UUID, pk: 
 
 
 @require_POST
-def run_now(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+def run_now(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """Make a pending run due at once (R19)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     pending = _run(access, correlation_id)
@@ -101,7 +102,7 @@ def run_now(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpR
 
 
 @require_POST
-def start_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+def start_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """Start a new run for the user of this one."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     ended = _run(access, correlation_id)
@@ -111,7 +112,7 @@ def start_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> H
 
 
 @require_POST
-def send_again(request: HttpRequest, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+def send_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """Try the run's messages that could not be sent once more."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     shown = _run(access, correlation_id)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -22,10 +22,11 @@ from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.forms import TenantForm, tell_refusal
+from tenants_app.screens.requests import Request
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def tenant_settings(request: HttpRequest, slug: str) -> HttpResponse:
+def tenant_settings(request: Request, slug: str) -> HttpResponse:
     """The switches, and a form for limits and texts that an admin may save."""
     is_post = request.method == "POST"
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
@@ -61,7 +62,7 @@ def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
 
 
 @require_safe
-def rules(request: HttpRequest, slug: str) -> HttpResponse:
+def rules(request: Request, slug: str) -> HttpResponse:
     """What each kind of change starts: with the switches as they are, and with all others."""
     access = access_for(request, slug)
     switches = Switches.of(access.tenant)
@@ -81,7 +82,7 @@ def rules(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-def switch(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+def switch(request: Request, slug: str, name: str) -> HttpResponse:
     """Turn the switch ``name`` to the posted ``on``: true or false."""
     access = access_for(request, slug, Role.Name.ADMIN)
     turned = next((switch for switch in SWITCHES if switch.name == name), None)

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -25,6 +25,7 @@ from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 
 
 class UploadForm(forms.Form):
@@ -54,7 +55,7 @@ class UploadForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def user_imports(request: HttpRequest, slug: str) -> HttpResponse:
+def user_imports(request: Request, slug: str) -> HttpResponse:
     """The tenant's imports, newest first. A POST takes a file in and has it checked."""
     access = access_for(request, slug, Role.Name.ADMIN)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
@@ -75,7 +76,7 @@ def user_imports(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-def user_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
     """One import: how far it is, what it would change or has changed, and the decision."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _import(access, pk)
@@ -92,13 +93,13 @@ def user_import(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "is_silent": is_waiting and not progress and workers().are_silent,
         "seconds_to_refresh": 2 if is_waiting else 0,
         "now": timezone.now(),
-        "is_fragment": bool(request.htmx),  # type: ignore[attr-defined]
+        "is_fragment": bool(request.htmx),
     }
     return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
 
 
 @require_POST
-def apply(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def apply(request: Request, slug: str, pk: int) -> HttpResponse:
     """Have it applied as it was checked; ``leave_out`` says that its bad rows may be left out."""
     access = access_for(request, slug, Role.Name.ADMIN)
     try:
@@ -112,7 +113,7 @@ def apply(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def check_again(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def check_again(request: Request, slug: str, pk: int) -> HttpResponse:
     """Check it once more, for instance when a bridge that was missing has been made."""
     access = access_for(request, slug, Role.Name.ADMIN)
     if not imports.request_check(_import(access, pk), access.actor):
@@ -121,7 +122,7 @@ def check_again(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def discard(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def discard(request: Request, slug: str, pk: int) -> HttpResponse:
     """Do without it."""
     access = access_for(request, slug, Role.Name.ADMIN)
     if imports.discard(_import(access, pk)):
@@ -131,13 +132,13 @@ def discard(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("user-import", slug, pk)
 
 
-def _tell_too_late(request: HttpRequest) -> None:
+def _tell_too_late(request: Request) -> None:
     messages.info(request, "It does not wait for a decision now: look how it stands.")
 
 
 @never_cache
 @require_safe
-def users_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+def users_csv(request: Request, slug: str) -> HttpResponseBase:
     """All users with the columns of the import, so that what is downloaded can be edited and uploaded."""
     access = access_for(request, slug)
     lines = user_lines(access.tenant) if request.method == "GET" else ()
@@ -145,7 +146,7 @@ def users_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 
 @require_safe
-def template(request: HttpRequest, slug: str) -> HttpResponseBase:
+def template(request: Request, slug: str) -> HttpResponseBase:
     """An empty file of all columns."""
     access_for(request, slug, Role.Name.ADMIN)
     return _file(HttpResponse(header_line(), **_CSV), "users.csv")

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -33,6 +33,7 @@ from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.forms import UserForm, tell_refusal
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 from tenants_app.signals import Consequence
 from tenants_app.user_settings import UserSettings
 
@@ -49,7 +50,7 @@ def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
 
 
 @require_safe
-def users(request: HttpRequest, slug: str) -> HttpResponse:
+def users(request: Request, slug: str) -> HttpResponse:
     """All users, or those that the filter finds."""
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
@@ -65,7 +66,7 @@ def users(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
+def user(request: Request, slug: str, upn: str) -> HttpResponse:
     """One user. A POST by an admin saves the form, or with ``preview`` only tells what saving would lead to."""
     is_post = request.method == "POST"
     is_preview = "preview" in request.POST
@@ -97,7 +98,7 @@ def user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
 
 
 @require_safe
-def user_meetings(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
+def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
     """The user's future meetings, and what a run now would do with those of the page that is asked for."""
     access = access_for(request, slug)
     shown = _user(access, upn)
@@ -117,21 +118,21 @@ def user_meetings(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
         table.columns.hide("mailed")
     context = {"access": access, "user_shown": shown, "table": table, "failure": failure}
     response = answer(request, "meetings/meetings.html", "meetings/list.html", context)
-    asked_from = request.htmx.current_url or ""  # type: ignore[attr-defined]
+    asked_from = request.htmx.current_url or ""
     if not asked_from.partition("?")[0].endswith("/meetings/"):
         push_url(response, False)  # turning the pages in the user's page, one stays there
     return response
 
 
 @require_safe
-def user_meeting(request: HttpRequest, slug: str, upn: str, uid: str) -> HttpResponse:
+def user_meeting(request: Request, slug: str, upn: str, uid: str) -> HttpResponse:
     """What a run would do with one meeting of the user's mailbox, and why; writes nothing."""
     access = access_for(request, slug)
     return answer_explanation(request, access, _user(access, upn), uid)
 
 
 @require_POST
-def start_user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
+def start_user(request: Request, slug: str, upn: str) -> HttpResponse:
     """Start a run for the user by hand (R11), due at once."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     tell_consequences(request, start_by_hand(access.tenant, [_user(access, upn)], access.actor, now_due=True))
@@ -139,7 +140,7 @@ def start_user(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
 
 
 @require_POST
-def mark_as_up_to_date(request: HttpRequest, slug: str, upn: str) -> HttpResponse:
+def mark_as_up_to_date(request: Request, slug: str, upn: str) -> HttpResponse:
     """Take the admin's word that the user's invitations are right (R36)."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _user(access, upn)

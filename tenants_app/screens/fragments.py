@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
-from django_htmx.middleware import HtmxDetails
 from django_tables2 import RequestConfig, Table
 
+from tenants_app.screens.requests import Request
 
-def answer(request: HttpRequest, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
+
+def answer(request: Request, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
     """Render the template ``page``, or for htmx the template ``fragment`` that the page includes."""
-    htmx: HtmxDetails = request.htmx  # type: ignore[attr-defined]
-    wants_fragment = htmx and not htmx.history_restore_request
+    wants_fragment = request.htmx and not request.htmx.history_restore_request
     response = render(request, fragment if wants_fragment else page, context)
     patch_vary_headers(response, ["HX-Request"])
     add_never_cache_headers(response)
     return response
 
 
-def paginate(request: HttpRequest, table: Table, per_page: int) -> Table:
+def paginate(request: Request, table: Table, per_page: int) -> Table:
     """Sort and page the table as the address says; what the address says wrongly is passed over."""
     RequestConfig(request, paginate=False).configure(table)
     table.paginate(per_page=per_page)

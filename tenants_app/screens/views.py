@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
@@ -31,6 +31,7 @@ from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
 from tenants_app.screens.filters import AuditFilter
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
 
 THEMES = ("light", "dark", "auto")
@@ -43,13 +44,13 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.htmx:  # type: ignore[attr-defined]
+        if cast(Request, request).htmx:
             return HttpResponseClientRefresh()
         return super().dispatch(request, *args, **kwargs)
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: Request) -> HttpResponse:
     """The tenants that the administrator may see; straight to the tenant where there is one."""
     tenants = list(visible_tenants(request.user).annotate(user_count=Count("users")))
     if len(tenants) == 1:
@@ -58,7 +59,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def audit(request: HttpRequest, slug: str) -> HttpResponse:
+def audit(request: Request, slug: str) -> HttpResponse:
     """Who changed what, when, through what, from what to what, and what it led to."""
     access = access_for(request, slug)
     found = _audit_filter(request, access)
@@ -73,7 +74,7 @@ def audit(request: HttpRequest, slug: str) -> HttpResponse:
 
 @never_cache
 @require_safe
-def audit_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
+def audit_csv(request: Request, slug: str) -> HttpResponseBase:
     """All entries that the filters of the page find, as a file; 400 with the reason where one is not understood."""
     access = access_for(request, slug)
     found = _audit_filter(request, access)
@@ -88,11 +89,11 @@ def audit_csv(request: HttpRequest, slug: str) -> HttpResponseBase:
     )
 
 
-def _audit_filter(request: HttpRequest, access: Access) -> AuditFilter:
+def _audit_filter(request: Request, access: Access) -> AuditFilter:
     return AuditFilter(request.GET, AuditEntry.objects.filter(tenant=access.tenant))
 
 
-def _with_filters(address: str, request: HttpRequest, found: AuditFilter) -> str:
+def _with_filters(address: str, request: Request, found: AuditFilter) -> str:
     """The address with the filters of this page, without its sorting and its number."""
     chosen = [(name, value) for name in found.filters if (value := request.GET.get(name))]
     return f"{address}?{urlencode(chosen)}" if chosen else address
