@@ -1,0 +1,61 @@
+"""The tabs of a tenant's pages, and which of them a page belongs to.
+
+Here, because they lead to pages of both apps, of which the one must not know the other's addresses.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+from django.urls import ResolverMatch, reverse
+
+BELOW_A_TENANT = "<slug:slug>/"
+"""How the routes of all pages of a tenant begin."""
+
+
+class Tab(NamedTuple):
+    """One tab: what it reads, its icon, the name of the address it leads to, and what belongs to it.
+
+    A page belongs to the tab in whose ``parts`` the first part of its address below the tenant stands; that of the
+    tenant's first page is empty.
+    """
+
+    label: str
+    icon: str
+    leads_to: str
+    parts: frozenset[str]
+
+
+TABS = (
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed"})),
+    Tab("History", "history", "history", frozenset({"migrations"})),
+    Tab("Users", "users", "users", frozenset({"users", "out-of-date"})),
+    Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
+    Tab("Settings", "settings", "settings", frozenset({"settings"})),
+    Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),
+)
+
+
+class Link(NamedTuple):
+    """A tab on a page."""
+
+    label: str
+    icon: str
+    address: str
+    is_here: bool
+
+
+def tabs(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: the ``tabs`` of a page below a tenant, made when a template asks for them; none elsewhere."""
+    match = request.resolver_match
+    if match is None or not match.route.startswith(BELOW_A_TENANT):
+        return {}
+    return {"tabs": partial(_links, match)}
+
+
+def _links(match: ResolverMatch) -> list[Link]:
+    part = match.route.removeprefix(BELOW_A_TENANT).partition("/")[0]
+    slug = match.kwargs["slug"]
+    return [Link(tab.label, tab.icon, reverse(tab.leads_to, args=[slug]), part in tab.parts) for tab in TABS]
