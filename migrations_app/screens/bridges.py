@@ -175,7 +175,7 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
         "user_count": shown.users.count(),
         "numbers": shown.numbers.all(),
     }
-    return render(request, "bridges/remove.html", context)
+    return render(request, "bridges/cannot_be_removed.html" if refusal else "bridges/remove.html", context)
 
 
 def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:

@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import users_by_state
@@ -67,7 +68,8 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     is_moving = bool(counts[Run.State.IN_PROGRESS] or messages_queued or (pending and pending[0].due_at <= _soon()))
     return {
         "counts": counts,
-        "segments": charts.stacked_bar(counts),
+        "segments": [(segment, BADGES[segment.name]) for segment in charts.stacked_bar(counts)],
+        "never_run": NEVER_RUN,
         "chart_width": charts.WIDTH,
         "ran_count": sum(counts.values()),
         "user_count": user_count,

@@ -27,6 +27,8 @@ YES, NO = "yes", "no"
 class RunFilter(django_filters.FilterSet):
     """History by user, state and time."""
 
+    caption = "Filter the history"
+
     user = django_filters.CharFilter(
         label="User", method="by_user", max_length=320, widget=search_box("Name or user principal name")
     )
@@ -71,6 +73,8 @@ class _NumberFilter(django_filters.ModelChoiceFilter):
 
 class UserFilter(django_filters.FilterSet):
     """A tenant's users by name, and by what they have and lack."""
+
+    caption = "Search the users"
 
     q = django_filters.CharFilter(
         label="User", method="by_name", max_length=320, widget=search_box("Name, user principal name or SIP address")

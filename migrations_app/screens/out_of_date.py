@@ -32,8 +32,9 @@ def out_of_date(request: Request, slug: str) -> HttpResponse:
             messages.info(request, "Nobody is out of date any more, so there was nothing to start.")
         tell_consequences(request, consequences)
         return redirect("dashboard", slug)
-    context = {"access": access, "bridge": bridge, "foreseen": foresee_start(access.tenant, users)}
-    return render(request, "dashboard/out_of_date.html", context)
+    foreseen = foresee_start(access.tenant, users)
+    page = "dashboard/out_of_date.html" if foreseen.users else "dashboard/nobody_out_of_date.html"
+    return render(request, page, {"access": access, "bridge": bridge, "foreseen": foreseen})
 
 
 def _bridge(access: Access, key: str) -> Bridge | None:

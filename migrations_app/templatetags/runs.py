@@ -5,21 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.template import Context
 from django.utils.safestring import SafeString
 
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
-from tenants_app.templatetags.page_parts import icon
+from migrations_app.models import NumberRelease
+from tenants_app.templatetags.components import draw, state
 
 register = template.Library()
+
+STEPS = [
+    state.value
+    for state in (
+        NumberRelease.State.WAITING,
+        NumberRelease.State.MOVING,
+        NumberRelease.State.UPDATING,
+        NumberRelease.State.RELEASED,
+    )
+]
+"""The states that a number goes through on its way off a bridge."""
+STEP_ICONS = {"done": "circle-check", "now": "loader-2", "next": "circle-dashed"}
 
 
 @register.simple_tag
 def badge(value: str | None) -> SafeString:
     """The badge of a state or an outcome."""
-    label, tone, name = BADGES[value] if value else NEVER_RUN
-    return format_html('<span class="state tone-{}">{}{}</span>', tone, icon(name), label)
+    look = BADGES[value] if value else NEVER_RUN
+    return state(look.tone, look.icon, look.label)
 
 
 @register.simple_tag
@@ -37,3 +50,12 @@ def state_label(value: str) -> str:
 def failure(code: str, detail: str) -> dict[str, Any]:
     """What happened and what to do, from the catalogue (R31)."""
     return {"what": happened(code, detail), "do": entry_of(code).do} if code else {}
+
+
+@register.simple_block_tag(takes_context=True)
+def step(context: Context, content: SafeString, name: str, reached: str, title: str = "") -> SafeString:
+    """One step of taking a number off, where the number has ``reached`` another or the same."""
+    ahead = STEPS.index(name) - STEPS.index(reached)
+    standing = "next" if ahead > 0 else "done" if ahead < 0 or reached == STEPS[-1] else "now"
+    icon = BADGES[name].icon if standing == "now" else STEP_ICONS[standing]
+    return draw(context, "releases/step.html", content=content, title=title or name, standing=standing, icon=icon)

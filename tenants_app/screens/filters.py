@@ -54,6 +54,8 @@ def end_of(day: date) -> datetime:
 class AuditFilter(django_filters.FilterSet):
     """Audit entries by who, through what, what, and when."""
 
+    caption = "Filter the audit"
+
     q = django_filters.CharFilter(
         label="Search",
         method="by_text",

@@ -16,7 +16,7 @@ from tests.support.pages import words
 def row_about(client: Client, action: str) -> str:
     """The part of the page about one kind of change; what holds now comes first."""
     page = client.get("/contoso/settings/rules/").content.decode()
-    (row,) = [part for part in page.split('<li><div class="main">')[1:] if f'"who">{action}</span>' in part]
+    (row,) = [part for part in re.split(r'<li>\s*<div class="main">', page)[1:] if f'"who">{action}</span>' in part]
     return words(row.encode())
 
 

@@ -22,6 +22,12 @@ def words(page: bytes) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page.decode())))
 
 
+def announced(part: bytes) -> str:
+    """What a screen reader is told when the part of a page comes."""
+    (told,) = re.findall(rb'<div id="announcer" hx-swap-oob="innerHTML">(.*?)</div>', part, re.DOTALL)
+    return words(told).strip()
+
+
 class _Fields(HTMLParser):
     """Reads what a browser posts for the forms of a page, with its line breaks as CR LF."""
 
