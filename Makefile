@@ -33,13 +33,15 @@ nightly: .venv/installed ## Run the property tests with 10,000 random examples e
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/djhtml --check templates
 	@$(BIN)/mypy .
 	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/deptry .
 
-format: .venv/installed ## Put the code in the project's format
+format: .venv/installed ## Put code and templates in the project's format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+	@$(BIN)/djhtml templates
 
 docs: .venv/installed ## Write the pages of docs/ that follow from the code: decisions.md, errors.md
 	@$(BIN)/python manage.py write_documentation
