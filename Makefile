@@ -3,6 +3,8 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
+# Whether it is set or not: the tests start many processes, and each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help install hooks run test nightly lint format docs bench browser test-browser clean
 
 help: ## Show this menu
