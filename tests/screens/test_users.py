@@ -560,6 +560,12 @@ def test_every_setting_can_be_changed(alice: Client, anna: ConferencingUser, set
     assert f'name="{setting.field}"' in alice.get(page_of(anna)).content.decode()
 
 
+def test_a_viewer_sees_every_setting_there_is(vera: Client, anna: ConferencingUser) -> None:
+    (facts,) = re.findall(r'<dl class="facts">(.*?)</dl>', vera.get(page_of(anna)).content.decode(), re.DOTALL)
+
+    assert facts.count("<dt>") == len(USER_SETTINGS) - 1  # the display name is the heading
+
+
 @pytest.mark.parametrize("digits", ["12", "12345678", "0123456", "12345a7", "１２３４５６７", "1234567\n8"])
 def test_a_conference_id_that_is_not_7_digits(alice: Client, anna: ConferencingUser, digits: str) -> None:
     told = refused(alice, anna, "conference_id", conference_id=digits)

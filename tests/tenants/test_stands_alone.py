@@ -60,3 +60,12 @@ def test_a_module_knows_nothing_of_migrations(path: Path) -> None:
 def test_there_are_addresses_and_commands_to_look_for() -> None:
     assert {"dashboard", "user", "out-of-date"} <= ADDRESSES
     assert {"start_meeting_migration", "import_meetings"} <= COMMANDS
+
+
+@pytest.mark.parametrize(
+    "path", sorted(settings.BASE_DIR.glob("templates/tenants/**/*.html")), ids=lambda path: path.name
+)
+def test_a_template_knows_nothing_of_migrations(path: Path) -> None:
+    linked = set(re.findall(r"""{% url ["']([\w-]+)["']""", path.read_text(encoding="utf-8")))
+
+    assert not linked & ADDRESSES
