@@ -31,7 +31,10 @@ from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
 
 LEASE = timedelta(seconds=30)
-"""How long a worker may be silent about a run before another takes it over; renewed with every batch."""
+"""How long a worker may be silent about a run before another takes it over; renewed while it is at work."""
+OCTETS_PER_SECOND = 200_000
+"""Where a lease is for a large meeting, it is longer by the time that this many octets a second take; a worker on a
+busy machine does several times as many."""
 
 
 class LeaseLost(Exception):
@@ -171,6 +174,20 @@ def hold(run: Run, **changes: object) -> None:
         raise LeaseLost(f"run {run.correlation_id}")
 
 
+def keep(run: Run, octets: int = 0) -> None:
+    """Outside of transactions, before so many octets are worked on: renew the lease, once a third of it is gone.
+
+    Costs nothing before, so that it can be called for each meeting. Raises :class:`LeaseLost`.
+    """
+    now = timezone.now()
+    needed = LEASE + timedelta(seconds=octets / OCTETS_PER_SECOND)
+    if run.lease_until is None or run.lease_until < now + needed - LEASE / 3:
+        run.lease_until = now + needed
+        held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(lease_until=run.lease_until)
+        if held != 1:
+            raise LeaseLost(f"run {run.correlation_id}")
+
+
 @transaction.atomic
 def succeed(run: Run) -> None:
     """End the run well."""
@@ -209,14 +226,19 @@ def fail(run: Run, failure: Failure) -> None:
 def sweep() -> int:
     """Put the runs of workers that fell silent back in the queue; how many there were."""
     lost = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__lt=timezone.now())
-    count = 0
-    for run in lost:
-        try:
-            fail(run, Failure("worker-lost", retry_after=timedelta(0)))
-        except LeaseLost:
-            continue  # it finished, or another sweep was quicker
-        count += 1
-    return count
+    return sum(_take_away(run) for run in lost)
+
+
+def _take_away(run: Run) -> bool:
+    """Whether the run was still with the worker that fell silent."""
+    with transaction.atomic():
+        _lock_users([run.user_id])
+        # It may have ended since, or its lease been renewed: on SQLite a sweep waits until the worker has committed.
+        same = Run.objects.filter(pk=run.pk, lease_token=run.lease_token, lease_until=run.lease_until)
+        if not list(same.select_for_update()):
+            return False
+        fail(run, Failure("worker-lost", retry_after=timedelta(0)))
+    return True
 
 
 def _release(run: Run, state: str, **changes: object) -> None:
