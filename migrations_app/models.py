@@ -81,6 +81,9 @@ class Run(models.Model):
     last_error_code = models.CharField(max_length=40, blank=True)
     last_error_detail = models.CharField(max_length=500, blank=True)
 
+    held_until = 0.0
+    """The end of the lease by the clock of the process that has it (``time.monotonic``); stored nowhere."""
+
     class Meta:
         ordering = ["-created", "-pk"]
         constraints = [

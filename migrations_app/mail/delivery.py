@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from smtplib import SMTPDataError, SMTPSenderRefused
+from time import monotonic
 
 from django.conf import settings
 from django.core.mail import get_connection
@@ -33,7 +34,8 @@ MOST_RECIPIENTS = 100
 """Recipients that every server takes at a time (RFC 5321 section 4.5.3.1.8)."""
 OCTETS = 8_000_000
 """Messages that are marked together are no larger in sum, but for a single one."""
-_BEAT = timedelta(seconds=10)
+_SIGN = outbox.LEASE.total_seconds() / 3
+"""Seconds after which a worker at work renews its lease and shows that it is alive."""
 
 
 def is_due() -> bool:
@@ -61,7 +63,7 @@ class _Turn:
         self._until = until
         self._claimed: list[Update] = []
         self._is_server_silent = False
-        self._beat_at = timezone.now()
+        self._next_sign = 0.0
         if settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
             self._backend: BaseEmailBackend = smtp.EmailBackend(self._live)
         else:
@@ -72,6 +74,7 @@ class _Turn:
         sent = 0
         while self._has_time() and outbox.is_due() and (room := mail_server.room(outbox.BATCH)):
             self._claimed = outbox.claim(room)
+            self._next_sign = monotonic() + _SIGN
             if not self._claimed:
                 break
             failure = None
@@ -98,12 +101,12 @@ class _Turn:
 
     def _live(self) -> None:
         """Show that this worker is alive and holds its messages; called often, and dear only now and then."""
+        if monotonic() < self._next_sign:
+            return
+        self._next_sign = monotonic() + _SIGN
         try:
             outbox.keep(self._claimed)
-            now = timezone.now()
-            if abs(now - self._beat_at) > _BEAT:
-                beat()
-                self._beat_at = now
+            beat()
         except DatabaseError as error:
             # Not while a server is about to answer: what it says is worth more than a lease, which has some time left.
             log.warning("the lease on messages was not renewed: %s", type(error).__name__)

@@ -15,7 +15,6 @@ import logging
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import cast
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
@@ -101,27 +100,19 @@ def claim(most: int = BATCH) -> list[Update]:
 
 
 def keep(claimed: Sequence[Update]) -> None:
-    """Renew the lease on what is left of a claim, once a third of it is gone. Costs nothing before."""
-    now = timezone.now()
-    if claimed and min(_lease_of(update) for update in claimed) < now + LEASE * 2 / 3:
-        until = now + LEASE
+    """Renew the lease on what is left of a claim; where it is longer, it stays so."""
+    until = timezone.now() + LEASE
+    if claimed:
         _mine(*claimed).filter(lease_until__lt=until).update(lease_until=until)
-        for update in claimed:
-            update.lease_until = max(_lease_of(update), until)
-
-
-def _lease_of(update: Update) -> datetime:
-    return cast(datetime, update.lease_until)
 
 
 def begin(updates: Sequence[Update]) -> None:
     """Count a try, right before it. Raises ``LeaseLost`` where one of them is another worker's by now."""
-    until = timezone.now() + LEASE
-    if _mine(*updates).update(lease_until=until, attempts=F("attempts") + 1) != len(updates):
+    lease_until = timezone.now() + LEASE
+    if _mine(*updates).update(lease_until=lease_until, attempts=F("attempts") + 1) != len(updates):
         raise LeaseLost
     for update in updates:
         update.attempts += 1
-        update.lease_until = until
 
 
 def put_back(claimed: Sequence[Update], failure: Failure | None = None) -> None:
@@ -174,8 +165,6 @@ def _without(addresses: dict[str, str], gone: Iterable[str]) -> dict[str, str]:
 
 
 def _note(update: Update, **changes: datetime) -> None:
-    for name, value in changes.items():
-        setattr(update, name, value)
     noted = _mine(update).update(
         recipients_left=update.recipients_left,
         recipients_in_doubt=update.recipients_in_doubt,

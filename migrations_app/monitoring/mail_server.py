@@ -86,4 +86,4 @@ def _name() -> str:
     """Another server begins anew."""
     if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
         return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-    return settings.EMAIL_BACKEND
+    return str(settings.EMAIL_BACKEND)

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
@@ -35,6 +36,7 @@ LEASE = timedelta(seconds=30)
 OCTETS_PER_SECOND = 200_000
 """Where a lease is for a large meeting, it is longer by the time that this many octets a second take; a worker on a
 busy machine does several times as many."""
+LONGEST_LEASE = timedelta(minutes=10)
 
 
 class LeaseLost(Exception):
@@ -155,6 +157,7 @@ def claim() -> Run | None:
     run.state = Run.State.IN_PROGRESS
     run.lease_token = uuid.uuid4()
     run.lease_until = now + LEASE
+    run.held_until = monotonic() + LEASE.total_seconds()
     run.attempts += 1
     run.started_at = run.started_at or now
     run.finished_at = None
@@ -165,6 +168,7 @@ def claim() -> Run | None:
 def hold(run: Run, **changes: object) -> None:
     """Inside the transaction of a batch: renew the lease and set ``changes``, or raise :class:`LeaseLost`."""
     run.lease_until = timezone.now() + LEASE
+    run.held_until = monotonic() + LEASE.total_seconds()
     for name, value in changes.items():
         setattr(run, name, value)
     held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(
@@ -179,10 +183,10 @@ def keep(run: Run, octets: int = 0) -> None:
 
     Costs nothing before, so that it can be called for each meeting. Raises :class:`LeaseLost`.
     """
-    now = timezone.now()
-    needed = LEASE + timedelta(seconds=octets / OCTETS_PER_SECOND)
-    if run.lease_until is None or run.lease_until < now + needed - LEASE / 3:
-        run.lease_until = now + needed
+    needed = min(LEASE + timedelta(seconds=octets / OCTETS_PER_SECOND), LONGEST_LEASE)
+    if run.held_until < monotonic() + (needed - LEASE / 3).total_seconds():
+        run.held_until = monotonic() + needed.total_seconds()
+        run.lease_until = timezone.now() + needed
         held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(lease_until=run.lease_until)
         if held != 1:
             raise LeaseLost(f"run {run.correlation_id}")

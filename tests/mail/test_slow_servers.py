@@ -29,7 +29,8 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.tasks import work
 from tenants_app.models import ConferencingUser
 from tests.support.actors import ACTOR
-from tests.support.mail_servers import Clock, Inbox, clock, message_id_of, serving, silence
+from tests.support.clock import Clock, clock
+from tests.support.mail_servers import Inbox, message_id_of, serving, silence
 from tests.support.meetings import invite, migrate
 from tests.support.together import together
 

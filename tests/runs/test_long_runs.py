@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
@@ -19,19 +18,20 @@ from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.runs import outcomes, queue
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.outcomes import Decided
-from migrations_app.runs.queue import LEASE, RunRequest
+from migrations_app.runs.queue import LEASE, LONGEST_LEASE, RunRequest
 from migrations_app.runs.worker import work_run
 from migrations_app.triggers.rules import Reason
 from tenants_app.models import ConferencingUser
+from tests.support.clock import clock
 from tests.support.meetings import invite
 
 Passes = Callable[[float], None]
 
 
 @pytest.fixture
-def passes() -> Iterator[Passes]:
-    with time_machine.travel(timezone.now(), tick=False) as clock:
-        yield clock.shift
+def passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Passes]:
+    with clock(monkeypatch) as moved:
+        yield moved.passes
 
 
 @pytest.fixture
@@ -103,9 +103,11 @@ def test_after_a_large_meeting_the_lease_is_as_short_as_any(
 ) -> None:
     _, body = invite(anna)
     run = claimed(anna)
-    monkeypatch.setattr(queue, "OCTETS_PER_SECOND", len(body) / 1000)
+    monkeypatch.setattr(queue, "OCTETS_PER_SECOND", len(body) / 300)
     queue.keep(run, len(body))
-    assert Run.objects.get().lease_until == timezone.now() + timedelta(seconds=1000) + LEASE
+    assert Run.objects.get().lease_until == timezone.now() + timedelta(seconds=300) + LEASE
+    queue.keep(run, 1000 * len(body))
+    assert Run.objects.get().lease_until == timezone.now() + LONGEST_LEASE
     queue.hold(run)
     assert Run.objects.get().lease_until == timezone.now() + LEASE
 

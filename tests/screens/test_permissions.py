@@ -69,6 +69,7 @@ BELOW_A_TENANT = {
     "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", post="operator"),
     "start-again": Rule("/{tenant}/migrations/{run}/start-again/", post="operator"),
     "send-again": Rule("/{tenant}/migrations/{run}/send-again/", post="operator"),
+    "send-in-doubt-again": Rule("/{tenant}/migrations/{doubtful}/send-in-doubt-again/", post="operator"),
     "confirm-delivered": Rule("/{tenant}/migrations/{doubtful}/confirm-delivered/", post="operator"),
     "meeting": Rule("/{tenant}/migrations/{run}/meetings/{meeting}/", get="viewer"),
     "explain": Rule("/{tenant}/migrations/{run}/meetings/{meeting}/explain/", get="viewer"),
