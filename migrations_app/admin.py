@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from migrations_app.models import CalendarObject, Heartbeat, MeetingResult, Run, Update
+from migrations_app.models import CalendarObject, Heartbeat, MailServer, MeetingResult, Run, Update
 from tenants_app.admin.base import ReadOnly
 
 
@@ -52,3 +52,8 @@ class CalendarObjectAdmin(ReadOnly):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnly):
     list_display = ["name", "at"]
+
+
+@admin.register(MailServer)
+class MailServerAdmin(ReadOnly):
+    list_display = ["name", "failures", "failing_since", "next_try_at", "last_error"]

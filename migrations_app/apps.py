@@ -15,7 +15,8 @@ class MigrationsConfig(AppConfig):
         from tenants_app.audit import register_actions
         from tenants_app.signals import next_steps_wanted, remedy_wanted, tenant_changed, users_changed
 
-        register_actions("Runs", "start migration", "retry migration", "run now", "send messages again")
+        register_actions("Runs", "start migration", "retry migration", "run now")
+        register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")

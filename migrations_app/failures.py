@@ -99,6 +99,11 @@ UNSENT = {
         "The mail server took the message for some attendees and refused it for others.",
         "Tell these attendees yourself, or correct the cause and choose “Send again” on the page of the run.",
     ),
+    "mail-unconfirmed": Entry(
+        "The mail server got the message and did not say whether it took it.",
+        "Look in the mail server's log for the Message-ID. Then say on the page of the run that it was delivered, or "
+        "choose “Send again” if it was not. MMS does neither by itself, so that nobody is told twice.",
+    ),
     "message-retries-used-up": Entry(
         "The message could not be sent in a day of tries.",
         "Correct the cause, then choose “Send again” on the page of the run.",

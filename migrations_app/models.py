@@ -81,6 +81,9 @@ class Run(models.Model):
     last_error_code = models.CharField(max_length=40, blank=True)
     last_error_detail = models.CharField(max_length=500, blank=True)
 
+    held_until = 0.0
+    """The end of the lease by the clock of the process that has it (``time.monotonic``); stored nowhere."""
+
     class Meta:
         ordering = ["-created", "-pk"]
         constraints = [
@@ -168,9 +171,16 @@ class Update(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     recipient_count = models.PositiveIntegerField()
     recipients_left = models.JSONField(null=True, help_text="Addresses still to be told, where not all are.")
+    recipients_in_doubt = models.JSONField(
+        default=dict,
+        help_text="Of those, the ones whose message the server got whole and said nothing to, with its Message-ID.",
+    )
+    recipients_refused = models.JSONField(
+        default=dict, help_text="Of those, the ones whom the server refused, with its answer."
+    )
     queued_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Tries since the last recipient was told.")
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
@@ -275,6 +285,21 @@ class Heartbeat(models.Model):
 
     name = models.CharField(max_length=40, primary_key=True)
     at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MailServer(models.Model):
+    """Whether a mail server answers, as all workers know it: while it does not, none of them waits for it."""
+
+    name = models.CharField(max_length=300, primary_key=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    failing_since = models.DateTimeField(null=True, help_text="The first failure of those in a row.")
+    next_try_at = models.DateTimeField(
+        null=True, help_text="Until then no message is tried, and one at this time; empty while messages go out."
+    )
+    last_error = models.CharField(max_length=200, blank=True)
 
     def __str__(self) -> str:
         return self.name

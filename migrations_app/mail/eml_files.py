@@ -6,8 +6,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -15,7 +16,11 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 
 class EmailBackend(BaseEmailBackend):
-    """Writes to ``EMAIL_FILE_PATH``. A file's name follows from the Message-ID, so sending twice makes one file."""
+    """Writes to ``EMAIL_FILE_PATH``. A file's name follows from the Message-ID, so sending twice makes one file.
+
+    When ``send_messages`` returns, all of its files are on the disk, whole and under their names. What it raises says
+    nothing about which of them are. A reader of the folder never sees half a message.
+    """
 
     is_repeatable = True
 
@@ -25,19 +30,28 @@ class EmailBackend(BaseEmailBackend):
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for email in email_messages:
-            message = email.message()
-            name = hashlib.blake2b(str(message["Message-ID"]).encode(), digest_size=16).hexdigest()
-            self._write(self.folder / f"{name}.eml", message.as_bytes(linesep="\r\n"))  # type: ignore[call-arg]
+        with ExitStack() as unfinished:
+            written = [(*self._write(email, unfinished), self._path(email)) for email in email_messages]
+            for file, _, _ in written:  # after all are written, so that the disk can take them together
+                os.fsync(file)
+            for _, temporary, path in written:
+                os.replace(temporary, path)
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the names
+        finally:
+            os.close(folder)
         return len(email_messages)
 
-    def _write(self, path: Path, data: bytes) -> None:
-        """Whole or not at all: a reader of the folder never sees half a message."""
+    def _path(self, email: EmailMessage) -> Path:
+        message_id = str(email.message()["Message-ID"])
+        return self.folder / f"{hashlib.blake2b(message_id.encode(), digest_size=16).hexdigest()}.eml"
+
+    def _write(self, email: EmailMessage, unfinished: ExitStack) -> tuple[IO[bytes], str]:
+        """Write the message under a name that is no message's, gone at the end unless it is given another."""
         descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        file = unfinished.enter_context(os.fdopen(descriptor, "wb"))
+        unfinished.callback(Path(temporary).unlink, missing_ok=True)
+        file.write(email.message().as_bytes(linesep="\r\n"))  # type: ignore[call-arg]
+        file.flush()
+        return file, temporary

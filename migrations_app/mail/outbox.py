@@ -1,16 +1,27 @@
-"""The outbox: rows of updates to be sent, claimed by one worker at a time."""
+"""The outbox: rows of updates to be sent, claimed by one worker at a time.
+
+Nobody is told twice, whatever happens to a worker or to the mail server:
+
+1. A claim gives messages to one worker for a lease, which the worker renews by time while it is at work.
+2. Whatever the worker writes, it writes only while the row still carries its token.
+3. Before the server can take a message over, the row says for whom it is *in doubt*; this is committed, or the message
+   is not handed over. The server's answer ends the doubt: these recipients are told, or still to be told.
+4. Whoever claims the row later leaves those alone who are in doubt. A person decides about them.
+"""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from migrations_app.failures import Failure
+from migrations_app.mail.smtp import FINAL_ANSWER, Answers
 from migrations_app.models import Run, Update
 from migrations_app.retries import RETRIES, pause_before_retry
 
@@ -18,29 +29,67 @@ log = logging.getLogger(__name__)
 
 BATCH = 100
 """Messages that are claimed, and whose meetings are read, together."""
-LEASE = timedelta(minutes=2)
-"""How long a worker may be silent about its messages; well above what one message may take (EMAIL_TIMEOUT)."""
+LEASE = timedelta(minutes=1)
+"""How long a worker may be silent about its messages; longer than one answer of the mail server may take."""
+IN_DOUBT = "mail-unconfirmed"
 
 
-def send_again(run: Run) -> int:
-    """Queue the run's failed messages once more; how many there are."""
+class LeaseLost(Exception):
+    """The message is another worker's by now; this one must not hand it over, nor write anything about it."""
+
+
+def send_again(run: Run, *, in_doubt: bool = False) -> int:
+    """Queue the run's failed messages once more; how many there are. Those in doubt only when asked for."""
+    return _failed(run, in_doubt=in_doubt).update(
+        state=Update.State.QUEUED,
+        due_at=timezone.now(),
+        attempts=0,
+        recipients_in_doubt={},
+        recipients_refused={},
+    )
+
+
+def confirm(run: Run) -> int:
+    """Take the run's messages in doubt as delivered; how many there are. Those still to be told get them."""
+    count = 0
+    for update in _failed(run, in_doubt=True).select_for_update():
+        told = update.recipients_in_doubt
+        update.recipients_left = [address for address in update.recipients_left or () if address not in told]
+        update.recipients_in_doubt = {}
+        update.state, update.due_at, update.attempts = Update.State.QUEUED, timezone.now(), 0
+        update.error_code = update.error_detail = ""
+        update.save()
+        count += 1
+    return count
+
+
+def count_failed(run: Run, *, in_doubt: bool = False) -> int:
+    """How many messages :func:`send_again` would queue."""
+    return _failed(run, in_doubt=in_doubt).count()
+
+
+def _failed(run: Run, *, in_doubt: bool) -> QuerySet[Update]:
     failed = Update.objects.filter(result__run=run, state=Update.State.FAILED)
-    return failed.update(state=Update.State.QUEUED, due_at=timezone.now(), attempts=0)
+    return failed.filter(error_code=IN_DOUBT) if in_doubt else failed.exclude(error_code=IN_DOUBT)
+
+
+def is_due() -> bool:
+    """Whether a message is due that nobody has claimed."""
+    return _due(timezone.now()).exists()
+
+
+def _due(now: datetime) -> QuerySet[Update]:
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    return Update.objects.filter(free, state=Update.State.QUEUED, due_at__lte=now)
 
 
 @transaction.atomic
-def claim() -> list[Update]:
-    """Take the messages that have been due longest. Each counts an attempt, and is this worker's for a lease."""
+def claim(most: int = BATCH) -> list[Update]:
+    """Take the messages that have been due longest. They are this worker's for a lease; none of them is tried yet."""
     now = timezone.now()
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    pks = list(
-        Update.objects.filter(free, state=Update.State.QUEUED, due_at__lte=now)
-        .order_by("due_at", "pk")
-        .select_for_update(skip_locked=True)
-        .values_list("pk", flat=True)[:BATCH]
-    )
-    token = uuid.uuid4()
-    Update.objects.filter(pk__in=pks).update(lease_token=token, lease_until=now + LEASE, attempts=F("attempts") + 1)
+    due = _due(now).order_by("due_at", "pk").select_for_update(skip_locked=True)
+    pks = list(due.values_list("pk", flat=True)[:most])
+    Update.objects.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
     return list(
         Update.objects.filter(pk__in=pks)
         .select_related("result")
@@ -50,36 +99,122 @@ def claim() -> list[Update]:
     )
 
 
-def _mine(update: Update) -> QuerySet[Update]:
-    """The claimed row, as long as it carries this worker's token."""
-    return Update.objects.filter(pk=update.pk, lease_token=update.lease_token)
+def keep(claimed: Sequence[Update]) -> None:
+    """Renew the lease on what is left of a claim; where it is longer, it stays so."""
+    until = timezone.now() + LEASE
+    if claimed:
+        _mine(*claimed).filter(lease_until__lt=until).update(lease_until=until)
 
 
-def note_left(update: Update, left: list[str]) -> None:
-    """Remember who is still to be told, so that a repeated delivery reaches nobody twice."""
-    if left or update.recipients_left is not None:
-        update.recipients_left = left
-        _mine(update).update(recipients_left=left)
+def begin(updates: Sequence[Update]) -> None:
+    """Count a try, right before it. Raises ``LeaseLost`` where one of them is another worker's by now."""
+    lease_until = timezone.now() + LEASE
+    if _mine(*updates).update(lease_until=lease_until, attempts=F("attempts") + 1) != len(updates):
+        raise LeaseLost
+    for update in updates:
+        update.attempts += 1
 
 
-def hold(update: Update) -> bool:
-    """Renew the lease right before sending; False where it is another worker's by now."""
-    return _mine(update).update(lease_until=timezone.now() + LEASE) == 1
+def put_back(claimed: Sequence[Update], failure: Failure | None = None) -> None:
+    """Give up the claim on what is left of it; where it was not tried for a reason, with that. It stays due."""
+    reason = {"error_code": failure.code, "error_detail": failure.detail} if failure else {}
+    _mine(*claimed).update(lease_token=None, lease_until=None, **reason)
 
 
-def mark_sent(updates: list[Update]) -> None:
+def still_to_ask(update: Update, recipients: Iterable[str]) -> list[str]:
+    """Those of the message's recipients for whom it is to be handed over now; whom the server put off comes last."""
+    left: Iterable[str] = recipients if update.recipients_left is None else update.recipients_left
+    wanted = set(recipients) - update.recipients_in_doubt.keys() - update.recipients_refused.keys()
+    return [address for address in left if address in wanted]
+
+
+def note_doubt(update: Update, everyone: Collection[str], taken: Iterable[str], message_id: str) -> None:
+    """Before the final dot: from now on these may be told. Raises ``LeaseLost``, and then they must not be.
+
+    The lease is longer than the answer may take, so that another worker sees no doubt that is about to end.
+    """
+    if update.recipients_left is None:
+        update.recipients_left = list(everyone)
+    update.recipients_in_doubt = {**update.recipients_in_doubt, **dict.fromkeys(taken, message_id)}
+    _note(update, lease_until=timezone.now() + LEASE + timedelta(seconds=FINAL_ANSWER))
+
+
+def note_not_taken(update: Update, asked: Iterable[str]) -> None:
+    """None of these was told after all: the server refused the message, or did not get the end of it."""
+    if not update.recipients_in_doubt.keys().isdisjoint(asked):
+        update.recipients_in_doubt = _without(update.recipients_in_doubt, asked)
+        _note(update)
+
+
+def note_answers(update: Update, everyone: Collection[str], answers: Answers) -> None:
+    """Note whom the server took the message for, which is at once on its way to them, and whom it refused."""
+    left = everyone if update.recipients_left is None else update.recipients_left
+    asked = {*answers.taken, *answers.put_off}
+    update.recipients_left = [*(address for address in left if address not in asked), *answers.put_off]
+    update.recipients_in_doubt = _without(update.recipients_in_doubt, answers.taken)
+    update.recipients_refused = {**update.recipients_refused, **answers.refused}
+    if answers.taken:
+        update.attempts = 0
+    if update.recipients_left:  # otherwise the next statement marks the message as sent
+        _note(update)
+
+
+def _without(addresses: dict[str, str], gone: Iterable[str]) -> dict[str, str]:
+    gone = set(gone)
+    return {address: value for address, value in addresses.items() if address not in gone}
+
+
+def _note(update: Update, **changes: datetime) -> None:
+    noted = _mine(update).update(
+        recipients_left=update.recipients_left,
+        recipients_in_doubt=update.recipients_in_doubt,
+        recipients_refused=update.recipients_refused,
+        attempts=update.attempts,
+        **changes,
+    )
+    if noted != 1:
+        raise LeaseLost
+
+
+def _mine(*claimed: Update) -> QuerySet[Update]:
+    """Those rows of one claim that still carry this worker's token."""
+    pks = [update.pk for update in claimed]
+    return Update.objects.filter(pk__in=pks, lease_token=claimed[0].lease_token)
+
+
+def mark_sent(updates: Sequence[Update]) -> None:
     """Note that these updates of one claim have reached everybody."""
     if updates:
-        token = updates[0].lease_token
-        claimed = Update.objects.filter(pk__in=[update.pk for update in updates], lease_token=token)
-        _let_go(claimed, None, state=Update.State.SENT, sent_at=timezone.now())
+        _let_go(
+            _mine(*updates),
+            None,
+            state=Update.State.SENT,
+            sent_at=timezone.now(),
+            recipients_left=None,
+            recipients_in_doubt={},
+            recipients_refused={},
+        )
 
 
-def postpone(updates: list[Update], failure: Failure) -> None:
+def finish(update: Update, everyone: Collection[str]) -> bool:
+    """Close an update that is to be handed over to nobody any more; whether it has reached everybody."""
+    refused = update.recipients_refused
+    if update.recipients_in_doubt:
+        close(update, Failure(IN_DOUBT))
+    elif refused:
+        code = "mail-refused" if len(refused) == len(everyone) else "recipients-refused"
+        close(update, Failure(code, who(refused)))
+    else:
+        mark_sent([update])
+        return True
+    return False
+
+
+def postpone(updates: Sequence[Update], failure: Failure) -> None:
     """Try again later where waiting may help, with the same pauses as runs have (R28)."""
     for update in updates:
         if failure.cures_by_waiting and update.attempts <= RETRIES:
-            _let_go(_mine(update), failure, due_at=timezone.now() + pause_before_retry(update.attempts))
+            _let_go(_mine(update), failure, due_at=timezone.now() + pause_before_retry(max(update.attempts, 1)))
         elif failure.cures_by_waiting:
             close(update, Failure("message-retries-used-up", failure.what))
         else:
@@ -88,7 +223,11 @@ def postpone(updates: list[Update], failure: Failure) -> None:
 
 
 def close(update: Update, failure: Failure, state: str = Update.State.FAILED) -> None:
-    """Give the update up for good."""
+    """Give the update up for good. Where somebody is in doubt, that comes before every other reason why it failed."""
+    if update.recipients_in_doubt and state == Update.State.FAILED:
+        message_ids = " ".join(sorted(set(update.recipients_in_doubt.values())))
+        refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
+        failure = Failure(IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
     _let_go(_mine(update), failure, state=state)
 
 
@@ -101,3 +240,13 @@ def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: objec
         error_detail=failure.detail if failure else "",
         **changes,
     )
+
+
+def who(answers: dict[str, int]) -> str:
+    """The refused recipients in short, with the first answer."""
+    return f"{_some(answers)}, answer {next(iter(answers.values()))}"
+
+
+def _some(addresses: Collection[str]) -> str:
+    first, *others = addresses
+    return f"{first} and {len(others)} more" if others else first

@@ -34,6 +34,8 @@ class Listed:
     cancelled: bool
     unreadable: str
     """Why the object cannot be read; empty where it can."""
+    size: int = 0
+    """Octets of its text; 0 where the mailbox does not tell."""
 
     @classmethod
     def of(cls, facts: Facts, recipient_count: int = 0) -> Listed:

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from django.db import connection, transaction
 from django.db.models import Count, F, Q, QuerySet, Sum
-from django.db.models.functions import Coalesce, Lower
+from django.db.models.functions import Coalesce, Length, Lower
 from django.utils import timezone
 
 from migrations_app.calendars import itip
@@ -21,7 +21,8 @@ from migrations_app.models import CalendarObject
 from tenants_app.models import ConferencingUser
 
 _FACTS = tuple(field.name for field in fields(Listed))
-"""What a listed meeting says stands in columns of the same names."""
+"""What a listed meeting says stands in columns of the same names, but for the size, which the database counts."""
+_COLUMNS = tuple(name for name in _FACTS if name != "size")
 
 
 def etag_of(body: bytes) -> str:
@@ -34,7 +35,7 @@ class EmbeddedMailbox:
 
     def __init__(self, user: ConferencingUser) -> None:
         self.user = user
-        self._objects = CalendarObject.objects.filter(user=user)
+        self._objects = CalendarObject.objects.filter(user=user).annotate(size=Length("body"))
 
     def list_candidates(self, organizers: Collection[str], now: datetime) -> Sequence[Listed]:
         return [
@@ -106,7 +107,7 @@ class EmbeddedMailbox:
             batch_size=100,
             update_conflicts=True,
             unique_fields=["user", "uid"],
-            update_fields=["body", "etag", *_FACTS[1:]],
+            update_fields=["body", "etag", *_COLUMNS[1:]],
         )
         return self._objects.count() - before
 
@@ -118,4 +119,5 @@ class EmbeddedMailbox:
             return CalendarObject(**stored, uid=uid, last_end=NO_END, unreadable=str(error)[:500])
         recipients = itip.read(body, self.user.addresses, now=timezone.now()).recipients
         listed = replace(Listed.of(facts, len(recipients)), uid=uid, subject=facts.subject[:255])
-        return CalendarObject(**stored, **asdict(listed))
+        facts_stored = {name: value for name, value in asdict(listed).items() if name in _COLUMNS}
+        return CalendarObject(**stored, **facts_stored)

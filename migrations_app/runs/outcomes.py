@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 100
 """Meetings that are read, rewritten and committed together."""
+OCTETS = 8_000_000
+"""Their texts are no larger in sum, but for a single one."""
 
 LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
 """Why meetings are skipped that may show an old number all the same."""
@@ -95,9 +97,12 @@ def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> D
 class Outcomes:
     """What a run makes of the meetings of its user, by the settings and the mailbox as they are."""
 
-    def __init__(self, run: Run, mailbox: Mailbox | None = None) -> None:
+    def __init__(
+        self, run: Run, mailbox: Mailbox | None = None, *, before_each: Callable[[int], object] = lambda octets: None
+    ) -> None:
         """Reads the user's settings now, whatever becomes of the transaction afterwards; ``mailbox`` is the user's
-        own where none is given. Raises ``Failure`` where such a run fails before it looks at any meeting.
+        own where none is given. ``before_each`` is called with the size of each meeting's text before it is worked
+        on. Raises ``Failure`` where such a run fails before it looks at any meeting.
         """
         users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
         self.run = run
@@ -105,6 +110,9 @@ class Outcomes:
         self.settings = InvitationSettings(self.user)
         self.mailbox = mailbox or mailbox_of(self.user)
         self._colleagues = Colleagues(self.user)
+        self.octets = 0
+        """Of the texts of all meetings, once :meth:`select` has listed them."""
+        self._before_each = before_each
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
         """The meetings whose text must be looked at, and what is settled about the others (R20).
@@ -116,6 +124,8 @@ class Outcomes:
         settled: list[Outcome] = []
         candidates = self.mailbox.list_candidates(terms.addresses, terms.now)
         for meeting in chain(candidates, self.mailbox.list_others(terms.addresses, terms.now)):
+            self._before_each(0)
+            self.octets += meeting.size
             if meeting.uid in done:
                 continue
             decided = settle(meeting, terms)
@@ -129,8 +139,13 @@ class Outcomes:
         """What becomes of each meeting as it stands in the mailbox now; it may have changed since it was listed."""
         stored = self.mailbox.read(uids)
         terms = self._terms()
-        # What was deleted since then needs nothing.
-        return [self._judged(found, blocks[uid], terms) for uid in uids if (found := stored.get(uid))]
+        outcomes: list[Outcome] = []
+        for uid in uids:
+            found = stored.get(uid)
+            if found:  # what was deleted since then needs nothing
+                self._before_each(len(found.body))
+                outcomes.append(self._judged(found, blocks[uid], terms))
+        return outcomes
 
     def foreseen(self, uids: Sequence[str] | None = None) -> Iterator[Outcome]:
         """What would become of these meetings, or of all, if the run were worked now; gives out no conference IDs."""
@@ -173,6 +188,20 @@ class Outcomes:
                 detail=decided.detail[:500],
             )
         )
+
+
+def in_batches(meetings: Sequence[Listed]) -> Iterator[list[Listed]]:
+    """Meetings that are worked together: at most :data:`BATCH`, and no more than :data:`OCTETS` but for one alone."""
+    batch: list[Listed] = []
+    octets = 0
+    for meeting in meetings:
+        if batch and (len(batch) == BATCH or octets + meeting.size > OCTETS):
+            yield batch
+            batch, octets = [], 0
+        batch.append(meeting)
+        octets += meeting.size
+    if batch:
+        yield batch
 
 
 def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterator[tuple[MeetingResult, int]]:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
@@ -31,7 +32,11 @@ from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
 
 LEASE = timedelta(seconds=30)
-"""How long a worker may be silent about a run before another takes it over; renewed with every batch."""
+"""How long a worker may be silent about a run before another takes it over; renewed while it is at work."""
+OCTETS_PER_SECOND = 200_000
+"""Where a lease is for a large meeting, it is longer by the time that this many octets a second take; a worker on a
+busy machine does several times as many."""
+LONGEST_LEASE = timedelta(minutes=10)
 
 
 class LeaseLost(Exception):
@@ -152,6 +157,7 @@ def claim() -> Run | None:
     run.state = Run.State.IN_PROGRESS
     run.lease_token = uuid.uuid4()
     run.lease_until = now + LEASE
+    run.held_until = monotonic() + LEASE.total_seconds()
     run.attempts += 1
     run.started_at = run.started_at or now
     run.finished_at = None
@@ -162,6 +168,7 @@ def claim() -> Run | None:
 def hold(run: Run, **changes: object) -> None:
     """Inside the transaction of a batch: renew the lease and set ``changes``, or raise :class:`LeaseLost`."""
     run.lease_until = timezone.now() + LEASE
+    run.held_until = monotonic() + LEASE.total_seconds()
     for name, value in changes.items():
         setattr(run, name, value)
     held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(
@@ -169,6 +176,20 @@ def hold(run: Run, **changes: object) -> None:
     )
     if held != 1:
         raise LeaseLost(f"run {run.correlation_id}")
+
+
+def keep(run: Run, octets: int = 0) -> None:
+    """Outside of transactions, before so many octets are worked on: renew the lease, once a third of it is gone.
+
+    Costs nothing before, so that it can be called for each meeting. Raises :class:`LeaseLost`.
+    """
+    needed = min(LEASE + timedelta(seconds=octets / OCTETS_PER_SECOND), LONGEST_LEASE)
+    if run.held_until < monotonic() + (needed - LEASE / 3).total_seconds():
+        run.held_until = monotonic() + needed.total_seconds()
+        run.lease_until = timezone.now() + needed
+        held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(lease_until=run.lease_until)
+        if held != 1:
+            raise LeaseLost(f"run {run.correlation_id}")
 
 
 @transaction.atomic
@@ -209,14 +230,19 @@ def fail(run: Run, failure: Failure) -> None:
 def sweep() -> int:
     """Put the runs of workers that fell silent back in the queue; how many there were."""
     lost = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__lt=timezone.now())
-    count = 0
-    for run in lost:
-        try:
-            fail(run, Failure("worker-lost", retry_after=timedelta(0)))
-        except LeaseLost:
-            continue  # it finished, or another sweep was quicker
-        count += 1
-    return count
+    return sum(_take_away(run) for run in lost)
+
+
+def _take_away(run: Run) -> bool:
+    """Whether the run was still with the worker that fell silent."""
+    with transaction.atomic():
+        _lock_users([run.user_id])
+        # It may have ended since, or its lease been renewed: on SQLite a sweep waits until the worker has committed.
+        same = Run.objects.filter(pk=run.pk, lease_token=run.lease_token, lease_until=run.lease_until)
+        if not list(same.select_for_update()):
+            return False
+        fail(run, Failure("worker-lost", retry_after=timedelta(0)))
+    return True
 
 
 def _release(run: Run, state: str, **changes: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Count
@@ -12,7 +13,7 @@ from migrations_app.mailboxes.base import Listed
 from migrations_app.models import MeetingResult, Run
 from migrations_app.runs import queue
 from migrations_app.runs.commit import Committer
-from migrations_app.runs.outcomes import BATCH, Outcomes
+from migrations_app.runs.outcomes import BATCH, Outcomes, in_batches
 from tenants_app.bulk import batched
 from tenants_app.wording import counted
 
@@ -48,7 +49,7 @@ class _Attempt:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.outcomes = Outcomes(run)
+        self.outcomes = Outcomes(run, before_each=partial(queue.keep, run))
         self.committer = Committer(self.outcomes)
 
     def work(self) -> None:
@@ -58,17 +59,18 @@ class _Attempt:
         self.run.total_meetings = len(done) + len(todo) + len(settled)
         for some in batched(settled, 5 * BATCH):
             self.committer.commit(some)
-        for meetings in batched(todo, BATCH):
+        for meetings in in_batches(todo):
             changing = self._migrate(meetings, last_try=False)
             if changing:
                 self._migrate(changing, last_try=True)
         self._judge()
 
-    @transaction.atomic
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
-        self.committer.record_what_invitations_say()
-        queue.succeed(self.run)
+        queue.keep(self.run, self.outcomes.octets)  # the meetings that were left as they are are all read once more
+        with transaction.atomic():
+            self.committer.record_what_invitations_say()
+            queue.succeed(self.run)
 
     def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
@@ -87,6 +89,7 @@ class _Attempt:
         """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
         uids = [meeting.uid for meeting in meetings]
         outcomes = self.outcomes.of(uids, self.outcomes.settings.blocks(uids))
+        queue.keep(self.run, sum(len(outcome.write.body) for outcome in outcomes if outcome.write))
         changed = self.committer.commit(outcomes, last_try=last_try)
         return [meeting for meeting in meetings if meeting.uid in changed]
 

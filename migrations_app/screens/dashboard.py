@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import users_by_state
 from migrations_app.runs.actions import start_by_hand
@@ -65,7 +66,9 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
     messages_queued = queued.count()
-    is_moving = bool(counts[Run.State.IN_PROGRESS] or messages_queued or (pending and pending[0].due_at <= _soon()))
+    silent_server = mail_server.silence() if messages_queued else None
+    is_sending = messages_queued and not silent_server
+    is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= _soon()))
     return {
         "counts": counts,
         "segments": [(segment, BADGES[segment.name]) for segment in charts.stacked_bar(counts)],
@@ -84,6 +87,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "messages_failed": failed.count(),
         "undelivered": failed.select_related("result__run__user").defer("result__spans").order_by("-queued_at")[:3],
         "silent": _silent_workers(tenant) if pending or messages_queued else None,
+        "silent_server": silent_server,
         "seconds_to_refresh": 2 if is_moving else 15,
         "now": timezone.now(),
     }

@@ -11,8 +11,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.mail.actions import send_updates_again
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
+from migrations_app.mail.outbox import count_failed
+from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs.actions import make_due_now, start_by_hand
@@ -57,7 +58,8 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "filter": found,
         "table": paginate(request, ResultTable(found.qs), 50),
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
-        "failed_messages": Update.objects.filter(result__run=shown, state=Update.State.FAILED).count(),
+        "failed_messages": count_failed(shown),
+        "messages_in_doubt": count_failed(shown, in_doubt=True),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
         "is_fragment": bool(request.htmx),
@@ -114,13 +116,36 @@ def start_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpR
 @require_POST
 def send_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """Try the run's messages that could not be sent once more."""
+    return _send_again(request, slug, correlation_id, in_doubt=False)
+
+
+@require_POST
+def send_in_doubt_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+    """Send the run's messages again of which the mail server did not say whether it took them."""
+    return _send_again(request, slug, correlation_id, in_doubt=True)
+
+
+def _send_again(request: Request, slug: str, correlation_id: uuid.UUID, *, in_doubt: bool) -> HttpResponse:
     access = access_for(request, slug, Role.Name.OPERATOR)
     shown = _run(access, correlation_id)
-    count = send_updates_again(shown, access.actor)
+    count = send_updates_again(shown, access.actor, in_doubt=in_doubt)
     if count:
         messages.success(request, f"{count:,} {'message goes' if count == 1 else 'messages go'} out again.")
     else:
         messages.info(request, "No message of this run has failed, so there is nothing to send again.")
+    return redirect("run", slug, correlation_id)
+
+
+@require_POST
+def confirm_delivered(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+    """Take the run's messages as delivered of which the mail server did not say whether it took them."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    shown = _run(access, correlation_id)
+    count = confirm_updates_delivered(shown, access.actor)
+    if count:
+        messages.success(request, f"{count:,} {'message counts' if count == 1 else 'messages count'} as delivered.")
+    else:
+        messages.info(request, "No message of this run is in doubt any more, so there is nothing to confirm.")
     return redirect("run", slug, correlation_id)
 
 

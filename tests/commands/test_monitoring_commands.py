@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from migrations_app.models import Heartbeat, MeetingResult, Run, Update
+from migrations_app.models import Heartbeat, MailServer, MeetingResult, Run, Update
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
@@ -166,3 +166,50 @@ def test_a_worker_that_is_long_at_work_on_a_run_is_not_silent(make_run: Callable
     assert check("check_worker")[0] == 0
     Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(minutes=1))
     assert check("check_worker")[0] == 2
+
+
+@pytest.fixture
+def unsent(make_run: Callable[..., Run]) -> Update:
+    result = MeetingResult.objects.create(run=make_run(1, Run.State.SUCCEEDED), uid="x", outcome="Succeeded")
+    return Update.objects.create(result=result, recipient_count=3)
+
+
+def silent_mail_server(settings: Any, minutes: int) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "mail.contoso.com", 25
+    now = timezone.now()
+    MailServer.objects.create(
+        name="mail.contoso.com:25",
+        failures=4,
+        failing_since=now - timedelta(minutes=minutes),
+        next_try_at=now + timedelta(minutes=2),
+        last_error="TimeoutError",
+    )
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(3, 1), (14, 1), (16, 2)])
+def test_a_mail_server_that_does_not_answer_alarms(settings: Any, unsent: Update, minutes: int, code: int) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    silent_mail_server(settings, minutes)
+    found, line = check("check_worker")
+    assert found == code
+    assert (
+        f"the mail server has not answered for {minutes} min (TimeoutError), messages waiting: 1; "
+        "check EMAIL_URL and the server" in line
+    )
+    assert f"mail_unanswered={minutes * 60}s;0;900;0 unsent=1;;;0" in line
+
+
+def test_a_silent_mail_server_for_which_nothing_waits_does_not_alarm(settings: Any, unsent: Update) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    silent_mail_server(settings, 100)
+    unsent.delete()
+    assert check("check_worker")[0] == 0
+
+
+def test_a_mail_server_that_is_in_use_no_more_does_not_alarm(settings: Any, unsent: Update) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    silent_mail_server(settings, 100)
+    settings.EMAIL_HOST = "mail2.contoso.com"
+    code, line = check("check_worker")
+    assert (code, "mail_unanswered=0s;0;900;0 unsent=1" in line) == (0, True)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,9 +23,10 @@ from migrations_app import tasks
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.management.commands import start_meeting_migration
-from migrations_app.models import CalendarObject, MeetingResult, Run, Update
+from migrations_app.models import CalendarObject, MailServer, MeetingResult, Run, Update
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
+from tenants_app.wording import plain
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 
@@ -335,6 +337,19 @@ def test_until_idle_does_not_wait_for_a_retry_but_says_when_it_is(
     assert "anna.rossi@contoso.com: Pending; 0 meetings" in told
     assert "The mailbox could not be reached." in told
     assert "1 run due later, the next at " in told
+
+
+def test_until_idle_does_not_wait_for_a_mail_server_that_is_gone_but_says_when_it_is_tried_again(
+    command: Command, with_meetings: ConferencingUser, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    command("start_meeting_migration", "--user", with_meetings.upn)
+    told = command("run_migrations", "--until-idle")
+    (server,) = MailServer.objects.all()
+    assert f"1 message still to be sent, the next at {plain(server.next_try_at)}." in told
+    assert "The mail server could not be reached" in told
+    assert (Update.objects.get().attempts, Run.objects.get().state) == (0, "Succeeded")
 
 
 def test_r12_it_leaves_the_runs_of_a_tenant_that_is_off(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import smtplib
-import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.utils import timezone
 
@@ -27,6 +24,7 @@ from migrations_app.runs.worker import work_run
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser
 from tests.support.actors import ACTOR
+from tests.support.mail_servers import Inbox, serving, silence
 from tests.support.meetings import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
 
 
@@ -185,40 +183,10 @@ def test_one_message_that_cannot_be_composed_does_not_hold_up_the_others(
 # --- a real SMTP server ---------------------------------------------------------------------------------
 
 
-class Inbox:
-    """An SMTP server's handler that keeps what it gets, and can be told to refuse."""
-
-    def __init__(self) -> None:
-        self.envelopes: list[Envelope] = []
-        self.sessions: set[int] = set()
-        self.answer = "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.answer.startswith("250"):
-            self.envelopes.append(envelope)
-        self.sessions.add(id(session))
-        return self.answer
-
-
-def serve_mail(inbox: Any, settings: Any) -> Iterator[Any]:
-    """Serve SMTP on this machine and have Django send there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST = "127.0.0.1"
-    settings.EMAIL_PORT = port
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-    yield inbox
-    controller.stop()
-
-
 @pytest.fixture
 def smtp(settings: Any) -> Iterator[Inbox]:
-    yield from serve_mail(Inbox(), settings)
+    with serving(Inbox(), settings) as inbox:
+        yield inbox
 
 
 def test_a_mail_server_gets_all_messages_over_one_connection(anna: ConferencingUser, smtp: Inbox) -> None:
@@ -268,24 +236,27 @@ def test_an_unreachable_mail_server_loses_no_message(anna: ConferencingUser, set
     assert (update.state, update.error_code, update.lease_token) == ("Queued", "mail-server-unreachable", None)
 
 
-def test_a_connection_that_breaks_is_opened_again(
-    anna: ConferencingUser, smtp: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class HangsUpOnce(Inbox):
+    """A server that hangs up in the middle of the first message."""
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if not self.sessions:
+            self.sessions.add(id(session))
+            server.transport.abort()
+            await silence()
+        envelope.mail_from = address
+        return "250 OK"
+
+
+def test_a_connection_that_breaks_is_opened_again(anna: ConferencingUser, settings: Any) -> None:
     for number in range(2):
         invite(anna, number)
     migrate(anna)
-    sendmail = smtplib.SMTP.sendmail
-    calls: list[int] = []
-
-    def breaks_once(self: smtplib.SMTP, *args: Any, **kwargs: Any) -> Any:
-        calls.append(1)
-        if len(calls) == 1:
-            self.close()
-            raise smtplib.SMTPServerDisconnected("gone")
-        return sendmail(self, *args, **kwargs)
-
-    monkeypatch.setattr(smtplib.SMTP, "sendmail", breaks_once)
-    assert deliver() == 1
+    with serving(HangsUpOnce(), settings) as server:
+        assert deliver() == 1
+    assert len(server.envelopes) == 1
     assert Update.objects.filter(state="Queued", error_code="mail-server-unreachable").count() == 1
 
 
@@ -319,7 +290,8 @@ class Picky(Inbox):
 
 @pytest.fixture
 def picky(settings: Any) -> Iterator[Picky]:
-    yield from serve_mail(Picky(), settings)
+    with serving(Picky(), settings) as handler:
+        yield handler
 
 
 def test_recipients_that_a_server_puts_off_are_told_later_and_nobody_twice(

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app.models import Heartbeat, Run, Update
+from migrations_app.models import Heartbeat, MailServer, Run, Update
 from migrations_app.monitoring.health import workers
 from migrations_app.screens.charts import WIDTH, stacked_bar
 from tenants_app.changes.tenants import change_tenant
@@ -202,6 +202,33 @@ def test_it_takes_workers_for_silent_when_the_checks_do(
     assert ("The background workers are silent." in page) is is_silent
     assert ("They have not given a sign of life yet" in page) is (minutes is None)
     assert workers().are_silent is is_silent
+
+
+def test_it_says_when_the_mail_server_is_silent_how_many_wait_and_when_it_is_tried_again(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "mail.contoso.com", 25
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    make_run(anna, "Succeeded", [("Weekly sync", "Succeeded", ""), ("Budget", "Succeeded", "")])
+    Update.objects.update(state="Queued", sent_at=None)
+    well = words(alice.get("/contoso/").content)
+    server = MailServer.objects.create(
+        name="mail.contoso.com:25",
+        failures=5,
+        failing_since=timezone.now() - timedelta(minutes=40),
+        next_try_at=timezone.now() + timedelta(minutes=7, seconds=30),
+    )
+    answer = alice.get("/contoso/")
+    silent = words(answer.content)
+    Update.objects.update(state="Sent")
+    idle = words(alice.get("/contoso/").content)
+
+    assert "The mail server does not answer." in silent
+    assert "2 messages wait; none is lost. MMS tries again 7 minutes from now" in silent
+    assert f"{server.failing_since:%H:%M}" in silent
+    assert answer.context["seconds_to_refresh"] == 15
+    assert "mail server" not in well + idle
 
 
 def test_it_draws_a_bar_in_which_one_failure_among_thousands_is_seen() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import Span
 from tenants_app.changes.tenants import change_tenant
@@ -298,6 +298,65 @@ def test_a_start_after_a_failure_is_audited_as_a_retry(
         ("retry migration", anna.upn, "screen"),
         ("start migration", "bruno.costa@contoso.com", "screen"),
     ]
+
+
+NOT_TOLD = ["zoe@fabrikam.com", "yan@fabrikam.com"]
+
+
+@pytest.fixture
+def in_doubt(anna: ConferencingUser, make_run: MakeRun) -> Run:
+    """A run with one message that was refused, and one that the mail server got and did not answer."""
+    run = make_run(anna, "Succeeded", [("Weekly sync", "Succeeded", ""), ("Budget", "Succeeded", "")])
+    updates = Update.objects.filter(result__run=run)
+    updates.update(state="Failed", error_code="mail-refused", sent_at=None)
+    updates.filter(result__subject="Budget").update(
+        error_code="mail-unconfirmed",
+        error_detail="message-ID <1a2b@contoso.com> for zoe@fabrikam.com",
+        recipients_left=NOT_TOLD,
+        recipients_in_doubt={"zoe@fabrikam.com": "<1a2b@contoso.com>"},
+    )
+    return run
+
+
+def test_it_leaves_the_decision_about_a_message_in_doubt_to_a_person(bob: Client, vera: Client, in_doubt: Run) -> None:
+    page = words(bob.get(f"/contoso/migrations/{in_doubt.correlation_id}/").content)
+    looked_at = words(vera.get(f"/contoso/migrations/{in_doubt.correlation_id}/").content)
+
+    assert "1 message could not be sent" in page
+    assert "1 message may have been delivered or not." in page
+    assert "message-ID <1a2b@contoso.com> for zoe@fabrikam.com" in page
+    assert "It was delivered" in page
+    assert "Not delivered: send again" in page
+    assert "may have been delivered or not" in looked_at
+    assert "It was delivered" not in looked_at
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "queued", "left"),
+    [
+        ("send-again", "1 message goes out again.", "Weekly sync", None),
+        ("send-in-doubt-again", "1 message goes out again.", "Budget", NOT_TOLD),
+        ("confirm-delivered", "1 message counts as delivered.", "Budget", ["yan@fabrikam.com"]),
+    ],
+)
+def test_each_decision_is_about_its_own_messages(
+    bob: Client, in_doubt: Run, address: str, told: str, queued: str, left: list[str] | None
+) -> None:
+    answer = bob.post(f"/contoso/migrations/{in_doubt.correlation_id}/{address}/", follow=True)
+
+    assert told in words(answer.content)
+    update = Update.objects.get(state="Queued")
+    assert (update.result.subject, update.recipients_left, update.recipients_in_doubt) == (queued, left, {})
+    assert AuditEntry.objects.latest("pk").after == {"messages": 1}
+
+
+def test_a_decision_that_somebody_else_has_made_already_is_not_made_twice(bob: Client, in_doubt: Run) -> None:
+    address = f"/contoso/migrations/{in_doubt.correlation_id}/confirm-delivered/"
+    bob.post(address)
+    audited = AuditEntry.objects.count()
+
+    assert "No message of this run is in doubt any more" in words(bob.post(address, follow=True).content)
+    assert AuditEntry.objects.count() == audited
 
 
 def test_run_now_of_a_run_that_is_not_pending_any_more_changes_nothing(

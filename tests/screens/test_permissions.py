@@ -69,6 +69,8 @@ BELOW_A_TENANT = {
     "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", post="operator"),
     "start-again": Rule("/{tenant}/migrations/{run}/start-again/", post="operator"),
     "send-again": Rule("/{tenant}/migrations/{run}/send-again/", post="operator"),
+    "send-in-doubt-again": Rule("/{tenant}/migrations/{doubtful}/send-in-doubt-again/", post="operator"),
+    "confirm-delivered": Rule("/{tenant}/migrations/{doubtful}/confirm-delivered/", post="operator"),
     "meeting": Rule("/{tenant}/migrations/{run}/meetings/{meeting}/", get="viewer"),
     "explain": Rule("/{tenant}/migrations/{run}/meetings/{meeting}/explain/", get="viewer"),
     "users": Rule("/{tenant}/users/", get="viewer"),
@@ -215,6 +217,13 @@ def contoso(
     anna, bruno = make_user("anna.rossi"), make_user("bruno.costa")
     run = make_run(anna, "Failed", [("Weekly sync", "Succeeded", "")], last_error_code="no-bridge")
     Update.objects.update(state=Update.State.FAILED, error_code="mail-refused", sent_at=None)
+    doubtful = make_run(make_user("emil.berg"), "Succeeded", [("Budget", "Succeeded", "")])
+    Update.objects.filter(result__run=doubtful).update(
+        state=Update.State.FAILED,
+        error_code="mail-unconfirmed",
+        recipients_left=["zoe@fabrikam.com"],
+        recipients_in_doubt={"zoe@fabrikam.com": "<a@contoso.com>"},
+    )
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0"))])
     change_user(bruno, ACTOR, language="it-IT")  # which starts no run, so that he is out of date
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
@@ -228,6 +237,7 @@ def contoso(
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
         "pending": make_run(bruno, "Pending").correlation_id,
+        "doubtful": doubtful.correlation_id,
         "upn": anna.upn,
         "outdated": bruno.upn,
         "stored": key_of(anna.calendar_objects.get().uid),
@@ -272,6 +282,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
         "pending": run.correlation_id,
+        "doubtful": run.correlation_id,
         "upn": fabrikam.user.upn,
         "outdated": fabrikam.user.upn,
         "stored": key_of("harbour"),
@@ -290,6 +301,7 @@ INVENTED = {
     "run": uuid4(),
     "meeting": 987_654,
     "pending": uuid4(),
+    "doubtful": uuid4(),
     "upn": "nobody@contoso.com",
     "outdated": "nobody@contoso.com",
     "stored": key_of("nothing"),

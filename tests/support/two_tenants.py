@@ -53,7 +53,7 @@ OWNER = {
     "Update": "result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat"}
+OF_NO_TENANT = {"Heartbeat", "MailServer"}
 
 
 def _models() -> list[type[Model]]:

@@ -82,6 +82,12 @@ class World:
         Update.objects.create(result=result, recipient_count=1, state=Update.State.FAILED, error_code="mail-refused")
         return run
 
+    def run_with_a_message_in_doubt(self) -> Run:
+        run = self.run_with_a_failed_message()
+        doubt = {"zoe@fabrikam.com": "<a@contoso.com>"}
+        Update.objects.update(error_code="mail-unconfirmed", recipients_left=[*doubt], recipients_in_doubt=doubt)
+        return run
+
     def release(self) -> NumberRelease:
         other = register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
         later = change_tenant(self.tenant, ACTOR, settling_time=600)
@@ -169,6 +175,9 @@ AUDITED = {
     "actions.make_due_now": Case("run now", actions.make_due_now, World.run),
     "actions.send_updates_again": Case(
         "send messages again", mail_actions.send_updates_again, World.run_with_a_failed_message
+    ),
+    "actions.confirm_updates_delivered": Case(
+        "confirm messages delivered", mail_actions.confirm_updates_delivered, World.run_with_a_message_in_doubt
     ),
     "number_release.start_release": Case(
         "take number off", lambda world, actor: number_release.start_release(world.spare, world.default, actor)

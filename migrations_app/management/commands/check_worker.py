@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
+from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, workers
 
 
@@ -28,11 +30,21 @@ class Command(MonitoringCommand):
                 Status.CRITICAL,
                 f"a due run has waited for {age(state.longest_wait)} and none is in progress: start the cluster again",
             )
+        server = mail_server.silence() if state.unsent else None
+        unanswered = mail_server.length_of(server) if server else timedelta(0)
+        if server:
+            found.add(
+                Status.CRITICAL if unanswered > mail_server.GONE else Status.WARNING,
+                f"the mail server has not answered for {age(unanswered)} ({server.last_error}), messages waiting: "
+                f"{state.unsent:,}; check EMAIL_URL and the server",
+            )
         limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
         found.data = {
             "heartbeat": "U" if silence is None else f"{int(silence.total_seconds())}s;{limits};0",
             "oldest_pending": f"{int(state.longest_wait.total_seconds())}s;;;0",
             "in_progress": f"{state.in_progress};;;0",
+            "mail_unanswered": f"{int(unanswered.total_seconds())}s;0;{int(mail_server.GONE.total_seconds())};0",
+            "unsent": f"{state.unsent};;;0",
         }
         found.when_ok = "" if silence is None else f"the cluster gave a sign of life {age(silence)} ago"
         return found

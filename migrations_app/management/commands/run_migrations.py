@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db.models import Q
 from django.utils import timezone
 
+from migrations_app.mail import delivery
 from migrations_app.models import Run, Update
+from migrations_app.monitoring import mail_server
 from migrations_app.procedures import registry
 from migrations_app.tasks import work
 from tenants_app.management.base import AdministratorCommand
@@ -79,8 +80,10 @@ class Command(AdministratorCommand):
         update = unsent.first()
         if update:
             reason = f" {update.error_message}" if update.error_message else ""
+            server = mail_server.silence()
+            due_at = max(update.due_at, server.next_try_at or update.due_at) if server else update.due_at
             self.stdout.write(
-                f"{counted(unsent.count(), 'message')} still to be sent, the next at {plain(update.due_at)}.{reason}"
+                f"{counted(unsent.count(), 'message')} still to be sent, the next at {plain(due_at)}.{reason}"
             )
 
 
@@ -92,7 +95,8 @@ def _pause() -> float | None:
         Run.objects.filter(state=Run.State.IN_PROGRESS).exists()
         or pending.filter(due_at__lte=now).exists()
         or registry.is_due(now)
-        or Update.objects.filter(Q(due_at__lte=now) | Q(lease_until__gt=now), state=Update.State.QUEUED).exists()
+        or delivery.is_due()
+        or Update.objects.filter(state=Update.State.QUEUED, lease_until__gt=now).exists()
     ):
         return POLL_SECONDS
     first_run = pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True).first()
