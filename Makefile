@@ -27,7 +27,7 @@ run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1
 	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
 
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
-	@$(BIN)/python -m pytest -n auto -m "not browser" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser" $(ARGS)
 
 nightly: .venv/installed ## Run the property tests with 10,000 random examples each; what fails becomes a file in tests/catalogue
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_hostile_input.py $(ARGS)
