@@ -287,7 +287,7 @@ def test_r20_without_any_block_nothing_happens() -> None:
         f"Also: {samples.OTHER_SKYPE_URL}\n" + samples.skype_text(),
         samples.skype_text() + f"\nOld link: {SKYPE_URL}",
         "-----Original Appointment-----\nFrom: Bo\n\n" + samples.skype_text(),
-        "*~*~*~*~*~*~*~*~*~*\n\n" + samples.skype_text(),
+        "See what Bo sent.\n\n*~*~*~*~*~*~*~*~*~*\n\n" + samples.skype_text(),
         samples.skype_text(inside="Or https://contoso.zoom.us/j/123456789\n"),
         samples.skype_text(inside="Or https://meet.google.com/abc-defg-hij\n"),
         samples.skype_text(inside=f"Or <{TEAMS_URL}>\n"),
