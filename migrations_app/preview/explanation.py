@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from migrations_app.calendars.content_lines import parse
 from migrations_app.calendars.errors import UnreadableCalendar
-from migrations_app.calendars.facts import Facts, read_facts
+from migrations_app.calendars.facts import Facts, read_facts, why_without_organizer
 from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.link_owners import Colleagues
@@ -124,7 +124,7 @@ def explain(
         subject = showable(facts.subject, _LONGEST_SUBJECT)
         seen = _looked_at(uid, body, facts, user, now, is_whole)
         told = [
-            _meeting(facts),
+            _meeting(facts, body),
             *findings(
                 seen.components,
                 seen.block.join_url,
@@ -185,7 +185,7 @@ def _decision(code: str, detail: str = "") -> Decision:
     return Decision(code, happened(code, detail), entry_of(code).do)
 
 
-def _meeting(facts: Facts) -> Finding:
+def _meeting(facts: Facts, body: bytes) -> Finding:
     if facts.ends_at is None:
         until = "a series without end"
     else:
@@ -194,7 +194,7 @@ def _meeting(facts: Facts) -> Finding:
         "Meeting",
         [
             Point("Subject", showable(facts.subject, _LONGEST_SUBJECT) or "(none)"),
-            Point("Organizer", showable(facts.organizer) or "nobody with a mail address"),
+            Point("Organizer", showable(facts.organizer) or f"not known: {why_without_organizer(body)}"),
             Point("When", f"starts {facts.starts_at:%Y-%m-%d %H:%M} UTC; {until}"),
             Point("People", f"{facts.attendee_count:,}, the organizer included"),
             *([Point("Status", "cancelled")] if facts.cancelled else []),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import why_without_organizer
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
@@ -81,7 +82,7 @@ def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> D
     """What becomes of a meeting that should carry ``block``."""
     settled = settle(meeting, terms)
     if settled:
-        return settled
+        return _explained(settled, meeting, body)
     try:
         rewritten = rewrite(body, block, now=terms.now, belongs_to_someone_else=terms.belongs_to_someone_else)
     except Declined as declined:
@@ -90,6 +91,13 @@ def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> D
     except UnreadableCalendar as error:
         return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
     return Decided(MeetingResult.Outcome.SUCCEEDED, rewritten=rewritten)
+
+
+def _explained(settled: Decided, meeting: Listed, body: bytes) -> Decided:
+    """With the reason why nobody is known as organizer, where that decided."""
+    if settled.code == "not-organizer" and not meeting.organizer:
+        return settled._replace(detail=why_without_organizer(body))
+    return settled
 
 
 class Outcomes:
@@ -114,6 +122,7 @@ class Outcomes:
         terms = self._terms()
         todo: list[Listed] = []
         settled: list[Outcome] = []
+        nameless: dict[str, Outcome] = {}
         candidates = self.mailbox.list_candidates(terms.addresses, terms.now)
         for meeting in chain(candidates, self.mailbox.list_others(terms.addresses, terms.now)):
             if meeting.uid in done:
@@ -121,8 +130,14 @@ class Outcomes:
             decided = settle(meeting, terms)
             if decided:
                 settled.append(self._outcome(meeting, decided))
+                if decided.code == "not-organizer" and not meeting.organizer:
+                    nameless[meeting.uid] = settled[-1]
             else:
                 todo.append(meeting)
+        for uids in batched(nameless, BATCH):
+            for uid, stored in self.mailbox.read(uids).items():
+                if not stored.listed.unreadable:
+                    nameless[uid].result.detail = why_without_organizer(stored.body)
         return todo, settled
 
     def of(self, uids: Sequence[str], blocks: Mapping[str, MeetingBlock]) -> list[Outcome]:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from migrations_app.calendars.content_lines import escaped, split_objects
 from migrations_app.calendars.errors import UnreadableCalendar
-from migrations_app.calendars.facts import read_facts
+from migrations_app.calendars.facts import read_facts, why_without_organizer
 from migrations_app.management.commands.import_meetings import LONGEST_UID
 from migrations_app.preview.explanation import MIGRATED, Explanation, explain
 from migrations_app.rewriting.comparison import compare
@@ -101,10 +101,11 @@ class Command(AdministratorCommand):
         unknown = "so nobody's settings were read and the new block is not known"
         try:
             address = read_facts(source.body).organizer
+            without = "" if address else why_without_organizer(source.body)
         except UnreadableCalendar:
-            address = ""
+            address = without = ""
         if not source.is_whole or not is_address(address):
-            return None, f"there is no organizer to look for, {unknown}"
+            return None, f"{(source.is_whole and without) or 'there is no organizer to look for'}, {unknown}"
         users = ConferencingUser.objects.filter(Q(upn__iexact=address) | Q(sip_address__iexact=address))
         if tenant:
             users = users.filter(tenant=tenant)

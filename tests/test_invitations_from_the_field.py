@@ -1,0 +1,135 @@
+"""Invitations as mail systems and people write them, from a file to the attendees' mail: what becomes of each."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from migrations_app.mail.delivery import deliver
+from migrations_app.models import MeetingResult, Run
+from migrations_app.runs import queue
+from migrations_app.runs.worker import work_run
+from tenants_app.changes.users import change_user
+from tenants_app.models import Bridge, ConferencingUser
+from tests.support import samples
+from tests.support.actors import ACTOR
+from tests.support.meetings import addressees, body_of, messages_in, migrate
+from tests.support.samples import calendar, event
+
+OLD, NEW = "+1 425-555-0100", "+44 20 7946 0123"
+ORGANIZER = "ORGANIZER;CN=Anna Rossi:mailto:anna.rossi@contoso.com"
+BO, CY = "ATTENDEE;CN=Bo:mailto:bo@fabrikam.com", "ATTENDEE;CN=Cy:mailto:cy@fabrikam.com"
+SKYPE = "https://meet.contoso.com/anna.rossi/F1ELD123"
+
+
+@dataclass
+class Became:
+    """What became of a file: the result of its meeting, the messages, and the run."""
+
+    result: MeetingResult
+    messages: Sequence[EmailMessage]
+    run: Run
+
+    @property
+    def told(self) -> Counter[str]:
+        return Counter(address for message in self.messages for address in addressees(message))
+
+    @property
+    def decision(self) -> str:
+        return self.result.code or self.result.outcome
+
+
+Process = Callable[[bytes], Became]
+
+
+@pytest.fixture
+def process(anna: ConferencingUser, new_bridge: Bridge, outbox: Path, tmp_path: Path) -> Process:
+    """Import a file into Anna's mailbox, move her to the bridge with other numbers, work the run, deliver."""
+
+    def run(body: bytes) -> Became:
+        (tmp_path / "meeting.ics").write_bytes(body)
+        call_command("import_meetings", str(tmp_path / "meeting.ics"), "--user", anna.upn, stdout=io.StringIO())
+        change_user(anna, ACTOR, bridge=new_bridge)
+        claimed = queue.claim()
+        assert claimed is not None
+        work_run(claimed)
+        deliver()
+        claimed.refresh_from_db()
+        return Became(claimed.results.get(), messages_in(outbox), claimed)
+
+    return run
+
+
+def meeting(text: str, *lines: str, organizer: str = ORGANIZER, attendees: Sequence[str] = (BO, CY)) -> bytes:
+    """A meeting of Anna's with Bo and Cy; ``{old}`` in the text stands for a Skype for Business block."""
+    block = samples.skype_text(SKYPE, inside=f"{OLD} (Redmond)\n")
+    made = event(
+        *attendees,
+        *lines,
+        text=text.replace("{old}", block),
+        start="DTSTART:20360301T100000Z",
+        end="DTEND:20360301T110000Z",
+    )
+    return calendar([organizer if line.startswith("ORGANIZER") else line for line in made])
+
+
+def assert_updated(became: Became, anna: ConferencingUser, *told: str) -> None:
+    """The old number is gone, the new one is there, each was told once, and a second run is silent."""
+    assert became.decision == "Succeeded", became.result.reason
+    assert became.told == Counter(told or ("bo@fabrikam.com", "cy@fabrikam.com"))
+    body = samples.unfolded(body_of(anna, became.result.uid)).decode()
+    assert OLD not in body
+    assert NEW in body
+    assert migrate(anna).succeeded_meetings == 0
+    assert deliver() == 0
+
+
+# --- who is told ----------------------------------------------------------------------------------------
+
+
+def test_r24_attendees_without_a_scheme_are_told(process: Process, anna: ConferencingUser) -> None:
+    attendees = ["ATTENDEE;CN=Bo:bo@fabrikam.com", "ATTENDEE;CUTYPE=ROOM:room12@contoso.com", CY]
+    became = process(meeting("{old}", attendees=attendees))
+    assert_updated(became, anna, "bo@fabrikam.com", "room12@contoso.com", "cy@fabrikam.com")
+
+
+def test_r24_attendees_known_by_their_email_parameter_are_told(process: Process, anna: ConferencingUser) -> None:
+    attendees = ["ATTENDEE;CN=Bo;EMAIL=bo@fabrikam.com;PARTSTAT=ACCEPTED:urn:uuid:8a2f6f2e-0a5e-4b6e-9c7d-1111", CY]
+    assert_updated(process(meeting("{old}", attendees=attendees)), anna)
+
+
+def test_r20_an_organizer_without_a_scheme_is_the_organizer(process: Process, anna: ConferencingUser) -> None:
+    assert_updated(process(meeting("{old}", organizer="ORGANIZER;CN=Anna Rossi:Anna.Rossi@contoso.com")), anna)
+
+
+@pytest.mark.parametrize(
+    ("method", "organizer", "reason"),
+    [
+        ("REPLY", ORGANIZER, "it is an answer about a meeting (METHOD:REPLY), not the meeting itself."),
+        (
+            "DECLINECOUNTER",
+            ORGANIZER,
+            "it is an answer about a meeting (METHOD:DECLINECOUNTER), not the meeting itself.",
+        ),
+        ("REQUEST", "ORGANIZER;CN=Anna Rossi:invalid:nomail", "its organizer is named without a mail address."),
+        ("REQUEST", "COMMENT:Nobody", "nobody is named as organizer."),
+        ("REQUEST", "ORGANIZER:mailto:bo@fabrikam.com", "and only that one is migrated."),
+    ],
+)
+def test_r20_the_reason_why_a_meeting_is_not_the_organizers_is_true(
+    process: Process, method: str, organizer: str, reason: str
+) -> None:
+    body = meeting("{old}", organizer=organizer).replace(
+        b"VERSION:2.0\r\n", f"VERSION:2.0\r\nMETHOD:{method}\r\n".encode()
+    )
+    became = process(body)
+    assert became.decision == "not-organizer"
+    assert became.result.reason.endswith(reason)
+    assert not became.told
