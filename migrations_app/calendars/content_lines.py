@@ -365,13 +365,18 @@ def escaped(text: str) -> bytes:
     )
 
 
-_ESCAPE = re.compile(rb"\\([nN,;\\])")
+_ESCAPE = re.compile(rb"\\(r\\[nN]|[nN,;\\])")
 
 
 def unescaped(value: bytes) -> str:
-    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates."""
+    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates.
+
+    Some programs write a line break as \\r\\n; RFC 5545 knows no \\r.
+    """
     if b"\\\\" in value:
-        value = _ESCAPE.sub(lambda found: b"\n" if found[1] in b"nN" else found[1], value)
+        value = _ESCAPE.sub(lambda found: found[1] if found[1] in b",;\\" else b"\n", value)
     elif b"\\" in value:
+        if b"\\r\\" in value:
+            value = value.replace(b"\\r\\n", b"\n").replace(b"\\r\\N", b"\n")
         value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
     return value.decode("utf-8", "surrogateescape")

@@ -88,7 +88,8 @@ _FIRST_PIECE = {
 _RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _CHARACTER.items()}
 # Outlook breaks its row of 137 dots over two lines; other programs break it elsewhere, Word puts it into two spans.
 _MOST_PIECES = 6
-_BLANK = rb"[ \t]|\xc2\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf"
+# A carriage return before a line break is no more than a blank, raw or escaped.
+_BLANK = rb"[ \t\r]|\xc2\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf|\\r(?=\\[nN])"
 _HTML_BLANK = _BLANK + rb"|&(?:nbsp|shy|lrm|rlm|zwnj|zwj|ZeroWidthSpace|#8203|#x200[b-f]|#8206|#8207)\\?;"
 _GAP = rb"\\[nN]|" + _BLANK
 _HTML_GAP = rb"\\[nN]|[\r\n]|" + _HTML_BLANK + rb"|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br|wbr)\b[^<>]*+>"
