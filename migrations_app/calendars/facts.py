@@ -13,11 +13,12 @@ from migrations_app.calendars.content_lines import (
     events_of,
     methods_of,
     parse,
+    text_of,
     uid_of,
     unfold,
     value_of,
 )
-from migrations_app.calendars.dates import Reader, text_of
+from migrations_app.calendars.dates import Reader
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.people import organizer, person
 
