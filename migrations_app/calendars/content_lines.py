@@ -46,9 +46,19 @@ class Event:
     def named(self, name: bytes) -> Sequence[Line]:
         """Return the lines of a property, in the order of the file. Asked for only once all lines are there."""
         if not self._by_name:
-            for line in self.lines:
-                self._by_name.setdefault(line.name, []).append(line)
+            self._sort_by_name()
         return self._by_name.get(name, ())
+
+    @property
+    def names(self) -> Iterable[bytes]:
+        """The names of its properties, each once; b"" is that of lines without any."""
+        if not self._by_name:
+            self._sort_by_name()
+        return self._by_name.keys()
+
+    def _sort_by_name(self) -> None:
+        for line in self.lines:
+            self._by_name.setdefault(line.name, []).append(line)
 
 
 @dataclass(slots=True)

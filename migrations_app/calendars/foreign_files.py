@@ -11,7 +11,7 @@ _KINDS = (
     ),
     ((b"PK\x03\x04", b"\x1f\x8b"), "The file is a compressed archive: unpack it."),
     ((b"\xd0\xcf\x11\xe0", b"!BDN"), "The file is in Outlook's own format: save it as an iCalendar file (.ics)."),
-    ((b"<",), "The file is an HTML or XML page and no calendar."),
+    ((b"<",), "The file is an HTML or XML page, and no calendar, which begins with BEGIN:VCALENDAR."),
 )
 
 

@@ -21,7 +21,7 @@ from migrations_app.mailboxes.base import Listed
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.components import DESCRIPTIONS, Component, components_of
 from migrations_app.rewriting.findings import Finding, Point, findings, showable
-from migrations_app.rewriting.frames import Kind
+from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.spans import Span
 from migrations_app.runs.outcomes import Terms, decide
 from tenants_app.models import ConferencingUser, Tenant

@@ -18,7 +18,8 @@ from migrations_app.rewriting.components import (
     TEAMS_URL,
     Component,
 )
-from migrations_app.rewriting.frames import Found, Kind
+from migrations_app.rewriting.frames import Found
+from migrations_app.rewriting.rows import Kind
 
 _FOCUS_ID = re.compile(r"focus:id:([A-Z0-9]{8})(?![A-Za-z0-9:])")
 
@@ -85,15 +86,15 @@ def _about_user(
 
 def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
     properties = component.effective
-    thread = found.thread
+    thread, names = found.thread, found.names
     for name in (EXTERNAL_LINK, TEAMS_URL):
         if name not in properties:
             continue
         link = properties[name]
         threads = (thread, links.teams_thread(link))
-        if links.same_meeting_link(link, found.join_url) or (all(threads) and not _differ(*threads)):
+        if links.comparable(link) in names or (all(threads) and not _differ(*threads)):
             yield _proof("The event's own join link is the one in its meeting block.")
-        elif links.other_form(link, found.join_url) and not all(threads):
+        elif not all(threads) and all(links.other_form(link, url) for url in found.join_urls):
             yield Evidence(Verdict.SILENT, "The event's own join link is of another form and cannot be compared.")
         else:
             yield Evidence(Verdict.PASTED, "The event's own join link is not the one in its meeting block.")
@@ -109,7 +110,8 @@ def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
 
 
 def _about_meeting_options(component: Component, found: Found) -> Iterator[Evidence]:
-    organizer, thread = links.teams_organizer(found.join_url), links.teams_thread(found.join_url)
+    organizer = next(filter(None, map(links.teams_organizer, found.join_urls)), "")
+    thread = next(filter(None, map(links.teams_thread, found.join_urls)), "")
     for block in component.blocks:
         for options in filter(None, map(links.meeting_options, block.links)):
             if _differ(organizer, options[0]) or _differ(thread, options[1]):

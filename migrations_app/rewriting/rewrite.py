@@ -20,6 +20,7 @@ from migrations_app.calendars.content_lines import (
     uid_of,
     unescaped,
 )
+from migrations_app.calendars.damaged_folds import has_cut_attendee
 from migrations_app.rewriting import links
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
 from migrations_app.rewriting.components import (
@@ -32,10 +33,10 @@ from migrations_app.rewriting.components import (
 )
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of
-from migrations_app.rewriting.frames import Kind
 from migrations_app.rewriting.properties import Properties
 from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.revision import raise_sequence
+from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.shown_html import images, targets, visible_text
 from migrations_app.rewriting.spans import Span, span
 
@@ -103,11 +104,23 @@ def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequenc
         raise needs_review("The object holds the events of more than one meeting.")
     if len({recurrence_id_of(source, event) for event in events}) < len(events):
         raise needs_review("The object holds the meeting or one of its occurrences more than once.")
-    if len({(block.kind, links.comparable(block.join_url)) for block in found}) > 1:
+    if len({block.kind for block in found}) > 1 or not _are_of_one_meeting([block.names for block in found]):
         raise needs_review("The meeting and one of its occurrences carry different join links.")
+    if any(has_cut_attendee(source, event) for event in events):
+        raise needs_review("The line of an attendee is cut off, so that nobody can tell who must be told.")
     for each in components:
         if each.blocks:
             _refuse_inconsistent(each)
+
+
+def _are_of_one_meeting(names: Sequence[set[str]]) -> bool:
+    """Tell whether blocks join one meeting: each has a link with one of the others in common."""
+    known, *others = sorted(names, key=len, reverse=True)
+    for each in others:
+        if known.isdisjoint(each):
+            return False
+        known = known | each
+    return True
 
 
 def _refuse_different_links(component: Component) -> None:
@@ -147,7 +160,7 @@ def _refuse_pasted(component: Component, own_url: str, belongs_to_someone_else: 
 
 def _refuse_other_join_links(components: Sequence[Component]) -> None:
     """Refuse a series in which the master or an occurrence without a block has the join link of another meeting."""
-    known = {links.comparable(block.join_url) for each in components for block in each.blocks}
+    known = {name for each in components for block in each.blocks for name in block.names}
     known |= {
         links.comparable(each.effective[name])
         for each in components

@@ -238,7 +238,7 @@ def test_a_file_without_a_meeting_is_passed_over(bring_in: BringIn, anna: Confer
         (lambda body: body.decode().encode("utf-32"), "The file is in UTF-32"),
         (lambda body: b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + body, "Outlook's own format"),
         (lambda body: b"PK\x03\x04" + body, "compressed archive"),
-        (lambda body: b"<!DOCTYPE html><html>", "HTML or XML page"),
+        (lambda body: b"<!DOCTYPE html><html>", "The file is an HTML or XML page"),
         (lambda body: b"BEGIN:VCARD\r\nEND:VCARD\r\n", "does not start with BEGIN:VCALENDAR"),
         (lambda body: body + b"\r\nSent from my phone", "in line 32."),
         (lambda body: body.replace(b"END:VEVENT\r\n", b"", 1), "END:VCALENDAR, in line 14, closes nothing"),
