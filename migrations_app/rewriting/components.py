@@ -19,6 +19,7 @@ from migrations_app.calendars.content_lines import (
 )
 from migrations_app.calendars.damaged_folds import remainder
 from migrations_app.calendars.facts import events_not_over
+from migrations_app.calendars.people import organizer
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
 from migrations_app.rewriting.shown_html import shows_nothing
 
@@ -91,6 +92,12 @@ class Component:
     def machine_read(self) -> dict[bytes, str]:
         """Its machine-read properties that say something, unescaped."""
         return _machine_read(self.source, self.event)
+
+    @cached_property
+    def organizer_domain(self) -> str:
+        """The domain of the organizer's mail address, as the series names it; "" where it names none."""
+        named = organizer(self.source)
+        return named.address.rpartition("@")[2].lower() if named else ""
 
     @property
     def effective(self) -> Mapping[bytes, str]:

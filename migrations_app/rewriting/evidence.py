@@ -33,11 +33,15 @@ class Verdict(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """One observation, as a sentence for an administrator. A proof holds even for a block in a quoted message."""
+    """One observation, as a sentence for an administrator.
+
+    A proof holds even for a block in a quoted message. A block that is foreign is left alone unless there is a proof.
+    """
 
     verdict: Verdict
     sentence: str
     is_proof: bool = False
+    is_foreign: bool = False
 
 
 def evidence_of(
@@ -54,19 +58,20 @@ def evidence_of(
         if links.key_of(found.join_url) == links.key_of(own_url):
             yield _proof("The block is this service's own, written for this meeting.")
         else:
-            yield from _about_user(found, own_url, belongs_to_someone_else)
+            yield from _about_user(component, own_url, belongs_to_someone_else)
             yield Evidence(Verdict.PASTED, "The meeting block was copied from another meeting of this service.")
         return
     if found.kind is Kind.SKYPE:
-        yield from _about_user(found, own_url, belongs_to_someone_else)
+        yield from _about_user(component, own_url, belongs_to_someone_else)
     yield from _about_properties(component, found)
     if found.kind is Kind.TEAMS:
         yield from _about_meeting_options(component, found)
 
 
 def _about_user(
-    found: Found, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
+    component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
 ) -> Iterator[Evidence]:
+    found = component.blocks[0]
     owner = links.owner_of(found.join_url)
     if not owner:
         return
@@ -78,6 +83,10 @@ def _about_user(
         yield Evidence(Verdict.SCHEDULED, "The join link has the organizer's name, on another server.")
     elif belongs_to_someone_else is None:
         yield Evidence(Verdict.SILENT, "The join link names another person; whether a user, was not asked.")
+    elif not links.is_of_organization(found.join_url, {links.domain_of(own_url), component.organizer_domain} - {""}):
+        yield Evidence(
+            Verdict.SILENT, "Neither the server nor the name in the join link is the organizer's.", is_foreign=True
+        )
     else:
         yield Evidence(
             Verdict.SILENT, "The join link names somebody whom MMS does not know, perhaps the organizer's earlier name."

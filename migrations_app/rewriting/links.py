@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
@@ -64,6 +65,7 @@ _OTHER_PROVIDER = re.compile(
     re.IGNORECASE,
 )
 _OTHER_PROVIDER_WORDS = ("zoom", "meet.google", "bluejeans", "gotomeet", "webex", "join.skype")
+_PUBLIC_SUFFIX = re.compile(r"(?:ac|co|com|edu|go|gov|ne|net|or|org)\.[a-z]{2}")
 _IN_NOTES = rf"""(?:[^\s<>"'\\]|{_APOSTROPHE})"""
 _SHARED_NOTES = re.compile(
     rf"\bonenote:{_IN_NOTES}++|https?://(?:[\w-]+\.)*onenote\.com/{_IN_NOTES}++"
@@ -227,6 +229,26 @@ def owner_of(url: str) -> str:
         return ""
     domain = next((segment for segment in path[:-2] if "." in segment), "")
     return unquote(path[-2]) + (f"@{domain.lower()}" if domain else "")
+
+
+def is_of_organization(url: str, domains: Collection[str]) -> bool:
+    """Tell whether the server of a join link, or the organization that its path names, has one of the domains.
+
+    In the cloud all organizations share a server, and the path begins with their names: meet.lync.com/contoso/….
+    """
+    host, *path = url.partition("://")[2].partition("?")[0].lower().split("/")
+    host = host.partition(":")[0]
+    if any(f".{host}".endswith(f".{domain}") for domain in domains):
+        return True
+    names = {*domains, *(domain.partition(".")[0] for domain in domains)}
+    return not names.isdisjoint(path[:-2])
+
+
+def domain_of(url: str) -> str:
+    """Return the domain that a server's name belongs to: the name without its first part, where enough is left."""
+    host = url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+    domain = host.partition(".")[2]
+    return domain if "." in domain and not _PUBLIC_SUFFIX.fullmatch(domain) else host
 
 
 def same_place(one: str, other: str) -> bool:

@@ -148,11 +148,17 @@ def _refuse_inconsistent(component: Component) -> None:
 
 
 def _refuse_pasted(component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None) -> None:
-    is_proven = False
+    is_proven = is_foreign = False
     for evidence in evidence_of(component, own_url, belongs_to_someone_else):
         if evidence.verdict is Verdict.PASTED:
             raise Declined("pasted-block", evidence.sentence)
         is_proven = is_proven or evidence.is_proof
+        is_foreign = is_foreign or evidence.is_foreign
+    if is_foreign and not is_proven:
+        raise needs_review(
+            "Neither the server nor the name in the join link is the organizer's, and nothing else says that the "
+            "meeting block is this meeting's own."
+        )
     # Who answers a mail with a meeting has the mail quoted above a block that is the meeting's own.
     if not is_proven and is_quoted(component):
         raise needs_review("The meeting block stands in a quoted invitation, below another message.")
