@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
@@ -67,7 +69,12 @@ def process(anna: ConferencingUser, new_bridge: Bridge, outbox: Path, tmp_path: 
     return run
 
 
-def meeting(text: str, *lines: str, organizer: str = ORGANIZER, attendees: Sequence[str] = (BO, CY)) -> bytes:
+def meeting(
+    text: str,
+    *lines: str,
+    organizer: str = ORGANIZER,
+    attendees: Sequence[str] = (BO, CY),
+) -> bytes:
     """A meeting of Anna's with Bo and Cy; ``{old}`` in the text stands for a Skype for Business block."""
     block = samples.skype_text(SKYPE, inside=f"{OLD} (Redmond)\n")
     made = event(
@@ -133,3 +140,103 @@ def test_r20_the_reason_why_a_meeting_is_not_the_organizers_is_true(
     assert became.decision == "not-organizer"
     assert became.result.reason.endswith(reason)
     assert not became.told
+
+
+# --- what stands above the block ------------------------------------------------------------------------
+
+
+def test_r20_the_header_and_stars_of_exchange_are_no_quotation(process: Process, anna: ConferencingUser) -> None:
+    header = "When: Saturday, March 1, 2036 10:00 AM-11:00 AM (UTC)\nWhere: Skype Meeting\n\n*~*~*~*~*~*~*~*~*~*\n\n"
+    assert_updated(process(meeting(f"{header}Read the plan.\n\n{{old}}")), anna)
+
+
+def test_r20_the_header_and_stars_of_zimbra_are_no_quotation(process: Process, anna: ConferencingUser) -> None:
+    header = (
+        'The following is a new meeting request:\n\nSubject: Budget \nOrganizer: "Anna Rossi" <anna.rossi@contoso.com> '
+        "\n\nTime: Saturday, March 1, 2036, 10:00:00 AM - 11:00:00 AM GMT +00:00\n \nInvitees: bo@fabrikam.com \n\n\n"
+        "*~*~*~*~*~*~*~*~*~*\n\n"
+    )
+    assert_updated(process(meeting(f"{header}{{old}}")), anna)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "-----Details-----\nTopic: Budget\nDate: 1 March 2036 10:00\nContact: bo@fabrikam.com",
+        "Von: Zürich HB\nNach: Basel SBB\nAbfahrt: 01.03.2036 07:30\nFragen an: bo@fabrikam.com",
+    ],
+)
+def test_r20_an_organizers_own_list_is_no_quotation(process: Process, anna: ConferencingUser, lines: str) -> None:
+    assert_updated(process(meeting(f"{lines}\n\n{{old}}\n\nAnna")), anna)
+
+
+# --- what the block is made of --------------------------------------------------------------------------
+
+
+def teams(*lines: str, url: str = samples.TEAMS_URL) -> str:
+    phone = f"{OLD},,7654321#<tel:+14255550100,,7654321#>\nPhone conference ID: 765 432 1#"
+    return "\n".join([samples.BAR, "Microsoft Teams meeting", f"Join: {url}", *lines, phone, samples.BAR])
+
+
+def test_r20_teams_newest_block_names_its_meeting_twice(process: Process, anna: ConferencingUser) -> None:
+    block = teams(
+        f"System reference<{samples.TEAMS_URL}>", url="https://teams.microsoft.com/meet/2191372326122?p=aB3dE9"
+    )
+    became = process(meeting(block, f"URL:{samples.TEAMS_URL}"))
+    assert_updated(became, anna)
+    assert samples.value(body_of(anna, became.result.uid), "URL").startswith("https://meet.contoso.com/anna.rossi/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://secure-web.cisco.com/1aB/{quote(samples.TEAMS_URL, safe='')}",
+        f"https://eu.protection.sophos.com/?d=x&u={base64.b64encode(samples.TEAMS_URL.encode()).decode()}&i=1",
+    ],
+    ids=["cisco", "sophos"],
+)
+def test_r20_links_that_a_filter_contains_are_read(process: Process, anna: ConferencingUser, url: str) -> None:
+    assert_updated(process(meeting(teams(url=url))), anna)
+
+
+def test_r20_a_block_whose_links_a_filter_keeps_to_itself_is_not_said_to_be_none(process: Process) -> None:
+    became = process(
+        meeting(teams("Meeting ID: 254 120 335 78", "Passcode: 4tBzGN", url="https://filter.example/s/x1"))
+    )
+    assert became.decision == "needs-review"
+    assert "a mail filter may have rewritten or removed the links" in became.result.reason
+    assert not became.told
+
+
+def test_r20_line_breaks_as_r_and_n_are_line_breaks(process: Process, anna: ConferencingUser) -> None:
+    body = samples.unfolded(meeting("Agenda\n\n{old}\n\nAnna"))
+    start = body.index(b"DESCRIPTION:Agenda")
+    end = body.index(b"\n", start)
+    assert_updated(process(body[:start] + body[start:end].replace(b"\\n", b"\\r\\n") + body[end:]), anna)
+
+
+def test_r20_a_block_that_a_damaged_fold_cuts_off_is_not_said_to_be_none(process: Process) -> None:
+    body = meeting("Agenda\n\n{old}")
+    fold = body.index(b"\r\n ", body.index(b"DESCRIPTION:Agenda")) + 2
+    became = process(body[:fold] + body[fold + 1 :])
+    assert became.decision == "needs-review"
+    assert "is cut off" in became.result.reason
+    assert not became.told
+
+
+def test_r20_a_third_row_below_the_block_is_somebodys_own(process: Process, anna: ConferencingUser) -> None:
+    assert_updated(process(meeting(f"{{old}}\n\nConfidential.\n{samples.WRAPPED_DOTS}\n")), anna)
+
+
+def test_r20_the_block_of_another_company_gets_none_of_our_numbers(process: Process) -> None:
+    block = samples.skype_text("https://meet.fabrikam.com/bo.novak/F1ELD123", inside=f"{OLD} (Redmond)\n")
+    became = process(meeting(f"Bo's team hosts.\n\n{block}"))
+    assert became.decision == "needs-review"
+    assert "neither the server nor the name in the join link is the organizer's" in became.result.reason
+    assert not became.told
+
+
+def test_r20_number_and_id_without_a_block_are_not_said_to_be_nothing(process: Process, anna: ConferencingUser) -> None:
+    became = process(meeting(f"Dial {OLD}, conference ID {anna.conference_id}."))
+    assert became.decision == "needs-review"
+    assert "shows a dial-in number and the conference ID of the organizer" in became.result.reason

@@ -16,6 +16,7 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import Facts, read_facts, why_without_organizer
 from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.dial_in import known_dial_in
 from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed
 from migrations_app.rewriting.block import MeetingBlock
@@ -98,7 +99,7 @@ class _Subject:
         self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
         if self.user:
             limit, colleagues = self.user.tenant.attendee_limit, Colleagues(self.user)
-            self.terms = Terms(self.user.addresses, limit, self.now, colleagues.have)
+            self.terms = Terms(self.user.addresses, limit, self.now, colleagues.have, known_dial_in(self.user))
         else:
             limit = Tenant._meta.get_field("attendee_limit").get_default()
             self.terms = Terms({self.facts.organizer} - {""}, limit, self.now, None)

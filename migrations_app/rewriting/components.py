@@ -21,7 +21,7 @@ from migrations_app.calendars.damaged_folds import remainder
 from migrations_app.calendars.facts import events_not_over
 from migrations_app.calendars.people import organizer
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
-from migrations_app.rewriting.shown_html import shows_nothing
+from migrations_app.rewriting.shown_html import body_start, shows_nothing, visible_text
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
 
@@ -123,6 +123,13 @@ def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_u
         for event in events_not_over(source, calendars, now)
         if len(events) == 1 or not _is_cancelled_override(source, event)
     ]
+
+
+def shown_text(description: Description) -> str:
+    """Return what a reader sees of a description, on one line."""
+    if description.is_html:
+        return visible_text(description.value[body_start(description.value) :])
+    return " ".join(unescaped(description.value).split())
 
 
 def is_blank(description: Description) -> bool:

@@ -30,6 +30,7 @@ from migrations_app.rewriting.components import (
     components_of,
     is_blank,
     recurrence_id_of,
+    shown_text,
 )
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of
@@ -38,6 +39,7 @@ from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.revision import raise_sequence
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.shown_html import images, targets, visible_text
+from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import Span, span
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
@@ -58,17 +60,19 @@ def rewrite(
     *,
     now: datetime,
     belongs_to_someone_else: Callable[[str], bool] | None = None,
+    dial_in: DialIn | None = None,
 ) -> Rewrite:
     """Return the object with `block` in place of the meeting block it carries.
 
     `source` is one object (one UID), `now` is aware. `belongs_to_someone_else` is asked with the user segment of a
-    Skype for Business or own join link. Raises Declined with a reason of R20 when the object is to be left as it
-    is, UnreadableCalendar when it is no calendar.
+    Skype for Business or own join link. `dial_in` is how people dial into the organizer's meetings. Raises Declined
+    with a reason of R20 when the object is to be left as it is, UnreadableCalendar when it is no calendar.
     """
     calendars = parse(source)
     events = events_of(calendars)
     components = components_of(source, calendars, now, block.join_url)
     _refuse_doubtful(source, events, components)
+    _refuse_without_block(components, dial_in)
     for each in components:
         if each.blocks:
             _refuse_pasted(each, block.join_url, belongs_to_someone_else)
@@ -99,7 +103,7 @@ def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequenc
             raise needs_review(
                 "The event's join properties name an online meeting, but its description carries no block."
             )
-        raise Declined("no-block", "The invitation carries no online-meeting block.")
+        return
     if len({uid_of(source, event) for event in events}) > 1:
         raise needs_review("The object holds the events of more than one meeting.")
     if len({recurrence_id_of(source, event) for event in events}) < len(events):
@@ -111,6 +115,18 @@ def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequenc
     for each in components:
         if each.blocks:
             _refuse_inconsistent(each)
+
+
+def _refuse_without_block(components: Sequence[Component], dial_in: DialIn | None) -> None:
+    if any(each.blocks for each in components):
+        return
+    texts = (shown_text(description) for each in components for description in each.descriptions)
+    if dial_in is not None and any(map(dial_in.is_shown_in, texts)):
+        raise needs_review(
+            "The description shows a dial-in number and the conference ID of the organizer, but no meeting block that "
+            "could be brought up to date."
+        )
+    raise Declined("no-block", "The invitation carries no online-meeting block.")
 
 
 def _are_of_one_meeting(names: Sequence[set[str]]) -> bool:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import why_without_organizer
 from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.dial_in import known_dial_in
 from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
@@ -21,6 +22,7 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import pack
 from migrations_app.runs.selection import why_skipped
 from tenants_app.bulk import batched
@@ -49,6 +51,8 @@ class Terms:
     now: datetime
     belongs_to_someone_else: Callable[[str], bool] | None
     """Asked with the user part of a join link; None where no other user is known."""
+    dial_in: DialIn | None = None
+    """How people dial into the user's meetings; None where the user is not known."""
 
 
 class Decided(NamedTuple):
@@ -84,7 +88,13 @@ def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> D
     if settled:
         return _explained(settled, meeting, body)
     try:
-        rewritten = rewrite(body, block, now=terms.now, belongs_to_someone_else=terms.belongs_to_someone_else)
+        rewritten = rewrite(
+            body,
+            block,
+            now=terms.now,
+            belongs_to_someone_else=terms.belongs_to_someone_else,
+            dial_in=terms.dial_in,
+        )
     except Declined as declined:
         detail = declined.detail if declined.reason in _WITH_DETAIL else ""
         return Decided(MeetingResult.Outcome.SKIPPED, declined.reason, detail)
@@ -113,6 +123,7 @@ class Outcomes:
         self.settings = InvitationSettings(self.user)
         self.mailbox = mailbox or mailbox_of(self.user)
         self._colleagues = Colleagues(self.user)
+        self._dial_in = known_dial_in(self.user)
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
         """The meetings whose text must be looked at, and what is settled about the others (R20).
@@ -158,7 +169,7 @@ class Outcomes:
 
     def _terms(self) -> Terms:
         limit = self.user.tenant.attendee_limit
-        return Terms(self.user.addresses, limit, timezone.now(), self._colleagues.have)
+        return Terms(self.user.addresses, limit, timezone.now(), self._colleagues.have, self._dial_in)
 
     def _judged(self, stored: Stored, block: MeetingBlock, terms: Terms) -> Outcome:
         try:
