@@ -22,7 +22,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser
 from tests.support import samples
 from tests.support.actors import ACTOR
-from tests.support.meetings import addressees, body_of, messages_in, migrate
+from tests.support.meetings import addressees, body_of, calendar_of, messages_in, migrate
 from tests.support.samples import calendar, event
 
 OLD, NEW = "+1 425-555-0100", "+44 20 7946 0123"
@@ -140,6 +140,26 @@ def test_r20_the_reason_why_a_meeting_is_not_the_organizers_is_true(
     assert became.decision == "not-organizer"
     assert became.result.reason.endswith(reason)
     assert not became.told
+
+
+def test_r24_a_guest_of_one_occurrence_gets_that_occurrence_only(process: Process, anna: ConferencingUser) -> None:
+    block = samples.skype_text(SKYPE, inside=f"{OLD} (Redmond)\n")
+    first = {"start": "DTSTART:20360301T100000Z", "end": "DTEND:20360301T110000Z"}
+    second = {"start": "DTSTART:20360308T140000Z", "end": "DTEND:20360308T150000Z"}
+    of_guests = ["RECURRENCE-ID:20360308T100000Z", BO, "ATTENDEE;CN=Gus:mailto:gus@example.org"]
+    series = event("RRULE:FREQ=WEEKLY;COUNT=8", BO, text=f"Board only: salaries\n{block}", **first)
+    guests = event(*of_guests, text=f"Guest: Gus\n{block}", **second)
+    became = process(calendar(series, guests).replace(b"anna@contoso.com", anna.upn.encode()))
+    assert_updated(became, anna, "bo@fabrikam.com", "gus@example.org")
+    (to_gus,) = [message for message in became.messages if addressees(message) == {"gus@example.org"}]
+    body = to_gus.get_body(("plain",))
+    assert body is not None
+    seen = samples.unfolded(calendar_of(to_gus)).decode()
+    assert seen.count("BEGIN:VEVENT") == 1
+    assert "RECURRENCE-ID:20360308T100000Z" in seen
+    assert "Guest: Gus" in body.get_content()
+    for secret in ("FREQ=WEEKLY", "salaries", "20360301"):
+        assert secret not in seen + body.get_content()
 
 
 # --- what stands above the block ------------------------------------------------------------------------

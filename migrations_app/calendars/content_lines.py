@@ -185,16 +185,18 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
     ]
 
 
-def one_object(source: bytes, members: Sequence[tuple[Calendar, Event]], header: Iterable[bytes]) -> bytes:
+def one_object(
+    source: bytes, members: Sequence[tuple[Calendar, Event]], header: Iterable[bytes], texts: Iterable[bytes] = ()
+) -> bytes:
     """Return one calendar of the lines in `header`, the time zones of the members' calendars and their events.
 
-    Every other component is left out.
+    `texts` are written in the place of the events where they are given. Every other component is left out.
     """
     first = members[0][0]
     pieces = [*header]
     timezones = [source[start:end] for calendar in _distinct(members) for start, end in calendar.timezones]
     pieces.extend(dict.fromkeys(timezones))
-    pieces.extend(source[event.start : event.end] for _, event in members)
+    pieces.extend(texts or (source[event.start : event.end] for _, event in members))
     pieces.append(source[slice(*first.footer)])
     return b"".join(pieces)
 

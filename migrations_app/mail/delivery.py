@@ -7,6 +7,7 @@ repeats apart (files) a batch is marked at once, elsewhere each message directly
 from __future__ import annotations
 
 import smtplib
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.core.mail import get_connection
@@ -49,52 +50,60 @@ def _deliver_batch(batch: list[Update], connection: BaseEmailBackend) -> int:
     mark_together = getattr(connection, "is_repeatable", False)
     sent: list[Update] = []
     total = 0
-    for update, message in messages_of(batch):
+    for update, messages in messages_of(batch):
         if mark_together:
             try:
-                connection.send_messages([message])
+                connection.send_messages(messages)
             except OSError as error:
                 outbox.postpone([update], Failure("mail-server-unreachable", type(error).__name__))
                 continue
             sent.append(update)
-            total += 1
-        elif outbox.hold(update):  # otherwise this worker was too slow, and another has taken the message over
-            total += _send(update, message, connection)
+            total += len(messages)
+        elif outbox.hold(update):  # otherwise this worker was too slow, and another has taken the update over
+            total += _send(update, messages, connection)
     outbox.mark_sent(sent)
     return total
 
 
-def _send(update: Update, message: UpdateMessage, connection: BaseEmailBackend) -> bool:
-    """Send to everyone who is still to be told, and note whom the server refused; whether the message is done."""
-    left = message.to if update.recipients_left is None else [a for a in message.to if a in update.recipients_left]
-    put_off: dict[str, int] = {}
-    refused: dict[str, int] = {}
+def _send(update: Update, messages: Sequence[UpdateMessage], connection: BaseEmailBackend) -> int:
+    """Send to everyone who is still to be told, and note whom the server refused; how many messages went out."""
+    everyone = [address for message in messages for address in message.to]
+    told_before = update.recipients_left is not None
+    left = dict.fromkeys(each for each in everyone if not told_before or each in (update.recipients_left or ()))
+    answers: dict[str, int] = {}
+    sent = 0
     try:
-        done = 0
-        for some in batched(left, MOST_RECIPIENTS):
-            message.to, done = some, done + len(some)
-            for address, answer in _transmit(message, connection).items():
-                (put_off if 400 <= answer < 500 else refused)[address] = answer
-            outbox.note_left(update, [*put_off, *refused, *left[done:]])
+        for message in messages:
+            waiting = [address for address in message.to if address in left]
+            for some in batched(waiting, MOST_RECIPIENTS):
+                message.to = some
+                refused = _transmit(message, connection)
+                answers |= refused
+                for address in some:
+                    if address not in refused:
+                        del left[address]
+                outbox.note_left(update, list(left))
+            sent += bool(waiting)
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
         code = "mail-server-unreachable" if 400 <= error.smtp_code < 500 else "mail-refused"
         outbox.postpone([update], Failure(code, f"answer {error.smtp_code}"))
-    except ValueError as error:  # an address that the mail library cannot write; only this message is at fault
+    except ValueError as error:  # an address that the mail library cannot write; only this update is at fault
         outbox.postpone([update], Failure("mail-refused", type(error).__name__))
     except (OSError, smtplib.SMTPException) as error:
         connection.close()
         outbox.postpone([update], Failure("mail-server-unreachable", type(error).__name__))
     else:
+        put_off = {address: answer for address, answer in answers.items() if 400 <= answer < 500}
         if put_off:
             outbox.postpone([update], Failure("mail-server-unreachable", _who(put_off)))
-        elif len(refused) == len(message.content.recipients):
-            outbox.postpone([update], Failure("mail-refused", _who(refused)))
-        elif refused:
-            outbox.close(update, Failure("recipients-refused", _who(refused)))
+        elif len(answers) == len(everyone):
+            outbox.postpone([update], Failure("mail-refused", _who(answers)))
+        elif answers:
+            outbox.close(update, Failure("recipients-refused", _who(answers)))
         else:
             outbox.mark_sent([update])
-            return True
-    return False
+            return sent
+    return 0
 
 
 def _transmit(message: UpdateMessage, connection: BaseEmailBackend) -> dict[str, int]:
