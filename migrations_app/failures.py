@@ -21,7 +21,7 @@ class Entry:
 
 SKIPPED = {
     "past": Entry("The meeting is over."),
-    "not-organizer": Entry("The user is not the organizer; only the organizer's copy is migrated."),
+    "not-organizer": Entry("This is not the organizer's copy of the meeting, and only that one is migrated."),
     "cancelled": Entry("The meeting is cancelled."),
     "no-block": Entry("The invitation carries no online-meeting block."),
     "pasted-block": Entry(

@@ -155,10 +155,11 @@ class MeetingResult(models.Model):
 
 
 class Update(models.Model):
-    """The message that tells a changed meeting's attendees: the outbox. One row per changed meeting.
+    """What tells a changed meeting's attendees: the outbox. One row per changed meeting.
 
     Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
-    composed from the mailbox when it is sent, so that it is stored only once.
+    composed from the mailbox when it is sent, so that it is stored only once. Guests of single occurrences get messages
+    of their own, under the same row.
     """
 
     class State(models.TextChoices):

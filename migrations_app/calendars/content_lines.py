@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
+from migrations_app.calendars.foreign_files import what_else
 
 BOM = b"\xef\xbb\xbf"
 FOLD_WIDTH = 75
 """Octets a physical line may have without its line break (RFC 5545, 3.1)."""
 
 _LINE_BREAK = re.compile(rb"\n(?![ \t])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _NOT_IN_NAME = re.compile(rb"[^A-Z0-9-]")
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+(?=[;:])")
 _HEAD = re.compile(rb'(?:[^":]++|"[^"]*+")*+:')
@@ -44,9 +46,19 @@ class Event:
     def named(self, name: bytes) -> Sequence[Line]:
         """Return the lines of a property, in the order of the file. Asked for only once all lines are there."""
         if not self._by_name:
-            for line in self.lines:
-                self._by_name.setdefault(line.name, []).append(line)
+            self._sort_by_name()
         return self._by_name.get(name, ())
+
+    @property
+    def names(self) -> Iterable[bytes]:
+        """The names of its properties, each once; b"" is that of lines without any."""
+        if not self._by_name:
+            self._sort_by_name()
+        return self._by_name.keys()
+
+    def _sort_by_name(self) -> None:
+        for line in self.lines:
+            self._by_name.setdefault(line.name, []).append(line)
 
 
 @dataclass(slots=True)
@@ -107,7 +119,8 @@ def parse(source: bytes) -> list[Calendar]:
             component = _component_name(raw)
             if not open_components or open_components.pop() != component:
                 raise UnreadableCalendar(
-                    f"The calendar object is damaged: END:{_printable(component)} closes nothing that is open."
+                    f"The calendar object is damaged: END:{_printable(component)}, in line "
+                    f"{_number(source, start)}, closes nothing that is open."
                 )
             if calendar is not None and not open_components:
                 calendar.footer = (start, following)
@@ -120,7 +133,10 @@ def parse(source: bytes) -> list[Calendar]:
                 elif component == b"VTIMEZONE":
                     calendar.timezones.append((component_start, following))
         elif calendar is None:
-            raise UnreadableCalendar("The object has text outside BEGIN:VCALENDAR and END:VCALENDAR.")
+            raise UnreadableCalendar(
+                what_else(source)
+                or f"The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, in line {_number(source, start)}."
+            )
         elif len(open_components) == 1:
             calendar.header.append((start, following))
     if open_components:
@@ -131,15 +147,15 @@ def parse(source: bytes) -> list[Calendar]:
 
 
 def all_events(source: bytes) -> list[Event]:
-    """Return every VEVENT of a file. Raises UnreadableCalendar, also when there is none."""
+    """Return every VEVENT of a file. Raises UnreadableCalendar; NoMeeting when there is none."""
     return events_of(parse(source))
 
 
 def events_of(calendars: Iterable[Calendar]) -> list[Event]:
-    """Return every VEVENT of the calendars. Raises UnreadableCalendar when there is none."""
+    """Return every VEVENT of the calendars. Raises NoMeeting when there is none."""
     events = [event for calendar in calendars for event in calendar.events]
     if not events:
-        raise UnreadableCalendar("The calendar object holds no event (VEVENT).")
+        raise NoMeeting("The calendar object holds no event (VEVENT).")
     return events
 
 
@@ -148,7 +164,7 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
 
     A source with one UID comes back as it is; with several, each object gets its calendar's own lines, all its
     time zones and its events, copied octet for octet. Raises UnreadableCalendar (see `parse`), also when a
-    VEVENT has no UID or there is no VEVENT at all.
+    VEVENT has no UID, and NoMeeting when there is no VEVENT at all.
     """
     calendars = parse(source)
     events_of(calendars)
@@ -157,7 +173,9 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
         for event in calendar.events:
             uid = uid_of(source, event)
             if not uid:
-                raise UnreadableCalendar("The calendar object has an event without UID.")
+                subject = text_of(source, event, b"SUMMARY")[:100]
+                named = f", “{subject}”," if subject else ""
+                raise UnreadableCalendar(f"The event in line {_number(source, event.start)}{named} has no UID.")
             objects.setdefault(uid, []).append((calendar, event))
     if len(objects) == 1:
         return [(next(iter(objects)), source)]
@@ -167,16 +185,18 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
     ]
 
 
-def one_object(source: bytes, members: Sequence[tuple[Calendar, Event]], header: Iterable[bytes]) -> bytes:
+def one_object(
+    source: bytes, members: Sequence[tuple[Calendar, Event]], header: Iterable[bytes], texts: Iterable[bytes] = ()
+) -> bytes:
     """Return one calendar of the lines in `header`, the time zones of the members' calendars and their events.
 
-    Every other component is left out.
+    `texts` are written in the place of the events where they are given. Every other component is left out.
     """
     first = members[0][0]
     pieces = [*header]
     timezones = [source[start:end] for calendar in _distinct(members) for start, end in calendar.timezones]
     pieces.extend(dict.fromkeys(timezones))
-    pieces.extend(source[event.start : event.end] for _, event in members)
+    pieces.extend(texts or (source[event.start : event.end] for _, event in members))
     pieces.append(source[slice(*first.footer)])
     return b"".join(pieces)
 
@@ -203,6 +223,19 @@ def uid_of(source: bytes, event: Event) -> str:
     for line in event.named(b"UID"):
         return value_of(source, line).decode("utf-8", "replace").replace("\0", "").strip()
     return ""
+
+
+def text_of(source: bytes, event: Event, name: bytes) -> str:
+    """Return the first value of a property as text on one line; "" when there is none."""
+    for line in event.named(name):
+        text = unescaped(value_of(source, line)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return " ".join(_CONTROL.sub(" ", text).split())
+    return ""
+
+
+def _number(source: bytes, at: int) -> int:
+    """Return the number of the line in the file that begins there."""
+    return source.count(b"\n", 0, at) + 1
 
 
 def _component_name(raw: bytes) -> bytes:
@@ -365,13 +398,18 @@ def escaped(text: str) -> bytes:
     )
 
 
-_ESCAPE = re.compile(rb"\\([nN,;\\])")
+_ESCAPE = re.compile(rb"\\(r\\[nN]|[nN,;\\])")
 
 
 def unescaped(value: bytes) -> str:
-    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates."""
+    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates.
+
+    Some programs write a line break as \\r\\n; RFC 5545 knows no \\r.
+    """
     if b"\\\\" in value:
-        value = _ESCAPE.sub(lambda found: b"\n" if found[1] in b"nN" else found[1], value)
+        value = _ESCAPE.sub(lambda found: found[1] if found[1] in b",;\\" else b"\n", value)
     elif b"\\" in value:
+        if b"\\r\\" in value:
+            value = value.replace(b"\\r\\n", b"\n").replace(b"\\r\\N", b"\n")
         value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
     return value.decode("utf-8", "surrogateescape")

@@ -1,6 +1,5 @@
 """When the events of one object begin and end."""
 
-import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from icalendar import vDDDTypes
@@ -9,7 +8,7 @@ from migrations_app.calendars.content_lines import (
     Calendar,
     Event,
     Line,
-    unescaped,
+    text_of,
     unfold,
     value_of,
     value_start,
@@ -30,15 +29,6 @@ from migrations_app.calendars.recurrence import bad_rule, last_of_rule
 
 _MOST_RULES = 2
 _LONGEST_MEETING = timedelta(days=3660)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-
-
-def text_of(source: bytes, event: Event, name: bytes) -> str:
-    for line in event.lines:
-        if line.name == name:
-            text = unescaped(value_of(source, line)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            return " ".join(_CONTROL.sub(" ", text).split())
-    return ""
 
 
 class Reader:
@@ -54,6 +44,13 @@ class Reader:
         if not moments:
             raise UnreadableCalendar("The event has no DTSTART, so nobody can tell when it takes place.")
         return moments[0]
+
+    def replaced(self, event: Event) -> datetime | str:
+        """Return which occurrence an override replaces, in UTC; the raw value where it cannot be read."""
+        try:
+            return self._moments(event, b"RECURRENCE-ID")[0].utc()
+        except (UnreadableCalendar, IndexError):
+            return value_of(self._source, event.named(b"RECURRENCE-ID")[0]).decode("utf-8", "replace") or "?"
 
     def end(self, event: Event) -> datetime:
         """Return when a component's own (first) occurrence ends."""

@@ -6,3 +6,7 @@ class UnreadableCalendar(ValueError):
 
     Waiting does not cure it: the object stays as it is until somebody mends it.
     """
+
+
+class NoMeeting(UnreadableCalendar):
+    """The object is a calendar without any event: calendar servers keep to-dos and free/busy times in such files."""

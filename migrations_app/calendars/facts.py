@@ -13,13 +13,14 @@ from migrations_app.calendars.content_lines import (
     events_of,
     methods_of,
     parse,
+    text_of,
     uid_of,
     unfold,
     value_of,
 )
-from migrations_app.calendars.dates import Reader, text_of
+from migrations_app.calendars.dates import Reader
 from migrations_app.calendars.errors import UnreadableCalendar
-from migrations_app.calendars.people import person
+from migrations_app.calendars.people import organizer, person
 
 ANSWERS = frozenset(["REPLY", "COUNTER", "REFRESH", "DECLINECOUNTER"])
 """The METHODs of what attendees and organizer write to each other about a meeting (RFC 5546 section 1.4)."""
@@ -58,19 +59,28 @@ def read_facts(source: bytes) -> Facts:
         for is_withdrawn in ["CANCEL" in methods_of(source, [calendar])]
         for event in calendar.events
     ]
-    organizer = next((person(source, line) for event in (first, *events) for line in event.named(b"ORGANIZER")), None)
-    if methods_of(source, calendars) & ANSWERS:
-        # An answer names the meeting's organizer but is not the meeting: nobody's copy to migrate or to mail.
-        organizer = None
+    # An answer names the meeting's organizer but is not the meeting: nobody's copy to migrate or to mail.
+    owner = None if methods_of(source, calendars) & ANSWERS else organizer(source, events)
     return Facts(
         uid=uid_of(source, first),
         subject=text_of(source, first, b"SUMMARY"),
-        organizer=organizer.address.lower() if organizer else "",
+        organizer=owner.address.lower() if owner else "",
         starts_at=starts_at,
         ends_at=ends_at,
         attendee_count=_count_people(source, events),
         cancelled=all(cancelled) or (master is not None and cancelled[events.index(master)]),
     )
+
+
+def why_without_organizer(source: bytes) -> str:
+    """Return why an object has no organizer in its facts, as one clause. Raises UnreadableCalendar."""
+    calendars = parse(source)
+    answers = methods_of(source, calendars) & ANSWERS
+    if answers:
+        return f"it is an answer about a meeting (METHOD:{min(answers)}), not the meeting itself"
+    if organizer(source, events_of(calendars)) is None:
+        return "nobody is named as organizer"
+    return "its organizer is named without a mail address"
 
 
 def events_not_over(source: bytes, calendars: list[Calendar], now: datetime) -> list[Event]:

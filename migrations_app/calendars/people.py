@@ -16,6 +16,11 @@ _ADDRESS = re.compile(
     r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff@,;:<>()\[\]\\\"]+@\w(?:[\w-]{0,61}\w)?(?:\.\w(?:[\w-]{0,61}\w)?)*"
 )
 _LONGEST_ADDRESS = 320
+_PLAIN = re.compile(r"""mailto:([^\s%?<>"'/]+)""", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:mailto|smtp)\s*:\s*(?://)?", re.IGNORECASE)  # Exchange says SMTP: in its own lists
+_BRACKETED = re.compile(r"[^<>]*<([^<>]*)>")
+_QUOTES = ('""', "''")
+_MOST_WRAPPERS = 4
 
 
 class Person(NamedTuple):
@@ -29,7 +34,7 @@ def organizer(source: bytes, events: Sequence[Event] | None = None) -> Person | 
     """Return the organizer of the object, by its first event that names one; None when none does.
 
     `events` are the object's events where the caller has read them already.
-    The address is "" when it is not a usable mailto: (`invalid:nomail`, malformed).
+    The address is "" when there is no usable one (`invalid:nomail`, a path or URN without EMAIL, malformed).
     Raises UnreadableCalendar.
     """
     for event in master_first(all_events(source) if events is None else events):
@@ -57,26 +62,48 @@ def attendees(source: bytes, events: Sequence[Event] | None = None) -> list[Pers
 
 
 def person(source: bytes, line: Line) -> Person:
-    """Return the person of an ORGANIZER or ATTENDEE line."""
+    """Return the person of an ORGANIZER or ATTENDEE line, by its value or else by EMAIL (RFC 7986 section 6.2)."""
     unfolded = unfold(source[line.start : line.end])
     start = value_start(unfolded)
     head = unfolded[:start].decode("utf-8", "surrogateescape")
     value = unfolded[start:].decode("utf-8", "surrogateescape")
-    name = ""
+    name, contact = "", ""
     for found in _PARAMETER.finditer(head):
-        if found[1].upper() == "CN":
+        parameter = found[1].upper()
+        if parameter == "CN" and not name:
             name = found[2].replace('"', "")
-            break
+        elif parameter == "EMAIL" and not contact:
+            contact = found[2].replace('"', "")
     if "^" in name:  # RFC 6868
         name = _CARET.sub(lambda found: {"n": " ", "^": "^", "'": '"'}[found[1]], name)
-    return Person(_CONTROL.sub(" ", name).strip(), _mail_address(value))
+    return Person(_CONTROL.sub(" ", name).strip(), _mail_address(value) or _mail_address(contact))
 
 
 def _mail_address(value: str) -> str:
-    scheme, _, rest = value.strip().partition(":")
-    if scheme.lower() != "mailto":
-        return ""
-    address = unquote(rest.strip().partition("?")[0], errors="surrogateescape")
+    """Return the mail address that a value means; "" for any other kind of address.
+
+    Programs write it with mailto: or without, in brackets, in quotes, after a name, or several of these.
+    """
+    plain = _PLAIN.fullmatch(value)
+    if plain is not None and is_address(plain[1]):
+        return plain[1]
+    address, is_uri = value.strip(), False
+    for _ in range(_MOST_WRAPPERS):
+        before = address
+        if (scheme := _SCHEME.match(address)) is not None:
+            address = unquote(address[scheme.end() :].partition("?")[0], errors="surrogateescape")
+            is_uri = True
+        if (bracketed := _BRACKETED.fullmatch(address)) is not None:
+            address = bracketed[1]
+        elif address[:1] + address[-1:] in _QUOTES:
+            address = address[1:-1]
+        address = address.strip()
+        if address == before:
+            break
+    if not is_uri:
+        address = address if "@" in address else unquote(address, errors="surrogateescape")
+        if "/" in address:  # a path on a calendar server may hold an address
+            return ""
     return address if is_address(address) else ""
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.rewriting.block import render_text
 from migrations_app.rewriting.labels import language_of
-from tenants_app.models import ConferencingUser
+from migrations_app.rewriting.shown_numbers import DialIn
+from tenants_app.models import ConferenceId, ConferencingUser
 
 EACH_ITS_OWN = "a different one for each meeting"
 _SOME = "…"
@@ -21,6 +22,15 @@ class DialInDetails:
     text: str
     language: str
     has_phone_part: bool
+
+
+def known_dial_in(user: ConferencingUser) -> DialIn:
+    """How people dial into the user's meetings, whatever the invitations say: the tenant's numbers, the user's IDs."""
+    ids = ConferenceId.objects.filter(user=user, meeting_uid="")
+    return DialIn(
+        frozenset(user.tenant.service_numbers.values_list("number", flat=True)),
+        frozenset(ids.values_list("digits", flat=True)),
+    )
 
 
 def dial_in_details(user: ConferencingUser) -> DialInDetails:

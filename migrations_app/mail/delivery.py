@@ -116,34 +116,34 @@ class _Turn:
         if getattr(self._backend, "is_repeatable", False):
             return self._write_together()
         sent = 0
-        for update, message in messages_of(self._claimed):
+        for update, messages in messages_of(self._claimed):
             if not self._may_go_on():
                 break
             self._live()
-            sent += self._send(update, [message])
+            sent += self._send(update, messages)
         return sent
 
     # --- to files ---------------------------------------------------------------------------------------
 
     def _write_together(self) -> int:
         sent, octets = 0, 0
-        together: list[tuple[Update, UpdateMessage]] = []
-        for update, message in messages_of(self._claimed):
+        together: list[tuple[Update, Sequence[UpdateMessage]]] = []
+        for update, messages in messages_of(self._claimed):
             self._live()
-            together.append((update, message))
-            octets += len(message.message().as_bytes())
+            together.append((update, messages))
+            octets += sum(len(message.message().as_bytes()) for message in messages)
             if octets >= OCTETS:
                 sent += self._write(together)
                 together, octets = [], 0
         return sent + self._write(together)
 
-    def _write(self, together: Sequence[tuple[Update, UpdateMessage]]) -> int:
+    def _write(self, together: Sequence[tuple[Update, Sequence[UpdateMessage]]]) -> int:
         if not together:
             return 0
         updates = [update for update, _ in together]
         try:
             outbox.begin(updates)
-            self._backend.send_messages([message for _, message in together])
+            self._backend.send_messages([message for _, messages in together for message in messages])
         except outbox.LeaseLost:
             log.warning("%d updates were taken over by another worker", len(updates))
             return 0

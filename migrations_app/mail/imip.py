@@ -45,9 +45,11 @@ class Content:
     language: str = "en"
 
 
-def message_id(correlation_id: object, uid: str, sequence: int, domain: str) -> str:
-    """The Message-ID of the update of one meeting by one run: the same however often it is sent."""
-    digest = hashlib.blake2b(f"{correlation_id}\n{uid}\n{sequence}".encode(), digest_size=16).hexdigest()
+def message_id(correlation_id: object, uid: str, sequence: int, domain: str, part: str = "") -> str:
+    """The Message-ID of the update of one meeting by one run: the same however often it is sent. ``part`` says which
+    occurrences it is about, where it is not about the whole meeting."""
+    of = "\n".join([str(correlation_id), uid, str(sequence), *([part] if part else [])])
+    digest = hashlib.blake2b(of.encode(), digest_size=16).hexdigest()
     return f"<{digest}@{domain}>"
 
 

@@ -18,6 +18,7 @@ from migrations_app.mail import imip, outbox
 from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import Update
+from migrations_app.rewriting.inherited import lines_of_block
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
@@ -48,16 +49,16 @@ class UpdateMessage(EmailMessage):
         return self._composed
 
 
-def messages_of(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
-    """Each update with its message; one whose meeting is gone, or names nobody any more, is closed instead."""
+def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessage]]]:
+    """Each update with its messages, one for all who may see the same; one whose meeting is gone, or names nobody any
+    more, is closed instead."""
     for user, group in groupby(batch, key=lambda update: update.result.run.user):
         updates = list(group)
         stored = mailbox_of(user).read([update.result.uid for update in updates])
         for update in updates:
             found = stored.get(update.result.uid)
             try:
-                content = _content(update, user, found)
-                message = UpdateMessage(content)
+                messages = [*map(UpdateMessage, _contents(update, user, found))]
             except Failure as failure:
                 outbox.close(update, failure, Update.State.SUPERSEDED)
                 continue
@@ -66,29 +67,37 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, UpdateMessage]]:
                 log.exception("update %s of run %s cannot be composed", update.pk, reference)
                 outbox.postpone([update], Failure("internal-error", f"reference {reference}"))
                 continue
-            yield update, message
+            yield update, messages
 
 
-def _content(update: Update, user: ConferencingUser, found: Stored | None) -> imip.Content:
-    """What the message is made of; a ``Failure`` where it is not to be sent any more."""
+def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> list[imip.Content]:
+    """What the messages are made of; a ``Failure`` where none is to be sent any more."""
     result, run, tenant = update.result, update.result.run, user.tenant
     if found is None:
         raise Failure("meeting-gone")
-    invitation = itip.read(found.body, user.addresses, now=timezone.now())
+    now, body = timezone.now(), found.body
+    invitation = itip.read(body, user.addresses, now=now, inherited=lambda: lines_of_block(body, now))
     if not invitation.recipients:
         raise Failure("meeting-gone", "it names nobody to be told any more")
     if found.listed.cancelled or invitation.sequence != result.sequence:
         # Another revision than the one that this update is about; whoever made it tells the attendees.
         raise Failure("meeting-changed-since")
-    return imip.Content(
-        organizer=invitation.organizer or Person(user.display_name, user.upn),
-        sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
-        recipients=invitation.recipients,
-        message_id=imip.message_id(run.correlation_id, result.uid, result.sequence or 0, tenant.domain),
-        date=update.queued_at.astimezone(UTC),
-        subject=result.subject,
-        description=invitation.description,
-        html=invitation.html,
-        calendar=invitation.request,
-        language=user.language,
-    )
+    organizer = invitation.organizer or Person(user.display_name, user.upn)
+    return [
+        imip.Content(
+            organizer=organizer,
+            sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
+            recipients=request.recipients,
+            message_id=imip.message_id(
+                run.correlation_id, result.uid, result.sequence or 0, tenant.domain, request.key
+            ),
+            date=update.queued_at.astimezone(UTC),
+            # Guests of an occurrence do not learn what the series is called.
+            subject=result.subject if request.has_series else request.subject or organizer.name,
+            description=request.description,
+            html=request.html,
+            calendar=request.body,
+            language=user.language,
+        )
+        for request in invitation.requests
+    ]

@@ -13,15 +13,16 @@ from django.utils import timezone
 
 from migrations_app.calendars.content_lines import parse
 from migrations_app.calendars.errors import UnreadableCalendar
-from migrations_app.calendars.facts import Facts, read_facts
+from migrations_app.calendars.facts import Facts, read_facts, why_without_organizer
 from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.dial_in import known_dial_in
 from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.components import DESCRIPTIONS, Component, components_of
 from migrations_app.rewriting.findings import Finding, Point, findings, showable
-from migrations_app.rewriting.frames import Kind
+from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.spans import Span
 from migrations_app.runs.outcomes import Terms, decide
 from tenants_app.models import ConferencingUser, Tenant
@@ -98,7 +99,7 @@ class _Subject:
         self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
         if self.user:
             limit, colleagues = self.user.tenant.attendee_limit, Colleagues(self.user)
-            self.terms = Terms(self.user.addresses, limit, self.now, colleagues.have)
+            self.terms = Terms(self.user.addresses, limit, self.now, colleagues.have, known_dial_in(self.user))
         else:
             limit = Tenant._meta.get_field("attendee_limit").get_default()
             self.terms = Terms({self.facts.organizer} - {""}, limit, self.now, None)
@@ -124,7 +125,7 @@ def explain(
         subject = showable(facts.subject, _LONGEST_SUBJECT)
         seen = _looked_at(uid, body, facts, user, now, is_whole)
         told = [
-            _meeting(facts),
+            _meeting(facts, body),
             *findings(
                 seen.components,
                 seen.block.join_url,
@@ -185,7 +186,7 @@ def _decision(code: str, detail: str = "") -> Decision:
     return Decision(code, happened(code, detail), entry_of(code).do)
 
 
-def _meeting(facts: Facts) -> Finding:
+def _meeting(facts: Facts, body: bytes) -> Finding:
     if facts.ends_at is None:
         until = "a series without end"
     else:
@@ -194,7 +195,7 @@ def _meeting(facts: Facts) -> Finding:
         "Meeting",
         [
             Point("Subject", showable(facts.subject, _LONGEST_SUBJECT) or "(none)"),
-            Point("Organizer", showable(facts.organizer) or "nobody with a mail address"),
+            Point("Organizer", showable(facts.organizer) or f"not known: {why_without_organizer(body)}"),
             Point("When", f"starts {facts.starts_at:%Y-%m-%d %H:%M} UTC; {until}"),
             Point("People", f"{facts.attendee_count:,}, the organizer included"),
             *([Point("Status", "cancelled")] if facts.cancelled else []),

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
-from migrations_app.rewriting.frames import ROW
 from migrations_app.rewriting.labels import LABELS, language_of
+from migrations_app.rewriting.rows import ROW
 
 _FRAME_LIKE = re.compile(r"([=._])\1{19,}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")

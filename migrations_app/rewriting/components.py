@@ -17,9 +17,11 @@ from migrations_app.calendars.content_lines import (
     value_of,
     value_start,
 )
+from migrations_app.calendars.damaged_folds import remainder
 from migrations_app.calendars.facts import events_not_over
+from migrations_app.calendars.people import organizer
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
-from migrations_app.rewriting.shown_html import shows_nothing
+from migrations_app.rewriting.shown_html import body_start, shows_nothing, visible_text
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
 
@@ -91,6 +93,12 @@ class Component:
         """Its machine-read properties that say something, unescaped."""
         return _machine_read(self.source, self.event)
 
+    @cached_property
+    def organizer_domain(self) -> str:
+        """The domain of the organizer's mail address, as the series names it; "" where it names none."""
+        named = organizer(self.source)
+        return named.address.rpartition("@")[2].lower() if named else ""
+
     @property
     def effective(self) -> Mapping[bytes, str]:
         """The machine-read properties that hold for it: its own, or the master's where it has none."""
@@ -115,6 +123,13 @@ def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_u
         for event in events_not_over(source, calendars, now)
         if len(events) == 1 or not _is_cancelled_override(source, event)
     ]
+
+
+def shown_text(description: Description) -> str:
+    """Return what a reader sees of a description, on one line."""
+    if description.is_html:
+        return visible_text(description.value[body_start(description.value) :])
+    return " ".join(unescaped(description.value).split())
 
 
 def is_blank(description: Description) -> bool:
@@ -164,6 +179,20 @@ def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Descrip
             problem = "The parameters of the description are damaged, so nobody can tell where its text begins."
         elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_url):
             problem = "The description has a second form (ALTREP) with a join link in it."
+        if sight.found is None and _goes_on_with_block(source, event, line, value, is_html, own_url):
+            problem = (
+                "The description is cut off where a folded line has lost the blank at its beginning, and a meeting "
+                "block or a part of one stands beyond."
+            )
         if problem != sight.problem:
             sight = Sight(sight.rows, sight.join_links, None, problem)
         yield Description(line, unfolded, start, is_html, sight)
+
+
+def _goes_on_with_block(source: bytes, event: Event, line: Line, value: bytes, is_html: bool, own_url: str) -> bool:
+    """Tell whether what a damaged fold cut off from a description has to do with a meeting block."""
+    rest = remainder(source, event, line)
+    if not rest:
+        return False
+    whole = look(value + rest, is_html=is_html, own_url=own_url)
+    return whole.found is not None or bool(whole.problem)

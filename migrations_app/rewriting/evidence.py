@@ -18,7 +18,8 @@ from migrations_app.rewriting.components import (
     TEAMS_URL,
     Component,
 )
-from migrations_app.rewriting.frames import Found, Kind
+from migrations_app.rewriting.frames import Found
+from migrations_app.rewriting.rows import Kind
 
 _FOCUS_ID = re.compile(r"focus:id:([A-Z0-9]{8})(?![A-Za-z0-9:])")
 
@@ -32,11 +33,15 @@ class Verdict(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """One observation, as a sentence for an administrator. A proof holds even for a block in a quoted message."""
+    """One observation, as a sentence for an administrator.
+
+    A proof holds even for a block in a quoted message. A block that is foreign is left alone unless there is a proof.
+    """
 
     verdict: Verdict
     sentence: str
     is_proof: bool = False
+    is_foreign: bool = False
 
 
 def evidence_of(
@@ -53,19 +58,20 @@ def evidence_of(
         if links.key_of(found.join_url) == links.key_of(own_url):
             yield _proof("The block is this service's own, written for this meeting.")
         else:
-            yield from _about_user(found, own_url, belongs_to_someone_else)
+            yield from _about_user(component, own_url, belongs_to_someone_else)
             yield Evidence(Verdict.PASTED, "The meeting block was copied from another meeting of this service.")
         return
     if found.kind is Kind.SKYPE:
-        yield from _about_user(found, own_url, belongs_to_someone_else)
+        yield from _about_user(component, own_url, belongs_to_someone_else)
     yield from _about_properties(component, found)
     if found.kind is Kind.TEAMS:
         yield from _about_meeting_options(component, found)
 
 
 def _about_user(
-    found: Found, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
+    component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
 ) -> Iterator[Evidence]:
+    found = component.blocks[0]
     owner = links.owner_of(found.join_url)
     if not owner:
         return
@@ -77,6 +83,10 @@ def _about_user(
         yield Evidence(Verdict.SCHEDULED, "The join link has the organizer's name, on another server.")
     elif belongs_to_someone_else is None:
         yield Evidence(Verdict.SILENT, "The join link names another person; whether a user, was not asked.")
+    elif not links.is_of_organization(found.join_url, {links.domain_of(own_url), component.organizer_domain} - {""}):
+        yield Evidence(
+            Verdict.SILENT, "Neither the server nor the name in the join link is the organizer's.", is_foreign=True
+        )
     else:
         yield Evidence(
             Verdict.SILENT, "The join link names somebody whom MMS does not know, perhaps the organizer's earlier name."
@@ -85,15 +95,15 @@ def _about_user(
 
 def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
     properties = component.effective
-    thread = found.thread
+    thread, names = found.thread, found.names
     for name in (EXTERNAL_LINK, TEAMS_URL):
         if name not in properties:
             continue
         link = properties[name]
         threads = (thread, links.teams_thread(link))
-        if links.same_meeting_link(link, found.join_url) or (all(threads) and not _differ(*threads)):
+        if links.comparable(link) in names or (all(threads) and not _differ(*threads)):
             yield _proof("The event's own join link is the one in its meeting block.")
-        elif links.other_form(link, found.join_url) and not all(threads):
+        elif not all(threads) and all(links.other_form(link, url) for url in found.join_urls):
             yield Evidence(Verdict.SILENT, "The event's own join link is of another form and cannot be compared.")
         else:
             yield Evidence(Verdict.PASTED, "The event's own join link is not the one in its meeting block.")
@@ -109,7 +119,8 @@ def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
 
 
 def _about_meeting_options(component: Component, found: Found) -> Iterator[Evidence]:
-    organizer, thread = links.teams_organizer(found.join_url), links.teams_thread(found.join_url)
+    organizer = next(filter(None, map(links.teams_organizer, found.join_urls)), "")
+    thread = next(filter(None, map(links.teams_thread, found.join_urls)), "")
     for block in component.blocks:
         for options in filter(None, map(links.meeting_options, block.links)):
             if _differ(organizer, options[0]) or _differ(thread, options[1]):

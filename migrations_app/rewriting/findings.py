@@ -11,8 +11,9 @@ from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import links
 from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.evidence import Verdict, evidence_of
-from migrations_app.rewriting.frames import Kind, Row, Sight
+from migrations_app.rewriting.frames import Sight
 from migrations_app.rewriting.quoting import is_quoted
+from migrations_app.rewriting.rows import Kind, Row
 from migrations_app.rewriting.shown_html import body_start, visible_text
 
 _ROW_OF = {Kind.SKYPE: "dots", Kind.TEAMS: "underscores", Kind.OWN: "equals signs"}

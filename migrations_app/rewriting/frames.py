@@ -5,9 +5,8 @@ signature. Offsets are octets of the unfolded, still escaped value.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,43 +14,38 @@ from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.labels import LABELS
-from migrations_app.rewriting.shown_html import body_start, characters, hrefs
-
-ROW = "=" * 72
-"""The row before and after a block of our own."""
-
-
-class Kind(StrEnum):
-    """Whose meeting block it is."""
-
-    SKYPE = "Skype for Business"
-    TEAMS = "Microsoft Teams"
-    OWN = "own"
-
-
-class Row(NamedTuple):
-    """One row of a frame; `length` counts its dots, underscores or equals signs."""
-
-    start: int
-    end: int
-    length: int
+from migrations_app.rewriting.rows import USUAL_LENGTH, Kind, Row, are_continued, rows_of, stands_alone
+from migrations_app.rewriting.shown_html import body_start, characters, hrefs, visible_text
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A meeting block: where it is cut out, rows included; `links` are those inside."""
+    """A meeting block: where it is cut out, rows included; `links` are those inside.
+
+    `join_urls` all join the same meeting: Teams names it by a short link and a long one, its "System reference".
+    """
 
     kind: Kind
     cut: markup.Cut
     links: Sequence[str]
-    join_url: str
+    join_urls: Sequence[str]
     shared_notes_url: str
+
+    @property
+    def join_url(self) -> str:
+        """The join link that comes first."""
+        return self.join_urls[0]
+
+    @property
+    def names(self) -> set[str]:
+        """What tells its meeting from others: its join links in a form in which links to one meeting are equal."""
+        return set(map(links.comparable, self.join_urls))
 
     @property
     def thread(self) -> str:
         """The thread of a Teams meeting: the short join link does not name it, the meeting options do."""
         options = (options[1] for options in map(links.meeting_options, self.links) if options is not None)
-        return links.teams_thread(self.join_url) or next(options, "")
+        return next(filter(None, (*map(links.teams_thread, self.join_urls), *options)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,33 +72,6 @@ class _Framed(NamedTuple):
     join_urls: list[str]
 
 
-_CHARACTER = {Kind.SKYPE: b".", Kind.TEAMS: b"_", Kind.OWN: b"="}
-_USUAL = {Kind.SKYPE: 137, Kind.TEAMS: 80, Kind.OWN: len(ROW)}
-_SHORTEST = {Kind.SKYPE: 60, Kind.TEAMS: 70, Kind.OWN: len(ROW)}
-_SHORTEST_PIECE = 10
-_FIRST_PIECE = {
-    kind: character * (len(ROW) if kind is Kind.OWN else _SHORTEST_PIECE) for kind, character in _CHARACTER.items()
-}
-_RUN = {kind: re.compile(re.escape(character) + b"++") for kind, character in _CHARACTER.items()}
-# Outlook breaks its row of 137 dots over two lines; other programs break it elsewhere, Word puts it into two spans.
-_MOST_PIECES = 6
-_BLANK = rb"[ \t]|\xc2\xa0|\xe2\x80[\x8b-\x8f]|\xef\xbb\xbf"
-_HTML_BLANK = _BLANK + rb"|&(?:nbsp|shy|lrm|rlm|zwnj|zwj|ZeroWidthSpace|#8203|#x200[b-f]|#8206|#8207)\\?;"
-_GAP = rb"\\[nN]|" + _BLANK
-_HTML_GAP = rb"\\[nN]|[\r\n]|" + _HTML_BLANK + rb"|</?(?:span|font|b|i|u|em|strong|small|sub|sup|o:p|br|wbr)\b[^<>]*+>"
-_NEXT_PIECE = {
-    (kind, is_html): re.compile(
-        rb"(?:" + gap + rb")++(" + re.escape(character) + rb"++)(?=\\[nN]|[<&]|" + _BLANK + rb"|$)", re.IGNORECASE
-    )
-    for kind, character in _CHARACTER.items()
-    for is_html, gap in ((False, _GAP), (True, _HTML_GAP))
-}
-# Nothing visible may stand on the line of a row. In an escaped backslash followed by n, the n is no line break.
-_TEXT_BEFORE = re.compile(rb"(?:^|(?<!\\)(?:\\\\)*\\[nN])(?:" + _BLANK + rb")*+$")
-_TEXT_AFTER = re.compile(rb"(?:" + _BLANK + rb")*+(?:\\[nN]|$)")
-_HTML_BEFORE = re.compile(rb"(?:^|\\[nN]|>)(?:" + _HTML_BLANK + rb")*+$", re.IGNORECASE)
-_HTML_AFTER = re.compile(rb"(?:" + _HTML_BLANK + rb")*+(?:\\[nN]|<|$)", re.IGNORECASE)
-
 _MOST_FRAMES = 10  # beyond, there is more than one block in any case
 # What the add-ins write besides the join link, so that rows of any length are known to be theirs.
 _SECOND_MARK = {
@@ -114,7 +81,25 @@ _SECOND_MARK = {
 _TEAMS_SERVICE = re.compile(r"/meetingOptions/|\bdialin\.teams\.|/pstnconferencing", re.IGNORECASE)
 _HTML_IN_TEXT = re.compile(rb"<(?:br|/(?:p|div|b|i|a|span|html|body|ul|li|font))\b[^<>]{0,20}>", re.IGNORECASE)
 
-_HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join")
+# What a block says of the phone and of its IDs, on one line: a number with what is dialled after it; of Teams three
+# groups of three digits that an ID is made of, or that a passcode follows. Signatures have neither.
+_DIALLED = re.compile(r",,\s?\d{4}|\btel:\+?\d", re.IGNORECASE)
+_ID = {
+    Kind.SKYPE: re.compile(r"[:：]\s?\d{5,10}(?!\d)"),
+    Kind.TEAMS: re.compile(
+        r"\bid\b[^:：]{0,30}[:：]\s?\d{3} \d{3} \d{3}(?!\d)"
+        r"|[:：]\s?\d{3} \d{3} \d{3}(?: \d{1,4})?#? [^:：]{2,40}[:：]\s?(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{6,8}(?!\w)",
+        re.IGNORECASE,
+    ),
+}
+_PRODUCT = {
+    Kind.SKYPE: re.compile(r"\bSkype Web App\b|\bSkype for Business\b|\bLync\b"),
+    Kind.TEAMS: re.compile(r"\bTeams\b"),
+}
+_OWN_LABELS = tuple(labels["join"] for labels in LABELS.values())
+
+# The last two in base64: how a link begins there.
+_HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join", b"ahr0chm6", b"ahr0cdov")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
 _KEY_IN_WRAPPED_URL = re.compile(rb"%2[Ff][A-Z0-9]{8}(?![A-Za-z0-9/])")
 _BOOKMARK = "OutJoinLink"
@@ -133,7 +118,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     that has lost its frame.
     """
     begin = body_start(value) if is_html else 0
-    rows = {kind: _rows(value, begin, kind, is_html) for kind in Kind}
+    rows = {kind: rows_of(value, begin, kind, is_html) for kind in Kind}
     framed = [
         each
         for kind in Kind
@@ -144,7 +129,8 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         framed = [each for each in framed if not any(_is_around(each, other) for other in framed)]
     if not framed:
         outside = _signatures(value[begin:], is_html, own_url)
-        return Sight(rows, outside, None, _about_lost_frame(rows) if outside else "")
+        problem = _about_lost_frame(rows) if outside else _about_lost_links(rows, value, is_html)
+        return Sight(rows, outside, None, problem)
     join_links = [url for each in framed for url in each.join_urls]
     if len(framed) > 1:
         return Sight(rows, join_links, None, "The description holds more than one meeting block.")
@@ -156,7 +142,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     ]
     join_links += outside
     problem = (
-        _doubt_about_rows(kind, rows[kind], value, is_html, opening, closing)
+        _doubt_about_rows(framed[0], rows[kind], value, is_html)
         or _doubt_about_marks(framed[0], is_html)
         or _doubt_about_links(framed[0])
     )
@@ -175,7 +161,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         except Declined as declined:
             return Sight(rows, join_links, None, declined.detail)
     notes = _shared_notes(framed[0], value[opening.end : closing.start], is_html)
-    return Sight(rows, join_links, Found(kind, cut, found_links, join_urls[0], notes), "")
+    return Sight(rows, join_links, Found(kind, cut, found_links, join_urls, notes), "")
 
 
 def carries_signature(text: str, own_url: str) -> bool:
@@ -187,60 +173,6 @@ def readable(piece: bytes, is_html: bool) -> str:
     """Return a piece of a description without the escapes of a TEXT value and, of HTML, the character references."""
     text = unescaped(piece)
     return characters(text) if is_html else text
-
-
-def _rows(value: bytes, begin: int, kind: Kind, is_html: bool) -> list[Row]:
-    first_piece, next_piece = _FIRST_PIECE[kind], _NEXT_PIECE[kind, is_html]
-    position = value.find(first_piece, begin)
-    rows: list[Row] = []
-    while position >= 0:
-        run = _RUN[kind].match(value, position)
-        end = run.end() if run else position
-        pieces = [Row(position, end, end - position)]
-        while kind is not Kind.OWN and (more := next_piece.match(value, end)):
-            end = more.end()
-            pieces.append(Row(more.start(1), end, end - more.start(1)))
-        rows += _joined(kind, pieces)
-        position = value.find(first_piece, end)
-    return rows
-
-
-def _joined(kind: Kind, pieces: Sequence[Row]) -> Iterator[Row]:
-    """Yield the rows that pieces with nothing visible between them make up.
-
-    Pieces that add up to a row of the usual length are that row; a piece that is long enough is a row by itself.
-    """
-    at = 0
-    while at < len(pieces):
-        last = _end_of_usual_row(kind, pieces, at)
-        if last is None and pieces[at].length < _SHORTEST[kind] and kind is Kind.SKYPE:
-            last = _end_of_short_pieces(pieces, at)
-        length = sum(piece.length for piece in pieces[at : (last or at) + 1])
-        if length == len(ROW) if kind is Kind.OWN else length >= _SHORTEST[kind]:
-            yield Row(pieces[at].start, pieces[last or at].end, length)
-        at = (last or at) + 1
-
-
-def _end_of_usual_row(kind: Kind, pieces: Sequence[Row], at: int) -> int | None:
-    length = 0
-    for last in range(at, min(at + _MOST_PIECES, len(pieces))):
-        length += pieces[last].length
-        if length == _USUAL[kind]:
-            # A line break leaves the shorter piece of underscores last; before it stands somebody's signature line.
-            return last if kind is Kind.SKYPE or pieces[at].length >= pieces[last].length else None
-    return None
-
-
-def _end_of_short_pieces(pieces: Sequence[Row], at: int) -> int | None:
-    """Return the last of some pieces of one row of dots of an unusual length; a whole row is none of them."""
-    length, last = 0, None
-    for place in range(at, min(at + _MOST_PIECES, len(pieces))):
-        piece = pieces[place].length
-        length += piece
-        if not _SHORTEST_PIECE <= piece < _SHORTEST[Kind.SKYPE] or length > _USUAL[Kind.SKYPE]:
-            break
-        last = place
-    return last
 
 
 def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool) -> _Framed | None:
@@ -284,40 +216,64 @@ def _about_lost_frame(rows: Mapping[Kind, Sequence[Row]]) -> str:
     return "The description holds a join link or other parts of a meeting block, but no intact frame."
 
 
-def _doubt_about_rows(kind: Kind, rows: Sequence[Row], value: bytes, is_html: bool, opening: Row, closing: Row) -> str:
-    if opening.length != _USUAL[kind] and _is_continued(kind, value, is_html, opening, closing):
+def _about_lost_links(rows: Mapping[Kind, Sequence[Row]], value: bytes, is_html: bool) -> str:
+    for kind in Kind:
+        for opening, closing in pairwise(rows[kind]):
+            if opening.length == closing.length and _says_what_a_block_says(
+                kind, _shown(value[opening.end : closing.start], is_html)
+            ):
+                return (
+                    "Two rows frame what a meeting block says, but no link between them leads into a meeting: a mail "
+                    "filter may have rewritten or removed the links."
+                )
+    return ""
+
+
+def _says_what_a_block_says(kind: Kind, text: str) -> bool:
+    """Tell whether a text without join links is all that is left of a block: its product and how to get in by phone."""
+    if kind is Kind.OWN:
+        return any(label in text for label in _OWN_LABELS)
+    is_of_family = _PRODUCT[kind].search(text) and not links.names_other_provider(text.lower())
+    return bool(is_of_family and (_DIALLED.search(text) or _ID[kind].search(text)))
+
+
+def _shown(piece: bytes, is_html: bool) -> str:
+    """Return what a reader sees of a piece, and where its links lead in text, on one line."""
+    return visible_text(piece) if is_html else " ".join(unescaped(piece).split())
+
+
+def _doubt_about_rows(framed: _Framed, rows: Sequence[Row], value: bytes, is_html: bool) -> str:
+    kind, opening, closing, _, _, _ = framed
+    if opening.length != USUAL_LENGTH[kind] and are_continued(kind, value, is_html, opening, closing):
         return "The rows around the meeting block are broken into pieces that cannot be put together."
     if opening.length != closing.length:
         return "The two rows that frame the meeting block are not of the same length."
     if kind is Kind.OWN:  # its join link comes first, so that a row before it cannot be the one that opens it
         rows = [row for row in rows if row.start >= opening.start]
-    if sum(row.length == opening.length for row in rows) > 2:
-        return "The frame of the meeting block cannot be told from other rows in the description."
-    after = _HTML_AFTER if is_html else _TEXT_AFTER
-    for row in (opening, closing):
-        if not _begins_line(value, row.start, is_html) or not after.match(value, row.end):
-            return "A row that frames the meeting block has other text on its line."
+    alike = [row for row in rows if row.length == opening.length]
+    if len(alike) > 2:
+        below = value[closing.end : alike[-1].start]
+        if alike[0] != opening or not _is_complete(framed, below, is_html):
+            return "The frame of the meeting block cannot be told from other rows in the description."
+    if not all(stands_alone(value, row, is_html) for row in (opening, closing)):
+        return "A row that frames the meeting block has other text on its line."
     return ""
 
 
-def _begins_line(value: bytes, at: int, is_html: bool) -> bool:
-    """Tell whether nothing that one sees stands before a place on its line."""
-    if is_html:
-        return value[at - 1 : at] == b">" or _HTML_BEFORE.search(value, max(at - 200, 0), at) is not None
-    is_usual = value[at - 2 : at] == b"\\n" and value[at - 3 : at - 2] != b"\\"
-    return is_usual or _TEXT_BEFORE.search(value, max(at - 200, 0), at) is not None
-
-
-def _is_continued(kind: Kind, value: bytes, is_html: bool, opening: Row, closing: Row) -> bool:
-    """Tell whether both rows are followed by a piece of the same length, as where a mail program breaks each line."""
-    more = [_NEXT_PIECE[kind, is_html].match(value, row.end) for row in (opening, closing)]
-    return len({len(piece[1]) for piece in more if piece is not None}) == 1 and None not in more
+def _is_complete(framed: _Framed, below: bytes, is_html: bool) -> bool:
+    """Tell whether a block ends at its closing row although further rows stand below, none of it before them."""
+    kind, _, _, inside, _, _ = framed
+    if kind is Kind.OWN:
+        return False
+    ends_with = links.SKYPE_MARKER if kind is Kind.SKYPE else _TEAMS_SERVICE
+    text = _shown(below, is_html)
+    return ends_with.search(inside) is not None or not (_DIALLED.search(text) or _ID[kind].search(text))
 
 
 def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:
     """Rows of any length may be somebody's own lines above and below a link; the add-ins leave more than a link."""
     kind, opening, _, inside, _, _ = framed
-    if opening.length == _USUAL[kind] or _SECOND_MARK[kind].search(inside):
+    if opening.length == USUAL_LENGTH[kind] or _SECOND_MARK[kind].search(inside):
         return ""
     if kind is Kind.TEAMS and _TEAMS_SERVICE.search(inside):
         return ""

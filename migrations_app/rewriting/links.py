@@ -2,7 +2,9 @@
 
 import base64
 import re
+from collections.abc import Collection
 from functools import lru_cache
+from itertools import chain, islice
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -30,6 +32,13 @@ _WRAPPED_IN_PARAMETER = re.compile(
 _PROOFPOINT_2 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.com/v2/", re.IGNORECASE)
 _PROOFPOINT_3 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.(?:com|us)/v3/__(.+?)__;([\w=+/-]*)!", re.IGNORECASE)
 _PROOFPOINT_REPLACED = re.compile(r"\*")
+# A link inside a link: percent-encoded once or twice, as it is, or in base64 ("https://" and "http://" begin so).
+_INNER_LINK = re.compile(r"(?<=.)https?(:|%3a|%253a)(//|(?:%2f|%252f){2})", re.IGNORECASE)
+_INNER_BASE64 = re.compile(r"(?<![A-Za-z0-9+_-])aHR0c(?:HM6|Dov)[A-Za-z0-9+/_-]{16,}")
+_LONGEST_WRAPPED = 8_000
+_MOST_INNER = 3
+_END_OF_ENCODED = re.compile(r"[/?&#]")
+_PRINTABLE = re.compile(r"[!-~]*")
 
 _TEAMS = re.compile(
     r"https?://(?:[a-z0-9-]+\.)*teams\.(?:microsoft\.(?:com|us)|microsoftonline\.cn|live\.com|cloud\.microsoft)"
@@ -56,6 +65,7 @@ _OTHER_PROVIDER = re.compile(
     re.IGNORECASE,
 )
 _OTHER_PROVIDER_WORDS = ("zoom", "meet.google", "bluejeans", "gotomeet", "webex", "join.skype")
+_PUBLIC_SUFFIX = re.compile(r"(?:ac|co|com|edu|go|gov|ne|net|or|org)\.[a-z]{2}")
 _IN_NOTES = rf"""(?:[^\s<>"'\\]|{_APOSTROPHE})"""
 _SHARED_NOTES = re.compile(
     rf"\bonenote:{_IN_NOTES}++|https?://(?:[\w-]+\.)*onenote\.com/{_IN_NOTES}++"
@@ -99,25 +109,66 @@ def _without_punctuation(url: str) -> str:
 
 @lru_cache(maxsize=512)
 def unwrapped(url: str) -> str:
-    """Return the link that a mail filter wrapped up (Safe Links, URL Defense 2 and 3, Barracuda, Google).
+    """Return the link that a mail filter wrapped up.
 
-    Other links come back as they are.
+    Known are Safe Links, URL Defense 2 and 3, Barracuda and Google; of any other filter a link into a meeting or to its
+    notes is found that its link contains. Other links come back as they are.
     """
     for _ in range(3):  # filters of two companies wrap each other's links
         if not _WRAPPER_HOST.match(url):
-            return url
-        if _WRAPPED_IN_PARAMETER.match(url):
+            inner = _contained(url)
+        elif _WRAPPED_IN_PARAMETER.match(url):
             inner = next(filter(None, (_query_value(url, name) for name in ("url", "q", "a"))), "")
         elif _PROOFPOINT_2.match(url):
             inner = unquote(_query_value(url, "u").replace("-", "%").replace("_", "/"))
         elif (found := _PROOFPOINT_3.match(url)) is not None:
             inner = _proofpoint_3(found[1], found[2])
         else:
-            break
+            inner = _contained(url)
         if not inner:
             break
         url = inner
     return url
+
+
+def _contained(url: str) -> str:
+    """Return the link into a meeting, or the wrapped one, that another kind of link contains; "" for most."""
+    if not ("aHR0c" in url or _INNER_LINK.search(url)) or len(url) > _LONGEST_WRAPPED or _leads_to_meeting(url):
+        return ""
+    written = map(_as_written, islice(_INNER_LINK.finditer(url), _MOST_INNER))
+    encoded = map(_from_base64, islice(_INNER_BASE64.finditer(unquote(url)), _MOST_INNER))
+    inner = (link for link in chain(written, encoded) if _leads_to_meeting(link) or _WRAPPER_HOST.match(link))
+    return next(inner, "")
+
+
+def _as_written(found: re.Match[str]) -> str:
+    """Return the link that begins at a place of another link, decoded."""
+    rest = found.string[found.start() :]
+    if found[2] != "//":
+        rest = _END_OF_ENCODED.split(rest, maxsplit=1)[0]
+    elif found[1] != ":":
+        rest = rest.partition("&")[0]
+    else:
+        return rest.partition("___")[0]
+    for _ in range(3):
+        if _URL_IN_ANY_CASE.match(rest):
+            break
+        rest = unquote(rest)
+    return rest
+
+
+def _from_base64(found: re.Match[str]) -> str:
+    text = found[0].replace("-", "+").replace("_", "/")
+    whole = text[: len(text) - (len(text) % 4 == 1)]
+    decoded = base64.b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
+    printable = _PRINTABLE.match(decoded)
+    return printable[0] if printable else ""
+
+
+def _leads_to_meeting(url: str) -> bool:
+    """Tell whether an unwrapped link is one that a meeting block has for its own meeting."""
+    is_known = is_teams(url) or skype_link(url) is not None or "/meetingoptions/" in url.lower()
+    return is_known or _SHARED_NOTES.match(url) is not None
 
 
 def _query_value(url: str, name: str) -> str:
@@ -180,14 +231,29 @@ def owner_of(url: str) -> str:
     return unquote(path[-2]) + (f"@{domain.lower()}" if domain else "")
 
 
+def is_of_organization(url: str, domains: Collection[str]) -> bool:
+    """Tell whether the server of a join link, or the organization that its path names, has one of the domains.
+
+    In the cloud all organizations share a server, and the path begins with their names: meet.lync.com/contoso/….
+    """
+    host, *path = url.partition("://")[2].partition("?")[0].lower().split("/")
+    host = host.partition(":")[0]
+    if any(f".{host}".endswith(f".{domain}") for domain in domains):
+        return True
+    names = {*domains, *(domain.partition(".")[0] for domain in domains)}
+    return not names.isdisjoint(path[:-2])
+
+
+def domain_of(url: str) -> str:
+    """Return the domain that a server's name belongs to: the name without its first part, where enough is left."""
+    host = url.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+    domain = host.partition(".")[2]
+    return domain if "." in domain and not _PUBLIC_SUFFIX.fullmatch(domain) else host
+
+
 def same_place(one: str, other: str) -> bool:
     """Tell whether two join links are the same up to the key, that is, whether one user has both on one server."""
     return one.rstrip("/").rpartition("/")[0].lower() == other.rstrip("/").rpartition("/")[0].lower()
-
-
-def same_meeting_link(one: str, other: str) -> bool:
-    """Tell whether two join links are the same but for wrapping, percent-encoding and the web app's suffix."""
-    return comparable(one) == comparable(other)
 
 
 def other_form(one: str, other: str) -> bool:
@@ -243,9 +309,14 @@ def meeting_options(url: str) -> tuple[str, str] | None:
     return _query_value(url, "organizerId").lower(), teams_thread(_query_value(url, "threadId"))
 
 
+def names_other_provider(lowered: str) -> bool:
+    """Tell whether a text in lower case names another provider."""
+    return any(word in lowered for word in _OTHER_PROVIDER_WORDS)
+
+
 def has_other_provider(lowered: str) -> bool:
     """Tell whether a text in lower case holds a join link of another provider."""
-    return any(word in lowered for word in _OTHER_PROVIDER_WORDS) and _OTHER_PROVIDER.search(lowered) is not None
+    return names_other_provider(lowered) and _OTHER_PROVIDER.search(lowered) is not None
 
 
 def shared_notes_in(text: str) -> str:

@@ -40,8 +40,9 @@ from migrations_app.rewriting.components import (
     Component,
 )
 from migrations_app.rewriting.errors import needs_review
-from migrations_app.rewriting.frames import Found, Kind, readable
+from migrations_app.rewriting.frames import Found, readable
 from migrations_app.rewriting.labels import language_of
+from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.spans import Span, span
 
 _LABELS = {
@@ -186,16 +187,18 @@ class Properties:
         if links.comparable(value) in self._old_links:
             return True
         threads = (self.old.thread, links.teams_thread(value))
-        if not all(threads) and links.other_form(value, self.old.join_url):
+        if not all(threads) and all(links.other_form(value, url) for url in self.old.join_urls):
             raise needs_review("The event has a second Teams link that cannot be compared with the one in its block.")
         return all(threads) and threads[0] == threads[1]
 
     @cached_property
     def _old_links(self) -> set[str]:
-        """The block's join link, and the one that an event with that block has of its own, perhaps of another form."""
-        properties = (component.effective for component in self.components if component.blocks)
+        """The blocks' join links, and those that events with a block have of their own, perhaps of another form."""
+        with_block = [component for component in self.components if component.blocks]
+        properties = (component.effective for component in with_block)
         own = (values[name] for values in properties for name in (EXTERNAL_LINK, TEAMS_URL) if name in values)
-        return {links.comparable(link) for link in (self.old.join_url, *own)}
+        names = (block.names for component in with_block for block in component.blocks)
+        return set(map(links.comparable, own)).union(*names)
 
     @cached_property
     def _join_url(self) -> str:

@@ -20,6 +20,7 @@ from migrations_app.calendars.content_lines import (
     uid_of,
     unescaped,
 )
+from migrations_app.calendars.damaged_folds import has_cut_attendee
 from migrations_app.rewriting import links
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
 from migrations_app.rewriting.components import (
@@ -29,14 +30,16 @@ from migrations_app.rewriting.components import (
     components_of,
     is_blank,
     recurrence_id_of,
+    shown_text,
 )
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of
-from migrations_app.rewriting.frames import Kind
 from migrations_app.rewriting.properties import Properties
 from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.revision import raise_sequence
+from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.shown_html import images, targets, visible_text
+from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import Span, span
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
@@ -57,17 +60,19 @@ def rewrite(
     *,
     now: datetime,
     belongs_to_someone_else: Callable[[str], bool] | None = None,
+    dial_in: DialIn | None = None,
 ) -> Rewrite:
     """Return the object with `block` in place of the meeting block it carries.
 
     `source` is one object (one UID), `now` is aware. `belongs_to_someone_else` is asked with the user segment of a
-    Skype for Business or own join link. Raises Declined with a reason of R20 when the object is to be left as it
-    is, UnreadableCalendar when it is no calendar.
+    Skype for Business or own join link. `dial_in` is how people dial into the organizer's meetings. Raises Declined
+    with a reason of R20 when the object is to be left as it is, UnreadableCalendar when it is no calendar.
     """
     calendars = parse(source)
     events = events_of(calendars)
     components = components_of(source, calendars, now, block.join_url)
     _refuse_doubtful(source, events, components)
+    _refuse_without_block(components, dial_in)
     for each in components:
         if each.blocks:
             _refuse_pasted(each, block.join_url, belongs_to_someone_else)
@@ -98,16 +103,40 @@ def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequenc
             raise needs_review(
                 "The event's join properties name an online meeting, but its description carries no block."
             )
-        raise Declined("no-block", "The invitation carries no online-meeting block.")
+        return
     if len({uid_of(source, event) for event in events}) > 1:
         raise needs_review("The object holds the events of more than one meeting.")
     if len({recurrence_id_of(source, event) for event in events}) < len(events):
         raise needs_review("The object holds the meeting or one of its occurrences more than once.")
-    if len({(block.kind, links.comparable(block.join_url)) for block in found}) > 1:
+    if len({block.kind for block in found}) > 1 or not _are_of_one_meeting([block.names for block in found]):
         raise needs_review("The meeting and one of its occurrences carry different join links.")
+    if any(has_cut_attendee(source, event) for event in events):
+        raise needs_review("The line of an attendee is cut off, so that nobody can tell who must be told.")
     for each in components:
         if each.blocks:
             _refuse_inconsistent(each)
+
+
+def _refuse_without_block(components: Sequence[Component], dial_in: DialIn | None) -> None:
+    if any(each.blocks for each in components):
+        return
+    texts = (shown_text(description) for each in components for description in each.descriptions)
+    if dial_in is not None and any(map(dial_in.is_shown_in, texts)):
+        raise needs_review(
+            "The description shows a dial-in number and the conference ID of the organizer, but no meeting block that "
+            "could be brought up to date."
+        )
+    raise Declined("no-block", "The invitation carries no online-meeting block.")
+
+
+def _are_of_one_meeting(names: Sequence[set[str]]) -> bool:
+    """Tell whether blocks join one meeting: each has a link with one of the others in common."""
+    known, *others = sorted(names, key=len, reverse=True)
+    for each in others:
+        if known.isdisjoint(each):
+            return False
+        known = known | each
+    return True
 
 
 def _refuse_different_links(component: Component) -> None:
@@ -135,11 +164,17 @@ def _refuse_inconsistent(component: Component) -> None:
 
 
 def _refuse_pasted(component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None) -> None:
-    is_proven = False
+    is_proven = is_foreign = False
     for evidence in evidence_of(component, own_url, belongs_to_someone_else):
         if evidence.verdict is Verdict.PASTED:
             raise Declined("pasted-block", evidence.sentence)
         is_proven = is_proven or evidence.is_proof
+        is_foreign = is_foreign or evidence.is_foreign
+    if is_foreign and not is_proven:
+        raise needs_review(
+            "Neither the server nor the name in the join link is the organizer's, and nothing else says that the "
+            "meeting block is this meeting's own."
+        )
     # Who answers a mail with a meeting has the mail quoted above a block that is the meeting's own.
     if not is_proven and is_quoted(component):
         raise needs_review("The meeting block stands in a quoted invitation, below another message.")
@@ -147,7 +182,7 @@ def _refuse_pasted(component: Component, own_url: str, belongs_to_someone_else: 
 
 def _refuse_other_join_links(components: Sequence[Component]) -> None:
     """Refuse a series in which the master or an occurrence without a block has the join link of another meeting."""
-    known = {links.comparable(block.join_url) for each in components for block in each.blocks}
+    known = {name for each in components for block in each.blocks for name in block.names}
     known |= {
         links.comparable(each.effective[name])
         for each in components

@@ -1,9 +1,11 @@
-"""Whether an invitation shows a telephone number, however it is written."""
+"""Whether an invitation shows telephone numbers and conference IDs, however they are written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
 
 import phonenumbers
 
@@ -21,6 +23,24 @@ def shown_numbers(body: bytes, numbers: Iterable[str]) -> set[str]:
     return {number for number in numbers if _pattern(number).search(text)}
 
 
+class DialIn(NamedTuple):
+    """How people dial into an organizer's meetings, now or formerly: numbers (E.164) and conference IDs (digits)."""
+
+    numbers: frozenset[str]
+    conference_ids: frozenset[str]
+
+    def is_shown_in(self, text: str) -> bool:
+        """Tell whether a text shows one of the numbers and one of the IDs."""
+        has_id = any(_id_pattern(digits).search(text) for digits in self.conference_ids)
+        return has_id and any(_pattern(number).search(text) for number in self.numbers)
+
+
+@lru_cache(maxsize=1024)
+def _id_pattern(digits: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\d){'[ -]?'.join(map(re.escape, digits))}(?!\d)")
+
+
+@lru_cache(maxsize=1024)
 def _pattern(number: str) -> re.Pattern[str]:
     national = phonenumbers.national_significant_number(phonenumbers.parse(number))
     return re.compile(_BETWEEN_DIGITS.join(national))

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import why_without_organizer
 from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.dial_in import known_dial_in
 from migrations_app.invitations.link_owners import Colleagues
 from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
@@ -20,6 +22,7 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import pack
 from migrations_app.runs.selection import why_skipped
 from tenants_app.bulk import batched
@@ -50,6 +53,8 @@ class Terms:
     now: datetime
     belongs_to_someone_else: Callable[[str], bool] | None
     """Asked with the user part of a join link; None where no other user is known."""
+    dial_in: DialIn | None = None
+    """How people dial into the user's meetings; None where the user is not known."""
 
 
 class Decided(NamedTuple):
@@ -83,15 +88,28 @@ def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> D
     """What becomes of a meeting that should carry ``block``."""
     settled = settle(meeting, terms)
     if settled:
-        return settled
+        return _explained(settled, meeting, body)
     try:
-        rewritten = rewrite(body, block, now=terms.now, belongs_to_someone_else=terms.belongs_to_someone_else)
+        rewritten = rewrite(
+            body,
+            block,
+            now=terms.now,
+            belongs_to_someone_else=terms.belongs_to_someone_else,
+            dial_in=terms.dial_in,
+        )
     except Declined as declined:
         detail = declined.detail if declined.reason in _WITH_DETAIL else ""
         return Decided(MeetingResult.Outcome.SKIPPED, declined.reason, detail)
     except UnreadableCalendar as error:
         return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
     return Decided(MeetingResult.Outcome.SUCCEEDED, rewritten=rewritten)
+
+
+def _explained(settled: Decided, meeting: Listed, body: bytes) -> Decided:
+    """With the reason why nobody is known as organizer, where that decided."""
+    if settled.code == "not-organizer" and not meeting.organizer:
+        return settled._replace(detail=why_without_organizer(body))
+    return settled
 
 
 class Outcomes:
@@ -113,6 +131,7 @@ class Outcomes:
         self.octets = 0
         """Of the texts of all meetings, once :meth:`select` has listed them."""
         self._before_each = before_each
+        self._dial_in = known_dial_in(self.user)
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
         """The meetings whose text must be looked at, and what is settled about the others (R20).
@@ -122,6 +141,7 @@ class Outcomes:
         terms = self._terms()
         todo: list[Listed] = []
         settled: list[Outcome] = []
+        nameless: dict[str, Outcome] = {}
         candidates = self.mailbox.list_candidates(terms.addresses, terms.now)
         for meeting in chain(candidates, self.mailbox.list_others(terms.addresses, terms.now)):
             self._before_each(0)
@@ -131,8 +151,14 @@ class Outcomes:
             decided = settle(meeting, terms)
             if decided:
                 settled.append(self._outcome(meeting, decided))
+                if decided.code == "not-organizer" and not meeting.organizer:
+                    nameless[meeting.uid] = settled[-1]
             else:
                 todo.append(meeting)
+        for uids in batched(nameless, BATCH):
+            for uid, stored in self.mailbox.read(uids).items():
+                if not stored.listed.unreadable:
+                    nameless[uid].result.detail = why_without_organizer(stored.body)
         return todo, settled
 
     def of(self, uids: Sequence[str], blocks: Mapping[str, MeetingBlock]) -> list[Outcome]:
@@ -158,7 +184,7 @@ class Outcomes:
 
     def _terms(self) -> Terms:
         limit = self.user.tenant.attendee_limit
-        return Terms(self.user.addresses, limit, timezone.now(), self._colleagues.have)
+        return Terms(self.user.addresses, limit, timezone.now(), self._colleagues.have, self._dial_in)
 
     def _judged(self, stored: Stored, block: MeetingBlock, terms: Terms) -> Outcome:
         try:

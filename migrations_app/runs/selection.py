@@ -11,14 +11,15 @@ from migrations_app.mailboxes.base import Listed
 def why_skipped(meeting: Listed, addresses: Collection[str], *, limit: int, now: datetime) -> tuple[str, str] | None:
     """The reason and its detail ("" where there is none); None where the text has to be looked at.
 
-    ``addresses`` are the user's in lower case; ``limit`` counts attendees, the organizer included.
+    ``addresses`` are the user's in lower case; ``limit`` counts attendees, the organizer included. Why a meeting has
+    no organizer stands in its text only.
     """
     if meeting.last_end <= now:
         return "past", ""
     if meeting.cancelled:
         return "cancelled", ""
     if meeting.organizer not in addresses:
-        return "not-organizer", "" if meeting.organizer else "nobody is named as organizer"
+        return "not-organizer", ""
     if meeting.attendee_count > limit:
         return "too-many-attendees", f"{meeting.attendee_count} with the organizer; the limit is {limit}"
     return None

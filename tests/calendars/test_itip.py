@@ -1,11 +1,13 @@
 """Who is mailed about a changed meeting, and what exactly they get."""
 
+from typing import Any
+
 import pytest
 
 from migrations_app.calendars import itip
 from migrations_app.calendars.content_lines import parse
 from migrations_app.calendars.itip import ascii_address
-from tests.support.samples import NOW, calendar, event
+from tests.support.samples import NOW, calendar, event, unfolded
 
 BO, CY, DI = (f"ATTENDEE:mailto:{name}@fabrikam.com" for name in ("bo", "cy", "di"))
 ZONE = b"BEGIN:VTIMEZONE\r\nTZID:%s\r\nEND:VTIMEZONE\r\n"
@@ -13,24 +15,37 @@ HEADER = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Contoso//Tests//EN\r\n"
 FOOTER = b"END:VCALENDAR\r\n"
 
 
+def requests(body: bytes, **options: Any) -> dict[str, itip.Request]:
+    """The request that each attendee gets, by the name before the @."""
+    made = itip.read(body, (), now=NOW, **options).requests
+    return {person.address.partition("@")[0]: each for each in made for person in each.recipients}
+
+
 def request(body: bytes) -> bytes:
-    return itip.read(body, (), now=NOW).request
+    """The request that all attendees get."""
+    (only,) = itip.read(body, (), now=NOW).requests
+    return only.body
 
 
 def recipients(body: bytes, *own: str) -> list[str]:
     return [person.address for person in itip.read(body, own, now=NOW).recipients]
 
 
-def occurrence(day: str, *lines: str) -> list[str]:
-    return event(f"RECURRENCE-ID:{day}T100000Z", *lines, start=f"DTSTART:{day}T100000Z", end=f"DTEND:{day}T110000Z")
+def occurrence(day: str, *lines: str, **texts: str) -> list[str]:
+    dates = {"start": f"DTSTART:{day}T100000Z", "end": f"DTEND:{day}T110000Z"}
+    return event(f"RECURRENCE-ID:{day}T100000Z", *lines, **dates, **texts)
 
 
 def events_in(body: bytes) -> list[bytes]:
     return [body[each.start : each.end] for source in parse(body) for each in source.events]
 
 
-def with_method(method: str, body: bytes) -> bytes:
-    return body.replace(b"VERSION:2.0\r\n", f"VERSION:2.0\r\n{method}\r\n".encode(), 1)
+def with_method(method: str, body: bytes, after: bytes = b"VERSION:2.0\r\n") -> bytes:
+    return body.replace(after, after + f"{method}\r\n".encode(), 1)
+
+
+def with_zone(body: bytes, name: bytes) -> bytes:
+    return body.replace(b"BEGIN:VEVENT", ZONE % name + b"BEGIN:VEVENT", 1)
 
 
 # --- the request ----------------------------------------------------------------------------------------
@@ -39,7 +54,7 @@ def with_method(method: str, body: bytes) -> bytes:
 @pytest.mark.parametrize("component", ["VTODO", "VJOURNAL", "VFREEBUSY", "X-PRIVATE"])
 @pytest.mark.parametrize("anchor", [b"BEGIN:VEVENT", b"END:VCALENDAR", b"PRODID"])
 def test_only_events_and_their_time_zones_are_mailed(component: str, anchor: bytes) -> None:
-    body = calendar(event(BO, text="Hello"), occurrence("20300308", CY)).replace(
+    body = calendar(event(BO, text="Hello"), occurrence("20300308", BO)).replace(
         b"BEGIN:VEVENT", ZONE % b"Here" + b"BEGIN:VEVENT", 1
     )
     private = (
@@ -50,7 +65,7 @@ def test_only_events_and_their_time_zones_are_mailed(component: str, anchor: byt
 
 
 def test_events_are_mailed_octet_for_octet() -> None:
-    body = calendar(event(BO, text="Grüße 👋 " * 40), occurrence("20300308", CY), width=31, space=b"\t")
+    body = calendar(event(BO, text="Grüße 👋 " * 40), occurrence("20300308", BO), width=31, space=b"\t")
     assert events_in(request(body)) == events_in(body)
 
 
@@ -75,14 +90,116 @@ def test_a_second_method_does_not_stay() -> None:
 
 
 def test_concatenated_calendars_of_one_meeting_become_one_request() -> None:
-    first, second = calendar(event(BO)), calendar(occurrence("20300308", CY)).replace(b"Contoso", b"Fabrikam")
+    first, second = calendar(event(BO)), calendar(occurrence("20300308", BO)).replace(b"Contoso", b"Fabrikam")
     first = first.replace(b"BEGIN:VEVENT", ZONE % b"Here" + b"BEGIN:VEVENT", 1)
     second = second.replace(b"BEGIN:VEVENT", ZONE % b"Here" + ZONE % b"There" + b"BEGIN:VEVENT", 1)
     body = b"\xef\xbb\xbf" + first + with_method("METHOD:PUBLISH", second)
     made = request(body)
     header = HEADER.replace(b"VERSION", b"METHOD:REQUEST\r\nVERSION")
     assert made == b"".join([header, ZONE % b"Here", ZONE % b"There", *events_in(body), FOOTER])
-    assert recipients(body) == ["bo@fabrikam.com", "cy@fabrikam.com"]
+    assert recipients(body) == ["bo@fabrikam.com"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [
+        ("ATTENDEE;CN=Bo:bo@fabrikam.com", "ATTENDEE;CN=Bo:mailto:bo@fabrikam.com"),
+        ("ATTENDEE:mailto:<bo@fabrikam.com>", "ATTENDEE:mailto:bo@fabrikam.com"),
+        ('ATTENDEE;EMAIL="bo@fabrikam.com":urn:uuid:1', 'ATTENDEE;EMAIL="bo@fabrikam.com":mailto:bo@fabrikam.com'),
+        ("ATTENDEE:MAILTO:bo%2Bx@fabrikam.com?subject=a", "ATTENDEE:MAILTO:bo%2Bx@fabrikam.com?subject=a"),
+        ("ATTENDEE:invalid:nomail", "ATTENDEE:invalid:nomail"),
+        ("ATTENDEE:mailto:o'brien@fabrikam.com", "ATTENDEE:mailto:o'brien@fabrikam.com"),
+    ],
+)
+def test_people_are_written_as_imip_wants_them(stored: str, sent: str) -> None:
+    body = calendar(event(stored, CY))
+    assert request(body) == with_method("METHOD:REQUEST", calendar(event(sent, CY)), after=b"BEGIN:VCALENDAR\r\n")
+    named = body.replace(b'ORGANIZER;CN="Anna Lind":mailto:', b"ORGANIZER:")
+    assert b"ORGANIZER:mailto:anna@contoso.com\r\n" in request(named)
+
+
+# --- who gets which occurrences -------------------------------------------------------------------------
+
+
+def test_r24_a_guest_of_one_occurrence_gets_that_occurrence_only() -> None:
+    series = event("RRULE:FREQ=WEEKLY;COUNT=8", BO, text="Board only: salaries")
+    guests = occurrence("20300308", BO, CY, text="For guests")
+    got = requests(with_zone(calendar(series, guests, occurrence("20300315", BO)), b"Here"))
+    assert events_in(got["bo"].body) == events_in(calendar(series, guests, occurrence("20300315", BO)))
+    assert events_in(got["cy"].body) == events_in(calendar(guests))
+    assert ZONE % b"Here" in got["cy"].body
+    assert b"METHOD:REQUEST\r\n" in got["cy"].body
+    assert (got["bo"].description, got["cy"].description) == ("Board only: salaries", "For guests")
+    assert got["bo"].key == ""
+    assert got["cy"].key == "20300308T100000Z"
+
+
+def test_r24_a_guest_of_two_occurrences_gets_both_in_one_message() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO)
+    one, two = occurrence("20300308", BO, CY, text="One"), occurrence("20300315", CY, DI, text="Two")
+    got = requests(calendar(series, one, two))
+    assert events_in(got["cy"].body) == events_in(calendar(one, two))
+    assert events_in(got["di"].body) == events_in(calendar(two))
+    assert got["cy"].description == "One\n\nTwo"
+    assert len({each.key for each in got.values()}) == len(got) == 3
+
+
+def test_r24_occurrences_described_differently_in_html_are_told_as_text() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO)
+    one, two, same = (
+        occurrence(day, CY, text="Hi", html=f"<p>{number}</p>")
+        for day, number in (("20300308", 1), ("20300315", 2), ("20300322", 1))
+    )
+    assert requests(calendar(series, one, two))["cy"].html == ""
+    assert requests(calendar(series, one, same))["cy"].html == "<p>1</p>"
+
+
+def test_r24_who_was_taken_off_an_occurrence_does_not_get_it() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO, CY)
+    moved = [
+        line.replace("RECURRENCE-ID:20300308T100000Z", "RECURRENCE-ID;RANGE=THISANDFUTURE;TZID=Here:20300308T110000")
+        for line in occurrence("20300308", BO, text="Without Cy")
+    ]
+    got = requests(calendar(series, moved, occurrence("20300315", BO, CY)))
+    assert events_in(got["bo"].body) == events_in(calendar(series, moved, occurrence("20300315", BO, CY)))
+    without = [series[0], "EXDATE;TZID=Here:20300308T110000", *series[1:]]
+    assert events_in(got["cy"].body) == events_in(calendar(without, occurrence("20300315", BO, CY)))
+    assert "Without Cy" not in unfolded(got["cy"].body).decode()
+
+
+def test_r24_an_occurrence_that_names_nobody_is_for_all_of_the_series() -> None:
+    series, bare = event("RRULE:FREQ=WEEKLY", BO, CY), occurrence("20300308")
+    assert events_in(request(calendar(series, bare))) == events_in(calendar(series, bare))
+    guests = occurrence("20300315", BO, CY, DI)
+    got = requests(calendar(series, bare, guests))
+    assert events_in(got["cy"].body) == events_in(calendar(series, bare, guests))
+    assert events_in(got["di"].body) == events_in(calendar(guests))
+
+
+def test_r24_a_cancelled_occurrence_is_no_part_of_a_request() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO)
+    got = requests(calendar(series, occurrence("20300308", BO, CY, "STATUS:CANCELLED")))
+    without = [series[0], "EXDATE:20300308T100000Z", *series[1:]]
+    assert events_in(got["bo"].body) == events_in(calendar(without))
+    assert list(got) == ["bo"]
+
+
+def test_r24_a_guest_of_an_occurrence_that_inherits_its_text_gets_the_block_alone() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO, text="Board only")
+    line = b"DESCRIPTION;LANGUAGE=en:Call\\, please"
+    got = requests(calendar(series, occurrence("20300308", BO, CY)), inherited=lambda: [line])
+    assert line in unfolded(got["cy"].body).split(b"\n")
+    assert got["cy"].description == "Call, please"
+    assert got["bo"].description == "Board only"
+    assert "Call" not in unfolded(got["bo"].body).decode()
+
+
+def test_r24_a_past_occurrence_of_which_somebody_was_a_guest_is_not_sent() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO)
+    past, to_come = occurrence("20300103", BO, CY, text="Past"), occurrence("20300308", BO, CY, text="To come")
+    got = requests(calendar(series, past, to_come))
+    assert events_in(got["cy"].body) == events_in(calendar(to_come))
+    assert events_in(got["bo"].body) == events_in(calendar(series, past, to_come))
 
 
 # --- whom it goes to ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.people import Person, attendees, organizer
 from tests.support.samples import calendar, event
 
@@ -46,7 +47,15 @@ def test_it_names_everyone_once_over_master_and_overrides() -> None:
         "mailto:bo@fabrikam.com,evil@example.org",
         "mailto:bo berg@fabrikam.com",
         "mailto:bo%20berg@fabrikam.com",
-        "mailto:<bo@fabrikam.com>",
+        "bo",
+        "bo berg@fabrikam.com",
+        "/principals/users/bo@fabrikam.com",
+        "https://cal.contoso.com/principals/bo@fabrikam.com",
+        "sip:bo@fabrikam.com",
+        "mailto:<>",
+        "mailto:<bo@fabrikam.com>, <evil@example.org>",
+        "mailto:%3Cbo@fabrikam.com%0D%0ABcc:evil@example.org%3E",
+        "mailto:mailto:mailto:mailto:mailto:bo@fabrikam.com",
         "mailto:bo@fabrikam\u2028.com",
         "mailto:bo@-",
         "mailto:bo@[127.0.0.1]",
@@ -69,6 +78,53 @@ def test_nobody_without_a_proper_address_comes_out(value: str) -> None:
     assert organizer(
         source.replace(b'ORGANIZER;CN="Anna Lind":mailto:anna@contoso.com', f"ORGANIZER:{value}".encode())
     ) == Person("", "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ":bo@fabrikam.com",
+        ";CUTYPE=ROOM: bo@fabrikam.com ",
+        ":MAILTO:bo@fabrikam.com",
+        ":Mailto: bo@fabrikam.com",
+        ":mailto://bo@fabrikam.com",
+        ":mailto:mailto:bo@fabrikam.com",
+        ":SMTP:bo@fabrikam.com",
+        ":mailto:<bo@fabrikam.com>",
+        ":<mailto:bo@fabrikam.com>",
+        ":mailto:'bo@fabrikam.com'",
+        ':"mailto:bo@fabrikam.com"',
+        ":mailto:%27bo@fabrikam.com%27",
+        ":mailto:%3Cbo%40fabrikam.com%3E",
+        ":bo%40fabrikam.com",
+        ":Bo Berg <bo@fabrikam.com>",
+        ':mailto:"Berg, Bo" <bo@fabrikam.com>',
+        ";EMAIL=bo@fabrikam.com:urn:uuid:8a2f6f2e-0a5e-4b6e-9c7d-1111",
+        ';EMAIL="bo@fabrikam.com":/principals/__uids__/1111/',
+        ';email="mailto:bo@fabrikam.com":https://cal.contoso.com/principals/1111',
+        ";EMAIL=bo@fabrikam.com:invalid:nomail",
+        ';X-NUM-GUESTS=0;EMAIL="bo@fabrikam.com";CN=Bo:/o=Contoso/ou=Exchange/cn=bo',
+        ";EMAIL=other@example.org:mailto:bo@fabrikam.com",
+    ],
+)
+def test_r24_an_address_is_understood_however_a_program_writes_it(line: str) -> None:
+    source = calendar(event(f"ATTENDEE{line}"))
+    assert [person.address for person in attendees(source)] == ["bo@fabrikam.com"]
+    named = source.replace(b'ORGANIZER;CN="Anna Lind":mailto:anna@contoso.com', f"ORGANIZER{line}".encode())
+    assert named != source
+    found = organizer(named)
+    assert found is not None
+    assert found.address == "bo@fabrikam.com"
+
+
+def test_r24_the_same_person_written_in_two_ways_is_named_once() -> None:
+    lines = [
+        "ATTENDEE;CN=Bo:bo@fabrikam.com",
+        "ATTENDEE;EMAIL=BO@fabrikam.com:urn:uuid:1",
+        "ATTENDEE:mailto:<bo@fabrikam.com>",
+    ]
+    assert attendees(calendar(event(*lines))) == [Person("Bo", "bo@fabrikam.com")]
+    assert read_facts(calendar(event(*lines))).attendee_count == 2
 
 
 def test_unusual_but_valid_addresses_come_out() -> None:

@@ -251,6 +251,16 @@ def test_several_files_and_a_file_of_several_meetings_are_explained_in_turn(
     assert [each["Decision"] for each in records(command, both, third)] == ["migrated", "no-block", "migrated"]
 
 
+def test_files_without_a_meeting_are_passed_over(command: Command, anna: ConferencingUser, file: File) -> None:
+    task = b"BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:task\r\nEND:VTODO\r\nEND:VCALENDAR\r\n"
+    errors = io.StringIO()
+    paths = [file("a.ics", task), file("b.ics", invitation(anna)), file("c.ics", task)]
+    told = json.loads(command("explain_meeting", *paths, "--format", "json", errors=errors))
+
+    assert [each["File"] for each in told] == [paths[1]]
+    assert errors.getvalue() == "2 files without any meeting (to-dos, journals, free/busy times) passed over.\n"
+
+
 def test_it_reads_standard_input(command: Command, anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(invitation(anna))))
 
@@ -326,9 +336,9 @@ def test_a_refusal_stays_on_one_line_without_control_characters(command: Command
     ("name", "content", "sentence"),
     [
         ("a.ics", b"", "The object is empty: it holds no calendar."),
-        ("a.ics", b"\x89PNG\r\n", "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR."),
+        ("a.ics", b"\x89PNG\r\n", "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, in line 1."),
         ("a.ics", b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:a\r\n", "is cut off"),
-        ("a.ics", calendar(event(uid="")), "has an event without UID"),
+        ("a.ics", calendar(event(uid="")), "The event in line 4, “Budget, all teams”, has no UID."),
         ("a.ics", calendar(event(uid="u" * 501)), "A UID has more than 500 characters."),
         ("a.txt", b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n", "is cut off"),
     ],

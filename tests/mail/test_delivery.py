@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from django.utils import timezone
 
 from migrations_app.calendars import itip
+from migrations_app.calendars.content_lines import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.meetings import Attendee, Meeting
 from migrations_app.mail.actions import send_updates_again
@@ -23,6 +24,7 @@ from migrations_app.runs import queue
 from migrations_app.runs.worker import work_run
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser
+from tests.support import samples
 from tests.support.actors import ACTOR
 from tests.support.mail_servers import Inbox, serving, silence
 from tests.support.meetings import addressees, body_of, calendar_of, invite, logical_lines, messages_in, migrate
@@ -30,6 +32,11 @@ from tests.support.meetings import addressees, body_of, calendar_of, invite, log
 
 def sequence_of(body: bytes) -> int:
     return max(int(line.partition(":")[2]) for line in logical_lines(body) if line.startswith("SEQUENCE:"))
+
+
+def request_of(body: bytes) -> bytes:
+    (request,) = itip.read(body, (), now=timezone.now()).requests
+    return request.body
 
 
 def mailed(body: bytes) -> set[str]:
@@ -72,7 +79,7 @@ def test_it_sends_an_itip_request_wrapped_as_imip_on_the_organizers_behalf(
     assert [line for line in logical_lines(calendar) if line.startswith("ATTENDEE")] == [
         line for line in logical_lines(before) if line.startswith("ATTENDEE")
     ]
-    assert itip.read(body_of(anna, uid), (), now=timezone.now()).request == calendar
+    assert request_of(body_of(anna, uid)) == calendar
     assert [kind.get_content_type() for kind in message.walk()] == [
         "multipart/mixed",
         "multipart/alternative",
@@ -85,9 +92,8 @@ def test_it_sends_an_itip_request_wrapped_as_imip_on_the_organizers_behalf(
 
 def test_the_request_differs_from_the_stored_object_in_its_method_only(anna: ConferencingUser) -> None:
     _, body = invite(anna, build=demo.skype_html)
-    now = timezone.now()
-    with_method = itip.read(body, (), now=now).request
-    assert itip.read(with_method, (), now=now).request == with_method
+    with_method = request_of(body)
+    assert request_of(with_method) == with_method
     without = [line for line in logical_lines(with_method) if not line.startswith("METHOD")]
     assert without == [line for line in logical_lines(body) if not line.startswith("METHOD")]
 
@@ -169,15 +175,86 @@ def test_one_message_that_cannot_be_composed_does_not_hold_up_the_others(
     migrate(anna)
     read = itip.read
 
-    def broken(body: bytes, own: set[str], *, now: datetime) -> itip.Invitation:
+    def broken(body: bytes, own: set[str], **options: Any) -> itip.Invitation:
         if bad.encode() in body.replace(b"\r\n\t", b"").replace(b"\r\n ", b""):
             raise ZeroDivisionError
-        return read(body, own, now=now)
+        return read(body, own, **options)
 
     monkeypatch.setattr(itip, "read", broken)
     assert deliver() == 1
     assert Update.objects.get(result__uid=bad).error_code == "internal-error"
     assert Update.objects.get(result__uid=bad).state == "Queued"
+
+
+# --- guests of single occurrences -----------------------------------------------------------------------
+
+
+BLOCK = samples.skype_text("https://meet.contoso.com/anna.rossi/GUEST123")
+
+
+def invite_guests(user: ConferencingUser, *, text: str | None = f"For guests\n{BLOCK}") -> str:
+    """A series with Bo, and one occurrence to which Gus is invited too; its UID."""
+    bo, gus = "ATTENDEE;CN=Bo:mailto:bo@fabrikam.com", "ATTENDEE;CN=Gus:mailto:gus@example.org"
+    first = {"start": "DTSTART:20360301T100000Z", "end": "DTEND:20360301T110000Z"}
+    second = {"start": "DTSTART:20360308T140000Z", "end": "DTEND:20360308T150000Z"}
+    series = samples.event("RRULE:FREQ=WEEKLY;COUNT=8", bo, text=f"Board only: salaries\n{BLOCK}", **first)
+    guests = samples.event("RECURRENCE-ID:20360308T100000Z", bo, gus, text=text, **second)
+    guests = [line.replace("SUMMARY:Budget", "SUMMARY:Tour") for line in guests]
+    body = samples.calendar(series, guests).replace(b"anna@contoso.com", user.upn.encode())
+    ((uid, body),) = split_objects(body)
+    EmbeddedMailbox(user).store([(uid, body)])
+    return uid
+
+
+def by_recipient(folder: Path) -> dict[str, Any]:
+    return {address: message for message in messages_in(folder) for address in addressees(message)}
+
+
+def shown(message: Any) -> str:
+    """Everything that a recipient can read of a message."""
+    parts = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
+    return f"{message['Subject']}\n" + "\n".join(samples.unfolded(part).decode() for part in parts)
+
+
+def test_r24_a_guest_of_one_occurrence_is_told_of_nothing_else(anna: ConferencingUser, outbox: Path) -> None:
+    uid = invite_guests(anna)
+    run = migrate(anna)
+    assert (run.succeeded_meetings, run.invites_update) == (1, 1)
+    assert Update.objects.get(result__uid=uid).recipient_count == 2
+    assert deliver() == 2
+    told = by_recipient(outbox)
+    assert set(told) == {"bo@fabrikam.com", "gus@example.org"}
+    assert told["gus@example.org"]["Subject"] == "Updated: Tour, all teams"
+    for secret in ("salaries", "COUNT=8", "20360301", "Budget"):
+        assert secret not in shown(told["gus@example.org"])
+    for both in told.values():
+        assert "For guests" in shown(both)
+        assert "+1 425-555-0100" in shown(both)
+    assert "salaries" in shown(told["bo@fabrikam.com"])
+    assert Update.objects.get().state == "Sent"
+    assert deliver() == 0
+
+
+def test_r24_a_guest_of_an_occurrence_without_a_text_gets_the_new_block_alone(
+    anna: ConferencingUser, outbox: Path
+) -> None:
+    invite_guests(anna, text=None)
+    migrate(anna)
+    assert deliver() == 2
+    told = by_recipient(outbox)
+    assert "salaries" not in shown(told["gus@example.org"])
+    assert shown(told["gus@example.org"]).count("+1 425-555-0100") == 3, "in the text, and twice in the calendar"
+
+
+def test_the_messages_of_one_meeting_have_the_same_ids_every_time(anna: ConferencingUser, outbox: Path) -> None:
+    invite_guests(anna)
+    migrate(anna)
+    deliver()
+    first = {path.name: path.read_bytes() for path in outbox.iterdir()}
+    assert len(first) == 2
+    Update.objects.update(state="Queued", sent_at=None)
+    assert deliver() == 2
+    assert {path.name: path.read_bytes() for path in outbox.iterdir()} == first
 
 
 # --- a real SMTP server ---------------------------------------------------------------------------------
@@ -276,13 +353,14 @@ class Picky(Inbox):
         super().__init__()
         self.most = 1000
         self.never: set[str] = set()
+        self.not_now: set[str] = set()
 
     async def handle_RCPT(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address in self.never:
             return "550 No such person"
-        if len(envelope.rcpt_tos) >= self.most:
+        if address in self.not_now or len(envelope.rcpt_tos) >= self.most:
             return "452 Too many recipients"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -335,6 +413,28 @@ def test_large_meetings_are_told_in_portions_that_every_server_takes(anna: Confe
     assert deliver() == 1
     assert [len(envelope.rcpt_tos) for envelope in picky.envelopes] == [100, 100, 40]
     assert len({address for envelope in picky.envelopes for address in envelope.rcpt_tos}) == 240
+
+
+@pytest.mark.parametrize("refused", ["bo@fabrikam.com", "gus@example.org"])
+@pytest.mark.parametrize("for_good", [True, False])
+def test_r24_a_guest_who_is_put_off_is_told_later_and_nobody_twice(
+    anna: ConferencingUser, picky: Picky, refused: str, for_good: bool
+) -> None:
+    invite_guests(anna)
+    migrate(anna)
+    (picky.never if for_good else picky.not_now).add(refused)
+    assert deliver() == 0
+    update = Update.objects.get()
+    assert update.recipients_left == [refused]
+    assert update.error_code == ("recipients-refused" if for_good else "mail-server-unreachable")
+    picky.never, picky.not_now = set(), set()
+    if for_good:
+        send_updates_again(update.result.run, ACTOR)
+    Update.objects.update(due_at=timezone.now())
+    assert deliver() == 1
+    assert Update.objects.get().state == "Sent"
+    told = [address for envelope in picky.envelopes for address in envelope.rcpt_tos]
+    assert sorted(told) == ["bo@fabrikam.com", "gus@example.org"]
 
 
 @pytest.mark.parametrize("address", ["a@example..org", "a@" + "x" * 70 + ".org", "a@-.-", "a@example.org."])

@@ -20,6 +20,7 @@ from migrations_app.calendars.facts import read_facts
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo
 from tests.support.samples import BLOCK, NO_PHONE, NOW
@@ -33,6 +34,8 @@ KEYS = {
     "now",
     "addresses",
     "others",
+    "numbers",
+    "conference_ids",
     "limit",
     "language",
     "phone",
@@ -60,6 +63,8 @@ class Expected:
     now: datetime = NOW
     addresses: tuple[str, ...] = ("anna@contoso.com",)
     others: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    conference_ids: tuple[str, ...] = ()
     limit: int = 250
     language: str = "en"
     phone: bool = True
@@ -94,7 +99,11 @@ def decide(source: bytes, expected: Expected) -> tuple[str, str, Rewrite | None]
         return "too-many-attendees", "", None
     try:
         made = rewrite(
-            source, expected.block, now=expected.now, belongs_to_someone_else=lambda user: user in expected.others
+            source,
+            expected.block,
+            now=expected.now,
+            belongs_to_someone_else=lambda user: user in expected.others,
+            dial_in=DialIn(frozenset(expected.numbers), frozenset(expected.conference_ids)),
         )
     except Declined as declined:
         return declined.reason, declined.detail, None

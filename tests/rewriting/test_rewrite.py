@@ -72,6 +72,23 @@ def test_r21_text_and_html_are_replaced_together() -> None:
 
 
 @pytest.mark.parametrize(
+    ("block", "row"),
+    [
+        (samples.teams_text(), samples.BAR),
+        (samples.skype_text(), samples.WRAPPED_DOTS),
+        (samples.skype_text(row=samples.DOTS), samples.DOTS),
+    ],
+)
+@pytest.mark.parametrize(
+    "below", ["\n{}", "\nConfidential. Contoso Ltd, Tel: +1 (425) 555-0100\n{}", "\n\nBye\n{}\n\nAnna\n{}\n"]
+)
+def test_r20_further_rows_below_a_complete_block_are_somebodys_own(block: str, row: str, below: str) -> None:
+    after = below.format(*[row] * 2)
+    made = rewritten(calendar(event(text=BEFORE + block + after)))
+    assert samples.value(made.body, "DESCRIPTION") == BEFORE + render_text(BLOCK) + after
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         (f"Hi<br>{samples.BAR}<br><a href='{TEAMS_URL}'>Join</a><br>{samples.BAR}<br>Bye", "Hi<br>{}<br>Bye"),
@@ -279,7 +296,9 @@ def test_r20_without_any_block_nothing_happens() -> None:
         samples.skype_text() + "\n\n" + samples.teams_text(),
         samples.skype_text().removesuffix(samples.WRAPPED_DOTS),
         samples.teams_text().removeprefix(samples.BAR),
-        samples.teams_text() + "\n" + samples.BAR,
+        samples.BAR + "\n" + samples.teams_text(),
+        samples.teams_text().replace("For org", f"{samples.BAR}\nFor org"),
+        f"{samples.BAR}\nJoin<{TEAMS_URL}>\n{samples.BAR}\n+1 425 555 0100,,200000087#\n{samples.BAR}",
         f"Join: <{TEAMS_URL}>",
         f"Join: {SKYPE_URL}?sl=1",
         "See [!OC([1033])!]",
@@ -287,7 +306,7 @@ def test_r20_without_any_block_nothing_happens() -> None:
         f"Also: {samples.OTHER_SKYPE_URL}\n" + samples.skype_text(),
         samples.skype_text() + f"\nOld link: {SKYPE_URL}",
         "-----Original Appointment-----\nFrom: Bo\n\n" + samples.skype_text(),
-        "*~*~*~*~*~*~*~*~*~*\n\n" + samples.skype_text(),
+        "See what Bo sent.\n\n*~*~*~*~*~*~*~*~*~*\n\n" + samples.skype_text(),
         samples.skype_text(inside="Or https://contoso.zoom.us/j/123456789\n"),
         samples.skype_text(inside="Or https://meet.google.com/abc-defg-hij\n"),
         samples.skype_text(inside=f"Or <{TEAMS_URL}>\n"),

@@ -140,10 +140,10 @@ def test_it_says_why_every_run_of_the_user_would_fail(
     ("body", "outcome", "detail"),
     [
         (b"", "Would fail", "The object is empty: it holds no calendar."),
-        (b"no calendar", "Would fail", "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR."),
+        (b"no calendar", "Would fail", "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, in line 1."),
         (calendar(event(start="DTSTART:soon")), "Would fail", "DTSTART cannot be read"),
         (calendar(event("STATUS:CANCELLED", text="Hello")), "Would be skipped", "The meeting is cancelled."),
-        (calendar(event(text="Hello")), "Would be skipped", "The user is not the organizer"),
+        (calendar(event(text="Hello")), "Would be skipped", "This is not the organizer's copy"),
     ],
 )
 def test_it_explains_every_object(explain: Explain, body: bytes, outcome: str, detail: str) -> None:

@@ -14,9 +14,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.calendars.content_lines import escaped, split_objects
-from migrations_app.calendars.errors import UnreadableCalendar
-from migrations_app.calendars.facts import read_facts
-from migrations_app.management.commands.import_meetings import LONGEST_UID
+from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
+from migrations_app.calendars.facts import read_facts, why_without_organizer
+from migrations_app.management.commands.import_meetings import check_uid, passed_over
 from migrations_app.preview.explanation import MIGRATED, Explanation, explain
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.evidence import Verdict
@@ -81,15 +81,18 @@ class Command(AdministratorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options) if options["user"] is not None or options["tenant"] is not None else None
         named = self.user(tenant, options["user"]) if tenant and options["user"] is not None else None
-        sources = [source for path in dict.fromkeys(options["paths"]) for source in _objects(path, named)]
+        files = [_objects(path, named) for path in dict.fromkeys(options["paths"])]
+        sources = [source for file in files for source in file]
         explained = (self._explain(source, tenant, named) for source in sources)
         if options["format"] == "json":
             self.list_rows(map(_record, explained), options, [])
-            return
-        page = _Page()
-        for number, each in enumerate(explained, 1):
-            lines = page.about(each, f"{number} of {len(sources)}" if len(sources) > 1 else "")
-            self.stdout.write("\n".join([*([""] if number > 1 else []), *lines]))
+        else:
+            page = _Page()
+            for number, each in enumerate(explained, 1):
+                lines = page.about(each, f"{number} of {len(sources)}" if len(sources) > 1 else "")
+                self.stdout.write("\n".join([*([""] if number > 1 else []), *lines]))
+        if not all(files):
+            self.stderr.write(passed_over(files.count([])))
 
     def _explain(self, source: _Object, tenant: Tenant | None, named: ConferencingUser | None) -> _Explained:
         user, about_user = (named, "as --user says") if named else self._organizer(source, tenant)
@@ -101,10 +104,11 @@ class Command(AdministratorCommand):
         unknown = "so nobody's settings were read and the new block is not known"
         try:
             address = read_facts(source.body).organizer
+            without = "" if address else why_without_organizer(source.body)
         except UnreadableCalendar:
-            address = ""
+            address = without = ""
         if not source.is_whole or not is_address(address):
-            return None, f"there is no organizer to look for, {unknown}"
+            return None, f"{(source.is_whole and without) or 'there is no organizer to look for'}, {unknown}"
         users = ConferencingUser.objects.filter(Q(upn__iexact=address) | Q(sip_address__iexact=address))
         if tenant:
             users = users.filter(tenant=tenant)
@@ -119,17 +123,19 @@ class Command(AdministratorCommand):
 
 
 def _objects(path: str, user: ConferencingUser | None) -> list[_Object]:
-    """The calendar objects of a file, one for each UID."""
+    """The calendar objects of a file, one for each UID; none of a calendar without any meeting."""
     content = read_bytes(path)
     name = _BODIES.get(PurePath(path).suffix.lower())
     if name and content.removeprefix(codecs.BOM_UTF8).lstrip()[:15].upper() != b"BEGIN:VCALENDAR":
         return [_Object(path, _MADE_UP_UID, _event_around(name, _text(content), user), is_whole=False)]
     try:
         objects = split_objects(content)
+        for uid, _ in objects:
+            check_uid(uid)
+    except NoMeeting:
+        return []
     except UnreadableCalendar as error:
         raise CommandError(printable(f"{path}: {error}")) from error
-    if any(len(uid) > LONGEST_UID for uid, _ in objects):
-        raise CommandError(printable(f"{path}: A UID has more than {LONGEST_UID} characters."))
     return [_Object(path, uid, body) for uid, body in objects]
 
 

@@ -8,13 +8,18 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from migrations_app.calendars.content_lines import split_objects
-from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.content_lines import all_events, split_objects, text_of
+from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
+from migrations_app.calendars.joining import Clash, join, join_stored
+from migrations_app.mailboxes.base import Mailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.runs.imported import note_imported
+from migrations_app.runs.outcomes import BATCH
+from tenants_app.bulk import batched
 from tenants_app.management.arguments import read_bytes
 from tenants_app.management.base import AdministratorCommand
+from tenants_app.management.listing import printable
 from tenants_app.wording import counted
 
 LONGEST_UID = 500
@@ -22,8 +27,8 @@ LONGEST_UID = 500
 
 class Command(AdministratorCommand):
     help = (
-        "Put calendar files into a user's embedded mailbox, replacing meetings of the same UID. "
-        "All files are checked first; if one is bad, none is stored."
+        "Put calendar files into a user's embedded mailbox, replacing meetings of the same UID; changed occurrences "
+        "join their series. All files are checked first; if one is bad, none is stored."
     )
     example = "anna.ics more/ --user anna@contoso.com"
 
@@ -36,34 +41,76 @@ class Command(AdministratorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = self.user(self.tenant(options), options["user"])
-        objects: dict[str, bytes] = {}
-        sources: dict[str, str] = {}
-        bad = 0
-        for path in dict.fromkeys(path for given in options["paths"] for path in _files(given)):
-            try:
-                found = _checked(read_bytes(path))
-                for uid in found:
-                    if uid in sources:
-                        raise UnreadableCalendar(f"It has the same UID as {sources[uid]} ({uid}): keep one of them.")
-            except UnreadableCalendar as error:
-                bad += 1
-                self.stderr.write(f"{path}: {error}")
-            else:
-                objects |= found
-                sources |= dict.fromkeys(found, path)
-        if bad:
-            raise CommandError(
-                f"{counted(bad, 'bad file')}, so nothing was stored: correct or remove what is named above and repeat."
-            )
+        mailbox = EmbeddedMailbox(user)
+        paths = dict.fromkeys(path for given in options["paths"] for path in _files(given))
+        files = _Files()
+        for path in paths:
+            files.add(path, read_bytes(path))
+        objects = files.joined()
         with transaction.atomic():
-            new = EmbeddedMailbox(user).store(objects.items())
+            files.join_stored(mailbox, objects)
+            for problem in files.problems:
+                self.stderr.write(printable(problem))
+            if files.problems:
+                raise CommandError(
+                    f"{counted(len(files.problems), 'bad file')}, so nothing was stored: "
+                    "correct or remove what is named above and repeat."
+                )
+            new = mailbox.store(objects.items())
             is_wrong = note_imported(user, list(objects))
         self.stdout.write(f"{user.upn}: {counted(len(objects), 'meeting')} stored, {new:,} of them new.")
+        if files.without_meeting:
+            self.stdout.write(passed_over(files.without_meeting))
         if is_wrong:
             self.stdout.write(
                 f"{user.upn} is out of date: some of these invitations do not say what the settings ask for. "
                 "Start a run with start_meeting_migration."
             )
+
+
+class _Files:
+    """The files that come in: their objects, what is wrong with them, how many hold no meeting."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.without_meeting = 0
+        self._objects: dict[str, dict[str, bytes]] = {}  # by UID and file
+
+    def add(self, path: str, source: bytes) -> None:
+        try:
+            for uid, body in _checked(source).items():
+                self._objects.setdefault(uid, {})[path] = body
+        except NoMeeting:
+            self.without_meeting += 1
+        except UnreadableCalendar as error:
+            self.problems.append(f"{path}: {error}")
+
+    def joined(self) -> dict[str, bytes]:
+        """One object for each UID: a series and its changed occurrences may have come in several files."""
+        objects = {}
+        for uid, bodies in self._objects.items():
+            try:
+                objects[uid] = join(list(bodies.values()))
+            except Clash as clash:
+                first, second = (list(bodies)[place] for place in (clash.first, clash.second))
+                self.problems.append(
+                    f"{second}: It has the same UID as {first} ({uid}), but {clash.why}: keep one of them."
+                )
+        return objects
+
+    def join_stored(self, mailbox: Mailbox, objects: dict[str, bytes]) -> None:
+        """Join each of the objects with what the mailbox holds of its meeting."""
+        for uids in batched(list(objects), BATCH):
+            for uid, stored in mailbox.read(uids).items():
+                if stored.listed.unreadable:
+                    continue  # what comes in takes its place
+                try:
+                    objects[uid] = join_stored(stored.body, objects[uid])
+                except Clash as clash:
+                    path = next(iter(self._objects[uid]))
+                    self.problems.append(
+                        f"{path}: It has the UID of a meeting in the mailbox ({uid}), but {clash.why}: leave it out."
+                    )
 
 
 def _files(path: str) -> Iterator[str]:
@@ -83,11 +130,31 @@ def _refuse(error: OSError) -> None:
     raise CommandError(f"{error.filename} cannot be read ({error.strerror}): check its permissions.") from error
 
 
+def passed_over(count: int) -> str:
+    """What is said of files that hold no meeting."""
+    return f"{counted(count, 'file')} without any meeting (to-dos, journals, free/busy times) passed over."
+
+
 def _checked(source: bytes) -> dict[str, bytes]:
     """The objects of a file by UID; raises ``UnreadableCalendar`` unless every one of them can be read."""
     objects = dict(split_objects(source))
     for uid, body in objects.items():
-        if len(uid) > LONGEST_UID:
-            raise UnreadableCalendar(f"A UID has more than {LONGEST_UID} characters.")
-        read_facts(body)
+        try:
+            check_uid(uid)
+            read_facts(body)
+        except UnreadableCalendar as error:
+            # Among thousands of meetings in a file one must be told which.
+            raise UnreadableCalendar(f"{error} {_named(uid, body)}") if len(objects) > 1 else error from error
     return objects
+
+
+def check_uid(uid: str) -> None:
+    """Raises ``UnreadableCalendar`` where the mailbox cannot keep the UID."""
+    if len(uid) > LONGEST_UID:
+        raise UnreadableCalendar(f"A UID has more than {LONGEST_UID} characters.")
+
+
+def _named(uid: str, body: bytes) -> str:
+    """Which meeting of its file it is, as a sentence."""
+    subject = text_of(body, all_events(body)[0], b"SUMMARY")[:100]
+    return f"It is the meeting {f'“{subject}” ' if subject else ''}with UID {uid[:100]}."
