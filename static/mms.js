@@ -32,6 +32,57 @@
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
+  // What is sent without a session is lost. What was typed comes back after signing in, to the same account only, where
+  // the server says that it was not saved. It is kept in this tab alone, for an hour at most, and never what is hidden
+  // or secret. A field goes with the value that the page showed of it at first, so that what others save meanwhile is
+  // not overwritten unseen; one that was not edited is not kept.
+  const KEPT = "kept", AN_HOUR = 3_600_000;
+  const TYPED = ["text", "search", "tel", "url", "email", "number", "date", "textarea", "select-one", "checkbox"];
+  const shownAtFirst = (form, field) => form.elements.namedItem(`initial-${field.name}`);
+  const valueOf = (field) => field.type === "checkbox" ? (field.checked ? "True" : "False") : field.value;
+  const keep = (form) => {
+    const typed = [...form.elements].filter((field) => field.name && TYPED.includes(field.type));
+    const edited = typed.filter((field) => shownAtFirst(form, field)?.value !== valueOf(field));
+    const fields = edited.map((field) => [field.name, valueOf(field), shownAtFirst(form, field)?.value]);
+    const kept = { account: document.body.dataset.account, address: form.action, fields, until: Date.now() + AN_HOUR };
+    try {
+      sessionStorage.setItem(KEPT, JSON.stringify(kept));
+    } catch { /* The browser keeps nothing; then it is typed again. */ }
+  };
+  const takeKept = () => {
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(KEPT));
+      sessionStorage.removeItem(KEPT);
+      return kept;
+    } catch {
+      return null;
+    }
+  };
+  const refill = (form, [name, value, first]) => {
+    const field = form.elements.namedItem(name);
+    if (!field || !TYPED.includes(field.type)) return;
+    const before = field.value;
+    if (field.type === "checkbox") field.checked = value === "True";
+    else field.value = value;
+    if (field.type === "select-one" && field.selectedIndex < 0) field.value = before; // it is not on offer any more
+    else if (first !== undefined && shownAtFirst(form, field)) shownAtFirst(form, field).value = first;
+  };
+  addEventListener("load", () => {
+    const account = document.body.dataset.account;
+    if (!account) return; // nobody is signed in yet
+    const kept = takeKept();
+    const notice = document.querySelector("[data-kept]");
+    if (!notice || !kept || kept.account !== account || kept.until < Date.now() || !kept.fields.length) return;
+    const form = [...document.querySelectorAll("form[data-keep]")].find((form) => form.action === kept.address);
+    if (!form) return;
+    kept.fields.forEach((field) => refill(form, field));
+    form.dispatchEvent(new Event("change", { bubbles: true })); // tells what saving it would start
+    notice.hidden = false;
+    document.querySelector("[data-lost]").hidden = true;
+  });
+  document.addEventListener("submit", (event) => event.target.matches("[data-keep]") && keep(event.target));
+  document.addEventListener("htmx:beforeRequest", (event) => event.detail.elt.matches("form[data-keep]") && keep(event.detail.elt));
+
   // A live part is swapped only where it changed; what was open and how far it was scrolled stays.
   let shown = "";
   const asOf = /<p class="meta updated[^]*?<\/p>/;

@@ -24,13 +24,14 @@ from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from tenants_app.access import Access, access_for, visible_tenants
 from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
 from tenants_app.screens.filters import AuditFilter
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
 
@@ -39,14 +40,21 @@ THEMES = ("light", "dark", "auto")
 
 @method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
-    """Django's own, except that a live part of a page whose session has ended makes the whole page sign in."""
+    """Django's own, except that a part of a page whose session has ended makes the whole page sign in.
+
+    With ``?unsaved=yes`` it says before and after that nothing was saved of what was sent without a session.
+    """
 
     redirect_authenticated_user = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        is_unsaved = UNSAVED in request.GET
         if cast(Request, request).htmx:
-            return HttpResponseClientRefresh()
-        return super().dispatch(request, *args, **kwargs)
+            return HttpResponseClientRedirect(request.get_full_path()) if is_unsaved else HttpResponseClientRefresh()
+        response = super().dispatch(request, *args, **kwargs)
+        if is_unsaved and isinstance(response, HttpResponseRedirect):
+            tell_unsaved(request)
+        return response
 
 
 @require_safe

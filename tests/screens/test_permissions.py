@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.http import HttpResponse
@@ -183,8 +184,16 @@ def test_the_addresses_of_the_tables_are_those_of_the_project(fill: Fill) -> Non
 # --- who is there -------------------------------------------------------------------------------------
 
 Fill = Callable[..., str]
+
 SignIn = Callable[[str], Client]
 FormOf = Callable[[Rule], dict[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def one_moment() -> Iterator[None]:
+    """Pages and headers say when they were made: those that are compared are made at one moment."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
 
 
 @pytest.fixture
@@ -425,6 +434,19 @@ def test_it_takes_no_other_method(fill: Fill, who: SignIn) -> None:
                 for headers in WHOLE_PAGE_OR_PART:
                     answer = getattr(who(name), method)(fill(rule.address), headers=headers)
                     assert answer.status_code == 405, (method, rule.address)
+    assert everything_stored() == before
+
+
+def test_a_browser_is_led_to_a_page_from_every_address_that_only_takes_forms(fill: Fill, who: SignIn) -> None:
+    before = everything_stored()
+
+    for rule in BELOW_A_TENANT.values():
+        if not rule.get:
+            page = who("alice").get(fill(rule.address), headers={"Accept": "text/html"}, follow=True)
+            assert page.status_code == 200, rule.address
+            assert fill(rule.address).startswith(page.request["PATH_INFO"])
+            stranger = who("charlie").get(fill(rule.address), headers={"Accept": "text/html"}, follow=True)
+            assert stranger.status_code == 404
     assert everything_stored() == before
 
 
