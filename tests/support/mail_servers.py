@@ -58,15 +58,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(handler: Handler, settings: Any) -> Iterator[Handler]:
-    """Serve SMTP on this machine, and have Django send there."""
+def serving(handler: Handler, settings: Any, **options: Any) -> Iterator[Handler]:
+    """Serve SMTP on this machine, and have Django send there. The options are aiosmtpd's, of controller and server."""
     port = free_port()
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller = Controller(handler, hostname="127.0.0.1", port=port, **options)
     controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
     settings.EMAIL_PORT = port
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_USE_SSL = "ssl_context" in options
+    settings.EMAIL_USE_TLS = "tls_context" in options
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     try:
         yield handler
