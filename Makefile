@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly lint format docs bench browser test-browser clean
+.PHONY: help install hooks run test nightly soak-mail lint format docs bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -31,6 +31,9 @@ test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names 
 
 nightly: .venv/installed ## Run the property tests with 10,000 random examples each; what fails becomes a file in tests/catalogue
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_hostile_input.py $(ARGS)
+
+soak-mail: .venv/installed ## Run the service beside slow, silent and absent mail servers, at full size (ARGS="--case --seed --results")
+	@$(BIN)/python -m tests.campaigns.mail $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .

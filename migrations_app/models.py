@@ -304,3 +304,8 @@ class MailServer(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def turns_away(self) -> bool:
+        """Whether it does answer, but only to refuse: a sign-in, or any service at all."""
+        return self.last_error.startswith("answer ")

@@ -34,6 +34,8 @@ MOST_RECIPIENTS = 100
 """Recipients that every server takes at a time (RFC 5321 section 4.5.3.1.8)."""
 OCTETS = 8_000_000
 """Messages that are marked together are no larger in sum, but for a single one."""
+_TURNED_AWAY = frozenset({530, 534, 535, 538})
+"""Answers by which the server wants another sign-in (RFC 4954 section 6): they say nothing about the message."""
 _SIGN = outbox.LEASE.total_seconds() / 3
 """Seconds after which a worker at work renews its lease and shows that it is alive."""
 
@@ -53,7 +55,7 @@ def deliver(until: datetime | None = None) -> int:
 
 
 class _Unreachable(Exception):
-    """The mail server cannot be reached, or does not let us in; the message was not tried."""
+    """The mail server cannot be reached, or turns us away; no message is at fault."""
 
 
 class _Turn:
@@ -63,6 +65,7 @@ class _Turn:
         self._until = until
         self._claimed: list[Update] = []
         self._is_server_silent = False
+        self._has_tried = False
         self._next_sign = 0.0
         if settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
             self._backend: BaseEmailBackend = smtp.EmailBackend(self._live)
@@ -85,6 +88,8 @@ class _Turn:
                 break
             finally:
                 outbox.put_back(self._claimed, failure)
+            if not self._has_tried:
+                mail_server.was_not_tried()
         return sent
 
     def end(self) -> None:
@@ -96,7 +101,12 @@ class _Turn:
     def _may_go_on(self) -> bool:
         return self._has_time() and not self._is_server_silent
 
+    def _server_answered(self) -> None:
+        self._has_tried = True
+        mail_server.answered()
+
     def _server_failed(self, error: BaseException) -> None:
+        self._has_tried = True
         self._is_server_silent = mail_server.failed(smtp.told_by(error), after_waiting=smtp.timed_out(error))
 
     def _live(self) -> None:
@@ -151,7 +161,7 @@ class _Turn:
             self._server_failed(error)
             outbox.postpone(updates, Failure("mail-server-unreachable", type(error).__name__))
             return 0
-        mail_server.answered()
+        self._server_answered()
         outbox.mark_sent(updates)
         return len(updates)
 
@@ -164,10 +174,13 @@ class _Turn:
         except outbox.LeaseLost:
             log.warning("update %s was taken over by another worker", update.pk)
         except (SMTPSenderRefused, SMTPDataError) as error:
+            if error.smtp_code in _TURNED_AWAY:
+                self._server_failed(error)
+                raise _Unreachable(smtp.told_by(error)) from error
             if error.smtp_code == 421:
                 self._server_failed(error)
             else:
-                mail_server.answered()
+                self._server_answered()
             code = "mail-server-unreachable" if 400 <= error.smtp_code < 500 else "mail-refused"
             outbox.postpone([update], Failure(code, f"answer {error.smtp_code}"))
         except ValueError as error:  # an address that the mail library cannot write; only this message is at fault
@@ -227,7 +240,7 @@ class _Turn:
         except (OSError, ValueError):
             outbox.note_not_taken(update, some)
             raise
-        mail_server.answered()
+        self._server_answered()
         outbox.note_answers(update, everyone, answers)
         return answers.put_off
 

@@ -65,6 +65,7 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
             except Exception:
                 reference = update.result.run.correlation_id
                 log.exception("update %s of run %s cannot be composed", update.pk, reference)
+                outbox.begin([update])  # a try, so that they come to an end
                 outbox.postpone([update], Failure("internal-error", f"reference {reference}"))
                 continue
             yield update, messages

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import wraps
+from time import monotonic, sleep
+from typing import ParamSpec, TypeVar
 
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -24,6 +27,9 @@ from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
 from migrations_app.models import Run, Update
 from migrations_app.retries import RETRIES, pause_before_retry
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +152,26 @@ def note_not_taken(update: Update, asked: Iterable[str]) -> None:
         _note(update)
 
 
+def _insistently(write: Callable[P, T]) -> Callable[P, T]:
+    """Have a write tried again for a while where the database is away: nobody can ask a server again what it said."""
+
+    @wraps(write)
+    def insist(*args: P.args, **kwargs: P.kwargs) -> T:
+        until = monotonic() + LEASE.total_seconds() / 2
+        while True:
+            try:
+                return write(*args, **kwargs)
+            except DatabaseError:
+                if connection.in_atomic_block or monotonic() > until:
+                    raise
+                log.warning("the database did not take what became of a message; trying again")
+                connection.close_if_unusable_or_obsolete()
+                sleep(1)
+
+    return insist
+
+
+@_insistently
 def note_answers(update: Update, everyone: Collection[str], answers: Answers) -> None:
     """Note whom the server took the message for, which is at once on its way to them, and whom it refused."""
     left = everyone if update.recipients_left is None else update.recipients_left
@@ -182,6 +208,7 @@ def _mine(*claimed: Update) -> QuerySet[Update]:
     return Update.objects.filter(pk__in=pks, lease_token=claimed[0].lease_token)
 
 
+@_insistently
 def mark_sent(updates: Sequence[Update]) -> None:
     """Note that these updates of one claim have reached everybody."""
     if updates:

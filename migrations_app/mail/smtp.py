@@ -10,11 +10,14 @@ from __future__ import annotations
 import io
 import re
 import smtplib
-from collections.abc import Callable, Sequence
+import socket
+import ssl
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.mail.backends import smtp
@@ -260,10 +263,23 @@ def timed_out(error: BaseException) -> bool:
     return cause is not None
 
 
+_WORDS: Mapping[type[Exception], str] = MappingProxyType(
+    {
+        ConnectionRefusedError: "connection refused",
+        socket.gaierror: "its name leads to no address",
+        ssl.SSLCertVerificationError: "its certificate is not trusted",
+        ssl.SSLError: "no TLS",
+        smtplib.SMTPServerDisconnected: "it hung up",
+    }
+)
+
+
 def told_by(error: BaseException) -> str:
     """What happened, in few words and without the server's text."""
     if isinstance(error, Closing | Unanswered):
         return str(error)
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answer {error.smtp_code}"
-    return "TimeoutError" if timed_out(error) else type(error).__name__
+    if timed_out(error):
+        return "no answer in time"
+    return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), type(error).__name__)

@@ -54,6 +54,11 @@ def room(most: int) -> int:
     return mine.update(next_try_at=timezone.now() + TRIAL)
 
 
+def was_not_tried() -> None:
+    """Let another message show whether the server answers: the one that was to show it was not to be sent any more."""
+    MailServer.objects.filter(name=_name(), next_try_at__isnull=False).update(next_try_at=timezone.now())
+
+
 def failed(why: str, *, after_waiting: bool) -> bool:
     """Note that the server could not be used, and whether it kept somebody waiting; whether there is a pause now."""
     with transaction.atomic():

@@ -184,6 +184,10 @@ def test_one_message_that_cannot_be_composed_does_not_hold_up_the_others(
     assert deliver() == 1
     assert Update.objects.get(result__uid=bad).error_code == "internal-error"
     assert Update.objects.get(result__uid=bad).state == "Queued"
+    for _ in range(9):
+        Update.objects.update(due_at=timezone.now())
+        deliver()
+    assert Update.objects.get(result__uid=bad).error_code == "message-retries-used-up"
 
 
 # --- guests of single occurrences -----------------------------------------------------------------------

@@ -6,14 +6,20 @@ Time stands still but where a server moves it on, so that a minute of waiting co
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from django.db import connections
+from django.db import OperationalError, connections
 from django.utils import timezone
 
 from migrations_app import tasks
@@ -21,7 +27,7 @@ from migrations_app.demo.meetings import Attendee
 from migrations_app.mail import outbox, smtp
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mail.delivery import TURN, deliver, is_due
-from migrations_app.models import MailServer, Run, Update
+from migrations_app.models import CalendarObject, MailServer, Run, Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import workers
 from migrations_app.monitoring.mail_server import FIRST_PAUSE, LONGEST_PAUSE
@@ -187,7 +193,7 @@ def test_a_server_that_sends_an_octet_now_and_then_holds_no_worker(
         assert deliver() == 0
     assert server.envelopes == []  # though it took the recipient at last
     assert Update.objects.get().error_code == "mail-server-unreachable"
-    assert Update.objects.get().error_detail == "TimeoutError"
+    assert Update.objects.get().error_detail == "no answer in time"
 
 
 def test_a_server_that_refuses_slowly_is_not_asked_the_same_for_ever(
@@ -404,6 +410,65 @@ def test_another_worker_waits_until_the_answer_can_come_no_more(
     assert claimed == []
 
 
+@pytest.mark.parametrize("kind", ["tls_context", "ssl_context"])
+@pytest.mark.parametrize("fault", [False, True])
+def test_over_tls_it_is_the_same(
+    anna: ConferencingUser,
+    settings: Any,
+    now: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    kind: str,
+    fault: bool,
+) -> None:
+    authority, server_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    invite(anna, attendees=HUNDRED[:4])
+    migrate(anna)
+    late = trickle(now, b"250-Wait\r\n", 180 if fault else 60)
+    options = {kind: server_side} | ({"require_starttls": True} if kind == "tls_context" else {})
+    with serving(Faulty(end=late), settings, **options) as server:
+        assert deliver() == (0 if fault else 1)
+    assert set(server.copies().values()) == {1}
+    assert Update.objects.get().error_code == ("mail-unconfirmed" if fault else "")
+
+
+def test_a_server_that_mms_does_not_trust_gets_nothing(anna: ConferencingUser, settings: Any, now: Clock) -> None:
+    server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(server_side)
+    invite(anna)
+    migrate(anna)
+    with serving(Inbox(), settings, ssl_context=server_side) as server:
+        assert deliver() == 0
+    assert server.envelopes == []
+    update = Update.objects.get()
+    assert (update.error_detail, update.attempts) == ("its certificate is not trusted", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_for_a_moment_leaves_no_doubt_about_what_the_server_said(
+    anna: ConferencingUser, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invite(anna, attendees=HUNDRED[:3])
+    migrate(anna)
+    let_go, away = outbox._let_go, iter([True, True, False])
+
+    def sometimes(*args: Any, **changes: Any) -> None:
+        if next(away):
+            raise OperationalError("server closed the connection unexpectedly")
+        let_go(*args, **changes)
+
+    monkeypatch.setattr(outbox, "_let_go", sometimes)
+    monkeypatch.setattr(outbox, "sleep", lambda _: None)
+    with serving(Faulty(), settings) as server:
+        assert deliver() == 1
+    assert set(server.copies().values()) == {1}
+    update = Update.objects.get()
+    assert (update.state, update.recipients_in_doubt) == ("Sent", {})
+
+
 # --- silent or gone: the circuit breaker ----------------------------------------------------------------
 
 
@@ -487,6 +552,67 @@ def test_a_server_that_answers_in_between_is_not_given_up(ten: list[Conferencing
         assert deliver() == 3
     assert len(server.envelopes) == 3
     assert mail_server.silence() is None
+
+
+def test_a_message_that_is_not_to_be_sent_any_more_does_not_prolong_the_pause(
+    ten: list[ConferencingUser], settings: Any, now: Clock
+) -> None:
+    with serving(Faulty(mail=stall(now)), settings) as server:
+        deliver()
+        now.passes(FIRST_PAUSE.total_seconds())
+        oldest = Update.objects.filter(attempts=0).order_by("due_at", "pk").first()
+        assert oldest
+        CalendarObject.objects.filter(uid=oldest.result.uid).delete()
+        server.steps.clear()
+        assert deliver() == 8
+    oldest.refresh_from_db()
+    assert oldest.error_code == "meeting-gone"
+
+
+@pytest.mark.parametrize("answer", ["530 Authentication required", "535 Wrong password", "421 Too many connections"])
+def test_a_server_that_turns_mms_away_refuses_no_single_message(
+    ten: list[ConferencingUser], settings: Any, now: Clock, answer: str
+) -> None:
+    with serving(Faulty(mail=lambda _: answer), settings) as server:
+        while is_due():
+            deliver()
+        silent = mail_server.silence()
+        assert silent is not None
+        assert (silent.turns_away, silent.last_error) == (True, f"answer {answer[:3]}")
+        assert set(Update.objects.values_list("state", flat=True)) == {"Queued"}
+        server.steps.clear()
+        now.passes(86_400)
+        assert deliver() == 10
+
+
+@pytest.mark.parametrize(("answer", "turns_away"), [(b"554 Not for you\r\n", True), (b"", False)])
+def test_what_the_server_says_first_is_what_the_checks_tell(
+    ten: list[ConferencingUser], settings: Any, answer: bytes, turns_away: bool
+) -> None:
+    """A server that greets with a refusal, or hangs up without a word."""
+
+    def greet(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                with client:
+                    client.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=greet, args=[listener])
+        thread.start()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = listener.getsockname()
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        while is_due():
+            deliver()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    server = mail_server.silence()
+    assert server is not None
+    assert server.turns_away == turns_away
+    assert server.last_error == ("answer 554" if turns_away else "it hung up")
+    assert attempts() == {0: 10}
 
 
 def test_another_server_begins_anew(ten: list[ConferencingUser], settings: Any) -> None:

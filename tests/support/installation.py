@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -81,3 +82,22 @@ class Installation:
             f"from tests.support.questions import *; print(json.dumps({expression}))"
         )
         return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))
+
+
+@contextmanager
+def new_installation(folder: Path) -> Iterator[Installation]:
+    """On SQLite in the folder, or with a database of its own on the server of MMS_TEST_DATABASE_URL."""
+    server = os.environ.get("MMS_TEST_DATABASE_URL", "")
+    if not server:
+        with Installation(folder, f"sqlite:///{folder}/db.sqlite3") as installation:
+            yield installation
+        return
+    base, _, _ = server.rpartition("/")
+    name = f"mms_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        try:
+            with Installation(folder, f"{base}/{name}") as installation:
+                yield installation
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

@@ -51,18 +51,23 @@ async def silence() -> None:
     await asyncio.Event().wait()
 
 
-@contextmanager
-def serving(handler: Handler, settings: Any) -> Iterator[Handler]:
-    """Serve SMTP on this machine, and have Django send there."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(handler: Handler, settings: Any, **options: Any) -> Iterator[Handler]:
+    """Serve SMTP on this machine, and have Django send there. The options are aiosmtpd's, of controller and server."""
+    port = free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=port, **options)
     controller.start()
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST = "127.0.0.1"
     settings.EMAIL_PORT = port
-    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_USE_SSL = "ssl_context" in options
+    settings.EMAIL_USE_TLS = "tls_context" in options
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     try:
         yield handler

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 
+from migrations_app.demo.meetings import Attendee
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.procedures.number_release import start_replacement
 from migrations_app.runs.actions import start_by_hand
@@ -83,3 +86,32 @@ def start_again() -> int:
     left = expire_leases()
     wake_cluster()
     return left
+
+
+# --- of a campaign with mail servers ----------------------------------------------------------------------
+
+
+def begin_mailing(*, users: int, attendees: int) -> None:
+    """One user with a meeting of so many attendees, others with a meeting of two; their runs wait for the service."""
+    tenant = create_tenant(
+        ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
+    )
+    bridge = set_bridge(tenant, "Europe", ACTOR, make_default=True)
+    register_number(bridge, "+14255550100", "toll", ACTOR, country="United States", city="Redmond")
+    phone = {"audio_conferencing_license": True, "audio_conferencing_enabled": True}
+    rows = [{"upn": f"user{one}@contoso.com", "bridge": bridge, **phone} for one in range(users)]
+    everyone = create_users(tenant, rows, ACTOR)
+    for number, user in enumerate(everyone):
+        guests = range(attendees if number == 0 else 2)
+        invite(user, attendees=tuple(Attendee(f"guest{one}@example.org", f"Guest {one}") for one in guests))
+    start_by_hand(tenant, everyone, ACTOR, now_due=True)
+
+
+def mailing() -> dict[str, Any]:
+    """What became of runs and messages."""
+    return {
+        "runs": Counter(Run.objects.values_list("state", flat=True)),
+        "updates": Counter(" ".join(row).strip() for row in Update.objects.values_list("state", "error_code")),
+        "attempts": Counter(Update.objects.values_list("attempts", flat=True)),
+        "in_doubt": sum(len(doubt) for doubt in Update.objects.values_list("recipients_in_doubt", flat=True)),
+    }

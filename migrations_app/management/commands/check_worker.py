@@ -35,7 +35,8 @@ class Command(MonitoringCommand):
         if server:
             found.add(
                 Status.CRITICAL if unanswered > mail_server.GONE else Status.WARNING,
-                f"the mail server has not answered for {age(unanswered)} ({server.last_error}), messages waiting: "
+                f"the mail server has {'turned MMS away' if server.turns_away else 'not answered'} for "
+                f"{age(unanswered)} ({server.last_error}), messages waiting: "
                 f"{state.unsent:,}; check EMAIL_URL and the server",
             )
         limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
