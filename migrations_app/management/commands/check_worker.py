@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
-from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, workers
+from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, clocks, is_stuck, queue_state, workers
 
 
 class Command(MonitoringCommand):
@@ -17,7 +18,7 @@ class Command(MonitoringCommand):
         silence = cluster.silence
         found = Answer()
         if silence is None:
-            found.add(Status.CRITICAL, "the cluster has never given a sign of life: start python manage.py qcluster")
+            found.add(Status.CRITICAL, "the cluster has given no sign of life: start python manage.py run_cluster")
         elif cluster.are_silent:
             found.add(
                 Status.CRITICAL if cluster.are_gone else Status.WARNING,
@@ -28,6 +29,7 @@ class Command(MonitoringCommand):
                 Status.CRITICAL,
                 f"a due run has waited for {age(state.longest_wait)} and none is in progress: start the cluster again",
             )
+        _judge_clocks(found)
         limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
         found.data = {
             "heartbeat": "U" if silence is None else f"{int(silence.total_seconds())}s;{limits};0",
@@ -36,3 +38,19 @@ class Command(MonitoringCommand):
         }
         found.when_ok = "" if silence is None else f"the cluster gave a sign of life {age(silence)} ago"
         return found
+
+
+def _judge_clocks(found: Answer) -> None:
+    now = clocks()
+    if now.drift:
+        where = "ahead of" if now.drift > timedelta(0) else "behind"
+        found.add(
+            Status.WARNING,
+            f"the clock of this machine is {age(abs(now.drift))} {where} the database server's: let both follow NTP",
+        )
+    if now.set_back:
+        found.add(
+            Status.WARNING,
+            f"the clock was set back: something bears a time that is {age(now.set_back)} ahead; what waits for such "
+            "a time waits for longer than it should",
+        )
