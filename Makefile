@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help install hooks run test nightly lint format docs bench browser test-browser clean
+.PHONY: help install hooks run test nightly soak kills lint format docs bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,6 +29,12 @@ test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names 
 
 nightly: .venv/installed ## Run the property tests with 10,000 random examples each; what fails becomes a file in tests/catalogue
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_hostile_input.py $(ARGS)
+
+soak: .venv/installed ## Run the tests of cluster and concurrency 50 times beside a busy loop (ARGS="--count --seed --results"; goes on where it was)
+	@$(BIN)/python -m tests.campaigns.soak $(ARGS)
+
+kills: .venv/installed ## Kill each process of the service 20 times, idle and busy, and measure how it heals (ARGS="--times --seed --results")
+	@$(BIN)/python -m tests.campaigns.kills $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .
