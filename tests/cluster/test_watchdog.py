@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
 
 from migrations_app.cluster import signs
 from migrations_app.cluster.signs import Signs
@@ -115,6 +116,10 @@ def test_systemd_is_told_that_it_is_ready_alive_and_stopping_and_sigterm_ends_ev
 # --- a cluster that cannot start ------------------------------------------------------------------------
 
 
+def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly_and_each_time_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -128,12 +133,37 @@ def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly
 
     monkeypatch.setattr(watchdog, "_wait", wait)
     watchdog.run()
-    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert waited == [2, 4, 8, 16]
-    assert told == [
+    assert told(caplog, logging.ERROR) == [
         f"The cluster is started again in {pause} s, because its main process ended (exit status 0)."
         for pause in waited
     ]
+
+
+@pytest.mark.parametrize("database_answers", [True, False])
+def test_a_cluster_that_does_not_answer_is_started_again_but_not_while_the_database_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database_answers: bool
+) -> None:
+    wake_ups: list[int] = []
+
+    def add_wake_ups(runs: int) -> None:
+        wake_ups.append(runs)
+        if len(wake_ups) == 6:
+            watchdog.stop()
+        if not database_answers:
+            raise OperationalError("connection refused")
+
+    monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", add_wake_ups)
+    monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_AT_START", 1.2)
+    watchdog = Watchdog(patience=1.2, program="tests.support.silent")
+    watchdog.run()
+    restarts, outages = told(caplog, logging.ERROR), told(caplog, logging.WARNING)
+    if database_answers:
+        assert restarts[0].startswith("The cluster is started again in 2 s, because no worker has answered for ")
+        assert outages == []
+    else:
+        assert restarts == []
+        assert outages == ["The database cannot be used, so nobody can tell how the cluster is: connection refused"]
 
 
 # --- what counts as silence -------------------------------------------------------------------------------
