@@ -25,7 +25,7 @@ from migrations_app.runs.queue import add_wake_ups
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 40
+PATIENCE = 30
 """Seconds for which a cluster may leave a wake-up unanswered before it is started again."""
 PATIENCE_AT_START = 120
 """The same for one that has not answered yet: programs start slowly on a busy machine."""
