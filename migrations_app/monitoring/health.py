@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils import timezone
+from django.db.models import Max
 
 from migrations_app.models import Heartbeat, Run, Update
+from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import users_by_state
 from tenants_app.models import Tenant
 
@@ -18,6 +20,9 @@ WORKER_GONE = timedelta(minutes=10)
 QUEUE_STUCK = timedelta(minutes=5)
 """Due runs that wait for this long while none is in progress are waiting for nobody."""
 _WORKER = "worker"
+_BEAT_AGAIN = 5
+"""Seconds between two heartbeats of one process that is at long work."""
+_last_beat = -float(_BEAT_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class QueueState:
 
 def queue_state(tenant: Tenant | None = None) -> QueueState:
     """The state of the queue, of one tenant or of all."""
-    now = timezone.now()
+    now = clock.now()
     due = Run.objects.filter(state=Run.State.PENDING, due_at__lte=now, tenant__meeting_migration_enabled=True)
     queued = Update.objects.filter(state=Update.State.QUEUED)
     refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)
@@ -60,7 +65,10 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The background workers, by the last sign of life that one of them gave; None where none ever did."""
+    """The background workers, by the last sign of life that one of them gave; None where none ever did.
+
+    A sign that bears a time to come is none: the clock was set back since, and nobody can tell how long ago it was.
+    """
 
     last_sign: datetime | None
     silence: timedelta | None
@@ -78,16 +86,51 @@ class Workers:
 
 def beat() -> None:
     """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run."""
-    Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": timezone.now()})
+    global _last_beat  # noqa: PLW0603 - of this process, as its clock is
+    _last_beat = time.monotonic()
+    Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": clock.now()})
+
+
+def keep_beating() -> None:
+    """The same from within long work, as often as one likes: it writes every few seconds only.
+
+    Not within a transaction: the others' heartbeats would wait for its end.
+    """
+    if time.monotonic() - _last_beat >= _BEAT_AGAIN:
+        beat()
 
 
 def workers() -> Workers:
     """When a worker was last heard of. A run in progress whose lease holds says that its worker is alive now."""
-    now = timezone.now()
-    if Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__gt=now).exists():
+    now = clock.now()
+    # No lease is that long: one that ends later was taken before the clock was set back.
+    if Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__range=(now, now + WORKER_GONE)).exists():
         return Workers(now, timedelta(0))
     at = Heartbeat.objects.filter(name=_WORKER).values_list("at", flat=True).first()
-    return Workers(at, None if at is None else _since(at, now))
+    if at is None or at > now + clock.TOLERANCE:
+        return Workers(None, None)
+    return Workers(at, _since(at, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """How far the clocks are from each other, and from what they were."""
+
+    drift: timedelta
+    """This machine's, ahead of the database server's; zero where they agree, within the tolerance."""
+    set_back: timedelta
+    """How far heartbeats, and runs that have not ended, bear a time to come; zero where none does."""
+
+
+def clocks() -> Clocks:
+    """Whether times can be relied on."""
+    now, drift = clock.now(), clock.drift()
+    unfinished = Run.objects.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
+    written = [unfinished.aggregate(at=Max("created"))["at"], Heartbeat.objects.aggregate(at=Max("at"))["at"]]
+    ahead = max((at - now for at in written if at), default=timedelta(0))
+    return Clocks(
+        *(length if abs(length) > clock.TOLERANCE else timedelta(0) for length in (drift, max(ahead, timedelta(0))))
+    )
 
 
 def is_stuck(state: QueueState) -> bool:

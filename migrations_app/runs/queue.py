@@ -10,26 +10,29 @@ A run row is the truth; a django-q task is only a wake-up. Lost, doubled or late
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from migrations_app.failures import Failure
 from migrations_app.models import Run
+from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
+
+log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 """How long a worker may be silent about a run before another takes it over; renewed while it is at work."""
@@ -66,14 +69,14 @@ def request_runs(
     runs: list[Run] = []
     for some in batched(requests):
         runs += _request_some(tenant, some, requested_by, now_due)
-    if runs and min(run.due_at for run in runs) <= timezone.now():
+    if runs and min(run.due_at for run in runs) <= clock.now():
         wake_cluster(len(runs))
     return runs
 
 
 @transaction.atomic
 def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str, now_due: bool) -> list[Run]:
-    now = timezone.now()
+    now = clock.now()
     due = now if now_due else now + timedelta(seconds=tenant.settling_time)
     pks = [request.user.pk for request in requests]
     _lock_users(pks)
@@ -116,18 +119,23 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
 def wake_cluster(runs: int = 1) -> None:
     """Once the transaction is committed, wake as many workers as there is work for; harmless where none listens."""
 
-    def wake() -> None:
-        # Wake-ups that nobody has picked up yet will do; adding to them would only pile them up.
-        waiting = get_broker().queue_size()
-        for _ in range(min(runs, settings.MMS_WORKERS) - waiting):
-            async_task("migrations_app.tasks.work_queue", task_name="wake-up")
+    # A lost wake-up only costs time; the schedule makes up for it.
+    transaction.on_commit(lambda: add_wake_ups(runs), robust=True)
 
-    transaction.on_commit(wake, robust=True)  # a lost wake-up only costs time; the schedule makes up for it
+
+def add_wake_ups(runs: int) -> None:
+    """Put as many wake-ups in the queue as there are workers for so many runs.
+
+    Those that nobody has picked up yet will do; adding to them would only pile them up.
+    """
+    waiting = get_broker().queue_size()
+    for _ in range(min(runs, settings.MMS_WORKERS) - waiting):
+        async_task("migrations_app.tasks.work_queue", task_name="wake-up", save=False)  # kept only where it fails
 
 
 def run_now(run: Run) -> bool:
     """Make a pending run due at once (R19); whether it was pending still."""
-    now = timezone.now()
+    now = clock.now()
     if not Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=now, modified=now):
         return False
     wake_cluster()
@@ -135,7 +143,7 @@ def run_now(run: Run) -> bool:
 
 
 def _due() -> Q:
-    return Q(state=Run.State.PENDING, due_at__lte=timezone.now(), tenant__meeting_migration_enabled=True)
+    return Q(state=Run.State.PENDING, due_at__lte=clock.now(), tenant__meeting_migration_enabled=True)
 
 
 @transaction.atomic
@@ -153,7 +161,7 @@ def claim() -> Run | None:
     )
     if run is None:
         return None
-    now = timezone.now()
+    now = clock.now()
     run.state = Run.State.IN_PROGRESS
     run.lease_token = uuid.uuid4()
     run.lease_until = now + LEASE
@@ -167,12 +175,13 @@ def claim() -> Run | None:
 
 def hold(run: Run, **changes: object) -> None:
     """Inside the transaction of a batch: renew the lease and set ``changes``, or raise :class:`LeaseLost`."""
-    run.lease_until = timezone.now() + LEASE
+    now = clock.now()
+    run.lease_until = now + LEASE
     run.held_until = monotonic() + LEASE.total_seconds()
     for name, value in changes.items():
         setattr(run, name, value)
     held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(
-        lease_until=run.lease_until, modified=timezone.now(), **changes
+        lease_until=run.lease_until, modified=now, **changes
     )
     if held != 1:
         raise LeaseLost(f"run {run.correlation_id}")
@@ -186,7 +195,7 @@ def keep(run: Run, octets: int = 0) -> None:
     needed = min(LEASE + timedelta(seconds=octets / OCTETS_PER_SECOND), LONGEST_LEASE)
     if run.held_until < monotonic() + (needed - LEASE / 3).total_seconds():
         run.held_until = monotonic() + needed.total_seconds()
-        run.lease_until = timezone.now() + needed
+        run.lease_until = clock.now() + needed
         held = Run.objects.filter(pk=run.pk, lease_token=run.lease_token).update(lease_until=run.lease_until)
         if held != 1:
             raise LeaseLost(f"run {run.correlation_id}")
@@ -195,7 +204,7 @@ def keep(run: Run, octets: int = 0) -> None:
 @transaction.atomic
 def succeed(run: Run) -> None:
     """End the run well."""
-    _release(run, Run.State.SUCCEEDED, finished_at=timezone.now(), last_error_code="", last_error_detail="")
+    _release(run, Run.State.SUCCEEDED, finished_at=clock.now(), last_error_code="", last_error_detail="")
 
 
 @transaction.atomic
@@ -211,7 +220,7 @@ def fail(run: Run, failure: Failure) -> None:
         _release(
             run,
             Run.State.PENDING,
-            due_at=timezone.now() + pause,
+            due_at=clock.now() + pause,
             last_error_code=failure.code,
             last_error_detail=failure.detail,
         )
@@ -221,15 +230,21 @@ def fail(run: Run, failure: Failure) -> None:
     _release(
         run,
         Run.State.FAILED,
-        finished_at=timezone.now(),
+        finished_at=clock.now(),
         last_error_code=failure.code,
         last_error_detail=failure.detail,
     )
 
 
 def sweep() -> int:
-    """Put the runs of workers that fell silent back in the queue; how many there were."""
-    lost = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__lt=timezone.now())
+    """Put the runs of workers that fell silent back in the queue; how many there were.
+
+    And what bears a time to come, because the clock was set back since, does not wait for it.
+    """
+    now = clock.now()
+    _forget_times_to_come(now)
+    no_lease = Q(lease_until__lt=now) | Q(lease_until__gt=now + LONGEST_LEASE + clock.TOLERANCE)  # none is that long
+    lost = Run.objects.filter(no_lease, state=Run.State.IN_PROGRESS)
     return sum(_take_away(run) for run in lost)
 
 
@@ -245,13 +260,22 @@ def _take_away(run: Run) -> bool:
     return True
 
 
+def _forget_times_to_come(now: datetime) -> None:
+    """Make pending runs due that were requested, or put off, at a time that is still to come."""
+    limit = now + clock.TOLERANCE
+    written = Q(attempts=0, created__gt=limit) | Q(attempts__gt=0, modified__gt=limit)
+    made_due = Run.objects.filter(written, state=Run.State.PENDING, due_at__gt=now).update(due_at=now, modified=now)
+    if made_due:
+        log.warning("The clock was set back: %d runs that bore a time to come are due now.", made_due)
+
+
 def _release(run: Run, state: str, **changes: object) -> None:
     token = run.lease_token
     for name, value in changes.items():
         setattr(run, name, value)
     run.state, run.lease_token, run.lease_until = state, None, None
     released = Run.objects.filter(pk=run.pk, lease_token=token).update(
-        state=state, lease_token=None, lease_until=None, modified=timezone.now(), **changes
+        state=state, lease_token=None, lease_until=None, modified=clock.now(), **changes
     )
     if released != 1:
         raise LeaseLost(f"run {run.correlation_id}")

@@ -11,11 +11,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection  # noqa: F401 - for the condition of a skipped test
 from django.utils import timezone
 
 from migrations_app.models import Heartbeat, MailServer, MeetingResult, Run, Update
+from migrations_app.monitoring.health import beat, keep_beating
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
@@ -40,7 +42,7 @@ def make_run(make_user: MakeUser) -> Callable[..., Run]:
         user = make_user(f"user{number}")
         at = timezone.now() - timedelta(minutes=minutes)
         if state == Run.State.IN_PROGRESS:
-            values |= {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(seconds=30)}
+            values = {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(seconds=30)} | values
         return Run.objects.create(
             tenant=user.tenant, user=user, state=state, migration_type=Run.Type.MANUAL, due_at=at, created=at, **values
         )
@@ -144,6 +146,46 @@ def test_a_cluster_that_gives_no_sign_of_life_alarms(tenant: Tenant, minutes: in
     assert check("check_worker")[0] == code
 
 
+# --- clocks that are set (a cluster that was dead counted as alive, "0 s ago") ---------------------------
+
+
+def test_a_heartbeat_in_the_future_is_no_heartbeat_and_the_clock_is_told(tenant: Tenant) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now() + timedelta(minutes=121))
+    code, line = check("check_worker")
+    assert code == 2
+    assert "the cluster has given no sign of life" in line
+    assert "the clock was set back: something bears a time that is 2 h ahead" in line
+    assert "heartbeat=U" in line
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_no_sign_of_life(make_run: Callable[..., Run]) -> None:
+    make_run(1, Run.State.IN_PROGRESS, lease_until=timezone.now() + timedelta(hours=2))
+    code, line = check("check_worker")
+    assert (code, "no sign of life" in line) == (2, True)
+
+
+def test_clocks_that_differ_by_seconds_are_nothing_to_tell(tenant: Tenant) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now() + timedelta(seconds=30))
+    assert check("check_worker")[0] == 0
+
+
+def test_runs_that_bear_a_time_to_come_are_told_though_the_cluster_lives(make_run: Callable[..., Run]) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    make_run(1, Run.State.PENDING, -121)
+    code, line = check("check_worker")
+    assert (code, "the clock was set back: something bears a time that is 2 h ahead" in line) == (1, True)
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no other clock than this machine's")
+@pytest.mark.parametrize(("hours", "word"), [(2, "ahead of"), (-2, "behind")])
+def test_a_machine_whose_clock_differs_from_the_database_servers_is_told(tenant: Tenant, hours: int, word: str) -> None:
+    beat()
+    with time_machine.travel(timezone.now() + timedelta(hours=hours, minutes=1 if hours > 0 else -1)):
+        code, line = check("check_worker")
+    assert (code, f"the clock of this machine is 2 h {word} the database server's" in line) == (1, True)
+    assert "heartbeat=0s" in line
+
+
 def test_a_queue_that_nobody_moves_alarms_though_the_cluster_lives(make_run: Callable[..., Run]) -> None:
     Heartbeat.objects.create(name="worker", at=timezone.now())
     make_run(1, Run.State.PENDING, 6)
@@ -213,3 +255,17 @@ def test_a_mail_server_that_is_in_use_no_more_does_not_alarm(settings: Any, unse
     settings.EMAIL_HOST = "mail2.contoso.com"
     code, line = check("check_worker")
     assert (code, "mail_unanswered=0s;0;900;0 unsent=1" in line) == (0, True)
+
+
+def test_whoever_is_long_at_work_gives_a_sign_of_life_from_time_to_time(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1000)
+    beat()
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=30))
+    with django_assert_num_queries(0):
+        keep_beating()
+    assert check("check_worker")[0] == 2
+    monkeypatch.setattr("time.monotonic", lambda: 1010)
+    keep_beating()
+    assert check("check_worker")[0] == 0

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+import time_machine
+from django.db import IntegrityError, connection, transaction  # noqa: F401 - for the condition of a skipped test
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -187,6 +188,64 @@ def test_a_worker_that_lost_its_lease_can_write_nothing(anna: ConferencingUser) 
     with pytest.raises(queue.LeaseLost):
         queue.succeed(slow)
     assert (Run.objects.get().state, Run.objects.get().succeeded_meetings) == ("InProgress", 0)
+
+
+# --- clocks that are set (runs waited for as long as the clock was set back) -----------------------------
+
+
+def test_a_run_requested_before_the_clock_was_set_back_does_not_wait_for_that_time_to_come_again(
+    anna: ConferencingUser,
+) -> None:
+    run = request(anna)
+    then = timezone.now() + timedelta(hours=2)
+    Run.objects.filter(pk=run.pk).update(created=then, due_at=then, modified=then)
+    queue.sweep()
+    found = queue.claim()
+    assert found is not None
+    assert found.pk == run.pk
+
+
+def test_a_retry_put_off_before_the_clock_was_set_back_does_not_wait_either(anna: ConferencingUser) -> None:
+    queue.fail(claimed(anna), WAITING_HELPS)
+    then = timezone.now() + timedelta(hours=2)
+    Run.objects.update(modified=then, due_at=then + timedelta(minutes=10))
+    queue.sweep()
+    assert queue.claim() is not None
+
+
+def test_a_lease_taken_before_the_clock_was_set_back_is_lost(anna: ConferencingUser) -> None:
+    run = claimed(anna)
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() + timedelta(hours=2))
+    assert queue.sweep() == 1
+    assert queue.claim() is not None
+
+
+def test_a_sweep_leaves_settling_times_retries_and_leases_of_now_alone(
+    anna: ConferencingUser, make_user: Callable[..., ConferencingUser]
+) -> None:
+    claimed(anna)
+    queue.fail(claimed(make_user("bruno.costa")), WAITING_HELPS)
+    change_tenant(anna.tenant, ACTOR, settling_time=300)
+    request(make_user("carla.lind", tenant=Tenant.objects.get()))
+    before = list(Run.objects.order_by("pk").values_list("state", "due_at", "lease_until"))
+    assert queue.sweep() == 0
+    assert list(Run.objects.order_by("pk").values_list("state", "due_at", "lease_until")) == before
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no other clock than this machine's")
+def test_what_is_due_is_judged_by_the_database_servers_clock(anna: ConferencingUser) -> None:
+    change_tenant(anna.tenant, ACTOR, settling_time=300)
+    anna.tenant.refresh_from_db()
+    with time_machine.travel(timezone.now() - timedelta(hours=2)):
+        request(anna)  # on a web server whose clock is behind
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        assert queue.claim() is None  # by a worker whose clock is ahead
+    Run.objects.update(due_at=timezone.now())
+    with time_machine.travel(timezone.now() - timedelta(hours=2)):
+        assert queue.claim() is not None  # by one whose clock is behind
+        assert queue.sweep() == 0
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        assert queue.sweep() == 0
 
 
 def test_requesting_many_runs_is_a_bulk_insert_and_a_handful_of_wake_ups(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 
+from tests.support.process_tree import children_of
 from tests.support.processes import ROOT, ManagePy
+from tests.support.waiting import wait_until
 
 
 class Installation:
@@ -46,10 +49,10 @@ class Installation:
             bufsize=1,
         )
 
-    def start_cluster(self) -> subprocess.Popen[str]:
-        """The cluster alone, with all its processes in one group."""
+    def start_watchdog(self, *arguments: str) -> subprocess.Popen[str]:
+        """The background service, without a terminal."""
         return subprocess.Popen(
-            [sys.executable, "manage.py", "qcluster"],
+            [sys.executable, "manage.py", "run_cluster", *arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.DEVNULL,
@@ -57,6 +60,23 @@ class Installation:
             start_new_session=True,
             text=True,
         )
+
+    @contextmanager
+    def running_service(self) -> Iterator[None]:
+        """The background service at work; all its processes are killed with -9 in the end, at one moment."""
+        watchdog = self.start_watchdog()
+        service = [watchdog.pid]
+        try:
+            wait_until(lambda: children_of(watchdog.pid))
+            # Looked up now, so that nothing has to be looked up at that moment.
+            service += children_of(watchdog.pid)
+            yield
+            assert watchdog.poll() is None
+        finally:
+            for group in service:
+                with suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+            watchdog.wait()
 
     @contextmanager
     def watching(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_SECONDS = 120
+MOST_SECONDS = 600
 
 
 class ManagePy:

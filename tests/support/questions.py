@@ -17,8 +17,8 @@ from migrations_app.tasks import work_queue
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant
-from tenants_app.changes.users import create_users
-from tenants_app.models import ServiceNumber
+from tenants_app.changes.users import change_user, create_users
+from tenants_app.models import ConferencingUser, ServiceNumber
 from tests.support.meetings import invite, logical_lines
 
 ACTOR = Actor("test", Channel.COMMAND)
@@ -115,3 +115,54 @@ def mailing() -> dict[str, Any]:
         "attempts": Counter(Update.objects.values_list("attempts", flat=True)),
         "in_doubt": sum(len(doubt) for doubt in Update.objects.values_list("recipients_in_doubt", flat=True)),
     }
+
+
+# --- of a campaign that kills -----------------------------------------------------------------------------
+
+
+def two_users(meetings: int) -> tuple[ConferencingUser, ConferencingUser]:
+    """One with a meeting, and one with so many that a run of theirs takes a while."""
+    furnish("+14255550111", users=2, meetings=1)
+    first, second = ConferencingUser.objects.order_by("pk")
+    for number in range(1, meetings):
+        invite(second, number)
+    return first, second
+
+
+def begin_short_run(user: ConferencingUser) -> int:
+    """Start a run that finds nothing to do, and leave it to the service; its key."""
+    return _begin(ConferencingUser.objects.get(pk=user.pk))
+
+
+def begin_long_run(user: ConferencingUser) -> int:
+    """Start a run that changes every meeting of the user, and leave it to the service; its key."""
+    user = ConferencingUser.objects.get(pk=user.pk)
+    change_user(user, ACTOR, language="it-IT" if user.language == "en-US" else "en-US")
+    return _begin(user)
+
+
+def _begin(user: ConferencingUser) -> int:
+    start_by_hand(user.tenant, [user], ACTOR, now_due=True)
+    return Run.objects.get(user=user, is_latest=True).pk
+
+
+def is_half_way(run: int) -> bool:
+    """Whether the run has begun to write, and goes on."""
+    found = Run.objects.get(pk=run)
+    assert found.state in {"Pending", "InProgress"}, "the run was over too quickly"
+    return found.state == "InProgress" and found.succeeded_meetings > 0
+
+
+def has_succeeded(run: int) -> bool:
+    """Whether the run has succeeded; that it may fail is not meant to be."""
+    found = Run.objects.get(pk=run)
+    assert found.state != "Failed", found.last_error_message
+    return found.state == "Succeeded"
+
+
+def is_idle() -> bool:
+    """Whether there is nothing to do."""
+    return not (
+        Run.objects.filter(state__in=["Pending", "InProgress"]).exists()
+        or Update.objects.filter(state="Queued").exists()
+    )

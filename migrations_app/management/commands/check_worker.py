@@ -5,7 +5,7 @@ from typing import Any
 
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring import mail_server
-from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, is_stuck, queue_state, workers
+from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, clocks, is_stuck, queue_state, workers
 
 
 class Command(MonitoringCommand):
@@ -19,7 +19,7 @@ class Command(MonitoringCommand):
         silence = cluster.silence
         found = Answer()
         if silence is None:
-            found.add(Status.CRITICAL, "the cluster has never given a sign of life: start python manage.py qcluster")
+            found.add(Status.CRITICAL, "the cluster has given no sign of life: start python manage.py run_cluster")
         elif cluster.are_silent:
             found.add(
                 Status.CRITICAL if cluster.are_gone else Status.WARNING,
@@ -39,6 +39,7 @@ class Command(MonitoringCommand):
                 f"{age(unanswered)} ({server.last_error}), messages waiting: "
                 f"{state.unsent:,}; check EMAIL_URL and the server",
             )
+        _judge_clocks(found)
         limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
         found.data = {
             "heartbeat": "U" if silence is None else f"{int(silence.total_seconds())}s;{limits};0",
@@ -49,3 +50,19 @@ class Command(MonitoringCommand):
         }
         found.when_ok = "" if silence is None else f"the cluster gave a sign of life {age(silence)} ago"
         return found
+
+
+def _judge_clocks(found: Answer) -> None:
+    now = clocks()
+    if now.drift:
+        where = "ahead of" if now.drift > timedelta(0) else "behind"
+        found.add(
+            Status.WARNING,
+            f"the clock of this machine is {age(abs(now.drift))} {where} the database server's: let both follow NTP",
+        )
+    if now.set_back:
+        found.add(
+            Status.WARNING,
+            f"the clock was set back: something bears a time that is {age(now.set_back)} ahead; what waits for such "
+            "a time waits for longer than it should",
+        )

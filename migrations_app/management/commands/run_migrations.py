@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
 from migrations_app.mail import delivery
 from migrations_app.models import Run, Update
-from migrations_app.monitoring import mail_server
+from migrations_app.monitoring import clock, mail_server
 from migrations_app.procedures import registry
 from migrations_app.tasks import work
 from tenants_app.management.base import AdministratorCommand
@@ -89,7 +88,7 @@ class Command(AdministratorCommand):
 
 def _pause() -> float | None:
     """Seconds until there may be something to do; None when the queue is idle but for retries that are due later."""
-    now = timezone.now()
+    now = clock.now()
     pending = Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
     if (
         Run.objects.filter(state=Run.State.IN_PROGRESS).exists()

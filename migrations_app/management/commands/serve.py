@@ -1,4 +1,4 @@
-"""The whole service in one terminal: web server, cluster, and the migrations' progress."""
+"""The whole service in one terminal: web server, watched cluster, and the migrations' progress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
@@ -16,9 +15,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from migrations_app.cluster import lifeline
 from migrations_app.models import Run
 from migrations_app.monitoring.progress import Progress, progress
-from migrations_app.runs.queue import wake_cluster
 
 
 class Command(BaseCommand):
@@ -40,8 +39,7 @@ class Command(BaseCommand):
             if not options["once"]:
                 _require_free(port)
                 children.append(self._start_web_server(port))
-            wake_cluster(settings.MMS_WORKERS)
-            children.append(_start("manage.py", "qcluster"))
+            children.append(lifeline.start("django", "run_cluster"))
             self._watch(children, until_idle=options["once"])
         except KeyboardInterrupt:
             self.stdout.write("\nStopping …")
@@ -49,8 +47,8 @@ class Command(BaseCommand):
             _stop(children)
 
     def _start_web_server(self, port: int) -> subprocess.Popen[bytes]:
-        server = _start(
-            "-m", "gunicorn", "mms_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--log-level", "warning"
+        server = lifeline.start(
+            "gunicorn", "mms_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--log-level", "warning"
         )
         self.stdout.write(f"Dashboard: http://127.0.0.1:{port}/")
         password = settings.MMS_DATA_DIR / "demo-password"
@@ -104,15 +102,8 @@ def _line(now: Progress) -> str:
     return f"{users}  |  meetings {now.meetings_done:,}/{now.meetings_total:,}  |  messages {now.messages_sent:,} sent"
 
 
-def _start(*arguments: str) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C reaches only this command, which then stops the children in order.
-    return subprocess.Popen(  # noqa: S603 - our own programs with our own arguments
-        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=os.environ.copy(), start_new_session=True
-    )
-
-
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
-    """SIGTERM to the cluster's parent alone: it lets its workers finish what they are doing."""
+    """SIGTERM to each: the watchdog lets the workers finish what they are doing. What it leaves ends with it."""
     for child in children:
         if child.poll() is None:
             child.terminate()

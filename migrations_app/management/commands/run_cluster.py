@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import signal
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from migrations_app.cluster.watchdog import PATIENCE, Watchdog
+
+
+class Command(BaseCommand):
+    help = (
+        "Run the background service: the cluster (qcluster), and a watchdog that starts it again when it has ended or "
+        "fallen silent. SIGTERM or Ctrl-C lets the workers finish what they are at; a second one ends them at once."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--patience",
+            type=_seconds,
+            metavar="SECONDS",
+            default=PATIENCE,
+            help="how long the cluster may leave a wake-up unanswered before it is started again (%(default)s)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        watchdog = Watchdog(options["patience"])
+        signal.signal(signal.SIGTERM, watchdog.stop)
+        signal.signal(signal.SIGINT, watchdog.stop)
+        watchdog.run()
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 600):
+        raise ArgumentTypeError(f"{text!r} is not usable: give a number of seconds from 1 to 600.")
+    return int(text)

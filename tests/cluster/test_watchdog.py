@@ -1,0 +1,226 @@
+"""The watchdog: whatever process dies, work goes on by itself; whatever it started ends with it (hostile row 4)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError
+
+from migrations_app.cluster import signs
+from migrations_app.cluster.signs import Signs
+from migrations_app.cluster.watchdog import PATIENCE, Watchdog
+from tests.support.installation import ROOT, Installation
+from tests.support.process_tree import children_of, living, with_descendants
+from tests.support.waiting import wait_until
+
+ENDED_WITHIN = 60
+"""Seconds after which nothing may be left of what a dead process had started."""
+
+
+def test_kill_9_of_each_kind_of_process_is_healed_within_a_minute(tmp_path: Path) -> None:
+    """The short form of `make kills`."""
+    results = tmp_path / "results"
+    campaign = subprocess.run(
+        [sys.executable, "-m", "tests.campaigns.kills", "--short", "--results", str(results)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert campaign.returncode == 0, campaign.stdout + campaign.stderr
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    assert len(rows) == 5
+    assert all(row["within_a_minute"] for row in rows)
+
+
+@pytest.fixture
+def migrated(installation: Installation) -> Installation:
+    installation.run("migrate", "--verbosity", "0")
+    return installation
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def all_processes(pid: int, number: int) -> list[int]:
+    """The process and those below it, as soon as they are so many."""
+    return wait_until(lambda: len(found := with_descendants(pid)) == number and found)
+
+
+def all_gone(pids: list[int]) -> bool:
+    return wait_until(lambda: not living(pids), ENDED_WITHIN)
+
+
+def test_what_serve_has_started_ends_with_it_and_when_the_watchdog_is_killed_it_says_so(migrated: Installation) -> None:
+    for killed, status in (("watchdog", 1), ("serve", -signal.SIGKILL)):
+        with migrated.start("serve", "--port", free_port()) as service:
+            # The web server with a worker, and the watchdog with a cluster of six.
+            processes = all_processes(service.pid, 10)
+            watchdog = max(children_of(service.pid), key=lambda pid: len(with_descendants(pid)))
+            os.kill({"watchdog": watchdog, "serve": service.pid}[killed], signal.SIGKILL)
+            assert service.wait(timeout=ENDED_WITHIN) == status
+            assert all_gone(processes)
+
+
+# --- systemd ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def notify_socket(folder: Path) -> Iterator[socket.socket]:
+    """Where systemd would listen."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(folder / "notify"))
+        listener.settimeout(ENDED_WITHIN)
+        yield listener
+
+
+def until_told(listener: socket.socket, line: str) -> set[str]:
+    """What is told until this is; fails where it is not told."""
+    told: set[str] = set()
+    while line not in told:
+        told.update(listener.recv(1000).decode().splitlines())
+    return told
+
+
+def test_systemd_is_told_that_it_is_ready_alive_and_stopping_and_sigterm_ends_even_a_stalled_cluster(
+    migrated: Installation, tmp_path: Path
+) -> None:
+    with notify_socket(tmp_path) as listener:
+        migrated.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        watchdog = migrated.start_watchdog()
+        until_told(listener, "READY=1")
+        until_told(listener, "WATCHDOG=1")
+        processes = all_processes(watchdog.pid, 7)
+        _, _, sentinel, *others = processes
+        for pid in others:
+            os.kill(pid, signal.SIGKILL)  # whoever waits for a queue takes its lock along
+        new = wait_until(lambda: len(found := children_of(sentinel)) == 4 and not set(found) & set(others) and found)
+        watchdog.terminate()
+        until_told(listener, "STOPPING=1")
+        assert watchdog.wait(timeout=ENDED_WITHIN) == 0
+        assert not living([*processes, *new])
+
+
+# --- a cluster that cannot start ------------------------------------------------------------------------
+
+
+def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly_and_each_time_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watchdog = Watchdog(program="this")  # a module of Python's that says something and ends
+    waited: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        return len(waited) < 4
+
+    monkeypatch.setattr(watchdog, "_wait", wait)
+    watchdog.run()
+    assert waited == [2, 4, 8, 16]
+    assert told(caplog, logging.ERROR) == [
+        f"The cluster is started again in {pause} s, because its main process ended (exit status 0)."
+        for pause in waited
+    ]
+
+
+@pytest.mark.parametrize("database_answers", [True, False])
+def test_a_cluster_that_does_not_answer_is_started_again_but_not_while_the_database_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database_answers: bool
+) -> None:
+    wake_ups: list[int] = []
+
+    def add_wake_ups(runs: int) -> None:
+        wake_ups.append(runs)
+        if len(wake_ups) == 6:
+            watchdog.stop()
+        if not database_answers:
+            raise OperationalError("connection refused")
+
+    monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", add_wake_ups)
+    monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_AT_START", 1.2)
+    watchdog = Watchdog(patience=1.2, program="tests.support.silent")
+    watchdog.run()
+    restarts, outages = told(caplog, logging.ERROR), told(caplog, logging.WARNING)
+    if database_answers:
+        assert restarts[0].startswith("The cluster is started again in 2 s, because no worker has answered for ")
+        assert outages == []
+    else:
+        assert restarts == []
+        assert outages == ["The database cannot be used, so nobody can tell how the cluster is: connection refused"]
+
+
+# --- what counts as silence -------------------------------------------------------------------------------
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def heard(clock: Clock) -> Iterator[Signs]:
+    made = Signs(longest_task=600, clock=clock)
+    yield made
+    made.close()
+
+
+def report(to: Signs, happened: bytes, pid: int) -> None:
+    """What a process of the cluster writes."""
+    os.write(to.writing, signs._RECORD.pack(happened, pid))
+    to.listen(0)
+
+
+def test_a_worker_that_is_long_at_work_is_not_silent_as_long_as_it_may_be(clock: Clock, heard: Signs) -> None:
+    report(heard, signs.BEGUN, os.getpid())
+    clock.now += 10 * PATIENCE
+    assert heard.silence == 0
+    clock.now += 600
+    heard.silence  # noqa: B018 - it is lost from now on
+    clock.now += 7
+    assert heard.silence >= 7
+
+
+def test_a_worker_that_was_killed_at_work_is_silent_from_then_on(clock: Clock, heard: Signs) -> None:
+    worker = subprocess.Popen(["sleep", "1000"])
+    report(heard, signs.BEGUN, worker.pid)
+    clock.now += 10 * PATIENCE
+    assert heard.silence == 0
+    worker.kill()
+    worker.wait()
+    clock.now += 3
+    assert heard.silence == 3
+
+
+def test_what_has_ended_and_is_not_acknowledged_is_noticed(clock: Clock, heard: Signs) -> None:
+    report(heard, signs.BEGUN, os.getpid())
+    report(heard, signs.ENDED, os.getpid())
+    clock.now += 5
+    assert heard.silence == heard.unacknowledged == 5
+    report(heard, signs.ACKNOWLEDGED, os.getpid())
+    assert (heard.silence, heard.unacknowledged) == (5, 0)
+    heard.excuse()
+    assert heard.silence == 0
