@@ -69,7 +69,6 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_silent": is_due and shown.is_open and not waits_for_people and workers().are_silent,
         "now": now,
         "seconds_to_refresh": (3 if progress.all <= MANY else 15) if shown.is_open else 0,
-        "is_fragment": bool(request.htmx),
     }
     return answer(request, "releases/release.html", "releases/live.html", context)
 

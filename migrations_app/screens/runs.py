@@ -62,7 +62,6 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "messages_in_doubt": count_failed(shown, in_doubt=True),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
-        "is_fragment": bool(request.htmx),
     }
     return answer(request, "runs/run.html", "runs/live.html", context)
 

@@ -93,7 +93,6 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_silent": is_waiting and not progress and workers().are_silent,
         "seconds_to_refresh": 2 if is_waiting else 0,
         "now": timezone.now(),
-        "is_fragment": bool(request.htmx),
     }
     return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
 

@@ -14,9 +14,12 @@ from tenants_app.screens.requests import Request
 
 
 def answer(request: Request, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
-    """Render the template ``page``, or for htmx the template ``fragment`` that the page includes."""
-    wants_fragment = request.htmx and not request.htmx.history_restore_request
-    response = render(request, fragment if wants_fragment else page, context)
+    """Render the template ``page``, or for htmx the template ``fragment`` that the page includes.
+
+    Both find in ``is_fragment`` which of them it is. When one goes back in the browser, htmx too asks for the page.
+    """
+    is_fragment = bool(request.htmx) and not request.htmx.history_restore_request
+    response = render(request, fragment if is_fragment else page, context | {"is_fragment": is_fragment})
     patch_vary_headers(response, ["HX-Request"])
     add_never_cache_headers(response)
     return response
