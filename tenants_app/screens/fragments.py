@@ -25,6 +25,25 @@ def answer(request: Request, page: str, fragment: str, context: dict[str, Any]) 
     return response
 
 
+def answer_table(
+    request: Request,
+    page: str,
+    table: Table,
+    context: dict[str, Any],
+    *,
+    per_page: int = 25,
+    everything: QuerySet[Any] | None = None,
+    fragment: str = "tables/results.html",
+) -> HttpResponse:
+    """Render a page with one table, sorted and paged as the address says, or for htmx its results alone.
+
+    ``everything`` are the rows without a filter: where there are none, the page tells how to begin.
+    """
+    paginate(request, table, per_page)
+    is_first_time = everything is not None and not table.paginator.count and not everything.exists()
+    return answer(request, page, fragment, context | {"table": table, "is_first_time": is_first_time})
+
+
 def paginate(request: Request, table: Table, per_page: int) -> Table:
     """Sort and page the table as the address says; what the address says wrongly is passed over."""
     RequestConfig(request, paginate=False).configure(table)
