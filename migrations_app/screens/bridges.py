@@ -25,8 +25,8 @@ from tenants_app.changes.bridges import register_number, remove_bridge, set_brid
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
-from tenants_app.screens.forms import tell_refusal
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
 
@@ -44,11 +44,8 @@ def add_bridge(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN)
     form = NewBridgeForm(request.POST, access.tenant)
     if form.is_valid():
-        try:
+        with refusals_told(form):
             made = set_bridge(access.tenant, actor=access.actor, **form.cleaned_data)
-        except ValidationError as error:
-            tell_refusal(form, error)
-        else:
             messages.success(request, f"The bridge {made} is there. Its first toll number becomes its default.")
             return redirect("bridge", slug, made.pk)
     return _bridges_page(request, access, form)
@@ -96,11 +93,8 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
     form = BridgeForm(request.POST, _bridge(access, pk))
     if form.is_valid():
         values = {name: form.cleaned_data[name] for name in form.changed_data}
-        try:
+        with refusals_told(form):
             set_bridge(access.tenant, shown.name, access.actor, **values)
-        except ValidationError as error:
-            tell_refusal(form, error)
-        else:
             messages.success(request, f"The settings of {shown} are saved.")
             if values:
                 _tell_that_no_run_starts(request, shown.users.count())
@@ -115,11 +109,8 @@ def add_number(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _bridge(access, pk)
     form = NewNumberForm(request.POST)
     if form.is_valid():
-        try:
+        with refusals_told(form):
             added, out_of_date = _register(access, shown, form.cleaned_data)
-        except ValidationError as error:
-            tell_refusal(form, error)
-        else:
             messages.success(request, f"{added} is on {shown}{' as its default' if added.is_default else ''}.")
             if out_of_date:
                 _tell_that_no_run_starts(request, out_of_date)
@@ -216,8 +207,7 @@ def move_everyone(request: Request, slug: str, pk: int) -> HttpResponse:
         try:
             consequences = change_users(access.tenant, edits, access.actor)
         except ValidationError as error:
-            for sentence in error.messages:
-                messages.error(request, sentence)
+            tell_errors(request, error)
             return redirect("bridge", slug, pk)
         messages.success(request, f"{len(edits):,} users moved from {source} to {target}.")
         tell_consequences(request, consequences)

@@ -34,12 +34,8 @@ SHOWN = 6
 def dashboard(request: Request, slug: str) -> HttpResponse:
     """The whole page, and its live part alone for htmx."""
     access = access_for(request, slug)
-    return answer(
-        request,
-        "dashboard/dashboard.html",
-        "dashboard/live.html",
-        {"access": access, "is_fragment": bool(request.htmx), **_status(access.tenant)},
-    )
+    context = {"access": access, **_status(access.tenant)}
+    return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
 
 
 @require_POST

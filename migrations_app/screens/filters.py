@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
@@ -12,7 +10,7 @@ from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run
 from tenants_app.dependants import dependants
 from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
-from tenants_app.screens.filters import StyledForm, day_filter, end_of, search_box, start_of
+from tenants_app.screens.filters import DayFilter, StyledForm, search_box
 from tenants_app.screens.forms import number_in_words
 from tenants_app.wording import MICROSOFT
 
@@ -33,8 +31,8 @@ class RunFilter(django_filters.FilterSet):
         label="User", method="by_user", max_length=320, widget=search_box("Name or user principal name")
     )
     state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
-    created_from = day_filter("Created from", "since")
-    created_to = day_filter("Created until", "up_to")
+    created_from = DayFilter("Created from", "created")
+    created_to = DayFilter("Created until", "created", is_last=True)
 
     class Meta:
         model = Run
@@ -43,12 +41,6 @@ class RunFilter(django_filters.FilterSet):
 
     def by_user(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
         return runs.filter(Q(user__upn__icontains=value) | Q(user__display_name__icontains=value))
-
-    def since(self, runs: QuerySet[Run], name: str, value: date) -> QuerySet[Run]:
-        return runs.filter(created__gte=start_of(value))
-
-    def up_to(self, runs: QuerySet[Run], name: str, value: date) -> QuerySet[Run]:
-        return runs.filter(created__lte=end_of(value))
 
 
 class ResultFilter(django_filters.FilterSet):

@@ -22,15 +22,15 @@ from migrations_app.procedures.number_release import (
     start_replacement,
 )
 from migrations_app.screens.consequence_messages import tell_consequences
-from migrations_app.screens.forms import PlaceForm, ReplaceForm, SuccessorForm, TakeOffForm
+from migrations_app.screens.forms import PlaceForm, ReplaceForm, TakeOffForm
 from migrations_app.screens.tables import DependantTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import describe_number, set_default_number
 from tenants_app.dependants import dependants
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
-from tenants_app.screens.forms import tell_refusal
 from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 
 
@@ -50,7 +50,7 @@ def set_default(request: Request, slug: str, pk: int, number_pk: int) -> HttpRes
     try:
         consequences = set_default_number(shown, access.actor, reschedule_meetings=reschedules)
     except ValidationError as error:
-        _tell(request, error)
+        tell_errors(request, error)
     else:
         messages.success(request, f"{shown} is the default number of {shown.bridge}.")
         if reschedules:
@@ -72,11 +72,8 @@ def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpRespon
     shown = _number(access, pk, number_pk)
     form = PlaceForm(request.POST, _number(access, pk, number_pk))
     if form.is_valid():
-        try:
+        with refusals_told(form):
             describe_number(shown, access.actor, country=form.cleaned_data["country"], city=form.cleaned_data["city"])
-        except ValidationError as error:
-            tell_refusal(form, error)
-        else:
             messages.success(request, "The place is saved. Invitations show it after each user's next run.")
             return redirect("number", slug, pk, number_pk)
     return _page(request, access, shown, place_form=form)
@@ -85,27 +82,26 @@ def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpRespon
 @require_http_methods(["GET", "HEAD", "POST"])
 def release_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """Take the number off its bridge, ``replacement`` in its place (R33): first what that leads to, on POST begun."""
-    access = access_for(request, slug, Role.Name.ADMIN)
-    shown = _number(access, pk, number_pk)
-    form = TakeOffForm(request.POST if "replacement" in request.POST else request.GET, shown)
-    return _take_off(request, access, shown, form)
+    return _take_off(request, slug, pk, number_pk, TakeOffForm)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
     """Replace the number ``by`` another for everyone: first what that leads to, on POST begun."""
+    return _take_off(request, slug, pk, number_pk, ReplaceForm)
+
+
+def _take_off(
+    request: Request, slug: str, pk: int, number_pk: int, form_of: type[TakeOffForm | ReplaceForm]
+) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
-    form = ReplaceForm(request.POST if "by" in request.POST else request.GET, shown)
-    return _take_off(request, access, shown, form)
-
-
-def _take_off(request: Request, access: Access, shown: ServiceNumber, form: SuccessorForm) -> HttpResponse:
+    form = form_of(request.POST if form_of.field in request.POST else request.GET, shown)
     is_replaced = isinstance(form, ReplaceForm)
     here = (access.tenant.slug, shown.bridge_id, shown.pk)
     if not form.is_valid():
         if form.non_field_errors():
-            _tell(request, ValidationError(list(form.non_field_errors())))
+            tell_errors(request, ValidationError(list(form.non_field_errors())))
             return redirect("number", *here)
         return _page(request, access, shown, **{"replace_form" if is_replaced else "take_off_form": form})
     successor = form.successor()
@@ -117,7 +113,7 @@ def _take_off(request: Request, access: Access, shown: ServiceNumber, form: Succ
             else:
                 release = start_release(shown, successor or shown, access.actor)
         except ValidationError as error:
-            _tell(request, error)
+            tell_errors(request, error)
             return redirect("number", *here)
         messages.success(request, f"{shown} is being taken off {shown.bridge}, and {e164} takes its place.")
         return redirect("release", access.tenant.slug, release.pk)
@@ -168,11 +164,6 @@ def _refusal(check: Callable[[], None]) -> str:
 def _without_own_number(shown: ServiceNumber) -> QuerySet[ConferencingUser]:
     """The users of the bridge who have its default number."""
     return ConferencingUser.objects.filter(bridge=shown.bridge_id, toll_number=None)
-
-
-def _tell(request: Request, error: ValidationError) -> None:
-    for sentence in error.messages:
-        messages.error(request, sentence)
 
 
 def _number(access: Access, pk: int, number_pk: int) -> ServiceNumber:

@@ -21,7 +21,7 @@ from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer, answer_table
 from tenants_app.screens.requests import Request
 
 MANY = 10_000
@@ -43,8 +43,7 @@ def releases(request: Request, slug: str) -> HttpResponse:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
     found = NumberRelease.objects.filter(tenant=access.tenant).select_related("bridge")
-    context = {"access": access, "table": paginate(request, ReleaseTable(found), 25)}
-    return answer(request, "releases/releases.html", "tables/results.html", context)
+    return answer_table(request, "releases/releases.html", ReleaseTable(found), {"access": access})
 
 
 @require_safe
@@ -69,7 +68,6 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_silent": is_due and shown.is_open and not waits_for_people and workers().are_silent,
         "now": now,
         "seconds_to_refresh": (3 if progress.all <= MANY else 15) if shown.is_open else 0,
-        "is_fragment": bool(request.htmx),
     }
     return answer(request, "releases/release.html", "releases/live.html", context)
 

@@ -23,7 +23,7 @@ from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.tables import ResultTable, RunTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer, answer_table, paginate
 from tenants_app.screens.requests import Request
 
 
@@ -33,14 +33,8 @@ def history(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     runs = Run.objects.filter(tenant=access.tenant).select_related("user")
     found = RunFilter(request.GET, runs)
-    table = paginate(request, RunTable(found.qs), 25)
-    context = {
-        "access": access,
-        "filter": found,
-        "table": table,
-        "is_first_time": not table.paginator.count and not runs.exists(),
-    }
-    return answer(request, "runs/history.html", "tables/results.html", context)
+    context = {"access": access, "filter": found}
+    return answer_table(request, "runs/history.html", RunTable(found.qs), context, everything=runs)
 
 
 @require_safe
@@ -62,7 +56,6 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "messages_in_doubt": count_failed(shown, in_doubt=True),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
-        "is_fragment": bool(request.htmx),
     }
     return answer(request, "runs/run.html", "runs/live.html", context)
 

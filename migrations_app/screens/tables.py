@@ -11,7 +11,6 @@ from migrations_app.mailboxes.base import Listed
 from migrations_app.models import MeetingResult, NumberRelease, Run, UserImport
 from tenants_app.models import ConferencingUser, ServiceNumber
 
-_CLASSES = "table card-table table-vcenter"
 _NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
 
 
@@ -42,7 +41,6 @@ class RunTable(tables.Table):
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES}
         empty_text = "No run matches. Widen the dates or clear the filter."
 
 
@@ -68,7 +66,6 @@ class ResultTable(tables.Table):
     class Meta:
         model = MeetingResult
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES}
         empty_text = "No meeting matches."
 
 
@@ -108,7 +105,6 @@ class MeetingTable(tables.Table):
 
     class Meta:
         orderable = False
-        attrs = {"class": _CLASSES}
         empty_text = "The mailbox has no future meetings."
 
 
@@ -138,7 +134,6 @@ class UserTable(tables.Table):
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES}
         empty_text = "No user matches. Search for a part of the name or clear the filter."
 
 
@@ -156,7 +151,6 @@ class UserImportTable(tables.Table):
     class Meta:
         model = UserImport
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES}
         empty_text = "No file was uploaded yet."
 
 
@@ -173,7 +167,6 @@ class DependantTable(tables.Table):
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES}
         empty_text = "Nobody has this number, and no invitation shows it."
 
     def __init__(self, data: object, number: ServiceNumber) -> None:
@@ -204,5 +197,4 @@ class ReleaseTable(tables.Table):
     class Meta:
         model = NumberRelease
         fields: tuple[str, ...] = ()
-        attrs = {"class": _CLASSES}
         empty_text = "No number was taken off a bridge yet. It is begun on the page of a number."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -21,7 +20,8 @@ from tenants_app.access import access_for
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import Role, Tenant
-from tenants_app.screens.forms import TenantForm, tell_refusal
+from tenants_app.screens.forms import TenantForm
+from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 
 
@@ -33,11 +33,8 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
     form = TenantForm(request.POST if is_post else None, instance=access.tenant)
     if is_post and form.is_valid():
         values = form.edited()
-        try:
+        with refusals_told(form):
             change_tenant(access.tenant, access.actor, **values)
-        except ValidationError as error:
-            tell_refusal(form, error)
-        else:
             messages.success(request, _what_is_saved(access.tenant, values))
             if "meeting_url" in values:
                 messages.warning(request, decide_meeting_url_change().sentence)

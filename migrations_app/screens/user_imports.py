@@ -24,7 +24,8 @@ from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
 
@@ -66,13 +67,8 @@ def user_imports(request: Request, slug: str) -> HttpResponse:
     if form.errors:
         form.fields["file"].widget.attrs["class"] += " is-invalid"
     found = UserImport.objects.filter(tenant=access.tenant).defer("text", "findings")
-    context = {
-        "access": access,
-        "form": form,
-        "columns": list(COLUMNS),
-        "table": paginate(request, UserImportTable(found), 25),
-    }
-    return answer(request, "user_imports/user_imports.html", "tables/results.html", context)
+    context = {"access": access, "form": form, "columns": list(COLUMNS)}
+    return answer_table(request, "user_imports/user_imports.html", UserImportTable(found), context)
 
 
 @require_safe
@@ -93,7 +89,6 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_silent": is_waiting and not progress and workers().are_silent,
         "seconds_to_refresh": 2 if is_waiting else 0,
         "now": timezone.now(),
-        "is_fragment": bool(request.htmx),
     }
     return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
 
@@ -108,7 +103,7 @@ def apply(request: Request, slug: str, pk: int) -> HttpResponse:
         ):
             _tell_too_late(request)
     except ValidationError as error:
-        messages.error(request, error.messages[0])
+        tell_errors(request, error)
     return redirect("user-import", slug, pk)
 
 

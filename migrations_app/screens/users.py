@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpResponse, QueryDict
@@ -31,8 +30,9 @@ from tenants_app.access import Access, access_for
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
-from tenants_app.screens.forms import UserForm, tell_refusal
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.forms import UserForm
+from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 from tenants_app.signals import Consequence
 from tenants_app.user_settings import UserSettings
@@ -55,14 +55,8 @@ def users(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
     found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"), access.tenant)
-    table = paginate(request, UserTable(found.qs), 25)
-    context = {
-        "access": access,
-        "filter": found,
-        "table": table,
-        "is_first_time": not table.paginator.count and not everyone.exists(),
-    }
-    return answer(request, "users/users.html", "tables/results.html", context)
+    context = {"access": access, "filter": found}
+    return answer_table(request, "users/users.html", UserTable(found.qs), context, everything=everyone)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -160,20 +154,16 @@ def _save(access: Access, upn: str, posted: QueryDict) -> tuple[UserForm, list[C
     wait_for_others(access.tenant)
     form = UserForm(posted, _user(access, upn))
     if form.is_valid():
-        try:
+        with refusals_told(form):
             return form, change_users(access.tenant, [_edit(form)], access.actor)
-        except ValidationError as error:
-            tell_refusal(form, error)
     return form, None
 
 
 def _foresee(access: Access, form: UserForm) -> Foresight | None:
     """What saving the form would lead to; None where it would be refused."""
     if form.is_valid():
-        try:
+        with refusals_told(form):
             return foresee(access.tenant, _edit(form), access.actor)
-        except ValidationError as error:
-            tell_refusal(form, error)
     return None
 
 

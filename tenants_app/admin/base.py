@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -15,7 +15,8 @@ from django.http import HttpRequest
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import Tenant
-from tenants_app.screens.forms import MergingForm, tell_refusal
+from tenants_app.screens.forms import MergingForm
+from tenants_app.screens.refusals import tell_refusal
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -89,9 +90,3 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def tell_errors(request: HttpRequest, error: ValidationError) -> None:
-    """What a change was refused for, as messages above the page."""
-    for sentence in error.messages:
-        messages.error(request, sentence)

@@ -12,10 +12,11 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
-from tenants_app.admin.base import ChangeForm, ThroughChanges, actor_of, tell_errors
+from tenants_app.admin.base import ChangeForm, ThroughChanges, actor_of
 from tenants_app.admin.out_of_date import tell_out_of_date
 from tenants_app.changes.bridges import remove_bridge, set_bridge
 from tenants_app.models import Bridge
+from tenants_app.screens.refusals import tell_errors
 
 
 class BridgeForm(ChangeForm):

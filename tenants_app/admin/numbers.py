@@ -10,10 +10,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from tenants_app.admin.base import ChangeForm, ThroughChanges, actor_of, tell_errors
+from tenants_app.admin.base import ChangeForm, ThroughChanges, actor_of
 from tenants_app.admin.out_of_date import tell_out_of_date
 from tenants_app.changes.bridges import describe_number, register_number, set_default_number
 from tenants_app.models import ServiceNumber, Tenant
+from tenants_app.screens.refusals import tell_errors
 
 
 class ServiceNumberForm(ChangeForm):

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from tenants_app.audit import action_choices
 from tenants_app.models import AuditEntry
+from tenants_app.screens.forms import style_fields
 
 
 class StyledForm(forms.Form):
@@ -20,35 +21,38 @@ class StyledForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
-            css = "form-select" if isinstance(field.widget, forms.Select) else "form-control"
-            field.widget.attrs["class"] = f"{css} is-invalid" if name in self.errors else css
+        style_fields(self)
 
 
 def search_box(placeholder: str) -> forms.TextInput:
     return forms.TextInput(attrs={"type": "search", "placeholder": placeholder, "autocomplete": "off"})
 
 
-def day_filter(label: str, method: str) -> django_filters.DateFilter:
-    """A day of a year that every time zone can still reckon with."""
-    first, last = date(1970, 1, 1), date(2999, 12, 31)
-    sentence = f"Give a date from {first.year} to {last.year}."
-    return django_filters.DateFilter(
-        label=label,
-        method=method,
-        widget=forms.DateInput({"type": "date", "min": first.isoformat(), "max": last.isoformat()}, "%Y-%m-%d"),
-        validators=[MinValueValidator(first, sentence), MaxValueValidator(last, sentence)],
-    )
+class DayFilter(django_filters.DateFilter):
+    """Rows from the beginning of a day on, or with ``is_last`` up to its end, as the day is where the service is.
 
+    The day is one of a year that every time zone can still reckon with.
+    """
 
-def start_of(day: date) -> datetime:
-    """The first moment of the day where the service is."""
-    return datetime.combine(day, time.min, timezone.get_current_timezone())
+    FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
 
+    def __init__(self, label: str, field_name: str, *, is_last: bool = False) -> None:
+        bounds = {"min": self.FIRST.isoformat(), "max": self.LAST.isoformat()}
+        sentence = f"Give a date from {self.FIRST.year} to {self.LAST.year}."
+        super().__init__(
+            field_name,
+            "lte" if is_last else "gte",
+            label=label,
+            widget=forms.DateInput({"type": "date", **bounds}, "%Y-%m-%d"),
+            validators=[MinValueValidator(self.FIRST, sentence), MaxValueValidator(self.LAST, sentence)],
+        )
+        self.moment = time.max if is_last else time.min
 
-def end_of(day: date) -> datetime:
-    """The last moment of the day where the service is."""
-    return datetime.combine(day, time.max, timezone.get_current_timezone())
+    def filter(self, rows: QuerySet[Any], value: date | None) -> QuerySet[Any]:
+        if value is None:
+            return rows
+        bound = datetime.combine(value, self.moment, timezone.get_current_timezone())
+        return rows.filter(**{f"{self.field_name}__{self.lookup_expr}": bound})
 
 
 class AuditFilter(django_filters.FilterSet):
@@ -67,8 +71,8 @@ class AuditFilter(django_filters.FilterSet):
         label="Through what", choices=AuditEntry.Channel.choices, empty_label="Anything"
     )
     action = django_filters.ChoiceFilter(label="What", choices=action_choices, empty_label="Anything")
-    at_from = day_filter("From", "since")
-    at_to = day_filter("Until", "up_to")
+    at_from = DayFilter("From", "at")
+    at_to = DayFilter("Until", "at", is_last=True)
 
     class Meta:
         model = AuditEntry
@@ -77,9 +81,3 @@ class AuditFilter(django_filters.FilterSet):
 
     def by_text(self, entries: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         return entries.filter(Q(actor__icontains=value) | Q(target__icontains=value) | Q(action__icontains=value))
-
-    def since(self, entries: QuerySet[AuditEntry], name: str, value: date) -> QuerySet[AuditEntry]:
-        return entries.filter(at__gte=start_of(value))
-
-    def up_to(self, entries: QuerySet[AuditEntry], name: str, value: date) -> QuerySet[AuditEntry]:
-        return entries.filter(at__lte=end_of(value))

@@ -8,10 +8,9 @@ from typing import Any, cast
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
-from django.utils.text import capfirst, get_text_list
+from django.utils.text import get_text_list
 
 from tenants_app.catalogue import ON_FORM, STORED_WITH_USER
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
@@ -31,21 +30,6 @@ def style_fields(form: forms.BaseForm) -> None:
         if name in form.errors:
             css += " is-invalid"
         field.widget.attrs["class"] = css
-
-
-def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
-    """Put what a change was refused for beside the fields that it concerns, or above the form."""
-    if not hasattr(error, "error_dict"):
-        form.add_error(None, error.messages)
-        return
-    for field, messages in error.message_dict.items():
-        if field in form.fields:
-            form.add_error(field, messages)
-        elif field == NON_FIELD_ERRORS:
-            form.add_error(None, messages)
-        else:
-            name = capfirst(field.replace("_", " "))
-            form.add_error(None, [f"{name}: {message}" for message in messages])
 
 
 class MergingForm(forms.ModelForm[Any]):

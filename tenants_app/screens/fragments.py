@@ -14,12 +14,34 @@ from tenants_app.screens.requests import Request
 
 
 def answer(request: Request, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
-    """Render the template ``page``, or for htmx the template ``fragment`` that the page includes."""
-    wants_fragment = request.htmx and not request.htmx.history_restore_request
-    response = render(request, fragment if wants_fragment else page, context)
+    """Render the template ``page``, or for htmx the template ``fragment`` that the page includes.
+
+    Both find in ``is_fragment`` which of them it is. When one goes back in the browser, htmx too asks for the page.
+    """
+    is_fragment = bool(request.htmx) and not request.htmx.history_restore_request
+    response = render(request, fragment if is_fragment else page, context | {"is_fragment": is_fragment})
     patch_vary_headers(response, ["HX-Request"])
     add_never_cache_headers(response)
     return response
+
+
+def answer_table(
+    request: Request,
+    page: str,
+    table: Table,
+    context: dict[str, Any],
+    *,
+    per_page: int = 25,
+    everything: QuerySet[Any] | None = None,
+    fragment: str = "tables/results.html",
+) -> HttpResponse:
+    """Render a page with one table, sorted and paged as the address says, or for htmx its results alone.
+
+    ``everything`` are the rows without a filter: where there are none, the page tells how to begin.
+    """
+    paginate(request, table, per_page)
+    is_first_time = everything is not None and not table.paginator.count and not everything.exists()
+    return answer(request, page, fragment, context | {"table": table, "is_first_time": is_first_time})
 
 
 def paginate(request: Request, table: Table, per_page: int) -> Table:

@@ -30,7 +30,7 @@ from tenants_app.access import Access, access_for, visible_tenants
 from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer_table
 from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
@@ -74,10 +74,10 @@ def audit(request: Request, slug: str) -> HttpResponse:
     context = {
         "access": access,
         "filter": found,
-        "table": paginate(request, AuditTable(found.qs), 50),
         "download": "" if found.errors else _with_filters(reverse("audit-csv", args=[slug]), request, found),
     }
-    return answer(request, "tenants/audit.html", "tenants/audit_results.html", context)
+    table, part = AuditTable(found.qs), "tenants/audit_results.html"
+    return answer_table(request, "tenants/audit.html", table, context, per_page=50, fragment=part)
 
 
 @never_cache

@@ -192,6 +192,8 @@ def test_it_answers_htmx_with_the_part_that_changes(
             assert "<html" in page.content.decode()
             assert "<html" not in fragment.content.decode()
             assert "<html" in restored.content.decode()
+            assert restored.content.decode().count('id="announcer"') == 1
+            assert "hx-swap-oob" not in restored.content.decode()
             assert "HX-Request" in fragment["Vary"]
             assert "no-store" in fragment["Cache-Control"]
 
