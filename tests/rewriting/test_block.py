@@ -53,7 +53,7 @@ def read(html: str) -> Reader:
         ("en", "Join by phone"),
         ("es-MX", "Unirse por teléfono"),
         ("it_IT", "Partecipa per telefono"),
-        ("sv", "Join by phone"),
+        ("tlh", "Join by phone"),
     ],
 )
 def test_it_speaks_the_organizers_language_or_english(language: str, phone: str) -> None:
