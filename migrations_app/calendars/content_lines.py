@@ -5,7 +5,7 @@ All offsets are octet offsets into the source.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ class Event:
         return self._by_name.get(name, ())
 
     @property
-    def names(self) -> Iterable[bytes]:
+    def names(self) -> Set[bytes]:
         """The names of its properties, each once; b"" is that of lines without any."""
         if not self._by_name:
             self._sort_by_name()

@@ -103,7 +103,7 @@ def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
         threads = (thread, links.teams_thread(link))
         if links.comparable(link) in names or (all(threads) and not _differ(*threads)):
             yield _proof("The event's own join link is the one in its meeting block.")
-        elif not all(threads) and all(links.other_form(link, url) for url in found.join_urls):
+        elif not all(threads) and all(links.other_form(link, url) for url in found.joins.values()):
             yield Evidence(Verdict.SILENT, "The event's own join link is of another form and cannot be compared.")
         else:
             yield Evidence(Verdict.PASTED, "The event's own join link is not the one in its meeting block.")
@@ -119,8 +119,8 @@ def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
 
 
 def _about_meeting_options(component: Component, found: Found) -> Iterator[Evidence]:
-    organizer = next(filter(None, map(links.teams_organizer, found.join_urls)), "")
-    thread = next(filter(None, map(links.teams_thread, found.join_urls)), "")
+    organizer = next(filter(None, map(links.teams_organizer, found.joins.values())), "")
+    thread = next(filter(None, map(links.teams_thread, found.joins.values())), "")
     for block in component.blocks:
         for options in filter(None, map(links.meeting_options, block.links)):
             if _differ(organizer, options[0]) or _differ(thread, options[1]):

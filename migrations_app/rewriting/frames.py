@@ -5,7 +5,7 @@ signature. Offsets are octets of the unfolded, still escaped value.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -22,30 +22,31 @@ from migrations_app.rewriting.shown_html import body_start, characters, hrefs, v
 class Found:
     """A meeting block: where it is cut out, rows included; `links` are those inside.
 
-    `join_urls` all join the same meeting: Teams names it by a short link and a long one, its "System reference".
+    `joins` are the join links, by a form in which links to one meeting are equal; the first comes first. All join the
+    same meeting: Teams names it by a short link and by a long one, its "System reference".
     """
 
     kind: Kind
     cut: markup.Cut
     links: Sequence[str]
-    join_urls: Sequence[str]
+    joins: Mapping[str, str]
     shared_notes_url: str
 
     @property
     def join_url(self) -> str:
         """The join link that comes first."""
-        return self.join_urls[0]
+        return next(iter(self.joins.values()))
 
     @property
-    def names(self) -> set[str]:
-        """What tells its meeting from others: its join links in a form in which links to one meeting are equal."""
-        return set(map(links.comparable, self.join_urls))
+    def names(self) -> Set[str]:
+        """What tells its meeting from others."""
+        return self.joins.keys()
 
     @property
     def thread(self) -> str:
         """The thread of a Teams meeting: the short join link does not name it, the meeting options do."""
         options = (options[1] for options in map(links.meeting_options, self.links) if options is not None)
-        return next(filter(None, (*map(links.teams_thread, self.join_urls), *options)), "")
+        return next(filter(None, (*map(links.teams_thread, self.joins.values()), *options)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class _Framed(NamedTuple):
     closing: Row
     inside: str
     links: list[str]
-    join_urls: list[str]
+    joins: dict[str, str]
 
 
 _MOST_FRAMES = 10  # beyond, there is more than one block in any case
@@ -98,8 +99,8 @@ _PRODUCT = {
 }
 _OWN_LABELS = tuple(labels["join"] for labels in LABELS.values())
 
-# The last two in base64: how a link begins there.
-_HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join", b"ahr0chm6", b"ahr0cdov")
+# The last is how a link begins in base64.
+_HINTS = (b"teams.", b"?sl=1", b"[!oc([", b"outjoinlink", b"meetup-join", b"ahr0c")
 _KEY_IN_URL = re.compile(rb"/[A-Z0-9]{8}(?![A-Za-z0-9/])")
 _KEY_IN_WRAPPED_URL = re.compile(rb"%2[Ff][A-Z0-9]{8}(?![A-Za-z0-9/])")
 _BOOKMARK = "OutJoinLink"
@@ -131,10 +132,10 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         outside = _signatures(value[begin:], is_html, own_url)
         problem = _about_lost_frame(rows) if outside else _about_lost_links(rows, value, is_html)
         return Sight(rows, outside, None, problem)
-    join_links = [url for each in framed for url in each.join_urls]
+    join_links = [url for each in framed for url in each.joins.values()]
     if len(framed) > 1:
         return Sight(rows, join_links, None, "The description holds more than one meeting block.")
-    ((kind, opening, closing, _, found_links, join_urls),) = framed
+    ((kind, opening, closing, _, found_links, joins),) = framed
     outside = [
         link
         for piece in (value[begin : opening.start], value[closing.end :])
@@ -161,7 +162,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         except Declined as declined:
             return Sight(rows, join_links, None, declined.detail)
     notes = _shared_notes(framed[0], value[opening.end : closing.start], is_html)
-    return Sight(rows, join_links, Found(kind, cut, found_links, join_urls, notes), "")
+    return Sight(rows, join_links, Found(kind, cut, found_links, joins, notes), "")
 
 
 def carries_signature(text: str, own_url: str) -> bool:
@@ -178,7 +179,7 @@ def readable(piece: bytes, is_html: bool) -> str:
 def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool) -> _Framed | None:
     """Return what stands between two rows, provided that it carries the signature of that kind.
 
-    `join_urls` are the join links of that kind in it, without those that are the same but for their wrapping; none
+    `joins` are the join links of that kind in it, without those that are the same but for their wrapping; none
     where another mark is the proof.
     """
     inside = readable(value[opening.end : closing.start], is_html)
@@ -197,8 +198,10 @@ def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool)
         return None
     if not joins and kind is Kind.OWN:
         return None
-    distinct = {links.comparable(url): url for url in reversed(joins)}
-    return _Framed(kind, opening, closing, inside, found, [*reversed(distinct.values())])
+    distinct: dict[str, str] = {}
+    for url in joins:
+        distinct.setdefault(links.comparable(url), url)
+    return _Framed(kind, opening, closing, inside, found, distinct)
 
 
 def _is_around(outer: _Framed, inner: _Framed) -> bool:
@@ -206,7 +209,7 @@ def _is_around(outer: _Framed, inner: _Framed) -> bool:
     return (
         outer.opening.end <= inner.opening.start
         and inner.closing.end <= outer.closing.start
-        and set(map(links.comparable, outer.join_urls)) <= set(map(links.comparable, inner.join_urls))
+        and outer.joins.keys() <= inner.joins.keys()
     )
 
 
@@ -283,8 +286,8 @@ def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:
 
 
 def _doubt_about_links(framed: _Framed) -> str:
-    kind, _, _, inside, found, join_urls = framed
-    forms = [links.is_short_teams(url) for url in join_urls]
+    kind, _, _, inside, found, joins = framed
+    forms = [links.is_short_teams(url) for url in joins.values()]
     if len(set(forms)) < len(forms):
         return "The meeting block carries the join links of more than one meeting."
     if kind is not Kind.OWN:
@@ -297,7 +300,7 @@ def _doubt_about_links(framed: _Framed) -> str:
             mixed = links.SKYPE_MARKER.search(inside) is not None or any(map(links.is_surely_skype, shaped))
         if mixed:
             return "The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting."
-    return "" if join_urls else "The meeting block has lost its join link."
+    return "" if joins else "The meeting block has lost its join link."
 
 
 def _signatures(piece: bytes, is_html: bool, own_url: str) -> list[str]:

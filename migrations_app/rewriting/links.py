@@ -133,7 +133,7 @@ def unwrapped(url: str) -> str:
 
 def _contained(url: str) -> str:
     """Return the link into a meeting, or the wrapped one, that another kind of link contains; "" for most."""
-    if not ("aHR0c" in url or _INNER_LINK.search(url)) or len(url) > _LONGEST_WRAPPED or _leads_to_meeting(url):
+    if len(url) > _LONGEST_WRAPPED or not ("aHR0c" in url or _INNER_LINK.search(url)) or _leads_to_meeting(url):
         return ""
     written = map(_as_written, islice(_INNER_LINK.finditer(url), _MOST_INNER))
     encoded = map(_from_base64, islice(_INNER_BASE64.finditer(unquote(url)), _MOST_INNER))

@@ -187,7 +187,7 @@ class Properties:
         if links.comparable(value) in self._old_links:
             return True
         threads = (self.old.thread, links.teams_thread(value))
-        if not all(threads) and all(links.other_form(value, url) for url in self.old.join_urls):
+        if not all(threads) and all(links.other_form(value, url) for url in self.old.joins.values()):
             raise needs_review("The event has a second Teams link that cannot be compared with the one in its block.")
         return all(threads) and threads[0] == threads[1]
 

@@ -64,7 +64,7 @@ _WROTE = re.compile(rf"(?=.*(?:@|\d:\d\d|\d\.\d\d(?![\d.]))).{{5,200}}\b(?:{'|'.
 # found out faster than that none of the words begins them.
 _SENDER_LINE = re.compile(rf"\n[ \t>*|\xa0]*+(?=[^:：\n]{{1,15}}[:：])(?i:(?:{_SENDER})[ *]{{0,2}}[:：])")
 _ADDRESS_AND_COLON = re.compile(r"(?=.*\d[:.]\d\d).*<[^<>\s]+@[^<>\s]+>\s*[:：]\Z")
-_MARKS = ("-----", "*~*", *_WROTE_IN)
+_MARKS = ("-----", ">:", *_WROTE_IN)
 _HEADER_LINES = 8
 _LONGEST_ATTRIBUTION = 300
 _LINE_END = re.compile(r"<(?:br|hr|/?(?:p|div|table|tr|ul|ol|li|blockquote|h[1-6]))\b[^<>]*+>", re.IGNORECASE)
@@ -100,7 +100,10 @@ def _is_below_headers(description: Description) -> bool:
         text = _BLANK_LINES.sub("\n", text)
     if "---" in text and _HEADING.search(text):
         return True
-    is_suspicious = any(mark in text for mark in _MARKS) or ">:" in text or _SENDER_LINE.search(f"\n{text}") is not None
+    is_suspicious = "*~*" in text or (
+        (":" in text or "：" in text)
+        and (any(mark in text for mark in _MARKS) or _SENDER_LINE.search(f"\n{text}") is not None)
+    )
     return is_suspicious and _has_headers(text)
 
 

@@ -5,7 +5,7 @@ numbers are exchanged, SEQUENCE and the time stamps are refreshed, every other o
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -129,7 +129,7 @@ def _refuse_without_block(components: Sequence[Component], dial_in: DialIn | Non
     raise Declined("no-block", "The invitation carries no online-meeting block.")
 
 
-def _are_of_one_meeting(names: Sequence[set[str]]) -> bool:
+def _are_of_one_meeting(names: Sequence[Set[str]]) -> bool:
     """Tell whether blocks join one meeting: each has a link with one of the others in common."""
     known, *others = sorted(names, key=len, reverse=True)
     for each in others:
