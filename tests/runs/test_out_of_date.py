@@ -20,7 +20,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.rewriting.block import location_label, render_html, render_text
 from migrations_app.rewriting.labels import language_of
-from migrations_app.runs import queue, worker
+from migrations_app.runs import outcomes, queue, worker
 from migrations_app.runs.out_of_date import count_out_of_date, users_out_of_date
 from tenants_app import fingerprints
 from tenants_app.changes.bridges import describe_number, register_number, set_bridge, set_default_number, set_leaving
@@ -438,7 +438,7 @@ def breaks_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
                 raise Failure(code)
             return read(mailbox, uids)
 
-        monkeypatch.setattr(worker, "BATCH", 1)
+        monkeypatch.setattr(outcomes, "BATCH", 1)
         monkeypatch.setattr(EmbeddedMailbox, "read", fail_once)
 
     return arrange
