@@ -58,8 +58,8 @@ def request_runs(
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
 
     A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would. One
-    that waits for its retry has migrated some meetings already, with the settings of then: a new run takes over from
-    it, and its reasons too. Inserts in bulk and wakes the cluster when the transaction commits.
+    that waits for its retry may have migrated some meetings with older settings: a new run takes over from it, with its
+    reasons. Inserts in bulk and wakes the cluster when the transaction commits.
     """
     # In the order in which everybody locks users, so that two large requests do not lock each other out.
     requests = sorted(requests, key=lambda request: request.user.pk)
@@ -126,7 +126,7 @@ def wake_cluster(runs: int = 1) -> None:
 
 
 def run_now(run: Run) -> bool:
-    """Make a pending run due at once (R19); whether it was pending still."""
+    """Make a pending run due at once (R19). Returns whether it was still pending."""
     now = timezone.now()
     if not Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=now, modified=now):
         return False
@@ -166,7 +166,7 @@ def claim() -> Run | None:
 
 
 def hold(run: Run, **changes: object) -> None:
-    """Inside the transaction of a batch: renew the lease and set ``changes``, or raise :class:`LeaseLost`."""
+    """Renew the lease and set ``changes``, in the transaction of a batch. Raises :class:`LeaseLost`."""
     run.lease_until = timezone.now() + LEASE
     run.held_until = monotonic() + LEASE.total_seconds()
     for name, value in changes.items():
@@ -194,13 +194,13 @@ def keep(run: Run, octets: int = 0) -> None:
 
 @transaction.atomic
 def succeed(run: Run) -> None:
-    """End the run well."""
+    """End the run as Succeeded."""
     _release(run, Run.State.SUCCEEDED, finished_at=timezone.now(), last_error_code="", last_error_detail="")
 
 
 @transaction.atomic
 def fail(run: Run, failure: Failure) -> None:
-    """End the attempt badly: another try later where waiting may help (R28), otherwise Failed.
+    """End the attempt after a failure: the run is tried again where waiting may help (R28), and is Failed otherwise.
 
     A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """
@@ -228,7 +228,7 @@ def fail(run: Run, failure: Failure) -> None:
 
 
 def sweep() -> int:
-    """Put the runs of workers that fell silent back in the queue; how many there were."""
+    """Put the runs of workers that fell silent back in the queue. Returns how many there were."""
     lost = Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__lt=timezone.now())
     return sum(_take_away(run) for run in lost)
 

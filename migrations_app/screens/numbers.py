@@ -84,7 +84,7 @@ def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpRespon
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def release_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
-    """Take the number off its bridge, ``replacement`` in its place (R33): first what that leads to, on POST begun."""
+    """Take the number off its bridge, with ``replacement`` in its place (R33). GET tells what follows, POST begins."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
     form = TakeOffForm(request.POST if "replacement" in request.POST else request.GET, shown)
@@ -93,7 +93,7 @@ def release_number(request: Request, slug: str, pk: int, number_pk: int) -> Http
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def replace_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
-    """Replace the number ``by`` another for everyone: first what that leads to, on POST begun."""
+    """Replace the number ``by`` another for everyone. GET says what that leads to, POST begins."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
     form = ReplaceForm(request.POST if "by" in request.POST else request.GET, shown)
@@ -157,7 +157,7 @@ def _page(request: Request, access: Access, shown: ServiceNumber, **forms_with_e
 
 
 def _refusal(check: Callable[[], None]) -> str:
-    """The sentence for which the check refuses; empty where it does not."""
+    """Why the check refuses, in a sentence; empty where it does not."""
     try:
         check()
     except ValidationError as error:

@@ -30,7 +30,7 @@ def search_box(placeholder: str) -> forms.TextInput:
 
 
 def day_filter(label: str, method: str) -> django_filters.DateFilter:
-    """A day of a year that every time zone can still reckon with."""
+    """A filter by a day, of years that work in every time zone."""
     first, last = date(1970, 1, 1), date(2999, 12, 31)
     sentence = f"Give a date from {first.year} to {last.year}."
     return django_filters.DateFilter(
