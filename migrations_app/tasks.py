@@ -20,7 +20,7 @@ TIME_BUDGET = timedelta(minutes=4)
 
 
 def work_queue() -> int:
-    """The cluster's task: work what is due until there is nothing or the budget is spent; how many runs were worked."""
+    """The cluster's task: work what is due until the budget is spent. Returns how many runs were worked."""
     return work(timezone.now() + TIME_BUDGET)
 
 

@@ -14,7 +14,7 @@ from tenants_app.models import AuditEntry, Tenant
 Channel = AuditEntry.Channel
 
 _actions: dict[str, list[str]] = {}
-"""What can be done, by what it is about. A list, because asking millions of entries for it would take long."""
+"""The actions, by what they are about. Kept as a list, because to collect them from millions of entries takes long."""
 
 
 def register_actions(group: str, *actions: str) -> None:

@@ -29,7 +29,7 @@ def count_dependants(numbers: QuerySet[ServiceNumber]) -> Mapping[int, int]:
     may show it. A user counts once for each number; a number on which nobody depends counts 0.
     """
     numbers = numbers.order_by()
-    # What a user has excludes the other ways to have it, so these can be added up; who only shows it comes on top.
+    # A user has a number in one way only, so the first counts can be added up. Those who only show it come on top.
     has_it = Q(user__toll_number=F("number")) | Q(user__toll_free_number=F("number"))
     has_it_by_default = Q(number__is_default=True, user__toll_number=None, user__bridge=F("number__bridge"))
     shown_only = InvitedNumber.objects.filter(number__in=numbers).exclude(has_it | has_it_by_default)

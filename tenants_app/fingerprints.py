@@ -22,7 +22,7 @@ _TEXT = models.TextField()
 
 
 def refresh(users: QuerySet[ConferencingUser]) -> None:
-    """Compute anew what the users' invitations should say; in the transaction of a change that may alter it.
+    """Compute anew what the users' invitations should say. Call it in the transaction of each change that may alter it.
 
     The tenant's row must be locked, so that nobody changes what is read before this is committed.
     """
@@ -35,7 +35,7 @@ def refresh(users: QuerySet[ConferencingUser]) -> None:
 
 @transaction.atomic
 def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
-    """Take it that the users' invitations say what their settings ask for."""
+    """Note that the users' invitations say what their settings ask for, without looking at them."""
     for pks in batched(users.order_by("pk").values_list("pk", flat=True)):
         some = ConferencingUser.objects.filter(pk__in=pks)
         shown = _with_shown(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")

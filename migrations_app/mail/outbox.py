@@ -45,7 +45,7 @@ class LeaseLost(Exception):
 
 
 def send_again(run: Run, *, in_doubt: bool = False) -> int:
-    """Queue the run's failed messages once more; how many there are. Those in doubt only when asked for."""
+    """Queue the run's failed messages once more. Returns how many there are. Those in doubt only when asked for."""
     return _failed(run, in_doubt=in_doubt).update(
         state=Update.State.QUEUED,
         due_at=timezone.now(),

@@ -107,7 +107,7 @@ class Mailbox(Protocol):
         """The texts of these objects; those that are gone are missing."""
 
     def write(self, writes: Sequence[Write]) -> set[str]:
-        """Write each text if its object is unchanged; the UIDs that were written."""
+        """Write each text if its object is unchanged. Returns the UIDs that were written."""
 
     @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:

@@ -80,7 +80,7 @@ class EmbeddedMailbox:
         return {facts[0]: Stored(Listed(*facts), bytes(body), etag) for body, etag, *facts in rows}
 
     def write(self, writes: Sequence[Write]) -> set[str]:
-        """One statement for all. What selection reads (dates, people) is not touched by a new meeting block."""
+        """All in one statement. The facts (dates, people) stay, because a new meeting block does not change them."""
         ordered = sorted(writes, key=lambda w: w.uid)  # so that two who write do not lock each other out
         rows = [(w.body, etag_of(w.body), self.user.pk, w.uid, w.etag) for w in ordered]
         with connection.cursor() as cursor:
@@ -96,7 +96,7 @@ class EmbeddedMailbox:
 
     @transaction.atomic
     def store(self, objects: Iterable[tuple[str, bytes]]) -> int:
-        """Put (UID, text) pairs into the mailbox, replacing what has the same UID; how many were new.
+        """Put (UID, text) pairs into the mailbox, replacing what has the same UID. Returns how many were new.
 
         An object that cannot be read is kept as it came, marked with the reason: a mailbox holds such things.
         """

@@ -76,7 +76,7 @@ class Workers:
 
     @property
     def are_silent(self) -> bool:
-        """Whether whatever waits for them waits in vain, as it seems."""
+        """Whether they have been silent for so long that what waits for them seems to wait in vain."""
         return self.silence is None or self.silence > WORKER_SILENT
 
     @property

@@ -19,7 +19,7 @@ from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
 NOT_THEIRS_TO_COME = ("past", "cancelled", "not-organizer")
-"""Why a run skips what is not a future meeting of the user."""
+"""Reasons to skip what is no future meeting of the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Foresight:
 
     consequence: Consequence
     effect: str
-    """What it means for the meetings; empty where it means nothing."""
+    """What it changes in the meetings; empty where it changes nothing."""
     leaves_invitations_wrong: bool
-    """Whether they are going to say something else than the settings ask for."""
+    """Whether invitations will then say something else than the settings ask for."""
     settings: Mapping[str, Any]
     """The user's settings afterwards, as ``user_record`` tells them."""
 
@@ -102,7 +102,7 @@ def _effect_of_run(failure: Failure | None, affected: _Affected) -> str:
 
 
 def _effect_of_no_run(affected: _Affected, was_out_of_date: bool) -> str:
-    """Where the invitations do not say what the settings ask for (R36)."""
+    """What a change that starts no run leaves behind: invitations that do not say what the settings ask for (R36)."""
     remains = "stays" if was_out_of_date else "is then"
     if not affected.updated:
         return f"The user {remains} out of date: the invitations do not say what the settings ask for."

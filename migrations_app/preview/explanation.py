@@ -82,7 +82,7 @@ class Explanation:
 
 @dataclass(slots=True)
 class _Subject:
-    """An object with the settings that it is looked at with."""
+    """An object, and the settings with which it is looked at."""
 
     body: bytes
     facts: Facts
@@ -204,7 +204,7 @@ def _meeting(facts: Facts, body: bytes) -> Finding:
 
 
 def _properties(spans: Sequence[Span]) -> str:
-    """Their names, each once, as part of a sentence."""
+    """The names of the properties that would be replaced, each once, as part of a sentence."""
     *names, last = dict.fromkeys(span.property for span in spans)
     return f"{', '.join(names)} and {last}" if names else last
 

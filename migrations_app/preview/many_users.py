@@ -32,7 +32,7 @@ BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: the
 
 @dataclass(slots=True)
 class Foreseen:
-    """How many users it is about, how many of them get a run, and how many none, by the sentence that says why."""
+    """How many users it is about, how many get a run, and how many get none, with the sentence that says why."""
 
     users: int = 0
     runs: int = 0
@@ -50,7 +50,7 @@ class Foreseen:
         return self.users - self.runs
 
     def add(self, decision: Decision, users: int) -> None:
-        """So many users for whom the same was decided."""
+        """Count ``users`` for whom the same was decided."""
         self.users += users
         if decision.starts_run:
             self.runs += users

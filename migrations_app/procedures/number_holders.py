@@ -1,4 +1,4 @@
-"""How far taking a number off its bridge has come, and because of whom the number is still kept (R35)."""
+"""How far taking a number off its bridge has come, and which users still keep it there (R35)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tenants_app.wording import counted
 
 
 class Why(IntEnum):
-    """Why a user still holds the number; what waits for somebody comes first."""
+    """Why a user still holds the number. Reasons that a person must deal with come first."""
 
     FAILED = 1
     UNCHANGED = 2
@@ -41,7 +41,7 @@ STARTABLE = (Why.FAILED, Why.NOT_STARTED, Why.LEFT)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Numbers of users: moved and still to be moved; of those who were moved, how their invitations come along."""
+    """Numbers of users: moved, still to be moved, and how far the invitations of those who were moved are."""
 
     moved: int
     to_move: int
@@ -81,7 +81,7 @@ class Holder:
 
     @property
     def shows_error(self) -> bool:
-        """Whether it is the run's last error that is to be told."""
+        """Whether the page shows the run's last error as the reason."""
         return self.run is not None and self.run.last_error_code != "" and self.why in {Why.FAILED, Why.PENDING}
 
     @property
@@ -90,7 +90,7 @@ class Holder:
 
 
 def progress_of(release: NumberRelease) -> Progress:
-    """How far it has come, in a few questions however many users it is about."""
+    """How far it has come. Takes the same few queries however many users it is about."""
     users = release.users.count()
     is_among_them = Exists(release.users.through.objects.filter(numberrelease=release, conferencinguser=OuterRef("pk")))
     rows = list(

@@ -78,7 +78,7 @@ def start_replacement(number: ServiceNumber, e164: str, actor: Actor, *, now_due
 
 @transaction.atomic
 def cancel_release(release: NumberRelease, actor: Actor) -> bool:
-    """Stop it before anybody was moved; whether it could be stopped."""
+    """Stop it before anybody was moved. Returns whether that was still possible."""
     release = NumberRelease.objects.select_for_update(of=("self",)).get(pk=release.pk)
     if release.state != NumberRelease.State.WAITING:
         return False
@@ -92,7 +92,7 @@ def cancel_release(release: NumberRelease, actor: Actor) -> bool:
 
 @transaction.atomic
 def begin_now(release: NumberRelease, actor: Actor) -> bool:
-    """Do not wait for the settling time; whether it still waited."""
+    """Begin without waiting for the settling time. Returns whether it was still waiting."""
     waiting = NumberRelease.objects.filter(pk=release.pk, state=NumberRelease.State.WAITING)
     if not waiting.update(due_at=timezone.now()):
         return False
@@ -125,7 +125,7 @@ def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, n
 
 
 def check_not_default(number: ServiceNumber) -> None:
-    """A default number can be replaced, but not just taken off: raises ``ValidationError`` with the sentence."""
+    """Raise ``ValidationError`` for a default number, which can be replaced but not simply taken off."""
     if number.is_default:
         raise ValidationError(
             {
@@ -136,7 +136,7 @@ def check_not_default(number: ServiceNumber) -> None:
 
 
 def check_release(tenant: Tenant, number: ServiceNumber, replacement: ServiceNumber | None) -> None:
-    """Whether the number can be taken off now; without ``replacement`` a new number is to take its place.
+    """Check that the number can be taken off now. Without ``replacement`` a new number is to take its place.
 
     Raises ``ValidationError`` with a sentence: about the tenant, the ``number`` or the ``replacement``.
     """
@@ -176,7 +176,7 @@ def _audit(release: NumberRelease, actor: Actor, action: str) -> None:
 
 
 def advance(until: datetime) -> bool:
-    """Take every procedure as far as it goes now; whether that gave the queue something to do."""
+    """Take every procedure as far as possible now. Returns whether that may have made runs due."""
     moved = False
     due = _of_tenants_switched_on().filter(state__in=NumberRelease.OPEN, due_at__lte=timezone.now())
     for pk in due.order_by("pk").values_list("pk", flat=True):
@@ -201,13 +201,13 @@ def settles_at() -> datetime | None:
 
 
 def _of_tenants_switched_on() -> QuerySet[NumberRelease]:
-    """Others are passed over (R12)."""
+    """Those whose tenant is switched on; the others wait (R12)."""
     return NumberRelease.objects.filter(tenant__meeting_migration_enabled=True)
 
 
 @transaction.atomic
 def _step(pk: int) -> bool:
-    """Go one step; whether there may be more to do at once."""
+    """Take one step. Returns whether another may follow at once."""
     found = NumberRelease.objects.select_for_update(of=("self",), skip_locked=True).select_related(
         "tenant", "bridge", "number__bridge", "replacement"
     )
@@ -233,7 +233,7 @@ def _step(pk: int) -> bool:
 
 
 def _move(release: NumberRelease, number: ServiceNumber, users: Iterable[ConferencingUser], actor: Actor) -> int:
-    """Give the users the replacement (R34); how many got it. Who cannot be changed keeps the number on the bridge."""
+    """Give the users the replacement (R34). Returns how many got it; any other keeps the number on the bridge."""
     edits = []
     for user in users:
         values = {}

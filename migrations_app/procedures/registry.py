@@ -14,16 +14,16 @@ class Procedure(Protocol):
     that can be repeated: wherever a worker was killed, the next one goes on."""
 
     IS_WAITED_FOR: bool
-    """Whether somebody sits before a page until it has gone on: then it goes before the next run."""
+    """Whether somebody waits before a page for its next step. Such a procedure goes on before the next run does."""
 
     def advance(self, until: datetime) -> bool:
-        """Go as far as it goes now, but begin no step after ``until``; whether that may have made runs due."""
+        """Go as far as possible now, but begin no step after ``until``. Returns whether that may have made runs due."""
 
     def is_due(self, now: datetime) -> bool:
         """Whether there is a step to be done at this moment."""
 
     def settles_at(self) -> datetime | None:
-        """When the first step will be due that waits for a tenant's settling time; None where none does."""
+        """When the next step that waits for a tenant's settling time is due; None where none waits."""
 
 
 PROCEDURES: Sequence[Procedure] = (user_import, number_release)
@@ -37,7 +37,7 @@ def advance_what_is_waited_for(until: datetime) -> None:
 
 
 def advance(until: datetime) -> bool:
-    """Take all procedures further; whether that may have made runs due."""
+    """Take all procedures further. Returns whether that may have made runs due."""
     made_due = [procedure.advance(until) for procedure in PROCEDURES]  # each of them, whatever the first one says
     return any(made_due)
 

@@ -40,7 +40,7 @@ TIME = timedelta(minutes=2)
 IS_WAITED_FOR = True
 
 ATTEMPTS = 5
-"""A step that was begun this often and never ended is given up: it ends its worker, or the database refuses it."""
+"""A step that was begun this often and never ended is given up: it kills its worker, or the database refuses it."""
 
 SHOWN_DIFFERENCES = 200
 SHOWN_BAD_ROWS = 500
@@ -75,7 +75,7 @@ def submit(tenant: Tenant, file_name: str, text: str, actor: Actor) -> UserImpor
 
 @transaction.atomic
 def request_apply(user_import: UserImport, actor: Actor, *, leaves_out_bad_rows: bool) -> bool:
-    """Have it applied as it was checked, in the name of ``actor``; whether it still waited for that.
+    """Have it applied as it was checked, in the name of ``actor``. Returns whether it was still waiting for that.
 
     Raises ``ValidationError`` where there are bad rows and nobody said that they may be left out.
     """
@@ -94,7 +94,7 @@ def request_apply(user_import: UserImport, actor: Actor, *, leaves_out_bad_rows:
 
 @transaction.atomic
 def request_check(user_import: UserImport, actor: Actor) -> bool:
-    """Have it checked once more, because something else has changed; whether it waited for a decision."""
+    """Have it checked again, because something else has changed. Returns whether it was waiting for a decision."""
     found = _locked(user_import.pk, UserImport.State.CHECKED)
     if found:
         _hand_over(found, UserImport.State.CHECKING, actor)
@@ -103,7 +103,7 @@ def request_check(user_import: UserImport, actor: Actor) -> bool:
 
 @transaction.atomic
 def discard(user_import: UserImport) -> bool:
-    """Do without it; whether nobody had asked for it to be applied, and nobody is checking it in this moment."""
+    """Discard it. Returns False where somebody asked for it to be applied, or a worker is checking it right now."""
     found = _locked(user_import.pk, UserImport.State.CHECKED, UserImport.State.CHECKING)
     if found:
         _end(found, UserImport.State.DISCARDED)
@@ -111,7 +111,7 @@ def discard(user_import: UserImport) -> bool:
 
 
 def _hand_over(user_import: UserImport, state: UserImport.State, actor: Actor) -> None:
-    """To the background service."""
+    """Hand the import to the background service in this state."""
     user_import.state = state
     user_import.findings |= {"attempts": 0, "asked_by": actor.name}
     user_import.save(update_fields=["state", "skips_bad_rows", "findings"])
@@ -134,7 +134,7 @@ def _locked(pk: int, *states: UserImport.State) -> UserImport | None:
 
 
 def advance(until: datetime) -> bool:
-    """Check and apply what waits, one import of a tenant at a time; whether that may have made runs due."""
+    """Check and apply what waits, one import per tenant at a time. Returns whether that may have made runs due."""
     started = False
     tried: set[int] = set()
     while timezone.now() + TIME < until and (pk := _next(tried)):
@@ -154,7 +154,7 @@ def is_due(now: datetime) -> bool:
 
 
 def settles_at() -> datetime | None:
-    """None waits for a settling time."""
+    """None: imports do not wait for a settling time."""
     return None
 
 
@@ -168,7 +168,7 @@ def _next(tried: set[int]) -> int | None:
 
 @transaction.atomic
 def _begin(pk: int) -> bool:
-    """Count the attempt before any work is done; whether there is work to do."""
+    """Count the attempt before any work is done. Returns whether there is work to do."""
     found = _locked(pk, *UserImport.WAITING)
     if found is None:
         return False
@@ -187,7 +187,7 @@ def _begin(pk: int) -> bool:
 
 @transaction.atomic
 def _step(pk: int) -> bool:
-    """Check or apply the import; whether runs were started."""
+    """Check or apply the import. Returns whether runs were started."""
     found = _locked(pk, *UserImport.WAITING)
     if found is None:
         return False
@@ -226,7 +226,7 @@ def _apply(user_import: UserImport) -> bool:
 
 
 def _keep_findings(user_import: UserImport, findings: _Findings, *, overtaken: bool = False) -> None:
-    """For the administrator, who decides what becomes of the import."""
+    """Keep what the check found, for the administrator who decides about the import."""
     users = findings.users_with_run
     future = [future_meetings(ConferencingUser.objects.filter(pk__in=pks)) for pks in batched(users)]
     user_import.findings = findings.stored | {
@@ -287,7 +287,7 @@ def _key(pk: int) -> str:
 
 
 class _Progress:
-    """Tells the page how far it is: in the cache, because what is in the transaction nobody else sees."""
+    """Shows the page how far it is, through the cache: nobody else sees what is in the transaction."""
 
     def __init__(self, user_import: UserImport) -> None:
         self.key = _key(user_import.pk)

@@ -41,7 +41,7 @@ def start_by_hand(
 
 
 def _failed(pks: Sequence[int]) -> set[int]:
-    """Those of the users whose latest run failed, so that to start another is to try again."""
+    """The users whose latest run failed: to start another run is then to try again."""
     found: set[int] = set()
     for some in batched(pks):
         latest = Run.objects.filter(user__in=some, is_latest=True, state=Run.State.FAILED)
@@ -51,7 +51,7 @@ def _failed(pks: Sequence[int]) -> set[int]:
 
 @transaction.atomic
 def make_due_now(run: Run, actor: Actor) -> bool:
-    """ "Run now" of a pending run (R19); whether it was pending still."""
+    """Make a pending run due at once (“Run now”, R19). Returns whether it was still pending."""
     if not run_now(run):
         return False
     entry(run.tenant, actor, "run now", run.user.upn).save()
@@ -61,7 +61,7 @@ def make_due_now(run: Run, actor: Actor) -> bool:
 def request_decided(
     tenant: Tenant, decided: list[tuple[ConferencingUser, Decision]], actor: Actor, *, now_due: bool = False
 ) -> list[Consequence]:
-    """Put the runs in the queue that were decided on; what to tell of each user."""
+    """Put the runs that were decided on in the queue. Returns what to tell about each user."""
     requests = [
         RunRequest(user, decision.migration_type, decision.reasons) for user, decision in decided if decision.starts_run
     ]

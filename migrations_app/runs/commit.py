@@ -49,7 +49,7 @@ class Committer:
         told = self._queue_updates(final)
         self._count(final, told)
         if not self._settings.has_public_id:
-            # An ID that was given out for a meeting which does not show it now is free again.
+            # An ID that was given out for a meeting that does not show it after all is free again.
             numbered = self._settings.newly_numbered
             useless = [each.result.uid for each in final if not each.write and each.result.uid in numbered]
             release_private_conference_ids(self._user, useless)
@@ -65,7 +65,7 @@ class Committer:
             fingerprints.record(self._user, self._settings.fingerprint, numbers)
 
     def _numbers_left(self) -> set[int]:
-        """Service numbers that were in the user's invitations before, and still are in meetings left as they are."""
+        """The old service numbers that the meetings which were left alone still show."""
         others = self._user.invited_numbers.select_related("number").exclude(number__in=self._settings.number_keys)
         old = {row.number.number: row.number_id for row in others}
         left = self._run.results.filter(code__in=LEFT_AS_THEY_ARE).values_list("uid", flat=True)
@@ -83,7 +83,7 @@ class Committer:
         self._has_begun_to_write = True
 
     def _queue_updates(self, outcomes: Sequence[Outcome]) -> int:
-        """Leave a message to send for each changed meeting that has somebody to tell; how many there are."""
+        """Queue a message for each changed meeting that has somebody to tell. Returns how many these are."""
         told = {outcome.result.uid: outcome for outcome in outcomes if outcome.write and outcome.recipient_count}
         if self._earlier_runs:
             self._supersede(list(told))
@@ -92,7 +92,7 @@ class Committer:
         return len(told)
 
     def _supersede(self, uids: list[str]) -> None:
-        """An update that still waits while the meeting changes again is not sent: the newer one says it all."""
+        """Withdraw the earlier updates of these meetings that were not sent yet: the newer one replaces them."""
         earlier = MeetingResult.objects.filter(run__in=self._earlier_runs, uid__in=uids)
         pks = list(earlier.filter(update__state=Update.State.QUEUED).values_list("pk", flat=True))
         if pks:
@@ -121,13 +121,13 @@ class Committer:
 
     @property
     def _settings_of_all_attempts(self) -> str:
-        """The fingerprint of the settings that this attempt and those before it found and left meetings with."""
+        """The fingerprint of the settings that all attempts of the run worked with, or MIXED."""
         known = self._run.settings_fingerprint
         return self._settings.fingerprint if known in {"", self._settings.fingerprint} else MIXED
 
 
 def _fail(outcomes: Sequence[Outcome], uids: set[str]) -> None:
-    """Turn what was to be written into a failure: the meeting changed each time in between."""
+    """Let these meetings fail, because each was changed again before it could be written."""
     for outcome in outcomes:
         if outcome.result.uid in uids:
             failed = outcome.result

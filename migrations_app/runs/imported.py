@@ -1,4 +1,4 @@
-"""What meetings say that come into a mailbox from outside (R35, R36)."""
+"""What meetings say that were imported into a mailbox (R35, R36)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tenants_app.models import ConferencingUser
 
 
 def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
-    """See what meetings say that came into the mailbox; whether some do not say what the settings ask for.
+    """Look at what imported meetings say, and note the tenant's service numbers that they show (R35).
 
-    The user is then out of date (R36), and the tenant's service numbers that the meetings show are kept (R35).
+    Returns whether some do not say what the settings ask for; the user is then out of date (R36).
     """
     now = timezone.now()
     numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))

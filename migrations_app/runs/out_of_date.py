@@ -16,7 +16,7 @@ from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
 CHUNK = 500
-"""Users who are started in one transaction, so that neither memory nor the workers' patience sets a limit."""
+"""Users who are started in one transaction: few enough for memory, and for workers that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def start_all(
 ) -> list[Consequence]:
     """Start runs by hand (R11) for all the users there are, or say for each why not.
 
-    Each chunk is a transaction of its own: what was started stays started, and who was not is still out of date.
+    Each chunk is a transaction of its own. After an interruption, what was started stays started.
     """
     return [
         consequence for some in in_chunks(users) for consequence in start_by_hand(tenant, some, actor, now_due=now_due)
@@ -84,7 +84,7 @@ def start_all(
 
 
 def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUser]]:
-    """The users with their bridges, some at a time; who is not among ``users`` any more by then is left out."""
+    """The users with their bridges, some at a time, without those who have left ``users`` in the meantime."""
     pks = list(users.order_by("pk").values_list("pk", flat=True))
     for keys in batched(pks, CHUNK):
         some = users.filter(pk__in=keys)

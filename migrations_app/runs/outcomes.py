@@ -36,7 +36,7 @@ OCTETS = 8_000_000
 """Their texts are no larger in sum, but for a single one."""
 
 LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
-"""Why meetings are skipped that may show an old number all the same."""
+"""Reasons to skip a meeting that may still show an old number (R35)."""
 
 _WITH_DETAIL = frozenset({"needs-review", "pasted-block"})
 """Reasons that leave questions open, so that the detail says what exactly was found."""
@@ -44,7 +44,7 @@ _WITH_DETAIL = frozenset({"needs-review", "pasted-block"})
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What decides about a meeting beside its text and the block that it should carry."""
+    """What a decision needs to know, beside the meeting and the block that it should carry."""
 
     addresses: Collection[str]
     """The user's, in lower case."""
@@ -76,7 +76,7 @@ class Outcome:
 
 
 def settle(meeting: Listed, terms: Terms) -> Decided | None:
-    """What is to be said of a meeting by its facts alone; None where its text must be looked at."""
+    """What becomes of a meeting by its facts alone; None where that depends on its text."""
     if meeting.unreadable:
         # Whose it is and when it ends cannot be known, so it is not touched.
         return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", meeting.unreadable)
@@ -118,7 +118,7 @@ class Outcomes:
     def __init__(
         self, run: Run, mailbox: Mailbox | None = None, *, before_each: Callable[[int], object] = lambda octets: None
     ) -> None:
-        """Reads the user's settings now, whatever becomes of the transaction afterwards; ``mailbox`` is the user's
+        """Reads the user's settings at once, even where the transaction is rolled back later. ``mailbox`` is the user's
         own where none is given. ``before_each`` is called with the size of each meeting's text before it is worked
         on. Raises ``Failure`` where such a run fails before it looks at any meeting.
         """
@@ -233,8 +233,8 @@ def in_batches(meetings: Sequence[Listed]) -> Iterator[list[Listed]]:
 def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterator[tuple[MeetingResult, int]]:
     """What a run of the user would do with each meeting, and how many people it would mail; writes nothing.
 
-    With ``uids`` these meetings only, in that order, without those that are not in the mailbox. The settings are read
-    now, whatever becomes of the transaction afterwards; the meetings as the answer is read.
+    With ``uids`` only these meetings, in that order, as far as they are in the mailbox. The settings are read at once,
+    the meetings while the answer is read.
 
     Raises ``Failure`` where such a run would fail as a whole.
     """

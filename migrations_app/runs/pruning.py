@@ -14,7 +14,7 @@ _RUNS_AT_ONCE = 100
 
 
 def prune(before: datetime) -> Counter[str]:
-    """Delete runs that ended ``before`` this, with their results and updates; how many rows of which kind (R30).
+    """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
     Imports of users go as well, applied or not. Kept are each user's latest run, which says what state they are in
     (R29), runs with a message still to be sent, and the audit. Deletes in small transactions, so it may be stopped at

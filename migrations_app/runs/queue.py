@@ -61,8 +61,8 @@ def request_runs(
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
 
     A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would. One
-    that waits for its retry has migrated some meetings already, with the settings of then: a new run takes over from
-    it, and its reasons too. Inserts in bulk and wakes the cluster when the transaction commits.
+    that waits for its retry may have migrated some meetings with older settings: a new run takes over from it, with its
+    reasons. Inserts in bulk and wakes the cluster when the transaction commits.
     """
     # In the order in which everybody locks users, so that two large requests do not lock each other out.
     requests = sorted(requests, key=lambda request: request.user.pk)
@@ -209,7 +209,7 @@ def succeed(run: Run) -> None:
 
 @transaction.atomic
 def fail(run: Run, failure: Failure) -> None:
-    """End the attempt badly: another try later where waiting may help (R28), otherwise Failed.
+    """End the attempt after a failure: the run is tried again where waiting may help (R28), and is Failed otherwise.
 
     A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """

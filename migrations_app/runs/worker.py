@@ -86,7 +86,7 @@ class _Attempt:
         return set(self.run.results.values_list("uid", flat=True))
 
     def _migrate(self, meetings: list[Listed], *, last_try: bool) -> list[Listed]:
-        """Rewrite the meetings and commit; those that somebody changed in between, to be looked at once more."""
+        """Rewrite the meetings and commit. Returns those that somebody changed in between, to be tried once more."""
         uids = [meeting.uid for meeting in meetings]
         outcomes = self.outcomes.of(uids, self.outcomes.settings.blocks(uids))
         queue.keep(self.run, sum(len(outcome.write.body) for outcome in outcomes if outcome.write))
@@ -94,7 +94,7 @@ class _Attempt:
         return [meeting for meeting in meetings if meeting.uid in changed]
 
     def _judge(self) -> None:
-        """Fail the run where a meeting failed; one that waiting may cure decides over those that it cannot."""
+        """Raise ``Failure`` where a meeting failed, with a code that waiting may cure if there is one."""
         if not self.run.failed_meetings:
             return
         failed = list(

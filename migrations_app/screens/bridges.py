@@ -69,7 +69,7 @@ def _bridges_page(request: Request, access: Access, form: NewBridgeForm) -> Http
 
 
 def _how_many(rows: QuerySet[Any]) -> Coalesce:
-    """How many of these rows belong to each bridge; each kind counted by itself, where joins would multiply them."""
+    """How many of these rows belong to each bridge. Each kind is counted by itself: joins would multiply them."""
     of_bridge = rows.filter(bridge=OuterRef("pk")).order_by().values("bridge")
     return Coalesce(Subquery(of_bridge.annotate(count=Count("pk")).values("count")), 0)
 
@@ -145,14 +145,14 @@ def _tell_that_no_run_starts(request: Request, users: int) -> None:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def remove(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Remove the bridge: first whether it can be and what goes with it, then on POST for good."""
+    """Remove the bridge. GET says whether that is possible and what goes with it, POST removes it."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
     refusal = ""
     try:
         with transaction.atomic():
             remove_bridge(_bridge(access, pk), access.actor)
-            # To ask, the change is made and taken back, so that the answer cannot differ.
+            # The change is made and taken back, so that the answer is what the change itself would say.
             transaction.set_rollback(request.method != "POST")
     except ValidationError as error:
         refusal = " ".join(error.messages)
@@ -192,7 +192,7 @@ def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_e
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def move_everyone(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Move all users of the bridge to the one that ``to`` names: first what it will start, then on POST the move."""
+    """Move all users of the bridge to the one that ``to`` names. GET says what that will start, POST moves them."""
     access = access_for(request, slug, Role.Name.ADMIN)
     source = _bridge(access, pk)
     others = forms.ModelChoiceField(Bridge.objects.filter(tenant=access.tenant).exclude(pk=source.pk))

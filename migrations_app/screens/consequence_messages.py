@@ -11,7 +11,7 @@ from tenants_app.signals import Consequence
 
 
 def tell_consequences(request: HttpRequest, consequences: Sequence[Consequence]) -> None:
-    """One message per different sentence; for many users with how many it is true of."""
+    """Show one message per sentence, with the number of users where it is true of several."""
     users: dict[tuple[bool, str], list[str]] = {}
     for consequence in consequences:
         users.setdefault((consequence.starts_run, consequence.sentence), []).append(consequence.upn)

@@ -112,7 +112,7 @@ class _NumberOfTheBridge(forms.ModelChoiceField[ServiceNumber]):
 
 
 class SuccessorForm(forms.Form):
-    """Which number takes the place of ``number``. What stands in the way of that at all is no field's error."""
+    """Which number takes the place of ``number``. What prevents any is an error of the form, not of a field."""
 
     field = ""
     """The name of the field that it is chosen in."""

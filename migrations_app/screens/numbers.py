@@ -153,7 +153,7 @@ def _page(request: Request, access: Access, shown: ServiceNumber, **forms_with_e
 
 
 def _refusal(check: Callable[[], None]) -> str:
-    """The sentence for which the check refuses; empty where it does not."""
+    """Why the check refuses, in a sentence; empty where it does not."""
     try:
         check()
     except ValidationError as error:

@@ -17,7 +17,7 @@ from tenants_app.screens.requests import Request
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def out_of_date(request: Request, slug: str) -> HttpResponse:
-    """First what starting them all leads to, then on POST the start; ``?bridge=`` narrows it to one bridge's users.
+    """GET says what starting them all leads to, POST starts them. ``?bridge=`` narrows it to one bridge's users.
 
     ``now`` in what is posted makes the runs due at once, without the settling time (R19).
     """

@@ -25,7 +25,7 @@ from tenants_app.screens.fragments import answer, answer_table
 from tenants_app.screens.requests import Request
 
 MANY = 10_000
-"""Users from whom on the page refreshes less often: to find out who holds the number takes a second."""
+"""From this many users on the page refreshes less often, because it takes a second to find out who holds the number."""
 
 
 class HolderPaginator(Paginator[Any]):

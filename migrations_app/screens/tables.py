@@ -155,7 +155,7 @@ class UserImportTable(tables.Table):
 
 
 class DependantTable(tables.Table):
-    """Users who depend on a number; see ``number_release.dependants`` and ``screens.users.with_latest_run``."""
+    """Users who depend on a number; see ``tenants_app.dependants`` and ``screens.users.with_latest_run``."""
 
     upn = tables.TemplateColumn(template_name="users/cells/name.html", verbose_name="User")
     how = tables.Column(verbose_name="Depends on it by", orderable=False, empty_values=())

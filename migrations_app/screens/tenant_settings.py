@@ -50,7 +50,7 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
 
 
 def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
-    """That the ``fields`` are saved, and whose invitations do not show it yet (R36)."""
+    """Tell that ``fields`` are saved, and how many users' invitations do not show it yet (R36)."""
     if not SHOWN_IN_INVITATIONS.intersection(fields):
         return "The settings are saved."
     told = "The settings are saved. Invitations show them after each user's next run"

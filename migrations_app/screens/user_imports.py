@@ -30,7 +30,7 @@ from tenants_app.screens.requests import Request
 
 
 class UploadForm(forms.Form):
-    """A file that can be seen to be one of users."""
+    """An upload that must be a CSV file of users."""
 
     file = forms.FileField(
         label="CSV file",
@@ -95,7 +95,7 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def apply(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Have it applied as it was checked; ``leave_out`` says that its bad rows may be left out."""
+    """Have it applied as it was checked. ``leave_out`` agrees to leave out its bad rows."""
     access = access_for(request, slug, Role.Name.ADMIN)
     try:
         if not imports.request_apply(
@@ -118,7 +118,7 @@ def check_again(request: Request, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def discard(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Do without it."""
+    """Discard it."""
     access = access_for(request, slug, Role.Name.ADMIN)
     if imports.discard(_import(access, pk)):
         messages.success(request, "The file was discarded, and nothing was changed.")

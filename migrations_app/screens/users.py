@@ -93,7 +93,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
 
 @require_safe
 def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
-    """The user's future meetings, and what a run now would do with those of the page that is asked for."""
+    """The user's future meetings. For those of the requested page, what a run would do with them now."""
     access = access_for(request, slug)
     shown = _user(access, upn)
     now = timezone.now()
@@ -147,9 +147,9 @@ def mark_as_up_to_date(request: Request, slug: str, upn: str) -> HttpResponse:
 
 @transaction.atomic
 def _save(access: Access, upn: str, posted: QueryDict) -> tuple[UserForm, list[Consequence] | None]:
-    """Save what was edited; the form, and what follows, or None where it was refused.
+    """Save what was edited. Returns the form, and what follows or None where it was refused.
 
-    Who saves the same user at this moment waits, so that the form of the second is held against what the first saved.
+    Whoever saves the same user at this moment waits, so that the second form is compared with what the first saved.
     """
     wait_for_others(access.tenant)
     form = UserForm(posted, _user(access, upn))

@@ -25,7 +25,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer for one user. ``reasons`` are what a run is asked for; empty where there is none."""
+    """The answer for one user. ``reasons`` are those of the run, and empty where none starts."""
 
     sentence: str
     reasons: tuple[Reason, ...] = ()
@@ -37,16 +37,16 @@ class Decision:
 
 
 class Trigger(NamedTuple):
-    """A row of the table: the change it is about, what it is called, and what it does."""
+    """A row of the table: a kind of change, the words for it, and whether it starts a run."""
 
     rule: str
     happened: Callable[[UserSettings, UserSettings, SettingsChange], bool]
-    """Asked with the settings before and after, and the change that they are of."""
+    """Called with the settings before and after, and the change itself."""
     clause: str
     starts: bool
     """Whether the change starts a run at all."""
     is_automatic: bool = True
-    """Whether ``AutomaticallyMigrateUserMeetings`` switches it off: R2 to R7, says R13."""
+    """Whether ``AutomaticallyMigrateUserMeetings`` can switch it off (R13: R2 to R7)."""
     migration_type: str = AUDIO_CONFERENCING
 
 
@@ -174,7 +174,7 @@ TRIGGERS = (
 
 
 def _is_renumbered(old: UserSettings, new: UserSettings) -> bool:
-    """Whether one conference ID took another's place: a first one comes with a bridge, and that is R5."""
+    """Whether one conference ID replaced another. A first ID comes with a bridge, which is R5."""
     return bool(old.conference_id and new.conference_id) and old.conference_id != new.conference_id
 
 
@@ -183,7 +183,7 @@ def _leaves_acp(old: UserSettings, new: UserSettings) -> bool:
 
 
 def _has_other_numbers(old: UserSettings, new: UserSettings) -> bool:
-    """Whether the user's own numbers changed on the same bridge: on another they always do, and that is R5."""
+    """Whether the user's own numbers changed on the same bridge. A new bridge always changes them, which is R5."""
     before, after = (old.toll_number_id, old.toll_free_number_id), (new.toll_number_id, new.toll_free_number_id)
     return before != after and old.bridge_id == new.bridge_id
 
@@ -245,8 +245,9 @@ def why_not_served(settings: UserSettings) -> Reason | None:
 def decide(change: SettingsChange, switches: Switches) -> Decision:
     """Whether a change of a user's settings starts a run, and why or why not.
 
-    Where several things stand in the way, the sentence names the first of these: the move to on-premises (R17), the
-    change, which starts nothing by itself, the user, whom MMS cannot serve (R14 to R17), the service (R12), and R13.
+    Where several things prevent a run, the sentence names the first of these: a move to on-premises (R17), a change
+    that starts nothing by itself, a user whom MMS cannot serve (R14 to R17), the service switched off (R12), and
+    automatic runs switched off (R13).
     """
     old, new = change.before, change.after
     if old.hosting == "online" and new.hosting == "on-premises":
@@ -280,7 +281,7 @@ def decide(change: SettingsChange, switches: Switches) -> Decision:
 
 
 def decide_meeting_url_change() -> Decision:
-    """A tenant's changed meeting URL starts no run for anybody (R9)."""
+    """The answer to a changed meeting URL of the tenant, which starts no run for anybody (R9)."""
     return _no_run("a changed meeting URL does not start one: invitations show the old one until each user's next run")
 
 

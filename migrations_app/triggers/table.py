@@ -1,7 +1,7 @@
 """The decision table as people read it: each kind of change, asked under all switches and for different users.
 
-There is no rule here. Every answer comes from ``rules``; this module only puts the questions and sorts the
-answers. The page *What starts a run* and ``docs/decisions.md`` both show what it returns.
+There is no rule here: every answer comes from ``rules``. This module asks, and groups the answers. The page *What
+starts a run* and ``docs/decisions.md`` both show what it returns.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ USERS = {
     "User hosted on-premises": replace(SERVED, hosting="on-premises"),
     "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises"),
 }
-"""Users who stand for all: the first is whom MMS is there for, the others are those it may refuse (R15 to R17)."""
+"""One user of each kind that the rules tell apart: first one whom MMS serves, then those it may refuse (R15 to R17)."""
 
 
 class KindOfChange(NamedTuple):
@@ -57,7 +57,7 @@ class KindOfChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision, and the switches that it takes: those that make no difference are left out."""
+    """A decision, and the positions of switches under which it holds. Switches that make no difference are left out."""
 
     switches: Mapping[str, bool]
     """By field name."""
@@ -73,7 +73,7 @@ class Answer:
 
 
 class Answers(NamedTuple):
-    """What holds alike for the users named: one answer for each combination of switches, in as few as possible."""
+    """The answers that several users have in common: as few as cover every combination of switches."""
 
     users: tuple[str, ...]
     answers: tuple[Answer, ...]
@@ -84,7 +84,7 @@ class Answers(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A kind of change with its answers for all users; the first of them are those for the usual user."""
+    """A kind of change with its answers for all users. Those for the usual user come first."""
 
     kind: KindOfChange
     answers: tuple[Answers, ...]
@@ -93,7 +93,7 @@ class Row(NamedTuple):
 def _edit(
     before: Mapping[str, Any], after: Mapping[str, Any], **more: Any
 ) -> Callable[[UserSettings, Switches], Decision]:
-    """A change of settings: ``before`` and ``after`` differ so from the user; ``more`` is what SettingsChange takes."""
+    """A change of settings: ``before`` and ``after`` replace some of the user's, ``more`` is for SettingsChange."""
 
     def decided(user: UserSettings, switches: Switches) -> Decision:
         old, new = replace(user, **before), replace(user, **after)
@@ -210,7 +210,7 @@ def _answers(kind: KindOfChange) -> tuple[Answers, ...]:
 
 
 def _branches(decisions: Mapping[Switches, Decision], order: Sequence[str]) -> tuple[Answer, ...]:
-    """The decisions asked switch by switch in the order given, each branch only as far as they still differ."""
+    """The answers, found by asking switch after switch in the order given, as long as the decisions still differ."""
     first, *others = decisions.values()
     if all(decision == first for decision in others):
         return (Answer({}, first),)

@@ -44,7 +44,7 @@ def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
 
 
 def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without what invitations do not show, so that nobody is out of date for a slash or a line break."""
+    """The values as invitations show them, so that a slash or a line break at the end makes nobody out of date."""
     shown = dict(values)
     if "domain" in shown:
         shown["domain"] = shown["domain"].lower()

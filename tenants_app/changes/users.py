@@ -25,7 +25,7 @@ NUMBERS = ("toll_number", "toll_free_number")
 """The fields of a user that are numbers of their bridge."""
 
 _FEW = 20
-"""Statements for a batch of rows up to which each may do its own share of them."""
+"""Up to this many statements, the rows of a batch are saved in groups that have the same values."""
 
 
 @dataclass(frozen=True, slots=True)
