@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,9 +19,6 @@ WORKER_GONE = timedelta(minutes=10)
 QUEUE_STUCK = timedelta(minutes=5)
 """Due runs that wait for this long while none is in progress are waiting for nobody."""
 _WORKER = "worker"
-_BEAT_AGAIN = 5
-"""Seconds between two heartbeats of one process that is at long work."""
-_last_beat = -float(_BEAT_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +82,15 @@ class Workers:
 
 def beat() -> None:
     """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run."""
-    global _last_beat  # noqa: PLW0603 - of this process, as its clock is
-    _last_beat = time.monotonic()
     Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": clock.now()})
-
-
-def keep_beating() -> None:
-    """The same from within long work, as often as one likes: it writes every few seconds only.
-
-    Not within a transaction: the others' heartbeats would wait for its end.
-    """
-    if time.monotonic() - _last_beat >= _BEAT_AGAIN:
-        beat()
 
 
 def workers() -> Workers:
     """When a worker was last heard of. A run in progress whose lease holds says that its worker is alive now."""
     now = clock.now()
-    # No lease is that long: one that ends later was taken before the clock was set back.
-    if Run.objects.filter(state=Run.State.IN_PROGRESS, lease_until__range=(now, now + WORKER_GONE)).exists():
+    # No lease is longer: one that ends later was taken before the clock was set back.
+    held = Run.objects.filter(lease_until__range=(now, now + WORKER_GONE + clock.TOLERANCE))
+    if held.filter(state=Run.State.IN_PROGRESS).exists():
         return Workers(now, timedelta(0))
     at = Heartbeat.objects.filter(name=_WORKER).values_list("at", flat=True).first()
     if at is None or at > now + clock.TOLERANCE:

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection  # noqa: F401 - for the condi
 from django.utils import timezone
 
 from migrations_app.models import Heartbeat, MailServer, MeetingResult, Run, Update
-from migrations_app.monitoring.health import beat, keep_beating
+from migrations_app.monitoring.health import beat
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
@@ -255,17 +255,3 @@ def test_a_mail_server_that_is_in_use_no_more_does_not_alarm(settings: Any, unse
     settings.EMAIL_HOST = "mail2.contoso.com"
     code, line = check("check_worker")
     assert (code, "mail_unanswered=0s;0;900;0 unsent=1" in line) == (0, True)
-
-
-def test_whoever_is_long_at_work_gives_a_sign_of_life_from_time_to_time(
-    tenant: Tenant, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Callable[..., Any]
-) -> None:
-    monkeypatch.setattr("time.monotonic", lambda: 1000)
-    beat()
-    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=30))
-    with django_assert_num_queries(0):
-        keep_beating()
-    assert check("check_worker")[0] == 2
-    monkeypatch.setattr("time.monotonic", lambda: 1010)
-    keep_beating()
-    assert check("check_worker")[0] == 0
