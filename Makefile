@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail kills lint format docs bench browser test-browser clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills lint format docs bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -38,7 +38,7 @@ soak-mail: .venv/installed ## Run the service beside slow, silent and absent mai
 soak: .venv/installed ## Run the tests of cluster and concurrency 50 times beside a busy loop (ARGS="--count --seed --results"; goes on where it was)
 	@$(BIN)/python -m tests.campaigns.soak $(ARGS)
 
-kills: .venv/installed ## Kill each process of the service 20 times, idle and busy, and measure how it heals (ARGS="--times --seed --results")
+soak-kills: .venv/installed ## Kill each process of the service 20 times, idle and busy, and measure how it heals (ARGS="--times --seed --results")
 	@$(BIN)/python -m tests.campaigns.kills $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies

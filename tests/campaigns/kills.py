@@ -1,4 +1,4 @@
-"""`make kills`: kill -9 of each process of the background service in turn, idle and busy, as often as asked.
+"""`make soak-kills`: kill -9 of each process of the background service in turn, idle and busy, as often as asked.
 
 After each kill nobody helps. What is measured: how long until a run requested after the kill has succeeded, until
 the run that was cut off has, until all processes are there again and, where it was the watchdog, until nothing is left
@@ -121,6 +121,7 @@ def main() -> int:
         "--short", action="store_true", help="a few kills, with an impatient watchdog and leases that run out at once"
     )
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # also then the service is stopped
 
     with tempfile.TemporaryDirectory() as folder, new_installation(Path(folder)) as installation:
         os.environ.update(installation.environment, DJANGO_SETTINGS_MODULE="mms_site.settings")

@@ -11,12 +11,10 @@ import argparse
 import asyncio
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.campaigns.results import Results, database_name
-from tests.support.installation import Installation, new_installation
+from tests.support.installation import Installation, Service, new_installation
 from tests.support.mail_servers import Inbox, free_port, silence
 
 USERS = 40
@@ -82,7 +80,7 @@ def measure(installation: Installation, fault: str, seconds: int | None, rng: ra
     installation.run("migrate", "--verbosity", "0")
     installation.ask(f"begin_mailing(users={USERS}, attendees={ATTENDEES})")
     began = time.monotonic()
-    cluster = installation.start_cluster()
+    service = Service(installation)
     kills = 0
     runs_done_after: float | None = None
     try:
@@ -102,15 +100,12 @@ def measure(installation: Installation, fault: str, seconds: int | None, rng: ra
                 if runs_done_after is None and not count("run", "'Pending', 'InProgress'"):
                     runs_done_after = time.monotonic() - began
                 if "killed" in fault and kills < 6 and time.monotonic() - began > next_kill:
-                    os.killpg(cluster.pid, signal.SIGKILL)
-                    cluster.wait()
-                    cluster = installation.start_cluster()
+                    service.kill()
+                    service = Service(installation)
                     kills += 1
                     next_kill = time.monotonic() - began + rng.uniform(5, 40)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(cluster.pid, signal.SIGKILL)
-        cluster.wait()
+        service.kill()
         if fault != "gone":
             controller.stop()
     copies = server.copies()

@@ -28,7 +28,7 @@ ENDED_WITHIN = 60
 
 
 def test_kill_9_of_each_kind_of_process_is_healed_within_a_minute(tmp_path: Path) -> None:
-    """The short form of `make kills`."""
+    """The short form of `make soak-kills`."""
     results = tmp_path / "results"
     campaign = subprocess.run(
         [sys.executable, "-m", "tests.campaigns.kills", "--short", "--results", str(results)],

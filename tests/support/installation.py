@@ -63,20 +63,13 @@ class Installation:
 
     @contextmanager
     def running_service(self) -> Iterator[None]:
-        """The background service at work; all its processes are killed with -9 in the end, at one moment."""
-        watchdog = self.start_watchdog()
-        service = [watchdog.pid]
+        """The background service at work, killed in the end."""
+        service = Service(self)
         try:
-            wait_until(lambda: children_of(watchdog.pid))
-            # Looked up now, so that nothing has to be looked up at that moment.
-            service += children_of(watchdog.pid)
             yield
-            assert watchdog.poll() is None
+            assert service.watchdog.poll() is None
         finally:
-            for group in service:
-                with suppress(ProcessLookupError):
-                    os.killpg(group, signal.SIGKILL)
-            watchdog.wait()
+            service.kill()
 
     @contextmanager
     def watching(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
@@ -102,6 +95,22 @@ class Installation:
             f"from tests.support.questions import *; print(json.dumps({expression}))"
         )
         return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))
+
+
+class Service:
+    """The background service: the watchdog, and the cluster in a process group of its own."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.watchdog = installation.start_watchdog()
+        # Looked up now, so that nothing has to be looked up when they are killed.
+        self._groups = [self.watchdog.pid, *wait_until(lambda: children_of(self.watchdog.pid))]
+
+    def kill(self) -> None:
+        """Kill all processes with -9, at one moment."""
+        for group in self._groups:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self.watchdog.wait()
 
 
 @contextmanager
