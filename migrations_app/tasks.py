@@ -8,7 +8,7 @@ from time import monotonic
 
 from django.utils import timezone
 
-from migrations_app.mail import delivery
+from migrations_app.mail import delivery, outbox
 from migrations_app.models import Run
 from migrations_app.monitoring.health import beat
 from migrations_app.procedures import registry
@@ -35,6 +35,7 @@ def work(
     worked = 0
     beat()
     queue.sweep()
+    outbox.sweep()
     mail_from = monotonic()
     while timezone.now() < until and not stop():
         registry.advance_what_is_waited_for(until)

@@ -21,11 +21,11 @@ from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
-from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
 from migrations_app.models import Run, Update
+from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 
 P = ParamSpec("P")
@@ -48,7 +48,7 @@ def send_again(run: Run, *, in_doubt: bool = False) -> int:
     """Queue the run's failed messages once more. Returns how many there are. Those in doubt only when asked for."""
     return _failed(run, in_doubt=in_doubt).update(
         state=Update.State.QUEUED,
-        due_at=timezone.now(),
+        due_at=clock.now(),
         attempts=0,
         recipients_in_doubt={},
         recipients_refused={},
@@ -62,7 +62,7 @@ def confirm(run: Run) -> int:
         told = update.recipients_in_doubt
         update.recipients_left = [address for address in update.recipients_left or () if address not in told]
         update.recipients_in_doubt = {}
-        update.state, update.due_at, update.attempts = Update.State.QUEUED, timezone.now(), 0
+        update.state, update.due_at, update.attempts = Update.State.QUEUED, clock.now(), 0
         update.error_code = update.error_detail = ""
         update.save()
         count += 1
@@ -79,20 +79,30 @@ def _failed(run: Run, *, in_doubt: bool) -> QuerySet[Update]:
     return failed.filter(error_code=IN_DOUBT) if in_doubt else failed.exclude(error_code=IN_DOUBT)
 
 
+def sweep() -> None:
+    """Make due what was queued at a time that is still to come, because the clock was set back since."""
+    now = clock.now()
+    queued = Update.objects.filter(state=Update.State.QUEUED, due_at__gt=now, queued_at__gt=now + clock.TOLERANCE)
+    made_due = queued.update(due_at=now)
+    if made_due:
+        log.warning("The clock was set back: %d messages that bore a time to come are due now.", made_due)
+
+
 def is_due() -> bool:
     """Whether a message is due that nobody has claimed."""
-    return _due(timezone.now()).exists()
+    return _due(clock.now()).exists()
 
 
 def _due(now: datetime) -> QuerySet[Update]:
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    longest = LEASE + timedelta(seconds=FINAL_ANSWER) + clock.TOLERANCE  # a longer one is of another time
+    free = Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + longest)
     return Update.objects.filter(free, state=Update.State.QUEUED, due_at__lte=now)
 
 
 @transaction.atomic
 def claim(most: int = BATCH) -> list[Update]:
     """Take the messages that have been due longest. They are this worker's for a lease; none of them is tried yet."""
-    now = timezone.now()
+    now = clock.now()
     due = _due(now).order_by("due_at", "pk").select_for_update(skip_locked=True)
     pks = list(due.values_list("pk", flat=True)[:most])
     Update.objects.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
@@ -107,14 +117,14 @@ def claim(most: int = BATCH) -> list[Update]:
 
 def keep(claimed: Sequence[Update]) -> None:
     """Renew the lease on what is left of a claim; where it is longer, it stays so."""
-    until = timezone.now() + LEASE
+    until = clock.now() + LEASE
     if claimed:
         _mine(*claimed).filter(lease_until__lt=until).update(lease_until=until)
 
 
 def begin(updates: Sequence[Update]) -> None:
     """Count a try, right before it. Raises ``LeaseLost`` where one of them is another worker's by now."""
-    lease_until = timezone.now() + LEASE
+    lease_until = clock.now() + LEASE
     if _mine(*updates).update(lease_until=lease_until, attempts=F("attempts") + 1) != len(updates):
         raise LeaseLost
     for update in updates:
@@ -142,7 +152,7 @@ def note_doubt(update: Update, everyone: Collection[str], taken: Iterable[str], 
     if update.recipients_left is None:
         update.recipients_left = list(everyone)
     update.recipients_in_doubt = {**update.recipients_in_doubt, **dict.fromkeys(taken, message_id)}
-    _note(update, lease_until=timezone.now() + LEASE + timedelta(seconds=FINAL_ANSWER))
+    _note(update, lease_until=clock.now() + LEASE + timedelta(seconds=FINAL_ANSWER))
 
 
 def note_not_taken(update: Update, asked: Iterable[str]) -> None:
@@ -216,7 +226,7 @@ def mark_sent(updates: Sequence[Update]) -> None:
             _mine(*updates),
             None,
             state=Update.State.SENT,
-            sent_at=timezone.now(),
+            sent_at=clock.now(),
             recipients_left=None,
             recipients_in_doubt={},
             recipients_refused={},
@@ -241,7 +251,7 @@ def postpone(updates: Sequence[Update], failure: Failure) -> None:
     """Try again later where waiting may help, with the same pauses as runs have (R28)."""
     for update in updates:
         if failure.cures_by_waiting and update.attempts <= RETRIES:
-            _let_go(_mine(update), failure, due_at=timezone.now() + pause_before_retry(max(update.attempts, 1)))
+            _let_go(_mine(update), failure, due_at=clock.now() + pause_before_retry(max(update.attempts, 1)))
         elif failure.cures_by_waiting:
             close(update, Failure("message-retries-used-up", failure.what))
         else:

@@ -8,6 +8,7 @@ from functools import cached_property
 from django.db import transaction
 
 from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.monitoring import clock
 from migrations_app.rewriting.shown_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.outcomes import BATCH, LEFT_AS_THEY_ARE, Outcome, Outcomes
@@ -88,7 +89,13 @@ class Committer:
         if self._earlier_runs:
             self._supersede(list(told))
         keys = dict(self._run.results.filter(uid__in=list(told)).values_list("uid", "pk"))
-        insert([Update(result_id=keys[uid], recipient_count=each.recipient_count) for uid, each in told.items()])
+        now = clock.now()
+        insert(
+            [
+                Update(result_id=keys[uid], recipient_count=each.recipient_count, queued_at=now, due_at=now)
+                for uid, each in told.items()
+            ]
+        )
         return len(told)
 
     def _supersede(self, uids: list[str]) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from django.db import connection  # noqa: F401 - for the condition of a skipped test
 from django.utils import timezone
 
 from migrations_app.calendars import itip
@@ -22,6 +24,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Update
 from migrations_app.runs import queue
 from migrations_app.runs.worker import work_run
+from migrations_app.tasks import work_queue
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser
 from tests.support import samples
@@ -499,3 +502,44 @@ def test_after_the_last_retry_it_says_that_it_gave_up(anna: ConferencingUser, sm
     update = Update.objects.get()
     assert (update.state, update.error_code) == ("Failed", "message-retries-used-up")
     assert "tries again by itself" not in update.error_message
+
+
+# --- clocks that are set --------------------------------------------------------------------------------
+
+
+def test_a_message_queued_before_the_clock_was_set_back_does_not_wait_for_that_time_to_come_again(
+    anna: ConferencingUser, outbox: Path
+) -> None:
+    invite(anna)
+    migrate(anna)
+    then = timezone.now() + timedelta(hours=2)
+    Update.objects.update(queued_at=then, due_at=then)
+    work_queue()
+    assert len(messages_in(outbox)) == 1
+
+
+def test_a_lease_on_messages_from_before_the_clock_was_set_back_is_over(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    assert len(claim()) == 1
+    Update.objects.update(lease_until=timezone.now() + timedelta(hours=2))
+    assert deliver() == 1
+
+
+def test_a_message_that_waits_for_another_try_goes_on_waiting(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    Update.objects.update(attempts=1, due_at=timezone.now() + timedelta(minutes=5))
+    work_queue()
+    assert not messages_in(outbox)
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has no other clock than this machine's")
+@pytest.mark.parametrize("hours", [2, -2])
+def test_messages_of_a_machine_whose_clock_is_wrong_are_due_by_the_database_servers(
+    anna: ConferencingUser, outbox: Path, hours: int
+) -> None:
+    invite(anna)
+    with time_machine.travel(timezone.now() + timedelta(hours=hours)):
+        migrate(anna)
+    assert deliver() == 1

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from migrations_app import tasks
 from migrations_app.mail import delivery, smtp
+from migrations_app.monitoring import clock as database_clock
 from migrations_app.runs import queue
 
 
@@ -46,5 +47,6 @@ def clock(monkeypatch: Any) -> Iterator[Clock]:
         now = Clock(wall)
         for module in (delivery, queue, smtp, tasks):
             monkeypatch.setattr(module, "monotonic", now.since_start)
+        monkeypatch.setattr(database_clock, "now", timezone.now)  # a database server does not travel
         monkeypatch.setattr(smtp, "_GLANCE", 0.01)
         yield now
