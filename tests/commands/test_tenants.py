@@ -69,6 +69,7 @@ ABOUT_THE_INSTALLATION = {
     "new_administrator",
     "new_tenant",
     "prune_history",
+    "run_cluster",
     "run_migrations",
     "serve",
     "write_documentation",
