@@ -36,7 +36,10 @@ class UIDConverter:
 
     def to_python(self, value: str) -> str:
         """Raises ``ValueError``, which Django answers with 404, where it is no such text."""
-        return b64decode(value + "=" * (-len(value) % 4), altchars="-_", validate=True).decode()
+        uid = b64decode(value + "=" * (-len(value) % 4), altchars="-_", validate=True).decode()
+        if "\0" in uid:  # in no calendar, and in no text that PostgreSQL takes
+            raise ValueError("a UID has no NUL")
+        return uid
 
     def to_url(self, value: str) -> str:
         return urlsafe_b64encode(value.encode()).decode().rstrip("=")
