@@ -181,7 +181,8 @@ class ServiceNumber(models.Model):
 
     @property
     def place(self) -> str:
-        return ", ".join(part for part in (self.country, self.city) if part)
+        """As invitations show it; the smaller one first, as people write it in most languages."""
+        return ", ".join(part for part in (self.city, self.country) if part)
 
 
 OUT_OF_DATE = ~Q(settings_fingerprint=F("invitations_fingerprint"))

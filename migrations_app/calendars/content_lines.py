@@ -4,6 +4,7 @@ Files fold inside UTF-8 characters, mix tabs and spaces and both line endings, s
 All offsets are octet offsets into the source.
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -35,12 +36,16 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Event:
-    """A VEVENT that is a direct child of its VCALENDAR; `lines` are its own properties, not its alarms'."""
+    """A VEVENT that is a direct child of its VCALENDAR; `lines` are its own properties, not its alarms'.
+
+    `inner` are the components in it, its alarms for one: the name, where it starts and where the next line starts.
+    """
 
     start: int
     body: int  # where a new property may be inserted: right after BEGIN:VEVENT
     end: int = 0
     lines: list[Line] = field(default_factory=list)
+    inner: list[tuple[bytes, int, int]] = field(default_factory=list)
     _by_name: dict[bytes, list[Line]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def named(self, name: bytes) -> Sequence[Line]:
@@ -81,7 +86,7 @@ def parse(source: bytes) -> list[Calendar]:
     open_components: list[bytes] = []
     calendar: Calendar | None = None
     event: Event | None = None
-    component_start = 0
+    component_start = inner_start = 0
     position = len(BOM) if source.startswith(BOM) else 0
     name_of = _NAME.match
     for raw in _LINE_BREAK.split(source[position:] if position else source):
@@ -114,6 +119,8 @@ def parse(source: bytes) -> list[Calendar]:
                 component_start = start
                 if component == b"VEVENT":
                     event = Event(start, following)
+            elif len(open_components) == 2:
+                inner_start = start
             open_components.append(component)
         elif name == b"END":
             component = _component_name(raw)
@@ -132,6 +139,8 @@ def parse(source: bytes) -> list[Calendar]:
                     event = None
                 elif component == b"VTIMEZONE":
                     calendar.timezones.append((component_start, following))
+            elif event is not None and len(open_components) == 2:
+                event.inner.append((component, inner_start, following))
         elif calendar is None:
             raise UnreadableCalendar(
                 what_else(source)
@@ -228,7 +237,7 @@ def uid_of(source: bytes, event: Event) -> str:
 def text_of(source: bytes, event: Event, name: bytes) -> str:
     """Return the first value of a property as text on one line; "" when there is none."""
     for line in event.named(name):
-        text = unescaped(value_of(source, line)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        text = unescaped(value_of(source, line), AS_WINDOWS_1252)
         return " ".join(_CONTROL.sub(" ", text).split())
     return ""
 
@@ -401,8 +410,8 @@ def escaped(text: str) -> bytes:
 _ESCAPE = re.compile(rb"\\(r\\[nN]|[nN,;\\])")
 
 
-def unescaped(value: bytes) -> str:
-    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates.
+def unescaped(value: bytes, errors: str = "surrogateescape") -> str:
+    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates, or as `errors` says.
 
     Some programs write a line break as \\r\\n; RFC 5545 knows no \\r.
     """
@@ -412,4 +421,18 @@ def unescaped(value: bytes) -> str:
         if b"\\r\\" in value:
             value = value.replace(b"\\r\\n", b"\n").replace(b"\\r\\N", b"\n")
         value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
-    return value.decode("utf-8", "surrogateescape")
+    return value.decode("utf-8", errors)
+
+
+AS_WINDOWS_1252 = "as-windows-1252"
+"""How octets that are not UTF-8 are decoded to be read: it is what most programs wrote before, and ISO 8859-1 is a part
+of it. What is no character there either becomes U+FFFD."""
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(AS_WINDOWS_1252, _as_windows_1252)

@@ -45,6 +45,16 @@ class Reader:
             raise UnreadableCalendar("The event has no DTSTART, so nobody can tell when it takes place.")
         return moments[0]
 
+    def times(self, event: Event) -> tuple[Moment, timedelta, str]:
+        """Return when a component's own (first) occurrence begins, how long it takes, and the TZID of its start.
+
+        Raises UnreadableCalendar.
+        """
+        start = self.start(event)
+        line = event.named(b"DTSTART")[0]
+        unfolded = unfold(self._source[line.start : line.end])
+        return start, self._length(event, start), zone_name_in(unfolded[: value_start(unfolded)])
+
     def replaced(self, event: Event) -> datetime | str:
         """Return which occurrence an override replaces, in UTC; the raw value where it cannot be read."""
         try:

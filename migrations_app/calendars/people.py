@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from migrations_app.calendars.content_lines import Event, Line, all_events, unfold, value_start
+from migrations_app.calendars.content_lines import AS_WINDOWS_1252, Event, Line, all_events, unfold, value_start
 
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 _CARET = re.compile(r"\^([n^'])")
@@ -76,6 +76,8 @@ def person(source: bytes, line: Line) -> Person:
             contact = found[2].replace('"', "")
     if "^" in name:  # RFC 6868
         name = _CARET.sub(lambda found: {"n": " ", "^": "^", "'": '"'}[found[1]], name)
+    if not name.isascii():
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", AS_WINDOWS_1252)
     return Person(_CONTROL.sub(" ", name).strip(), _mail_address(value) or _mail_address(contact))
 
 

@@ -72,6 +72,7 @@ class InvitationSettings:
             legal_url=tenant.legal_url,
             logo_url=tenant.logo_url,
             footer_text=tenant.footer_text,
+            organization=tenant.name,
         )
 
     @property

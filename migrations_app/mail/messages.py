@@ -99,6 +99,7 @@ def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> l
             html=request.html,
             calendar=request.body,
             language=user.language,
+            appointments=request.appointments,
         )
         for request in invitation.requests
     ]

@@ -1,0 +1,91 @@
+"""What differs between an event as the organizer has it and as attendees are sent it; what is stored stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from migrations_app.calendars import people
+from migrations_app.calendars.content_lines import (
+    AS_WINDOWS_1252,
+    Edit,
+    Event,
+    folded,
+    insert_lines,
+    replace_in_value,
+    unfold,
+    value_start,
+)
+
+# What a program notes for itself about the organizer's copy: that it opens a window, when an alarm was dismissed.
+_OWN = frozenset([b"X-MS-OLK-FORCEINSPECTOROPEN", b"X-MOZ-LASTACK"])
+_OWN_PREFIX = b"X-MOZ-SNOOZE-TIME"
+_CRLF = b"\r\n"
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+
+
+def as_sent(source: bytes, event: Event, stamp: bytes) -> Iterator[Edit]:
+    """Yield the edits that make an event the attendees'.
+
+    The organizer's alarms and notes go. `stamp` becomes its DTSTAMP where one is given: all that one message holds is
+    of one revision (RFC 5546 section 2.1.5). Each address becomes a mailto: link (RFC 6047 section 2.3).
+    """
+    for name, start, end in event.inner:
+        if name == b"VALARM":
+            yield Edit(start, end, b"")
+    for name in event.names:
+        if name in _OWN or name.startswith(_OWN_PREFIX):
+            yield from (Edit(line.start, line.following, b"") for line in event.named(name))
+    for line in (*event.named(b"ORGANIZER"), *event.named(b"ATTENDEE")):
+        unfolded = unfold(source[line.start : line.end])
+        start = value_start(unfolded)
+        address = people.person(source, line).address
+        if address and _mailed_to(unfolded[start:]) != address:
+            new = b"mailto:" + address.encode("utf-8", "surrogateescape")
+            yield replace_in_value(source, line, start, len(unfolded), new)
+    if stamp:
+        yield from _stamped(source, event, stamp)
+
+
+def _stamped(source: bytes, event: Event, stamp: bytes) -> Iterator[Edit]:
+    lines = event.named(b"DTSTAMP")
+    for line in lines:
+        unfolded = unfold(source[line.start : line.end])
+        start = value_start(unfolded)
+        if unfolded[start:].strip() != stamp:
+            yield replace_in_value(source, line, start, len(unfolded), stamp)
+    if not lines:
+        yield insert_lines(source, event, [b"DTSTAMP:" + stamp])
+
+
+def _mailed_to(value: bytes) -> str:
+    """Return the address in a mailto: link that is written as it should be; "" for anything else."""
+    text = value.decode("utf-8", "surrogateescape")
+    return unquote(text[7:].partition("?")[0], errors="surrogateescape") if text[:7].lower() == "mailto:" else ""
+
+
+def as_utf_8(calendar: bytes) -> bytes:
+    """Return a calendar as the UTF-8 text that a mail says it is, with CRLF line ends (RFC 2045 section 6.8).
+
+    A line with a fold inside a character is folded anew; octets that are not UTF-8 are taken for Windows-1252.
+    """
+    if _LONE_RETURN.search(calendar) or calendar.count(b"\n") != calendar.count(b"\r"):
+        calendar = _CRLF.join(line.rstrip(b"\r").replace(b"\r", b" ") for line in calendar.split(b"\n"))
+    if calendar.isascii() or _is_utf_8(calendar):
+        return calendar
+    lines = re.split(rb"\r\n(?![ \t])", calendar)
+    return _CRLF.join(line if _is_utf_8(line) else _recoded(line) for line in lines)
+
+
+def _recoded(line: bytes) -> bytes:
+    text = unfold(line).decode("utf-8", AS_WINDOWS_1252)
+    return folded(text.encode("utf-8"), b"\r\n ")
+
+
+def _is_utf_8(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
