@@ -1,14 +1,15 @@
 """The header fields of a message that hold what people wrote: names and subjects.
 
 Whatever they are, a field comes out as ASCII and cannot begin another one. What is not plain ASCII becomes encoded
-words in Q encoding (RFC 2047): some readers stop after a word in base64 that is padded and followed by another, which
-a subject of any length can need.
+words (RFC 2047), several in Q encoding: some readers stop after a word in base64 that is padded and followed by
+another, which a subject of any length can need. Where base64 needs a single word only, that is read by everybody.
 """
 
 from __future__ import annotations
 
 import re
 import string
+from binascii import b2a_base64
 from email.utils import formataddr
 from functools import lru_cache
 
@@ -21,7 +22,7 @@ _LONGEST_LINE, _LONGEST_WORD = 76, 75  # RFC 2047 section 2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 _SPACES = re.compile(" {2,}")
 _WITH_SPACES_BEFORE = re.compile(" +[^ ]+")
-_BEGIN, _END = "=?utf-8?q?", "?="
+_BEGIN, _BEGIN_BASE64, _END = "=?utf-8?q?", "=?utf-8?b?", "?="
 _FOLD = "\r\n "
 _PLAIN = frozenset(string.ascii_letters + string.digits + "!*+-/")  # anywhere in a header, RFC 2047 section 5
 _LONGEST_LABEL = len("Reply-To: ")
@@ -29,7 +30,7 @@ _LONGEST_LABEL = len("Reply-To: ")
 
 def text_field(name: str, value: str) -> str:
     """Return a field of free text, such as the subject."""
-    clean = _CONTROL.sub(" ", value)[:LONGEST_TEXT].strip(" ")
+    clean = _CONTROL.sub(" ", value)[:LONGEST_TEXT].strip()
     folded = _folded(name, clean) if clean.isascii() and "=?" not in clean else ""
     return folded or f"{name}: {_encoded(clean, len(name) + 2, _LONGEST_LINE)}"
 
@@ -51,17 +52,24 @@ def _folded(name: str, text: str) -> str:
 def mailbox(person: Person) -> str:
     """Return a person's name and address for a line of From, Reply-To or To, with room for a comma. The address is
     ASCII."""
-    name = _SPACES.sub(" ", _CONTROL.sub(" ", person.name)).strip(" ")[:LONGEST_NAME].strip(" ")
+    name = _SPACES.sub(" ", _CONTROL.sub(" ", person.name)).strip()[:LONGEST_NAME].strip()
+    address = _addr_spec(person.address)
     if not name:
-        return person.address
+        return address
     longest = _LONGEST_LINE - 1
     phrase = formataddr((name, "a@b")).removesuffix(" <a@b>") if name.isascii() and "=?" not in name else ""
     if not phrase or _LONGEST_LABEL + len(phrase) > longest:
         phrase = _encoded(name, _LONGEST_LABEL, longest)
     last = phrase.rpartition("\r\n")[2]
     column = len(last) if last is not phrase else len(phrase) + _LONGEST_LABEL
-    fits = column + len(person.address) + 3 <= longest
-    return f"{phrase}{' ' if fits else _FOLD}<{person.address}>"
+    fits = column + len(address) + 3 <= longest
+    return f"{phrase}{' ' if fits else _FOLD}<{address}>"
+
+
+def _addr_spec(address: str) -> str:
+    """Return an address as a header has it: with quotes where dots stand beside dots or at an end (RFC 5322 3.4.1)."""
+    local, _, domain = address.rpartition("@")
+    return address if all(local.split(".")) else f'"{local}"@{domain}'
 
 
 def _encoded(text: str, column: int, longest: int) -> str:
@@ -69,6 +77,8 @@ def _encoded(text: str, column: int, longest: int) -> str:
     at most `longest` characters."""
     around = len(_BEGIN) + len(_END)
     room = min(longest - column, _LONGEST_WORD) - around
+    whole = b2a_base64(text.encode("utf-8", "replace"), newline=False).decode("ascii")
+    room_of_first = room
     words, word = [], ""
     for character in text:
         piece = _q(character)
@@ -76,6 +86,8 @@ def _encoded(text: str, column: int, longest: int) -> str:
             words.append(word)
             word, room = "", min(longest - 1, _LONGEST_WORD) - around
         word += piece
+    if words and len(whole) <= room_of_first:
+        return _BEGIN_BASE64 + whole + _END
     return _FOLD.join(_BEGIN + each + _END for each in [*words, word])
 
 
