@@ -47,9 +47,9 @@ def _start_of_body(html: str) -> int:
     while begin >= 0:
         comment = html.rfind("<!--", 0, begin)
         comment_end = html.find("-->", comment) if comment >= 0 else 0
-        if comment_end <= begin:
-            return html.find(">", begin) + 1 if comment_end >= 0 else 0
-        begin = _find_body(html, comment_end)
+        if 0 <= comment_end <= begin:
+            return html.find(">", begin) + 1
+        begin = _find_body(html, comment_end) if comment_end > 0 else -1
     before = _BEFORE_BODY.match(html)
     return before.end() if before else 0
 

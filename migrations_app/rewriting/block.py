@@ -4,9 +4,11 @@ The text is what a mail server makes of the HTML (`label<link>`), so that a serv
 other does not make an unchanged block look changed.
 """
 
+from __future__ import annotations
+
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -20,7 +22,7 @@ _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f<>\"'`\\^{|}\u2028\u2029\ud800-\ud
 _LINK = re.compile(r"(?:https?://|onenote:)\S", re.IGNORECASE)
 
 # In the middle between black and white, so that both colours can be read on a light and on a dark page.
-_GREY, _BLUE = "#767676", "#1c74d4"
+_GREY, _BLUE = "#767676", "#1277d3"
 
 HTML_ROW = (
     f'<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;line-height:1;color:{_GREY}">'
@@ -61,6 +63,11 @@ class PhoneNumber(NamedTuple):
     display: str
     place: str
 
+    @property
+    def country_first(self) -> PhoneNumber:
+        city, comma, country = self.place.rpartition(", ")
+        return self._replace(place=country + comma + city)
+
 
 @dataclass(frozen=True, slots=True)
 class MeetingBlock:
@@ -86,6 +93,12 @@ class MeetingBlock:
     def has_phone(self) -> bool:
         """Whether people can dial in."""
         return bool(self.conference_id and (self.toll or self.toll_free))
+
+    @property
+    def earlier(self) -> MeetingBlock:
+        """The same block as it was written before places began with the city: it says nothing else."""
+        toll, toll_free = (number and number.country_first for number in (self.toll, self.toll_free))
+        return replace(self, toll=toll, toll_free=toll_free)
 
 
 def location_label(language: str) -> str:

@@ -1,4 +1,4 @@
-"""What GMime (Evolution, notmuch) reads in messages: a program of its own, since GObject comes with the system's Python.
+"""What GMime (Evolution, notmuch) reads in messages: a program of its own, as GObject comes with the system's Python.
 
 Each line of the input is a message in base64; each line of the output says in JSON what was read.
 """
