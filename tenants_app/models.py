@@ -188,8 +188,7 @@ class ServiceNumber(models.Model):
 
     @property
     def place(self) -> str:
-        """As invitations show it; the smaller one first, as people write it in most languages."""
-        return ", ".join(part for part in (self.city, self.country) if part)
+        return ", ".join(part for part in (self.country, self.city) if part)
 
 
 OUT_OF_DATE = ~Q(settings_fingerprint=F("invitations_fingerprint"))

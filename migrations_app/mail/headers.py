@@ -48,12 +48,16 @@ def _folded(name: str, text: str) -> str:
     return "\r\n".join(lines) if max(map(len, lines)) <= _LONGEST_LINE else ""
 
 
-@lru_cache(maxsize=4096)  # the same colleagues meet again and again
 def mailbox(person: Person) -> str:
     """Return a person's name and address for a line of From, Reply-To or To, with room for a comma. The address is
     ASCII."""
-    name = _SPACES.sub(" ", _CONTROL.sub(" ", person.name)).strip()[:LONGEST_NAME].strip()
-    address = _addr_spec(person.address)
+    return _mailbox(person.name[: 4 * LONGEST_NAME], person.address)  # so that nothing huge is kept in memory
+
+
+@lru_cache(maxsize=4096)  # the same colleagues meet again and again
+def _mailbox(name: str, address: str) -> str:
+    name = _SPACES.sub(" ", _CONTROL.sub(" ", name)).strip()[:LONGEST_NAME].strip()
+    address = _addr_spec(address)
     if not name:
         return address
     longest = _LONGEST_LINE - 1
