@@ -398,6 +398,7 @@ def escaped(text: str) -> bytes:
     )
 
 
+_MEANINGS = {b"n": b"\n", b"N": b"\n", b",": b",", b";": b";"}
 _ESCAPE = re.compile(rb"\\(r\\[nN]|[nN,;\\])")
 
 
@@ -411,5 +412,6 @@ def unescaped(value: bytes) -> str:
     elif b"\\" in value:
         if b"\\r\\" in value:
             value = value.replace(b"\\r\\n", b"\n").replace(b"\\r\\N", b"\n")
-        value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
+        first, *others = value.split(b"\\")  # twice as fast on long texts as to replace one escape after the other
+        value = first + b"".join([(_MEANINGS.get(each[:1]) or b"\\" + each[:1]) + each[1:] for each in others])
     return value.decode("utf-8", "surrogateescape")

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from urllib.parse import unquote
 
 from migrations_app.calendars import people
 from migrations_app.calendars.content_lines import (
@@ -234,12 +233,9 @@ class Meeting:
     def _with_mailto(self, event: Event) -> Iterator[Edit]:
         """Yield what makes a mailto: of each address that is written otherwise (RFC 6047 section 2.3)."""
         for line in (*event.named(b"ORGANIZER"), *event.named(b"ATTENDEE")):
-            unfolded = unfold(self.source[line.start : line.end])
-            start = value_start(unfolded)
-            address = people.person(self.source, line).address
-            if address and _mailed_to(unfolded[start:]) != address:
-                new = b"mailto:" + address.encode("utf-8", "surrogateescape")
-                yield replace_in_value(self.source, line, start, len(unfolded), new)
+            if (found := people.ill_written(self.source, line)) is not None:
+                start, end, address = found
+                yield replace_in_value(self.source, line, start, end, b"mailto:" + address)
 
     def _exdate(self, override: Event) -> bytes:
         """Return the line that takes an occurrence out of the series."""
@@ -247,12 +243,6 @@ class Meeting:
         unfolded = unfold(self.source[line.start : line.end])
         start = value_start(unfolded)
         return b"EXDATE" + _RANGE.sub(b"", unfolded[len(b"RECURRENCE-ID") : start]) + unfolded[start:]
-
-
-def _mailed_to(value: bytes) -> str:
-    """Return the address in a mailto: link that is written as it should be; "" for anything else."""
-    text = value.decode("utf-8", "surrogateescape")
-    return unquote(text[7:].partition("?")[0], errors="surrogateescape") if text[:7].lower() == "mailto:" else ""
 
 
 def _reachable(person: Person | None) -> Person | None:
