@@ -22,7 +22,6 @@ from migrations_app.calendars.content_lines import (
     insert_lines,
     line_ending,
     methods_of,
-    one_object,
     parse,
     property_name,
     splice,
@@ -34,6 +33,7 @@ from migrations_app.calendars.content_lines import (
 )
 from migrations_app.calendars.dates import Reader
 from migrations_app.calendars.facts import ANSWERS, events_not_over
+from migrations_app.calendars.objects import Zones, one_object
 from migrations_app.calendars.people import Person
 from migrations_app.calendars.revision import highest_sequence, latest_stamp
 from migrations_app.calendars.sent_copy import as_sent, as_utf_8
@@ -231,6 +231,10 @@ class Meeting:
         """The lines that describe an occurrence without a description of its own."""
         return self._inherited()
 
+    @cached_property
+    def _zones(self) -> Zones:
+        return Zones(self.source, self.calendars)
+
     def _has_description(self, event: Event) -> bool:
         lines = (line for name in _DESCRIPTIONS for line in event.named(name))
         return any(value_of(self.source, line).strip() for line in lines)
@@ -250,8 +254,8 @@ class Meeting:
             header = [line for at, line in enumerate(header) if at not in methods[1:]]
         else:
             header.insert(1, method)
-        events = [self._written(event, request) for _, event in members]
-        return as_utf_8(one_object(self.source, members, header, events))
+        texts = [self._written(event, request) for _, event in members]
+        return as_utf_8(one_object(self.source, members, header, self._zones, texts))
 
     def _written(self, event: Event, request: Request) -> bytes:
         edits = [*as_sent(self.source, event, self._stamp)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote
 
 from migrations_app.calendars import people
 from migrations_app.calendars.content_lines import (
@@ -38,12 +37,9 @@ def as_sent(source: bytes, event: Event, stamp: bytes) -> Iterator[Edit]:
         if name in _OWN or name.startswith(_OWN_PREFIX):
             yield from (Edit(line.start, line.following, b"") for line in event.named(name))
     for line in (*event.named(b"ORGANIZER"), *event.named(b"ATTENDEE")):
-        unfolded = unfold(source[line.start : line.end])
-        start = value_start(unfolded)
-        address = people.person(source, line).address
-        if address and _mailed_to(unfolded[start:]) != address:
-            new = b"mailto:" + address.encode("utf-8", "surrogateescape")
-            yield replace_in_value(source, line, start, len(unfolded), new)
+        if (found := people.ill_written(source, line)) is not None:
+            start, end, address = found
+            yield replace_in_value(source, line, start, end, b"mailto:" + address)
     if stamp:
         yield from _stamped(source, event, stamp)
 
@@ -57,12 +53,6 @@ def _stamped(source: bytes, event: Event, stamp: bytes) -> Iterator[Edit]:
             yield replace_in_value(source, line, start, len(unfolded), stamp)
     if not lines:
         yield insert_lines(source, event, [b"DTSTAMP:" + stamp])
-
-
-def _mailed_to(value: bytes) -> str:
-    """Return the address in a mailto: link that is written as it should be; "" for anything else."""
-    text = value.decode("utf-8", "surrogateescape")
-    return unquote(text[7:].partition("?")[0], errors="surrogateescape") if text[:7].lower() == "mailto:" else ""
 
 
 def as_utf_8(calendar: bytes) -> bytes:

@@ -11,6 +11,7 @@ from migrations_app.calendars.itip import ascii_address
 from tests.support.samples import NOW, calendar, event, unfolded
 
 BO, CY, DI = (f"ATTENDEE:mailto:{name}@fabrikam.com" for name in ("bo", "cy", "di"))
+HERE, THERE = "X-HALL;TZID=Here:1", "X-HALL;TZID=There:1"
 ZONE = b"BEGIN:VTIMEZONE\r\nTZID:%s\r\nEND:VTIMEZONE\r\n"
 HEADER = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Contoso//Tests//EN\r\n"
 FOOTER = b"END:VCALENDAR\r\n"
@@ -61,7 +62,7 @@ def with_zone(body: bytes, name: bytes) -> bytes:
 @pytest.mark.parametrize("component", ["VTODO", "VJOURNAL", "VFREEBUSY", "X-PRIVATE"])
 @pytest.mark.parametrize("anchor", [b"BEGIN:VEVENT", b"END:VCALENDAR", b"PRODID"])
 def test_only_events_and_their_time_zones_are_mailed(component: str, anchor: bytes) -> None:
-    body = calendar(event(BO, text="Hello"), occurrence("20300308", BO)).replace(
+    body = calendar(event(BO, HERE, text="Hello"), occurrence("20300308", BO)).replace(
         b"BEGIN:VEVENT", ZONE % b"Here" + b"BEGIN:VEVENT", 1
     )
     private = (
@@ -98,7 +99,8 @@ def test_a_second_method_does_not_stay() -> None:
 
 
 def test_concatenated_calendars_of_one_meeting_become_one_request() -> None:
-    first, second = calendar(event(BO)), calendar(occurrence("20300308", BO)).replace(b"Contoso", b"Fabrikam")
+    first = calendar(event(BO, HERE))
+    second = calendar(occurrence("20300308", BO, HERE, THERE)).replace(b"Contoso", b"Fabrikam")
     first = first.replace(b"BEGIN:VEVENT", ZONE % b"Here" + b"BEGIN:VEVENT", 1)
     second = second.replace(b"BEGIN:VEVENT", ZONE % b"Here" + ZONE % b"There" + b"BEGIN:VEVENT", 1)
     body = b"\xef\xbb\xbf" + first + with_method("METHOD:PUBLISH", second)
@@ -196,7 +198,7 @@ def test_all_that_is_sent_has_one_stamp() -> None:
 
 def test_r24_a_guest_of_one_occurrence_gets_that_occurrence_only() -> None:
     series = event("RRULE:FREQ=WEEKLY;COUNT=8", BO, text="Board only: salaries")
-    guests = occurrence("20300308", BO, CY, text="For guests")
+    guests = occurrence("20300308", BO, CY, HERE, text="For guests")
     got = requests(with_zone(calendar(series, guests, occurrence("20300315", BO)), b"Here"))
     assert events_in(got["bo"].body) == events_in(calendar(series, guests, occurrence("20300315", BO)))
     assert events_in(got["cy"].body) == events_in(calendar(guests))

@@ -14,7 +14,7 @@ from django.db import connection  # noqa: F401 - for the condition of a skipped 
 from django.utils import timezone
 
 from migrations_app.calendars import itip
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.meetings import Attendee, Meeting
 from migrations_app.mail.actions import send_updates_again
