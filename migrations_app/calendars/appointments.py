@@ -55,7 +55,10 @@ def _repetition(source: bytes, event: Event, start: Moment) -> Repetition | None
     rules = [value for line in event.named(b"RRULE") if (value := value_of(source, line)).strip()]
     if event.named(b"RECURRENCE-ID") or not (rules or event.named(b"RDATE")):
         return None
-    return repetition(rules[0], start) if len(rules) == 1 and not event.named(b"RDATE") else Repetition()
+    try:
+        return repetition(rules[0], start) if len(rules) == 1 and not event.named(b"RDATE") else Repetition()
+    except UnreadableCalendar:
+        return Repetition()
 
 
 def _zone_name(start: Moment, name: str) -> str:

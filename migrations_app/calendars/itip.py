@@ -36,7 +36,7 @@ from migrations_app.calendars.facts import ANSWERS, events_not_over
 from migrations_app.calendars.objects import Zones, one_object
 from migrations_app.calendars.people import Person
 from migrations_app.calendars.revision import highest_sequence, latest_stamp
-from migrations_app.calendars.sent_copy import as_sent, as_utf_8
+from migrations_app.calendars.sent_copy import as_sent, as_utf_8, is_own
 
 _LONGEST_LOCAL_PART, _LONGEST_ADDRESS = 64, 254
 _DESCRIPTIONS = (b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION")
@@ -194,14 +194,13 @@ class Meeting:
         """Tell whether an occurrence takes place no more, which no request may say (RFC 5546 section 3.2.2)."""
         if not event.named(b"RECURRENCE-ID"):
             return False
-        is_withdrawn = any(each is event for each in self._withdrawn)
-        return is_withdrawn or text_of(self.source, event, b"STATUS").upper() == "CANCELLED"
+        return id(event) in self._withdrawn or text_of(self.source, event, b"STATUS").upper() == "CANCELLED"
 
     @cached_property
-    def _withdrawn(self) -> list[Event]:
-        """The events of those calendars in the file that cancel what they hold."""
+    def _withdrawn(self) -> set[int]:
+        """The events, by their identity, of those calendars in the file that cancel what they hold."""
         cancelling = [each for each in self.calendars if "CANCEL" in methods_of(self.source, [each])]
-        return [event for calendar in cancelling for event in calendar.events]
+        return {id(event) for calendar in cancelling for event in calendar.events}
 
     def recurrence_id(self, event: Event) -> str:
         return text_of(self.source, event, b"RECURRENCE-ID")
@@ -246,7 +245,8 @@ class Meeting:
         """
         wanted = set(map(id, request.events))
         members = [(calendar, each) for calendar in self.calendars for each in calendar.events if id(each) in wanted]
-        header = [self.source[start:end] for start, end in members[0][0].header]
+        lines = (self.source[start:end] for start, end in members[0][0].header)
+        header = [line for line in lines if not is_own(property_name(line))]
         methods = [at for at, line in enumerate(header) if property_name(line) == b"METHOD"]
         method = b"METHOD:REQUEST" + line_ending(self.source)
         if methods:

@@ -24,6 +24,11 @@ _CRLF = b"\r\n"
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 
 
+def is_own(name: bytes) -> bool:
+    """Tell whether a property, of an event or of the calendar, is a program's note about the organizer's copy."""
+    return name in _OWN or name.startswith(_OWN_PREFIX)
+
+
 def as_sent(source: bytes, event: Event, stamp: bytes) -> Iterator[Edit]:
     """Yield the edits that make an event the attendees'.
 
@@ -34,7 +39,7 @@ def as_sent(source: bytes, event: Event, stamp: bytes) -> Iterator[Edit]:
         if name == b"VALARM":
             yield Edit(start, end, b"")
     for name in event.names:
-        if name in _OWN or name.startswith(_OWN_PREFIX):
+        if is_own(name):
             yield from (Edit(line.start, line.following, b"") for line in event.named(name))
     for line in (*event.named(b"ORGANIZER"), *event.named(b"ATTENDEE")):
         if (found := people.ill_written(source, line)) is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 
 from migrations_app.calendars.appointments import Appointment
 from migrations_app.calendars.recurrence import Repetition
@@ -20,15 +22,12 @@ def when_and_where(appointments: Sequence[Appointment], language: str) -> Facts:
     A meeting without a place is an online meeting, since it carries a meeting block.
     """
     labels = LABELS[language]
+    told = dict.fromkeys((each.location or labels["location"], _when(each, labels)) for each in appointments)
     facts: Facts = []
-    told = ""
-    for appointment in appointments:
-        place = appointment.location or labels["location"]
-        if told and place != told:
-            facts.append((labels["where"], told))
-        told = place
-        facts.append((labels["when"], _when(appointment, labels)))
-    return list(dict.fromkeys([*facts, (labels["where"], told)])) if told else []
+    for place, several in groupby(told, key=itemgetter(0)):
+        facts += [(labels["when"], when) for _, when in several]
+        facts.append((labels["where"], place))
+    return facts
 
 
 def _when(appointment: Appointment, labels: Mapping[str, str]) -> str:

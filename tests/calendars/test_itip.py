@@ -175,6 +175,7 @@ def test_the_organizers_alarms_and_notes_stay_at_home() -> None:
     ]
     body = calendar(event(BO, *notes)).replace(b"BEGIN:VALARM\r\n", b"begin:VAL\r\n ARM\r\n")
     body = body.replace(b"END:VEVENT", b"BEGIN:PARTICIPANT\r\nUID:1\r\nEND:PARTICIPANT\r\nEND:VEVENT")
+    body = body.replace(b"VERSION:2.0\r\n", b"VERSION:2.0\r\nX-MS-OLK-FORCEINSPECTOROPEN:TRUE\r\n")
     made = request(body)
     assert b"ALARM" not in unfolded(made).upper()
     assert not [note for note in notes if note.encode() in made]

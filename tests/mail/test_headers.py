@@ -79,6 +79,14 @@ def written(subject: str, organizer: Person, recipients: list[Person]) -> bytes:
     return compose(Content(organizer, "mms@contoso.com", recipients, "<1@contoso.com>", now, subject, "", "", b""))
 
 
+def test_gmime_finds_the_note_in_text_and_html(read_with_gmime: Read) -> None:
+    texts = read_with_gmime(written("Budget", Person("", "anna@contoso.com"), [Person("", "bo@fabrikam.com")]))["texts"]
+    assert list(texts) == ["text/plain", "text/html", "text/calendar"]
+    assert all(
+        "The joining details of this meeting have changed" in texts[f"text/{kind}"] for kind in ("plain", "html")
+    )
+
+
 def headers_of(message: bytes) -> str:
     return message.partition(b"\r\n\r\n")[0].decode("ascii")
 

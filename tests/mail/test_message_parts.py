@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from migrations_app.calendars import itip
+from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.demo import invitations as demo
 from migrations_app.mail.delivery import deliver
 from migrations_app.mail.imip import Content, compose
+from migrations_app.mail.when_and_where import when_and_where
 from migrations_app.rewriting.block import render_html, render_text
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import ConferencingUser
@@ -158,11 +160,20 @@ def test_a_series_is_told_by_its_first_occurrence_and_how_it_recurs(rule: str, l
     assert said in read_html(message)
 
 
-@pytest.mark.parametrize("rule", ["FREQ=NEVER", "X", "FREQ=DAILY;COUNT=no", "FREQ=DAILY;INTERVAL=0"])
-def test_what_cannot_be_read_is_left_out_and_the_message_goes(rule: str) -> None:
-    message = message_of(f"RRULE:{rule}", text="Agenda")
-    assert NOTE["en"] in part(message, "plain")
-    assert "Agenda" in part(message, "plain")
+@pytest.mark.parametrize("rule", ["FREQ=NEVER", "X", "FREQ=DAILY;UNTIL=soon", "FREQ=DAILY;INTERVAL=0"])
+def test_a_series_whose_rule_cannot_be_read_recurs_somehow(rule: str) -> None:
+    (line,) = [
+        line for line in part(message_of(f"RRULE:{rule}", text="Agenda"), "plain").splitlines() if "2030" in line
+    ]
+    assert line.endswith("(UTC); repeats")
+
+
+@pytest.mark.parametrize(
+    "start", ["DTSTART:soon", "DTSTART;VALUE=DATE:99991231", "DTSTART:20300301T100000Z\r\nDURATION:x"]
+)
+def test_times_that_cannot_be_read_are_left_out_and_the_message_goes(start: str) -> None:
+    message = message_of(start=start, end="X-END:none", text="Agenda")
+    assert part(message, "plain").replace("\n", " ").endswith("Please use the details below.  Agenda")
 
 
 def test_a_meeting_without_a_place_is_online() -> None:
@@ -175,11 +186,20 @@ def test_guests_of_occurrences_are_told_when_each_is() -> None:
     series = event("RRULE:FREQ=WEEKLY", "ATTENDEE:mailto:cy@fabrikam.com", text="Agenda")
     occurrences = [
         event(f"RECURRENCE-ID:{day}T100000Z", BO, start=f"DTSTART:{day}T120000Z", end=f"DTEND:{day}T130000Z", text=day)
-        for day in ("20300308", "20300315")
+        for day in ("20300308", "20300315", "20300322")
     ]
-    requests = itip.read(calendar(series, *occurrences), (), now=NOW).requests
-    (guests,) = [each for each in requests if not each.has_series]
-    assert [each.start.day for each in guests.appointments] == [8, 15]
+    places = iter([b"LOCATION:Home", b"LOCATION:Hall", b"LOCATION:Yard", b"LOCATION:Hall"])
+    body = re.sub(b"LOCATION:Room 12", lambda _: next(places), calendar(series, *occurrences))
+    (guests,) = [each for each in itip.read(body, (), now=NOW).requests if not each.has_series]
+    facts = when_and_where(guests.appointments, "en")
+    assert [value for _, value in facts] == [
+        "Friday, March 8, 2030, 12:00 PM – 1:00 PM (UTC)",
+        "Hall",
+        "Friday, March 15, 2030, 12:00 PM – 1:00 PM (UTC)",
+        "Yard",
+        "Friday, March 22, 2030, 12:00 PM – 1:00 PM (UTC)",
+        "Hall",
+    ]
 
 
 # --- text from outside ----------------------------------------------------------------------------------
@@ -291,3 +311,26 @@ def test_attendees_whose_address_is_wrapped_are_mailed(anna: ConferencingUser, o
     (message,) = messages_in(outbox)
     assert "bo@fabrikam.com" in [each.addr_spec for each in message["To"].addresses]
     assert b"ATTENDEE;CN=Bo:mailto:bo@fabrikam.com\r\n" in calendar_of(message)
+
+
+CATALOGUE = sorted((Path(__file__).parents[1] / "catalogue").rglob("*.ics"))
+
+
+@pytest.mark.parametrize("path", CATALOGUE, ids=lambda path: path.stem)
+def test_whatever_is_stored_the_mail_is_one_that_readers_take(path: Path) -> None:
+    try:
+        requests = itip.read(path.read_bytes(), (), now=NOW).requests
+    except UnreadableCalendar:
+        return  # nothing is mailed of it
+    for request in requests:
+        lines = re.sub(r"\r\n[ \t]", "", request.body.decode("utf-8")).split("\r\n")
+        assert not re.search(r"[\r\n]", "".join(lines))
+        assert "BEGIN:VALARM" not in map(str.upper, lines)
+        assert len({line for line in lines if line.upper().startswith("DTSTAMP")}) <= 1
+        assert not any(line.startswith("X-MS-OLK-FORCEINSPECTOROPEN") for line in lines)
+        assert len(itip.read(request.body, (), now=NOW).requests) == 1
+        assert not any(re.search("[\ud800-\udfff]", text) for text in (request.description, request.html))
+        for event_lines in re.findall(r"BEGIN:VEVENT\n.*?END:VEVENT", "\n".join(lines), re.DOTALL):
+            assert not ("\nRECURRENCE-ID" in event_lines and "\nSTATUS:CANCELLED" in event_lines)
+        assert request.appointments
+        assert when_and_where(request.appointments, "en")
