@@ -21,7 +21,7 @@ LONGEST_NAME, LONGEST_TEXT = 128, 900
 _LONGEST_LINE, _LONGEST_WORD = 76, 75  # RFC 2047 section 2
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 _SPACES = re.compile(" {2,}")
-_WITH_SPACES_BEFORE = re.compile(" +[^ ]+")
+_WITH_SPACES_BEFORE, _WITH_SPACES_AFTER = re.compile(" +[^ ]+"), re.compile(" *[^ ]+ *")
 _BEGIN, _BEGIN_BASE64, _END = "=?utf-8?q?", "=?utf-8?b?", "?="
 _FOLD = "\r\n "
 _PLAIN = frozenset(string.ascii_letters + string.digits + "!*+-/")  # anywhere in a header, RFC 2047 section 5
@@ -81,18 +81,21 @@ def _encoded(text: str, column: int, longest: int) -> str:
     at most `longest` characters."""
     around = len(_BEGIN) + len(_END)
     room = min(longest - column, _LONGEST_WORD) - around
+    room_of_others = min(longest - 1, _LONGEST_WORD) - around
     whole = b2a_base64(text.encode("utf-8", "replace"), newline=False).decode("ascii")
-    room_of_first = room
-    words, word = [], ""
-    for character in text:
-        piece = _q(character)
-        if len(word) + len(piece) > room:
-            words.append(word)
-            word, room = "", min(longest - 1, _LONGEST_WORD) - around
-        word += piece
-    if words and len(whole) <= room_of_first:
-        return _BEGIN_BASE64 + whole + _END
-    return _FOLD.join(_BEGIN + each + _END for each in [*words, word])
+    in_one_word = _BEGIN_BASE64 + whole + _END if len(whole) <= room else ""
+    words = [""]
+    for part in _WITH_SPACES_AFTER.findall(text):  # cut at spaces where possible, since some readers put one there
+        pieces = [*map(_q, part)]
+        if words[-1] and len(words[-1]) + sum(map(len, pieces)) > room:
+            words, room = [*words, ""], room_of_others
+        for piece in pieces:
+            if len(words[-1]) + len(piece) > room:
+                words, room = [*words, ""], room_of_others
+            words[-1] += piece
+    if len(words) > 1 and in_one_word:
+        return in_one_word
+    return _FOLD.join(_BEGIN + word + _END for word in words)
 
 
 @lru_cache(maxsize=4096)

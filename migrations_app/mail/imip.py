@@ -70,7 +70,7 @@ def compose(content: Content) -> bytes:
         "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
         "Content-Class: urn:content-classes:calendarmessage",
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/mixed; boundary="m{boundary}"',
+        f'Content-Type: multipart/mixed;\r\n boundary="m{boundary}"',
     ]
     told = "".join(f"{label}: {value}\n" for label, value in facts)
     plain = "\n".join([f"{note}\n", *([told] if told else []), content.description])
@@ -85,7 +85,7 @@ def compose(content: Content) -> bytes:
         *headers,
         "",
         f"--m{boundary}",
-        f'Content-Type: multipart/alternative; boundary="a{boundary}"',
+        f'Content-Type: multipart/alternative;\r\n boundary="a{boundary}"',
         "",
     ]
     for content_type, payload in alternatives:

@@ -15,7 +15,7 @@ from migrations_app.calendars import itip
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.demo import invitations as demo
 from migrations_app.mail.delivery import deliver
-from migrations_app.mail.imip import Content, compose
+from migrations_app.mail.imip import Content, compose, message_id
 from migrations_app.mail.when_and_where import when_and_where
 from migrations_app.rewriting.block import render_html, render_text
 from tenants_app.changes.tenants import change_tenant
@@ -42,7 +42,7 @@ def octets_of(*lines: str, language: str = "en", replacing: tuple[bytes, bytes] 
             organizer=request.recipients[0],
             sender="mms@contoso.com",
             recipients=request.recipients,
-            message_id="<1@contoso.com>",
+            message_id=message_id("run", "meeting", 1, "contoso.com"),
             date=datetime(2030, 1, 1, tzinfo=UTC),
             subject=request.subject,
             description=request.description,
