@@ -114,6 +114,9 @@ def test_a_dry_run_lists_what_would_happen_and_writes_nothing(
     stored = bytes(CalendarObject.objects.get(uid="budget@contoso.com").body)
     arguments = ["start_meeting_migration", "--user", with_meetings.upn, "--dry-run"]
     rows = {row["Subject"]: row for row in json.loads(command(*arguments, "--format", "json"))}
+    assert {row["MeetingUid"] for row in rows.values()} == {
+        f"{name}@contoso.com" for name in ("budget", "lunch", "past")
+    }
     assert rows["Budget budget@contoso.com"]["Outcome"] == "Succeeded"
     assert rows["Budget budget@contoso.com"]["Recipients"] == 1
     assert "+1 425-555-0100" in rows["Budget budget@contoso.com"]["BlockAfter"][0]["Text"]
