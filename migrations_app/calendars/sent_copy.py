@@ -21,7 +21,6 @@ from migrations_app.calendars.content_lines import (
 _OWN = frozenset([b"X-MS-OLK-FORCEINSPECTOROPEN", b"X-MOZ-LASTACK"])
 _OWN_PREFIX = b"X-MOZ-SNOOZE-TIME"
 _CRLF = b"\r\n"
-_LONE_RETURN = re.compile(rb"\r(?!\n)")
 
 
 def is_own(name: bytes) -> bool:
@@ -65,7 +64,8 @@ def as_utf_8(calendar: bytes) -> bytes:
 
     A line with a fold inside a character is folded anew; octets that are not UTF-8 are taken for Windows-1252.
     """
-    if _LONE_RETURN.search(calendar) or calendar.count(b"\n") != calendar.count(b"\r"):
+    without_breaks = b"".join(calendar.split(_CRLF))  # quicker than to count them
+    if b"\n" in without_breaks or b"\r" in without_breaks:
         calendar = _CRLF.join(line.rstrip(b"\r").replace(b"\r", b" ") for line in calendar.split(b"\n"))
     if calendar.isascii() or _is_utf_8(calendar):
         return calendar
