@@ -90,7 +90,7 @@ def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> l
     now, body = timezone.now(), found.body
     invitation = itip.read(body, user.addresses, now=now, inherited=lambda: lines_of_block(body, now))
     if not invitation.recipients:
-        raise Failure("meeting-gone", "it names nobody to be told any more")
+        raise Failure("nobody-to-tell")
     if found.listed.cancelled or invitation.sequence != result.sequence:
         # Another revision than the one that this update is about; whoever made it tells the attendees.
         raise Failure("meeting-changed-since")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -169,6 +170,17 @@ def test_a_meeting_deleted_meanwhile_is_closed_with_the_reason(anna: Conferencin
     CalendarObject.objects.all().delete()
     assert deliver() == 0
     assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "meeting-gone")
+    assert not list(outbox.iterdir())
+
+
+def test_a_meeting_that_names_nobody_any_more_is_closed_with_that_reason(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    stored = CalendarObject.objects.get()
+    stored.body = re.sub(rb"ATTENDEE[^\n]*\n(?: [^\n]*\n)*", b"", bytes(stored.body))
+    stored.save()
+    assert deliver() == 0
+    assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "nobody-to-tell")
     assert not list(outbox.iterdir())
 
 
