@@ -9,7 +9,7 @@ from django.db import transaction
 
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import clock
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.outcomes import BATCH, LEFT_AS_THEY_ARE, Outcome, Outcomes
 from tenants_app import fingerprints

@@ -9,7 +9,7 @@ from django.utils import timezone
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import shown_numbers
 from migrations_app.runs.outcomes import BATCH, preview
 from tenants_app import fingerprints
 from tenants_app.bulk import batched

@@ -22,8 +22,8 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
-from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import pack
+from migrations_app.rewriting.written_numbers import DialIn
 from migrations_app.runs.selection import why_skipped
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser

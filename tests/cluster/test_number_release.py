@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import shown_numbers
 from tests.support.installation import Installation
 from tests.support.meetings import told
 from tests.support.waiting import wait_until

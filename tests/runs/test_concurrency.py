@@ -18,7 +18,7 @@ from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, Update
 from migrations_app.procedures import number_release
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import RunRequest
