@@ -22,9 +22,9 @@ from typing import ParamSpec, TypeVar
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
-from migrations_app.failures import Failure
+from migrations_app.failures import UNCONFIRMED, Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
-from migrations_app.models import Run, Update
+from migrations_app.models import Run, UntoldNumber, Update
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 
@@ -37,7 +37,7 @@ BATCH = 100
 """Messages that are claimed, and whose meetings are read, together."""
 LEASE = timedelta(minutes=1)
 """How long a worker may be silent about its messages; longer than one answer of the mail server may take."""
-IN_DOUBT = "mail-unconfirmed"
+IN_DOUBT = UNCONFIRMED
 
 
 class LeaseLost(Exception):
@@ -222,8 +222,8 @@ def _mine(*claimed: Update) -> QuerySet[Update]:
 def mark_sent(updates: Sequence[Update]) -> None:
     """Note that these updates of one claim have reached everybody."""
     if updates:
-        _let_go(
-            _mine(*updates),
+        _end(
+            updates,
             None,
             state=Update.State.SENT,
             sent_at=clock.now(),
@@ -265,12 +265,23 @@ def close(update: Update, failure: Failure, state: str = Update.State.FAILED) ->
         message_ids = " ".join(sorted(set(update.recipients_in_doubt.values())))
         refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
         failure = Failure(IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
-    _let_go(_mine(update), failure, state=state)
+    if state == Update.State.FAILED:
+        _let_go(_mine(update), failure, state=state)
+    else:
+        _end([update], failure, state=state)
 
 
-def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> None:
+@transaction.atomic
+def _end(updates: Sequence[Update], failure: Failure | None, **changes: object) -> None:
+    """Nobody is to be told any more; what the updates were to take out of attendees' hands holds no number now."""
+    if _let_go(_mine(*updates), failure, **changes):
+        ended = Update.objects.filter(pk__in=[update.pk for update in updates], state=changes["state"])
+        UntoldNumber.objects.filter(update__in=ended).delete()
+
+
+def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> int:
     """Give up the claim, with what came of it."""
-    claimed.update(
+    return claimed.update(
         lease_token=None,
         lease_until=None,
         error_code=failure.code if failure else "",

@@ -106,8 +106,10 @@ def _shown(body: bytes, numbers: Iterable[str], now: datetime | None) -> dict[st
 
 def numbers_in(text: str, numbers: Iterable[str]) -> set[str]:
     """Return those of the E.164 ``numbers`` that stand in a text, or piece of HTML, of a calendar."""
-    numbers = list(numbers)
-    found = set()
+    found: set[str] = set()
+    numbers = _possible(text.encode("utf-8", "surrogateescape"), numbers)
+    if not numbers:
+        return found
     for reading in _readings(text):
         digits = _digits_of(reading)
         found |= {n for n in numbers if _national(n).encode() in digits and _is_shown(_pattern(n), reading)}
@@ -316,7 +318,7 @@ def _national(number: str) -> str:
 @lru_cache(maxsize=1024)
 def _pattern(number: str) -> re.Pattern[str]:
     parsed = phonenumbers.parse(number)
-    region = phonenumbers.region_code_for_country_code(parsed.country_code)
+    region = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
     metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
     prefixes = {"0", (metadata.national_prefix if metadata else None) or "0"}
     trunk = "|".join(sorted(map(re.escape, prefixes)))

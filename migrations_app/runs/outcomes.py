@@ -16,13 +16,13 @@ from migrations_app.calendars.facts import why_without_organizer
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.dial_in import known_dial_in
 from migrations_app.invitations.link_owners import Colleagues
-from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
+from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
-from migrations_app.rewriting.spans import pack
+from migrations_app.rewriting.spans import Span, pack
 from migrations_app.rewriting.written_numbers import DialIn
 from migrations_app.runs.selection import why_skipped
 from tenants_app.bulk import batched
@@ -73,6 +73,10 @@ class Outcome:
     result: MeetingResult
     write: Write | None = None
     recipient_count: int = 0
+    ends_at: datetime = NO_END
+    """When the meeting is over; known where it is changed."""
+    replaced: Sequence[Span] = ()
+    """The pieces of the text that changed."""
 
 
 def settle(meeting: Listed, terms: Terms) -> Decided | None:
@@ -199,6 +203,8 @@ class Outcomes:
             outcome.result.spans = pack(decided.rewritten.spans)
             outcome.write = Write(stored.listed.uid, stored.etag, decided.rewritten.body)
             outcome.recipient_count = stored.listed.recipient_count
+            outcome.ends_at = stored.listed.last_end
+            outcome.replaced = decided.rewritten.spans
         return outcome
 
     def _outcome(self, meeting: Listed, decided: Decided) -> Outcome:
