@@ -80,7 +80,7 @@ def add_line(body: bytes, line: str) -> bytes:
 
 def with_number(body: bytes) -> bytes:
     """The invitation of the demo with the old number in its block."""
-    return re.sub(rb"(\+1\D?425\D{0,2}555\D?0|\+14255550)1\d\d", rb"\g<1>111", body)
+    return body.replace(b"555-0101", b"555-0111")
 
 
 def store(user: ConferencingUser, uid: str, body: bytes) -> None:
@@ -130,7 +130,11 @@ SHOWN: dict[str, tuple[Callable[..., bytes], Callable[[bytes], bytes], list[str]
         lambda body: add_line(body, "COMMENT:Dial 425.555.0111 and wait"),
         ["VEVENT", "COMMENT"],
     ),
-    "in a damaged block": (invitations.damaged_frame, lambda body: body, ["VEVENT", "DESCRIPTION"]),
+    "in a damaged block": (
+        invitations.damaged_frame,
+        lambda body: body.replace(b"--> Join", b"Toll number: +1 (425) 555-0111\\n--> Join"),
+        ["VEVENT", "DESCRIPTION"],
+    ),
     "in a reminder": (
         invitations.no_block,
         lambda body: add_line(body, "BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:dial 4255550111\r\nEND:VALARM"),
@@ -158,10 +162,7 @@ def test_r35_a_meeting_that_shows_it_outside_the_block_holds_it_and_is_named(
     go_on()
 
     assert (state(release), is_there(OLD)) == ("Updating", True)
-    if where == "in a damaged block":
-        assert [upn for upn, _ in listed(release)] == [dora.upn]
-    else:
-        assert listed(release) == [(dora.upn, [place])]
+    assert listed(release) == [(dora.upn, [place])]
     assert MeetingResult.objects.get(run__is_latest=True, uid=uid).outcome in {"Succeeded", "Skipped"}
 
     store(dora, uid, invite(dora, 1, invitations.no_block)[1])
@@ -464,7 +465,7 @@ def test_r35_a_person_may_release_it_knowingly(held: NumberRelease) -> None:
     assert (told.target, told.actor) == (OLD, "test")
     assert told.after == {
         "reason": "The carrier has cut it already.",
-        "users": 0,
+        "users": 1,
         "meetings": 1,
         "unsent": 0,
         "in_doubt": 0,
