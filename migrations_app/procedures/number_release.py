@@ -149,11 +149,11 @@ def accept_given_up(release: NumberRelease, actor: Actor) -> int:
 
 
 @transaction.atomic
-def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: Holds | None = None) -> None:
+def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: str | None = None) -> None:
     """Release the number although meetings, users or updates hold it: somebody knows and wants it so (R35).
 
-    ``seen`` is what the administrator was shown. Raises ``ValidationError`` with a sentence: about the ``reason``, or
-    because other things hold the number by now, or it cannot be released yet.
+    ``seen`` is the key of what the administrator was shown. Raises ``ValidationError`` with a sentence: about the
+    ``reason``, or because other things hold the number by now, or it cannot be released yet.
     """
     release = NumberRelease.objects.select_for_update(of=("self",), no_key=True).get(pk=release.pk)
     wait_for_others(release.tenant)
@@ -164,7 +164,7 @@ def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: H
     if len(reason) > LONGEST_REASON:
         raise ValidationError({"reason": f"Say it in at most {LONGEST_REASON} characters."})
     holds = Holds.of(release)
-    if seen is not None and holds != seen:
+    if seen is not None and holds.key != seen:
         raise ValidationError("What holds the number has changed since you looked: look at it once more.")
     number = ServiceNumber.objects.get(releases=release)
     InvitedNumber.objects.filter(number=number).delete()
@@ -213,6 +213,11 @@ class Holds:
             given_up=Count("pk", filter=~queued & ~doubt),
         )
         return cls(holders(release).count(), holding_meetings(release).count(), **updates)
+
+    @property
+    def key(self) -> str:
+        """What a page carries along, so that it can be told whether the same holds the number still."""
+        return "-".join(str(count) for count in asdict(self).values())
 
     @property
     def updates(self) -> int:
