@@ -113,9 +113,6 @@ UNSENT = {
 }
 """Why a message to attendees is not sent, or not to all of them; beside these, ``internal-error``."""
 
-UNCONFIRMED = "mail-unconfirmed"
-"""The code of an update in doubt: the mail server got it whole, and did not say whether it took it."""
-
 CATALOGUE = {**SKIPPED, **FAILED, **UNSENT}
 
 

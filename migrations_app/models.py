@@ -168,6 +168,9 @@ class Update(models.Model):
         FAILED = "Failed"
         SUPERSEDED = "Superseded", "Not needed any more"
 
+    IN_DOUBT = "mail-unconfirmed"
+    """The code of a failed one that the mail server got whole, and did not say whether it took it."""
+
     result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     recipient_count = models.PositiveIntegerField()

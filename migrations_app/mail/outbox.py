@@ -22,7 +22,7 @@ from typing import ParamSpec, TypeVar
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
-from migrations_app.failures import UNCONFIRMED, Failure
+from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
 from migrations_app.models import Run, UntoldNumber, Update
 from migrations_app.monitoring import clock
@@ -37,7 +37,6 @@ BATCH = 100
 """Messages that are claimed, and whose meetings are read, together."""
 LEASE = timedelta(minutes=1)
 """How long a worker may be silent about its messages; longer than one answer of the mail server may take."""
-IN_DOUBT = UNCONFIRMED
 
 
 class LeaseLost(Exception):
@@ -76,7 +75,7 @@ def count_failed(run: Run, *, in_doubt: bool = False) -> int:
 
 def _failed(run: Run, *, in_doubt: bool) -> QuerySet[Update]:
     failed = Update.objects.filter(result__run=run, state=Update.State.FAILED)
-    return failed.filter(error_code=IN_DOUBT) if in_doubt else failed.exclude(error_code=IN_DOUBT)
+    return failed.filter(error_code=Update.IN_DOUBT) if in_doubt else failed.exclude(error_code=Update.IN_DOUBT)
 
 
 def sweep() -> None:
@@ -237,7 +236,7 @@ def finish(update: Update, everyone: Collection[str]) -> bool:
     """Close an update that is to be handed over to nobody any more; whether it has reached everybody."""
     refused = update.recipients_refused
     if update.recipients_in_doubt:
-        close(update, Failure(IN_DOUBT))
+        close(update, Failure(Update.IN_DOUBT))
     elif refused:
         code = "mail-refused" if len(refused) == len(everyone) else "recipients-refused"
         close(update, Failure(code, who(refused)))
@@ -264,7 +263,7 @@ def close(update: Update, failure: Failure, state: str = Update.State.FAILED) ->
     if update.recipients_in_doubt and state == Update.State.FAILED:
         message_ids = " ".join(sorted(set(update.recipients_in_doubt.values())))
         refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
-        failure = Failure(IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
+        failure = Failure(Update.IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
     if state == Update.State.FAILED:
         _let_go(_mine(update), failure, state=state)
     else:

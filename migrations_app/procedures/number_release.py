@@ -20,7 +20,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.failures import UNCONFIRMED
 from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update
 from migrations_app.procedures import number_search
 from migrations_app.runs.queue import wake_cluster
@@ -137,7 +136,7 @@ def accept_given_up(release: NumberRelease, actor: Actor) -> int:
     are; those in doubt are not among them, and are decided about on the page of their run."""
     wait_for_others(release.tenant)
     given_up = (
-        holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=UNCONFIRMED)
+        holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=Update.IN_DOUBT)
     )
     rows = list(given_up.values_list("pk", "update__result__subject", "update__result__run__user__upn"))
     if rows:
@@ -205,7 +204,7 @@ class Holds:
     @classmethod
     def of(cls, release: NumberRelease) -> Holds:
         """What is known by now. Takes the same few queries however much it is."""
-        doubt = Q(update__state=Update.State.FAILED, update__error_code=UNCONFIRMED)
+        doubt = Q(update__state=Update.State.FAILED, update__error_code=Update.IN_DOUBT)
         queued = Q(update__state=Update.State.QUEUED)
         updates = holding_updates(release).aggregate(
             unsent=Count("pk", filter=queued),

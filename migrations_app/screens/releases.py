@@ -182,6 +182,7 @@ def _why_not_anyway(shown: NumberRelease) -> ValidationError | None:
 def _first_meetings(shown: NumberRelease, page: str | None) -> Page[Any]:
     """A page of the meetings that hold the number, each with ``where`` it stands."""
     found = Paginator(meetings(shown), 10).get_page(page)
+    meeting: Any
     for meeting in found.object_list:
         meeting.where = where(meeting.places)
     return found

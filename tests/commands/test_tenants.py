@@ -23,7 +23,7 @@ from migrations_app.models import NumberRelease, Run
 from migrations_app.procedures.number_release import start_release
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import create_tenant
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
@@ -111,10 +111,10 @@ def run_of(user: ConferencingUser) -> Run:
     )
 
 
-def leaving_number(bridge: Bridge, number: str, replacement: ServiceNumber) -> str:
+def leaving_number(bridge: Bridge, number: str, successor: str) -> str:
     """A number that is on its way off the bridge, and whose users were moved."""
-    row = register_number(bridge, number, "toll", ACTOR)
-    release = start_release(row, replacement, ACTOR, now_due=True)
+    row, other = register_number(bridge, number, "toll", ACTOR), register_number(bridge, successor, "toll", ACTOR)
+    release = start_release(row, other, ACTOR, now_due=True)
     NumberRelease.objects.filter(pk=release.pk).update(state="Updating", searched_at=timezone.now())
     return number
 
@@ -129,7 +129,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "toll": fabrikam.toll.number,
         "toll_free": fabrikam.toll_free.number,
         "spare": register_number(fabrikam.bridge, "+12065550148", "toll", ACTOR).number,
-        "leaving": leaving_number(fabrikam.bridge, "+12065550149", fabrikam.toll),
+        "leaving": leaving_number(fabrikam.bridge, "+12065550149", "+12065550150"),
         "run": str(run_of(fabrikam.user).correlation_id),
     }
 
@@ -146,7 +146,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "toll": "+442079460123",
         "toll_free": "+448081570123",
         "spare": register_number(new_bridge, "+442079460124", "toll", ACTOR).number,
-        "leaving": leaving_number(new_bridge, "+442079460125", new_bridge.numbers.get(number="+442079460123")),
+        "leaving": leaving_number(new_bridge, "+442079460125", "+442079460126"),
         "run": str(run_of(anna).correlation_id),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
