@@ -24,6 +24,7 @@ _PROPERTIES = {
     "ATTENDEE": "an attendee's entry",
     "ORGANIZER": "the organizer's entry",
     "CATEGORIES": "category",
+    "": "a damaged line",
 }
 """What people call the properties that they see in their calendars; others go by their own names."""
 

@@ -38,6 +38,8 @@ MACHINES_OWN = frozenset(
 )
 """Properties that identify a meeting or a revision: nobody dials what stands there."""
 
+_WITHOUT_TEXT = MACHINES_OWN | {b"BEGIN", b"END"}
+
 _GAP = r"[\s()\[\].\-/·•∙‧\u2010-\u2015\u2212]{0,6}"
 _ABROAD = r"(?:\+|(?<![0-9])(?:0011|011|00|8 ?~? ?10))"
 """How a number from another country begins: a plus, or what is dialled in Australia, North America, most of the world,
@@ -223,14 +225,14 @@ def _texts(body: bytes) -> Iterator[tuple[Place, str]]:
 
 
 def _lines(body: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the unfolded lines with their names. One without any goes on with the line before it: a broken fold."""
+    """Yield the unfolded lines with their names. One without any goes on with the text before it: a broken fold."""
     if b"QUOTED-PRINTABLE" in body.upper():
         body = _SOFT_BREAK.sub(b"", body)
     name, line = b"", b""
     for raw in _LINE_BREAK.split(body):
         unfolded = unfold(raw)
         found = property_name(unfolded) if b":" in unfolded else b""
-        if found:
+        if found or name in _WITHOUT_TEXT:
             if line:
                 yield name, line
             name, line = found, unfolded

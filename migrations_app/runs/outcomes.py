@@ -120,15 +120,21 @@ class Outcomes:
     """What a run makes of the meetings of its user, by the settings and the mailbox as they are."""
 
     def __init__(
-        self, run: Run, mailbox: Mailbox | None = None, *, before_each: Callable[[int], object] = lambda octets: None
+        self,
+        run: Run,
+        mailbox: Mailbox | None = None,
+        *,
+        user: ConferencingUser | None = None,
+        before_each: Callable[[int], object] = lambda octets: None,
     ) -> None:
         """Reads the user's settings at once, even where the transaction is rolled back later. ``mailbox`` is the user's
-        own where none is given. ``before_each`` is called with the size of each meeting's text before it is worked
-        on. Raises ``Failure`` where such a run fails before it looks at any meeting.
+        own where none is given; ``user`` has settings that are not saved, for a preview. ``before_each`` is called with
+        the size of each meeting's text before it is worked on. Raises ``Failure`` where such a run fails before it
+        looks at any meeting.
         """
         users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
         self.run = run
-        self.user = users.get(pk=run.user_id)
+        self.user = user or users.get(pk=run.user_id)
         self.settings = InvitationSettings(self.user)
         self.mailbox = mailbox or mailbox_of(self.user)
         self._colleagues = Colleagues(self.user)

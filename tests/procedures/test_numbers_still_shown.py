@@ -19,6 +19,7 @@ from migrations_app.demo import invitations
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MailServer, MeetingResult, NumberRelease, Run, ShownMeeting, Update
+from migrations_app.preview.release_effect import effect_of_release
 from migrations_app.procedures import number_release, number_search
 from migrations_app.procedures.number_release import (
     Holds,
@@ -29,13 +30,13 @@ from migrations_app.procedures.number_release import (
 )
 from migrations_app.runs.imported import note_imported
 from migrations_app.runs.pruning import prune
-from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
+from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge, set_default_number
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite, messages_in, migrate
-from tests.support.two_tenants import furnish
+from tests.support.two_tenants import everything_stored, furnish
 
 MakeUser = Callable[..., ConferencingUser]
 OLD, NEW, THIRD = "+14255550111", "+14255550122", "+14255550133"
@@ -520,3 +521,43 @@ def test_r35_who_was_shown_something_else_looks_once_more(held: NumberRelease) -
     with pytest.raises(ValidationError, match="has changed since you looked"):
         release_anyway(held, "Cut", ACTOR, seen=Holds(users=0, meetings=0, unsent=0, in_doubt=0, given_up=0).key)
     assert is_there(OLD)
+
+
+# --- foreseen (R32) -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_default", [False, True])
+def test_r32_what_is_foreseen_is_what_happens(
+    dora: ConferencingUser,
+    make_user: MakeUser,
+    old: ServiceNumber,
+    new: ServiceNumber,
+    old_bridge: Bridge,
+    is_default: bool,
+) -> None:
+    if is_default:
+        set_default_number(old, ACTOR, reschedule_meetings=True)
+        old.refresh_from_db()
+    emil = make_user("emil.vega")
+    for number in range(2):
+        uid, body = invite(emil, number)
+        store(emil, uid, add_line(body, "COMMENT:or dial 425 555 0111"))
+    store(dora, "broken", b"BEGIN:VCALENDAR\r\nnonsense 425 555 0111")
+    invite(dora, 3, invitations.no_attendees)
+    migrate(emil)
+    go_on()
+    ConferencingUser.objects.filter(pk=dora.pk).update(toll_number=old)
+    before = everything_stored()
+    effect = effect_of_release(old, THIRD, 1_000)
+    assert effect is not None
+    assert everything_stored() == before
+    assert effect_of_release(old, THIRD, 1) is None
+
+    sent = Update.objects.count()
+    release = start_replacement(old, THIRD, ACTOR)
+    go_on()
+    results = MeetingResult.objects.filter(run__created__gte=release.created)
+    assert effect.updated == results.filter(outcome="Succeeded").count() > 0
+    assert effect.failed == results.filter(outcome="Failed").count() == 1
+    assert effect.mailed == sum(Update.objects.order_by("pk")[sent:].values_list("recipient_count", flat=True)) > 0
+    assert effect.still_shown == Holds.of(release).meetings == 3

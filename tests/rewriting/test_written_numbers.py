@@ -156,6 +156,7 @@ def test_r35_what_only_machines_read_is_not_shown_to_anybody() -> None:
 
 
 def test_r35_an_object_that_cannot_be_read_is_searched_too() -> None:
+    assert where_shown(b"BEGIN:VCALENDAR\r\ncall 425 555 0100", US) == (Place("VCALENDAR", ""),)
     assert where_shown(b"END:VEVENT\r\nDESCRIPTION:call 425 555 0100\r\nBEGIN:", US) == (Place("", "DESCRIPTION"),)
 
 
