@@ -79,6 +79,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
         "page": page,
         "holders": explain(shown, list(page)) if page else [],
         "holds": holds,
+        "is_held_by_meetings": bool(holds.meetings) and progress.held == progress.left,
         "shown_meetings": _first_meetings(shown, request.GET.get("meetings")),
         "untold": _first_updates(shown),
         "is_searching": is_updating and shown.searched_at is None,
