@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import clock
-from migrations_app.rewriting.written_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.outcomes import BATCH, Outcome, Outcomes
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
@@ -51,7 +51,8 @@ class Committer:
             unwritten = set()
         for outcome in outcomes:
             if outcome.write and outcome.write.uid in written:
-                self._numbers_left |= shown_numbers(outcome.write.body, self._old_numbers.keys() - self._numbers_left)
+                old = digits_in(outcome.write.body, self._old_numbers.keys() - self._numbers_left)
+                self._numbers_left |= shown_numbers(outcome.write.body, old) if old else old
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
         insert([outcome.result for outcome in final])
         told = self._queue_updates(final)

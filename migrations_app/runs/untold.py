@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping, Sequence
 
 from migrations_app.calendars.content_lines import unescaped
 from migrations_app.models import UntoldNumber
 from migrations_app.rewriting.spans import Span
-from migrations_app.rewriting.written_numbers import numbers_in
+from migrations_app.rewriting.written_numbers import digits_in, numbers_in
 from migrations_app.runs.outcomes import Outcome
 from tenants_app.bulk import insert
 from tenants_app.models import Tenant
@@ -52,13 +51,14 @@ def _taken_over(earlier_runs: Sequence[int], uids: Collection[str]) -> list[tupl
 
 
 def _taken_out(replaced: Sequence[Span], numbers: Collection[str]) -> set[str]:
-    gone = _shown_in([span.before for span in replaced], set(numbers))
-    return gone - _shown_in([span.after for span in replaced], gone)
+    gone = _shown_in([span.before for span in replaced], numbers)
+    return gone - _shown_in([span.after for span in replaced], gone) if gone else gone
 
 
-def _shown_in(texts: Iterable[str], numbers: AbstractSet[str]) -> set[str]:
-    """Those of the numbers that one of these escaped texts shows."""
-    found: set[str] = set()
-    for text in texts:
-        found |= numbers_in(unescaped(text.encode("utf-8", "surrogateescape")), numbers - found)
+def _shown_in(texts: Sequence[str], numbers: Collection[str]) -> set[str]:
+    """Those of the numbers that one of these pieces of meeting blocks shows."""
+    octets = "\n".join(texts).encode("utf-8", "surrogateescape")
+    found = digits_in(octets, numbers)
+    if b"&#" in octets and len(found) < len(numbers):  # digits of character references may stand between
+        found |= numbers_in(unescaped(octets), set(numbers) - found)
     return found
