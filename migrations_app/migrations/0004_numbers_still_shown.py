@@ -4,6 +4,27 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 
+def hold_numbers_on_their_way_off(apps, schema_editor):
+    """Updates that wait now, of users who were moved from a number, may be what takes it out of attendees' hands."""
+    database = schema_editor.connection.alias
+    model = {
+        name: apps.get_model("migrations_app", name).objects.using(database)
+        for name in ("NumberRelease", "Update", "UntoldNumber", "CalendarObject")
+    }
+    untold = apps.get_model("migrations_app", "UntoldNumber")
+    releases = model["NumberRelease"].filter(state__in=["Moving", "Updating"], number__isnull=False)
+    for release in releases:
+        waiting = model["Update"].filter(
+            state__in=["Queued", "Failed"], result__run__user__in=release.users.using(database).values("pk")
+        )
+        rows = []
+        for pk, user, uid in waiting.values_list("pk", "result__run__user", "result__uid").iterator():
+            meeting = model["CalendarObject"].filter(user=user, uid=uid).values_list("last_end", flat=True).first()
+            if meeting:
+                rows.append(untold(update_id=pk, number_id=release.number_id, meeting_ends_at=meeting))
+        model["UntoldNumber"].bulk_create(rows, batch_size=100, ignore_conflicts=True)
+
+
 class Migration(migrations.Migration):
     dependencies = [
         ("migrations_app", "0003_delivery_in_doubt_and_mail_servers"),
@@ -107,4 +128,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(hold_numbers_on_their_way_off, migrations.RunPython.noop),
     ]
