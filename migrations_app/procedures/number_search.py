@@ -16,6 +16,7 @@ from django.utils import timezone
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.mailboxes.upcoming import read_upcoming
 from migrations_app.models import NumberRelease, Run, ShownMeeting
+from migrations_app.monitoring.health import beat
 from migrations_app.rewriting.written_numbers import where_shown
 from migrations_app.runs.served import not_served
 from migrations_app.runs.shown import may_be_organized_by, note_shown, shown_meeting
@@ -24,6 +25,8 @@ from tenants_app.models import OUT_OF_DATE, ConferencingUser, InvitedNumber
 
 USERS = 200
 """Users whose meetings are searched in one step."""
+SIGN_OF_LIFE = 1_000
+"""Meetings after which a worker shows that it is alive: they take it a second or so."""
 LISTED = 1_000
 """Listed meetings that are read again in one step."""
 
@@ -64,7 +67,9 @@ def _go_on(release: NumberRelease) -> bool:
 
 def _found(release: NumberRelease, pks: list[int]) -> Iterator[ShownMeeting]:
     now = timezone.now()
-    for user, stored in read_upcoming(ConferencingUser.objects.filter(pk__in=pks), now):
+    for count, (user, stored) in enumerate(read_upcoming(ConferencingUser.objects.filter(pk__in=pks), now)):
+        if count % SIGN_OF_LIFE == 0:
+            beat()
         places = where_shown(stored.body, release.e164, now)
         if places:
             yield shown_meeting(release, user, stored.listed, places)
@@ -72,6 +77,7 @@ def _found(release: NumberRelease, pks: list[int]) -> Iterator[ShownMeeting]:
 
 def _look_again(release: NumberRelease) -> bool:
     """Read again what is listed, and forget what does not show the number any more. Returns whether any did not."""
+    beat()
     now = timezone.now()
     listed = release.shown_meetings.filter(pk__gt=release.looked_again_to).order_by("pk")[:LISTED]
     by_user: dict[int, dict[str, int]] = {}

@@ -57,18 +57,19 @@ _UUID = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}
 _LINE_BREAK = re.compile(rb"\r?\n(?![ \t])")
 _FOLD = re.compile(rb"\r?\n[ \t]")
 _SOFT_BREAK = re.compile(rb"=\r?\n[ \t]?")
-_TAG = re.compile(r"<!--.*?-->|<[!?/A-Za-z][^<>]*>", re.DOTALL)
+# What is not closed runs to the end, or reading would begin anew at every piece of broken markup.
+_TAG = re.compile(r"<!--.*?(?:-->|\Z)|<[!?/A-Za-z][^<>]*>", re.DOTALL)
 _BLANKS = re.compile(r"(?:\s|\\[nNrR])+")
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
-_QUOTED = re.compile(r"=(?:20[0-9]{2}|(?:2[BDE]|A0|91)[0-9])")
-_QUOTED_OCTETS = re.compile(rb"=(?:20[0-9]{2}|(?:2[BDE]|A0|91)[0-9])")
+_QUOTED = re.compile(r"(?<!UNTIL)=(?:20[0-9]{2}|(?:2[BDE]|A0|91)[0-9])")
+_QUOTED_OCTETS = re.compile(rb"(?<!UNTIL)=(?:20[0-9]{2}|(?:2[BDE]|A0|91)[0-9])")
 _MARKED = re.compile(rb"[<&%]|QUOTED-PRINTABLE", re.I)
 _PERCENT_DIGIT = re.compile(rb"%(?:25)*(?:3[0-9]|EF|D[9B]|E[01A]|F0)", re.I)
 _NUMERIC_REFERENCE = re.compile(rb"&#[xX]?[0-9A-Fa-f]{1,8}")
 _REFERENCE = re.compile(rb"&#?[0-9A-Za-z]{1,9};?|%(?:25)*[0-9A-Fa-f]{2}")
-_TAG_OCTETS = re.compile(rb"<!--.*?-->|<[!?/A-Za-z][^<>]*>", re.DOTALL)
+_TAG_OCTETS = re.compile(rb"<!--.*?(?:-->|\Z)|<[!?/A-Za-z][^<>]*>", re.DOTALL)
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
-_DATA = re.compile(r"data:([^,;\s\"]*)((?:;[^,;\s\"]*)*),([^\s\"<>]*)", re.I)
+_DATA = re.compile(r"data:([^,;\s\"]{0,100})((?:;[^,;\s\"]{0,100}){0,9}),([^\s\"<>]*)", re.I)
 _BASE64 = re.compile(rb";ENCODING=\"?(?:BASE64|B)\b", re.I)
 _NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _MOST_LAYERS = 3
@@ -237,18 +238,16 @@ def _lines(body: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the unfolded lines with their names. One without any goes on with the text before it: a broken fold."""
     if b"QUOTED-PRINTABLE" in body.upper():
         body = _SOFT_BREAK.sub(b"", body)
-    name, line = b"", b""
+    name, pieces = b"", list[bytes]()
     for raw in _LINE_BREAK.split(body):
         unfolded = unfold(raw)
         found = property_name(unfolded) if b":" in unfolded else b""
         if found or name in _WITHOUT_TEXT:
-            if line:
-                yield name, line
-            name, line = found, unfolded
-        else:
-            line += b"\\n" + unfolded
-    if line:
-        yield name, line
+            if pieces:
+                yield name, b"\\n".join(pieces)
+            name, pieces = found, []
+        pieces.append(unfolded)
+    yield name, b"\\n".join(pieces)
 
 
 def _word(value: bytes) -> str:

@@ -18,7 +18,7 @@ from migrations_app import tasks
 from migrations_app.demo import invitations
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import MailServer, MeetingResult, NumberRelease, Run, ShownMeeting, Update
+from migrations_app.models import Heartbeat, MailServer, MeetingResult, NumberRelease, Run, ShownMeeting, Update
 from migrations_app.preview.release_effect import effect_of_release
 from migrations_app.procedures import number_release, number_search
 from migrations_app.procedures.number_release import (
@@ -561,3 +561,13 @@ def test_r32_what_is_foreseen_is_what_happens(
     assert effect.failed == results.filter(outcome="Failed").count() == 1
     assert effect.mailed == sum(Update.objects.order_by("pk")[sent:].values_list("recipient_count", flat=True)) > 0
     assert effect.still_shown == Holds.of(release).meetings == 3
+
+
+def test_r35_a_long_search_shows_that_the_worker_is_alive(held: NumberRelease, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the watchdog takes the cluster for one that has fallen silent."""
+    monkeypatch.setattr(number_search, "SIGN_OF_LIFE", 1)
+    for arrange in ({"searched_at": None, "searched_to": 0}, {"searched_at": timezone.now()}):
+        NumberRelease.objects.update(**arrange)
+        Heartbeat.objects.all().delete()
+        number_search.search(held.pk)
+        assert Heartbeat.objects.exists()

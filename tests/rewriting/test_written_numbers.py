@@ -187,3 +187,30 @@ def test_r35_the_quick_look_never_hides_a_number(number: str, gaps: list[str], n
     written = "".join(digit + gap for digit, gap in zip(number[1:-1], gaps, strict=False)) + number[-1]
 
     assert shown_numbers(event(f"{name}:Dial +{written} <soon>"), [US, UK, DE, IT]) == {number}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<!--",
+        "<a ",
+        "data:",
+        "data:;",
+        "data:,",
+        "%25",
+        "&#",
+        "&#x",
+        "+1 ",
+        "425-",
+        "425 555 010 ",
+        "=20",
+        "\\n<",
+        "0 ",
+    ],
+)
+@pytest.mark.parametrize("name", ["DESCRIPTION", "X-ALT-DESC;ENCODING=QUOTED-PRINTABLE"])
+def test_what_was_made_to_take_long_does_not(piece: str, name: str) -> None:
+    """Each would take hours where reading begins anew at every piece."""
+    body = event(f"{name}:{piece * (1_000_000 // len(piece))}")
+    assert where_shown(body, US) == ()
+    assert where_shown(body + event("COMMENT:425 555 0100"), US) == (Place("VEVENT", "COMMENT"),)
