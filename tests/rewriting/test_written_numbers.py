@@ -206,6 +206,7 @@ def test_r35_the_quick_look_never_hides_a_number(number: str, gaps: list[str], n
         "=20",
         "\\n<",
         "0 ",
+        "\r\nx ",
     ],
 )
 @pytest.mark.parametrize("name", ["DESCRIPTION", "X-ALT-DESC;ENCODING=QUOTED-PRINTABLE"])
