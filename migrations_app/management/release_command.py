@@ -62,6 +62,9 @@ class ReleaseCommand(AdministratorCommand):
         begins = f"at {plain(release.due_at)}; until then it can be cancelled there" if waits else "at once"
         self.stdout.write(
             f"{release} is being taken off {release.bridge}. It begins {begins}, and is released by itself when no "
-            "invitation shows it any more."
+            "meeting to come shows it any more and attendees were told."
         )
-        self.stdout.write(f"Follow it at {page}, or with get_service_number until {release} is not listed any more.")
+        self.stdout.write(
+            f"Follow it at {page}, or with get_service_number until {release} is not listed any more; "
+            "get_number_release lists what keeps it."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -267,3 +268,23 @@ def test_r35_a_number_that_is_not_on_its_way_off_is_refused(command: Command, ol
     reason = ["--reason", "cut"] if name == "release_service_number" else []
     with pytest.raises(CommandError, match="is not on its way off a bridge"):
         command(name, "--number", OLD, *reason)
+
+
+def test_r32_a_dry_run_counts_exactly_what_changes_and_what_shows_the_number_afterwards(
+    command: Command, dora: ConferencingUser, outbox: Any
+) -> None:
+    uid, body = invite(dora, 1)
+    noted = body.replace(b"END:VEVENT", b"LOCATION:Room 4\\, 425.555.0111\r\nEND:VEVENT")
+    EmbeddedMailbox(dora).store([(uid, noted)])
+    before = everything_stored()
+    told = command(*TAKE_OFF, "--dry-run")
+    assert everything_stored() == before
+    updated = re.search(r"(\d+) meetings? would be updated, 0 would fail, and (\d+) invitations? would be sent", told)
+    assert updated
+    assert f"1 meeting to come would show {OLD} afterwards as well and hold it." in told
+
+    command(*TAKE_OFF)
+    tasks.work_queue()
+    run = dora.runs.get(is_latest=True)
+    sent = sum(Update.objects.filter(result__run=run).values_list("recipient_count", flat=True))
+    assert (run.succeeded_meetings, sent) == tuple(map(int, updated.groups()))
