@@ -18,6 +18,7 @@ class MigrationsConfig(AppConfig):
         register_actions("Runs", "start migration", "retry migration", "run now")
         register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
+        register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")

@@ -168,6 +168,9 @@ class Update(models.Model):
         FAILED = "Failed"
         SUPERSEDED = "Superseded", "Not needed any more"
 
+    IN_DOUBT = "mail-unconfirmed"
+    """The code of a failed one that the mail server got whole, and did not say whether it took it."""
+
     result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     recipient_count = models.PositiveIntegerField()
@@ -202,6 +205,24 @@ class Update(models.Model):
         return describe(self.error_code, self.error_detail) if self.error_code else ""
 
 
+class UntoldNumber(models.Model):
+    """A service number that an update takes out of attendees' hands, as long as not all of them were told.
+
+    While there is one, the database keeps the number (R35). It goes when the update was sent or is not needed any
+    more; a newer update of the same meeting takes it over; for one that was given up a person may accept that.
+    """
+
+    update = models.ForeignKey(Update, models.CASCADE, related_name="untold_numbers")
+    number = models.ForeignKey(ServiceNumber, models.PROTECT, related_name="untold_numbers")
+    meeting_ends_at = models.DateTimeField(help_text="From then on nobody dials it any more, told or not.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["update", "number"], name="one_row_per_update_and_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number} until {self.update} is sent"
+
+
 class NumberRelease(models.Model):
     """A service number on its way off a bridge, with the number that takes its place (R32 to R35)."""
 
@@ -230,6 +251,15 @@ class NumberRelease(models.Model):
     finished_at = models.DateTimeField(null=True)
     cursor = models.BigIntegerField(default=0, help_text="The last user, by key, that was looked at.")
     users = models.ManyToManyField(ConferencingUser, related_name="number_releases")
+    searched_to = models.BigIntegerField(default=0, help_text="The last user, by key, whose meetings were searched.")
+    searched_at = models.DateTimeField(null=True, help_text="When all users' meetings had been searched for it.")
+    looked_again_to = models.BigIntegerField(
+        default=0, help_text="The last meeting listed, by key, that was read again."
+    )
+    is_search_outdated = models.BooleanField(
+        default=False, help_text="Something held the number since, so all meetings are searched once more at the end."
+    )
+    reason = models.CharField(max_length=500, blank=True, help_text="Why a person released it although it was held.")
 
     class Meta:
         ordering = ["-created", "-pk"]
@@ -246,6 +276,24 @@ class NumberRelease(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in self.OPEN
+
+
+class ShownMeeting(models.Model):
+    """A meeting to come that shows a number on its way off a bridge, and so holds it (R35)."""
+
+    release = models.ForeignKey(NumberRelease, models.CASCADE, related_name="shown_meetings")
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="shown_meetings")
+    uid = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255, blank=True)
+    starts_at = models.DateTimeField(null=True)
+    last_end = models.DateTimeField(help_text="When it is over, and holds nothing any more.")
+    places = models.JSONField(help_text="Components and properties that show the number, in capital letters.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["release", "user", "uid"], name="one_row_per_shown_meeting")]
+
+    def __str__(self) -> str:
+        return self.subject or self.uid
 
 
 class UserImport(models.Model):

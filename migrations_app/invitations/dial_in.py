@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.rewriting.block import render_text
 from migrations_app.rewriting.labels import language_of
-from migrations_app.rewriting.shown_numbers import DialIn
+from migrations_app.rewriting.written_numbers import DialIn
 from tenants_app.models import ConferenceId, ConferencingUser
 
 EACH_ITS_OWN = "a different one for each meeting"

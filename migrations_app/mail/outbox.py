@@ -24,7 +24,7 @@ from django.db.models import F, Q, QuerySet
 
 from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
-from migrations_app.models import Run, Update
+from migrations_app.models import Run, UntoldNumber, Update
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 
@@ -37,7 +37,6 @@ BATCH = 100
 """Messages that are claimed, and whose meetings are read, together."""
 LEASE = timedelta(minutes=1)
 """How long a worker may be silent about its messages; longer than one answer of the mail server may take."""
-IN_DOUBT = "mail-unconfirmed"
 
 
 class LeaseLost(Exception):
@@ -76,7 +75,7 @@ def count_failed(run: Run, *, in_doubt: bool = False) -> int:
 
 def _failed(run: Run, *, in_doubt: bool) -> QuerySet[Update]:
     failed = Update.objects.filter(result__run=run, state=Update.State.FAILED)
-    return failed.filter(error_code=IN_DOUBT) if in_doubt else failed.exclude(error_code=IN_DOUBT)
+    return failed.filter(error_code=Update.IN_DOUBT) if in_doubt else failed.exclude(error_code=Update.IN_DOUBT)
 
 
 def sweep() -> None:
@@ -222,8 +221,8 @@ def _mine(*claimed: Update) -> QuerySet[Update]:
 def mark_sent(updates: Sequence[Update]) -> None:
     """Note that these updates of one claim have reached everybody."""
     if updates:
-        _let_go(
-            _mine(*updates),
+        _end(
+            updates,
             None,
             state=Update.State.SENT,
             sent_at=clock.now(),
@@ -237,7 +236,7 @@ def finish(update: Update, everyone: Collection[str]) -> bool:
     """Close an update that is to be handed over to nobody any more; whether it has reached everybody."""
     refused = update.recipients_refused
     if update.recipients_in_doubt:
-        close(update, Failure(IN_DOUBT))
+        close(update, Failure(Update.IN_DOUBT))
     elif refused:
         code = "mail-refused" if len(refused) == len(everyone) else "recipients-refused"
         close(update, Failure(code, who(refused)))
@@ -264,13 +263,24 @@ def close(update: Update, failure: Failure, state: str = Update.State.FAILED) ->
     if update.recipients_in_doubt and state == Update.State.FAILED:
         message_ids = " ".join(sorted(set(update.recipients_in_doubt.values())))
         refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
-        failure = Failure(IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
-    _let_go(_mine(update), failure, state=state)
+        failure = Failure(Update.IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
+    if state == Update.State.FAILED:
+        _let_go(_mine(update), failure, state=state)
+    else:
+        _end([update], failure, state=state)
 
 
-def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> None:
+@transaction.atomic
+def _end(updates: Sequence[Update], failure: Failure | None, **changes: object) -> None:
+    """Nobody is to be told any more; what the updates were to take out of attendees' hands holds no number now."""
+    if _let_go(_mine(*updates), failure, **changes):
+        ended = Update.objects.filter(pk__in=[update.pk for update in updates], state=changes["state"])
+        UntoldNumber.objects.filter(update__in=ended).delete()
+
+
+def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> int:
     """Give up the claim, with what came of it."""
-    claimed.update(
+    return claimed.update(
         lease_token=None,
         lease_until=None,
         error_code=failure.code if failure else "",

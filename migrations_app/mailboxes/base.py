@@ -110,6 +110,13 @@ class Mailbox(Protocol):
         """Write each text if its object is unchanged. Returns the UIDs that were written."""
 
     @staticmethod
+    def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+        """The texts of what those of the users have before them whose mailbox is of this kind, with the user's key.
+
+        That is, what ends after ``now``, is not cancelled, and is organized by the user, by nobody, or cannot be read.
+        """
+
+    @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
         """The meetings that those of the users organize whose mailbox is of this kind; of each by the facts that
         ``list_candidates`` goes by. Only reads what MMS knows already: the users may be all there are."""

@@ -54,6 +54,17 @@ class EmbeddedMailbox:
         return [Listed(*row) for row in to_come.values_list(*_FACTS)]
 
     @staticmethod
+    def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+        theirs = Q(organizer=Lower("user__upn")) | Q(organizer=Lower("user__sip_address")) | Q(organizer="")
+        rows = (
+            CalendarObject.objects.filter(theirs, user__in=users, last_end__gt=now, cancelled=False)
+            .annotate(size=Length("body"))
+            .values_list("user", "body", "etag", *_FACTS)
+        )
+        for user, body, etag, *facts in rows.iterator(chunk_size=100):
+            yield user, Stored(Listed(*facts), bytes(body), etag)
+
+    @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
         # Asked of the users, who may be few, and not of all the meetings that there are.
         theirs = Q(calendar_objects__organizer=Lower("upn")) | Q(calendar_objects__organizer=Lower("sip_address"))

@@ -1,11 +1,15 @@
-"""How many meetings users still have before them, whatever kinds of mailboxes they are in."""
+"""The meetings that users still have before them, whatever kinds of mailboxes they are in."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from migrations_app.mailboxes.base import FutureMeetings
+from migrations_app.mailboxes.base import FutureMeetings, Stored
 from migrations_app.mailboxes.of_user import KINDS
 from tenants_app.models import ConferencingUser
 
@@ -14,3 +18,8 @@ def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:
     """The meetings that the users organize and that are not over (R20), by what MMS knows of them already."""
     now = timezone.now()
     return sum((kind.count_upcoming(users, now) for kind in KINDS), FutureMeetings())
+
+
+def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+    """The texts of all that may still send somebody to a number that the users' meetings show, with the user's key."""
+    return chain.from_iterable(kind.read_upcoming(users, now) for kind in KINDS)

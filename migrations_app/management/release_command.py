@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import foresee_release
+from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release
 from tenants_app.management.arguments import add_dry_run
 from tenants_app.management.base import AdministratorCommand, rehearsed
 from tenants_app.models import ServiceNumber, Tenant
@@ -31,6 +32,8 @@ class ReleaseCommand(AdministratorCommand):
     def take_off(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
         """Foresee, begin and tell; a dry run begins too, so that it refuses the same, and takes it back."""
         foreseen = foresee_release(number)
+        e164 = options["replace_with"]
+        effect = effect_of_release(number, e164, MOST_BY_COMMAND) if options["dry_run"] else None
         with rehearsed(options["dry_run"]):
             release = self.begin(tenant, number, options)
         depend = "depends" if foreseen.users == 1 else "depend"
@@ -41,6 +44,12 @@ class ReleaseCommand(AdministratorCommand):
         )
         would = "would start" if options["dry_run"] else "starts" if foreseen.runs == 1 else "start"
         self.stdout.write(f"{counted(foreseen.runs, 'run')} {would} when the users get {release.replacement_e164}.")
+        if effect:
+            self.stdout.write(
+                f"{counted(effect.updated, 'meeting')} would be updated, {effect.failed:,} would fail, and "
+                f"{counted(effect.mailed, 'invitation')} would be sent. "
+                f"{counted(effect.still_shown, 'meeting')} to come would show {number} afterwards as well and hold it."
+            )
         for sentence, count in foreseen.without_run.items():
             self.stdout.write(f"{counted(count, 'user')}: {sentence}")
         if not options["dry_run"]:
@@ -53,6 +62,9 @@ class ReleaseCommand(AdministratorCommand):
         begins = f"at {plain(release.due_at)}; until then it can be cancelled there" if waits else "at once"
         self.stdout.write(
             f"{release} is being taken off {release.bridge}. It begins {begins}, and is released by itself when no "
-            "invitation shows it any more."
+            "meeting to come shows it any more and attendees were told."
         )
-        self.stdout.write(f"Follow it at {page}, or with get_service_number until {release} is not listed any more.")
+        self.stdout.write(
+            f"Follow it at {page}, or with get_service_number until {release} is not listed any more; "
+            "get_number_release lists what keeps it."
+        )

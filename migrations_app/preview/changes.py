@@ -11,15 +11,13 @@ from django.db import transaction
 from migrations_app.failures import Failure, describe
 from migrations_app.models import MeetingResult
 from migrations_app.runs.outcomes import preview
+from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from tenants_app.audit import Actor
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import user_record
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
-
-NOT_THEIRS_TO_COME = ("past", "cancelled", "not-organizer")
-"""Reasons to skip what is no future meeting of the user."""
 
 
 @dataclass(frozen=True, slots=True)

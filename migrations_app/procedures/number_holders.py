@@ -51,6 +51,8 @@ class Progress:
     failed: int
     stuck: int
     """Nothing is under way for them, and no run has failed: see :class:`Why`."""
+    left: int
+    """Of these: those whose run has done all it can, and left meetings that show the number."""
     startable: int
     holders: int
     """Users because of whom the number is kept."""
@@ -108,6 +110,7 @@ def progress_of(release: NumberRelease) -> Progress:
         pending=counts.get(Why.PENDING, 0),
         failed=counts.get(Why.FAILED, 0),
         stuck=sum(counts.get(why, 0) for why in (Why.UNCHANGED, Why.NOT_SERVED, Why.NOT_STARTED, Why.LEFT)),
+        left=counts.get(Why.LEFT, 0),
         startable=sum(counts.get(why, 0) for why in STARTABLE),
         holders=sum(counts.values()),
     )

@@ -3,31 +3,39 @@
 A :class:`NumberRelease` goes from Waiting (it can be cancelled) through Moving (users get the number that takes its
 place, and their runs are started) and Updating (their invitations change) to Released. Each step is a transaction of
 its own that can be repeated, so the background service takes it up again wherever it was interrupted.
+
+The number is held by users (:func:`holders`), by meetings that show it (:func:`holding_meetings`) and by updates that
+take it out of attendees' hands (:func:`holding_updates`). :mod:`number_search` finds the meetings.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.db.models import Exists, OuterRef, ProtectedError, Q, QuerySet
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.models import NumberRelease, Run
+from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update
+from migrations_app.procedures import number_search
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.changes.bridges import register_number, release_number, set_default_number, set_leaving
+from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import dependants
-from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import ConferencingUser, InvitedNumber, ServiceNumber, Tenant
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
 """Users who are moved in one transaction."""
+
+LONGEST_REASON = 500
 
 IS_WAITED_FOR = False
 
@@ -45,6 +53,27 @@ def holders(release: NumberRelease) -> QuerySet[ConferencingUser]:
     return ConferencingUser.objects.filter(
         Q(pk__in=dependants(release.number).values("pk")) | Q(pk__in=moved.values("pk"))
     )
+
+
+def holding_meetings(release: NumberRelease) -> QuerySet[ShownMeeting]:
+    """Meetings to come that show the number, as far as they were found (R35)."""
+    if release.number_id is None:
+        return ShownMeeting.objects.none()
+    return release.shown_meetings.filter(last_end__gt=timezone.now())
+
+
+def holding_updates(release: NumberRelease) -> QuerySet[UntoldNumber]:
+    """Updates that take the number out of attendees' hands and have not reached all of them: unsent, in doubt, or given
+    up. One whose meeting is over holds nothing (R35)."""
+    if release.number_id is None:
+        return UntoldNumber.objects.none()
+    not_out = UntoldNumber.objects.filter(update__state__in=[Update.State.QUEUED, Update.State.FAILED])
+    return not_out.filter(number=release.number_id, meeting_ends_at__gt=timezone.now())
+
+
+def is_held(release: NumberRelease) -> bool:
+    """Whether anything is known that keeps the number."""
+    return holders(release).exists() or holding_meetings(release).exists() or holding_updates(release).exists()
 
 
 # --- starting and stopping ----------------------------------------------------------------------------
@@ -99,6 +128,100 @@ def begin_now(release: NumberRelease, actor: Actor) -> bool:
     _audit(release, actor, "take number off now")
     wake_cluster()
     return True
+
+
+@transaction.atomic
+def accept_given_up(release: NumberRelease, actor: Actor) -> int:
+    """Take it that some attendees keep the number, because the messages to them were given up. Returns how many these
+    are; those in doubt are not among them, and are decided about on the page of their run."""
+    wait_for_others(release.tenant)
+    given_up = (
+        holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=Update.IN_DOUBT)
+    )
+    rows = list(given_up.values_list("pk", "update__result__subject", "update__result__run__user__upn"))
+    if rows:
+        UntoldNumber.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
+        told = {"messages": len(rows), "meetings": [f"{upn}: {subject}" for _, subject, upn in rows[:20]]}
+        entry(release.tenant, actor, "accept messages given up", release.e164, after=told).save()
+        wake_cluster()
+    return len(rows)
+
+
+@transaction.atomic
+def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: str | None = None) -> None:
+    """Release the number although meetings, users or updates hold it: somebody knows and wants it so (R35).
+
+    ``seen`` is the key of what the administrator was shown. Raises ``ValidationError`` with a sentence: about the
+    ``reason``, or because other things hold the number by now, or it cannot be released yet.
+    """
+    release = NumberRelease.objects.select_for_update(of=("self",), no_key=True).get(pk=release.pk)
+    wait_for_others(release.tenant)
+    check_may_be_released_anyway(release)
+    reason = " ".join(reason.split())
+    if not reason:
+        raise ValidationError({"reason": "Say why it is released although it is still shown: the audit keeps it."})
+    if len(reason) > LONGEST_REASON:
+        raise ValidationError({"reason": f"Say it in at most {LONGEST_REASON} characters."})
+    holds = Holds.of(release)
+    if seen is not None and holds.key != seen:
+        raise ValidationError("What holds the number has changed since you looked: look at it once more.")
+    number = ServiceNumber.objects.get(releases=release)
+    InvitedNumber.objects.filter(number=number).delete()
+    holding_updates(release).delete()
+    release.reason = reason
+    entry(
+        release.tenant, actor, "release number anyway", release.e164, after={"reason": reason, **asdict(holds)}
+    ).save()
+    if not _let_go(release, number, actor):
+        raise ValidationError(f"{release} is needed again just now: look once more.")
+
+
+def check_may_be_released_anyway(release: NumberRelease) -> None:
+    """Raise ``ValidationError`` with a sentence where it cannot be released, not even knowingly, at the moment."""
+    if not release.is_open or release.number_id is None:
+        raise ValidationError(f"{release} is not on its way off a bridge any more: look again.")
+    if release.state != NumberRelease.State.UPDATING:
+        raise ValidationError(f"Users are still to be moved from {release}: wait until they have another number.")
+    users = ConferencingUser.objects.filter(Q(toll_number=release.number_id) | Q(toll_free_number=release.number_id))
+    if upn := users.order_by("pk").values_list("upn", flat=True).first():
+        raise ValidationError(f"{upn} still has {release} in their settings: give them another number first.")
+    if number_search.is_under_way(release):
+        raise ValidationError("Runs are still putting the new number into invitations: wait until they have ended.")
+    if release.searched_at is None:
+        raise ValidationError("Meetings are still being searched for the number: wait until all were looked at.")
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """How much holds a number."""
+
+    users: int
+    meetings: int
+    unsent: int
+    in_doubt: int
+    given_up: int
+
+    @classmethod
+    def of(cls, release: NumberRelease) -> Holds:
+        """What is known by now. Takes the same few queries however much it is."""
+        doubt = Q(update__state=Update.State.FAILED, update__error_code=Update.IN_DOUBT)
+        queued = Q(update__state=Update.State.QUEUED)
+        updates = holding_updates(release).aggregate(
+            unsent=Count("pk", filter=queued),
+            in_doubt=Count("pk", filter=doubt),
+            given_up=Count("pk", filter=~queued & ~doubt),
+        )
+        return cls(holders(release).count(), holding_meetings(release).count(), **updates)
+
+    @property
+    def key(self) -> str:
+        """What a page carries along, so that it can be told whether the same holds the number still."""
+        return "-".join(str(count) for count in asdict(self).values())
+
+    @property
+    def updates(self) -> int:
+        """Messages that are not out, for whatever reason."""
+        return self.unsent + self.in_doubt + self.given_up
 
 
 def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, now_due: bool) -> NumberRelease:
@@ -181,8 +304,12 @@ def advance(until: datetime) -> bool:
     due = _of_tenants_switched_on().filter(state__in=NumberRelease.OPEN, due_at__lte=timezone.now())
     for pk in due.order_by("pk").values_list("pk", flat=True):
         try:
-            while timezone.now() < until and _step(pk):
+            while timezone.now() < until and (_step(pk) or number_search.search(pk)):
                 moved = True
+        except IntegrityError:
+            # Between the last look and the end of the step somebody queued an update, or wrote an invitation, that
+            # needs the number: the database has kept it.
+            log.info("the number of procedure %s is needed again; it is kept", pk)
         except Exception:
             log.exception("taking a number off its bridge (procedure %s) could not go on; it is tried again", pk)
     return moved
@@ -208,9 +335,9 @@ def _of_tenants_switched_on() -> QuerySet[NumberRelease]:
 @transaction.atomic
 def _step(pk: int) -> bool:
     """Take one step. Returns whether another may follow at once."""
-    found = NumberRelease.objects.select_for_update(of=("self",), skip_locked=True).select_related(
-        "tenant", "bridge", "number__bridge", "replacement"
-    )
+    # No key update, so that nobody who notes a meeting that shows the number waits for this step.
+    unlocked = NumberRelease.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
+    found = unlocked.select_related("tenant", "bridge", "number__bridge", "replacement")
     release = found.filter(pk=pk, state__in=NumberRelease.OPEN).first()
     if release is None or release.number is None or release.replacement is None:
         return False
@@ -262,14 +389,30 @@ def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool
         # Somebody could not be changed until now, or was given it in the last moment. Only they are tried again: the
         # others have their runs, and whose run failed must not get another with every wake-up.
         return _move(release, number, late, actor) > 0
-    if holders(release).exists():
+    if release.searched_at is None:
         return False
+    if not is_held(release):
+        wait_for_others(release.tenant)  # from here on nobody changes a user, nor imports a meeting
+        if not is_held(release):
+            if not release.is_search_outdated:
+                return _let_go(release, number, actor)
+            number_search.search_anew(release)
+            return False
+    if not release.is_search_outdated:
+        release.is_search_outdated = True
+        release.save(update_fields=["is_search_outdated"])
+    return False
+
+
+def _let_go(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool:
+    """Release the number. Returns whether the database let it go."""
     try:
         with transaction.atomic():
+            # Of updates that hold nothing: their meetings are over.
+            UntoldNumber.objects.filter(number=number).exclude(pk__in=holding_updates(release).values("pk")).delete()
             release_number(number, actor)
     except ProtectedError:
         return False
-    NumberRelease.objects.filter(pk=release.pk).update(
-        state=NumberRelease.State.RELEASED, finished_at=timezone.now(), number=None
-    )
+    release.state, release.finished_at, release.number = NumberRelease.State.RELEASED, timezone.now(), None
+    release.save(update_fields=["state", "finished_at", "number", "reason"])
     return True

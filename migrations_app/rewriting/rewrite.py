@@ -39,8 +39,8 @@ from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.shown_html import images, targets, visible_text
-from migrations_app.rewriting.shown_numbers import DialIn
 from migrations_app.rewriting.spans import Span, span
+from migrations_app.rewriting.written_numbers import DialIn
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
 

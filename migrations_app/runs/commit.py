@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from django.db import transaction
+from django.utils import timezone
 
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import clock
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
-from migrations_app.runs.outcomes import BATCH, LEFT_AS_THEY_ARE, Outcome, Outcomes
+from migrations_app.runs.outcomes import BATCH, Outcome, Outcomes
+from migrations_app.runs.selection import NOT_THEIRS_TO_COME
+from migrations_app.runs.untold import note_untold
 from tenants_app import fingerprints
 from tenants_app.bulk import batched, insert
 from tenants_app.changes.conference_ids import release_private_conference_ids
@@ -29,6 +32,7 @@ class Committer:
         self._settings = outcomes.settings
         self._mailbox = outcomes.mailbox
         self._has_begun_to_write = False
+        self._numbers_left: set[str] = set()
 
     @transaction.atomic
     def commit(self, outcomes: Sequence[Outcome], *, last_try: bool = True) -> set[str]:
@@ -45,6 +49,10 @@ class Committer:
         if unwritten and last_try:
             _fail(outcomes, unwritten)
             unwritten = set()
+        for outcome in outcomes:
+            if outcome.write and outcome.write.uid in written:
+                old = digits_in(outcome.write.body, self._old_numbers.keys() - self._numbers_left)
+                self._numbers_left |= shown_numbers(outcome.write.body, old) if old else old
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
         insert([outcome.result for outcome in final])
         told = self._queue_updates(final)
@@ -56,25 +64,34 @@ class Committer:
             release_private_conference_ids(self._user, useless)
         return unwritten
 
+    def search_what_was_left(self) -> None:
+        """Look in the meetings that were not changed for old numbers that they show; reads them once more."""
+        left = self._run.results.exclude(code__in=NOT_THEIRS_TO_COME)
+        if self._run.attempts == 1:  # of those that were changed in this attempt it is known already
+            left = left.exclude(outcome=MeetingResult.Outcome.SUCCEEDED)
+        now = timezone.now()
+        for uids in batched(left.values_list("uid", flat=True), BATCH) if self._old_numbers else ():
+            queue.keep(self._run)
+            for stored in self._mailbox.read(uids).values():
+                wanted = self._old_numbers.keys() - self._numbers_left
+                self._numbers_left |= shown_numbers(stored.body, wanted, now)
+
     def record_what_invitations_say(self) -> None:
         """The run has ended well: all invitations say what the settings asked for, but for those left alone (R36).
 
         Where an earlier attempt had other settings, some invitations follow those: then the user stays out of date.
         """
         if self._settings_of_all_attempts == self._settings.fingerprint:
-            numbers = self._settings.number_keys | self._numbers_left()
-            fingerprints.record(self._user, self._settings.fingerprint, numbers)
+            left = {self._old_numbers[number] for number in self._numbers_left}
+            # What came in since was not looked for.
+            left |= set(self._user.invited_numbers.values_list("number_id", flat=True)) - {*self._old_numbers.values()}
+            fingerprints.record(self._user, self._settings.fingerprint, self._settings.number_keys | left)
 
-    def _numbers_left(self) -> set[int]:
-        """The old service numbers that the meetings which were left alone still show."""
-        others = self._user.invited_numbers.select_related("number").exclude(number__in=self._settings.number_keys)
-        old = {row.number.number: row.number_id for row in others}
-        left = self._run.results.filter(code__in=LEFT_AS_THEY_ARE).values_list("uid", flat=True)
-        found: set[str] = set()
-        for uids in batched(left, BATCH) if old else ():
-            for stored in self._mailbox.read(uids).values():
-                found |= shown_numbers(stored.body, old.keys() - found)
-        return {old[number] for number in found}
+    @cached_property
+    def _old_numbers(self) -> dict[str, int]:
+        """The service numbers, with their keys, that invitations may show besides those that they should (R35)."""
+        others = self._user.invited_numbers.exclude(number__in=self._settings.number_keys)
+        return dict(others.values_list("number__number", "number_id"))
 
     def _begin_to_write(self) -> None:
         """From the first write on, what the invitations say is not known until the run has ended well."""
@@ -96,6 +113,8 @@ class Committer:
                 for uid, each in told.items()
             ]
         )
+        if told:
+            note_untold(self._user.tenant, self._settings.number_keys, told, keys, self._earlier_runs)
         return len(told)
 
     def _supersede(self, uids: list[str]) -> None:

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import MeetingResult
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.models import MeetingResult, NumberRelease, ShownMeeting
+from migrations_app.rewriting.written_numbers import shown_numbers, where_shown
 from migrations_app.runs.outcomes import BATCH, preview
+from migrations_app.runs.shown import may_be_organized_by, note_shown, shown_meeting
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -19,17 +20,26 @@ from tenants_app.models import ConferencingUser
 def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
     """Look at what imported meetings say, and note the tenant's service numbers that they show (R35).
 
-    Returns whether some do not say what the settings ask for; the user is then out of date (R36).
+    Returns whether some do not say what the settings ask for; the user is then out of date (R36). Call it in the
+    transaction of the import, in which the tenant was locked before: no number is released meanwhile.
     """
     now = timezone.now()
     numbers = dict(user.tenant.service_numbers.values_list("number", "pk"))
+    leaving = {
+        release.e164: release
+        for release in NumberRelease.objects.filter(tenant=user.tenant, state__in=NumberRelease.OPEN)
+    }
     shown: set[str] = set()
     mailbox = mailbox_of(user)
     for some in batched(uids, BATCH):
+        ShownMeeting.objects.filter(user=user, release__in=[*leaving.values()], uid__in=some).delete()
         for stored in mailbox.read(some).values():
-            meeting = stored.listed
-            if meeting.organizer in user.addresses and meeting.last_end > now and not meeting.cancelled:
-                shown |= shown_numbers(stored.body, numbers.keys() - shown)
+            if not may_be_organized_by(user, stored.listed) or stored.listed.last_end <= now or stored.listed.cancelled:
+                continue
+            shown |= shown_numbers(stored.body, numbers.keys() - shown, now)
+            for number in shown_numbers(stored.body, leaving, now):
+                places = where_shown(stored.body, number, now)
+                note_shown([shown_meeting(leaving[number], user.pk, stored.listed, places)])
     try:
         is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
     except Failure:

@@ -16,14 +16,14 @@ from migrations_app.calendars.facts import why_without_organizer
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.dial_in import known_dial_in
 from migrations_app.invitations.link_owners import Colleagues
-from migrations_app.mailboxes.base import Listed, Mailbox, Stored, Write
+from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite
-from migrations_app.rewriting.shown_numbers import DialIn
-from migrations_app.rewriting.spans import pack
+from migrations_app.rewriting.spans import Span, pack
+from migrations_app.rewriting.written_numbers import DialIn
 from migrations_app.runs.selection import why_skipped
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -75,6 +75,10 @@ class Outcome:
     result: MeetingResult
     write: Write | None = None
     recipient_count: int = 0
+    ends_at: datetime = NO_END
+    """When the meeting is over; known where it is changed."""
+    replaced: Sequence[Span] = ()
+    """The pieces of the text that changed."""
 
 
 def settle(meeting: Listed, terms: Terms) -> Decided | None:
@@ -119,15 +123,21 @@ class Outcomes:
     """What a run makes of the meetings of its user, by the settings and the mailbox as they are."""
 
     def __init__(
-        self, run: Run, mailbox: Mailbox | None = None, *, before_each: Callable[[int], object] = lambda octets: None
+        self,
+        run: Run,
+        mailbox: Mailbox | None = None,
+        *,
+        user: ConferencingUser | None = None,
+        before_each: Callable[[int], object] = lambda octets: None,
     ) -> None:
         """Reads the user's settings at once, even where the transaction is rolled back later. ``mailbox`` is the user's
-        own where none is given. ``before_each`` is called with the size of each meeting's text before it is worked
-        on. Raises ``Failure`` where such a run fails before it looks at any meeting.
+        own where none is given; ``user`` has settings that are not saved, for a preview. ``before_each`` is called with
+        the size of each meeting's text before it is worked on. Raises ``Failure`` where such a run fails before it
+        looks at any meeting.
         """
         users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
         self.run = run
-        self.user = users.get(pk=run.user_id)
+        self.user = user or users.get(pk=run.user_id)
         self.settings = InvitationSettings(self.user)
         self.mailbox = mailbox or mailbox_of(self.user)
         self._colleagues = Colleagues(self.user)
@@ -204,6 +214,8 @@ class Outcomes:
             outcome.result.spans = pack(decided.rewritten.spans)
             outcome.write = Write(stored.listed.uid, stored.etag, decided.rewritten.body)
             outcome.recipient_count = stored.listed.recipient_count
+            outcome.ends_at = stored.listed.last_end
+            outcome.replaced = decided.rewritten.spans
         return outcome
 
     def _outcome(self, meeting: Listed, decided: Decided) -> Outcome:

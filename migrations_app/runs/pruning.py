@@ -6,9 +6,10 @@ from collections import Counter
 from datetime import datetime
 
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 from django_q.models import Task
 
-from migrations_app.models import Run, Update, UserImport
+from migrations_app.models import Run, UntoldNumber, Update, UserImport
 
 _RUNS_AT_ONCE = 100
 
@@ -17,13 +18,14 @@ def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
     Imports of users go as well, applied or not. Kept are each user's latest run, which says what state they are in
-    (R29), runs with a message still to be sent, and the audit. Deletes in small transactions, so it may be stopped at
-    any time and never holds up the queue.
+    (R29), runs with a message still to be sent or one that keeps a number (R35), and the audit. Deletes in small
+    transactions, so it may be stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
+    untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
     ended = Run.objects.filter(
         state__in=[Run.State.SUCCEEDED, Run.State.FAILED], is_latest=False, finished_at__lt=before
-    ).exclude(Exists(waiting))
+    ).exclude(Exists(waiting) | Exists(untold))
     deleted: Counter[str] = Counter()
     while pks := list(ended.order_by("finished_at").values_list("pk", flat=True)[:_RUNS_AT_ONCE]):
         _, counts = Run.objects.filter(pk__in=pks).delete()

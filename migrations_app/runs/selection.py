@@ -7,6 +7,9 @@ from datetime import datetime
 
 from migrations_app.mailboxes.base import Listed
 
+NOT_THEIRS_TO_COME = ("past", "cancelled", "not-organizer")
+"""Reasons to skip what is no future meeting of the user."""
+
 
 def why_skipped(meeting: Listed, addresses: Collection[str], *, limit: int, now: datetime) -> tuple[str, str] | None:
     """The reason and its detail ("" where there is none); None where the text has to be looked at.

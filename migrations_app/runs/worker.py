@@ -68,6 +68,7 @@ class _Attempt:
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
         queue.keep(self.run, self.outcomes.octets)  # the meetings that were left as they are are all read once more
+        self.committer.search_what_was_left()
         with transaction.atomic():
             self.committer.record_what_invitations_say()
             queue.succeed(self.run)

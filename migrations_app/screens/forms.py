@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from migrations_app.procedures.number_release import check_not_default, check_release
+from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from tenants_app.models import Bridge, ServiceNumber, Tenant
 from tenants_app.screens.forms import MergingForm, style_fields
 from tenants_app.validators import validate_e164
@@ -144,6 +144,23 @@ class SuccessorForm(forms.Form):
             for name, sentences in about.items():
                 self.add_error(self.field if name == "replacement" else None, sentences)
         return self.cleaned_data
+
+
+class ReleaseAnywayForm(forms.Form):
+    """Why a number is released although it is held, and what of that was on the page."""
+
+    reason = forms.CharField(
+        label="Why it is released all the same",
+        max_length=LONGEST_REASON,
+        widget=forms.Textarea({"rows": 3}),
+        help_text="It stands in the audit, with what still held the number.",
+        error_messages={"required": "Say why it is released although it is still shown: the audit keeps it."},
+    )
+    seen = forms.CharField(max_length=100, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: QueryDict | None) -> None:
+        super().__init__(data, auto_id="anyway_%s")
+        style_fields(self)
 
 
 class TakeOffForm(SuccessorForm):

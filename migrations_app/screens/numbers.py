@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import BY_DEFAULT_ONLY, foresee_release
+from migrations_app.preview.release_effect import MOST_ON_A_PAGE, effect_of_release
 from migrations_app.procedures.number_release import (
     check_not_default,
     check_release,
@@ -125,9 +126,11 @@ def _take_off(
         "e164": e164,
         "field": form.field,
         "foreseen": foreseen,
+        "is_counted": "count" in request.GET,
+        "effect": effect_of_release(shown, e164, MOST_ON_A_PAGE) if "count" in request.GET else None,
         "holding": sum(count for sentence, count in foreseen.without_run.items() if sentence != BY_DEFAULT_ONLY),
     }
-    return render(request, "bridges/number_take_off.html", context)
+    return answer(request, "bridges/number_take_off.html", "bridges/number_effect.html", context)
 
 
 def _page(request: Request, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponse:

@@ -5,24 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.exceptions import ValidationError
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import NumberRelease
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures.number_holders import explain, holders_with_why, progress_of, startable
-from migrations_app.procedures.number_release import begin_now, cancel_release
+from migrations_app.procedures.number_holds import meetings, standing_of, updates, where
+from migrations_app.procedures.number_release import (
+    Holds,
+    accept_given_up,
+    begin_now,
+    cancel_release,
+    check_may_be_released_anyway,
+    release_anyway,
+)
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.forms import ReleaseAnywayForm
 from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
+from tenants_app.wording import counted
 
 MANY = 10_000
 """From this many users on the page refreshes less often, because it takes a second to find out who holds the number."""
@@ -57,13 +69,21 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
     page = HolderPaginator(holding, progress.holders).get_page(request.GET.get("page")) if is_begun else None
     now = timezone.now()
     is_due = shown.due_at <= now
-    waits_for_people = shown.state == NumberRelease.State.UPDATING and progress.held and not progress.under_way
+    holds = Holds.of(shown)
+    is_updating = shown.state == NumberRelease.State.UPDATING
+    waits_for_people = is_updating and (progress.held or holds.meetings) and not progress.under_way
     context = {
         "access": access,
         "release": shown,
         "progress": progress,
         "page": page,
         "holders": explain(shown, list(page)) if page else [],
+        "holds": holds,
+        "is_held_by_meetings": bool(holds.meetings) and progress.held == progress.left,
+        "shown_meetings": _first_meetings(shown, request.GET.get("meetings")),
+        "untold": _first_updates(shown),
+        "is_searching": is_updating and shown.searched_at is None,
+        "may_be_released": not _why_not_anyway(shown),
         "is_due": is_due,
         "is_silent": is_due and shown.is_open and not waits_for_people and workers().are_silent,
         "now": now,
@@ -111,6 +131,70 @@ def start_runs(request: Request, slug: str, pk: int) -> HttpResponse:
     else:
         messages.info(request, f"There is nobody whom a run would help to give up {shown}.")
     return redirect("release", slug, pk)
+
+
+@require_POST
+def accept(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Take it that attendees keep the number, because the messages to them were given up (R35)."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _release(access, pk)
+    count = accept_given_up(shown, access.actor)
+    if count:
+        messages.success(request, f"Accepted for {counted(count, 'message')}: they do not hold {shown} any more.")
+    else:
+        messages.info(request, f"No message that was given up holds {shown}.")
+    return redirect("release", slug, pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def anyway(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Release the number knowingly: first what still holds it, on POST with a reason released (R35)."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _release(access, pk)
+    if problem := _why_not_anyway(shown):
+        tell_errors(request, problem)
+        return redirect("release", slug, pk)
+    holds = Holds.of(shown)
+    form = ReleaseAnywayForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        with refusals_told(form):
+            release_anyway(shown, form.cleaned_data["reason"], access.actor, seen=form.cleaned_data["seen"])
+            messages.success(request, f"{shown} is released.")
+            return redirect("release", slug, pk)
+    context = {
+        "access": access,
+        "release": shown,
+        "holds": holds,
+        "form": form,
+        "shown_meetings": _first_meetings(shown, request.GET.get("meetings")),
+        "untold": _first_updates(shown),
+    }
+    return render(request, "releases/anyway.html", context)
+
+
+def _why_not_anyway(shown: NumberRelease) -> ValidationError | None:
+    try:
+        check_may_be_released_anyway(shown)
+    except ValidationError as error:
+        return error
+    return None
+
+
+def _first_meetings(shown: NumberRelease, page: str | None) -> Page[Any]:
+    """A page of the meetings that hold the number, each with ``where`` it stands."""
+    found = Paginator(meetings(shown), 10).get_page(page)
+    meeting: Any
+    for meeting in found.object_list:
+        meeting.where = where(meeting.places)
+    return found
+
+
+def _first_updates(shown: NumberRelease) -> list[Any]:
+    """The first messages that hold the number and on which a person must decide."""
+    found = list(updates(shown).filter(order__lt=3)[:10])
+    for row in found:
+        row.standing = standing_of(row)
+    return found
 
 
 def _release(access: Access, pk: int) -> NumberRelease:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import ProtectedError
 
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, entry
@@ -112,7 +113,13 @@ def remove_bridge(bridge: Bridge, actor: Actor) -> None:
     if leaving:
         raise ValidationError(f"{leaving} is being taken off {bridge.name}: wait until it is released, or cancel that.")
     numbers = [number.number for number in bridge.numbers.all()]
-    bridge.numbers.all().delete()
+    try:
+        bridge.numbers.all().delete()
+    except ProtectedError as error:
+        raise ValidationError(
+            f"Attendees hold numbers of {bridge.name} and were not told yet that they have changed: wait until the "
+            "messages are out, or take the numbers off one by one."
+        ) from error
     bridge.delete()
     entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from migrations_app import tasks
+from migrations_app.demo import invitations
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run
+from migrations_app.models import NumberRelease, Run, UntoldNumber, Update
 from migrations_app.monitoring.health import beat
 from migrations_app.procedures import number_release
 from migrations_app.procedures.number_release import start_release
@@ -148,3 +149,43 @@ def test_r35_it_tells_who_holds_the_number_and_starts_their_runs(
     tasks.work_queue()
     pass_by(page, 3)
     expect(page.get_by_text("The number is released: nobody has it")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_r35_what_keeps_a_number_is_named_and_it_is_released_knowingly(
+    open_page: Open, dora: ConferencingUser, outbox: Any, width: int
+) -> None:
+    for number in range(1, 4):
+        uid, body = invite(dora, number, invitations.no_block)
+        line = b"LOCATION:Room 4\\, 425.555.0111\r\nX-VERY-LONG-NAME-THAT-SOME-PROGRAM-WRITES:4255550111\r\nEND:VEVENT"
+        EmbeddedMailbox(dora).store([(uid, body.replace(b"END:VEVENT", line))])
+    old, new = (ServiceNumber.objects.get(number=number) for number in (OLD, NEW))
+    page = open_page(f"/contoso/bridges/{old.bridge_id}/numbers/{old.pk}/release/?replacement={new.pk}")
+    page.set_viewport_size({"width": width, "height": 900})
+    expect(page.get_by_text(f"3 meetings to come show {OLD} afterwards as well.")).to_be_visible()
+    expect(page.locator("dl.figures > div")).to_contain_text(["", "Runs that start1", "", "Meetings that change1"])
+    assert violations(page) == []
+    release = start_release(old, new, ACTOR, now_due=True)
+    tasks.work_queue()
+    waiting = Update.objects.filter(result__run__is_latest=True)
+    assert waiting.update(state="Failed", error_code="mail-refused", error_detail="answer 550") == 1
+    ends = timezone.now() + timedelta(days=9)
+    UntoldNumber.objects.create(update=waiting.get(), number=old, meeting_ends_at=ends)
+
+    page.goto(f"{page.url.partition('/contoso/')[0]}/contoso/releases/{release.pk}/")
+    meetings = page.get_by_role("region", name="Meetings that still show the number")
+    expect(meetings).to_contain_text("The number stands in: location, X-VERY-LONG-NAME-THAT-SOME-PROGRAM-WRITES.")
+    expect(page.get_by_role("region", name="Messages that attendees have not got")).to_contain_text("answer 550")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.get_by_role("button", name="Accept 1 given up").click()
+    expect(page.get_by_text("Accepted for 1 message")).to_be_visible()
+    page.get_by_role("link", name="Release it anyway").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Release {OLD} although it is needed?")
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.get_by_label("Why it is released all the same").fill("The carrier has cut it")
+    page.get_by_role("button", name=f"Release {OLD} anyway").click()
+
+    expect(page.get_by_text("A person released the number although it was still needed.")).to_be_visible()
+    assert not ServiceNumber.objects.filter(number=OLD).exists()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import shown_numbers
 from tests.support.installation import Installation
 from tests.support.meetings import told
 from tests.support.waiting import wait_until
@@ -61,7 +61,7 @@ def test_r34_r35_killed_in_the_middle_a_replaced_number_is_released_when_no_invi
             """One moment; the number is there in every one in which anybody could still dial it."""
             now = Glance(*ask(AT_A_GLANCE)[0])
             if now.old_number == 0:
-                assert (now.state, now.unfinished) == ("Released", 0)
+                assert (now.state, now.unfinished, now.unsent) == ("Released", 0, 0)
                 assert shown(ask) == [{NEW}] * (USERS * MEETINGS)
             return now
 

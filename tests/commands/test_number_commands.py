@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from migrations_app import tasks
-from migrations_app.models import NumberRelease, Run
+from migrations_app.mail import delivery
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import NumberRelease, Run, Update
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import mark_up_to_date
@@ -192,3 +196,95 @@ def test_r12_it_is_refused_while_the_service_is_off(
     with pytest.raises(CommandError, match="is being taken off already"):
         command(*arguments)
     assert Run.objects.count() == 0
+
+
+# --- what keeps it, and releasing it knowingly (R35) --------------------------------------------------
+
+
+@pytest.fixture
+def held(command: Command, dora: ConferencingUser, outbox: Any) -> NumberRelease:
+    """Two meetings show the number outside of their blocks, and a message to attendees was given up."""
+    for number in (1, 2):
+        uid, body = invite(dora, number)
+        noted = body.replace(b"END:VEVENT", b"LOCATION:Room 4\\, 425.555.0111\r\nEND:VEVENT")
+        EmbeddedMailbox(dora).store([(uid, noted)])
+    command(*TAKE_OFF)
+    with delivery_stopped():
+        tasks.work_queue()
+    (given_up, *others) = Update.objects.filter(state="Queued", untold_numbers__number__number=OLD)
+    assert not others
+    Update.objects.filter(pk=given_up.pk).update(state="Failed", error_code="mail-refused", error_detail="answer 550")
+    tasks.work_queue()
+    return NumberRelease.objects.get()
+
+
+@contextmanager
+def delivery_stopped() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delivery, "deliver", lambda until=None: 0)
+        patch.setattr(delivery, "is_due", lambda: False)
+        yield
+
+
+def test_r35_it_lists_what_keeps_a_number(command: Command, held: NumberRelease, dora: ConferencingUser) -> None:
+    rows = json.loads(command("get_number_release", "--number", OLD, "--format", "json"))
+
+    meetings = [row for row in rows if row["HeldBy"] == "Meeting"]
+    assert [(row["UserPrincipalName"], row["Where"]) for row in meetings] == [(dora.upn, "location")] * 2
+    assert {row["Subject"] for row in meetings} <= set(dora.calendar_objects.values_list("subject", flat=True))
+    (given_up,) = [row for row in rows if row["HeldBy"] == "GivenUp"]
+    assert "answer 550" in given_up["Message"]
+    assert given_up["CorrelationId"] == str(dora.runs.get(is_latest=True).correlation_id)
+    assert "location" in command("get_number_release")
+
+
+def test_r35_messages_that_were_given_up_are_accepted_by_command(command: Command, held: NumberRelease) -> None:
+    before = everything_stored()
+    assert "1 message accepted." in command("accept_given_up_messages", "--number", OLD, "--dry-run")
+    assert everything_stored() == before
+    told = command("accept_given_up_messages", "--number", OLD)
+    assert "1 message accepted." in told
+    assert "2 meetings still showing it" in told
+    assert "0 given up" in told
+
+
+def test_r35_a_number_is_released_knowingly_by_command(command: Command, held: NumberRelease) -> None:
+    arguments = ["release_service_number", "--number", OLD, "--reason", "The carrier has cut it"]
+    before = everything_stored()
+    assert f"{OLD} would be released with 2 meetings still showing it" in command(*arguments, "--dry-run")
+    assert everything_stored() == before
+    with pytest.raises(CommandError, match="Say why"):
+        command("release_service_number", "--number", OLD, "--reason", " ")
+    assert everything_stored() == before
+
+    assert f"{OLD} is released with 2 meetings still showing it" in command(*arguments)
+    assert not ServiceNumber.objects.filter(number=OLD).exists()
+    entry = AuditEntry.objects.get(action="release number anyway")
+    assert (entry.channel, entry.after["reason"], entry.after["meetings"]) == ("command", "The carrier has cut it", 2)
+
+
+@pytest.mark.parametrize("name", ["get_number_release", "accept_given_up_messages", "release_service_number"])
+def test_r35_a_number_that_is_not_on_its_way_off_is_refused(command: Command, old: ServiceNumber, name: str) -> None:
+    reason = ["--reason", "cut"] if name == "release_service_number" else []
+    with pytest.raises(CommandError, match="is not on its way off a bridge"):
+        command(name, "--number", OLD, *reason)
+
+
+def test_r32_a_dry_run_counts_exactly_what_changes_and_what_shows_the_number_afterwards(
+    command: Command, dora: ConferencingUser, outbox: Any
+) -> None:
+    uid, body = invite(dora, 1)
+    noted = body.replace(b"END:VEVENT", b"LOCATION:Room 4\\, 425.555.0111\r\nEND:VEVENT")
+    EmbeddedMailbox(dora).store([(uid, noted)])
+    before = everything_stored()
+    told = command(*TAKE_OFF, "--dry-run")
+    assert everything_stored() == before
+    updated = re.search(r"(\d+) meetings? would be updated, 0 would fail, and (\d+) invitations? would be sent", told)
+    assert updated
+    assert f"1 meeting to come would show {OLD} afterwards as well and hold it." in told
+
+    command(*TAKE_OFF)
+    tasks.work_queue()
+    run = dora.runs.get(is_latest=True)
+    sent = sum(Update.objects.filter(result__run=run).values_list("recipient_count", flat=True))
+    assert (run.succeeded_meetings, sent) == tuple(map(int, updated.groups()))

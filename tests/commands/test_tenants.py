@@ -19,7 +19,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Run
+from migrations_app.models import NumberRelease, Run
+from migrations_app.procedures.number_release import start_release
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, Tenant
@@ -29,6 +30,7 @@ from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stor
 
 ANNA = "--user {upn}"
 ACTS_ON_A_TENANT = {
+    "accept_given_up_messages": "--number {leaving}",
     "explain_meeting": f"{{meeting}} {ANNA}",
     "export_meetings": f"{ANNA} --output {{folder}}",
     "get_dial_in_conferencing_bridge": "",
@@ -36,6 +38,7 @@ ACTS_ON_A_TENANT = {
     "get_dial_in_conferencing_user": ANNA,
     "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
     "get_meeting_migration_status": ANNA,
+    "get_number_release": "--number {leaving}",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
     "grant_role": "vera --role viewer",
@@ -43,6 +46,7 @@ ACTS_ON_A_TENANT = {
     "import_users": "{users}",
     "move_user": f"{ANNA} --target on-premises",
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
+    "release_service_number": "--number {leaving} --reason cut",
     "replace_service_number": "--from {toll} --to +442079460199",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
@@ -82,6 +86,7 @@ INVENTED = {
     "toll": "+12065550188",
     "toll_free": "+18005550188",
     "spare": "+12065550189",
+    "leaving": "+12065550190",
     "run": str(uuid4()),
 }
 """Keys of rows that are nobody's."""
@@ -106,6 +111,14 @@ def run_of(user: ConferencingUser) -> Run:
     )
 
 
+def leaving_number(bridge: Bridge, number: str, successor: str) -> str:
+    """A number that is on its way off the bridge, and whose users were moved."""
+    row, other = register_number(bridge, number, "toll", ACTOR), register_number(bridge, successor, "toll", ACTOR)
+    release = start_release(row, other, ACTOR, now_due=True)
+    NumberRelease.objects.filter(pk=release.pk).update(state="Updating", searched_at=timezone.now())
+    return number
+
+
 @pytest.fixture
 def theirs(fabrikam: Fabrikam) -> dict[str, str]:
     """Keys of Fabrikam's rows."""
@@ -116,6 +129,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "toll": fabrikam.toll.number,
         "toll_free": fabrikam.toll_free.number,
         "spare": register_number(fabrikam.bridge, "+12065550148", "toll", ACTOR).number,
+        "leaving": leaving_number(fabrikam.bridge, "+12065550149", "+12065550150"),
         "run": str(run_of(fabrikam.user).correlation_id),
     }
 
@@ -132,6 +146,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "toll": "+442079460123",
         "toll_free": "+448081570123",
         "spare": register_number(new_bridge, "+442079460124", "toll", ACTOR).number,
+        "leaving": leaving_number(new_bridge, "+442079460125", "+442079460126"),
         "run": str(run_of(anna).correlation_id),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),

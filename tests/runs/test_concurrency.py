@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,17 +11,20 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
+from migrations_app.demo import invitations
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, Update
-from migrations_app.procedures import number_release
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, UntoldNumber, Update
+from migrations_app.procedures import number_release, number_search
+from migrations_app.rewriting.written_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.imported import note_imported
 from migrations_app.runs.queue import RunRequest
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
@@ -29,12 +33,14 @@ from tenants_app import fingerprints
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import describe_number, register_number, set_default_number
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID, private_conference_ids
+from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_user, change_users, create_users, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, InvitedNumber, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite, messages_in, migrate
 from tests.support.together import WORKERS, elsewhere, together
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 needs_row_locks = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
@@ -364,6 +370,7 @@ def test_r34_r35_a_procedure_that_several_workers_take_on_moves_everybody_once(
             run = queue.claim()
             if run:
                 work_run(run)
+            deliver()  # until everybody was told the number is kept
             number_release.advance(timezone.now() + timedelta(minutes=1))
         return set().union(*(shown_numbers(bytes(row.body), [OLD, NEW]) for row in CalendarObject.objects.all()))
 
@@ -398,3 +405,103 @@ def test_r33_of_those_who_take_the_same_number_off_at_the_same_moment_one_does(
     assert all(words == "" or "already" in words for words in told)
     assert NumberRelease.objects.get().state == "Waiting"
     assert AuditEntry.objects.filter(action="take number off").count() == 1
+
+
+def test_r35_no_number_is_released_while_an_import_brings_a_meeting_that_shows_it(
+    make_user: Callable[..., ConferencingUser], old: ServiceNumber, new: ServiceNumber, tmp_path: Any
+) -> None:
+    """Whoever comes first: either the import finds no number any more that it could hold, or the number is held."""
+    users = [make_user(f"user{number}") for number in range(WORKERS - 1)]
+    files = []
+    for number, user in enumerate(users):
+        _, body = invite(user, number, invitations.no_block)
+        EmbeddedMailbox(user).store([])
+        CalendarObject.objects.filter(user=user).delete()
+        files.append(tmp_path / f"{number}.ics")
+        files[-1].write_bytes(body.replace(b"END:VEVENT", b"COMMENT:dial 425 555 0111\r\nEND:VEVENT"))
+    release = number_release.start_release(old, new, ACTOR)
+    imported_before: list[bool] = []
+
+    def act(number: int) -> None:
+        if number == WORKERS - 1:
+            number_release.advance(timezone.now() + timedelta(minutes=1))
+            return
+        call_command("import_meetings", str(files[number]), user=users[number].upn, stdout=io.StringIO())
+        if NumberRelease.objects.filter(pk=release.pk, number__isnull=False).exists():
+            imported_before.append(InvitedNumber.objects.filter(user=users[number], number__number=OLD).exists())
+
+    together(act)
+    number_release.advance(timezone.now() + timedelta(minutes=1))
+    is_there = ServiceNumber.objects.filter(number=OLD).exists()
+    holding = number_release.holding_meetings(NumberRelease.objects.get(pk=release.pk))
+    assert is_there == holding.exists()
+    if is_there:
+        assert set(holding.values_list("user", flat=True)) == {user.pk for user in users}
+        assert all(imported_before)
+    else:
+        assert not imported_before
+
+
+@needs_row_locks
+def test_r35_a_number_waits_for_an_import_that_is_going_on(
+    make_user: Callable[..., ConferencingUser], old: ServiceNumber, new: ServiceNumber
+) -> None:
+    """All users have been searched when somebody begins to import; the procedure goes on beside it."""
+    user = make_user("emil.vega")
+    uid, body = invite(user, 1, invitations.no_block)
+    release = number_release.start_release(old, new, ACTOR)
+    while not NumberRelease.objects.get().searched_at:
+        assert number_release._step(release.pk) or number_search.search(release.pk)
+    pool = ThreadPoolExecutor(1)
+
+    def finish() -> bool:
+        try:
+            return number_release.advance(timezone.now() + timedelta(minutes=1))
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        wait_for_others(user.tenant)
+        EmbeddedMailbox(user).store([(uid, body.replace(b"END:VEVENT", b"COMMENT:425 555 0111\r\nEND:VEVENT"))])
+        finishing = pool.submit(finish)
+        wait_until(somebody_waits_for_the_tenant)
+        note_imported(user, [uid])
+    finishing.result()
+    assert NumberRelease.objects.get().state == "Updating"
+    assert ServiceNumber.objects.filter(number=OLD).exists()
+
+
+def somebody_waits_for_the_tenant() -> bool:
+    """Another connection waits for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        return bool(cursor.fetchone()[0])
+
+
+@needs_row_locks
+def test_r35_no_number_is_released_while_an_update_is_queued_that_takes_it_out(
+    make_user: Callable[..., ConferencingUser], old: ServiceNumber, new: ServiceNumber, outbox: Any
+) -> None:
+    """The row that holds the number is not committed yet when the number is deleted: one of the two is taken back."""
+    user = make_user("emil.vega", toll_number=old)
+    invite(user)
+    migrate(user)
+    deliver()
+    release = number_release.start_release(old, new, ACTOR)
+    update = Update.objects.get()
+    while not NumberRelease.objects.get().searched_at:
+        run = queue.claim()
+        if run:
+            work_run(run)
+            deliver()
+        number_release._step(release.pk) or number_search.search(release.pk)
+
+    def queue_too_late() -> None:
+        with transaction.atomic():
+            ends = timezone.now() + timedelta(days=1)
+            UntoldNumber.objects.create(update=update, number=old, meeting_ends_at=ends)
+            elsewhere(lambda: number_release.advance(timezone.now() + timedelta(minutes=1)))
+
+    with pytest.raises(IntegrityError):
+        queue_too_late()
+    assert not ServiceNumber.objects.filter(number=OLD).exists()

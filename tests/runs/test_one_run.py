@@ -18,7 +18,7 @@ from django.utils import timezone
 from migrations_app.failures import Failure
 from migrations_app.mail.delivery import deliver
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
-from migrations_app.rewriting.shown_numbers import shown_numbers
+from migrations_app.rewriting.written_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.outcomes import preview

@@ -17,7 +17,7 @@ from django.urls import URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run, UserImport
+from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -53,6 +53,7 @@ PAGES = [
     "/contoso/bridges/{bridge}/numbers/{number}/replace/?by=%2B14255550122",
     "/contoso/releases/",
     "/contoso/releases/{release}/",
+    "/contoso/releases/{release}/anyway/",
     "/contoso/settings/",
     "/contoso/settings/rules/",
     "/contoso/audit/",
@@ -94,6 +95,15 @@ def release_of_anna(anna: ConferencingUser) -> NumberRelease:
     release = start_release(leaving, other, ACTOR)
     advance(timezone.now() + timedelta(minutes=1))
     anna.runs.update(state="Failed", last_error_code="unreadable-calendar-object", last_error_detail=HOSTILE)
+    update = Update.objects.filter(result__run__user=anna).first()
+    assert update
+    Update.objects.filter(pk=update.pk).update(state="Failed", error_code="mail-refused", error_detail=HOSTILE)
+    ends = timezone.now() + timedelta(days=9)
+    UntoldNumber.objects.create(update=update, number=leaving, meeting_ends_at=ends)
+    ShownMeeting.objects.create(
+        release=release, user=anna, uid=HOSTILE, subject=HOSTILE[:255], last_end=ends, places=[["VALARM", HOSTILE]]
+    )
+    NumberRelease.objects.filter(pk=release.pk).update(searched_at=timezone.now())
     return release
 
 

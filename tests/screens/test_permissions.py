@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run, Update, UserImport
+from migrations_app.models import NumberRelease, Run, UntoldNumber, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -116,6 +116,10 @@ BELOW_A_TENANT = {
     "cancel-release": Rule("/{tenant}/releases/{waiting}/cancel/", post="admin"),
     "begin-release": Rule("/{tenant}/releases/{waiting}/begin/", post="admin"),
     "start-release-runs": Rule("/{tenant}/releases/{updating}/start-runs/", post="operator"),
+    "release-anyway": Rule(
+        "/{tenant}/releases/{held}/anyway/", get="admin", post="admin", form={"reason": "The carrier cut it"}
+    ),
+    "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin"),
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
@@ -243,6 +247,7 @@ def contoso(
         "spare": spare.pk,
         "waiting": waiting.pk,
         "updating": updating.pk,
+        "held": held(updating).pk,
         "empty": set_bridge(anna.tenant, "Empty", ACTOR).pk,
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
@@ -275,6 +280,16 @@ def leaving_numbers(
     return number, spare, start_release(third, spare, ACTOR), updating
 
 
+def held(release: NumberRelease) -> NumberRelease:
+    """The same, whose meetings were searched, and which a message that was given up holds too."""
+    NumberRelease.objects.filter(pk=release.pk).update(searched_at=timezone.now())
+    refused = Update.objects.get(error_code="mail-refused")
+    UntoldNumber.objects.create(
+        update=refused, number=release.number, meeting_ends_at=timezone.now() + timedelta(days=9)
+    )
+    return release
+
+
 def imported(tenant: Tenant) -> UserImport:
     """A file of users that was checked and waits for a decision."""
     submitted = user_import.submit(tenant, "users.csv", Upload().read().decode(), ACTOR)
@@ -303,6 +318,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "spare": spare.pk,
         "waiting": waiting.pk,
         "updating": updating.pk,
+        "held": updating.pk,
         "empty": fabrikam.bridge.pk,
     }
 
@@ -322,6 +338,7 @@ INVENTED = {
     "spare": 987_654,
     "waiting": 987_654,
     "updating": 987_654,
+    "held": 987_654,
     "empty": 987_654,
 }
 """Keys of rows that are nobody's."""

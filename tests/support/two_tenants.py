@@ -48,6 +48,8 @@ OWNER = {
     "Tenant": "pk",
     "ConferenceId": "bridge__tenant",
     "InvitedNumber": "user__tenant",
+    "ShownMeeting": "user__tenant",
+    "UntoldNumber": "number__tenant",
     "CalendarObject": "user__tenant",
     "MeetingResult": "run__tenant",
     "Update": "result__run__tenant",

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from migrations_app.mail import actions as mail_actions
-from migrations_app.models import MeetingResult, NumberRelease, Run, Update
+from migrations_app.models import MeetingResult, NumberRelease, Run, UntoldNumber, Update
 from migrations_app.procedures import number_release
 from migrations_app.runs import actions, receivers
 from tenants_app.audit import Actor, Channel, action_choices, entry
@@ -93,6 +93,19 @@ class World:
         later = change_tenant(self.tenant, ACTOR, settling_time=600)
         assert later.settling_time
         return number_release.start_release(self.spare, other, ACTOR)
+
+    def searched_release(self) -> NumberRelease:
+        release = self.release()
+        release.state, release.searched_at = NumberRelease.State.UPDATING, timezone.now()
+        release.save()
+        return release
+
+    def release_held_by_a_message(self) -> NumberRelease:
+        release = self.searched_release()
+        self.run_with_a_failed_message()
+        ends = timezone.now() + timedelta(days=1)
+        UntoldNumber.objects.create(update=Update.objects.get(), number=self.spare, meeting_ends_at=ends)
+        return release
 
 
 class Case(NamedTuple):
@@ -186,6 +199,14 @@ AUDITED = {
         "take number off", lambda world, actor: number_release.start_replacement(world.spare, "+14255550155", actor)
     ),
     "number_release.cancel_release": Case("cancel taking number off", number_release.cancel_release, World.release),
+    "number_release.release_anyway": Case(
+        "release number anyway",
+        lambda release, actor: number_release.release_anyway(release, "The carrier has cut it", actor),
+        World.searched_release,
+    ),
+    "number_release.accept_given_up": Case(
+        "accept messages given up", number_release.accept_given_up, World.release_held_by_a_message
+    ),
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
 }
 WITHOUT_ENTRY = {
@@ -204,6 +225,10 @@ WITHOUT_ENTRY = {
     "receivers.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
     "receivers.on_tenant_changed": "only wakes the workers",
     "number_release.holders": "only reads",
+    "number_release.holding_meetings": "only reads",
+    "number_release.holding_updates": "only reads",
+    "number_release.is_held": "only reads",
+    "number_release.check_may_be_released_anyway": "only reads",
     "number_release.is_due": "only reads",
     "number_release.settles_at": "only reads",
     "number_release.check_not_default": "only reads",

@@ -18,6 +18,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.runs.imported import note_imported
 from migrations_app.runs.outcomes import BATCH
 from tenants_app.bulk import batched
+from tenants_app.changes.locking import wait_for_others
 from tenants_app.management.arguments import read_bytes
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.management.listing import printable
@@ -49,6 +50,7 @@ class Command(AdministratorCommand):
             files.add(path, read_bytes(path))
         objects = files.joined()
         with transaction.atomic():
+            wait_for_others(user.tenant)
             files.join_stored(mailbox, objects)
             for problem in files.problems:
                 self.stderr.write(printable(problem))

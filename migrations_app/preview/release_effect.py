@@ -1,0 +1,81 @@
+"""What taking a number off its bridge will do to meetings and mail, by the code that will do it (R32)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from migrations_app.failures import Failure
+from migrations_app.mailboxes.upcoming import future_meetings, read_upcoming
+from migrations_app.models import MeetingResult, Run
+from migrations_app.rewriting.written_numbers import where_shown
+from migrations_app.runs.outcomes import Outcome, Outcomes
+from migrations_app.triggers.rules import decide
+from migrations_app.triggers.switches import Switches
+from tenants_app.dependants import has_or_shows
+from tenants_app.models import ConferencingUser, ServiceNumber
+from tenants_app.user_settings import SettingsChange, UserSettings
+
+MOST_ON_A_PAGE = 1_000
+"""Meetings of a tenant that are looked at while somebody waits for a page: a second or two."""
+MOST_BY_COMMAND = 50_000
+
+
+@dataclass(slots=True)
+class ReleaseEffect:
+    """What the runs will do; exact as long as nobody changes anything in between."""
+
+    updated: int = 0
+    """Meetings whose block changes."""
+    mailed: int = 0
+    """Invitations that are sent to attendees."""
+    failed: int = 0
+    """Meetings that cannot be read or changed."""
+    still_shown: int = 0
+    """Meetings to come, of all users, that show the number afterwards as well, and so hold it."""
+
+
+def effect_of_release(number: ServiceNumber, e164: str, most: int) -> ReleaseEffect | None:
+    """What replacing the number by ``e164`` for its users will do; None where the tenant has more meetings than
+    ``most``. Only reads: the users have the other number for the answer alone.
+    """
+    everybody = ConferencingUser.objects.filter(tenant=number.tenant_id)
+    if future_meetings(everybody).meetings > most:
+        return None
+    effect, now = ReleaseEffect(), timezone.now()
+    shows: dict[tuple[int, str], bool] = {}
+    for user, outcomes in _foreseen(number, e164):
+        for outcome in outcomes:
+            effect.failed += outcome.result.outcome == MeetingResult.Outcome.FAILED
+            if outcome.write:
+                effect.updated += 1
+                effect.mailed += outcome.recipient_count
+                shows[user, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
+    for user, stored in read_upcoming(everybody, now):
+        shown = shows.get((user, stored.listed.uid))
+        effect.still_shown += bool(where_shown(stored.body, number.number, now)) if shown is None else shown
+    return effect
+
+
+def _foreseen(number: ServiceNumber, e164: str) -> Iterator[tuple[int, Iterator[Outcome]]]:
+    """What the runs that start will make of each meeting, by the user's key."""
+    successor = ServiceNumber.objects.filter(tenant=number.tenant_id, number=e164).first() or ServiceNumber(
+        tenant_id=number.tenant_id, number=e164, kind=number.kind, country=number.country, city=number.city
+    )
+    switches = Switches.of(number.tenant)
+    users = ConferencingUser.objects.filter(has_or_shows(number), tenant=number.tenant_id).order_by("pk")
+    for user in users.select_related("tenant", "bridge", "toll_number", "toll_free_number"):
+        settings = UserSettings.of(user, "")
+        if not decide(SettingsChange(settings, settings, unassigned_number=number.number), switches).starts_run:
+            continue
+        has_default = number.is_default and user.toll_number is None and user.bridge_id == number.bridge_id
+        if has_default or user.toll_number_id == number.pk:
+            user.toll_number = successor
+        if user.toll_free_number_id == number.pk:
+            user.toll_free_number = successor
+        try:
+            yield user.pk, Outcomes(Run(user=user, tenant=number.tenant), user=user).foreseen()
+        except Failure:
+            continue  # the run will fail before it looks at any meeting

@@ -1,0 +1,131 @@
+"""Searching the meetings of all users for a number on its way off a bridge, before it is released (R35).
+
+Mailboxes are read without locks, some users at a time, so that a search may take as long as it likes and goes on where
+it was interrupted. What comes in meanwhile is noted by the import itself; what is listed is read again before every
+attempt to release the number; and where something held the number in between, all is searched once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.mailboxes.upcoming import read_upcoming
+from migrations_app.models import NumberRelease, Run, ShownMeeting
+from migrations_app.monitoring.health import beat
+from migrations_app.rewriting.written_numbers import where_shown
+from migrations_app.runs.served import not_served
+from migrations_app.runs.shown import may_be_organized_by, note_shown, shown_meeting
+from tenants_app.bulk import batched
+from tenants_app.models import OUT_OF_DATE, ConferencingUser, InvitedNumber
+
+USERS = 200
+"""Users whose meetings are searched in one step."""
+SIGN_OF_LIFE = 1_000
+"""Meetings after which a worker shows that it is alive: they take it a second or so."""
+LISTED = 1_000
+"""Listed meetings that are read again in one step."""
+
+
+def search(pk: int) -> bool:
+    """Take one step of the search for a procedure's number. Returns whether the number may be free to go now, or
+    another step may follow.
+
+    Nothing is searched while runs are about to change the meetings, nor once it has ended.
+    """
+    release = NumberRelease.objects.select_related("tenant").filter(pk=pk).first()
+    if release is None or release.state != NumberRelease.State.UPDATING or release.number_id is None:
+        return False
+    if is_under_way(release):
+        return False
+    return _look_again(release) if release.searched_at else _go_on(release)
+
+
+def is_under_way(release: NumberRelease) -> bool:
+    """Whether runs are about to change meetings of the users who were moved; one that waits for a retry is not."""
+    first_try = Q(state=Run.State.PENDING, attempts=0)
+    return Run.objects.filter(first_try | Q(state=Run.State.IN_PROGRESS), user__in=release.users.values("pk")).exists()
+
+
+def _go_on(release: NumberRelease) -> bool:
+    users = ConferencingUser.objects.filter(tenant=release.tenant_id, pk__gt=release.searched_to)
+    pks = list(users.order_by("pk").values_list("pk", flat=True)[:USERS])
+    found = list(_found(release, pks))
+    with transaction.atomic():
+        same = NumberRelease.objects.filter(pk=release.pk, searched_to=release.searched_to, searched_at=None)
+        is_next = same.update(searched_to=pks[-1]) if pks else same.update(searched_at=timezone.now())
+        if is_next:  # otherwise another worker was as far
+            note_shown(found)
+            if not pks:
+                _forget_unshown(release)
+    return True
+
+
+def _found(release: NumberRelease, pks: list[int]) -> Iterator[ShownMeeting]:
+    now = timezone.now()
+    for count, (user, stored) in enumerate(read_upcoming(ConferencingUser.objects.filter(pk__in=pks), now)):
+        if count % SIGN_OF_LIFE == 0:
+            beat()
+        places = where_shown(stored.body, release.e164, now)
+        if places:
+            yield shown_meeting(release, user, stored.listed, places)
+
+
+def _look_again(release: NumberRelease) -> bool:
+    """Read again what is listed, and forget what does not show the number any more. Returns whether any did not."""
+    beat()
+    now = timezone.now()
+    listed = release.shown_meetings.filter(pk__gt=release.looked_again_to).order_by("pk")[:LISTED]
+    by_user: dict[int, dict[str, int]] = {}
+    last = 0
+    for row in listed:
+        by_user.setdefault(row.user_id, {})[row.uid] = row.pk
+        last = row.pk
+    NumberRelease.objects.filter(pk=release.pk).update(looked_again_to=last if len(listed) == LISTED else 0)
+    gone = []
+    for user in ConferencingUser.objects.filter(pk__in=by_user):
+        rows = by_user[user.pk]
+        mailbox = mailbox_of(user)
+        for uids in batched(rows, 100):
+            stored = mailbox.read(uids)
+            for uid in uids:
+                found = stored.get(uid)
+                holds = (
+                    found is not None
+                    and found.listed.last_end > now
+                    and not found.listed.cancelled
+                    and may_be_organized_by(user, found.listed)
+                    and where_shown(found.body, release.e164, now)
+                )
+                if not holds:
+                    gone.append(rows[uid])
+    with transaction.atomic():
+        ShownMeeting.objects.filter(pk__in=gone).delete()
+        forgotten = _forget_unshown(release)
+    return bool(gone or forgotten)
+
+
+def _forget_unshown(release: NumberRelease) -> int:
+    """Users whose invitations might have shown the number and do not, as a whole search has found, hold it no more.
+
+    Of those whom MMS cannot serve it may not see the meetings; those with a failed run, or without one that they need,
+    are for a person.
+    """
+    unfinished = Run.objects.filter(user=OuterRef("user"), is_latest=True).exclude(state=Run.State.SUCCEEDED)
+    at_work = Run.objects.filter(user=OuterRef("user"), state=Run.State.IN_PROGRESS)
+    shows_it = ShownMeeting.objects.filter(release=release, user=OuterRef("user"))
+    served = ConferencingUser.objects.filter(tenant=release.tenant_id).exclude(not_served() | OUT_OF_DATE)
+    rows = InvitedNumber.objects.filter(number=release.number_id, user__in=served.values("pk"))
+    unshown = rows.exclude(Exists(shows_it) | Exists(unfinished) | Exists(at_work))
+    count, _ = InvitedNumber.objects.filter(pk__in=list(unshown.values_list("pk", flat=True))).delete()
+    return count
+
+
+def search_anew(release: NumberRelease) -> None:
+    """Let all meetings be searched once more before the number is released."""
+    release.searched_to, release.searched_at, release.is_search_outdated = 0, None, False
+    release.save(update_fields=["searched_to", "searched_at", "is_search_outdated"])
