@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -85,6 +86,7 @@ MIDDLEWARE = [
     "mms_site.middleware.SignInRequired",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "mms_site.sign_in.KnownDevices",
 ]
 
 ROOT_URLCONF = "mms_site.urls"
@@ -223,9 +225,25 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
-AXES_FAILURE_LIMIT = 8
+MMS_TRUSTED_PROXIES = read(
+    "MMS_TRUSTED_PROXIES",
+    "addresses or networks like 127.0.0.1,10.0.0.0/8",
+    lambda: [
+        ip_network(proxy.strip(), strict=False)
+        for proxy in os.environ.get("MMS_TRUSTED_PROXIES", "127.0.0.1,::1").split(",")
+        if proxy.strip()
+    ],
+)
+"""The proxies whose word about whom they forward is taken."""
+AXES_HANDLER = "mms_site.sign_in.SignInTries"
+AXES_CLIENT_IP_CALLABLE = "mms_site.sign_in.client_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username", "ip_address"]
+MMS_SIGN_IN_LIMITS = (8, 40, 30)
+"""After how many wrong passwords each of AXES_LOCKOUT_PARAMETERS is locked. The second is so much higher that one
+address cannot lock a name for others. A browser that is known for a name has the first to itself."""
+AXES_FAILURE_LIMIT = MMS_SIGN_IN_LIMITS[0]
 AXES_COOLOFF_TIME = 0.25  # hours
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_VERBOSE = False
