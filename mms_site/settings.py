@@ -269,7 +269,9 @@ DJANGO_TABLES2_TABLE_ATTRS = {"class": "table card-table table-vcenter"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"()": "mms_site.logs.OneLine", "format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": given("LOG_LEVEL", "INFO").upper()},
     "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},

@@ -26,7 +26,7 @@ from tenants_app.bulk import batched
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, plan
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.wording import counted, sentences
+from tenants_app.wording import counted, escaped, sentences
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,9 @@ def read(octets: bytes) -> str:
 def submit(tenant: Tenant, file_name: str, text: str, actor: Actor) -> UserImport:
     """Take the file in and have it checked."""
     wake_cluster()
-    return UserImport.objects.create(tenant=tenant, file_name=file_name[:200], text=text, requested_by=actor.name)
+    return UserImport.objects.create(
+        tenant=tenant, file_name=escaped(file_name, keeps="")[:200], text=text, requested_by=actor.name
+    )
 
 
 @transaction.atomic

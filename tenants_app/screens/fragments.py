@@ -46,6 +46,7 @@ def answer_table(
 
 def paginate(request: Request, table: Table, per_page: int) -> Table:
     """Sort and page the table as the address says; what the address says wrongly is passed over."""
+    table.request = request
     wanted = request.GET.getlist(table.prefixed_order_by_field)
     if sorting := [name for name in wanted if name.removeprefix("-") in table.columns]:
         table.order_by = sorting

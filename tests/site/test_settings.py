@@ -155,7 +155,8 @@ def test_every_setting_is_tried_with_garbage(tmp_path: Path) -> None:
     assert len(names) > 15
     for name in names:
         for value in ("", "   ", "\x1b[31m", "%", "/dev/null", "://", "\udc80\n"):
-            started = start(tmp_path, "pass", **{name: value})
+            where = f"{tmp_path}/{value}" if name == "MMS_DATA_DIR" else value
+            started = start(tmp_path, "pass", **{name: where})
             assert started.returncode == 0 or re.fullmatch(rf"MMS cannot start: {name} .+\n", started.stderr), (
                 name,
                 value,
