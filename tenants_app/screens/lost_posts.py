@@ -16,6 +16,7 @@ from django.contrib.messages.storage.base import BaseStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.views.csrf import csrf_failure
+from django_htmx.http import trigger_client_event
 
 from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.requests import Request
@@ -100,10 +101,13 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form with a wrong token (``CSRF_FAILURE_VIEW``).
 
     Mostly its page was opened before the administrator signed in anew in another window. Where the session shows that
-    the browser keeps cookies, the page is opened again; anybody else gets the page that explains.
+    the browser keeps cookies, the page is opened again; anybody else gets the page that explains. A part of a page
+    cannot show that one: it makes the page say that it must be loaded again.
     """
     page = page_it_came_from(request)
-    if page and request.user.is_authenticated and not cast(Request, request).htmx:
+    is_part = bool(cast(Request, request).htmx)
+    if page and request.user.is_authenticated and not is_part:
         tell_unsaved(request, "The page was too old")
         return redirect(page)
-    return csrf_failure(request, reason)
+    response = csrf_failure(request, reason)
+    return trigger_client_event(response, "tooOld") if is_part else response
