@@ -73,6 +73,7 @@ TENANT_SETTINGS = (
         cmdlet="dial_in_conferencing_tenant_settings",
         switch_label="Replace the audio conferencing provider",
     ),
+    TenantSetting("same_sequence", switch_label="Same sequence"),
     TenantSetting("attendee_limit"),
     TenantSetting("settling_time"),
     TenantSetting("local_numbers_url", shows_in_invitations=True),

@@ -7,7 +7,8 @@ number is not released while somebody could still dial it (R35).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -29,8 +30,13 @@ def refresh(users: QuerySet[ConferencingUser]) -> None:
     # In the order in which everybody locks users: the update takes them as they lie on the disk.
     if not users.order_by("pk").select_for_update(no_key=True).values_list("pk"):
         return  # a new bridge has no users yet, and the statement below costs much to prepare
-    computed = _with_shown(ConferencingUser.objects.filter(pk=OuterRef("pk")).order_by()).values("shown")
-    users.order_by().update(settings_fingerprint=Subquery(computed))
+    users.order_by().update(settings_fingerprint=_computed(tuple(settings.MMS_INVITATION_LANGUAGES)))
+
+
+@cache  # it takes longer to put together than to carry out
+def _computed(languages: tuple[str, ...]) -> Subquery:
+    one = ConferencingUser.objects.filter(pk=OuterRef("pk")).order_by()
+    return Subquery(_with_shown(one, languages).values("shown"))
 
 
 @transaction.atomic
@@ -38,7 +44,11 @@ def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
     """Note that the users' invitations say what their settings ask for, without looking at them."""
     for pks in batched(users.order_by("pk").values_list("pk", flat=True)):
         some = ConferencingUser.objects.filter(pk__in=pks)
-        shown = _with_shown(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
+        shown = (
+            _with_shown(some, settings.MMS_INVITATION_LANGUAGES)
+            .filter(has_phone=True)
+            .values_list("pk", "shown_toll", "toll_free_number")
+        )
         rows = [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
         InvitedNumber.objects.filter(user__in=pks).delete()
         insert(rows)
@@ -71,7 +81,7 @@ def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -
     )
 
 
-def _with_shown(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
+def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> QuerySet[Any]:
     """The users with what shows in their invitations: as a fingerprint, and the toll number by its key.
 
     Whatever :class:`migrations_app.invitations.content.InvitationSettings` reads must be here, and nothing else.
@@ -112,10 +122,7 @@ def _with_shown(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
         output_field=_TEXT,
     )
     language = Case(
-        *(
-            When(Q(language__iexact=code) | Q(language__istartswith=f"{code}-"), then=Value(code))
-            for code in settings.MMS_INVITATION_LANGUAGES
-        ),
+        *(When(Q(language__iexact=code) | Q(language__istartswith=f"{code}-"), then=Value(code)) for code in languages),
         default=Value("en"),
     )
     return users.annotate(
@@ -138,9 +145,8 @@ def _with_shown(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
 
 
 def _joined(*parts: models.Expression | F) -> models.Func:
-    """The parts as one text, with a character between them that stands in none.
+    """The parts as one text, with a character after each that stands in none.
 
     Not ``Concat``, which nests a call for each part, deeper than SQLite's parser goes.
     """
-    pieces = [piece for part in parts for piece in (part, Value("\x1f"))]
-    return models.Func(*pieces, template="(%(expressions)s)", arg_joiner=" || ", output_field=_TEXT)
+    return models.Func(*parts, template="(%(expressions)s || '\x1f')", arg_joiner=" || '\x1f' || ", output_field=_TEXT)

@@ -71,6 +71,13 @@ class Tenant(models.Model):
         validators=[MaxValueValidator(86_400)],
         help_text="Seconds between a change and its run (0 allowed), so that a burst of changes is one run.",
     )
+    same_sequence = models.BooleanField(
+        default=False,
+        help_text="Updates keep the meeting's SEQUENCE and differ by their time stamp alone, so that Thunderbird and "
+        "others keep the attendee's answer and do not ask for it again. But Outlook and other programs may take such "
+        "an update for one that they have already, and go on showing the old joining details. While it is off "
+        "SEQUENCE rises by 1: everybody takes the update for newer, and some programs ask for an answer again.",
+    )
     local_numbers_url = models.CharField(
         "local numbers URL",
         max_length=500,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.meetings import Meeting
 from tenants_app.models import Bridge, ConferencingUser

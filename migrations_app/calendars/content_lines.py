@@ -4,6 +4,7 @@ Files fold inside UTF-8 characters, mix tabs and spaces and both line endings, s
 All offsets are octet offsets into the source.
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from migrations_app.calendars.foreign_files import what_else
 BOM = b"\xef\xbb\xbf"
 FOLD_WIDTH = 75
 """Octets a physical line may have without its line break (RFC 5545, 3.1)."""
+MOST_LINES = 200_000
+"""Lines of one object, folds counted; each takes a hundred times its room while it is looked at."""
 
 _LINE_BREAK = re.compile(rb"\n(?![ \t])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -35,12 +38,16 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class Event:
-    """A VEVENT that is a direct child of its VCALENDAR; `lines` are its own properties, not its alarms'."""
+    """A VEVENT that is a direct child of its VCALENDAR; `lines` are its own properties, not its alarms'.
+
+    `inner` are the components in it, its alarms for one: the name, where it starts and where the next line starts.
+    """
 
     start: int
     body: int  # where a new property may be inserted: right after BEGIN:VEVENT
     end: int = 0
     lines: list[Line] = field(default_factory=list)
+    inner: list[tuple[bytes, int, int]] = field(default_factory=list)
     _by_name: dict[bytes, list[Line]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def named(self, name: bytes) -> Sequence[Line]:
@@ -72,16 +79,19 @@ class Calendar:
     footer: tuple[int, int] = (0, 0)
 
 
-def parse(source: bytes) -> list[Calendar]:
+def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_LINES) -> list[Calendar]:
     """Return the calendars of a file (several may be concatenated; a leading BOM is tolerated).
 
-    Raises UnreadableCalendar when there is no calendar, or its components do not nest.
+    `only` names the properties whose lines the events get, where they do not need all.
+    Raises UnreadableCalendar when there is no calendar, its components do not nest, or it has too many lines.
     """
+    if source.count(b"\n") > most_lines:
+        raise UnreadableCalendar(f"The calendar object has more than {most_lines:,} lines.")
     calendars: list[Calendar] = []
     open_components: list[bytes] = []
     calendar: Calendar | None = None
     event: Event | None = None
-    component_start = 0
+    component_start = inner_start = 0
     position = len(BOM) if source.startswith(BOM) else 0
     name_of = _NAME.match
     for raw in _LINE_BREAK.split(source[position:] if position else source):
@@ -97,7 +107,7 @@ def parse(source: bytes) -> list[Calendar]:
             found = name_of(unfold(raw))
             name = found[0].upper() if found and b":" in raw else b""
         if event is not None and name != b"BEGIN" and name != b"END":
-            if len(open_components) == 2:
+            if len(open_components) == 2 and (only is None or name in only):
                 event.lines.append(Line(name, start, position - (2 if raw[-1:] == b"\r" else 1), position))
             continue
         following = min(position, len(source))
@@ -114,13 +124,15 @@ def parse(source: bytes) -> list[Calendar]:
                 component_start = start
                 if component == b"VEVENT":
                     event = Event(start, following)
+            elif len(open_components) == 2:
+                inner_start = start
             open_components.append(component)
         elif name == b"END":
             component = _component_name(raw)
             if not open_components or open_components.pop() != component:
                 raise UnreadableCalendar(
                     f"The calendar object is damaged: END:{_printable(component)}, in line "
-                    f"{_number(source, start)}, closes nothing that is open."
+                    f"{line_number(source, start)}, closes nothing that is open."
                 )
             if calendar is not None and not open_components:
                 calendar.footer = (start, following)
@@ -132,10 +144,13 @@ def parse(source: bytes) -> list[Calendar]:
                     event = None
                 elif component == b"VTIMEZONE":
                     calendar.timezones.append((component_start, following))
+            elif event is not None and len(open_components) == 2:
+                event.inner.append((component, inner_start, following))
         elif calendar is None:
             raise UnreadableCalendar(
                 what_else(source)
-                or f"The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, in line {_number(source, start)}."
+                or "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, "
+                f"in line {line_number(source, start)}."
             )
         elif len(open_components) == 1:
             calendar.header.append((start, following))
@@ -157,52 +172,6 @@ def events_of(calendars: Iterable[Calendar]) -> list[Event]:
     if not events:
         raise NoMeeting("The calendar object holds no event (VEVENT).")
     return events
-
-
-def split_objects(source: bytes) -> list[tuple[str, bytes]]:
-    """Return (UID, object) for each UID of a file, in the order of their first events.
-
-    A source with one UID comes back as it is; with several, each object gets its calendar's own lines, all its
-    time zones and its events, copied octet for octet. Raises UnreadableCalendar (see `parse`), also when a
-    VEVENT has no UID, and NoMeeting when there is no VEVENT at all.
-    """
-    calendars = parse(source)
-    events_of(calendars)
-    objects: dict[str, list[tuple[Calendar, Event]]] = {}
-    for calendar in calendars:
-        for event in calendar.events:
-            uid = uid_of(source, event)
-            if not uid:
-                subject = text_of(source, event, b"SUMMARY")[:100]
-                named = f", “{subject}”," if subject else ""
-                raise UnreadableCalendar(f"The event in line {_number(source, event.start)}{named} has no UID.")
-            objects.setdefault(uid, []).append((calendar, event))
-    if len(objects) == 1:
-        return [(next(iter(objects)), source)]
-    return [
-        (uid, one_object(source, members, [source[start:end] for start, end in members[0][0].header]))
-        for uid, members in objects.items()
-    ]
-
-
-def one_object(
-    source: bytes, members: Sequence[tuple[Calendar, Event]], header: Iterable[bytes], texts: Iterable[bytes] = ()
-) -> bytes:
-    """Return one calendar of the lines in `header`, the time zones of the members' calendars and their events.
-
-    `texts` are written in the place of the events where they are given. Every other component is left out.
-    """
-    first = members[0][0]
-    pieces = [*header]
-    timezones = [source[start:end] for calendar in _distinct(members) for start, end in calendar.timezones]
-    pieces.extend(dict.fromkeys(timezones))
-    pieces.extend(texts or (source[event.start : event.end] for _, event in members))
-    pieces.append(source[slice(*first.footer)])
-    return b"".join(pieces)
-
-
-def _distinct(members: Iterable[tuple[Calendar, Event]]) -> list[Calendar]:
-    return list({id(calendar): calendar for calendar, _ in members}.values())
 
 
 def methods_of(source: bytes, calendars: Iterable[Calendar]) -> set[str]:
@@ -228,12 +197,12 @@ def uid_of(source: bytes, event: Event) -> str:
 def text_of(source: bytes, event: Event, name: bytes) -> str:
     """Return the first value of a property as text on one line; "" when there is none."""
     for line in event.named(name):
-        text = unescaped(value_of(source, line)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        text = unescaped(value_of(source, line), AS_WINDOWS_1252)
         return " ".join(_CONTROL.sub(" ", text).split())
     return ""
 
 
-def _number(source: bytes, at: int) -> int:
+def line_number(source: bytes, at: int) -> int:
     """Return the number of the line in the file that begins there."""
     return source.count(b"\n", 0, at) + 1
 
@@ -398,11 +367,12 @@ def escaped(text: str) -> bytes:
     )
 
 
+_MEANINGS = {b"n": b"\n", b"N": b"\n", b",": b",", b";": b";"}
 _ESCAPE = re.compile(rb"\\(r\\[nN]|[nN,;\\])")
 
 
-def unescaped(value: bytes) -> str:
-    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates.
+def unescaped(value: bytes, errors: str = "surrogateescape") -> str:
+    """Return the text of an escaped value; octets that are not UTF-8 come as surrogates, or as `errors` says.
 
     Some programs write a line break as \\r\\n; RFC 5545 knows no \\r.
     """
@@ -411,5 +381,20 @@ def unescaped(value: bytes) -> str:
     elif b"\\" in value:
         if b"\\r\\" in value:
             value = value.replace(b"\\r\\n", b"\n").replace(b"\\r\\N", b"\n")
-        value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
-    return value.decode("utf-8", "surrogateescape")
+        first, *others = value.split(b"\\")  # twice as fast on long texts as to replace one escape after the other
+        value = first + b"".join([(_MEANINGS.get(each[:1]) or b"\\" + each[:1]) + each[1:] for each in others])
+    return value.decode("utf-8", errors)
+
+
+AS_WINDOWS_1252 = "as-windows-1252"
+"""How octets that are not UTF-8 are decoded to be read: it is what most programs wrote before, and ISO 8859-1 is a part
+of it. What is no character there either becomes U+FFFD."""
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error(AS_WINDOWS_1252, _as_windows_1252)

@@ -28,6 +28,8 @@ from migrations_app.calendars.moments import (
 from migrations_app.calendars.recurrence import bad_rule, last_of_rule
 
 _MOST_RULES = 2
+_MOST_DATES = 20_000
+"""As many as occurrences of a rule are counted out."""
 _LONGEST_MEETING = timedelta(days=3660)
 
 
@@ -44,6 +46,16 @@ class Reader:
         if not moments:
             raise UnreadableCalendar("The event has no DTSTART, so nobody can tell when it takes place.")
         return moments[0]
+
+    def times(self, event: Event) -> tuple[Moment, timedelta, str]:
+        """Return when a component's own (first) occurrence begins, how long it takes, and the TZID of its start.
+
+        Raises UnreadableCalendar.
+        """
+        start = self.start(event)
+        line = event.named(b"DTSTART")[0]
+        unfolded = unfold(self._source[line.start : line.end])
+        return start, self._length(event, start), zone_name_in(unfolded[: value_start(unfolded)])
 
     def replaced(self, event: Event) -> datetime | str:
         """Return which occurrence an override replaces, in UTC; the raw value where it cannot be read."""
@@ -109,6 +121,8 @@ class Reader:
             colon = value_start(unfolded)
             zone_name = zone_name_in(unfolded[:colon])
             values = [value for value in unfolded[colon:].split(b",") if value.strip()]
+            if len(moments) + len(values) > _MOST_DATES:
+                raise UnreadableCalendar(f"The event's {name.decode('ascii')} has more than {_MOST_DATES:,} dates.")
             moments.extend(self._moment(line, value, zone_name) for value in values)
         return moments
 

@@ -7,24 +7,23 @@ invited to single occurrences gets these and nothing else (R24). All who may see
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from urllib.parse import unquote
 
 from migrations_app.calendars import people
+from migrations_app.calendars.appointments import Appointment, appointment
 from migrations_app.calendars.content_lines import (
+    AS_WINDOWS_1252,
     Edit,
     Event,
     events_of,
     insert_lines,
     line_ending,
     methods_of,
-    one_object,
     parse,
     property_name,
-    replace_in_value,
     splice,
     text_of,
     unescaped,
@@ -32,9 +31,12 @@ from migrations_app.calendars.content_lines import (
     value_of,
     value_start,
 )
+from migrations_app.calendars.dates import Reader
 from migrations_app.calendars.facts import ANSWERS, events_not_over
+from migrations_app.calendars.objects import Zones, one_object
 from migrations_app.calendars.people import Person
-from migrations_app.calendars.revision import highest_sequence
+from migrations_app.calendars.revision import highest_sequence, latest_stamp
+from migrations_app.calendars.sent_copy import as_sent, as_utf_8, is_own
 
 _LONGEST_LOCAL_PART, _LONGEST_ADDRESS = 64, 254
 _DESCRIPTIONS = (b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION")
@@ -81,14 +83,25 @@ class Request:
         return found.pop() if len(found) == 1 else ""
 
     @cached_property
+    def appointments(self) -> list[Appointment]:
+        """When and where the series, or each of the occurrences, takes place; those that can be told."""
+        found = [self.meeting.appointment(event) for event in self._shown]
+        return [each for each in found if each is not None]
+
+    @cached_property
     def body(self) -> bytes:
-        """Every line as stored, but for METHOD, for people whose address is not written as iMIP wants it, and for what
-        is left out. Time zones go along; other components (to-dos) are not the attendees' and stay at home."""
+        """Every line as stored, but for METHOD, for what `sent_copy` changes, and for what is left out; in UTF-8 and
+        with CRLF, whatever is stored. Time zones go along; other components (to-dos) are not the attendees' and stay
+        at home."""
         return self.meeting.request(self)
 
+    @property
+    def _shown(self) -> list[Event]:
+        return self.events[:1] if self.has_series else self.events
+
     def _described(self, name: bytes) -> list[str]:
-        shown = self.events[:1] if self.has_series else self.events
-        return [self.meeting.description(event, name, inherits=not self.has_series) for event in shown]
+        inherits = not self.has_series
+        return [self.meeting.description(event, name, inherits=inherits) for event in self._shown]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +191,16 @@ class Meeting:
         }
 
     def _is_cancelled_occurrence(self, event: Event) -> bool:
-        is_cancelled = text_of(self.source, event, b"STATUS").upper() == "CANCELLED"
-        return is_cancelled and bool(event.named(b"RECURRENCE-ID"))
+        """Tell whether an occurrence takes place no more, which no request may say (RFC 5546 section 3.2.2)."""
+        if not event.named(b"RECURRENCE-ID"):
+            return False
+        return id(event) in self._withdrawn or text_of(self.source, event, b"STATUS").upper() == "CANCELLED"
+
+    @cached_property
+    def _withdrawn(self) -> set[int]:
+        """The events, by their identity, of those calendars in the file that cancel what they hold."""
+        cancelling = [each for each in self.calendars if "CANCEL" in methods_of(self.source, [each])]
+        return {id(event) for calendar in cancelling for event in calendar.events}
 
     def recurrence_id(self, event: Event) -> str:
         return text_of(self.source, event, b"RECURRENCE-ID")
@@ -188,14 +209,30 @@ class Meeting:
         """Return a description as text; `inherits` where an event without any is described by the inherited lines."""
         if inherits and not self._has_description(event):
             lines = (line for line in self.inherited if property_name(line) == name)
-            return next((unescaped(line[value_start(line) :]) for line in lines), "")
+            return next((unescaped(line[value_start(line) :], AS_WINDOWS_1252) for line in lines), "")
         line = next(iter(event.named(name)), None)
-        return unescaped(value_of(self.source, line)) if line else ""
+        return unescaped(value_of(self.source, line), AS_WINDOWS_1252) if line else ""
+
+    def appointment(self, event: Event) -> Appointment | None:
+        return appointment(self.source, self._reader, event)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.source, self.calendars)
+
+    @cached_property
+    def _stamp(self) -> bytes:
+        """The revision stamp of all that is sent; b"" where there is nothing to compare."""
+        return latest_stamp(self.source, self.events) if len(self.events) > 1 else b""
 
     @cached_property
     def inherited(self) -> Sequence[bytes]:
         """The lines that describe an occurrence without a description of its own."""
         return self._inherited()
+
+    @cached_property
+    def _zones(self) -> Zones:
+        return Zones(self.source, self.calendars)
 
     def _has_description(self, event: Event) -> bool:
         lines = (line for name in _DESCRIPTIONS for line in event.named(name))
@@ -208,7 +245,8 @@ class Meeting:
         """
         wanted = set(map(id, request.events))
         members = [(calendar, each) for calendar in self.calendars for each in calendar.events if id(each) in wanted]
-        header = [self.source[start:end] for start, end in members[0][0].header]
+        lines = (self.source[start:end] for start, end in members[0][0].header)
+        header = [line for line in lines if not is_own(property_name(line))]
         methods = [at for at, line in enumerate(header) if property_name(line) == b"METHOD"]
         method = b"METHOD:REQUEST" + line_ending(self.source)
         if methods:
@@ -216,10 +254,11 @@ class Meeting:
             header = [line for at, line in enumerate(header) if at not in methods[1:]]
         else:
             header.insert(1, method)
-        return one_object(self.source, members, header, [self._written(event, request) for _, event in members])
+        texts = [self._written(event, request) for _, event in members]
+        return as_utf_8(one_object(self.source, members, header, self._zones, texts))
 
     def _written(self, event: Event, request: Request) -> bytes:
-        edits = [*self._with_mailto(event)]
+        edits = [*as_sent(self.source, event, self._stamp)]
         added: list[bytes] = []
         if request.has_series and event is request.events[0]:
             added = [*map(self._exdate, request.omitted)]
@@ -231,28 +270,12 @@ class Meeting:
         shifted = [Edit(edit.start - start, edit.end - start, edit.replacement) for edit in edits]
         return splice(self.source[start : event.end], shifted)
 
-    def _with_mailto(self, event: Event) -> Iterator[Edit]:
-        """Yield what makes a mailto: of each address that is written otherwise (RFC 6047 section 2.3)."""
-        for line in (*event.named(b"ORGANIZER"), *event.named(b"ATTENDEE")):
-            unfolded = unfold(self.source[line.start : line.end])
-            start = value_start(unfolded)
-            address = people.person(self.source, line).address
-            if address and _mailed_to(unfolded[start:]) != address:
-                new = b"mailto:" + address.encode("utf-8", "surrogateescape")
-                yield replace_in_value(self.source, line, start, len(unfolded), new)
-
     def _exdate(self, override: Event) -> bytes:
         """Return the line that takes an occurrence out of the series."""
         line = override.named(b"RECURRENCE-ID")[0]
         unfolded = unfold(self.source[line.start : line.end])
         start = value_start(unfolded)
         return b"EXDATE" + _RANGE.sub(b"", unfolded[len(b"RECURRENCE-ID") : start]) + unfolded[start:]
-
-
-def _mailed_to(value: bytes) -> str:
-    """Return the address in a mailto: link that is written as it should be; "" for anything else."""
-    text = value.decode("utf-8", "surrogateescape")
-    return unquote(text[7:].partition("?")[0], errors="surrogateescape") if text[:7].lower() == "mailto:" else ""
 
 
 def _reachable(person: Person | None) -> Person | None:

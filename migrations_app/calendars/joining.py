@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cached_property
 
 from migrations_app.calendars.content_lines import Calendar, Edit, Event, events_of, methods_of, parse, splice
 from migrations_app.calendars.dates import Reader
@@ -43,7 +44,7 @@ class _Object:
     def text(self, event: Event) -> bytes:
         return self.source[event.start : event.end]
 
-    @property
+    @cached_property
     def zones(self) -> dict[str, bytes]:
         texts = [self.source[start:end] for calendar in self.calendars for start, end in calendar.timezones]
         return {zone_id(text): text for text in texts}

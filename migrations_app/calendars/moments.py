@@ -16,6 +16,7 @@ FIRST_YEAR, LAST_YEAR = 1600, 9000  # beyond, arithmetic with dates overflows
 _WINDOWS_ZONES = {name.casefold(): zone for name, zone in WINDOWS_TO_OLSON.items()}
 _LONGEST_ZONE_NAME = 100
 _MOST_ZONE_RULES = 60
+_LONGEST_DEFINITION = 64_000
 UNKNOWN_ZONE = timedelta(hours=14)
 _PARAMETER = re.compile(rb';([A-Za-z0-9-]+)=("[^"]*"|[^;:]*)')
 _TZID = re.compile(rb"^TZID[^:\r\n]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -90,6 +91,8 @@ def embedded_zone(definition: bytes) -> tzinfo | None:
 
     Never looked up by its name: every calendar may define a name of its own for itself.
     """
+    if len(definition) > _LONGEST_DEFINITION:
+        return None
     unfolded = _FOLD.sub(b"", definition)
     if _UNUSABLE_ZONE.search(unfolded) or unfolded.upper().count(b"RRULE") > _MOST_ZONE_RULES:
         return None

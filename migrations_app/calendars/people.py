@@ -1,11 +1,14 @@
 """Organizer and attendees of a calendar object, read fast and made safe to put in a mail header."""
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from migrations_app.calendars.content_lines import Event, Line, all_events, unfold, value_start
+from migrations_app.calendars.content_lines import AS_WINDOWS_1252, Event, Line, all_events, unfold, value_start
+
+T = TypeVar("T")
 
 _PARAMETER = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,]*)(?:,(?:"[^"]*"|[^";:,]*))*)')
 _CARET = re.compile(r"\^([n^'])")
@@ -16,6 +19,8 @@ _ADDRESS = re.compile(
     r"[^\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff@,;:<>()\[\]\\\"]+@\w(?:[\w-]{0,61}\w)?(?:\.\w(?:[\w-]{0,61}\w)?)*"
 )
 _LONGEST_ADDRESS = 320
+_LONGEST_REMEMBERED = 512
+"""Octets of a line whose person is kept in memory."""
 _PLAIN = re.compile(r"""mailto:([^\s%?<>"'/]+)""", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:mailto|smtp)\s*:\s*(?://)?", re.IGNORECASE)  # Exchange says SMTP: in its own lists
 _BRACKETED = re.compile(r"[^<>]*<([^<>]*)>")
@@ -63,7 +68,29 @@ def attendees(source: bytes, events: Sequence[Event] | None = None) -> list[Pers
 
 def person(source: bytes, line: Line) -> Person:
     """Return the person of an ORGANIZER or ATTENDEE line, by its value or else by EMAIL (RFC 7986 section 6.2)."""
-    unfolded = unfold(source[line.start : line.end])
+    return _person(source[line.start : line.end])
+
+
+def ill_written(source: bytes, line: Line) -> tuple[int, int, bytes] | None:
+    """Return where the value of an ORGANIZER or ATTENDEE line stands in the unfolded line, and its mail address, if
+    the value is not that address as a mailto: URI (RFC 6047 section 2.3). None for people without an address."""
+    return _ill_written(source[line.start : line.end])
+
+
+def _remembered(function: Callable[[bytes], T]) -> Callable[[bytes], T]:
+    """Remember what a line comes to: the same colleagues meet again and again. Long lines are not kept in memory."""
+    known = lru_cache(maxsize=4096)(function)
+
+    @wraps(function)
+    def of_line(raw: bytes) -> T:
+        return known(raw) if len(raw) <= _LONGEST_REMEMBERED else function(raw)
+
+    return of_line
+
+
+@_remembered
+def _person(raw: bytes) -> Person:
+    unfolded = unfold(raw)
     start = value_start(unfolded)
     head = unfolded[:start].decode("utf-8", "surrogateescape")
     value = unfolded[start:].decode("utf-8", "surrogateescape")
@@ -76,7 +103,24 @@ def person(source: bytes, line: Line) -> Person:
             contact = found[2].replace('"', "")
     if "^" in name:  # RFC 6868
         name = _CARET.sub(lambda found: {"n": " ", "^": "^", "'": '"'}[found[1]], name)
+    if not name.isascii():
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", AS_WINDOWS_1252)
     return Person(_CONTROL.sub(" ", name).strip(), _mail_address(value) or _mail_address(contact))
+
+
+@_remembered
+def _ill_written(raw: bytes) -> tuple[int, int, bytes] | None:
+    unfolded = unfold(raw)
+    start, address = value_start(unfolded), _person(raw).address
+    if not address or _mailed_to(unfolded[start:]) == address:
+        return None
+    return start, len(unfolded), address.encode("utf-8", "surrogateescape")
+
+
+def _mailed_to(value: bytes) -> str:
+    """Return the address in a mailto: link that is written as it should be; "" for anything else."""
+    text = value.decode("utf-8", "surrogateescape")
+    return unquote(text[7:].partition("?")[0], errors="surrogateescape") if text[:7].lower() == "mailto:" else ""
 
 
 def _mail_address(value: str) -> str:

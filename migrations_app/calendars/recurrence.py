@@ -1,5 +1,7 @@
 """When a recurring meeting takes place for the last time (RFC 5545 section 3.8.5.3)."""
 
+import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
@@ -20,6 +22,62 @@ _FREQUENCIES = frozenset(["SECONDLY", "MINUTELY", "HOURLY", "DAILY", "WEEKLY", "
 _TOO_FAST = frozenset(["SECONDLY", "MINUTELY", "HOURLY"])
 # A rule of every day that these thin out may never fire, which dateutil finds out in the year 9999.
 _THINNED_OUT = frozenset(["BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYEASTER", "BYSETPOS"])
+
+
+_DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_ONE_DAY_OF_MONTH = re.compile(r"-?\d{1,2}|[+-]?\d(?:MO|TU|WE|TH|FR|SA|SU)")
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """How a series recurs, where a few words tell it; `frequency` is "" where they do not.
+
+    `frequency` is DAILY, WEEKLY, MONTHLY or YEARLY, `weekdays` are numbers from Monday, 0, `until` is wall time.
+    """
+
+    frequency: str = ""
+    interval: int = 1
+    weekdays: tuple[int, ...] = ()
+    count: int | None = None
+    until: datetime | None = None
+
+
+def repetition(value: bytes, start: Moment) -> Repetition:
+    """Return how an RRULE recurs. Raises UnreadableCalendar."""
+    parts = _rule_parts(value)
+    until = _until(parts.pop("UNTIL", ""), start)
+    count = parts.pop("COUNT", "")
+    frequency, interval = parts.pop("FREQ"), int(parts.pop("INTERVAL", "1"))
+    parts.pop("WKST", None)
+    days = tuple(sorted(map(_DAYS.index, filter(_DAYS.__contains__, parts.get("BYDAY", "").split(",")))))
+    if frequency == "DAILY" and interval == 1 and parts.keys() == {"BYDAY"}:
+        frequency = "WEEKLY"
+    if not _is_told_by_its_frequency(frequency, parts):
+        return Repetition()
+    return Repetition(
+        frequency,
+        interval,
+        days if frequency == "WEEKLY" else (),
+        int(count[:12]) if count.isdigit() else None,
+        until if until is None or until.year <= LAST_YEAR else None,
+    )
+
+
+def _is_told_by_its_frequency(frequency: str, parts: dict[str, str]) -> bool:
+    """Tell whether a rule fires once in each of its days, months or years, or on the named days of each week."""
+    if frequency == "WEEKLY":
+        return not parts.keys() - {"BYDAY"} and all(day in _DAYS for day in parts.get("BYDAY", "MO").split(","))
+    if frequency == "DAILY":
+        return not parts
+    if frequency not in ("MONTHLY", "YEARLY"):
+        return False
+    if frequency == "YEARLY" and not parts.pop("BYMONTH", "1").isdigit():
+        return False
+    if parts.keys() == {"BYDAY", "BYSETPOS"}:
+        return re.fullmatch(r"-?\d{1,3}", parts["BYSETPOS"]) is not None
+    return len(parts) <= 1 and all(
+        name in ("BYMONTHDAY", "BYDAY") and _ONE_DAY_OF_MONTH.fullmatch(text) for name, text in parts.items()
+    )
 
 
 def last_of_rule(value: bytes, start: Moment, replaced: set[datetime], days_off: set[date]) -> Moment | None:

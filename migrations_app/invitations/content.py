@@ -72,6 +72,7 @@ class InvitationSettings:
             legal_url=tenant.legal_url,
             logo_url=tenant.logo_url,
             footer_text=tenant.footer_text,
+            organization=tenant.name,
         )
 
     @property
@@ -104,4 +105,5 @@ class InvitationSettings:
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:
     display = phonenumbers.format_number(phonenumbers.parse(row.number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-    return PhoneNumber(row.number, display, row.place)
+    # The city first, as people write it in most languages.
+    return PhoneNumber(row.number, display, ", ".join(part for part in (row.city, row.country) if part))

@@ -2,31 +2,27 @@
 
 The shape is the one that common clients show as a meeting update: multipart/mixed of an alternative (plain text,
 HTML where the meeting has it, text/calendar last) and the same calendar as an attached file. The skeleton is
-written out here instead of through ``email.message``, whose generator takes ten times as long for it; names
-and subjects are still encoded by ``email``.
+written out here instead of through ``email.message``, whose generator takes ten times as long for it.
 """
 
 from __future__ import annotations
 
 import binascii
 import hashlib
-import re
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.charset import BASE64, Charset
-from email.header import Header
-from email.utils import format_datetime, formataddr
-from functools import lru_cache
+from email.utils import format_datetime
 
+from migrations_app.calendars.appointments import Appointment
 from migrations_app.calendars.people import Person
+from migrations_app.mail.headers import mailbox, text_field
+from migrations_app.mail.html_part import html_part
+from migrations_app.mail.when_and_where import when_and_where
 from migrations_app.rewriting.labels import LABELS, language_of
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
-
-_LINE_END = "\r\n"
-_UTF_8 = Charset("utf-8")
-_UTF_8.header_encoding = BASE64  # instead of trying which of the two encodings is the shorter
+_MANY_LINES = struct.Struct("76s" * 128)  # a fifth faster than one slice for each line
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +39,7 @@ class Content:
     html: str
     calendar: bytes
     language: str = "en"
+    appointments: Sequence[Appointment] = ()
 
 
 def message_id(correlation_id: object, uid: str, sequence: int, domain: str, part: str = "") -> str:
@@ -54,32 +51,41 @@ def message_id(correlation_id: object, uid: str, sequence: int, domain: str, par
 
 
 def compose(content: Content) -> bytes:
-    """The whole message, CRLF line ends, pure ASCII."""
-    labels = LABELS[language_of(content.language)]
+    """The whole message, CRLF line ends, pure ASCII. Text in it is UTF-8 with CRLF (RFC 2045 section 6.8)."""
+    language = language_of(content.language)
+    labels = LABELS[language]
+    note, facts = labels["mail_note"], when_and_where(content.appointments, language)
     boundary = content.message_id.strip("<>").partition("@")[0]
     headers = [
-        f"From: {_address(content.organizer)}",
+        f"From: {mailbox(content.organizer)}",
         f"Sender: {content.sender}",
-        f"Reply-To: {_address(content.organizer)}",
-        "To: " + ",\r\n ".join(map(_address, content.recipients)),
-        f"Subject: {_text(labels['mail_subject'].format(subject=content.subject), 'Subject')}",
+        f"Reply-To: {mailbox(content.organizer)}",
+        "To: " + ",\r\n ".join(map(mailbox, content.recipients)),
+        text_field("Subject", labels["mail_subject"].format(subject=content.subject)),
+        text_field("Thread-Topic", content.subject),
         f"Date: {format_datetime(content.date)}",
         f"Message-ID: {content.message_id}",
         "Auto-Submitted: auto-generated",
+        # As Exchange marks its own requests: nobody's out-of-office note answers them, but failures are reported.
+        "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
+        "Content-Class: urn:content-classes:calendarmessage",
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/mixed; boundary="m{boundary}"',
+        f'Content-Type: multipart/mixed;\r\n boundary="m{boundary}"',
     ]
-    plain = f"{labels['mail_note']}\n\n{content.description}".replace("\r\n", "\n").replace("\n", "\r\n")
+    told = "".join(f"{label}: {value}\n" for label, value in facts)
+    plain = "\n".join([f"{note}\n", *([told] if told else []), content.description])
+    html = html_part(content.html, content.description, note, facts, language)
     calendar = _base64(content.calendar)
-    alternatives = [("text/plain; charset=utf-8", _base64(plain.encode("utf-8", "replace")))]
-    if content.html:
-        alternatives.append(("text/html; charset=utf-8", _base64(content.html.encode("utf-8", "replace"))))
-    alternatives.append(("text/calendar; charset=utf-8; method=REQUEST; component=VEVENT", calendar))
+    alternatives = [
+        ("text/plain; charset=utf-8", _base64(_octets(plain))),
+        ("text/html; charset=utf-8", _base64(_octets(html))),
+        ("text/calendar; charset=utf-8; method=REQUEST; component=VEVENT", calendar),
+    ]
     lines = [
         *headers,
         "",
         f"--m{boundary}",
-        f'Content-Type: multipart/alternative; boundary="a{boundary}"',
+        f'Content-Type: multipart/alternative;\r\n boundary="a{boundary}"',
         "",
     ]
     for content_type, payload in alternatives:
@@ -105,30 +111,15 @@ def compose(content: Content) -> bytes:
     return "\r\n".join(lines).encode("ascii")
 
 
-def _text(value: str, header: str) -> str:
-    """A header's text on one line, encoded where it is not ASCII: nothing in it can begin another header."""
-    clean = _CONTROL.sub(" ", value).strip()
-    if clean.isascii() and len(clean) < 900 and "=?" not in clean:
-        return clean
-    clean = clean.encode("utf-8", "replace").decode("utf-8")
-    return Header(clean[:400], _UTF_8, header_name=header).encode(linesep=_LINE_END)
-
-
-def _address(person: Person) -> str:
-    phrase = _phrase(person.name)
-    return f"{phrase} <{person.address}>" if phrase else person.address
-
-
-@lru_cache(maxsize=4096)  # the same colleagues meet again and again
-def _phrase(name: str) -> str:
-    """A person's name as it stands before the address, quoted or encoded where it must be."""
-    clean = _CONTROL.sub(" ", name).strip()[:200]
-    if clean.isascii() and "=?" not in clean:
-        return formataddr((clean, "a@b")).removesuffix("<a@b>" if clean else "a@b").strip()
-    words = Header(clean[:80].encode("utf-8", "replace").decode("utf-8"), _UTF_8, header_name="Reply-To")
-    return words.encode(linesep=_LINE_END)
+def _octets(text: str) -> bytes:
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\n", "\r\n").encode("utf-8", "replace")
 
 
 def _base64(data: bytes) -> str:
-    encoded = binascii.b2a_base64(data, newline=False).decode("ascii")
-    return "\r\n".join([encoded[i : i + 76] for i in range(0, len(encoded), 76)])
+    encoded = binascii.b2a_base64(data, newline=False)
+    many = len(encoded) - len(encoded) % _MANY_LINES.size
+    lines = [line for some in _MANY_LINES.iter_unpack(encoded[:many]) for line in some]
+    lines += [encoded[i : i + 76] for i in range(many, len(encoded), 76)]
+    return b"\r\n".join(lines).decode("ascii")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from itertools import groupby
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db.models import Max
 from django.utils import timezone
 
 from migrations_app.calendars import itip
@@ -17,7 +18,7 @@ from migrations_app.failures import Failure
 from migrations_app.mail import imip, outbox
 from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import Update
+from migrations_app.models import MeetingResult, Update
 from migrations_app.rewriting.inherited import lines_of_block
 from tenants_app.models import ConferencingUser
 
@@ -54,10 +55,14 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
     more, is closed instead."""
     for user, group in groupby(batch, key=lambda update: update.result.run.user):
         updates = list(group)
-        stored = mailbox_of(user).read([update.result.uid for update in updates])
+        uids = [update.result.uid for update in updates]
+        stored = mailbox_of(user).read(uids)
+        latest = _latest_results(user, uids)
         for update in updates:
             found = stored.get(update.result.uid)
             try:
+                if update.pk < latest.get(update.result.uid, 0):
+                    raise Failure("meeting-changed-since")
                 messages = [*map(UpdateMessage, _contents(update, user, found))]
             except Failure as failure:
                 outbox.close(update, failure, Update.State.SUPERSEDED)
@@ -71,6 +76,12 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
             yield update, messages
 
 
+def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, int]:
+    """The latest result of each meeting that a run has changed. SEQUENCE does not tell it: it may have stayed."""
+    changed = MeetingResult.objects.filter(run__user=user, uid__in=uids, sequence__isnull=False)
+    return dict(changed.order_by().values_list("uid").annotate(Max("pk")))
+
+
 def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> list[imip.Content]:
     """What the messages are made of; a ``Failure`` where none is to be sent any more."""
     result, run, tenant = update.result, update.result.run, user.tenant
@@ -79,7 +90,7 @@ def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> l
     now, body = timezone.now(), found.body
     invitation = itip.read(body, user.addresses, now=now, inherited=lambda: lines_of_block(body, now))
     if not invitation.recipients:
-        raise Failure("meeting-gone", "it names nobody to be told any more")
+        raise Failure("nobody-to-tell")
     if found.listed.cancelled or invitation.sequence != result.sequence:
         # Another revision than the one that this update is about; whoever made it tells the attendees.
         raise Failure("meeting-changed-since")
@@ -99,6 +110,7 @@ def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> l
             html=request.html,
             calendar=request.body,
             language=user.language,
+            appointments=request.appointments,
         )
         for request in invitation.requests
     ]

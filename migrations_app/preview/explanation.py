@@ -98,8 +98,9 @@ class _Subject:
     def __post_init__(self) -> None:
         self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
         if self.user:
-            limit, colleagues = self.user.tenant.attendee_limit, Colleagues(self.user)
-            self.terms = Terms(self.user.addresses, limit, self.now, colleagues.have, known_dial_in(self.user))
+            user, tenant, have = self.user, self.user.tenant, Colleagues(self.user).have
+            limit, dial_in = tenant.attendee_limit, known_dial_in(user)
+            self.terms = Terms(user.addresses, limit, self.now, have, dial_in, tenant.same_sequence)
         else:
             limit = Tenant._meta.get_field("attendee_limit").get_default()
             self.terms = Terms({self.facts.organizer} - {""}, limit, self.now, None)

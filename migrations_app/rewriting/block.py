@@ -4,9 +4,11 @@ The text is what a mail server makes of the HTML (`label<link>`), so that a serv
 other does not make an unchanged block look changed.
 """
 
+from __future__ import annotations
+
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
@@ -19,38 +21,60 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f<>\"'`\\^{|}\u2028\u2029\ud800-\udfff]|[=._]{20,}")
 _LINK = re.compile(r"(?:https?://|onenote:)\S", re.IGNORECASE)
 
-_HTML_ROW = (
-    f'<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;color:#767676">{ROW}</div>'
+# In the middle between black and white, so that both colours can be read on a light and on a dark page.
+_GREY, _BLUE = "#767676", "#1277d3"
+
+HTML_ROW = (
+    f'<div aria-hidden="true" style="overflow:hidden;white-space:nowrap;font-size:11px;line-height:1;color:{_GREY}">'
+    f"{ROW}</div>"
 )
+"""A row of the frame, small and pale: programs find the block by it, people need not read it."""
+
 _HTML_START = (
     '<div class="mms-meeting-block" lang="{}" dir="ltr" style="font-family:\'Segoe UI\',Helvetica,Arial,sans-serif;'
-    'font-size:14px;line-height:1.5">' + _HTML_ROW
+    'font-size:14px;line-height:1.6;margin:16px 0">' + HTML_ROW + '<div style="padding:16px 0">'
 )
-_HTML_END = _HTML_ROW + "</div>"
-# Outlook reads the attribute, other programs read the style.
-_HTML_LOGO = '<div style="margin:8px 0"><img src="{}" alt="" height="48" style="height:48px;width:auto;border:0"></div>'
-_HTML_JOIN = '<div style="margin:12px 0"><a href="{}" style="font-size:20px;font-weight:600">{}</a></div>'
-_HTML_HEADING = '<div style="margin-top:12px;font-weight:600">{}</div>'
-_HTML_NUMBER = '<div>{}: <a href="{}">{}</a>{}</div>'
+_HTML_END = "</div>" + HTML_ROW + "</div>"
+# Outlook reads the attributes, other programs read the style. On a plate of its own, because logos are drawn for white
+# paper, and many of them bring it along.
+_HTML_LOGO = (
+    '<div style="margin:16px 0 0"><img src="{}" alt="{}" height="48" style="height:48px;width:auto;border:0;'
+    'padding:8px 12px;border-radius:6px;background:#fff;color:#333"></div>'
+)
+_HTML_JOIN = (
+    f'<div style="margin:0 0 12px"><a href="{{}}" style="font-size:18px;font-weight:600;color:{_BLUE};'
+    'text-decoration:none">{}</a></div>'
+)
+_HTML_HEADING = '<div style="font-weight:600">{}</div>'
+_A = f'<a href="{{}}" style="color:{_BLUE}">{{}}</a>'
+_HTML_NUMBER = f"<div>{{}}: {_A}{{}}</div>"
 _HTML_LINE = "<div>{}</div>"
-_HTML_LINK = '<div><a href="{}">{}</a></div>'
-_HTML_NOTES = '<div><a name="OutSharedNoteLink" href="{}">{}</a></div>'
-_HTML_FOOTER = '<div style="margin-top:12px;font-size:12px">{}</div>'
+_HTML_LINK = f"<div>{_A}</div>"
+_HTML_NOTES = f'<div><a name="OutSharedNoteLink" href="{{}}" style="color:{_BLUE}">{{}}</a></div>'
+_HTML_FOOTER = f'<div style="margin:16px 0 0;font-size:12px;color:{_GREY}">{{}}</div>'
+
+_IMAGE = re.compile(r"<div\b[^<>]*+>\s*+<img\b[^<>]*+>\s*+</div>|<img\b[^<>]*+>", re.IGNORECASE)
 
 
 class PhoneNumber(NamedTuple):
-    """A service number: as machines dial it (E.164), as people read it, and the place it belongs to."""
+    """A service number: as machines dial it (E.164), as people read it, and the place it belongs to: city, country."""
 
     e164: str
     display: str
     place: str
+
+    @property
+    def country_first(self) -> PhoneNumber:
+        city, comma, country = self.place.rpartition(", ")
+        return self._replace(place=country + comma + city)
 
 
 @dataclass(frozen=True, slots=True)
 class MeetingBlock:
     """What one meeting's block says. The last path segment of `join_url` is the meeting's key, 8 of [A-Z0-9].
 
-    The phone part appears only with a conference ID and at least one number.
+    The phone part appears only with a conference ID and at least one number. `organization` stands for the logo where
+    that is not shown.
     """
 
     join_url: str
@@ -63,11 +87,18 @@ class MeetingBlock:
     legal_url: str = ""
     logo_url: str = ""
     footer_text: str = ""
+    organization: str = ""
 
     @property
     def has_phone(self) -> bool:
         """Whether people can dial in."""
         return bool(self.conference_id and (self.toll or self.toll_free))
+
+    @property
+    def earlier(self) -> MeetingBlock:
+        """The same block as it was written before places began with the city: it says nothing else."""
+        toll, toll_free = (number and number.country_first for number in (self.toll, self.toll_free))
+        return replace(self, toll=toll, toll_free=toll_free)
 
 
 def location_label(language: str) -> str:
@@ -127,11 +158,20 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
         template = _HTML_NOTES if label == "shared_notes" else _HTML_LINK
         pieces.append(template.format(html.escape(url), html.escape(labels[label])))
     if logo := safe_url(block.logo_url):
-        pieces.append(_HTML_LOGO.format(html.escape(logo)))
+        pieces.append(_HTML_LOGO.format(html.escape(logo), html.escape(_line(block.organization))))
     if footer := _footer(block):
         pieces.append(_HTML_FOOTER.format("<br>".join(map(html.escape, footer))))
     pieces.append(_HTML_END)
     return "".join(pieces)
+
+
+def without_logo(text: str) -> str:
+    """Return HTML without the pictures between the first two rows of our own, which is the logo of a block."""
+    start = text.find(ROW)
+    end = text.find(ROW, start + len(ROW)) if start >= 0 else -1
+    if end < 0 or "<img" not in (block := text[start:end]).lower():
+        return text
+    return text[:start] + _IMAGE.sub("", block) + text[end:]
 
 
 def _numbers(block: MeetingBlock) -> list[tuple[str, PhoneNumber]]:

@@ -1,7 +1,7 @@
 """Put a new meeting block in the place of the old one (R20, R21, R23, R25).
 
 Nothing is re-serialised: the octets of the block and of the machine-read properties that carry the same link and
-numbers are exchanged, SEQUENCE and the time stamps are refreshed, every other octet stays.
+numbers are exchanged, SEQUENCE and the time stamps are renewed, every other octet stays.
 """
 
 import re
@@ -36,7 +36,7 @@ from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of
 from migrations_app.rewriting.properties import Properties
 from migrations_app.rewriting.quoting import is_quoted
-from migrations_app.rewriting.revision import raise_sequence
+from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.shown_html import images, targets, visible_text
 from migrations_app.rewriting.shown_numbers import DialIn
@@ -47,7 +47,7 @@ _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A rewritten object, what was replaced in it, and the SEQUENCE it was raised to."""
+    """A rewritten object, what was replaced in it, and the SEQUENCE it has now."""
 
     body: bytes
     spans: tuple[Span, ...]
@@ -61,12 +61,14 @@ def rewrite(
     now: datetime,
     belongs_to_someone_else: Callable[[str], bool] | None = None,
     dial_in: DialIn | None = None,
+    same_sequence: bool = False,
 ) -> Rewrite:
     """Return the object with `block` in place of the meeting block it carries.
 
     `source` is one object (one UID), `now` is aware. `belongs_to_someone_else` is asked with the user segment of a
-    Skype for Business or own join link. `dial_in` is how people dial into the organizer's meetings. Raises Declined
-    with a reason of R20 when the object is to be left as it is, UnreadableCalendar when it is no calendar.
+    Skype for Business or own join link. `dial_in` is how people dial into the organizer's meetings. With
+    `same_sequence` the object becomes newer by its time stamps alone. Raises Declined with a reason of R20 when the
+    object is to be left as it is, UnreadableCalendar when it is no calendar.
     """
     calendars = parse(source)
     events = events_of(calendars)
@@ -86,7 +88,8 @@ def rewrite(
             spans.append(replaced)
     if not edits:
         raise Declined("already-current", "The invitation already says what the organizer's settings say.")
-    sequence = raise_sequence(source, events, [each.event for each in components], now, edits)
+    changed = [each.event for each in components]
+    sequence = renew(source, events, changed, now, edits, same_sequence=same_sequence)
     return Rewrite(splice(source, edits), tuple(spans), sequence)
 
 
@@ -203,9 +206,13 @@ def _block_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Ed
         if found is None:
             continue
         before = description.value[found.cut.start : found.cut.end]
-        new = render_html(block, notes) if description.is_html else render_text(block, notes)
-        after = new.encode() if description.is_html and _is_not_escaped(before) else escaped(new)
-        if before == after or (found.kind is Kind.OWN and _reads_the_same(before, after, description.is_html)):
+        after = _drawn(block, notes, before, description.is_html)
+        if before == after:
+            continue
+        if found.kind is Kind.OWN and any(
+            _reads_the_same(before, _drawn(each, notes, before, description.is_html), description.is_html)
+            for each in (block, block.earlier)
+        ):
             continue
         after = found.cut.before + after + found.cut.after
         start = description.value_start + found.cut.start
@@ -214,6 +221,12 @@ def _block_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Ed
             replace_in_value(component.source, description.line, start, end, after),
             span(component.recurrence_id, description.line.name, before, after),
         )
+
+
+def _drawn(block: MeetingBlock, notes: str, before: bytes, is_html: bool) -> bytes:
+    """Return a block as the value that stands in the place of `before`."""
+    new = render_html(block, notes) if is_html else render_text(block, notes)
+    return new.encode() if is_html and _is_not_escaped(before) else escaped(new)
 
 
 def _is_not_escaped(piece: bytes) -> bool:

@@ -21,15 +21,15 @@ from migrations_app.calendars.content_lines import (
 from migrations_app.calendars.facts import events_not_over
 from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
 from migrations_app.rewriting.errors import needs_review
-from migrations_app.rewriting.revision import raise_sequence
+from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.spans import Span
 
 _REPEATABLE = frozenset([b"CONFERENCE"])
 """Properties that an event may have several times (RFC 7986 section 5.11), so one can go back beside others."""
 
 
-def undo(body: bytes, spans: Iterable[Span], *, now: datetime) -> bytes:
-    """Return the object with what `spans` replaced put back, and its SEQUENCE raised once more.
+def undo(body: bytes, spans: Iterable[Span], *, now: datetime, same_sequence: bool = False) -> bytes:
+    """Return the object with what `spans` replaced put back, and its revision made newer once more (see `rewrite`).
 
     Overrides that are over by now stay as they are. Raises Declined (needs-review) where the replaced text does
     not stand exactly as it was written, UnreadableCalendar when the object is no calendar.
@@ -48,7 +48,7 @@ def undo(body: bytes, spans: Iterable[Span], *, now: datetime) -> bytes:
             edits.append(component.put_back(span))
     if not edits:
         raise needs_review("There is nothing left to undo: every occurrence that was changed is over.")
-    raise_sequence(body, events, current, now, edits)
+    renew(body, events, current, now, edits, same_sequence=same_sequence)
     return splice(body, edits)
 
 

@@ -55,6 +55,8 @@ class Terms:
     """Asked with the user part of a join link; None where no other user is known."""
     dial_in: DialIn | None = None
     """How people dial into the user's meetings; None where the user is not known."""
+    same_sequence: bool = False
+    """Whether updates keep the SEQUENCE of their meeting, as the tenant's setting says."""
 
 
 class Decided(NamedTuple):
@@ -96,6 +98,7 @@ def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> D
             now=terms.now,
             belongs_to_someone_else=terms.belongs_to_someone_else,
             dial_in=terms.dial_in,
+            same_sequence=terms.same_sequence,
         )
     except Declined as declined:
         detail = declined.detail if declined.reason in _WITH_DETAIL else ""
@@ -183,8 +186,10 @@ class Outcomes:
             yield from self.of(some, self.settings.blocks_to_show(some))
 
     def _terms(self) -> Terms:
-        limit = self.user.tenant.attendee_limit
-        return Terms(self.user.addresses, limit, timezone.now(), self._colleagues.have, self._dial_in)
+        tenant, now = self.user.tenant, timezone.now()
+        return Terms(
+            self.user.addresses, tenant.attendee_limit, now, self._colleagues.have, self._dial_in, tenant.same_sequence
+        )
 
     def _judged(self, stored: Stored, block: MeetingBlock, terms: Terms) -> Outcome:
         try:

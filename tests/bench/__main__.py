@@ -198,7 +198,7 @@ def fastest(work: Callable[[list[tuple[int, str, bytes]]], object], file: bytes)
 
 def make_invitations(kind: str, count: int) -> list[tuple[int, str, bytes]]:
     """(number of the user, UID, text) of ``count`` meetings."""
-    from migrations_app.calendars.content_lines import split_objects
+    from migrations_app.calendars.objects import split_objects
     from migrations_app.demo import invitations, people
 
     build = invitations.text_4kb if kind.startswith("4 KB") else invitations.large_html

@@ -2,8 +2,9 @@
 
 import pytest
 
-from migrations_app.calendars.content_lines import folded, raw_end, raw_start, split_objects, unfold
+from migrations_app.calendars.content_lines import folded, raw_end, raw_start, unfold
 from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.objects import split_objects
 from tests.support.samples import calendar, event
 
 ZONE = (
@@ -22,7 +23,7 @@ def test_one_meeting_comes_back_as_it_is() -> None:
 
 
 def test_several_meetings_come_back_one_by_one() -> None:
-    one, two = event(), event(uid="meeting-2@contoso.com")
+    one, two = event("X-HALL;TZID=Contoso:1"), event("X-HALL;TZID=Contoso:1", uid="meeting-2@contoso.com")
     moved = event("RECURRENCE-ID:20300308T100000Z")
     source = with_zone(calendar(one, two, moved)) + calendar(event(uid="meeting-3@contoso.com"))
     assert split_objects(source) == [

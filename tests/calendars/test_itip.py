@@ -1,5 +1,6 @@
 """Who is mailed about a changed meeting, and what exactly they get."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from migrations_app.calendars.itip import ascii_address
 from tests.support.samples import NOW, calendar, event, unfolded
 
 BO, CY, DI = (f"ATTENDEE:mailto:{name}@fabrikam.com" for name in ("bo", "cy", "di"))
+HERE, THERE = "X-HALL;TZID=Here:1", "X-HALL;TZID=There:1"
 ZONE = b"BEGIN:VTIMEZONE\r\nTZID:%s\r\nEND:VTIMEZONE\r\n"
 HEADER = b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Contoso//Tests//EN\r\n"
 FOOTER = b"END:VCALENDAR\r\n"
@@ -36,8 +38,14 @@ def occurrence(day: str, *lines: str, **texts: str) -> list[str]:
     return event(f"RECURRENCE-ID:{day}T100000Z", *lines, **dates, **texts)
 
 
+def sent(body: bytes) -> bytes:
+    """What attendees are sent of it, but for METHOD: everything except the organizer's alarms."""
+    return re.sub(rb"BEGIN:VALARM\r?\n.*?END:VALARM\r?\n", b"", body, flags=re.DOTALL)
+
+
 def events_in(body: bytes) -> list[bytes]:
-    return [body[each.start : each.end] for source in parse(body) for each in source.events]
+    """The events as attendees are sent them."""
+    return [sent(body[each.start : each.end]) for source in parse(body) for each in source.events]
 
 
 def with_method(method: str, body: bytes, after: bytes = b"VERSION:2.0\r\n") -> bytes:
@@ -54,26 +62,27 @@ def with_zone(body: bytes, name: bytes) -> bytes:
 @pytest.mark.parametrize("component", ["VTODO", "VJOURNAL", "VFREEBUSY", "X-PRIVATE"])
 @pytest.mark.parametrize("anchor", [b"BEGIN:VEVENT", b"END:VCALENDAR", b"PRODID"])
 def test_only_events_and_their_time_zones_are_mailed(component: str, anchor: bytes) -> None:
-    body = calendar(event(BO, text="Hello"), occurrence("20300308", BO)).replace(
+    body = calendar(event(BO, HERE, text="Hello"), occurrence("20300308", BO)).replace(
         b"BEGIN:VEVENT", ZONE % b"Here" + b"BEGIN:VEVENT", 1
     )
     private = (
         f"BEGIN:{component}\r\nSUMMARY:See the doctor\r\nBEGIN:VALARM\r\nEND:VALARM\r\nEND:{component}\r\n".encode()
     )
     assert request(body.replace(anchor, private + anchor, 1)) == request(body)
-    assert request(body) == body.replace(b"BEGIN:VCALENDAR\r\n", b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n")
+    assert request(body) == sent(body).replace(b"BEGIN:VCALENDAR\r\n", b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n")
 
 
 def test_events_are_mailed_octet_for_octet() -> None:
-    body = calendar(event(BO, text="Grüße 👋 " * 40), occurrence("20300308", BO), width=31, space=b"\t")
+    body = calendar(event(BO, text="Greetings " * 40), occurrence("20300308", BO), width=31, space=b"\t")
     assert events_in(request(body)) == events_in(body)
 
 
 @pytest.mark.parametrize("eol", [b"\r\n", b"\n"])
-def test_it_gets_a_method_in_the_files_own_line_ending(eol: bytes) -> None:
-    body = calendar(event(BO), eol=eol)
-    begin = b"BEGIN:VCALENDAR" + eol
-    assert request(body) == body.replace(begin, begin + b"METHOD:REQUEST" + eol)
+def test_it_gets_a_method_and_line_ends_of_mail(eol: bytes) -> None:
+    """RFC 2045 section 6.8: also in base64 the lines of a text end in CRLF."""
+    begin = b"BEGIN:VCALENDAR\r\n"
+    expected = sent(calendar(event(BO, text="Hello " * 40))).replace(begin, begin + b"METHOD:REQUEST\r\n")
+    assert request(calendar(event(BO, text="Hello " * 40), eol=eol)) == expected
 
 
 @pytest.mark.parametrize(
@@ -81,16 +90,17 @@ def test_it_gets_a_method_in_the_files_own_line_ending(eol: bytes) -> None:
 )
 def test_a_stored_method_is_replaced_where_it_stands(method: str) -> None:
     body = with_method(method, calendar(event(BO)))
-    assert request(body) == with_method("METHOD:REQUEST", calendar(event(BO)))
+    assert request(body) == sent(with_method("METHOD:REQUEST", calendar(event(BO))))
 
 
 def test_a_second_method_does_not_stay() -> None:
     body = with_method("METHOD:PUBLISH\r\nMETHOD:CANCEL", calendar(event(BO)))
-    assert request(body) == with_method("METHOD:REQUEST", calendar(event(BO)))
+    assert request(body) == sent(with_method("METHOD:REQUEST", calendar(event(BO))))
 
 
 def test_concatenated_calendars_of_one_meeting_become_one_request() -> None:
-    first, second = calendar(event(BO)), calendar(occurrence("20300308", BO)).replace(b"Contoso", b"Fabrikam")
+    first = calendar(event(BO, HERE))
+    second = calendar(occurrence("20300308", BO, HERE, THERE)).replace(b"Contoso", b"Fabrikam")
     first = first.replace(b"BEGIN:VEVENT", ZONE % b"Here" + b"BEGIN:VEVENT", 1)
     second = second.replace(b"BEGIN:VEVENT", ZONE % b"Here" + ZONE % b"There" + b"BEGIN:VEVENT", 1)
     body = b"\xef\xbb\xbf" + first + with_method("METHOD:PUBLISH", second)
@@ -101,21 +111,87 @@ def test_concatenated_calendars_of_one_meeting_become_one_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "sent"),
+    ("stored", "mailed"),
     [
         ("ATTENDEE;CN=Bo:bo@fabrikam.com", "ATTENDEE;CN=Bo:mailto:bo@fabrikam.com"),
         ("ATTENDEE:mailto:<bo@fabrikam.com>", "ATTENDEE:mailto:bo@fabrikam.com"),
+        ("ATTENDEE:mailto:%3Cbo@fabrikam.com%3E", "ATTENDEE:mailto:bo@fabrikam.com"),
+        ("ATTENDEE:mailto:'bo@fabrikam.com'", "ATTENDEE:mailto:bo@fabrikam.com"),
         ('ATTENDEE;EMAIL="bo@fabrikam.com":urn:uuid:1', 'ATTENDEE;EMAIL="bo@fabrikam.com":mailto:bo@fabrikam.com'),
         ("ATTENDEE:MAILTO:bo%2Bx@fabrikam.com?subject=a", "ATTENDEE:MAILTO:bo%2Bx@fabrikam.com?subject=a"),
         ("ATTENDEE:invalid:nomail", "ATTENDEE:invalid:nomail"),
         ("ATTENDEE:mailto:o'brien@fabrikam.com", "ATTENDEE:mailto:o'brien@fabrikam.com"),
     ],
 )
-def test_people_are_written_as_imip_wants_them(stored: str, sent: str) -> None:
+def test_people_are_written_as_imip_wants_them(stored: str, mailed: str) -> None:
     body = calendar(event(stored, CY))
-    assert request(body) == with_method("METHOD:REQUEST", calendar(event(sent, CY)), after=b"BEGIN:VCALENDAR\r\n")
+    assert request(body) == sent(
+        with_method("METHOD:REQUEST", calendar(event(mailed, CY)), after=b"BEGIN:VCALENDAR\r\n")
+    )
     named = body.replace(b'ORGANIZER;CN="Anna Lind":mailto:', b"ORGANIZER:")
     assert b"ORGANIZER:mailto:anna@contoso.com\r\n" in request(named)
+
+
+def test_a_fold_inside_a_character_is_mailed_as_utf_8() -> None:
+    """The mail says charset=utf-8; some readers decode before they unfold."""
+    body = calendar(event(BO, text="Grüße 👋 " * 40), width=31)
+    with pytest.raises(UnicodeDecodeError):
+        body.decode("utf-8")
+    made = request(body)
+    assert made.decode("utf-8")
+    assert max(map(len, made.split(b"\r\n"))) <= 75
+    assert unfolded(made) == unfolded(sent(body)).replace(b"BEGIN:VCALENDAR\n", b"BEGIN:VCALENDAR\nMETHOD:REQUEST\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"Gr\xfc\xdfe", "Grüße"),
+        (b"\x84Gr\xfc\xdfe\x93 \x96 5 \x80", "„Grüße“ – 5 €"),
+        ("Número: ".encode() + b"Reuni\xf3n", "Número: Reunión"),  # our block in a text of an old program
+        (b"\x81", "�"),
+    ],
+)
+def test_what_is_no_utf_8_is_mailed_recoded(octets: bytes, text: str) -> None:
+    body = calendar(event('ATTENDEE;CN="LATIN":mailto:bo@fabrikam.com', text="LATIN", html="<p>LATIN</p>"))
+    body = body.replace(b"SUMMARY:", b"SUMMARY:LATIN").replace(b"LATIN", octets)
+    (only,) = itip.read(body, (), now=NOW).requests
+    with_method = unfolded(sent(body)).replace(b"BEGIN:VCALENDAR\n", b"BEGIN:VCALENDAR\nMETHOD:REQUEST\n", 1)
+    assert unfolded(only.body) == with_method.replace(octets, text.encode())
+    assert (only.description, only.html, only.recipients[0].name) == (text, f"<p>{text}</p>", text)
+    assert only.subject.startswith(text)
+
+
+def test_a_stray_return_is_no_line_end() -> None:
+    body = calendar(event(BO, text="Hello")).replace(b"Hello", b"Hel\rlo").replace(b"END:VEVENT\r", b"END:VEVENT\r\r")
+    assert request(body) == request(calendar(event(BO, text="Hel lo")))
+
+
+def test_the_organizers_alarms_and_notes_stay_at_home() -> None:
+    notes = [
+        "X-MS-OLK-FORCEINSPECTOROPEN:TRUE",
+        "X-MOZ-LASTACK:20300101T000000Z",
+        "X-MOZ-SNOOZE-TIME-1:20300101T000000Z",
+    ]
+    body = calendar(event(BO, *notes)).replace(b"BEGIN:VALARM\r\n", b"begin:VAL\r\n ARM\r\n")
+    body = body.replace(b"END:VEVENT", b"BEGIN:PARTICIPANT\r\nUID:1\r\nEND:PARTICIPANT\r\nEND:VEVENT")
+    body = body.replace(b"VERSION:2.0\r\n", b"VERSION:2.0\r\nX-MS-OLK-FORCEINSPECTOROPEN:TRUE\r\n")
+    made = request(body)
+    assert b"ALARM" not in unfolded(made).upper()
+    assert not [note for note in notes if note.encode() in made]
+    assert b"BEGIN:PARTICIPANT\r\nUID:1\r\nEND:PARTICIPANT\r\n" in made
+    assert b"TRIGGER" not in made
+
+
+def test_all_that_is_sent_has_one_stamp() -> None:
+    """RFC 5546 section 2.1.5: of two messages of one SEQUENCE the later DTSTAMP counts, in each component."""
+    series = [line.replace("DTSTAMP:20291201", "DTSTAMP:20291224") for line in event("RRULE:FREQ=WEEKLY", BO)]
+    old = occurrence("20300103", BO)
+    without = [line for line in occurrence("20300308", BO, CY) if not line.startswith("DTSTAMP")]
+    for made in requests(calendar(series, old, without)).values():
+        for each in events_in(made.body):
+            assert re.findall(rb"DTSTAMP:(.*)\r\n", each) == [b"20291224T080000Z"]
+    assert len(requests(calendar(series, old, without))["bo"].events) == 3
 
 
 # --- who gets which occurrences -------------------------------------------------------------------------
@@ -123,7 +199,7 @@ def test_people_are_written_as_imip_wants_them(stored: str, sent: str) -> None:
 
 def test_r24_a_guest_of_one_occurrence_gets_that_occurrence_only() -> None:
     series = event("RRULE:FREQ=WEEKLY;COUNT=8", BO, text="Board only: salaries")
-    guests = occurrence("20300308", BO, CY, text="For guests")
+    guests = occurrence("20300308", BO, CY, HERE, text="For guests")
     got = requests(with_zone(calendar(series, guests, occurrence("20300315", BO)), b"Here"))
     assert events_in(got["bo"].body) == events_in(calendar(series, guests, occurrence("20300315", BO)))
     assert events_in(got["cy"].body) == events_in(calendar(guests))
@@ -182,6 +258,13 @@ def test_r24_a_cancelled_occurrence_is_no_part_of_a_request() -> None:
     without = [series[0], "EXDATE:20300308T100000Z", *series[1:]]
     assert events_in(got["bo"].body) == events_in(calendar(without))
     assert list(got) == ["bo"]
+
+
+def test_an_occurrence_that_another_calendar_of_the_file_cancels_is_no_part_of_a_request() -> None:
+    series = event("RRULE:FREQ=WEEKLY", BO)
+    body = calendar(series) + with_method("METHOD:CANCEL", calendar(occurrence("20300308", BO)))
+    without = [series[0], "EXDATE:20300308T100000Z", *series[1:]]
+    assert events_in(request(body)) == events_in(calendar(without))
 
 
 def test_r24_a_guest_of_an_occurrence_that_inherits_its_text_gets_the_block_alone() -> None:

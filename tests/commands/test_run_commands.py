@@ -6,10 +6,10 @@ import csv
 import io
 import json
 import signal
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -114,6 +114,9 @@ def test_a_dry_run_lists_what_would_happen_and_writes_nothing(
     stored = bytes(CalendarObject.objects.get(uid="budget@contoso.com").body)
     arguments = ["start_meeting_migration", "--user", with_meetings.upn, "--dry-run"]
     rows = {row["Subject"]: row for row in json.loads(command(*arguments, "--format", "json"))}
+    assert {row["MeetingUid"] for row in rows.values()} == {
+        f"{name}@contoso.com" for name in ("budget", "lunch", "past")
+    }
     assert rows["Budget budget@contoso.com"]["Outcome"] == "Succeeded"
     assert rows["Budget budget@contoso.com"]["Recipients"] == 1
     assert "+1 425-555-0100" in rows["Budget budget@contoso.com"]["BlockAfter"][0]["Text"]
@@ -311,12 +314,26 @@ def test_it_says_that_there_are_no_runs(command: Command, tenant: Tenant) -> Non
 # --- run_migrations -----------------------------------------------------------------------------------
 
 
+class Stopwatch:
+    """Stands for the event that the command waits for: nobody sets it, and waiting moves the clock at once."""
+
+    def __init__(self, clock: time_machine.Traveller) -> None:
+        self.wait = clock.shift
+
+    def is_set(self) -> bool:
+        return False
+
+    def set(self) -> None:
+        """Asked for only by a signal."""
+
+
 def test_until_idle_waits_for_the_settling_time(
     command: Command, with_meetings: ConferencingUser, tenant: Tenant, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change_tenant(tenant, ACTOR, settling_time=20)
     with time_machine.travel(timezone.now(), tick=False) as clock:
-        monkeypatch.setattr(threading.Event, "wait", lambda _, seconds: clock.shift(seconds))
+        its_threading = SimpleNamespace(Event=lambda: Stopwatch(clock))
+        monkeypatch.setattr("migrations_app.management.commands.run_migrations.threading", its_threading)
         monkeypatch.setattr("migrations_app.monitoring.clock.now", timezone.now)  # a database server does not travel
         began = timezone.now()
         command("start_meeting_migration", "--user", with_meetings.upn)

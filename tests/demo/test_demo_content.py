@@ -179,42 +179,33 @@ def test_it_ends_lines_with_crlf_after_75_octets_at_most(everything: list[DemoIn
         assert [line.decode() for line in lines]
 
 
-def test_it_parses_without_complaint(everything: list[DemoInvitation]) -> None:
-    for invitation in everything:
-        calendar = parsed(invitation.ics)
-        assert [part.errors for part in calendar.walk() if part.errors] == []
-        assert len({str(event["UID"]) for event in calendar.events}) == 1
-        assert all(event.start < event.end for event in calendar.events)
-        used = set(re.findall(r"TZID=([^:]+):", unfolded(invitation.ics)))
-        assert used <= {str(zone["TZID"]) for zone in calendar.walk("VTIMEZONE")}
-
-
-def test_it_gives_each_meeting_its_own_uid(mailboxes: dict[str, list[DemoInvitation]]) -> None:
-    for mailbox in mailboxes.values():
-        uids = [str(master(invitation.ics)["UID"]) for invitation in mailbox]
-        assert len(set(uids)) == len(uids)
-
-
-def test_it_writes_balanced_html(everything: list[DemoInvitation]) -> None:
-    seen = 0
-    for invitation in everything:
-        for event in parsed(invitation.ics).events:
-            if "X-ALT-DESC" in event:
-                seen += 1
-                assert unbalanced(str(event["X-ALT-DESC"])) == []
-    assert seen > 500
-
-
-def test_it_makes_the_owner_the_organizer_of_all_but_foreign_meetings(
+def test_others_read_each_of_them_as_one_meeting_of_the_owner_that_lies_ahead_unless_it_is_past(
     mailboxes: dict[str, list[DemoInvitation]],
 ) -> None:
+    """All in one test: to parse them takes longer than all the rest, and workers of the tests share nothing."""
+    with_html = 0
     for upn, mailbox in mailboxes.items():
+        uids = []
         for invitation in mailbox:
-            event = master(invitation.ics)
+            calendar = icalendar.Calendar.from_ical(invitation.ics)
+            assert [part.errors for part in calendar.walk() if part.errors] == []
+            assert all(event.start < event.end for event in calendar.events)
+            used = set(re.findall(r"TZID=([^:]+):", unfolded(invitation.ics)))
+            assert used <= {str(zone["TZID"]) for zone in calendar.walk("VTIMEZONE")}
+            (uid,) = {str(event["UID"]) for event in calendar.events}
+            uids.append(uid)
+            html = [str(each["X-ALT-DESC"]) for each in calendar.events if "X-ALT-DESC" in each]
+            assert not any(map(unbalanced, html))
+            with_html += bool(html)
+            event = calendar.events[0]
             is_theirs = str(event["ORGANIZER"]) == f"mailto:{upn}"
             assert is_theirs == (invitation.outcome != "not-organizer")
-            if not is_theirs:
-                assert f"mailto:{upn}" in {str(attendee) for attendee in event.attendees}
+            assert is_theirs or f"mailto:{upn}" in {str(attendee) for attendee in event.attendees}
+            if "RRULE" not in event:
+                end = event.end if isinstance(event.end, datetime) else datetime.combine(event.end, NOW.timetz())
+                assert (end < NOW) == (invitation.outcome == "past")
+        assert len(set(uids)) == len(uids)
+    assert with_html > 500
 
 
 def test_it_writes_frames_of_the_real_lengths(everything: list[DemoInvitation]) -> None:
@@ -232,15 +223,6 @@ def test_it_writes_frames_of_the_real_lengths(everything: list[DemoInvitation]) 
             assert lines.count(f"\n{rows[invitation.kind]}\n") == 2
             if invitation.kind == "teams_gen3":
                 assert lines.count("\n" + "_" * 32 + "\n") == 1
-
-
-def test_it_lies_ahead_of_now_unless_it_is_past(everything: list[DemoInvitation]) -> None:
-    for invitation in everything:
-        event = master(invitation.ics)
-        if "RRULE" in event:
-            continue
-        end = event.end if isinstance(event.end, datetime) else datetime.combine(event.end, NOW.timetz())
-        assert (end < NOW) == (invitation.outcome == "past")
 
 
 def test_it_prints_the_old_numbers_and_conference_id_of_the_organizer() -> None:
@@ -300,7 +282,9 @@ def test_it_builds_the_particular_meetings() -> None:
 
 
 def test_it_has_right_to_left_text_emoji_accents_and_umlauts(everything: list[DemoInvitation]) -> None:
-    subjects = " ".join(str(master(invitation.ics)["SUMMARY"]) for invitation in everything)
+    subjects = " ".join(
+        re.findall(r"^SUMMARY[^:\n]*:(.*)$", "".join(unfolded(each.ics) for each in everything), re.MULTILINE)
+    )
     for characters in ("مراجعة", "סקירה", "🎉", "Übergabe", "Formación", "tête"):
         assert characters.lower() in subjects.lower()
 

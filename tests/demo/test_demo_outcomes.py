@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import people
 from migrations_app.demo.mailbox import labelled_invitations
 from migrations_app.mailboxes.embedded import EmbeddedMailbox

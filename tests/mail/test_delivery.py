@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.db import connection  # noqa: F401 - for the condition of a skipped 
 from django.utils import timezone
 
 from migrations_app.calendars import itip
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo.meetings import Attendee, Meeting
 from migrations_app.mail.actions import send_updates_again
@@ -93,12 +94,14 @@ def test_it_sends_an_itip_request_wrapped_as_imip_on_the_organizers_behalf(
     ]
 
 
-def test_the_request_differs_from_the_stored_object_in_its_method_only(anna: ConferencingUser) -> None:
+def test_the_request_differs_from_the_stored_object_in_method_alarm_and_a_note_only(anna: ConferencingUser) -> None:
     _, body = invite(anna, build=demo.skype_html)
     with_method = request_of(body)
     assert request_of(with_method) == with_method
-    without = [line for line in logical_lines(with_method) if not line.startswith("METHOD")]
-    assert without == [line for line in logical_lines(body) if not line.startswith("METHOD")]
+    text = "\n".join(line for line in logical_lines(body) if not line.startswith("METHOD"))
+    before, _, rest = text.partition("BEGIN:VALARM\n")
+    sent = before.replace("X-MS-OLK-FORCEINSPECTOROPEN:TRUE\n", "") + rest.partition("END:VALARM\n")[2]
+    assert "\n".join(line for line in logical_lines(with_method) if not line.startswith("METHOD")) == sent
 
 
 def test_a_repeated_delivery_writes_the_same_file_again(anna: ConferencingUser, outbox: Path) -> None:
@@ -167,6 +170,17 @@ def test_a_meeting_deleted_meanwhile_is_closed_with_the_reason(anna: Conferencin
     CalendarObject.objects.all().delete()
     assert deliver() == 0
     assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "meeting-gone")
+    assert not list(outbox.iterdir())
+
+
+def test_a_meeting_that_names_nobody_any_more_is_closed_with_that_reason(anna: ConferencingUser, outbox: Path) -> None:
+    invite(anna)
+    migrate(anna)
+    stored = CalendarObject.objects.get()
+    stored.body = re.sub(rb"ATTENDEE[^\n]*\n(?: [^\n]*\n)*", b"", bytes(stored.body))
+    stored.save()
+    assert deliver() == 0
+    assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "nobody-to-tell")
     assert not list(outbox.iterdir())
 
 
@@ -250,7 +264,7 @@ def test_r24_a_guest_of_an_occurrence_without_a_text_gets_the_new_block_alone(
     assert deliver() == 1
     told = by_recipient(outbox)
     assert "salaries" not in shown(told["gus@example.org"])
-    assert shown(told["gus@example.org"]).count("+1 425-555-0100") == 3, "in the text, and twice in the calendar"
+    assert shown(told["gus@example.org"]).count("+1 425-555-0100") == 4, "in both texts, and twice in the calendar"
 
 
 def test_the_messages_of_one_meeting_have_the_same_ids_every_time(anna: ConferencingUser, outbox: Path) -> None:

@@ -23,7 +23,7 @@ def before() -> Iterator[Any]:
     """The models as they were; afterwards the database is as it is now."""
     executor = MigrationExecutor(connection)
     executor.migrate([BEFORE])
-    yield executor.loader.project_state([BEFORE]).apps
+    yield executor.loader.project_state([BEFORE, *executor.loader.graph.leaf_nodes("tenants_app")]).apps
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
 

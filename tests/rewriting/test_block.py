@@ -1,11 +1,15 @@
 """How the block reads, in three languages, whatever administrators type."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text
+from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text, without_logo
+from migrations_app.rewriting.errors import Declined
+from migrations_app.rewriting.rewrite import rewrite
+from tests.support import samples
 from tests.support.samples import BLOCK, NO_PHONE, OWN_ROW
 
 EVERYTHING = replace(
@@ -131,3 +135,41 @@ def test_nothing_typed_becomes_markup() -> None:
     assert "javascript:" not in html + render_text(block)
     assert "data:" not in html + render_text(block)
     assert "\x00" not in html + render_text(block)
+
+
+def test_a_block_that_an_earlier_release_drew_is_current() -> None:
+    """Neither the look nor the order of a place makes a block wrong, so nobody is mailed for them."""
+    earlier = replace(EVERYTHING, toll=PhoneNumber("+14255550100", "+1 425-555-0100", "United States, Redmond"))
+    now = replace(EVERYTHING, toll=PhoneNumber("+14255550100", "+1 425-555-0100", "Redmond, United States"))
+    html = re.sub(r' style="[^"]*"| alt="[^"]*"', "", render_html(earlier))
+    drawn = samples.calendar(samples.event(text=f"Agenda\n{render_text(earlier)}", html=samples.document(html)))
+    with pytest.raises(Declined) as declined:
+        rewrite(drawn, now, now=samples.NOW)
+    assert declined.value.reason == "already-current"
+    moved = replace(now, toll=PhoneNumber("+14255550100", "+1 425-555-0100", "Redmond, Canada"))
+    assert b"Canada" in samples.unfolded(rewrite(drawn, moved, now=samples.NOW).body)
+
+
+def test_the_logo_names_the_organization() -> None:
+    block = replace(EVERYTHING, organization='Contoso "Ltd" & <Sons>')
+    assert 'alt="Contoso &quot;Ltd&quot; &amp; &lt;Sons&gt;"' in render_html(block)
+    assert "<img" not in without_logo(render_html(block))
+    assert "<img" in without_logo("<img src=x>" + render_html(block))
+    assert without_logo("<p>No block</p><img src=x>") == "<p>No block</p><img src=x>"
+
+
+def relative_luminance(colour: str) -> float:
+    """WCAG 2.2."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_its_colours_can_be_read_on_white_and_on_black() -> None:
+    html = re.sub(r"<img[^>]*>", "", render_html(EVERYTHING))  # stands on a plate of its own
+    colours = set(re.findall(r"(?<![-\w])color:(#[0-9a-f]{6})", html))
+    assert colours
+    for colour in colours:
+        assert 1.05 / (relative_luminance(colour) + 0.05) >= 4.5, colour
+        assert (relative_luminance(colour) + 0.05) / 0.05 >= 4.5, colour
+    assert html.count("<a ") == len(re.findall(r"<a [^>]*color:#", html))

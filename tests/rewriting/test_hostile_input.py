@@ -16,9 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from migrations_app.calendars import itip
-from migrations_app.calendars.content_lines import split_objects
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
+from migrations_app.calendars.objects import split_objects
 from migrations_app.calendars.people import attendees, organizer
 from migrations_app.rewriting.block import render_html
 from migrations_app.rewriting.errors import Declined

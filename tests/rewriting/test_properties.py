@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.rewrite import Rewrite, rewrite

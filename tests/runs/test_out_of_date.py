@@ -123,6 +123,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "Tenant.meeting_migration_enabled": (tenant_set(meeting_migration_enabled=False), NOBODY),
     "Tenant.automatically_migrate_user_meetings": (tenant_set(automatically_migrate_user_meetings=False), NOBODY),
     "Tenant.automatically_replace_acp_provider": (tenant_set(automatically_replace_acp_provider=True), NOBODY),
+    "Tenant.same_sequence": (tenant_set(same_sequence=True), NOBODY),
     "Tenant.attendee_limit": (tenant_set(attendee_limit=3), NOBODY),
     "Tenant.settling_time": (tenant_set(settling_time=60), NOBODY),
     "Tenant.local_numbers_url": (tenant_set(local_numbers_url="https://contoso.com/numbers"), DIAL_IN),

@@ -308,7 +308,7 @@ def test_it_shows_the_dial_in_details_of_the_invitations(vera: Client, make_user
     told = dial_in(vera, anna)
 
     assert "Join the online meeting <https://meet.contoso.com/anna.rossi/…>" in told
-    assert "Toll number: +1 425-555-0100 <tel:+14255550100,,7654321#> (United States, Redmond)" in told
+    assert "Toll number: +1 425-555-0100 <tel:+14255550100,,7654321#> (Redmond, United States)" in told
     assert "Conference ID: 7654321" in told
     assert "...." not in told
 

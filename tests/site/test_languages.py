@@ -26,6 +26,25 @@ GERMAN = {
     "name": "German",
     "mail_subject": "Aktualisiert: {subject}",
     "mail_note": "Die Einwahldaten dieser Besprechung haben sich geändert, sonst nichts.",
+    "when": "Wann",
+    "where": "Wo",
+    "weekdays": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
+    "months": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "date": "{weekday}, {day}. {month} {year}",
+    "time": "{hour:02}:{minute:02}",
+    "all_day": "{dates} (ganztägig)",
+    "repeats": "wiederholt sich",
+    "daily": "jeden Tag",
+    "daily_n": "alle {number} Tage",
+    "weekly": "jede Woche",
+    "weekly_n": "alle {number} Wochen",
+    "monthly": "jeden Monat",
+    "monthly_n": "alle {number} Monate",
+    "yearly": "jedes Jahr",
+    "yearly_n": "alle {number} Jahre",
+    "once": "einmal",
+    "times": "{number}-mal",
+    "until": "bis {date}",
     "location": "Onlinebesprechung",
     "join": "An der Besprechung teilnehmen",
     "phone": "Per Telefon teilnehmen",
@@ -121,6 +140,8 @@ def test_every_language_has_every_text() -> None:
     assert {code: labels.keys() for code, labels in languages.items()} == dict.fromkeys(languages, GERMAN.keys())
     assert all(re.fullmatch("[a-z]{2,3}", code) for code in languages)
     assert all("{subject}" in labels["mail_subject"] for labels in languages.values())
+    assert all(len(labels["weekdays"].split()) == 7 for labels in languages.values())
+    assert all(len(labels["months"].split()) == 12 for labels in languages.values())
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations, people
 from migrations_app.demo.mailbox import plan_meeting
 from migrations_app.demo.meetings import Meeting

@@ -180,6 +180,7 @@ def blocks(draw: st.DrawFn, join_urls: st.SearchStrategy[str] = JOIN_URLS) -> Me
         legal_url=draw(_ADDRESSES),
         logo_url=draw(_ADDRESSES),
         footer_text=draw(HOSTILE),
+        organization=draw(HOSTILE),
     )
 
 

@@ -66,6 +66,7 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "MeetingMigrationEnabled",
         "AutomaticallyMigrateUserMeetings",
         "AutomaticallyReplaceAcpProvider",
+        "SameSequence",
         "AttendeeLimit",
         "SettlingTime",
         "LocalNumbersUrl",

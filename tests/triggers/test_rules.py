@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from django.conf import settings
 
+from migrations_app.preview.many_users import DECISIVE
 from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings
@@ -162,3 +163,28 @@ def test_the_rules_need_no_models() -> None:
     asked = subprocess.run([sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True)
 
     assert (asked.stdout, asked.stderr) == ("False\n", "")
+
+
+OF_THE_BRIDGE = {
+    "bridge_id",
+    "bridge_name",
+    "bridge_provider",
+    "conference_id",
+    "toll_number_id",
+    "toll_free_number_id",
+}
+"""What a change for many users at once changes itself; the other settings are what tells these users apart."""
+
+
+@pytest.mark.parametrize("name", sorted({field.name for field in fields(UserSettings)} - {*DECISIVE} - OF_THE_BRIDGE))
+def test_what_users_are_not_told_apart_by_decides_nothing_of_a_change_for_many(name: str) -> None:
+    """Users are counted together in a preview where they are alike in what decides."""
+    moves: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({}, {"bridge_id": 2, "bridge_name": "New bridge"}),
+        ({}, {"bridge_id": 2, "bridge_name": "New bridge", "bridge_provider": "Fabrikam"}),
+        ({"bridge_provider": "Fabrikam"}, {"conference_id": "7654321"}),
+        ({}, {"toll_number_id": 3}),
+    ]
+    for before, after in moves:
+        told = {decision(before | {name: value}, after | {name: value}) for value in ("", "anna@fabrikam.com", "it-IT")}
+        assert len(told) == 1, name

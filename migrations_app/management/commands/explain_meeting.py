@@ -13,9 +13,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
 
-from migrations_app.calendars.content_lines import escaped, split_objects
+from migrations_app.calendars.content_lines import escaped
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
 from migrations_app.calendars.facts import read_facts, why_without_organizer
+from migrations_app.calendars.objects import split_objects
 from migrations_app.management.commands.import_meetings import check_uid, passed_over
 from migrations_app.preview.explanation import MIGRATED, Explanation, explain
 from migrations_app.rewriting.comparison import compare

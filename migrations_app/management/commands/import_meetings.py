@@ -8,10 +8,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
-from migrations_app.calendars.content_lines import all_events, split_objects, text_of
+from migrations_app.calendars.content_lines import all_events, text_of
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.joining import Clash, join, join_stored
+from migrations_app.calendars.objects import split_objects
 from migrations_app.mailboxes.base import Mailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.runs.imported import note_imported

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from migrations_app.calendars.content_lines import split_objects
+from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo import people
 from migrations_app.demo.mailbox import invitations

@@ -121,6 +121,7 @@ class Command(AdministratorCommand):
                     for result, recipients in preview(user):
                         row = {
                             "UserPrincipalName": user.upn,
+                            "MeetingUid": result.uid,
                             "Subject": result.subject,
                             "StartDate": result.starts_at,
                             "Outcome": result.outcome,

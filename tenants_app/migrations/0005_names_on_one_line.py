@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants_app", "0003_texts_of_settings"),
+        ("tenants_app", "0004_same_sequence"),
     ]
 
     operations = [

@@ -1,0 +1,123 @@
+"""Calendar objects of one meeting each (RFC 4791 section 4.1), out of files that hold many.
+
+An object needs the time zones that it names, and only these: a file may define thousands. What comes out is bounded,
+because a small file can stand for a very large mailbox.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
+
+from migrations_app.calendars.content_lines import (
+    Calendar,
+    Event,
+    events_of,
+    line_number,
+    parse,
+    text_of,
+    uid_of,
+    unfold,
+)
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.moments import plain_name, zone_id
+
+LARGEST_FILE = 16_000_000
+"""Octets of a file, and octets that its objects may have more than it."""
+MOST_LINES = 1_000_000
+"""Content lines of a file."""
+_OF_SPLITTING = frozenset([b"UID", b"SUMMARY"])
+_ZONE_NAME = re.compile(rb'"?([^";:\r\n]*)')
+
+Member = tuple[Calendar, Event]
+
+
+class Zones:
+    """The time zones of each calendar of a file."""
+
+    def __init__(self, source: bytes, calendars: Iterable[Calendar]) -> None:
+        self._source = source
+        self._texts = {
+            id(calendar): {zone_id(text): text for text in (source[slice(*span)] for span in calendar.timezones)}
+            for calendar in calendars
+        }
+
+    def named_by(self, members: Iterable[Member]) -> list[bytes]:
+        """Return the definitions that these events name, each once, in the order in which they name them."""
+        found: dict[bytes, None] = {}
+        for calendar, event in members:
+            if known := self._texts[id(calendar)]:
+                found |= dict.fromkeys(known[name] for name in self._names(event, known) if name in known)
+        return list(found)
+
+    def _names(self, event: Event, known: Collection[str]) -> Iterable[str]:
+        text = self._source[event.start : event.end]
+        names = dict.fromkeys(_names_in(text))
+        if not all(name in names for name in known):  # a name may be folded
+            names |= dict.fromkeys(_names_in(unfold(text)))
+        return names
+
+
+def _names_in(text: bytes) -> Iterator[str]:
+    for piece in text.split(b"TZID=")[1:]:
+        if (found := _ZONE_NAME.match(piece)) is not None:
+            yield plain_name(found[1].decode("utf-8", "replace"))
+
+
+def split_objects(source: bytes) -> list[tuple[str, bytes]]:
+    """Return (UID, object) for each UID of a file, in the order of their first events.
+
+    A source with one UID comes back as it is; with several, each object gets its calendar's own lines, the time zones
+    that it names and its events, copied octet for octet. Raises UnreadableCalendar (see `parse`), also when a VEVENT
+    has no UID or when the file or what comes out of it is too large, and NoMeeting when there is no VEVENT at all.
+    """
+    if len(source) > LARGEST_FILE:
+        raise UnreadableCalendar(
+            f"The file has {len(source) / 1e6:,.0f} MB, and {LARGEST_FILE / 1e6:.0f} MB are read: "
+            "export fewer meetings at a time."
+        )
+    calendars = parse(source, only=_OF_SPLITTING, most_lines=MOST_LINES)
+    events_of(calendars)
+    objects: dict[str, list[Member]] = {}
+    for calendar in calendars:
+        for event in calendar.events:
+            uid = uid_of(source, event)
+            if not uid:
+                subject = text_of(source, event, b"SUMMARY")[:100]
+                named = f", “{subject}”," if subject else ""
+                raise UnreadableCalendar(f"The event in line {line_number(source, event.start)}{named} has no UID.")
+            objects.setdefault(uid, []).append((calendar, event))
+    if len(objects) == 1:
+        return [(next(iter(objects)), source)]
+    return _taken_apart(source, calendars, objects)
+
+
+def _taken_apart(
+    source: bytes, calendars: Sequence[Calendar], objects: dict[str, list[Member]]
+) -> list[tuple[str, bytes]]:
+    zones = Zones(source, calendars)
+    headers = {id(each): b"".join([source[start:end] for start, end in each.header]) for each in calendars}
+    apart, room = [], len(source) + LARGEST_FILE
+    for uid, members in objects.items():
+        body = one_object(source, members, [headers[id(members[0][0])]], zones)
+        room -= len(body)
+        if room < 0:
+            raise UnreadableCalendar(
+                "The file's meetings take far more room one by one than together, since each names large time zones "
+                "or its calendar has many lines of its own: export fewer meetings at a time."
+            )
+        apart.append((uid, body))
+    return apart
+
+
+def one_object(
+    source: bytes, members: Sequence[Member], header: Iterable[bytes], zones: Zones, texts: Iterable[bytes] = ()
+) -> bytes:
+    """Return one calendar of the lines in `header`, the time zones that the members name and their events.
+
+    `texts` are written in the place of the events where they are given. Every other component is left out.
+    """
+    events = texts or (source[event.start : event.end] for _, event in members)
+    footer = source[slice(*members[0][0].footer)]
+    return b"".join(chain(header, zones.named_by(members), events, [footer]))
