@@ -320,6 +320,8 @@ class UserImport(models.Model):
     finished_at = models.DateTimeField(null=True)
     findings = models.JSONField(default=dict, help_text="What the check found, or what applying it did.")
     problem = models.CharField(max_length=500, blank=True, help_text="Why the file as a whole was refused.")
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-created", "-pk"]

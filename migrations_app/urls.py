@@ -3,6 +3,7 @@
 from base64 import b64decode, urlsafe_b64encode
 
 from django.urls import path, register_converter
+from django.urls.converters import IntConverter
 
 from migrations_app.screens import (
     bridges,
@@ -45,7 +46,14 @@ class UIDConverter:
         return urlsafe_b64encode(value.encode()).decode().rstrip("=")
 
 
+class KeyConverter(IntConverter):
+    """The number of a row, no longer than both databases can compare it with."""
+
+    regex = "[0-9]{1,18}"
+
+
 register_converter(UPNConverter, "upn")
+register_converter(KeyConverter, "key")
 register_converter(UIDConverter, "uid")
 
 tenant_urlpatterns = [
@@ -59,16 +67,16 @@ tenant_urlpatterns = [
     path("migrations/<uuid:correlation_id>/send-again/", runs.send_again, name="send-again"),
     path("migrations/<uuid:correlation_id>/send-in-doubt-again/", runs.send_in_doubt_again, name="send-in-doubt-again"),
     path("migrations/<uuid:correlation_id>/confirm-delivered/", runs.confirm_delivered, name="confirm-delivered"),
-    path("migrations/<uuid:correlation_id>/meetings/<int:pk>/", runs.meeting, name="meeting"),
-    path("migrations/<uuid:correlation_id>/meetings/<int:pk>/explain/", runs.explanation, name="explain"),
+    path("migrations/<uuid:correlation_id>/meetings/<key:pk>/", runs.meeting, name="meeting"),
+    path("migrations/<uuid:correlation_id>/meetings/<key:pk>/explain/", runs.explanation, name="explain"),
     path("users/", users.users, name="users"),
     path("users/export.csv", user_imports.users_csv, name="users-csv"),
     path("users/import/", user_imports.user_imports, name="user-imports"),
     path("users/import/template.csv", user_imports.template, name="users-template"),
-    path("users/import/<int:pk>/", user_imports.user_import, name="user-import"),
-    path("users/import/<int:pk>/apply/", user_imports.apply, name="apply-import"),
-    path("users/import/<int:pk>/check/", user_imports.check_again, name="check-import"),
-    path("users/import/<int:pk>/discard/", user_imports.discard, name="discard-import"),
+    path("users/import/<key:pk>/", user_imports.user_import, name="user-import"),
+    path("users/import/<key:pk>/apply/", user_imports.apply, name="apply-import"),
+    path("users/import/<key:pk>/check/", user_imports.check_again, name="check-import"),
+    path("users/import/<key:pk>/discard/", user_imports.discard, name="discard-import"),
     path("users/<upn:upn>/", users.user, name="user"),
     path("users/<upn:upn>/start/", users.start_user, name="start-user"),
     path("users/<upn:upn>/mark-up-to-date/", users.mark_as_up_to_date, name="mark-up-to-date"),
@@ -76,23 +84,23 @@ tenant_urlpatterns = [
     path("users/<upn:upn>/meetings/<uid:uid>/", users.user_meeting, name="user-meeting"),
     path("bridges/", bridges.bridges, name="bridges"),
     path("bridges/add/", bridges.add_bridge, name="add-bridge"),
-    path("bridges/<int:pk>/", bridges.bridge, name="bridge"),
-    path("bridges/<int:pk>/move/", bridges.move_everyone, name="move-everyone"),
-    path("bridges/<int:pk>/edit/", bridges.edit_bridge, name="edit-bridge"),
-    path("bridges/<int:pk>/remove/", bridges.remove, name="remove-bridge"),
-    path("bridges/<int:pk>/numbers/add/", bridges.add_number, name="add-number"),
-    path("bridges/<int:pk>/numbers/<int:number_pk>/", numbers.number, name="number"),
-    path("bridges/<int:pk>/numbers/<int:number_pk>/default/", numbers.set_default, name="set-default-number"),
-    path("bridges/<int:pk>/numbers/<int:number_pk>/describe/", numbers.describe, name="describe-number"),
-    path("bridges/<int:pk>/numbers/<int:number_pk>/release/", numbers.release_number, name="release-number"),
-    path("bridges/<int:pk>/numbers/<int:number_pk>/replace/", numbers.replace_number, name="replace-number"),
+    path("bridges/<key:pk>/", bridges.bridge, name="bridge"),
+    path("bridges/<key:pk>/move/", bridges.move_everyone, name="move-everyone"),
+    path("bridges/<key:pk>/edit/", bridges.edit_bridge, name="edit-bridge"),
+    path("bridges/<key:pk>/remove/", bridges.remove, name="remove-bridge"),
+    path("bridges/<key:pk>/numbers/add/", bridges.add_number, name="add-number"),
+    path("bridges/<key:pk>/numbers/<key:number_pk>/", numbers.number, name="number"),
+    path("bridges/<key:pk>/numbers/<key:number_pk>/default/", numbers.set_default, name="set-default-number"),
+    path("bridges/<key:pk>/numbers/<key:number_pk>/describe/", numbers.describe, name="describe-number"),
+    path("bridges/<key:pk>/numbers/<key:number_pk>/release/", numbers.release_number, name="release-number"),
+    path("bridges/<key:pk>/numbers/<key:number_pk>/replace/", numbers.replace_number, name="replace-number"),
     path("releases/", releases.releases, name="releases"),
-    path("releases/<int:pk>/", releases.release, name="release"),
-    path("releases/<int:pk>/cancel/", releases.cancel, name="cancel-release"),
-    path("releases/<int:pk>/begin/", releases.begin, name="begin-release"),
-    path("releases/<int:pk>/start-runs/", releases.start_runs, name="start-release-runs"),
-    path("releases/<int:pk>/anyway/", releases.anyway, name="release-anyway"),
-    path("releases/<int:pk>/accept-given-up/", releases.accept, name="accept-given-up"),
+    path("releases/<key:pk>/", releases.release, name="release"),
+    path("releases/<key:pk>/cancel/", releases.cancel, name="cancel-release"),
+    path("releases/<key:pk>/begin/", releases.begin, name="begin-release"),
+    path("releases/<key:pk>/start-runs/", releases.start_runs, name="start-release-runs"),
+    path("releases/<key:pk>/anyway/", releases.anyway, name="release-anyway"),
+    path("releases/<key:pk>/accept-given-up/", releases.accept, name="accept-given-up"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
     path("settings/rules/", tenant_settings.rules, name="rules"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),

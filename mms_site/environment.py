@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 T = TypeVar("T")
+
+HOST = r"\.?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\]"
 
 
 def exit_naming(variable: str, problem: str) -> SystemExit:
@@ -19,7 +22,15 @@ def exit_naming(variable: str, problem: str) -> SystemExit:
     return SystemExit(f"MMS cannot start: {variable} {problem}")
 
 
-def load_files(*names: str) -> None:
+def load_file(path: Path) -> None:
+    """Set what the ``.env`` file names and the environment does not."""
+    try:
+        environ.Env.read_env(path)
+    except (OSError, ValueError) as error:
+        raise exit_naming(str(path), f"cannot be read ({error}).") from None
+
+
+def load_secrets(*names: str) -> None:
     """Fill each unset variable NAME from the file that NAME_FILE points to (container secrets)."""
     for name in names:
         path = os.environ.get(f"{name}_FILE")
@@ -27,21 +38,33 @@ def load_files(*names: str) -> None:
             continue
         try:
             os.environ[name] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or with a NUL
             raise exit_naming(f"{name}_FILE", f"names a file that cannot be read ({error}).") from None
+        if not os.environ[name]:
+            raise exit_naming(f"{name}_FILE", "names a file with nothing in it.")
+
+
+def given(variable: str, default: str = "") -> str:
+    """What the variable holds; where it is not set, or blank, the default. It must be UTF-8."""
+    value = os.environ.get(variable, "").strip() or default
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise exit_naming(variable, "is not usable: it is not UTF-8.") from None
+    return value
 
 
 def read(variable: str, expected: str, reader: Callable[[], T]) -> T:
     """The value that ``reader`` makes of ``variable``; a bad one stops start-up saying what was expected."""
     try:
         return reader()
-    except (ValueError, KeyError, ImproperlyConfigured, environ.ImproperlyConfigured):
+    except (ValueError, LookupError, OSError, ValidationError, ImproperlyConfigured, environ.ImproperlyConfigured):
         raise exit_naming(variable, f"is not usable: expected {expected}.") from None
 
 
 def read_bool(variable: str, default: bool) -> bool:
     """A switch; unlike ``environ.Env.bool`` a word that is neither true nor false is an error, not False."""
-    value = os.environ.get(variable, "").strip().lower()
+    value = given(variable).lower()
     if value == "":
         return default
     if value in {"1", "true", "yes", "on"}:
@@ -51,30 +74,51 @@ def read_bool(variable: str, default: bool) -> bool:
     raise exit_naming(variable, "is not usable: expected true or false.")
 
 
-def read_int(variable: str, default: int, least: int) -> int:
-    """A whole number of at least ``least``."""
+def read_int(variable: str, default: int, least: int, most: int) -> int:
+    """A whole number from ``least`` to ``most``."""
 
     def number() -> int:
-        value = os.environ.get(variable, "").strip()
-        if value == "":
-            return default
-        if not value.isascii() or not value.isdigit() or int(value) < least:
+        value = given(variable, str(default))
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
             raise ValueError
         return int(value)
 
-    return read(variable, f"a whole number of at least {least}", number)
+    return read(variable, f"a whole number from {least} to {most}", number)
+
+
+def read_list(variable: str, default: str, expected: str, is_usable: Callable[[str], bool]) -> list[str]:
+    """What stands between the commas. Whoever sets the variable to nothing means nothing by it: the default holds."""
+    values = [value.strip() for value in given(variable, default).split(",") if value.strip()]
+    if not all(map(is_usable, values)) or (default and not values):
+        raise exit_naming(variable, f"is not usable: expected {expected}.")
+    return values
+
+
+def is_host(text: str) -> bool:
+    """A host as Django compares it with the Host header: no scheme, no port; with a dot before it all below it too."""
+    return text == "*" or re.fullmatch(HOST, text) is not None
+
+
+def is_origin(text: str) -> bool:
+    """A scheme and a host, perhaps a port, and no more."""
+    return re.fullmatch(rf"https?://\*?({HOST})(:[0-9]{{1,5}})?", text) is not None
 
 
 def development_secret(path: Path) -> str:
     """The secret key of a development machine: made once, kept in ``path``, readable by its owner only."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
+        pass
     except OSError as error:
         raise exit_naming("MMS_DATA_DIR", f"cannot be written to ({error}).") from None
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        key = secrets.token_urlsafe(50)
-        file.write(key)
+    else:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(50))
+    try:
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise exit_naming("MMS_DATA_DIR", f"has a file {path.name} that cannot be read ({error}).") from None
+    if not key:
+        raise exit_naming("MMS_DATA_DIR", f"has a file {path.name} with nothing in it: delete it.")
     return key

@@ -5,51 +5,51 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import environ
 from csp.constants import NONE, SELF
+from django.core.validators import validate_email
 from django.urls import reverse
 
 from migrations_app.rewriting.labels import LANGUAGES
+from mms_site.backends import cache, check_writable, data_folder, database, mail
 from mms_site.environment import (
     development_secret,
     exit_naming,
-    load_files,
+    given,
+    is_host,
+    is_origin,
+    load_file,
+    load_secrets,
     read,
     read_bool,
     read_int,
+    read_list,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
 if (BASE_DIR / ".env").is_file():
-    env.read_env(BASE_DIR / ".env")
-load_files("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL")
+    load_file(BASE_DIR / ".env")
+load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL")
 
 DEBUG = read_bool("DEBUG", default=False)
-MMS_DATA_DIR = (BASE_DIR / os.environ.get("MMS_DATA_DIR", "var")).resolve()
-MMS_DEVELOPMENT = DEBUG or not {"DEBUG", "ALLOWED_HOSTS"} & os.environ.keys()
+MMS_DATA_DIR = data_folder(BASE_DIR / given("MMS_DATA_DIR", "var"))
+MMS_DEVELOPMENT = DEBUG or not (given("DEBUG") or given("ALLOWED_HOSTS"))
 """True on a fresh clone that nobody has configured, reachable from this machine only: a missing SECRET_KEY
 is made up and cookies travel over plain HTTP. Setting DEBUG=false or ALLOWED_HOSTS makes it production."""
 
-SECRET_KEY = os.environ.get("SECRET_KEY", "")
+ALLOWED_HOSTS = read_list("ALLOWED_HOSTS", "127.0.0.1,localhost", "host names like mms.example.org", is_host)
+SECRET_KEY = given("SECRET_KEY")
 if not SECRET_KEY:
     if not MMS_DEVELOPMENT:
         raise exit_naming("SECRET_KEY", "is not set: give the service a long random value of its own.")
+    check_writable("MMS_DATA_DIR", MMS_DATA_DIR)
     SECRET_KEY = development_secret(MMS_DATA_DIR / "secret-key")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
-CSRF_TRUSTED_ORIGINS = read(
-    "CSRF_TRUSTED_ORIGINS",
-    "addresses like https://mms.example.org",
-    lambda: env.list("CSRF_TRUSTED_ORIGINS", default=[]),
-)
-for origin in CSRF_TRUSTED_ORIGINS:
-    if not origin.startswith(("http://", "https://")):
-        raise exit_naming("CSRF_TRUSTED_ORIGINS", "is not usable: expected addresses like https://mms.example.org.")
+CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS", "", "addresses like https://mms.example.org", is_origin)
 
 INSTALLED_APPS = [
     "mms_site.apps.DataFixesConfig",  # django.contrib.admin, for superusers alone
@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "mms_site.middleware.SignInRequired",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "mms_site.sign_in.KnownDevices",
 ]
 
 ROOT_URLCONF = "mms_site.urls"
@@ -115,47 +116,16 @@ warnings.filterwarnings("ignore", "Engine not recognized", module="environ")  # 
 
 # --- data ---------------------------------------------------------------------------------------------
 
-DATABASES: dict[str, Any] = {
-    "default": read(
-        "DATABASE_URL",
-        "an address like postgres://user:password@host:5432/name or sqlite:////path/to/file",
-        lambda: env.db_url("DATABASE_URL", default=f"sqlite:///{MMS_DATA_DIR / 'db.sqlite3'}"),
-    )
-}
-_database = DATABASES["default"]
-if _database.get("ENGINE") == "django.db.backends.sqlite3":
-    if _database["NAME"] != ":memory:":
-        try:
-            Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise exit_naming("DATABASE_URL", f"names a folder that cannot be made ({error}).") from None
-    # WAL lets the dashboard read while the cluster writes. IMMEDIATE takes the write lock when a transaction
-    # begins, so that two workers wait for each other instead of failing half-way with "database is locked".
-    _database["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 30,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
-elif _database.get("ENGINE") == "django.db.backends.postgresql":
-    _database["CONN_HEALTH_CHECKS"] = True
-else:
-    raise exit_naming("DATABASE_URL", "is not usable: MMS runs on SQLite or PostgreSQL.")
+DATABASES: dict[str, Any] = {"default": database(MMS_DATA_DIR)}
 # Kept open between tasks. No connection pool: the cluster's forks would share it, and it breaks there.
-_database["CONN_MAX_AGE"] = 60
+DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {
-    "default": read(
-        "CACHE_URL",
-        "an address like redis://host:6379/1 or filecache:///path/to/folder",
-        # A folder, because worker statistics must be visible to the web process too.
-        lambda: env.cache_url("CACHE_URL", default=f"filecache://{MMS_DATA_DIR / 'cache'}"),
-    )
-}
+CACHES = {"default": cache(MMS_DATA_DIR)}
 
 # --- the cluster --------------------------------------------------------------------------------------
 
-MMS_WORKERS = read_int("MMS_WORKERS", default=2, least=1)
+MMS_WORKERS = read_int("MMS_WORKERS", default=2, least=1, most=256)
 MMS_TASK_SECONDS = 600
 """A wake-up task is ended by the cluster after this many seconds; it stops by itself well before."""
 
@@ -178,32 +148,20 @@ Q_CLUSTER = {
 
 # --- mail ---------------------------------------------------------------------------------------------
 
-_email = read(
-    "EMAIL_URL",
-    "an address like smtp+tls://user:password@host:587 or filemail:///path/to/folder",
-    lambda: env.email_url("EMAIL_URL", default=f"filemail:///{MMS_DATA_DIR / 'outbox'}"),
-)
-EMAIL_BACKEND = _email["EMAIL_BACKEND"]
-EMAIL_HOST = _email["EMAIL_HOST"] or ""
-EMAIL_USE_TLS = bool(_email.get("EMAIL_USE_TLS"))
-EMAIL_USE_SSL = bool(_email.get("EMAIL_USE_SSL"))
-EMAIL_PORT = _email["EMAIL_PORT"] or (465 if EMAIL_USE_SSL else 25)
-EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] or ""
-EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] or ""
-EMAIL_FILE_PATH = str(Path("/") / _email["EMAIL_FILE_PATH"])
-if EMAIL_BACKEND.endswith("filebased.EmailBackend"):
-    # Django's own writes one log per connection; ours one .eml file per message, whose name follows from
-    # the Message-ID, so that a repeated delivery writes the same file again instead of a second one.
-    EMAIL_BACKEND = "migrations_app.mail.eml_files.EmailBackend"
-    if EMAIL_HOST:
-        raise exit_naming("EMAIL_URL", "is not usable: write three slashes before a folder, as in filemail:///path.")
-elif EMAIL_BACKEND.endswith("smtp.EmailBackend") and not EMAIL_HOST:
-    raise exit_naming("EMAIL_URL", "is not usable: it names no host, as smtp://host:25 does.")
+_mail = mail(MMS_DATA_DIR)
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST = _mail["EMAIL_HOST"]
+EMAIL_PORT = _mail["EMAIL_PORT"]
+EMAIL_USE_TLS = _mail["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = _mail["EMAIL_USE_SSL"]
+EMAIL_HOST_USER = _mail["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
 EMAIL_TIMEOUT = 30
-MMS_SENDER = os.environ.get("MMS_SENDER", "")
+MMS_SENDER = given("MMS_SENDER")
 """Address that stands as Sender beside the organizer's From; empty: meeting-migration@<the tenant's domain>."""
-if MMS_SENDER and ("@" not in MMS_SENDER or any(c.isspace() for c in MMS_SENDER)):
-    raise exit_naming("MMS_SENDER", "is not usable: expected an address like meetings@example.org.")
+if MMS_SENDER:
+    read("MMS_SENDER", "an address like meetings@example.org", lambda: validate_email(MMS_SENDER))
 
 # --- people -------------------------------------------------------------------------------------------
 
@@ -223,9 +181,25 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
-AXES_FAILURE_LIMIT = 8
+MMS_TRUSTED_PROXIES = read(
+    "MMS_TRUSTED_PROXIES",
+    "addresses or networks like 127.0.0.1,10.0.0.0/8",
+    lambda: [
+        ip_network(proxy.strip(), strict=False)
+        for proxy in os.environ.get("MMS_TRUSTED_PROXIES", "127.0.0.1,::1").split(",")
+        if proxy.strip()
+    ],
+)
+"""The proxies whose word about whom they forward is taken."""
+AXES_HANDLER = "mms_site.sign_in.SignInTries"
+AXES_CLIENT_IP_CALLABLE = "mms_site.sign_in.client_address"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "username", "ip_address"]
+MMS_SIGN_IN_LIMITS = (8, 40, 30)
+"""After how many wrong passwords each of AXES_LOCKOUT_PARAMETERS is locked. The second is so much higher that one
+address cannot lock a name for others. A browser that is known for a name has the first to itself."""
+AXES_FAILURE_LIMIT = MMS_SIGN_IN_LIMITS[0]
 AXES_COOLOFF_TIME = 0.25  # hours
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_VERBOSE = False
@@ -257,7 +231,7 @@ if not MMS_DEVELOPMENT:
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Off unless asked for: a browser that was told once insists on HTTPS for that long, for all that the host serves.
-SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", default=0, least=0)
+SECURE_HSTS_SECONDS = read_int("SECURE_HSTS_SECONDS", default=0, least=0, most=10**9)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read_bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = read_bool("SECURE_HSTS_PRELOAD", default=False)
 if SECURE_HSTS_INCLUDE_SUBDOMAINS and not SECURE_HSTS_SECONDS:
@@ -268,7 +242,7 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 # --- language, time, static files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(os.environ.get("TIME_ZONE", "UTC")).key)
+TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(given("TIME_ZONE", "UTC")).key)
 MMS_INVITATION_LANGUAGES = LANGUAGES
 """The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""
 USE_I18N = True
@@ -295,9 +269,11 @@ DJANGO_TABLES2_TABLE_ATTRS = {"class": "table card-table table-vcenter"}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {"()": "mms_site.logs.OneLine", "format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stderr"], "level": given("LOG_LEVEL", "INFO").upper()},
     "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
 }
 if LOGGING["root"]["level"] not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:  # type: ignore[index]

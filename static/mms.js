@@ -116,7 +116,8 @@
   // A dashboard that cannot reach its server must not look up to date.
   const stale = (is) => document.getElementById("stale")?.toggleAttribute("hidden", !is);
   document.addEventListener("htmx:sendError", () => stale(true));
-  document.addEventListener("htmx:responseError", () => stale(true));
+  document.addEventListener("tooOld", () => document.getElementById("too-old")?.removeAttribute("hidden"));
+  document.addEventListener("htmx:responseError", () => stale(document.getElementById("too-old")?.hidden !== false));
   document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 400 && stale(false));
 
   // The block before and after opens over the page.

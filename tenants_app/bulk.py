@@ -6,6 +6,7 @@ take most of the time of a large change.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -17,6 +18,16 @@ BULK = 500
 """Values in one statement; SQLite takes at most 999 to 32,766."""
 
 T = TypeVar("T")
+
+
+PAUSE = 0.15
+"""Seconds. Whoever waits for SQLite's lock looks for it every 0.1 seconds, and gets it only where it is free then."""
+
+
+def let_others_write() -> None:
+    """Between two transactions of one large change: give those a chance who wait for the lock of an SQLite database."""
+    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+        time.sleep(PAUSE)
 
 
 def batched(rows: Iterable[T], size: int = BULK) -> Iterator[list[T]]:

@@ -21,7 +21,9 @@ from tenants_app.validators import (
     validate_domain,
     validate_e164,
     validate_language,
+    validate_one_line,
     validate_slug,
+    validate_text,
     validate_web_address,
 )
 
@@ -32,7 +34,9 @@ class Tenant(models.Model):
     slug = models.CharField(
         max_length=50, unique=True, validators=[validate_slug], help_text="Stands in the web address."
     )
-    name = models.CharField(max_length=200, help_text="What people call the organization.")
+    name = models.CharField(
+        max_length=200, validators=[validate_one_line], help_text="What people call the organization."
+    )
     domain = models.CharField(
         max_length=253,
         validators=[validate_domain],
@@ -102,7 +106,9 @@ class Tenant(models.Model):
         validators=[validate_web_address],
         help_text="A picture in the invitation's HTML block.",
     )
-    footer_text = models.TextField(blank=True, max_length=2000, help_text="Stands below the block, in every language.")
+    footer_text = models.TextField(
+        blank=True, max_length=2000, validators=[validate_text], help_text="Stands below the block, in every language."
+    )
     created = models.DateTimeField(auto_now_add=True)
 
     get_absolute_url: Callable[[], str]
@@ -138,9 +144,11 @@ class Bridge(models.Model):
     """A conferencing bridge. An empty provider is Microsoft; any other is a third party's (R16)."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bridges")
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=100, validators=[validate_one_line])
     is_default = models.BooleanField(default=False)
-    provider = models.CharField(max_length=100, blank=True, help_text="Empty: Microsoft.")
+    provider = models.CharField(
+        max_length=100, blank=True, validators=[validate_one_line], help_text="Empty: Microsoft."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -167,8 +175,8 @@ class ServiceNumber(models.Model):
     number = models.CharField(max_length=16, validators=[validate_e164])
     kind = models.CharField(max_length=10, choices=Kind.choices)
     is_default = models.BooleanField(default=False)
-    country = models.CharField(max_length=100, blank=True)
-    city = models.CharField(max_length=100, blank=True)
+    country = models.CharField(max_length=100, blank=True, validators=[validate_one_line])
+    city = models.CharField(max_length=100, blank=True, validators=[validate_one_line])
     is_leaving = models.BooleanField(
         default=False, editable=False, help_text="On its way off the bridge, so nobody is given it any more (R35)."
     )
@@ -225,7 +233,7 @@ class ConferencingUser(models.Model):
     sip_address = models.CharField(
         "SIP address", max_length=320, validators=[validate_address], help_text="Changing it starts no run."
     )
-    display_name = models.CharField(max_length=200, blank=True)
+    display_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
     language = models.CharField(max_length=35, default="en-US", validators=[validate_language])
     hosting = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
     mailbox_location = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
@@ -234,6 +242,7 @@ class ConferencingUser(models.Model):
     conferencing_provider = models.CharField(
         max_length=100,
         blank=True,
+        validators=[validate_one_line],
         help_text="Empty: Microsoft; otherwise the audio conferencing provider (ACP).",
     )
     bridge = models.ForeignKey(Bridge, models.PROTECT, null=True, blank=True, related_name="users")

@@ -25,8 +25,14 @@ validate_address = RegexValidator(
 validate_conference_id = RegexValidator(r"^[1-9][0-9]{6}\Z", "A conference ID is 7 digits and does not begin with 0.")
 validate_language = RegexValidator(r"^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z", "Give a language tag such as en-US.")
 validate_web_address = RegexValidator(
-    r"^https?://[^\s<>\"'\\]+\Z", "Give a web address that begins with https:// (or http://)."
+    r"^https?://[^\s<>\"'\\\x00-\x1f\x7f-\x9f]+\Z", "Give a web address that begins with https:// (or http://)."
 )
+
+# So that a name cannot begin a line of its own in a log, a mail or a report, nor steer a terminal.
+validate_one_line = RegexValidator(
+    r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", "Write it on one line, without tabs or other control characters."
+)
+validate_text = RegexValidator(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z", "Write it without control characters.")
 
 
 def is_address(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
+
+_STEERING = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 MICROSOFT = "Microsoft"
 """What people call the provider that is stored as an empty text."""
@@ -42,6 +45,11 @@ def read_truth(text: str) -> bool:
 def counted(number: int, noun: str) -> str:
     """A number of things, such as ``1 run`` and ``1,200 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def escaped(text: str, keeps: str = "\n\t") -> str:
+    """The text with what steers a terminal or turns its letters around written out, such as ``\\x1b``."""
+    return _STEERING.sub(lambda found: found[0] if found[0] in keeps else ascii(found[0])[1:-1], text)
 
 
 def plain(value: Any) -> str:

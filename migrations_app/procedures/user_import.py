@@ -1,38 +1,43 @@
 """Users from a CSV file that came in through the browser: checked first, then applied on request.
 
-A :class:`UserImport` goes from Checking to Checked, and when somebody asks for it through Applying to Applied. Each of
-the two steps is one transaction in the background: a worker that is killed leaves nothing half done, and the next
-wake-up does the step again. The check makes the change and takes it back, so what it foretells cannot differ.
+A :class:`UserImport` goes from Checking to Checked, and when somebody asks for it through Applying to Applied, in the
+background and by one worker at a time, who has a lease on it. Both steps go through the file piece by piece, each piece
+a short transaction: the check makes the change and takes it back, so what it foretells cannot differ. A worker that is
+killed leaves whole pieces; the next one goes on with the rest, because what is written already differs no more.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import UserImport
+from migrations_app.monitoring import clock
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel
-from tenants_app.bulk import batched
+from tenants_app.bulk import batched, let_others_write
 from tenants_app.csv_files.cells import decoded
-from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, plan
+from tenants_app.csv_files.user_columns import COLUMNS
+from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, note, plan
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.wording import counted, sentences
+from tenants_app.wording import counted, escaped, sentences
 
 log = logging.getLogger(__name__)
 
 MAX_OCTETS = 50 * 1024 * 1024
 MAX_ROWS = 200_000
-"""How large a file may be. Its step must end before the cluster ends the task (``MMS_TASK_SECONDS``)."""
+"""How large a file may be. Checking it must end before the cluster ends the task (``MMS_TASK_SECONDS``)."""
 
 TIME = timedelta(minutes=2)
 """What must be left of a wake-up's time for a step to be begun; a long one may go on for longer."""
@@ -45,6 +50,9 @@ ATTEMPTS = 5
 SHOWN_DIFFERENCES = 200
 SHOWN_BAD_ROWS = 500
 SHOWN_SENTENCES = 100
+
+LEASE = timedelta(minutes=1)
+"""For how long nobody takes over from a worker that says nothing; it renews it with each piece, and while it reads."""
 
 _LIVELY = timedelta(minutes=1)
 """How long a worker may say nothing about its progress before it is taken to be gone."""
@@ -70,7 +78,9 @@ def read(octets: bytes) -> str:
 def submit(tenant: Tenant, file_name: str, text: str, actor: Actor) -> UserImport:
     """Take the file in and have it checked."""
     wake_cluster()
-    return UserImport.objects.create(tenant=tenant, file_name=file_name[:200], text=text, requested_by=actor.name)
+    return UserImport.objects.create(
+        tenant=tenant, file_name=escaped(file_name, keeps="")[:200], text=text, requested_by=actor.name
+    )
 
 
 @transaction.atomic
@@ -121,13 +131,34 @@ def _hand_over(user_import: UserImport, state: UserImport.State, actor: Actor) -
 def _end(user_import: UserImport, state: UserImport.State, problem: str = "") -> None:
     user_import.state, user_import.problem = state, problem[:500]
     user_import.text, user_import.finished_at = "", timezone.now()
-    user_import.save(update_fields=["state", "problem", "text", "finished_at", "findings"])
+    user_import.lease_token = user_import.lease_until = None
+    user_import.save(
+        update_fields=["state", "problem", "text", "finished_at", "findings", "lease_token", "lease_until"]
+    )
 
 
 def _locked(pk: int, *states: UserImport.State) -> UserImport | None:
     """The import, where it is in one of the states and nobody is at work on it."""
     found = UserImport.objects.select_for_update(of=("self",), skip_locked=True).select_related("tenant")
-    return found.filter(pk=pk, state__in=states).first()
+    now = clock.now()
+    is_wrong = Q(lease_until__gt=now + LEASE + clock.TOLERANCE)  # of a clock that was set back since
+    is_free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | is_wrong
+    return found.filter(is_free, pk=pk, state__in=states).first()
+
+
+def _held(pk: int, token: UUID) -> UserImport:
+    """The import, locked, by the worker that has the lease, which is renewed; raises :class:`LeaseLost`."""
+    found = UserImport.objects.select_for_update(of=("self",)).select_related("tenant")
+    user_import = found.filter(pk=pk, lease_token=token, state__in=UserImport.WAITING).first()
+    if user_import is None:
+        raise LeaseLost
+    user_import.lease_until = clock.now() + LEASE
+    user_import.save(update_fields=["lease_until"])
+    return user_import
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the import over, because this one said nothing for too long."""
 
 
 # --- what the background service does -----------------------------------------------------------------
@@ -140,9 +171,11 @@ def advance(until: datetime) -> bool:
     while timezone.now() + TIME < until and (pk := _next(tried)):
         tried.add(pk)
         try:
-            if _begin(pk):
-                started |= _step(pk)
+            if token := _begin(pk):
+                started |= _step(pk, token)
                 cache.delete(_key(pk))
+        except LeaseLost:
+            log.warning("import %s was taken over by another worker", pk)
         except Exception:
             log.exception("import %s could not be finished; it is tried again", pk)
     return started
@@ -167,93 +200,142 @@ def _next(tried: set[int]) -> int | None:
 
 
 @transaction.atomic
-def _begin(pk: int) -> bool:
-    """Count the attempt before any work is done. Returns whether there is work to do."""
+def _begin(pk: int) -> UUID | None:
+    """Take the lease, and count the attempt before any work is done. Returns None where there is nothing to do."""
     found = _locked(pk, *UserImport.WAITING)
     if found is None:
-        return False
+        return None
     attempts = found.findings.get("attempts", 0) + 1
     if attempts > ATTEMPTS:
         problem = (
-            f"It was begun {ATTEMPTS} times and never finished, so nothing was written: look into the log of the "
+            f"It was begun {ATTEMPTS} times and never finished, so {_written(found)}: look into the log of the "
             "workers, or divide the file and upload the parts."
         )
         _end(found, UserImport.State.REFUSED, problem)
-        return False
+        return None
     found.findings["attempts"] = attempts
-    found.save(update_fields=["findings"])
-    return True
+    found.lease_token, found.lease_until = uuid4(), clock.now() + LEASE
+    found.save(update_fields=["findings", "lease_token", "lease_until"])
+    return found.lease_token
 
 
-@transaction.atomic
-def _step(pk: int) -> bool:
+def _written(user_import: UserImport) -> str:
+    """What of the file is written, for who reads that it was not finished."""
+    done = user_import.findings.get("written", {})
+    if not done:
+        return "nothing was written"
+    return f"only {counted(done['created'] + done['changed'], 'user')} of the file are written"
+
+
+def _step(pk: int, token: UUID) -> bool:
     """Check or apply the import. Returns whether runs were started."""
-    found = _locked(pk, *UserImport.WAITING)
-    if found is None:
-        return False
+    user_import = UserImport.objects.select_related("tenant").get(pk=pk)
+    progress = _Progress(user_import, token)
     try:
-        if found.state == UserImport.State.APPLYING:
-            return _apply(found)
-        _check(found)
+        planned = plan(user_import.tenant, user_import.text, progress)
+        if user_import.state == UserImport.State.APPLYING:
+            return _apply(user_import, token, planned, progress)
+        _check(user_import, token, planned, progress)
     except ValidationError as error:
-        _end(found, UserImport.State.REFUSED, sentences(error))
+        with transaction.atomic():
+            found = _held(pk, token)
+            kept = f" Of the file, {_written(found)}." if found.findings.get("written") else ""
+            _end(found, UserImport.State.REFUSED, sentences(error) + kept)
+    except Exception:
+        # Tried again at the next wake-up. A worker that is killed keeps the lease until its time is over.
+        UserImport.objects.filter(pk=pk, lease_token=token).update(lease_token=None, lease_until=None)
+        raise
     return False
 
 
-def _check(user_import: UserImport) -> None:
-    """Make the change and take it back."""
-    with transaction.atomic():
-        findings = _carry_out(user_import)
-        transaction.set_rollback(True)
-    _keep_findings(user_import, findings)
-
-
-def _apply(user_import: UserImport) -> bool:
-    """Change the users, and end the import in the same transaction.
-
-    Where other rows are bad than those that were seen, nothing is written, and it waits for another decision.
-    """
-    with transaction.atomic():
-        findings = _carry_out(user_import)
-        is_as_seen = all(findings.stored[name] == user_import.findings[name] for name in ("bad", "bad_rows"))
-        transaction.set_rollback(not is_as_seen)
-    if not is_as_seen:
-        _keep_findings(user_import, findings, overtaken=True)
-        return False
-    user_import.findings |= findings.stored
-    _end(user_import, UserImport.State.APPLIED)
-    return bool(findings.users_with_run)
-
-
-def _keep_findings(user_import: UserImport, findings: _Findings, *, overtaken: bool = False) -> None:
-    """Keep what the check found, for the administrator who decides about the import."""
-    users = findings.users_with_run
+def _check(
+    user_import: UserImport, token: UUID, planned: Plan, progress: _Progress, *, overtaken: bool = False
+) -> None:
+    """Make the change piece by piece, taking each back, and keep what was found for the one who decides."""
+    actor, outcome = _actor(user_import), Outcome(unchanged=planned.unchanged)
+    for piece in planned.pieces():
+        with transaction.atomic():
+            outcome.add(carry_out(user_import.tenant, piece, actor, progress))
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            _held(user_import.pk, token)
+        let_others_write()
+    users = outcome.users_with_run
     future = [future_meetings(ConferencingUser.objects.filter(pk__in=pks)) for pks in batched(users)]
-    user_import.findings = findings.stored | {
-        "meetings": sum(some.meetings for some in future),
-        "invitations": sum(some.invitations for some in future),
-        "checked_at": timezone.now().isoformat(),
-        "overtaken": overtaken,
+    with transaction.atomic():
+        found = _held(user_import.pk, token)
+        kept = {name: value for name, value in found.findings.items() if name == "written"}
+        found.findings = (
+            kept
+            | _stored(planned, outcome)
+            | {
+                "meetings": sum(some.meetings for some in future),
+                "invitations": sum(some.invitations for some in future),
+                "checked_at": timezone.now().isoformat(),
+                "overtaken": overtaken,
+            }
+        )
+        found.state = UserImport.State.CHECKED
+        found.lease_token = found.lease_until = None
+        found.save(update_fields=["state", "findings", "lease_token", "lease_until"])
+
+
+def _apply(user_import: UserImport, token: UUID, planned: Plan, progress: _Progress) -> bool:
+    """Change the users piece by piece, and end the import in the transaction of the last one.
+
+    Where other rows are bad than those that were seen, nothing is written, and it waits for another decision. What was
+    written before a worker was killed is counted in ``findings["written"]``. Returns whether runs were started.
+    """
+    if [planned.bad, _bad_rows(planned)] != [user_import.findings[name] for name in ("bad", "bad_rows")]:
+        _check(user_import, token, planned, progress, overtaken=True)
+        return False
+    actor, started = _actor(user_import), False
+    pieces = list(planned.pieces())
+    for piece in pieces:
+        with transaction.atomic():
+            found = _held(user_import.pk, token)
+            outcome = carry_out(found.tenant, piece, actor, progress)
+            written = _merged(found.findings.get("written"), _stored(planned, outcome))
+            found.findings |= {"written": written, "attempts": 0}
+            found.save(update_fields=["findings"])
+            if piece is pieces[-1]:
+                note(found.tenant, actor, found.file_name, written["created"], written["changed"], written["runs"])
+                del found.findings["written"]
+                left = planned.unchanged - _done_before(user_import)
+                found.findings |= written | {"unchanged": written["unchanged"] + left}
+                _end(found, UserImport.State.APPLIED)
+        started |= bool(outcome.users_with_run)
+        let_others_write()
+    return started
+
+
+def _actor(user_import: UserImport) -> Actor:
+    return Actor(user_import.findings.get("asked_by", user_import.requested_by), Channel.IMPORT)
+
+
+def _done_before(user_import: UserImport) -> int:
+    """How many users an earlier worker wrote, whose rows differ no more."""
+    written = user_import.findings.get("written", {})
+    return int(written.get("created", 0) + written.get("changed", 0) + written.get("unchanged", 0))
+
+
+def _merged(earlier: dict[str, Any] | None, later: dict[str, Any]) -> dict[str, Any]:
+    """What two pieces did, as :func:`_stored` has it."""
+    if earlier is None:
+        return later
+    columns = Counter(dict(earlier["by_column"]))
+    columns.update(dict(later["by_column"]))
+    differences = sorted([*earlier["differences"], *later["differences"]])
+    # Of what is equally frequent, what comes first in the file comes first.
+    told = Counter({(sentence, starts_run): 0 for *_, starts_run, sentence in differences})
+    for sentence, starts_run, count in [*earlier["by_sentence"], *later["by_sentence"]]:
+        told[sentence, starts_run] += count
+    return later | {
+        **{name: earlier[name] + later[name] for name in ("created", "changed", "unchanged", "runs")},
+        "by_column": [[column, columns[column]] for column in COLUMNS if column in columns],
+        "by_sentence": [[*which, count] for which, count in told.most_common()],
+        "differences": differences[:SHOWN_DIFFERENCES],
     }
-    user_import.state = UserImport.State.CHECKED
-    user_import.save(update_fields=["state", "findings"])
-
-
-@dataclass(frozen=True, slots=True)
-class _Findings:
-    """What the import does: as it is stored for the page, and the keys of the users whose runs start."""
-
-    stored: dict[str, Any]
-    users_with_run: list[int]
-
-
-def _carry_out(user_import: UserImport) -> _Findings:
-    """Make the change, in a transaction that the caller may take back."""
-    tenant, progress = user_import.tenant, _Progress(user_import)
-    actor = Actor(user_import.findings.get("asked_by", user_import.requested_by), Channel.IMPORT)
-    planned = plan(tenant, user_import.text, progress)
-    outcome = carry_out(tenant, planned, actor, user_import.file_name, progress)
-    return _Findings(_stored(planned, outcome), outcome.users_with_run)
 
 
 def _stored(planned: Plan, outcome: Outcome) -> dict[str, Any]:
@@ -269,8 +351,12 @@ def _stored(planned: Plan, outcome: Outcome) -> dict[str, Any]:
             [difference.line, difference.upn, difference.change, difference.starts_run, difference.sentence]
             for difference in outcome.differences[:SHOWN_DIFFERENCES]
         ],
-        "bad_rows": [list(row) for row in sorted(planned.bad_rows)[:SHOWN_BAD_ROWS]],
+        "bad_rows": _bad_rows(planned),
     }
+
+
+def _bad_rows(planned: Plan) -> list[list[Any]]:
+    return [list(row) for row in sorted(planned.bad_rows)[:SHOWN_BAD_ROWS]]
 
 
 # --- progress -----------------------------------------------------------------------------------------
@@ -287,14 +373,21 @@ def _key(pk: int) -> str:
 
 
 class _Progress:
-    """Shows the page how far it is, through the cache: nobody else sees what is in the transaction."""
+    """Shows the page how far it is, and keeps the lease while the file is read.
 
-    def __init__(self, user_import: UserImport) -> None:
-        self.key = _key(user_import.pk)
-        self.told = 0.0
+    Through the cache: nobody else sees what is in a transaction.
+    """
+
+    def __init__(self, user_import: UserImport, token: UUID) -> None:
+        self.pk, self.token = user_import.pk, token
+        self.told, self.renewed = 0.0, time.monotonic()
 
     def __call__(self, happened: str, done: int, total: int) -> None:
-        if time.monotonic() - self.told > 0.5:
+        now = time.monotonic()
+        if now - self.told > 0.5:
             said = {"happened": happened, "done": done, "total": total, "at": timezone.now()}
-            cache.set(self.key, said, _LIVELY.total_seconds())
-            self.told = time.monotonic()
+            cache.set(_key(self.pk), said, _LIVELY.total_seconds())
+            self.told = now
+        if now - self.renewed > LEASE.total_seconds() / 4:
+            UserImport.objects.filter(pk=self.pk, lease_token=self.token).update(lease_until=clock.now() + LEASE)
+            self.renewed = now

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Run
@@ -20,6 +20,7 @@ from tenants_app.access import access_for
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import Role, Tenant
+from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
@@ -91,10 +92,7 @@ def switch(request: Request, slug: str, name: str) -> HttpResponse:
         messages.success(request, _what_happens(access.tenant, turned, wanted == "true"))
     else:
         messages.error(request, f"{turned.name} is either on or off: nothing was changed.")
-    back = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
-        return redirect(back)
-    return redirect("settings", slug)
+    return redirect(page_at(request, request.POST.get("next", "")) or reverse("settings", args=[slug]))
 
 
 def _what_happens(tenant: Tenant, switch: TenantSetting, on: bool) -> str:

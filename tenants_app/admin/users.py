@@ -85,8 +85,13 @@ class ConferenceIdInline(admin.TabularInline[ConferenceId, ConferencingUser]):
     fields = ("digits", "bridge", "meeting_uid")
     readonly_fields = ("digits", "bridge", "meeting_uid")
     extra = 0
-    max_num = 0
     can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 @admin.register(ConferencingUser)

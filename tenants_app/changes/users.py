@@ -80,15 +80,23 @@ def change_users(
 
 
 def change_in_batches(
-    tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
+    tenant: Tenant,
+    edits: Iterable[UserEdit],
+    actor: Actor,
+    *,
+    is_data_fix: bool = False,
+    due_now: bool = False,
+    kept_free: Collection[str] = (),
 ) -> Iterator[list[UserEffect]]:
     """Change users as :func:`change_users` does, and yield after each batch what was done to each of its users.
 
     The caller holds the transaction, and takes it back where this raises: earlier batches are written by then.
+    ``kept_free`` is as in :func:`create_in_batches`.
     """
     tenant = lock(tenant)
     by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
-    numbers = ConferenceNumbering(len(by_pk), {edit.values.get("conference_id", "") for edit in by_pk.values()})
+    wanted = {edit.values.get("conference_id", "") for edit in by_pk.values()}
+    numbers = ConferenceNumbering(len(by_pk), {*kept_free, *wanted})
     default_bridge = tenant.bridges.filter(is_default=True).first()
     for pks in batched(sorted(by_pk)):
         effects = [

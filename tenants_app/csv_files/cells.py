@@ -10,6 +10,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from tenants_app.wording import plain
+
 BYTE_ORDER_MARK = "\ufeff"
 _RUN_BY_SPREADSHEETS = re.compile(r"[=@\t\r]|[+-](?![0-9]+(?:\.[0-9]+)?\Z)")
 
@@ -23,9 +25,9 @@ def defused(cell: str) -> str:
 
 
 def lines(rows: Iterable[Sequence[Any]], line_end: str = "\r\n") -> str:
-    """The rows as lines of a CSV file (RFC 4180)."""
+    """The rows as lines of a CSV file (RFC 4180), each cell :func:`guarded`; all CSV that goes out comes from here."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator=line_end).writerows(rows)
+    csv.writer(buffer, lineterminator=line_end).writerows([guarded(plain(cell)) for cell in row] for row in rows)
     return buffer.getvalue()
 
 

@@ -1,4 +1,8 @@
-"""Users from a CSV file: every row is checked before anything is written, then all are written in bulk."""
+"""Users from a CSV file: every row is checked before anything is written, then they are written piece by piece.
+
+A piece is one transaction, and short, so that nobody waits long for what it locks (on SQLite the whole database). Where
+an import ends between two pieces, the same file goes on with the rest: what is written already differs no more.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
@@ -16,7 +20,6 @@ from tenants_app.audit import Actor, Channel, entry
 from tenants_app.bulk import batched
 from tenants_app.catalogue import TOLL_NUMBER, USER_SETTINGS, UserSetting
 from tenants_app.changes.conference_ids import own_conference_ids
-from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, UserEffect, change_in_batches, create_in_batches
 from tenants_app.csv_files.cells import restored
 from tenants_app.csv_files.user_columns import COLUMN_OF_FIELD, COLUMNS, UPN, CellReader, Row
@@ -26,6 +29,9 @@ from tenants_app.wording import counted, plain, sentences
 
 CREATE = "create"
 NEW_USER = "No run, because the user is new."
+
+PIECE = 5_000
+"""Users that are written in one transaction."""
 
 Progress = Callable[[str, int, int], None]
 """Is told what happened ("checked", "created", "changed") to how many of how many rows."""
@@ -45,11 +51,24 @@ class Plan:
     unchanged: int = 0
     bad_rows: list[tuple[int, str]] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
+    wanted_ids: set[str] = field(default_factory=set)
+    """Conference IDs that rows ask for: nobody else is given one of these, in whichever piece."""
+    before: int = 0
+    total: int = 0
+    """Of a piece: how many rows of its kind come before it, and how many there are."""
 
     @property
     def bad(self) -> int:
         """How many rows cannot be used."""
         return len({line for line, _ in self.bad_rows})
+
+    def pieces(self) -> Iterator[Plan]:
+        """The plan in parts, each for one transaction; at least one."""
+        new, old = batched(self.new_users, PIECE), batched(self.edits, PIECE)
+        parts = [Plan(new_users=some, before=at * PIECE, total=len(self.new_users)) for at, some in enumerate(new)]
+        parts += [Plan(edits=some, before=at * PIECE, total=len(self.edits)) for at, some in enumerate(old)]
+        for part in parts or [Plan()]:
+            yield replace(part, lines=self.lines, wanted_ids=self.wanted_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +97,14 @@ class Outcome:
     differences: list[Difference] = field(default_factory=list)
     users_with_run: list[int] = field(default_factory=list)
 
+    def add(self, other: Outcome) -> None:
+        """Count what another piece did as well."""
+        self.created += other.created
+        self.changed += other.changed
+        self.unchanged += other.unchanged
+        self.differences = sorted([*self.differences, *other.differences], key=lambda difference: difference.line)
+        self.users_with_run += other.users_with_run
+
     @property
     def by_sentence(self) -> list[tuple[str, bool, int]]:
         """What the differences lead to: the sentence, whether it means a run, and for how many users; most first."""
@@ -92,13 +119,12 @@ class Outcome:
 
 
 def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
-    """Check all rows, in the transaction of :func:`carry_out`: until it ends, nobody else changes the tenant.
+    """Check all rows. It locks nothing; :func:`carry_out` looks once more at what somebody may have changed meanwhile.
 
     Raises ``ValidationError`` where the file as a whole cannot be used.
     """
     file = UserFile(text)
     total = file.count()
-    wait_for_others(tenant)
     reader = CellReader(Tenant.objects.get(pk=tenant.pk))
     planned = Plan()
     good: list[Row] = []
@@ -125,35 +151,42 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
             planned.edits.append(UserEdit(row.user_pk, row.values))
         else:
             planned.unchanged += 1
+        planned.wanted_ids.add(row.conference_id)
     return planned
 
 
-def carry_out(tenant: Tenant, planned: Plan, actor: Actor, file_name: str, progress: Progress = _untold) -> Outcome:
-    """Write what was planned. Returns what it changed and what follows, in the order of the file."""
+def carry_out(tenant: Tenant, piece: Plan, actor: Actor, progress: Progress = _untold) -> Outcome:
+    """Write one piece of what was planned, in a transaction of the caller. Returns what it changed and what follows.
+
+    Raises ``ValidationError`` where a row cannot be written any more.
+    """
     actor = actor.through(Channel.IMPORT)
-    outcome = Outcome(unchanged=planned.unchanged)
-    asked_for = {edit.values["conference_id"] for edit in planned.edits if "conference_id" in edit.values}
-    for users in create_in_batches(tenant, planned.new_users, actor, kept_free=asked_for):
+    outcome = Outcome()
+    for users in create_in_batches(tenant, piece.new_users, actor, kept_free=piece.wanted_ids):
         outcome.created += len(users)
         outcome.differences += [
-            Difference(planned.lines[user.upn.lower()], user.upn, (), False, NEW_USER) for user in users
+            Difference(piece.lines[user.upn.lower()], user.upn, (), False, NEW_USER) for user in users
         ]
-        progress("created", outcome.created, len(planned.new_users))
+        progress("created", piece.before + outcome.created, piece.total)
     done = 0
-    for effects in change_in_batches(tenant, planned.edits, actor) if planned.edits else ():
+    batches = change_in_batches(tenant, piece.edits, actor, kept_free=piece.wanted_ids) if piece.edits else ()
+    for effects in batches:
         done += len(effects)
         differing = [effect for effect in effects if effect.after]
         outcome.changed += len(differing)
         outcome.unchanged += len(effects) - len(differing)
-        outcome.differences += [_difference(planned.lines[effect.upn.lower()], effect) for effect in differing]
+        outcome.differences += [_difference(piece.lines[effect.upn.lower()], effect) for effect in differing]
         outcome.users_with_run += [effect.change.user.pk for effect in differing if effect.consequence.starts_run]
-        progress("changed", done, len(planned.edits))
-    outcome.differences.sort(key=lambda difference: difference.line)
-    if outcome.differences:
-        did = {"created": outcome.created, "changed": outcome.changed}
-        runs = f"{counted(len(outcome.users_with_run), 'run')} started."
-        entry(tenant, actor, "import users", file_name, {}, did, runs).save()
+        progress("changed", piece.before + done, piece.total)
     return outcome
+
+
+def note(tenant: Tenant, actor: Actor, file_name: str, created: int, changed: int, runs: int) -> None:
+    """Enter the import itself in the audit, in the transaction of its last piece."""
+    if created or changed:
+        did = {"created": created, "changed": changed}
+        told = f"{counted(runs, 'run')} started."
+        entry(tenant, actor.through(Channel.IMPORT), "import users", file_name, {}, did, told).save()
 
 
 def _difference(line: int, effect: UserEffect) -> Difference:

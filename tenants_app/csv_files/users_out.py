@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
 from tenants_app.changes.conference_ids import own_conference_ids
-from tenants_app.csv_files.cells import BYTE_ORDER_MARK, guarded, lines
+from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import written
@@ -38,7 +38,7 @@ def _rows(users: Sequence[ConferencingUser]) -> Iterator[list[str]]:
     for user in users:
         own_id = own_ids.get(user.pk)
         conference_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
-        yield [guarded(cell) for cell in (user.upn, *(_cell(user, each, conference_id) for each in USER_SETTINGS))]
+        yield [user.upn, *(_cell(user, each, conference_id) for each in USER_SETTINGS)]
 
 
 def _cell(user: ConferencingUser, setting: UserSetting, conference_id: str) -> str:

@@ -9,7 +9,7 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from traceback import clear_frames
@@ -17,7 +17,7 @@ from typing import Any
 
 from django import db
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import transaction
 
 from tenants_app.audit import Actor, Channel
@@ -26,10 +26,34 @@ from tenants_app.csv_files.cells import lines
 from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
-from tenants_app.wording import plain, sentences
+from tenants_app.wording import escaped, plain, sentences
 
 
-class AdministratorCommand(BaseCommand):
+class Output(OutputWrapper):
+    """Where a command writes to: names of files, cells and meetings cannot steer the terminal (:func:`escaped`)."""
+
+    def write(  # type: ignore[override]  # so is Django's own
+        self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
+    ) -> None:
+        super().write(escaped(msg), style_func, ending)
+
+
+class SafeOutput(BaseCommand):
+    """A command whose output and complaints are :class:`Output`, wherever Django sets them."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in {"stdout", "stderr"} and type(value) is OutputWrapper:
+            value = Output(value._out)  # type: ignore[arg-type]
+        super().__setattr__(name, value)
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        complain = parser.error
+        parser.error = lambda message: complain(escaped(message))  # type: ignore[method-assign]
+        return parser
+
+
+class AdministratorCommand(SafeOutput):
     """A command of an administrator: acts on one tenant and answers bad input in a sentence, without traceback."""
 
     example = ""
@@ -162,7 +186,7 @@ class AdministratorCommand(BaseCommand):
         elif options["format"] == "csv":
             self.stdout.write(lines([columns], "\n"), ending="")
             for some in batched(rows):
-                self.stdout.write(lines(([plain(row[name]) for name in columns] for row in some), "\n"), ending="")
+                self.stdout.write(lines(([row[name] for name in columns] for row in some), "\n"), ending="")
         else:
             self._list_table(rows, in_table or columns, when_empty)
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
-from django_tables2 import RequestConfig, Table
+from django_tables2 import Table
 
 from tenants_app.screens.requests import Request
 
@@ -46,7 +46,10 @@ def answer_table(
 
 def paginate(request: Request, table: Table, per_page: int) -> Table:
     """Sort and page the table as the address says; what the address says wrongly is passed over."""
-    RequestConfig(request, paginate=False).configure(table)
+    table.request = request
+    wanted = request.GET.getlist(table.prefixed_order_by_field)
+    if sorting := [name for name in wanted if name.removeprefix("-") in table.columns]:
+        table.order_by = sorting
     table.paginate(per_page=per_page)
     table.page = table.paginator.get_page(request.GET.get(table.prefixed_page_field))
     if table.prefixed_page_field in request.GET:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from django.conf import settings
 from django.contrib import messages
@@ -16,10 +15,10 @@ from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages.storage.base import BaseStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import Resolver404, resolve
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.csrf import csrf_failure
+from django_htmx.http import trigger_client_event
 
+from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.requests import Request
 
 UNSAVED = "unsaved"
@@ -34,20 +33,13 @@ def tell_unsaved(request: HttpRequest, why: str = "You were signed out") -> None
 def page_it_came_from(request: HttpRequest) -> str:
     """The path and query of the page that a form was sent from; empty where that is no address of this service."""
     htmx = cast(Request, request).htmx
-    address = (htmx.current_url if htmx else request.headers.get("Referer")) or ""
-    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, request.is_secure()):
-        return ""
-    parts = urlsplit(address)
-    page = urlunsplit(("", "", parts.path, parts.query, ""))
-    # A path may look like the address of another host, once the host before it is gone.
-    is_page = url_has_allowed_host_and_scheme(page, None) and _route(unquote(parts.path)) is not None
-    return page if is_page else ""
+    return page_at(request, (htmx.current_url if htmx else request.headers.get("Referer")) or "")
 
 
 def page_above(request: HttpRequest) -> str:
     """The nearest page that the address of the request stands below."""
-    here = _route(request.path_info) or ""
-    return next((path for path in _above(request.path_info) if _is_above(_route(path), here)), "/")
+    here = route_of(request.path_info) or ""
+    return next((path for path in _above(request.path_info) if _is_above(route_of(path), here)), "/")
 
 
 def _above(path: str) -> Iterator[str]:
@@ -59,13 +51,6 @@ def _above(path: str) -> Iterator[str]:
 def _is_above(route: str | None, here: str) -> bool:
     """Not so ``/accounts/``, which could be the page of a tenant of that name."""
     return route is not None and route != here and here.startswith(route)
-
-
-def _route(path: str) -> str | None:
-    try:
-        return resolve(path).route
-    except Resolver404:
-        return None
 
 
 class LostPosts:
@@ -116,10 +101,13 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form with a wrong token (``CSRF_FAILURE_VIEW``).
 
     Mostly its page was opened before the administrator signed in anew in another window. Where the session shows that
-    the browser keeps cookies, the page is opened again; anybody else gets the page that explains.
+    the browser keeps cookies, the page is opened again; anybody else gets the page that explains. A part of a page
+    cannot show that one: it makes the page say that it must be loaded again.
     """
     page = page_it_came_from(request)
-    if page and request.user.is_authenticated and not cast(Request, request).htmx:
+    is_part = bool(cast(Request, request).htmx)
+    if page and request.user.is_authenticated and not is_part:
         tell_unsaved(request, "The page was too old")
         return redirect(page)
-    return csrf_failure(request, reason)
+    response = csrf_failure(request, reason)
+    return trigger_client_event(response, "tooOld") if is_part else response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
@@ -21,7 +22,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
@@ -29,6 +30,7 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 from tenants_app.access import Access, access_for, visible_tenants
 from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
+from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.filters import AuditFilter
 from tenants_app.screens.fragments import answer_table
 from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
@@ -55,6 +57,11 @@ class SignIn(LoginView):
         if is_unsaved and isinstance(response, HttpResponseRedirect):
             tell_unsaved(request)
         return response
+
+    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
+        """Where one wanted to, if that is a page and not the sign-in itself, which would lead round in a circle."""
+        page = page_at(self.request, super().get_redirect_url())
+        return "" if route_of(unquote(urlsplit(page).path)) == route_of(self.request.path) else page
 
 
 @require_safe
@@ -111,10 +118,7 @@ def _with_filters(address: str, request: Request, found: AuditFilter) -> str:
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
     """Keep the colours that the visitor likes, for a year, and go back to where they were."""
-    back = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}, request.is_secure()):
-        back = "/"
-    response = HttpResponseRedirect(back)
+    response = HttpResponseRedirect(page_at(request, request.POST.get("next", "")) or "/")
     theme = request.POST.get("theme")
     if theme in THEMES:
         response.set_cookie(

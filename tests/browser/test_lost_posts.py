@@ -64,6 +64,19 @@ def told(page: Page) -> Page:
     return page.get_by_role("status").filter(has_text=LOST)
 
 
+def test_a_page_that_is_older_than_the_sign_in_says_that_it_must_be_reloaded(
+    open_page: Open, anna: ConferencingUser, faults: list[str]
+) -> None:
+    page = open_user(open_page)
+    page.context.clear_cookies(name="csrftoken")
+    with looking_ahead(page):
+        page.get_by_label("Display name").fill("Anna Bianchi")
+
+    expect(page.get_by_role("alert").filter(has_text="This page is older than your last sign-in")).to_be_visible()
+    expect(page.get_by_text("The server does not answer")).to_be_hidden()
+    faults.clear()
+
+
 def test_the_page_comes_back_with_what_was_typed_and_nothing_is_saved(open_page: Open, anna: ConferencingUser) -> None:
     page = open_user(open_page, f"{ANNA}?from=list")
     with looking_ahead(page):

@@ -15,6 +15,8 @@ from django.core.management.base import CommandError
 from tenants_app.changes import conference_ids
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import create_user
+from tenants_app.csv_files import users_in
 from tenants_app.csv_files.cells import guarded, restored
 from tenants_app.csv_files.users_out import user_lines
 from tenants_app.management.commands import import_users as command_module
@@ -159,6 +161,43 @@ def test_a_large_import_says_on_standard_error_how_far_it_is(
     assert "rows" not in told
 
 
+def test_an_import_that_breaks_off_goes_on_with_the_same_file(
+    import_users: Import, make_user: MakeUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user("anna.rossi")
+    monkeypatch.setattr(users_in, "PIECE", 10)
+    rows = "".join(f"user{number:02}@contoso.com,\n" for number in range(25))
+    text = f"UserPrincipalName,Bridge\n{rows}anna.rossi@contoso.com,New bridge\n"
+    assert "25 created, 1 changed" in import_users(text, "--dry-run")
+    assert ConferencingUser.objects.count() == 1
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(command_module, "let_others_write", stopped)
+        with pytest.raises(CommandError, match=r"^Stopped\.$"):
+            import_users(text)
+    assert ConferencingUser.objects.count() == 11
+    assert "15 created, 1 changed, 10 unchanged, 0 skipped; 1 run started." in import_users(text)
+
+
+def test_what_somebody_else_did_between_two_pieces_is_told_with_what_is_written(
+    import_users: Import, old_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users_in, "PIECE", 10)
+    rows = "".join(f"user{number:02}@contoso.com\n" for number in range(25))
+
+    def taken() -> None:
+        monkeypatch.setattr(command_module, "let_others_write", lambda: None)
+        create_user(old_bridge.tenant, ACTOR, upn="user12@contoso.com")
+
+    monkeypatch.setattr(command_module, "let_others_write", taken)
+    with pytest.raises(CommandError, match=r"There is already a user user12@contoso\.com\. 10 users are created and 0"):
+        import_users(f"UserPrincipalName\n{rows}")
+    assert ConferencingUser.objects.count() == 11
+
+
 def test_a_short_import_says_nothing_about_its_progress(import_users: Import, old_bridge: Bridge) -> None:
     errors = io.StringIO()
     import_users("UserPrincipalName\nanna.rossi@contoso.com\n", errors=errors)
@@ -261,7 +300,7 @@ def test_lines_are_counted_as_an_editor_counts_them(import_users: Import, tenant
     rows = ["UserPrincipalName,DisplayName", '"anna.rossi@contoso.com","Anna', 'Rossi"', "", "nobody,"]
     with pytest.raises(CommandError):
         import_users(end.join(rows), errors=errors)
-    assert errors.getvalue().startswith("line 5: UserPrincipalName: ")
+    assert [line.partition(": ")[0] for line in errors.getvalue().splitlines()] == ["line 2", "line 5"]
 
 
 # --- and back again -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
 from django.utils import timezone
 
 from migrations_app import tasks
@@ -17,6 +18,7 @@ from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import remove_bridge, set_bridge
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import create_users
+from tenants_app.csv_files import users_in
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite
@@ -281,6 +283,11 @@ def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return once
 
 
+def lease_ends() -> None:
+    """As it does by itself a minute after the worker was killed."""
+    UserImport.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
 def test_a_killed_worker_leaves_nothing_half_done_and_the_next_one_does_it(
     anna: ConferencingUser, new_bridge: Bridge, kill: Callable[[], None]
 ) -> None:
@@ -290,6 +297,7 @@ def test_a_killed_worker_leaves_nothing_half_done_and_the_next_one_does_it(
     with pytest.raises(Killed):
         advance()
     assert reload(user_import).state == "Checking"
+    lease_ends()
     advance()
     assert user_imports.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=True)
     kill()
@@ -298,10 +306,91 @@ def test_a_killed_worker_leaves_nothing_half_done_and_the_next_one_does_it(
 
     assert reload(user_import).state == "Applying"
     assert stored_but_for_imports() == before
+    lease_ends()
     advance()
     assert reload(user_import).state == "Applied"
     assert Run.objects.count() == 1
     assert ConferencingUser.objects.count() == 2
+
+
+def test_a_worker_that_is_killed_between_two_pieces_leaves_them_whole_and_the_next_one_goes_on(
+    anna: ConferencingUser, new_bridge: Bridge, kill: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users_in, "PIECE", 10)
+    rows = "".join(f"user{number:02}@contoso.com,New,,\n" for number in range(35))
+    user_import = checked(anna.tenant, f"{HEADER}{rows}anna.rossi@contoso.com,Anna,New bridge,\nnobody,,,\n")
+    foretold = user_import.findings
+    assert user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=True)
+    monkeypatch.setattr(user_imports, "let_others_write", kill)
+    with pytest.raises(Killed):
+        advance()
+    monkeypatch.setattr(user_imports, "let_others_write", lambda: None)
+
+    assert (reload(user_import).state, ConferencingUser.objects.count()) == ("Applying", 11)
+    assert not advance()  # the dead worker's lease is not over
+    lease_ends()
+    assert advance() is True
+    user_import = reload(user_import)
+    assert user_import.state == "Applied"
+    assert {name: user_import.findings[name] for name in foretold} == foretold
+    assert ConferencingUser.objects.count() == 36
+    assert Run.objects.count() == 1
+    entry = AuditEntry.objects.get(action="import users")
+    assert (entry.after, entry.consequence) == ({"created": 35, "changed": 1}, "1 run started.")
+
+
+def test_a_worker_that_was_taken_for_lost_writes_nothing_more(
+    anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(users_in, "PIECE", 10)
+    rows = "".join(f"user{number:02}@contoso.com,New,,\n" for number in range(35))
+    user_import = checked(anna.tenant, f"{HEADER}{rows}")
+    assert user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=False)
+
+    def taken_over() -> None:
+        monkeypatch.setattr(user_imports, "let_others_write", lambda: None)
+        lease_ends()
+        assert not advance()
+
+    monkeypatch.setattr(user_imports, "let_others_write", taken_over)
+    assert not advance()
+
+    assert reload(user_import).state == "Applied"
+    assert AuditEntry.objects.filter(action="create user", target__startswith="user").count() == 35
+    assert AuditEntry.objects.get(action="import users").after == {"created": 35, "changed": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_others_can_write_while_a_large_file_is_imported(
+    cast: None, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever no piece is being written: while the file is read, and between any two pieces of check and import."""
+    monkeypatch.setattr(users_in, "PIECE", 200)
+    answers = []
+
+    def sign_in(*_: Any) -> None:
+        credentials = {"username": "alice", "password": "a long pass phrase"}
+        answers.extend(alone(lambda: Client().post("/accounts/login/", credentials).status_code))
+
+    class Progress(user_imports._Progress):
+        def __call__(self, happened: str, done: int, total: int) -> None:
+            if happened == "checked":
+                sign_in()
+
+    monkeypatch.setattr(user_imports, "_Progress", Progress)
+    monkeypatch.setattr(user_imports, "let_others_write", sign_in)
+    rows = "".join(f"user{number}@contoso.com\n" for number in range(600))
+    user_import = upload(tenant, f"UserPrincipalName\n{rows}")
+    advance()
+    assert user_imports.request_apply(reload(user_import), ZOE, leaves_out_bad_rows=False)
+    advance()
+
+    assert reload(user_import).state == "Applied"
+    assert answers == [302] * 10  # twice: two batches are read, and three pieces written
+
+
+def alone(work: Callable[[], Any]) -> list[Any]:
+    return together(lambda _: work(), threads=1)
 
 
 def test_what_ends_every_worker_is_given_up(
@@ -312,6 +401,7 @@ def test_what_ends_every_worker_is_given_up(
         kill()
         with pytest.raises(Killed):
             advance()
+        lease_ends()
     assert reload(user_import).state == "Checking"
     advance()
 

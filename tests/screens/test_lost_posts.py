@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -252,7 +253,11 @@ def test_a_form_of_another_site_is_refused(checked: Client, anna: ConferencingUs
 def test_a_part_of_a_page_with_an_old_token_is_refused(checked: Client, anna: ConferencingUser) -> None:
     htmx = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{ANNA}"}
 
-    assert checked.post(ANNA, {"preview": "1"}, headers=htmx).status_code == 403
+    answer = checked.post(ANNA, {"preview": "1"}, headers=htmx)
+
+    assert answer.status_code == 403
+    assert json.loads(answer["HX-Trigger"]) == {"tooOld": {}}
+    assert "so it can neither look ahead nor save: reload it." in words(checked.get(ANNA).content)
 
 
 def test_who_is_not_signed_in_and_whose_browser_may_refuse_cookies_is_told_why(cast: None) -> None:

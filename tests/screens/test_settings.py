@@ -52,6 +52,15 @@ def test_it_goes_back_to_the_page_where_the_switch_was_turned(alice: Client) -> 
     assert answer.url == "/contoso/"
 
 
+@pytest.mark.parametrize("wanted", ["x", "dashboard", "/nowhere/at/all/", "//evil.example.org/", "http://[", "\x00"])
+def test_it_goes_back_to_pages_only(alice: Client, wanted: str) -> None:
+    answer = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false", "next": wanted})
+    theme = alice.post("/accounts/theme/", {"theme": "dark", "next": wanted})
+
+    assert answer.url == "/contoso/settings/"
+    assert theme.url == "/"
+
+
 @pytest.mark.parametrize("value", ["", "maybe", "True"])
 def test_it_changes_nothing_where_a_switch_value_is_wrong(alice: Client, tenant: Tenant, value: str) -> None:
     answer = alice.post("/contoso/settings/MeetingMigrationEnabled/", {"on": value}, follow=True)

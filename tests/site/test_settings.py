@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +83,53 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
         ("CSRF_TRUSTED_ORIGINS", "mms.example.org"),
         ("SECRET_KEY_FILE", "/does/not/exist"),
         ("MMS_DATA_DIR", "/proc/nothing"),
+        ("MMS_DATA_DIR", "/dev/null"),
+        ("MMS_DATA_DIR", "/dev/null/below"),
+        ("MMS_DATA_DIR", "x" * 5000),
+        ("DATABASE_URL", "postgres://u:p@h"),
+        ("DATABASE_URL", "postgres://u:p@h/"),
+        ("DATABASE_URL", "postgres://u:p@h:99999/name"),
+        ("DATABASE_URL", "postgres://u:p@h/" + "n" * 64),
+        ("DATABASE_URL", "postgres://u:p@h/name?no_such_option=1"),
+        ("DATABASE_URL", "postgres://u:p@h/name?pool=true"),
+        ("DATABASE_URL", "sqlite:////proc/x/db.sqlite3"),
+        ("DATABASE_URL", "sqlite:////dev/null/db.sqlite3"),
+        ("DATABASE_URL", "sqlite:////etc/passwd"),
+        ("DATABASE_URL", "sqlite:////etc"),
+        ("DATABASE_URL", "://"),
+        ("CACHE_URL", "filecache:///proc/x"),
+        ("CACHE_URL", "filecache://"),
+        ("CACHE_URL", "filecache://var/cache"),
+        ("CACHE_URL", "filecache:///dev/null"),
+        ("CACHE_URL", "memcache://127.0.0.1:11211"),
+        ("CACHE_URL", "pymemcache://127.0.0.1:11211"),
+        ("CACHE_URL", "dbcache://table"),
+        ("CACHE_URL", "redis://127.0.0.1:x/1"),
+        ("CACHE_URL", "redis://[/1"),
+        ("CACHE_URL", "\udcff"),
+        ("EMAIL_URL", "filemail:///proc/x"),
+        ("EMAIL_URL", "filemail:///dev/null"),
+        ("EMAIL_URL", "smtp://h:port"),
+        ("EMAIL_URL", "smtp://[h"),
+        ("EMAIL_URL_FILE", "/dev/null"),
+        ("DATABASE_URL_FILE", "/etc"),
+        ("SECRET_KEY", "\udcff"),
+        ("MMS_WORKERS", "9" * 12),
+        ("SECURE_HSTS_SECONDS", "9" * 12),
+        ("MMS_SENDER", "a@b@c"),
+        ("MMS_SENDER", "@"),
+        ("TIME_ZONE", "Europe"),
+        ("TIME_ZONE", "../../etc/passwd"),
+        ("TIME_ZONE", "x" * 5000),
+        ("LOG_LEVEL", "\udcff"),
+        ("ALLOWED_HOSTS", "https://mms.example.org"),
+        ("ALLOWED_HOSTS", "mms.example.org:443"),
+        ("ALLOWED_HOSTS", ","),
+        ("CSRF_TRUSTED_ORIGINS", "https://"),
+        ("CSRF_TRUSTED_ORIGINS", "https://[mms"),
+        ("CSRF_TRUSTED_ORIGINS", "https://mms.example.org/path"),
+        ("MMS_TRUSTED_PROXIES", "localhost"),
+        ("MMS_TRUSTED_PROXIES", "10.0.0.0/99"),
     ],
 )
 def test_an_unusable_value_stops_the_start_with_one_line_that_names_it(
@@ -90,6 +139,47 @@ def test_an_unusable_value_stops_the_start_with_one_line_that_names_it(
     assert started.returncode == 1
     (line,) = started.stderr.splitlines()
     assert line.startswith(f"MMS cannot start: {variable} ")
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"a\0b", b" \n"])
+def test_a_secret_file_with_garbage_stops_the_start(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    started = start(tmp_path, SECRET_KEY_FILE=str(tmp_path / "key"))
+    assert started.returncode == 1
+    assert re.fullmatch(r"MMS cannot start: SECRET_KEY_FILE .+\n", started.stderr)
+
+
+def test_every_setting_is_tried_with_garbage(tmp_path: Path) -> None:
+    """Whatever stands there, the service starts or says in one line which variable is wrong."""
+    names = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert len(names) > 15
+    for name in names:
+        for value in ("", "   ", "\x1b[31m", "%", "/dev/null", "://", "\udc80\n"):
+            where = f"{tmp_path}/{value}" if name == "MMS_DATA_DIR" else value
+            started = start(tmp_path, "pass", **{name: where})
+            assert started.returncode == 0 or re.fullmatch(rf"MMS cannot start: {name} .+\n", started.stderr), (
+                name,
+                value,
+                started.stderr,
+            )
+
+
+@pytest.mark.parametrize("character", ["+", "%", "%41", "?", "#", " ", "é", "&", ";"])
+def test_the_folder_of_the_data_may_be_called_anything(tmp_path: Path, character: str) -> None:
+    folder = tmp_path / f"a{character}b"
+    code = (
+        "import json; from django.conf import settings as s; print(json.dumps("
+        "[s.EMAIL_FILE_PATH, str(s.DATABASES['default']['NAME']), s.CACHES['default']['LOCATION']]))"
+    )
+    started = start(tmp_path, code, MMS_DATA_DIR=str(folder))
+    assert json.loads(started.stdout) == [str(folder / name) for name in ("outbox", "db.sqlite3", "cache")]
+
+
+@pytest.mark.parametrize("blank", ["", "   "])
+def test_a_blank_secret_key_is_none(tmp_path: Path, blank: str) -> None:
+    started = start(tmp_path, SECRET_KEY=blank, DEBUG="false")
+    assert started.returncode == 1
+    assert started.stderr.startswith("MMS cannot start: SECRET_KEY is not set")
 
 
 @pytest.mark.parametrize("production", [{"DEBUG": "false"}, {"ALLOWED_HOSTS": "mms.example.org"}])

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
 
@@ -22,13 +22,14 @@ from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant, grant_role
 from tenants_app.changes.users import UserEdit, change_users, create_users
+from tenants_app.management.base import SafeOutput
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber, Tenant
 
 ACTOR = Actor("load_demo", Channel.COMMAND)
 SEED = 2016
 
 
-class Command(BaseCommand):
+class Command(SafeOutput):
     help = (
         "Load the Contoso demo tenant: some 160 users with their calendars, most of whom have just been moved to "
         "another bridge, which sets off their migrations."

@@ -4,12 +4,11 @@ import signal
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from migrations_app.cluster.watchdog import PATIENCE, Watchdog
+from tenants_app.management.base import SafeOutput
 
 
-class Command(BaseCommand):
+class Command(SafeOutput):
     help = (
         "Run the background service: the cluster (qcluster), and a watchdog that starts it again when it has ended or "
         "fallen silent. SIGTERM or Ctrl-C lets the workers finish what they are at; a second one ends them at once."

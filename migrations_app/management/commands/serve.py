@@ -12,15 +12,16 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from migrations_app.cluster import lifeline
 from migrations_app.models import Run
 from migrations_app.monitoring.progress import Progress, progress
+from tenants_app.management.base import SafeOutput
 
 
-class Command(BaseCommand):
+class Command(SafeOutput):
     help = "Start the web server and the cluster, and show how the migrations go on until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

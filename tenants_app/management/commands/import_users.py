@@ -2,13 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
+from tenants_app.bulk import let_others_write
 from tenants_app.csv_files.user_columns import COLUMNS
-from tenants_app.csv_files.users_in import CREATE, Outcome, carry_out, plan
+from tenants_app.csv_files.users_in import CREATE, Outcome, Plan, carry_out, note, plan
 from tenants_app.management.arguments import add_dry_run, add_format, read_text
 from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage
-from tenants_app.wording import counted
+from tenants_app.models import Tenant
+from tenants_app.wording import counted, sentences
 
 SHOWN_CONSEQUENCES = 10
 TOLD_EVERY = 10_000
@@ -39,20 +42,39 @@ class Command(AdministratorCommand):
             raise wrong_usage("--format is for the differences that a dry run lists: add --dry-run.")
         tenant = self.tenant(options)
         text = read_text(options["file"])
-        with rehearsed(options["dry_run"]):
-            planned = plan(tenant, text, self._tell_progress)
-            for line, sentence in sorted(planned.bad_rows):
-                self.stderr.write(f"line {line:,}: {sentence}")
-            if planned.bad and not options["skip_bad_rows"]:
-                raise CommandError(
-                    f"{counted(planned.bad, 'bad row')}, so nothing was written: "
-                    "correct them, or leave them out with --skip-bad-rows."
-                )
-            outcome = carry_out(tenant, planned, self.actor, options["file"], self._tell_progress)
+        planned = plan(tenant, text, self._tell_progress)
+        for line, sentence in sorted(planned.bad_rows):
+            self.stderr.write(f"line {line:,}: {sentence}")
+        if planned.bad and not options["skip_bad_rows"]:
+            raise CommandError(
+                f"{counted(planned.bad, 'bad row')}, so nothing was written: "
+                "correct them, or leave them out with --skip-bad-rows."
+            )
+        outcome = self._carry_out(tenant, planned, options)
         if options["dry_run"]:
             self._list_differences(outcome, options)
         if options["format"] == "table":
             self._tell_outcome(outcome, planned.bad, options)
+
+    def _carry_out(self, tenant: Tenant, planned: Plan, options: dict[str, Any]) -> Outcome:
+        """Write it piece by piece; a dry run takes each back."""
+        outcome, pieces = Outcome(unchanged=planned.unchanged), list(planned.pieces())
+        for piece in pieces:
+            try:
+                with rehearsed(options["dry_run"]):
+                    outcome.add(carry_out(tenant, piece, self.actor, self._tell_progress))
+                    if piece is pieces[-1]:
+                        runs = len(outcome.users_with_run)
+                        note(tenant, self.actor, options["file"], outcome.created, outcome.changed, runs)
+            except ValidationError as error:
+                if options["dry_run"] or piece is pieces[0]:
+                    raise
+                raise CommandError(
+                    f"{sentences(error)} {outcome.created:,} users are created and {outcome.changed:,} changed by now: "
+                    "correct the file and import it again, which goes on with the rest."
+                ) from error
+            let_others_write()
+        return outcome
 
     def _list_differences(self, outcome: Outcome, options: dict[str, Any]) -> None:
         rows = (

@@ -1,0 +1,21 @@
+"""How log lines are written."""
+
+from __future__ import annotations
+
+import logging
+
+from tenants_app.wording import escaped
+
+
+class OneLine(logging.Formatter):
+    """One record, one line: what steers a terminal or would begin a line of its own is escaped.
+
+    A traceback has several, each indented, so that none can pass for a record.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name in the standard library
+        return escaped(super().formatMessage(record), keeps="\t")
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - its name in the standard library
+        text = super().formatException(ei)  # type: ignore[arg-type]
+        return "\n".join(f"  {escaped(line, keeps=chr(9))}" for line in text.split("\n"))
