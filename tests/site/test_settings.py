@@ -6,16 +6,24 @@ import json
 import os
 import re
 import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 
+from tests.support.processes import Starts
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
+SET_UP = "import django; django.setup()"
+USE_EACH = (
+    "from django.conf import settings; settings.DEBUG; from django.core.cache import cache; cache.get; "
+    "from django.core.mail import get_connection; get_connection(); from django.db import connection; connection.ops"
+)
+"""What settings are read for, without the models."""
 PRINT_A_FEW = (
     "from django.conf import settings as s; print(s.SECRET_KEY, s.EMAIL_FILE_PATH, s.DATABASES['default']['NAME'])"
 )
@@ -28,33 +36,36 @@ PRINT_SMTP = (
     "from django.core.mail import get_connection; smtp = get_connection(); "
     "print(smtp.host, smtp.port, smtp.username, smtp.password, smtp.use_tls, smtp.use_ssl, smtp.timeout)"
 )
+Start = Callable[..., subprocess.CompletedProcess[str]]
 PRODUCTION = {"ALLOWED_HOSTS": "mms.example.org", "SECRET_KEY": "x" * 50}
 
 
-def start(tmp_path: Path, code: str = PRINT_A_FEW, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Start Django with these variables, deprecated features refused, and run the code."""
+@pytest.fixture(scope="module")
+def starts() -> Iterator[Starts]:
+    with Starts() as starts:
+        yield starts
+
+
+@pytest.fixture
+def start(starts: Starts, tmp_path: Path) -> Start:
+    """Starts Django with these variables, deprecated features refused, and runs the code."""
     clean = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME"}}
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import django; django.setup(); {code}"],
-        cwd=ROOT,
-        env=clean | {"DJANGO_SETTINGS_MODULE": "mms_site.settings", "MMS_DATA_DIR": str(tmp_path)} | environment,
-        capture_output=True,
-        text=True,
-    )
+    clean |= {"DJANGO_SETTINGS_MODULE": "mms_site.settings", "MMS_DATA_DIR": str(tmp_path)}
+    return lambda code=PRINT_A_FEW, before=SET_UP, **environment: starts.run(clean | environment, f"{before}; {code}")
 
 
-def test_a_fresh_clone_needs_no_settings(tmp_path: Path) -> None:
-    first = start(tmp_path)
+def test_a_fresh_clone_needs_no_settings(start: Start, tmp_path: Path) -> None:
+    first = start()
     assert first.returncode == 0, first.stderr
     key, outbox, database = first.stdout.split()
     assert (outbox, database) == (str(tmp_path / "outbox"), str(tmp_path / "db.sqlite3"))
-    assert start(tmp_path).stdout.split()[0] == key  # made up once
+    assert start().stdout.split()[0] == key  # made up once
     assert (tmp_path / "secret-key").stat().st_mode & 0o077 == 0
 
 
-def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
+def test_a_secret_can_come_from_a_file(start: Start, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-a-file\n")
-    started = start(tmp_path, SECRET_KEY_FILE=str(tmp_path / "key"), DEBUG="false")
+    started = start(SECRET_KEY_FILE=str(tmp_path / "key"), DEBUG="false")
     assert started.stdout.split()[0] == "from-a-file"
 
 
@@ -133,30 +144,30 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_an_unusable_value_stops_the_start_with_one_line_that_names_it(
-    tmp_path: Path, variable: str, value: str
+    start: Start, tmp_path: Path, variable: str, value: str
 ) -> None:
-    started = start(tmp_path, **{variable: value})
+    started = start(**{variable: value})
     assert started.returncode == 1
     (line,) = started.stderr.splitlines()
     assert line.startswith(f"MMS cannot start: {variable} ")
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"a\0b", b" \n"])
-def test_a_secret_file_with_garbage_stops_the_start(tmp_path: Path, content: bytes) -> None:
+def test_a_secret_file_with_garbage_stops_the_start(start: Start, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
-    started = start(tmp_path, SECRET_KEY_FILE=str(tmp_path / "key"))
+    started = start(SECRET_KEY_FILE=str(tmp_path / "key"))
     assert started.returncode == 1
     assert re.fullmatch(r"MMS cannot start: SECRET_KEY_FILE .+\n", started.stderr)
 
 
-def test_every_setting_is_tried_with_garbage(tmp_path: Path) -> None:
+def test_every_setting_is_tried_with_garbage(start: Start, tmp_path: Path) -> None:
     """Whatever stands there, the service starts or says in one line which variable is wrong."""
     names = re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
     assert len(names) > 15
     for name in names:
         for value in ("", "   ", "\x1b[31m", "%", "/dev/null", "://", "\udc80\n"):
             where = f"{tmp_path}/{value}" if name == "MMS_DATA_DIR" else value
-            started = start(tmp_path, "pass", **{name: where})
+            started = start(before=USE_EACH, code="pass", **{name: where})
             assert started.returncode == 0 or re.fullmatch(rf"MMS cannot start: {name} .+\n", started.stderr), (
                 name,
                 value,
@@ -165,29 +176,29 @@ def test_every_setting_is_tried_with_garbage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("character", ["+", "%", "%41", "?", "#", " ", "é", "&", ";"])
-def test_the_folder_of_the_data_may_be_called_anything(tmp_path: Path, character: str) -> None:
+def test_the_folder_of_the_data_may_be_called_anything(start: Start, tmp_path: Path, character: str) -> None:
     folder = tmp_path / f"a{character}b"
     code = (
         "import json; from django.conf import settings as s; print(json.dumps("
         "[s.EMAIL_FILE_PATH, str(s.DATABASES['default']['NAME']), s.CACHES['default']['LOCATION']]))"
     )
-    started = start(tmp_path, code, MMS_DATA_DIR=str(folder))
+    started = start(code, MMS_DATA_DIR=str(folder))
     assert json.loads(started.stdout) == [str(folder / name) for name in ("outbox", "db.sqlite3", "cache")]
 
 
 @pytest.mark.parametrize("blank", ["", "   "])
-def test_a_blank_secret_key_is_none(tmp_path: Path, blank: str) -> None:
-    started = start(tmp_path, SECRET_KEY=blank, DEBUG="false")
+def test_a_blank_secret_key_is_none(start: Start, tmp_path: Path, blank: str) -> None:
+    started = start(SECRET_KEY=blank, DEBUG="false")
     assert started.returncode == 1
     assert started.stderr.startswith("MMS cannot start: SECRET_KEY is not set")
 
 
 @pytest.mark.parametrize("production", [{"DEBUG": "false"}, {"ALLOWED_HOSTS": "mms.example.org"}])
-def test_production_requires_a_secret_key(tmp_path: Path, production: dict[str, str]) -> None:
-    started = start(tmp_path, **production)
+def test_production_requires_a_secret_key(start: Start, tmp_path: Path, production: dict[str, str]) -> None:
+    started = start(**production)
     assert (started.returncode, started.stderr.count("\n")) == (1, 1)
     assert "SECRET_KEY is not set" in started.stderr
-    assert start(tmp_path, SECRET_KEY="x" * 50, **production).returncode == 0
+    assert start(SECRET_KEY="x" * 50, **production).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -206,10 +217,10 @@ def test_production_requires_a_secret_key(tmp_path: Path, production: dict[str, 
     ],
 )
 def test_browsers_are_told_to_insist_on_https_only_where_the_administrator_says_so(
-    tmp_path: Path, environment: dict[str, str], header: str
+    start: Start, tmp_path: Path, environment: dict[str, str], header: str
 ) -> None:
     (tmp_path / "static").mkdir()  # as collectstatic leaves it; WhiteNoise warns without
-    assert start(tmp_path, PRINT_HSTS, **PRODUCTION, **environment).stdout.strip() == header
+    assert start(PRINT_HSTS, **PRODUCTION, **environment).stdout.strip() == header
 
 
 @pytest.mark.parametrize(
@@ -220,8 +231,10 @@ def test_browsers_are_told_to_insist_on_https_only_where_the_administrator_says_
         ("smtp+ssl://mail.example.org", "mail.example.org 465   False True 30"),
     ],
 )
-def test_the_mail_server_is_the_one_that_the_address_names(tmp_path: Path, address: str, connection: str) -> None:
-    assert start(tmp_path, PRINT_SMTP, EMAIL_URL=address).stdout.strip() == connection
+def test_the_mail_server_is_the_one_that_the_address_names(
+    start: Start, tmp_path: Path, address: str, connection: str
+) -> None:
+    assert start(PRINT_SMTP, EMAIL_URL=address).stdout.strip() == connection
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""manage.py in processes of its own, each forked off one that has loaded Django: a start costs milliseconds.
+"""Python in processes of their own, each forked off one that has loaded Django: a start costs milliseconds.
 
 As a script it is the process that is forked off: it reads a job per line and answers with its exit status.
 """
@@ -6,6 +6,7 @@ As a script it is the process that is forked off: it reads a job per line and an
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -15,18 +16,18 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 600
 
 
-class ManagePy:
-    """Runs manage.py in an environment; one that hangs is ended by SIGALRM."""
+class _Forked:
+    """One that hangs is ended by SIGALRM."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], kind: str, *options: str) -> None:
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.processes"],
+            [sys.executable, *options, "-m", "tests.support.processes", kind],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -34,17 +35,17 @@ class ManagePy:
             text=True,
         )
 
-    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    def _run(self, job: Any, text: str = "") -> subprocess.CompletedProcess[str]:
         assert self._parent.stdin
         assert self._parent.stdout
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "stdin").write_text(text)
-            self._parent.stdin.write(json.dumps([name, arguments]) + "\n")
+            self._parent.stdin.write(json.dumps([name, job]) + "\n")
             self._parent.stdin.flush()
             status = int(self._parent.stdout.readline())
             return subprocess.CompletedProcess(
-                arguments, status, (folder / "stdout").read_text(), (folder / "stderr").read_text()
+                [], status, (folder / "stdout").read_text(), (folder / "stderr").read_text()
             )
 
     def __enter__(self) -> Self:
@@ -54,26 +55,72 @@ class ManagePy:
         self._parent.communicate()
 
 
-def _answer_jobs() -> None:
+class ManagePy(_Forked):
+    """Runs manage.py in an environment."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(environment, "manage.py")
+
+    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        return self._run(arguments, text)
+
+
+class Starts(_Forked):
+    """Runs code in an environment of its own each time, where no settings have been read; warnings are errors."""
+
+    def __init__(self) -> None:
+        super().__init__(os.environ, "code", "-W", "error")
+
+    def run(self, environment: Mapping[str, str], code: str) -> subprocess.CompletedProcess[str]:
+        return self._run([dict(environment), code])
+
+
+NEED_NO_SETTINGS = [
+    *("csp.constants", "csv", "environ", "icalendar", "lxml.html", "phonenumbers", "picklefield", "psycopg", "sqlite3"),
+    *("multiprocessing.sharedctypes", "pprint", "statistics", "tomllib", "urllib.request", "xml.sax.saxutils"),
+    *("django.core.cache", "django.core.mail.backends.smtp", "django.core.management", "django.db.models"),
+    *("django.db.backends.base.base", "django.db.migrations.migration", "django.forms", "django.http"),
+    *("django.middleware.csrf", "django.shortcuts", "django.template.defaultfilters", "django.template.loader_tags"),
+    *("django.urls", "django.utils.feedgenerator", "django.utils.html", "django.views.generic"),
+    *("django_stubs_ext", "whitenoise.middleware", "zoneinfo"),
+]
+"""Modules that the settings and the applications load, and that can be loaded before there are any."""
+
+
+def _answer_jobs(kind: str) -> None:
+    if kind == "manage.py":
+        _load_everything()
+    else:
+        for module in NEED_NO_SETTINGS:
+            importlib.import_module(module)
+    gc.freeze()  # a collection in a child would copy every page of what is loaded
+    for line in sys.stdin:
+        folder, job = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _connect_streams(Path(folder))
+            signal.alarm(MOST_SECONDS)
+            if kind == "manage.py":
+                sys.argv = ["manage.py", *job]
+                runpy.run_path("manage.py", run_name="__main__")
+            else:
+                environment, code = job
+                os.environ.clear()
+                os.environ.update(environment)
+                exec(code, {})  # noqa: S102 - the tests' own
+            return
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def _load_everything() -> None:
     import django
     from django.urls import get_resolver
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "mms_site.settings"
     django.setup()
     assert get_resolver().url_patterns  # loads what the system checks would
-    gc.freeze()  # a collection in a child would copy every page of what is loaded
-    for line in sys.stdin:
-        folder, arguments = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _connect_streams(Path(folder))
-            signal.alarm(MOST_SECONDS)
-            sys.argv = ["manage.py", *arguments]
-            runpy.run_path("manage.py", run_name="__main__")
-            return
-        _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
 
 
 def _connect_streams(folder: Path) -> None:
@@ -83,4 +130,4 @@ def _connect_streams(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _answer_jobs()
+    _answer_jobs(sys.argv[1])
