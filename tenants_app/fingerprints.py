@@ -44,11 +44,7 @@ def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
     """Note that the users' invitations say what their settings ask for, without looking at them."""
     for pks in batched(users.order_by("pk").values_list("pk", flat=True)):
         some = ConferencingUser.objects.filter(pk__in=pks)
-        shown = (
-            _with_shown(some, settings.MMS_INVITATION_LANGUAGES)
-            .filter(has_phone=True)
-            .values_list("pk", "shown_toll", "toll_free_number")
-        )
+        shown = _with_phone(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
         rows = [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
         InvitedNumber.objects.filter(user__in=pks).delete()
         insert(rows)
@@ -81,14 +77,9 @@ def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -
     )
 
 
-def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> QuerySet[Any]:
-    """The users with what shows in their invitations: as a fingerprint, and the toll number by its key.
-
-    Whatever :class:`migrations_app.invitations.content.InvitationSettings` reads must be here, and nothing else.
-    """
-    own_id = ConferenceId.objects.filter(user=OuterRef("pk"), bridge=OuterRef("bridge"), meeting_uid="")
-    of_tenant_domain = Q(sip_address__endswith=Concat(Value("@"), F("tenant__domain")))
-    users = users.annotate(
+def _with_phone(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
+    """The users with whether a phone part shows in their invitations, and the toll number in it by its key."""
+    return users.annotate(
         default_number=FilteredRelation("bridge__numbers", condition=Q(bridge__numbers__is_default=True)),
         provider=Case(
             When(~Q(conferencing_provider=""), then=F("conferencing_provider")),
@@ -98,6 +89,15 @@ def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> 
         shown_toll=Coalesce("toll_number", "default_number__pk"),
         has_phone=Q(audio_conferencing_license=True, audio_conferencing_enabled=True, provider=""),
     )
+
+
+def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> QuerySet[Any]:
+    """The users with what shows in their invitations, as a fingerprint.
+
+    Whatever :class:`migrations_app.invitations.content.InvitationSettings` reads must be here, and nothing else.
+    """
+    own_id = ConferenceId.objects.filter(user=OuterRef("pk"), bridge=OuterRef("bridge"), meeting_uid="")
+    of_tenant_domain = Q(sip_address__endswith=Concat(Value("@"), F("tenant__domain")))
     phone = Case(
         When(
             has_phone=True,
@@ -125,6 +125,7 @@ def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> 
         *(When(Q(language__iexact=code) | Q(language__istartswith=f"{code}-"), then=Value(code)) for code in languages),
         default=Value("en"),
     )
+    users = _with_phone(users)
     return users.annotate(
         shown=MD5(
             _joined(

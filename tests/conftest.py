@@ -24,6 +24,11 @@ hypothesis_settings.register_profile("nightly", max_examples=10_000, derandomize
 hypothesis_settings.load_profile(os.environ.get("MMS_HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests of the cluster wait for processes much of the time."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture
 def outbox(settings: Any, tmp_path: Path) -> Path:
     """A folder of its own for the messages of one test."""
