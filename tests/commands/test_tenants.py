@@ -26,6 +26,7 @@ from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
+from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
 
 ANNA = "--user {upn}"
@@ -192,52 +193,59 @@ def test_every_command_is_classified() -> None:
 # --- which tenant -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ACTS_ON_A_TENANT)
 def test_it_asks_which_tenant_and_touches_no_other(
-    name: str, command: Command, contoso: dict[str, str], theirs: dict[str, str], fabrikam: Fabrikam
+    command: Command,
+    contoso: dict[str, str],
+    theirs: dict[str, str],
+    fabrikam: Fabrikam,
+    subtests: pytest.Subtests,
 ) -> None:
-    arguments = filled(name, ACTS_ON_A_TENANT[name], contoso)
-    there, before = stored_of(fabrikam.tenant), everything_stored()
-
     several = "There are several tenants: choose one with --tenant (contoso, fabrikam)."
-    assert refusal(*arguments) == several
-    for unknown in ("nowhere", "", "Contoso"):
-        sentence = f"There is no tenant {unknown}: get_tenant lists those there are."
-        assert refusal(*arguments, "--tenant", unknown) == sentence
-    assert everything_stored() == before
-    told = command(*arguments, "--tenant", "contoso")
-    assert not re.search("fabrikam|frank|harbour|555.?0147", told, re.IGNORECASE)
-    assert stored_of(fabrikam.tenant) == there
+    for name, wanted in ACTS_ON_A_TENANT.items():
+        with subtests.test(name), taken_back():
+            arguments = filled(name, wanted, contoso)
+            there, before = stored_of(fabrikam.tenant), everything_stored()
+
+            assert refusal(*arguments) == several
+            for unknown in ("nowhere", "", "Contoso"):
+                sentence = f"There is no tenant {unknown}: get_tenant lists those there are."
+                assert refusal(*arguments, "--tenant", unknown) == sentence
+            assert everything_stored() == before
+            told = command(*arguments, "--tenant", "contoso")
+            assert not re.search("fabrikam|frank|harbour|555.?0147", told, re.IGNORECASE)
+            assert stored_of(fabrikam.tenant) == there
 
 
 # --- rows of another tenant ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        (name, key)
-        for name, arguments in ACTS_ON_A_TENANT.items()
-        for key in re.findall(r"{(\w+)}", arguments)
-        if key in INVENTED
-    ],
-)
+KEYS = [
+    (name, key)
+    for name, arguments in ACTS_ON_A_TENANT.items()
+    for key in re.findall(r"{(\w+)}", arguments)
+    if key in INVENTED
+]
+
+
 def test_what_another_tenant_has_is_as_unknown_as_what_nobody_has(
-    name: str, key: str, contoso: dict[str, str], theirs: dict[str, str], tmp_path: Path
+    contoso: dict[str, str], theirs: dict[str, str], tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     before = everything_stored()
-    told, asked = [], []
-    for keys in (theirs, INVENTED):
-        with CaptureQueriesContext(connection) as queries:
-            sentence = refusal(*filled(name, ACTS_ON_A_TENANT[name], contoso | {key: keys[key]}), "--tenant", "contoso")
-        told.append(sentence.replace(keys[key], "?"))
-        asked.append([re.sub(r"'[^']*'|\d+", "?", query["sql"]) for query in queries])
+    for name, key in KEYS:
+        with subtests.test(f"{name} {key}"):
+            told, asked = [], []
+            for keys in (theirs, INVENTED):
+                arguments = filled(name, ACTS_ON_A_TENANT[name], contoso | {key: keys[key]})
+                with CaptureQueriesContext(connection) as queries:
+                    sentence = refusal(*arguments, "--tenant", "contoso")
+                told.append(sentence.replace(keys[key], "?"))
+                asked.append([re.sub(r"'[^']*'|\d+", "?", query["sql"]) for query in queries])
 
-    assert told[0] == told[1]
-    assert not re.search("fabrikam|harbour", told[0], re.IGNORECASE)
-    # No clock has to be read: the same questions to the database take the same time.
-    assert asked[0] == asked[1]
-    assert everything_stored() == before
+            assert told[0] == told[1]
+            assert not re.search("fabrikam|harbour", told[0], re.IGNORECASE)
+            # No clock has to be read: the same questions to the database take the same time.
+            assert asked[0] == asked[1]
+            assert everything_stored() == before
     assert not (tmp_path / "exported").exists()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.contrib.auth.models import Permission, User
-from django.db import connection, transaction
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -38,6 +37,7 @@ from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import key_of, shown
+from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
 from tests.support.visitors import sign_in
 
@@ -369,14 +369,6 @@ def same_answer(one: HttpResponse, other: HttpResponse) -> bool:
     # Expires is the second of the answer, which may be over before the next one.
     headers = [{**answer.headers, "Content-Length": "", "Expires": ""} for answer in (one, other)]
     return one.status_code == other.status_code and headers[0] == headers[1] and text_of(one) == text_of(other)
-
-
-@contextmanager
-def taken_back() -> Iterator[None]:
-    """Nothing stays of what is written meanwhile."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 # --- below a tenant -----------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from tenants_app.changes.users import (
 )
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
+from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, locking)
@@ -260,19 +261,21 @@ def world(tenant: Tenant, anna: ConferencingUser, old_bridge: Bridge, new_bridge
 
 
 @pytest.mark.parametrize("channel", [Channel.IMPORT, Channel.SERVICE])
-@pytest.mark.parametrize("name", AUDITED)
-def test_it_leaves_an_entry_with_who_and_through_what(world: World, name: str, channel: Channel) -> None:
-    action, act, given = AUDITED[name]
-    thing = given(world)
-    earlier = set(AuditEntry.objects.values_list("pk", flat=True))
-    act(thing, Actor("zoe", channel))
+def test_it_leaves_an_entry_with_who_and_through_what(
+    world: World, channel: Channel, subtests: pytest.Subtests
+) -> None:
+    for name, (action, act, given) in AUDITED.items():
+        with subtests.test(name), taken_back():
+            thing = given(world)
+            earlier = set(AuditEntry.objects.values_list("pk", flat=True))
+            act(thing, Actor("zoe", channel))
 
-    written = AuditEntry.objects.exclude(pk__in=earlier)
-    assert action in written.values_list("action", flat=True)
-    assert {(row.actor, row.channel) for row in written} == {("zoe", channel)}
-    assert {row.tenant for row in written} == {
-        Tenant.objects.latest("pk") if "create tenant" in action else world.tenant
-    }
+            written = AuditEntry.objects.exclude(pk__in=earlier)
+            assert action in written.values_list("action", flat=True)
+            assert {(row.actor, row.channel) for row in written} == {("zoe", channel)}
+            assert {row.tenant for row in written} == {
+                Tenant.objects.latest("pk") if "create tenant" in action else world.tenant
+            }
 
 
 class NoRoom(Exception):
@@ -288,16 +291,16 @@ def no_room() -> AbstractContextManager[None]:
     return connection.execute_wrapper(refuse)
 
 
-@pytest.mark.parametrize("name", AUDITED)
-def test_nothing_is_changed_or_started_without_its_entry(world: World, name: str) -> None:
+def test_nothing_is_changed_or_started_without_its_entry(world: World, subtests: pytest.Subtests) -> None:
     """The two are one transaction: where the entry cannot be written, the change is not made either."""
-    _, act, given = AUDITED[name]
-    thing = given(world)
-    before = everything_stored()
-    with pytest.raises(NoRoom), no_room():
-        act(thing, ACTOR)
+    for name, (_, act, given) in AUDITED.items():
+        with subtests.test(name), taken_back():
+            thing = given(world)
+            before = everything_stored()
+            with pytest.raises(NoRoom), no_room():
+                act(thing, ACTOR)
 
-    assert everything_stored() == before
+            assert everything_stored() == before
 
 
 def test_r35_what_the_service_goes_on_with_is_audited_as_its_own(world: World) -> None:
