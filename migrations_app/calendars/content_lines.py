@@ -367,6 +367,8 @@ def escaped(text: str) -> bytes:
     )
 
 
+_LONG = 8_000
+"""Octets from which a value is cut at its escapes: it takes half the time of replacing each kind of them in turn."""
 _MEANINGS = {b"n": b"\n", b"N": b"\n", b",": b",", b";": b";"}
 _ESCAPE = re.compile(rb"\\(r\\[nN]|[nN,;\\])")
 
@@ -381,8 +383,11 @@ def unescaped(value: bytes, errors: str = "surrogateescape") -> str:
     elif b"\\" in value:
         if b"\\r\\" in value:
             value = value.replace(b"\\r\\n", b"\n").replace(b"\\r\\N", b"\n")
-        first, *others = value.split(b"\\")  # twice as fast on long texts as to replace one escape after the other
-        value = first + b"".join([(_MEANINGS.get(each[:1]) or b"\\" + each[:1]) + each[1:] for each in others])
+        if len(value) < _LONG:
+            value = value.replace(b"\\n", b"\n").replace(b"\\,", b",").replace(b"\\;", b";").replace(b"\\N", b"\n")
+        else:
+            first, *others = value.split(b"\\")
+            value = first + b"".join([(_MEANINGS.get(each[:1]) or b"\\" + each[:1]) + each[1:] for each in others])
     return value.decode("utf-8", errors)
 
 
