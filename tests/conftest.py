@@ -19,7 +19,7 @@ from tests.support.actors import ACTOR
 pytest_plugins = ["tests.support.visitors"]
 
 # No deadline: how long an example takes says nothing on a machine that does other things too.
-hypothesis_settings.register_profile("default", max_examples=100, derandomize=True, deadline=None)
+hypothesis_settings.register_profile("default", max_examples=50, derandomize=True, deadline=None)
 hypothesis_settings.register_profile("nightly", max_examples=10_000, derandomize=False, deadline=None, print_blob=True)
 hypothesis_settings.load_profile(os.environ.get("MMS_HYPOTHESIS_PROFILE", "default"))
 

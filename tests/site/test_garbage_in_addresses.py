@@ -6,10 +6,9 @@ page; ``make nightly`` asks for everything.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -26,6 +25,7 @@ from django.utils import timezone
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Heartbeat, Run
 from tenants_app.models import ConferencingUser
+from tests.support.by_day import some
 from tests.support.commands import invitation
 from tests.support.pages import key_of, shown
 
@@ -50,15 +50,6 @@ VALUES = [
 OF_LOOKUPS = ["x(((", str(2**63), "%00"]
 OF_FIELDS = ["x", "9" * 5000, "a%00b"]
 PARAMETERS = ["q", "o", "p", "all", "e", "_facets", "_popup", "_to_field", "_changelist_filters", "nothing"]
-
-
-T = TypeVar("T")
-
-
-def some(everything: Iterable[T], step: int, begin: int = 0) -> list[T]:
-    """Every ``step``-th of these, beginning with another one for each ``begin``; at night all."""
-    found = list(everything)
-    return found if os.environ.get("MMS_HYPOTHESIS_PROFILE") == "nightly" else found[begin % step :: step]
 
 
 def answered(client: Client, address: str) -> HttpResponse:
