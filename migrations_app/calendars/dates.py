@@ -161,7 +161,7 @@ class Reader:
 
 
 def changes_all_that_follow(source: bytes, event: Event) -> bool:
-    """Tell whether a changed occurrence stands for all later ones too (RANGE=THISANDFUTURE, RFC 5545 section 3.2.13)."""
+    """Tell whether a changed occurrence stands for all later ones too (RFC 5545 section 3.2.13)."""
     lines = event.named(b"RECURRENCE-ID")
     return bool(lines) and b"THISANDFUTURE" in unfold(source[lines[0].start : lines[0].end]).upper()
 
