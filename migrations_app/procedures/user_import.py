@@ -286,7 +286,8 @@ def _apply(user_import: UserImport, token: UUID, planned: Plan, progress: _Progr
     Where other rows are bad than those that were seen, nothing is written, and it waits for another decision. What was
     written before a worker was killed is counted in ``findings["written"]``. Returns whether runs were started.
     """
-    if [planned.bad, _bad_rows(planned)] != [user_import.findings[name] for name in ("bad", "bad_rows")]:
+    seen = user_import.findings
+    if planned.bad != seen["bad"] or _lines(_bad_rows(planned)) != _lines(seen["bad_rows"]):
         _check(user_import, token, planned, progress, overtaken=True)
         return False
     actor, started = _actor(user_import), False
@@ -353,6 +354,11 @@ def _stored(planned: Plan, outcome: Outcome) -> dict[str, Any]:
         ],
         "bad_rows": _bad_rows(planned),
     }
+
+
+def _lines(bad_rows: list[list[Any]]) -> set[int]:
+    """Which rows are bad. Why one is may change with what is written already: its ID, wanted twice, is in use then."""
+    return {line for line, _ in bad_rows}
 
 
 def _bad_rows(planned: Plan) -> list[list[Any]]:

@@ -339,6 +339,28 @@ def test_a_worker_that_is_killed_between_two_pieces_leaves_them_whole_and_the_ne
     assert (entry.after, entry.consequence) == ({"created": 35, "changed": 1}, "1 run started.")
 
 
+def test_a_bad_row_that_is_bad_for_another_reason_by_then_does_not_stop_what_was_interrupted(
+    tenant: Tenant, old_bridge: Bridge, kill: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At first its ID stands on another line of the file; once that one is written, the ID is in use."""
+    monkeypatch.setattr(users_in, "PIECE", 1)
+    rows = "".join(f"user{number}@contoso.com,New,Old bridge,200000{number}\n" for number in range(3))
+    user_import = checked(tenant, f"{HEADER}{rows}zoe@contoso.com,Zoe,Old bridge,2000000\n")
+    assert [line for line, _ in user_import.findings["bad_rows"]] == [5]
+    assert user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=True)
+    monkeypatch.setattr(user_imports, "let_others_write", kill)
+    with pytest.raises(Killed):
+        advance()
+    monkeypatch.setattr(user_imports, "let_others_write", lambda: None)
+    lease_ends()
+    advance()
+
+    user_import = reload(user_import)
+    assert user_import.state == "Applied"
+    assert (user_import.findings["created"], user_import.findings["bad"]) == (3, 1)
+    assert AuditEntry.objects.get(action="import users").after == {"created": 3, "changed": 0}
+
+
 def test_a_worker_that_was_taken_for_lost_writes_nothing_more(
     anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
