@@ -57,8 +57,10 @@ class DataFixes(admin.AdminSite):
                 if "user-defined function" not in str(error):  # SQLite of a pattern that is none; else it is down
                     raise
                 problem = error
+            address = request.get_full_path()
+            # With the traceback: it may be a fault of ours, and nobody else would ever see it.
             logger.warning(
-                "An address of the Django admin was not understood (%r): %r", problem, request.get_full_path()
+                "An address of the Django admin was not understood (%r): %r", problem, address, exc_info=problem
             )
             raise Http404
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from migrations_app.calendars.content_lines import Event, text_of, value_of
-from migrations_app.calendars.dates import Reader
+from migrations_app.calendars.dates import Reader, changes_all_that_follow
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.moments import Moment, known_zone
 from migrations_app.calendars.recurrence import Repetition, repetition
@@ -53,6 +53,8 @@ def _end(start: Moment, length: timedelta) -> datetime:
 
 def _repetition(source: bytes, event: Event, start: Moment) -> Repetition | None:
     rules = [value for line in event.named(b"RRULE") if (value := value_of(source, line)).strip()]
+    if changes_all_that_follow(source, event):
+        return Repetition()
     if event.named(b"RECURRENCE-ID") or not (rules or event.named(b"RDATE")):
         return None
     try:

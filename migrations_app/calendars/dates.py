@@ -160,5 +160,11 @@ class Reader:
         return embedded_zone(definition) if definition is not None else None
 
 
+def changes_all_that_follow(source: bytes, event: Event) -> bool:
+    """Tell whether a changed occurrence stands for all later ones too (RFC 5545 section 3.2.13)."""
+    lines = event.named(b"RECURRENCE-ID")
+    return bool(lines) and b"THISANDFUTURE" in unfold(source[lines[0].start : lines[0].end]).upper()
+
+
 def _bad(line: Line) -> UnreadableCalendar:
     return UnreadableCalendar(f"The event's {line.name.decode('ascii', 'replace')} cannot be read as a date or time.")

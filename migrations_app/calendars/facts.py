@@ -15,10 +15,9 @@ from migrations_app.calendars.content_lines import (
     parse,
     text_of,
     uid_of,
-    unfold,
     value_of,
 )
-from migrations_app.calendars.dates import Reader
+from migrations_app.calendars.dates import Reader, changes_all_that_follow
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.people import organizer, person
 
@@ -94,8 +93,7 @@ def events_not_over(source: bytes, calendars: list[Calendar], now: datetime) -> 
 
 
 def _is_past_override(source: bytes, reader: "Reader", event: Event, now: datetime) -> bool:
-    lines = event.named(b"RECURRENCE-ID")
-    if not lines or b"THISANDFUTURE" in unfold(source[lines[0].start : lines[0].end]).upper():
+    if not event.named(b"RECURRENCE-ID") or changes_all_that_follow(source, event):
         return False
     try:
         return reader.end(event) < now

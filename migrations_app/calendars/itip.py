@@ -7,7 +7,7 @@ invited to single occurrences gets these and nothing else (R24). All who may see
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -24,6 +24,7 @@ from migrations_app.calendars.content_lines import (
     methods_of,
     parse,
     property_name,
+    replace_in_value,
     splice,
     text_of,
     unescaped,
@@ -31,10 +32,12 @@ from migrations_app.calendars.content_lines import (
     value_of,
     value_start,
 )
-from migrations_app.calendars.dates import Reader
+from migrations_app.calendars.dates import Reader, changes_all_that_follow
+from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import ANSWERS, events_not_over
 from migrations_app.calendars.objects import Zones, one_object
 from migrations_app.calendars.people import Person
+from migrations_app.calendars.recurrence import ended_before
 from migrations_app.calendars.revision import highest_sequence, latest_stamp
 from migrations_app.calendars.sent_copy import as_sent, as_utf_8, is_own
 
@@ -262,6 +265,7 @@ class Meeting:
         added: list[bytes] = []
         if request.has_series and event is request.events[0]:
             added = [*map(self._exdate, request.omitted)]
+            edits += self._ended(event, request.omitted)
         elif not request.has_series and not self._has_description(event):
             added = [*self.inherited]
         if added:
@@ -269,6 +273,23 @@ class Meeting:
         start = event.start
         shifted = [Edit(edit.start - start, edit.end - start, edit.replacement) for edit in edits]
         return splice(self.source[start : event.end], shifted)
+
+    def _ended(self, series: Event, omitted: Sequence[Event]) -> Iterator[Edit]:
+        """Yield the edits that end a series before the first of its omitted changes that stand for all that follows."""
+        replaced = [self._reader.replaced(each) for each in omitted if changes_all_that_follow(self.source, each)]
+        ends = [each for each in replaced if isinstance(each, datetime)]
+        if not ends:
+            return
+        try:
+            start, _, zone = self._reader.times(series)
+        except UnreadableCalendar:
+            return
+        form = "%Y%m%d" if start.is_day else "%Y%m%dT%H%M%S" if start.zone is None and not zone else "%Y%m%dT%H%M%SZ"
+        for line in series.named(b"RRULE"):
+            value = value_of(self.source, line)
+            if value.strip() and (ended := ended_before(value, min(ends), form)) != value:
+                unfolded = unfold(self.source[line.start : line.end])
+                yield replace_in_value(self.source, line, value_start(unfolded), len(unfolded), ended)
 
     def _exdate(self, override: Event) -> bytes:
         """Return the line that takes an occurrence out of the series."""

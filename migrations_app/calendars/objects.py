@@ -28,7 +28,7 @@ LARGEST_FILE = 16_000_000
 MOST_LINES = 1_000_000
 """Content lines of a file."""
 _OF_SPLITTING = frozenset([b"UID", b"SUMMARY"])
-_ZONE_NAME = re.compile(rb'"?([^";:\r\n]*)')
+_ZONE_NAME = re.compile(rb'"([^"\r\n]*)|([^";:\r\n]*)')
 
 Member = tuple[Calendar, Event]
 
@@ -60,9 +60,9 @@ class Zones:
 
 
 def _names_in(text: bytes) -> Iterator[str]:
-    for piece in text.split(b"TZID=")[1:]:
+    for piece in text.lower().split(b"tzid=")[1:]:  # parameters have any case, and names are compared without theirs
         if (found := _ZONE_NAME.match(piece)) is not None:
-            yield plain_name(found[1].decode("utf-8", "replace"))
+            yield plain_name((found[1] or found[2] or b"").decode("utf-8", "replace"))
 
 
 def split_objects(source: bytes) -> list[tuple[str, bytes]]:

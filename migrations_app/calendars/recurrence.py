@@ -80,6 +80,24 @@ def _is_told_by_its_frequency(frequency: str, parts: dict[str, str]) -> bool:
     )
 
 
+_ENDS = re.compile(rb"(?:^|;)(?:COUNT|UNTIL)=[^;]*+", re.IGNORECASE)
+_UNTIL_DAY = re.compile(rb"(?:^|;)UNTIL=(\d{8})", re.IGNORECASE)
+
+
+def ended_before(value: bytes, end: datetime, form: str) -> bytes:
+    """Return the value of an RRULE without the occurrences from `end` on; a rule that ends before stays as it is.
+
+    `form` is how UNTIL is written, as DTSTART is (RFC 5545 section 3.3.10): a format of strftime. One of the
+    occurrences is at `end`, which is aware, so whatever COUNT says ends later.
+    """
+    last = end - (timedelta(seconds=1) if "%H" in form else timedelta(days=1))
+    until = last.astimezone(UTC).strftime(form).encode()
+    ends_itself = _UNTIL_DAY.search(value)
+    if ends_itself and ends_itself[1] < until[:8]:
+        return value
+    return _ENDS.sub(b"", value).strip(b"; ") + b";UNTIL=" + until
+
+
 def last_of_rule(value: bytes, start: Moment, replaced: set[datetime], days_off: set[date]) -> Moment | None:
     """Return the last occurrence of an RRULE that still takes place; None when the rule has no end, or none known.
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mail import outbox, smtp
-from migrations_app.mail.messages import UpdateMessage, messages_of
+from migrations_app.mail.messages import UpdateMessage, is_outdated, messages_of
 from migrations_app.models import Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import beat
@@ -202,6 +202,9 @@ class _Turn:
                         outbox.postpone([update], Failure("mail-server-unreachable", outbox.who(put_off)))
                     return False  # otherwise the rest is due still, and goes out with the next turn
                 session = self._session()
+                if not has_begun and is_outdated(update):
+                    outbox.close(update, Failure("meeting-changed-since"), Update.State.SUPERSEDED)
+                    return False
                 if not has_begun:
                     outbox.begin([update])
                     has_begun = True

@@ -20,6 +20,8 @@ _DOCUMENT = (
     f'{{}}\n<div style="{_FONT}">{{}}</div>\n</body></html>\n'
 )
 _BODY = re.compile(r"<body\b", re.IGNORECASE)
+# What an attribute says in quotes may hold a ">"; where a quote is not closed the first one ends the tag.
+_BODY_TAG = re.compile(r"""<body(?:"[^"]*+"|'[^']*+'|[^>"'])*+>|<body[^>]*+>""", re.IGNORECASE)
 _BEFORE_BODY = re.compile(
     r"\s*+(?:<!doctype[^>]*+>\s*+)?(?:<html\b[^>]*+>\s*+)?(?:<head\b.*?</head\s*+>)?", re.IGNORECASE | re.DOTALL
 )
@@ -48,7 +50,8 @@ def _start_of_body(html: str) -> int:
         comment = html.rfind("<!--", 0, begin)
         comment_end = html.find("-->", comment) if comment >= 0 else 0
         if 0 <= comment_end <= begin:
-            return html.find(">", begin) + 1
+            tag = _BODY_TAG.match(html, begin)
+            return tag.end() if tag else 0
         begin = _find_body(html, comment_end) if comment_end > 0 else -1
     before = _BEFORE_BODY.match(html)
     return before.end() if before else 0

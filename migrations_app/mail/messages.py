@@ -76,6 +76,12 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
             yield update, messages
 
 
+def is_outdated(update: Update) -> bool:
+    """Whether a run has changed the meeting again since the message was composed, so that a newer one is queued."""
+    result = update.result
+    return result.pk < _latest_results(result.run.user, [result.uid]).get(result.uid, 0)
+
+
 def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, int]:
     """The latest result of each meeting that a run has changed. SEQUENCE does not tell it: it may have stayed."""
     changed = MeetingResult.objects.filter(run__user=user, uid__in=uids, sequence__isnull=False)

@@ -131,14 +131,19 @@ def begin_now(release: NumberRelease, actor: Actor) -> bool:
 
 
 @transaction.atomic
-def accept_given_up(release: NumberRelease, actor: Actor) -> int:
+def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = None) -> int:
     """Take it that some attendees keep the number, because the messages to them were given up. Returns how many these
-    are; those in doubt are not among them, and are decided about on the page of their run."""
+    are; those in doubt are not among them, and are decided about on the page of their run.
+
+    ``seen`` is how many the administrator was shown. Raises ``ValidationError`` where it are others by now.
+    """
     wait_for_others(release.tenant)
     given_up = (
         holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=Update.IN_DOUBT)
     )
     rows = list(given_up.values_list("pk", "update__result__subject", "update__result__run__user__upn"))
+    if rows and seen is not None and seen != str(len(rows)):
+        raise ValidationError("Other messages are given up than when you looked: look at them first.")
     if rows:
         UntoldNumber.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
         told = {"messages": len(rows), "meetings": [f"{upn}: {subject}" for _, subject, upn in rows[:20]]}

@@ -3,7 +3,7 @@
 A :class:`UserImport` goes from Checking to Checked, and when somebody asks for it through Applying to Applied, in the
 background and by one worker at a time, who has a lease on it. Both steps go through the file piece by piece, each piece
 a short transaction: the check makes the change and takes it back, so what it foretells cannot differ. A worker that is
-killed leaves whole pieces; the next one goes on with the rest, because what is written already differs no more.
+killed leaves whole pieces; the next one goes on with the rest.
 """
 
 from __future__ import annotations
@@ -232,7 +232,8 @@ def _step(pk: int, token: UUID) -> bool:
     user_import = UserImport.objects.select_related("tenant").get(pk=pk)
     progress = _Progress(user_import, token)
     try:
-        planned = plan(user_import.tenant, user_import.text, progress)
+        changed_to = user_import.findings.get("changed_to", 0)
+        planned = plan(user_import.tenant, user_import.text, progress, changed_to)
         if user_import.state == UserImport.State.APPLYING:
             return _apply(user_import, token, planned, progress)
         _check(user_import, token, planned, progress)
@@ -264,7 +265,7 @@ def _check(
     future = [future_meetings(ConferencingUser.objects.filter(pk__in=pks)) for pks in batched(users)]
     with transaction.atomic():
         found = _held(user_import.pk, token)
-        kept = {name: value for name, value in found.findings.items() if name == "written"}
+        kept = {name: value for name, value in found.findings.items() if name in {"written", "changed_to"}}
         found.findings = (
             kept
             | _stored(planned, outcome)
@@ -284,9 +285,11 @@ def _apply(user_import: UserImport, token: UUID, planned: Plan, progress: _Progr
     """Change the users piece by piece, and end the import in the transaction of the last one.
 
     Where other rows are bad than those that were seen, nothing is written, and it waits for another decision. What was
-    written before a worker was killed is counted in ``findings["written"]``. Returns whether runs were started.
+    written before a worker was killed is counted in ``findings["written"]``, and up to which line users were changed
+    stands in ``findings["changed_to"]``. Returns whether runs were started.
     """
-    if [planned.bad, _bad_rows(planned)] != [user_import.findings[name] for name in ("bad", "bad_rows")]:
+    seen = user_import.findings
+    if planned.bad != seen["bad"] or _lines(_bad_rows(planned)) != _lines(seen["bad_rows"]):
         _check(user_import, token, planned, progress, overtaken=True)
         return False
     actor, started = _actor(user_import), False
@@ -297,10 +300,13 @@ def _apply(user_import: UserImport, token: UUID, planned: Plan, progress: _Progr
             outcome = carry_out(found.tenant, piece, actor, progress)
             written = _merged(found.findings.get("written"), _stored(planned, outcome))
             found.findings |= {"written": written, "attempts": 0}
+            if piece.edit_lines:
+                found.findings["changed_to"] = piece.edit_lines[-1]
             found.save(update_fields=["findings"])
             if piece is pieces[-1]:
                 note(found.tenant, actor, found.file_name, written["created"], written["changed"], written["runs"])
                 del found.findings["written"]
+                found.findings.pop("changed_to", None)
                 left = planned.unchanged - _done_before(user_import)
                 found.findings |= written | {"unchanged": written["unchanged"] + left}
                 _end(found, UserImport.State.APPLIED)
@@ -353,6 +359,11 @@ def _stored(planned: Plan, outcome: Outcome) -> dict[str, Any]:
         ],
         "bad_rows": _bad_rows(planned),
     }
+
+
+def _lines(bad_rows: list[list[Any]]) -> set[int]:
+    """Which rows are bad. Why one is may change with what is written already: its ID, wanted twice, is in use then."""
+    return {line for line, _ in bad_rows}
 
 
 def _bad_rows(planned: Plan) -> list[list[Any]]:

@@ -40,13 +40,14 @@ MACHINES_OWN = frozenset(
 
 _WITHOUT_TEXT = MACHINES_OWN | {b"BEGIN", b"END"}
 
-_GAP = r"[\s()\[\].\-/·•∙‧\u2010-\u2015\u2212]{0,6}"
-_ABROAD = r"(?:\+|(?<![0-9])(?:0011|011|00|8 ?~? ?10))"
+_GAP = r"[\s()\[\].\-/·•∙‧⋅●・~*_|\u2010-\u2015\u2212\u2500\u2501\u30fc\u301c]{0,6}"
+_ABROAD = r"(?:\+|(?<![0-9])(?<![0-9][:.,])(?:0011|011|00|8 ?~? ?10))"
 """How a number from another country begins: a plus, or what is dialled in Australia, North America, most of the world,
-and Russia."""
+and Russia. The 00 of a time or a price is none."""
 _OTHER_COUNTRY = re.compile(rf"{_ABROAD}{_GAP}[1-9][0-9]{{0,2}}{_GAP}(?:0{_GAP})?\Z")
 _LABEL = re.compile(
-    r"(?<![A-Za-z0-9])(?:tel|telefono|telefon|teléfono|telefone|phone|ph|call|dial|fax|mobile|mob|cell|t|p|m|f)\Z", re.I
+    r"(?<![A-Za-z0-9])(?:tel|telefono|telefon|teléfono|telefone|telephone|phone|ph|call|dial|fax|mobile|mob|cell|t|p|m|f)\Z",
+    re.I,
 )
 _EXTENSION = re.compile(r"(?:ext|x)[ .:]*[0-9]|[pw][0-9]", re.I)
 _GOES_ON = re.compile(r"[-._][0-9]")
@@ -68,6 +69,8 @@ _PERCENT_DIGIT = re.compile(rb"%(?:25)*(?:3[0-9]|EF|D[9B]|E[01A]|F0)", re.I)
 _NUMERIC_REFERENCE = re.compile(rb"&#[xX]?[0-9A-Fa-f]{1,8}")
 _REFERENCE = re.compile(rb"&#?[0-9A-Za-z]{1,9};?|%(?:25)*[0-9A-Fa-f]{2}")
 _TAG_OCTETS = re.compile(rb"<!--.*?(?:-->|\Z)|<[!?/A-Za-z][^<>]*>", re.DOTALL)
+_WITHOUT_WIDTH = frozenset(["Cf", "Mn", "Me"])
+"""Categories of what is not seen, or seen around another character: the key cap that makes an emoji of a digit."""
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _DATA = re.compile(r"data:([^,;\s\"]{0,100})((?:;[^,;\s\"]{0,100}){0,9}),([^\s\"<>]*)", re.I)
 _BASE64 = re.compile(rb";ENCODING=\"?(?:BASE64|B)\b", re.I)
@@ -310,7 +313,7 @@ def _plain(text: str) -> str:
             text = normalize("NFKC", text)
         if _OTHER_DIGIT.search(text):
             text = _OTHER_DIGIT.sub(lambda found: str(digit(found[0])), text)
-        invisible = {sign for sign in set(text) if sign > "\x7f" and category(sign) == "Cf"}
+        invisible = {sign for sign in set(text) if sign > "\x7f" and category(sign) in _WITHOUT_WIDTH}
         if invisible:
             text = text.translate(dict.fromkeys(map(ord, invisible)))
     return _BLANKS.sub(" ", text)
@@ -355,12 +358,18 @@ def _stands_alone(text: str, found: re.Match[str]) -> bool:
         return True
     if before[-1:] == "+" or _OTHER_COUNTRY.search(before):
         return False  # the same digits behind another country's
-    is_word = before[-1:].isascii() and (before[-1:].isalpha() or before[-1:] == "_")
-    if (is_word and not _LABEL.search(before)) or _ID_BEFORE.search(before):
+    if _ID_BEFORE.search(before):
         return False
-    if after[:1].isascii() and (after[:1].isalpha() or after[:1] == "_"):
-        return _EXTENSION.match(after) is not None
+    has_gaps = not found[0].isdecimal()  # as people write numbers: a word may have lost the blank between them
+    if not has_gaps and _is_of_word(before[-1:]) and not _LABEL.search(before):
+        return False
+    if _is_of_word(after[:1]):
+        return has_gaps or _EXTENSION.match(after) is not None
     return _GOES_ON.match(after) is None or _PIN.match(after) is not None
+
+
+def _is_of_word(character: str) -> bool:
+    return character.isascii() and (character.isalpha() or character == "_")
 
 
 def _is_in_uuid(text: str, found: re.Match[str]) -> bool:

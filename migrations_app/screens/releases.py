@@ -138,7 +138,11 @@ def accept(request: Request, slug: str, pk: int) -> HttpResponse:
     """Take it that attendees keep the number, because the messages to them were given up (R35)."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _release(access, pk)
-    count = accept_given_up(shown, access.actor)
+    try:
+        count = accept_given_up(shown, access.actor, seen=request.POST.get("seen", ""))
+    except ValidationError as error:
+        tell_errors(request, error)
+        return redirect("release", slug, pk)
     if count:
         messages.success(request, f"Accepted for {counted(count, 'message')}: they do not hold {shown} any more.")
     else:

@@ -48,6 +48,8 @@ class Plan:
 
     new_users: list[dict[str, Any]] = field(default_factory=list)
     edits: list[UserEdit] = field(default_factory=list)
+    edit_lines: list[int] = field(default_factory=list)
+    """The line of each edit."""
     unchanged: int = 0
     bad_rows: list[tuple[int, str]] = field(default_factory=list)
     lines: dict[str, int] = field(default_factory=dict)
@@ -66,7 +68,15 @@ class Plan:
         """The plan in parts, each for one transaction; at least one."""
         new, old = batched(self.new_users, PIECE), batched(self.edits, PIECE)
         parts = [Plan(new_users=some, before=at * PIECE, total=len(self.new_users)) for at, some in enumerate(new)]
-        parts += [Plan(edits=some, before=at * PIECE, total=len(self.edits)) for at, some in enumerate(old)]
+        parts += [
+            Plan(
+                edits=some,
+                edit_lines=self.edit_lines[at * PIECE : at * PIECE + len(some)],
+                before=at * PIECE,
+                total=len(self.edits),
+            )
+            for at, some in enumerate(old)
+        ]
         for part in parts or [Plan()]:
             yield replace(part, lines=self.lines, wanted_ids=self.wanted_ids)
 
@@ -118,8 +128,11 @@ class Outcome:
         return {column: found[column] for column in COLUMNS if column in found}
 
 
-def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
+def plan(tenant: Tenant, text: str, progress: Progress = _untold, changed_to: int = 0) -> Plan:
     """Check all rows. It locks nothing; :func:`carry_out` looks once more at what somebody may have changed meanwhile.
+
+    Up to the line ``changed_to`` users were changed already, and are not changed again: what followed from a row, such
+    as another provider (R14), may differ from what stands in it.
 
     Raises ``ValidationError`` where the file as a whole cannot be used.
     """
@@ -147,8 +160,9 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold) -> Plan:
     for row in _with_free_conference_ids(good, planned):
         if row.user_pk is None:
             planned.new_users.append(row.values)
-        elif row.values:
+        elif row.values and row.line > changed_to:
             planned.edits.append(UserEdit(row.user_pk, row.values))
+            planned.edit_lines.append(row.line)
         else:
             planned.unchanged += 1
         planned.wanted_ids.add(row.conference_id)

@@ -120,13 +120,18 @@ def nothing(context: Context, content: SafeString, title: str = "", icon: str = 
 
 @register.simple_block_tag(takes_context=True)
 def post_button(
-    context: Context, content: SafeString, to: str, *args: Any, icon: str = "", css: str = "", html_id: str = ""
+    context: Context,
+    content: SafeString,
+    to: str,
+    *args: Any,
+    icon: str = "",
+    css: str = "",
+    html_id: str = "",
+    seen: int | None = None,
 ) -> SafeString:
-    """A button that posts to the address named ``to``."""
-    address = reverse(to, args=args)
-    return draw(
-        context, "parts/post_button.html", content=content, address=address, icon=icon, css=css, html_id=html_id
-    )
+    """A button that posts to the address named ``to``; ``seen`` is how many of what it is about the page shows."""
+    values = {"content": content, "address": reverse(to, args=args), "icon": icon, "css": css, "html_id": html_id}
+    return draw(context, "parts/post_button.html", **values, seen="" if seen is None else str(seen))
 
 
 @register.simple_block_tag

@@ -239,6 +239,7 @@ def test_r24_who_was_taken_off_an_occurrence_does_not_get_it() -> None:
     got = requests(calendar(series, moved, occurrence("20300315", BO, CY)))
     assert events_in(got["bo"].body) == events_in(calendar(series, moved, occurrence("20300315", BO, CY)))
     without = [series[0], "EXDATE;TZID=Here:20300308T110000", *series[1:]]
+    without[without.index("RRULE:FREQ=WEEKLY")] = "RRULE:FREQ=WEEKLY;UNTIL=20300308T105959Z"
     assert events_in(got["cy"].body) == events_in(calendar(without, occurrence("20300315", BO, CY)))
     assert "Without Cy" not in unfolded(got["cy"].body).decode()
 
@@ -258,6 +259,35 @@ def test_r24_a_cancelled_occurrence_is_no_part_of_a_request() -> None:
     without = [series[0], "EXDATE:20300308T100000Z", *series[1:]]
     assert events_in(got["bo"].body) == events_in(calendar(without))
     assert list(got) == ["bo"]
+
+
+@pytest.mark.parametrize(
+    ("start", "rule", "replaced", "ended"),
+    [
+        (":20300301T100000Z", "FREQ=WEEKLY;COUNT=9", ":20300308T100000Z", "FREQ=WEEKLY;UNTIL=20300308T095959Z"),
+        (
+            ";TZID=Europe/Rome:20300301T100000",
+            "UNTIL=20310101T000000Z;FREQ=WEEKLY;BYDAY=FR",
+            ";TZID=Europe/Rome:20300308T100000",
+            "FREQ=WEEKLY;BYDAY=FR;UNTIL=20300308T085959Z",
+        ),
+        (";VALUE=DATE:20300301", "FREQ=WEEKLY", ";VALUE=DATE:20300308", "FREQ=WEEKLY;UNTIL=20300307"),
+        (":20300301T100000", "FREQ=WEEKLY;UNTIL=20310101", ":20300308T100000", "FREQ=WEEKLY;UNTIL=20300308T095959"),
+        (":20300301T100000Z", "FREQ=WEEKLY;UNTIL=20300307", ":20300308T100000Z", "FREQ=WEEKLY;UNTIL=20300307"),
+        (":20300301T100000Z", "FREQ=WEEKLY", ":soon", "FREQ=WEEKLY"),
+    ],
+)
+def test_r24_a_series_of_which_all_that_follows_is_cancelled_ends_before(
+    start: str, rule: str, replaced: str, ended: str
+) -> None:
+    """EXDATE takes out one occurrence (RFC 5545 section 3.8.5.1), so attendees would get the others back."""
+    series = event(f"RRULE:{rule}", BO, start=f"DTSTART{start}", end="DURATION:PT1H")
+    cancelled = occurrence("20300308", BO, "STATUS:CANCELLED")
+    at = next(place for place, line in enumerate(cancelled) if line.startswith("RECURRENCE-ID"))
+    cancelled[at] = f"RECURRENCE-ID;RANGE=THISANDFUTURE{replaced}"
+    without = [series[0], f"EXDATE{replaced}", *series[1:]]
+    without[without.index(f"RRULE:{rule}")] = f"RRULE:{ended}"
+    assert events_in(request(calendar(series, cancelled))) == events_in(calendar(without))
 
 
 def test_an_occurrence_that_another_calendar_of_the_file_cancels_is_no_part_of_a_request() -> None:

@@ -64,6 +64,32 @@ def test_each_object_has_the_zones_that_it_names_and_no_others(named: str) -> No
     assert one == calendar(zone("Contoso"), named)
 
 
+DISPLAY_NAME = "(UTC+01:00) Amsterdam\\, Berlin"
+
+
+@pytest.mark.parametrize(
+    ("zone_id", "start"),
+    [
+        (DISPLAY_NAME, ';TZID="(UTC+01:00) Amsterdam, Berlin"'),  # as Windows shows it
+        (DISPLAY_NAME, ';TZID="(UTC+01:00) Ams\n terdam, Berlin"'),
+        (DISPLAY_NAME, ';VALUE=DATE-TIME;tzid="(UTC+01:00) Amsterdam, Berlin"'),
+        ("Contoso: West", ';TZID="Contoso: West"'),
+        ("Contoso\\; West", ';TZID="Contoso; West"'),
+        ("Contoso", ";tzid=Contoso"),
+        ("Contoso", ";Tzid=Contoso"),
+    ],
+)
+def test_a_zone_is_found_however_its_name_is_written(zone_id: str, start: str) -> None:
+    one = event("one", start=f"{start}:20360301T100000")
+    source = calendar(zone("Fabrikam"), zone(zone_id), one, event("two"))
+    assert dict(split_objects(source)) == {
+        "one@contoso.com": calendar(zone(zone_id), one),
+        "two@contoso.com": calendar(event("two")),
+    }
+    (request,) = itip.read(calendar(zone(zone_id), one), ["anna@contoso.com"], now=NOW).requests
+    assert request.body.count(b"BEGIN:VTIMEZONE") == 1
+
+
 def test_a_request_has_the_zones_that_its_events_name_and_no_others() -> None:
     guest = "RECURRENCE-ID;TZID=Contoso:20360302T100000\nATTENDEE:mailto:gus@example.org\n"
     source = calendar(

@@ -202,6 +202,17 @@ def test_guests_of_occurrences_are_told_when_each_is() -> None:
     ]
 
 
+def test_guests_of_all_that_follows_are_told_that_it_recurs() -> None:
+    series = event("RRULE:FREQ=WEEKLY", "ATTENDEE:mailto:cy@fabrikam.com", text="Agenda")
+    follows = "RECURRENCE-ID;RANGE=THISANDFUTURE:20300308T100000Z"
+    following = event(follows, BO, start="DTSTART:20300308T120000Z", end="DTEND:20300308T130000Z", text="Agenda")
+    (guests,) = [each for each in itip.read(calendar(series, following), (), now=NOW).requests if not each.has_series]
+    assert when_and_where(guests.appointments, "en")[0] == (
+        "When",
+        "Friday, March 8, 2030, 12:00 PM – 1:00 PM (UTC); repeats",
+    )
+
+
 # --- text from outside ----------------------------------------------------------------------------------
 
 
@@ -242,6 +253,8 @@ def test_a_meeting_without_html_is_told_in_html_too() -> None:
         ("<html><head><!-- <body> --></head><Body>Agenda", "<html><head><!-- <body> --></head><Body>"),
         ("<html><!-- <body> Agenda", "<html>"),
         ("<html><body Agenda", ""),
+        ("<html><body title=\"a > b\" onload='x>y'>Agenda", "<html><body title=\"a > b\" onload='x>y'>"),
+        ('<html><body title="never closed>Agenda', '<html><body title="never closed>'),
     ],
 )
 def test_the_note_begins_the_body_of_whatever_html(html: str, before: str) -> None:

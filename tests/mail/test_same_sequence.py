@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client
 
 from migrations_app.demo import invitations as demo
@@ -81,6 +86,31 @@ def test_two_updates_of_one_sequence_tell_everybody_once(anna: ConferencingUser,
     assert len(messages_in(outbox)) == 1
     assert sorted(Update.objects.values_list("state", flat=True)) == ["Sent", "Superseded"]
     assert b"Partecipa" in body_of(anna, uid)
+
+
+@pytest.mark.usefixtures("same_sequence")
+def test_an_update_that_became_outdated_while_others_went_out_is_not_sent(
+    anna: ConferencingUser, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may have sent the newer one by then, and SEQUENCE does not tell which is newer."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    for number in (1, 2):
+        invite(anna, number)
+    migrate(anna)
+    send = EmailBackend.send_messages
+
+    def run_again(backend: EmailBackend, messages: Sequence[EmailMessage]) -> int:
+        monkeypatch.setattr(EmailBackend, "send_messages", send)
+        count = send(backend, messages)
+        change_user(anna, ACTOR, language="it", is_data_fix=True)
+        migrate(ConferencingUser.objects.get(pk=anna.pk))
+        return count
+
+    monkeypatch.setattr(EmailBackend, "send_messages", run_again)
+    assert deliver() == 3
+    octets = [message.message().as_bytes() for message in mail.outbox]
+    assert [b"Subject: Aggiornato" in each for each in octets] == [False, True, True]
+    assert sorted(Update.objects.values_list("state", flat=True)) == ["Sent", "Sent", "Sent", "Superseded"]
 
 
 @pytest.mark.parametrize(

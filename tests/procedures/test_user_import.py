@@ -16,7 +16,7 @@ from migrations_app.models import Run, UserImport
 from migrations_app.procedures import user_import as user_imports
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import remove_bridge, set_bridge
-from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.csv_files import users_in
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
@@ -337,6 +337,56 @@ def test_a_worker_that_is_killed_between_two_pieces_leaves_them_whole_and_the_ne
     assert Run.objects.count() == 1
     entry = AuditEntry.objects.get(action="import users")
     assert (entry.after, entry.consequence) == ({"created": 35, "changed": 1}, "1 run started.")
+
+
+def test_r14_what_follows_from_a_row_is_not_taken_back_by_whoever_goes_on(
+    tenant: Tenant, make_user: MakeUser, kill: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The licence moves the user from the provider that the row names, so once it is written it differs still."""
+    change_tenant(tenant, ACTOR, automatically_replace_acp_provider=True)
+    for number in range(4):
+        make_user(f"user{number}", audio_conferencing_license=False, conferencing_provider="Example Conferencing")
+    monkeypatch.setattr(users_in, "PIECE", 1)
+    rows = "".join(f"user{number}@contoso.com,true,Example Conferencing\n" for number in range(4))
+    user_import = checked(tenant, f"UserPrincipalName,AudioConferencingLicense,ConferencingProvider\n{rows}")
+    foretold = user_import.findings
+    assert user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=False)
+    monkeypatch.setattr(user_imports, "let_others_write", kill)
+    with pytest.raises(Killed):
+        advance()
+    monkeypatch.setattr(user_imports, "let_others_write", lambda: None)
+    lease_ends()
+    advance()
+
+    user_import = reload(user_import)
+    assert user_import.state == "Applied"
+    assert {name: user_import.findings[name] for name in foretold} == foretold
+    assert set(ConferencingUser.objects.values_list("conferencing_provider", "audio_conferencing_license")) == {
+        ("", True)
+    }
+    assert AuditEntry.objects.filter(action="change user").count() == 4
+
+
+def test_a_bad_row_that_is_bad_for_another_reason_by_then_does_not_stop_what_was_interrupted(
+    tenant: Tenant, old_bridge: Bridge, kill: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At first its ID stands on another line of the file; once that one is written, the ID is in use."""
+    monkeypatch.setattr(users_in, "PIECE", 1)
+    rows = "".join(f"user{number}@contoso.com,New,Old bridge,200000{number}\n" for number in range(3))
+    user_import = checked(tenant, f"{HEADER}{rows}zoe@contoso.com,Zoe,Old bridge,2000000\n")
+    assert [line for line, _ in user_import.findings["bad_rows"]] == [5]
+    assert user_imports.request_apply(user_import, ZOE, leaves_out_bad_rows=True)
+    monkeypatch.setattr(user_imports, "let_others_write", kill)
+    with pytest.raises(Killed):
+        advance()
+    monkeypatch.setattr(user_imports, "let_others_write", lambda: None)
+    lease_ends()
+    advance()
+
+    user_import = reload(user_import)
+    assert user_import.state == "Applied"
+    assert (user_import.findings["created"], user_import.findings["bad"]) == (3, 1)
+    assert AuditEntry.objects.get(action="import users").after == {"created": 3, "changed": 0}
 
 
 def test_a_worker_that_was_taken_for_lost_writes_nothing_more(

@@ -94,9 +94,20 @@ def test_r35_it_names_the_meetings_and_messages_that_keep_the_number(
 
 
 def test_r35_messages_that_were_given_up_are_accepted_on_the_page(alice: Client, held: NumberRelease) -> None:
-    answer = alice.post(f"/contoso/releases/{held.pk}/accept-given-up/", follow=True)
+    assert '<input type="hidden" name="seen" value="1">' in page_of(alice, held)
+    answer = alice.post(f"/contoso/releases/{held.pk}/accept-given-up/", {"seen": "1"}, follow=True)
     assert "Accepted for 1 message" in answer.content.decode()
     assert "Messages that attendees have not got" not in page_of(alice, held)
+
+
+@pytest.mark.parametrize("seen", ["0", "2", "", "x"])
+def test_r35_no_message_is_accepted_that_was_not_on_the_page(alice: Client, held: NumberRelease, seen: str) -> None:
+    """It was given up since then."""
+    answer = alice.post(f"/contoso/releases/{held.pk}/accept-given-up/", {"seen": seen}, follow=True)
+    page = words(answer.content)
+    assert "Other messages are given up than when you looked: look at them first." in page
+    assert "Given up 1" in page
+    assert not AuditEntry.objects.filter(action="accept messages given up").exists()
 
 
 def test_r35_an_administrator_releases_it_knowingly(alice: Client, held: NumberRelease) -> None:

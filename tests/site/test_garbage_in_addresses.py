@@ -198,6 +198,20 @@ def test_an_error_of_the_database_is_not_taken_for_a_bad_address(root: Client) -
         assert root.get("/admin/auth/group/").status_code == 500
 
 
+def test_what_the_admin_did_not_understand_can_be_found_in_the_log(
+    root: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be a fault of the service just as well as garbage."""
+
+    def is_broken(*_: Any) -> None:
+        raise AttributeError("none has it")
+
+    monkeypatch.setattr(admin.ModelAdmin, "get_queryset", is_broken)
+
+    assert root.get("/admin/auth/group/").status_code == 404
+    assert "in is_broken" in caplog.text
+
+
 PUBLIC = ["/{}/", "/accounts/{}/", "/accounts/sign-in-link/{}/x/", "/accounts/sign-in-link/MQ/{}/", "/static/{}"]
 QUERIES = ["page", "sort", "next", "unsaved", "to", "by", "replacement", "bridge", "number", "provider", "q"]
 QUERIES += ["who", "user", "state", "outcome", "action", "channel", "out_of_date", "created_from", "at_to", "%00"]
