@@ -119,7 +119,7 @@ BELOW_A_TENANT = {
     "release-anyway": Rule(
         "/{tenant}/releases/{held}/anyway/", get="admin", post="admin", form={"reason": "The carrier cut it"}
     ),
-    "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin"),
+    "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin", form={"seen": "1"}),
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
