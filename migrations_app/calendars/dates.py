@@ -25,11 +25,9 @@ from migrations_app.calendars.moments import (
     zone_id,
     zone_name_in,
 )
-from migrations_app.calendars.recurrence import bad_rule, last_of_rule
+from migrations_app.calendars.recurrence import MOST_OCCURRENCES, bad_rule, last_of_rule
 
 _MOST_RULES = 2
-_MOST_DATES = 20_000
-"""As many as occurrences of a rule are counted out."""
 _LONGEST_MEETING = timedelta(days=3660)
 
 
@@ -121,8 +119,10 @@ class Reader:
             colon = value_start(unfolded)
             zone_name = zone_name_in(unfolded[:colon])
             values = [value for value in unfolded[colon:].split(b",") if value.strip()]
-            if len(moments) + len(values) > _MOST_DATES:
-                raise UnreadableCalendar(f"The event's {name.decode('ascii')} has more than {_MOST_DATES:,} dates.")
+            if len(moments) + len(values) > MOST_OCCURRENCES:
+                raise UnreadableCalendar(
+                    f"The event's {name.decode('ascii')} has more than {MOST_OCCURRENCES:,} dates."
+                )
             moments.extend(self._moment(line, value, zone_name) for value in values)
         return moments
 

@@ -19,7 +19,7 @@ from migrations_app.models import NumberRelease, Run, ShownMeeting
 from migrations_app.monitoring.health import beat
 from migrations_app.rewriting.written_numbers import where_shown
 from migrations_app.runs.served import not_served
-from migrations_app.runs.shown import may_be_organized_by, note_shown, shown_meeting
+from migrations_app.runs.shown import is_before, note_shown, shown_meeting
 from tenants_app.bulk import batched
 from tenants_app.models import OUT_OF_DATE, ConferencingUser, InvitedNumber
 
@@ -94,14 +94,8 @@ def _look_again(release: NumberRelease) -> bool:
             stored = mailbox.read(uids)
             for uid in uids:
                 found = stored.get(uid)
-                holds = (
-                    found is not None
-                    and found.listed.last_end > now
-                    and not found.listed.cancelled
-                    and may_be_organized_by(user, found.listed)
-                    and where_shown(found.body, release.e164, now)
-                )
-                if not holds:
+                is_to_come = found is not None and is_before(user, found.listed, now)
+                if found is None or not is_to_come or not where_shown(found.body, release.e164, now):
                     gone.append(rows[uid])
     with transaction.atomic():
         ShownMeeting.objects.filter(pk__in=gone).delete()

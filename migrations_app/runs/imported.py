@@ -11,7 +11,7 @@ from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult, NumberRelease, ShownMeeting
 from migrations_app.rewriting.written_numbers import shown_numbers, where_shown
 from migrations_app.runs.outcomes import BATCH, preview
-from migrations_app.runs.shown import may_be_organized_by, note_shown, shown_meeting
+from migrations_app.runs.shown import is_before, note_shown, shown_meeting
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -32,14 +32,16 @@ def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
     shown: set[str] = set()
     mailbox = mailbox_of(user)
     for some in batched(uids, BATCH):
+        rows: list[ShownMeeting] = []
         ShownMeeting.objects.filter(user=user, release__in=[*leaving.values()], uid__in=some).delete()
         for stored in mailbox.read(some).values():
-            if not may_be_organized_by(user, stored.listed) or stored.listed.last_end <= now or stored.listed.cancelled:
+            if not is_before(user, stored.listed, now):
                 continue
             shown |= shown_numbers(stored.body, numbers.keys() - shown, now)
             for number in shown_numbers(stored.body, leaving, now):
                 places = where_shown(stored.body, number, now)
-                note_shown([shown_meeting(leaving[number], user.pk, stored.listed, places)])
+                rows.append(shown_meeting(leaving[number], user.pk, stored.listed, places))
+        note_shown(rows)
     try:
         is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
     except Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import NumberRelease, ShownMeeting
@@ -11,9 +12,10 @@ from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
 
 
-def may_be_organized_by(user: ConferencingUser, meeting: Listed) -> bool:
-    """Whether it is the user's to correct; what names no organizer, or cannot be read, is its mailbox's owner's."""
-    return meeting.organizer in {*user.addresses, ""}
+def is_before(user: ConferencingUser, meeting: Listed, now: datetime) -> bool:
+    """Whether it takes place after ``now`` and is the user's to correct, as ``Mailbox.read_upcoming`` says; what names
+    no organizer, or cannot be read, is its mailbox's owner's."""
+    return meeting.organizer in {*user.addresses, ""} and meeting.last_end > now and not meeting.cancelled
 
 
 def shown_meeting(release: NumberRelease, user: int, meeting: Listed, places: Sequence[Place]) -> ShownMeeting:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from django.db.models import QuerySet
 
 from tenants_app.bulk import batched
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.models import AuditEntry
-from tenants_app.wording import plain
 
 BATCH = 1_000
 """Entries that are in memory at a time."""
@@ -26,6 +26,6 @@ def audit_lines(entries: QuerySet[AuditEntry]) -> Iterator[str]:
         yield lines(map(_cells, batch))
 
 
-def _cells(entry: AuditEntry) -> list[str]:
+def _cells(entry: AuditEntry) -> list[Any]:
     before, after = _JSON.encode(entry.before), _JSON.encode(entry.after)
-    return [plain(entry.at), entry.actor, entry.channel, entry.action, entry.target, before, after, entry.consequence]
+    return [entry.at, entry.actor, entry.channel, entry.action, entry.target, before, after, entry.consequence]
