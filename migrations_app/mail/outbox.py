@@ -93,8 +93,7 @@ def is_due() -> bool:
 
 
 def _due(now: datetime) -> QuerySet[Update]:
-    longest = LEASE + timedelta(seconds=FINAL_ANSWER) + clock.TOLERANCE  # a longer one is of another time
-    free = Q(lease_until=None) | Q(lease_until__lt=now) | Q(lease_until__gt=now + longest)
+    free = Q(lease_until=None) | clock.lease_is_over(now, LEASE + timedelta(seconds=FINAL_ANSWER))
     return Update.objects.filter(free, state=Update.State.QUEUED, due_at__lte=now)
 
 

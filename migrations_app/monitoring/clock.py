@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 TOLERANCE = timedelta(minutes=1)
@@ -24,6 +25,11 @@ def now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")  # also within a transaction the time of this moment
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def lease_is_over(now: datetime, longest: timedelta) -> Q:
+    """Which rows have a lease that has ended, or one beyond the ``longest`` that is given: that is of another time."""
+    return Q(lease_until__lt=now) | Q(lease_until__gt=now + longest + TOLERANCE)
 
 
 def drift() -> timedelta:

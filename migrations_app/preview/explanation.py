@@ -98,9 +98,7 @@ class _Subject:
     def __post_init__(self) -> None:
         self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
         if self.user:
-            user, tenant, have = self.user, self.user.tenant, Colleagues(self.user).have
-            limit, dial_in = tenant.attendee_limit, known_dial_in(user)
-            self.terms = Terms(user.addresses, limit, self.now, have, dial_in, tenant.same_sequence)
+            self.terms = Terms.of(self.user, self.now, Colleagues(self.user), known_dial_in(self.user))
         else:
             limit = Tenant._meta.get_field("attendee_limit").get_default()
             self.terms = Terms({self.facts.organizer} - {""}, limit, self.now, None)

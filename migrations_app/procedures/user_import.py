@@ -140,9 +140,7 @@ def _end(user_import: UserImport, state: UserImport.State, problem: str = "") ->
 def _locked(pk: int, *states: UserImport.State) -> UserImport | None:
     """The import, where it is in one of the states and nobody is at work on it."""
     found = UserImport.objects.select_for_update(of=("self",), skip_locked=True).select_related("tenant")
-    now = clock.now()
-    is_wrong = Q(lease_until__gt=now + LEASE + clock.TOLERANCE)  # of a clock that was set back since
-    is_free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | is_wrong
+    is_free = Q(lease_until=None) | clock.lease_is_over(clock.now(), LEASE)
     return found.filter(is_free, pk=pk, state__in=states).first()
 
 

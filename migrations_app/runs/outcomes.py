@@ -58,6 +58,12 @@ class Terms:
     same_sequence: bool = False
     """Whether updates keep the SEQUENCE of their meeting, as the tenant's setting says."""
 
+    @classmethod
+    def of(cls, user: ConferencingUser, now: datetime, colleagues: Colleagues, dial_in: DialIn | None) -> Terms:
+        """Those of the user's runs."""
+        tenant = user.tenant
+        return cls(user.addresses, tenant.attendee_limit, now, colleagues.have, dial_in, tenant.same_sequence)
+
 
 class Decided(NamedTuple):
     """What becomes of one meeting: with the new text, or with the code of why it is skipped or fails."""
@@ -196,10 +202,7 @@ class Outcomes:
             yield from self.of(some, self.settings.blocks_to_show(some))
 
     def _terms(self) -> Terms:
-        tenant, now = self.user.tenant, timezone.now()
-        return Terms(
-            self.user.addresses, tenant.attendee_limit, now, self._colleagues.have, self._dial_in, tenant.same_sequence
-        )
+        return Terms.of(self.user, timezone.now(), self._colleagues, self._dial_in)
 
     def _judged(self, stored: Stored, block: MeetingBlock, terms: Terms) -> Outcome:
         try:

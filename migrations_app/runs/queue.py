@@ -243,8 +243,7 @@ def sweep() -> int:
     """
     now = clock.now()
     _forget_times_to_come(now)
-    no_lease = Q(lease_until__lt=now) | Q(lease_until__gt=now + LONGEST_LEASE + clock.TOLERANCE)  # none is that long
-    lost = Run.objects.filter(no_lease, state=Run.State.IN_PROGRESS)
+    lost = Run.objects.filter(clock.lease_is_over(now, LONGEST_LEASE), state=Run.State.IN_PROGRESS)
     return sum(_take_away(run) for run in lost)
 
 
