@@ -40,6 +40,40 @@ class CalendarObject(models.Model):
         return self.subject or self.uid
 
 
+class OnlineMeeting(models.Model):
+    """The online meeting behind a meeting of a user's calendar, made once and found again (R41).
+
+    Written in a transaction of its own before the invitation names it, and never deleted while the user is there
+    (R45). A ``link`` meeting that MMS did not make, but found to be its own, is remembered too.
+    """
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="online_meetings")
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="online_meetings")
+    uid = models.CharField(max_length=500)
+    recurrence_id = models.CharField(
+        max_length=100, blank=True, help_text="Of an occurrence that has a meeting of its own, as it stands there."
+    )
+    service = models.CharField(max_length=20, help_text="Whose meeting it is: Link.")
+    made_under = models.CharField(
+        max_length=500, blank=True, help_text="Of a Link meeting: the meeting URL that its link begins with."
+    )
+    join_url = models.CharField(max_length=2000)
+    facts = models.JSONField(default=dict, help_text="What else leads into it: meeting ID, passcode, …")
+    room = models.CharField(max_length=300, help_text="The last segment of the join link, in lower case.")
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "uid", "recurrence_id", "service", "made_under"], name="one_online_meeting_per_meeting"
+            )
+        ]
+        indexes = [models.Index(fields=["tenant", "room"], name="online_meetings_by_room")]
+
+    def __str__(self) -> str:
+        return self.join_url
+
+
 class Run(models.Model):
     """One migration of one user's meetings. The rows in state Pending are the queue (R26 to R29)."""
 
@@ -139,6 +173,11 @@ class MeetingResult(models.Model):
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
     code = models.CharField(max_length=40, blank=True, help_text="Why it was skipped, or what failed.")
     detail = models.CharField(max_length=500, blank=True)
+    meeting_service = models.CharField(
+        max_length=20, blank=True, help_text="Whose meeting it was before, as far as its text was read (R39)."
+    )
+    join_url_before = models.CharField(max_length=2000, blank=True)
+    join_url_after = models.CharField(max_length=2000, blank=True)
     sequence = models.PositiveIntegerField(null=True, help_text="The SEQUENCE that the update carries.")
     spans = models.BinaryField(null=True, help_text="What was replaced by what, packed: for the page and for undo.")
 

@@ -28,6 +28,13 @@ from tenants_app.validators import (
 )
 
 
+class MeetingService(models.TextChoices):
+    """Who hosts the online meetings that are made anew (R39)."""
+
+    LINK = "link", "Link: the address is the meeting"
+    NONE = "none", "None: nothing is made anew"
+
+
 class Tenant(models.Model):
     """An organization. Its three switches are R12, R13 and R14; changes of them are audited."""
 
@@ -42,11 +49,20 @@ class Tenant(models.Model):
         validators=[validate_domain],
         help_text="Join links depend on it. Changing it starts no run; users are then out of date.",
     )
+    meeting_service = models.CharField(
+        max_length=5,
+        choices=MeetingService.choices,
+        default=MeetingService.LINK,
+        help_text="Who hosts online meetings that are made anew, as when a user moves from on-premises to online. "
+        "Changing it starts no run: existing meetings stay where they are hosted.",
+    )
     meeting_url = models.CharField(
         "meeting URL",
         max_length=500,
+        blank=True,
         validators=[validate_web_address],
-        help_text="Where join links begin. Changing it starts no run; users are then out of date.",
+        help_text="Where the join links of the Link service begin. Changing it starts no run: existing meetings keep "
+        "their links.",
     )
     meeting_migration_enabled = models.BooleanField(
         default=True,
@@ -246,6 +262,12 @@ class ConferencingUser(models.Model):
         help_text="Empty: Microsoft; otherwise the audio conferencing provider (ACP).",
     )
     bridge = models.ForeignKey(Bridge, models.PROTECT, null=True, blank=True, related_name="users")
+    meeting_service = models.CharField(
+        max_length=5,
+        blank=True,
+        choices=MeetingService.choices,
+        help_text="Who hosts the user's online meetings that are made anew. Empty: the tenant's meeting service.",
+    )
     conference_id_type = models.CharField(
         max_length=7, choices=ConferenceIdType.choices, default=ConferenceIdType.PUBLIC
     )
