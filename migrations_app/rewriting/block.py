@@ -22,6 +22,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+"
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f<>\"'`\\^{|}\u2028\u2029\ud800-\udfff]|[=._]{20,}")
 _LINK = re.compile(r"(?:https?://|onenote:)\S", re.IGNORECASE)
 _IS_WAY_IN = re.compile(r"https?://(?!.*[=._]{20})[^\x00-\x20\x7f-\x9f<>\"\\\u2028\u2029\ud800-\udfff]+", re.IGNORECASE)
+_WORDS = re.compile(r"[a-z ]+")
 _NONE = OnlineMeeting("")
 
 # In the middle between black and white, so that both colours can be read on a light and on a dark page.
@@ -129,9 +130,9 @@ def dial_uri(number: PhoneNumber, conference_id: str) -> str:
 def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as plain text, frame included, without a line break at its end."""
     labels = LABELS[language_of(block.language)]
-    lines = [ROW, f"{labels['join']} <{_way_in(block.join_url)}>"]
+    lines = [ROW, f"{labels['join']} <{way_in(block.join_url)}>"]
     meeting = block.meeting or _NONE
-    lines += [f"{labels[label]} <{_way_in(url)}>" for label, url in _other_ways(meeting) if url]
+    lines += [f"{labels[label]} <{way_in(url)}>" for label, url in _other_ways(meeting) if url]
     lines += [f"{labels[label]}: {text}" for label, text in _codes(meeting) if text]
     if block.has_phone:
         lines += ["", labels["phone"]]
@@ -146,7 +147,7 @@ def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
         lines += ["", labels["video"]]
         lines += [f"{labels[label]}: {text}" for label, text in _video(meeting) if text]
         if meeting.video_help_url:
-            lines.append(f"{labels['video_help']} <{_way_in(meeting.video_help_url)}>")
+            lines.append(f"{labels['video_help']} <{way_in(meeting.video_help_url)}>")
     rest = [f"{labels[label]} <{url}>" for label, url in _links(block, shared_notes_url)]
     lines += ["", *rest] if rest else []
     footer = _footer(block)
@@ -161,11 +162,11 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
     language = language_of(block.language)
     labels = LABELS[language]
     pieces = [_HTML_START.format(language)]
-    pieces.append(_HTML_JOIN.format(html.escape(_way_in(block.join_url)), html.escape(labels["join"])))
+    pieces.append(_HTML_JOIN.format(html.escape(way_in(block.join_url)), html.escape(labels["join"])))
     meeting = block.meeting or _NONE
     for label, url in _other_ways(meeting):
         if url:
-            pieces.append(_HTML_LINK.format(html.escape(_way_in(url)), html.escape(labels[label])))
+            pieces.append(_HTML_LINK.format(html.escape(way_in(url)), html.escape(labels[label])))
     for label, text in _codes(meeting):
         if text:
             pieces.append(_HTML_LINE.format(html.escape(f"{labels[label]}: {text}")))
@@ -186,7 +187,7 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
                 pieces.append(_HTML_LINE.format(html.escape(f"{labels[label]}: {text}")))
         if meeting.video_help_url:
             pieces.append(
-                _HTML_LINK.format(html.escape(_way_in(meeting.video_help_url)), html.escape(labels["video_help"]))
+                _HTML_LINK.format(html.escape(way_in(meeting.video_help_url)), html.escape(labels["video_help"]))
             )
     for label, url in _links(block, shared_notes_url):
         template = _HTML_NOTES if label == "shared_notes" else _HTML_LINK
@@ -250,9 +251,12 @@ def safe_url(address: str) -> str:
     return _NOT_IN_URL.sub(lambda found: _percent(found[0]), address)
 
 
-def _way_in(address: str) -> str:
-    """Return a link into a meeting exactly as it is, or made safe where it could leave its line or its brackets."""
-    return address if _IS_WAY_IN.fullmatch(address) else safe_url(address)
+def way_in(address: str) -> str:
+    """Return a link into a meeting exactly as it is, or made safe where it could leave its line or its brackets.
+
+    Words that stand for a link, in a preview, are no address and stay words.
+    """
+    return address if _IS_WAY_IN.fullmatch(address) or _WORDS.fullmatch(address) else safe_url(address)
 
 
 def can_be_carried(meeting: OnlineMeeting) -> bool:

@@ -156,5 +156,6 @@ def _city(number: str, entered: str, language: str) -> str:
 
     parsed = phonenumbers.parse(number)
     if language and geocoder.description_for_valid_number(parsed, "en").partition(",")[0] == entered:
-        return geocoder.description_for_valid_number(parsed, language).partition(",")[0] or entered
+        known = geocoder.description_for_valid_number(parsed, language).partition(",")[0]
+        return entered if known == _country(number, language) else known or entered
     return entered

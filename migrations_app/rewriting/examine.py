@@ -18,6 +18,7 @@ from migrations_app.rewriting.components import (
 )
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.evidence import Verdict, evidence_of
+from migrations_app.rewriting.facts import NO_NUMBERS, BlockFacts, KnownNumbers, shown_id
 from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.services import Service, service_of
@@ -38,7 +39,8 @@ class Examined:
     """An object with a meeting block that is its own and whole.
 
     `meetings` are the online meetings behind it: that of the series, and those of occurrences that have one of their
-    own. `meeting_of` names for each component with a block, by its RECURRENCE-ID, the one that it leads into.
+    own. `meeting_of` names for each component with a block, by its RECURRENCE-ID, the one that it leads into, and
+    `facts_of` what its blocks say.
     """
 
     source: bytes
@@ -47,18 +49,27 @@ class Examined:
     own: Own
     meetings: Sequence[Seen]
     meeting_of: Mapping[str, Seen]
+    facts_of: Mapping[str, Sequence[BlockFacts]]
 
     @property
     def first(self) -> Seen:
         """The meeting of the series, or of the first occurrence that has one."""
         return self.meetings[0]
 
+    def shown_id(self, meeting: Seen) -> str:
+        """Return the conference ID that a meeting's blocks show; "" where they show none."""
+        facts = (facts for rid, facts in self.facts_of.items() if self.meeting_of[rid] is meeting)
+        return next(filter(None, map(shown_id, facts)), "")
 
-def examine(source: bytes, own: Own, *, now: datetime, dial_in: DialIn | None = None) -> Examined:
+
+def examine(
+    source: bytes, own: Own, *, now: datetime, dial_in: DialIn | None = None, known: KnownNumbers = NO_NUMBERS
+) -> Examined:
     """Return what an object's meeting block leads into.
 
-    `source` is one object (one UID), `now` is aware. `dial_in` is how people dial into the organizer's meetings. Raises
-    Declined with a reason of R20 when the object is to be left as it is, UnreadableCalendar when it is no calendar.
+    `source` is one object (one UID), `now` is aware. `dial_in` is how people dial into the organizer's meetings, and
+    `known` what is known of the organization's numbers. Raises Declined with a reason of R20 when the object is to be
+    left as it is, UnreadableCalendar when it is no calendar.
     """
     calendars = parse(source)
     events = events_of(calendars)
@@ -71,7 +82,16 @@ def examine(source: bytes, own: Own, *, now: datetime, dial_in: DialIn | None = 
             is_of_first = meeting_of[each.recurrence_id] is meetings[0]
             _refuse_pasted(each, own) if is_of_first else _refuse_unproven(each, own)
     _refuse_other_join_links(components)
-    return Examined(source, events, components, own, meetings, meeting_of)
+    facts_of = {
+        each.recurrence_id: [
+            BlockFacts(found, description.value, is_html=description.is_html, known=known)
+            for description in each.descriptions
+            if (found := description.sight.found) is not None
+        ]
+        for each in components
+        if each.blocks
+    }
+    return Examined(source, events, components, own, meetings, meeting_of, facts_of)
 
 
 def _meetings(components: Sequence[Component], own: Own) -> tuple[list[Seen], dict[str, Seen]]:

@@ -7,7 +7,7 @@ dialled stands after commas and before a number sign, a passcode is on the line 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from locale import windows_locale
@@ -92,8 +92,12 @@ _PASSCODE = re.compile(r"[ \xa0]*(?P<label>[^\x02\x03\n:：|]{1,60})[:：][ \xa0
 _MAIL = re.compile(r"[^\s:：\x02\x03<>@]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _MOST_LINES_TO_ID = 4
 # Of an on-premises server, where the number is no link: the region that it serves, as the server's administrator named
-# it. Behind a link the bracket says "dial-in number", in any language.
-_REGION = re.compile(r"[ \xa0#]*\(([^()\n]{2,40})\)")
+# it. Behind a link, and in some texts without one, the bracket says in the block's language that it is a number.
+_REGION = re.compile(
+    r"[ \xa0#]*\((?!(?:Dial-in Number|Einwahlnummer|Número de acceso|Numero di accesso|Numéro d.accès|Inbelnummer"
+    r"|Номер доступа|ダイヤルイン番号|接続番号|Opringningsnummer|Uppringningsnummer)\))([^()\n]{2,40})\)",
+    re.IGNORECASE,
+)
 _LANGUAGE_IN_LINK = re.compile(r"[?&](?:omkt|language|mkt|lang)=([A-Za-z]{2,3})(?:[-_]|&|#|$)", re.IGNORECASE)
 _LCID = re.compile(r"\[!OC\(\[([0-9A-Fa-f]{4,5})\]\)!\]|[?&]clid=(\d{4,5})")
 _LANGUAGE_OF_TAG = re.compile(rb"<div\b[^<>]*?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
@@ -126,8 +130,10 @@ class BlockFacts:
         text = self.reading.text
         spans = [Span(each.start(1), each.end(1)) for each in _LINK.finditer(text)]
         within = _LINK.sub(lambda each: LINK + " " * len(each[1]) + END, text)
-        for each in _BARE_LINK.finditer(within):
-            spans.append(Span(each.start(), each.start() + len(links.without_punctuation(each[0]))))
+        spans += [
+            Span(each.start(), each.start() + len(links.without_punctuation(each[0])))
+            for each in _BARE_LINK.finditer(within)
+        ]
         found = []
         for start, end in sorted(spans):
             raw = text[start:end].strip()
@@ -221,7 +227,7 @@ class BlockFacts:
         return "" if is_other or links.comparable(below.url) in self.found.names else below.url
 
     def _passcode(self, meeting: re.Match[str] | None) -> Span | None:
-        """Return where the passcode stands: after a label, on the meeting ID's line or on the next that says anything."""
+        """Return where the passcode stands: after a label, on the meeting ID's line or on the next one."""
         if meeting is None:
             return None
         text = self.reading.text
@@ -504,6 +510,11 @@ class _Video(NamedTuple):
 
 
 _NO_VIDEO = _Video(None, None, "")
+
+
+def shown_id(facts: Sequence[BlockFacts]) -> str:
+    """Return the conference ID that some forms of one block show; "" where none does."""
+    return next((each.conference_id for each in facts if each.conference_id), "")
 
 
 def query_ids(url: str, digits: str) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from migrations_app.calendars.content_lines import Edit, splice
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
@@ -29,7 +30,7 @@ def exchanges(facts: BlockFacts, block: MeetingBlock, *, is_escaped: bool) -> li
         edits.append(Edit(*first, facts.reading.encoded(text, is_escaped=is_escaped)))
         edits += [Edit(*each, b"") for each in others]
     edits.sort()
-    if any(one.end > other.start for one, other in zip(edits, edits[1:], strict=False)):
+    if any(one.end > other.start for one, other in pairwise(edits)):
         return None
     return edits
 

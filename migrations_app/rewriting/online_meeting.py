@@ -8,6 +8,10 @@ from dataclasses import dataclass, fields
 from migrations_app.rewriting import links
 
 
+TO_BE_MADE = "made when the run starts"
+"""Stands for the join link of a meeting that a preview does not ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class OnlineMeeting:
     """Links and digits that lead into one online meeting, each exactly as it must be written (R40); "" where none."""

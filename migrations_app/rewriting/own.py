@@ -12,11 +12,11 @@ from migrations_app.rewriting import links
 class Own:
     """What tells a meeting's own join link from others (R39).
 
-    `key` ends the meeting's `Link` link; "" where the meeting is not known. `place` is where the organizer's `Link` links
-    begin, without the key: such a link outside any frame is a block that has lost its frame. `names` are what join links
-    call the organizer, and `domains` the organization's, in lower case. `remembered` are join links of this meeting that
-    MMS knows, as `comparable` has them, and `remembered_as_link` those of the `Link` service. `is_of_another_meeting` is
-    asked with such a link, `belongs_to_someone_else` with the user part of one.
+    `key` ends the meeting's `Link` link; "" where the meeting is not known. `place` is where the organizer's `Link`
+    links begin, without the key: such a link outside any frame is a block that has lost its frame. `names` are what
+    join links call the organizer, and `domains` the organization's, in lower case. `remembered` are join links of this
+    meeting that MMS knows, as `comparable` has them, and `remembered_as_link` those of the `Link` service.
+    `is_of_another_meeting` is asked with such a link, `belongs_to_someone_else` with the user part of one.
     """
 
     key: str = ""

@@ -29,7 +29,7 @@ from migrations_app.rewriting.block import (
     PhoneNumber,
     dial_uri,
     location_label,
-    safe_url,
+    way_in,
 )
 from migrations_app.rewriting.components import (
     CONFERENCE_ID,
@@ -206,7 +206,7 @@ class Properties:
 
     @cached_property
     def _join_url(self) -> str:
-        return safe_url(self.block.join_url)
+        return way_in(self.block.join_url)
 
     @cached_property
     def _dial_uris(self) -> list[str]:

@@ -1,11 +1,11 @@
 """Make the meeting block of an object say what it should (R20, R21, R23, R25, R40).
 
-Nothing is re-serialised: the octets of the block, or those in it that are wrong, and of the machine-read properties that
-carry the same link and numbers are exchanged, SEQUENCE and the time stamps are renewed, every other octet stays.
+Nothing is re-serialised: the octets of the block, or those in it that are wrong, and of the machine-read properties
+that carry the same link and numbers are exchanged, SEQUENCE and the time stamps are renewed, every other octet stays.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +16,7 @@ from migrations_app.rewriting.block import MeetingBlock, can_be_carried, render_
 from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.examine import Examined, examine
-from migrations_app.rewriting.facts import NO_NUMBERS, BlockFacts, KnownNumbers
+from migrations_app.rewriting.facts import BlockFacts, shown_id
 from migrations_app.rewriting.frames import look
 from migrations_app.rewriting.in_place import exchanged, exchanges, parts_of
 from migrations_app.rewriting.online_meeting import OnlineMeeting, merged
@@ -69,6 +69,9 @@ class Identities:
         return own if shown and own and shown in self.given else shown
 
 
+NO_IDENTITIES = Identities()
+
+
 def rewrite(
     source: bytes,
     block: MeetingBlock,
@@ -103,16 +106,17 @@ def write(
     made: Mapping[str, OnlineMeeting],
     *,
     now: datetime,
-    ids: Identities = Identities(),
-    known: KnownNumbers = NO_NUMBERS,
+    left: Set[str] = frozenset(),
+    ids: Identities = NO_IDENTITIES,
     same_sequence: bool = False,
 ) -> Rewrite:
     """Return the object with the block that it should have.
 
     `block` is what the organizer's settings say, whatever its join link. `made` are the online meetings that take the
     place of old ones, by the RECURRENCE-ID of `Examined.meetings`; a meeting that has none there stays where it is, and
-    only what is wrong about it is exchanged (R40). Raises Declined: `already-current`, `no-conference-id`, or
-    `needs-review` where something that leads into the meeting cannot be carried over with certainty.
+    only what is wrong about it is exchanged (R40). Those in `left`, which must not be all, are not touched. Raises
+    Declined: `already-current`, `no-conference-id`, or `needs-review` where something that leads into the meeting
+    cannot be carried over with certainty.
     """
     source = examined.source
     edits: list[Edit] = []
@@ -123,10 +127,10 @@ def write(
         each.recurrence_id: (
             _Anew(each, block.leading_to(made[seen.recurrence_id]))
             if (seen := examined.meeting_of[each.recurrence_id]).recurrence_id in made
-            else _Current(each, block, seen.service, ids, known, now)
+            else _Current(each, examined.facts_of[each.recurrence_id], block, seen.service, ids)
         )
         for each in examined.components
-        if each.blocks
+        if each.blocks and examined.meeting_of[each.recurrence_id].recurrence_id not in left
     }
     first = next(iter(plans.values()))
     of_master = plans.get("", first)
@@ -176,21 +180,15 @@ class _Current:
     def __init__(
         self,
         component: Component,
+        facts: Sequence[BlockFacts],
         block: MeetingBlock,
         service: Service,
         ids: Identities,
-        known: KnownNumbers,
-        now: datetime,
     ) -> None:
         self._component = component
-        self._now = now
-        self._facts = [
-            BlockFacts(each.sight.found, each.value, is_html=each.is_html, known=known)
-            for each in component.descriptions
-            if each.sight.found is not None
-        ]
+        self._facts = facts
         self._refuse_disagreement()
-        shown = next((facts.conference_id for facts in self._facts if facts.conference_id), "")
+        shown = shown_id(facts)
         wants_phone = block.toll is not None or block.toll_free is not None
         conference_id = ids.of(service, shown, block.conference_id) if wants_phone else ""
         if wants_phone and not conference_id:
