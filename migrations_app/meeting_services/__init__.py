@@ -1,0 +1,1 @@
+"""Who hosts online meetings, and makes them anew (R39)."""
