@@ -41,6 +41,8 @@ class InvitationSettings:
         self.number_keys: frozenset[int] = frozenset()
         """The service numbers that the invitations show."""
         tenant = user.tenant
+        if not tenant.meeting_url:
+            raise Failure("cannot-be-served", f"{tenant.name} has no meeting URL: give it one")
         name, _, domain = user.sip_address.partition("@")
         hosted = "" if domain.lower() == tenant.domain else f"{domain.lower()}/"
         self._join_prefix = f"{tenant.meeting_url.rstrip('/')}/{hosted}{quote(name.lower(), safe='')}/"
@@ -57,7 +59,7 @@ class InvitationSettings:
             toll = _phone_number(toll_row)
             toll_free = _phone_number(user.toll_free_number) if user.toll_free_number else None
             self.number_keys = frozenset(row.pk for row in (toll_row, user.toll_free_number) if row)
-            if self.has_public_id:
+            if self.has_public_id and user.bridge.gives_conference_ids:
                 self.conference_id = user.conference_id
                 if not self.conference_id:
                     raise Failure("no-conference-id")
@@ -82,6 +84,9 @@ class InvitationSettings:
     def blocks(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
         """The block that each meeting should carry; gives out private conference IDs where there are none yet."""
         ids: dict[str, str] = {}
+        bridge = self.user.bridge
+        if self.has_phone_part and bridge and not bridge.gives_conference_ids:
+            raise Failure("no-conference-id", f"the meeting service hands out those of the bridge {bridge}")
         if self.has_phone_part and not self.has_public_id:
             ids, new = private_conference_ids(self.user, uids)
             self.newly_numbered |= new

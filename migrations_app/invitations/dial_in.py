@@ -12,6 +12,7 @@ from migrations_app.rewriting.written_numbers import DialIn
 from tenants_app.models import ConferenceId, ConferencingUser
 
 EACH_ITS_OWN = "a different one for each meeting"
+FROM_THE_SERVICE = "the one that the meeting service gave"
 _SOME = "…"
 
 
@@ -41,12 +42,14 @@ def dial_in_details(user: ConferencingUser) -> DialInDetails:
     """
     settings = InvitationSettings(user)
     block = settings.common_block
-    has_own_ids = settings.has_phone_part and not settings.has_public_id
-    block = dataclasses.replace(
-        block,
-        join_url=block.join_url + _SOME,
-        conference_id=EACH_ITS_OWN if has_own_ids else block.conference_id,
-    )
+    bridge = user.bridge if settings.has_phone_part else None
+    whose_ids = block.conference_id
+    if bridge and not bridge.gives_conference_ids:
+        whose_ids = FROM_THE_SERVICE
+    elif bridge and not settings.has_public_id:
+        whose_ids = EACH_ITS_OWN
+    has_own_ids = whose_ids != block.conference_id
+    block = dataclasses.replace(block, join_url=block.join_url + _SOME, conference_id=whose_ids)
     _, *lines, _ = render_text(block).split("\n")
     text = "\n".join(lines)
     if has_own_ids:
