@@ -40,7 +40,9 @@ def refresh(users: QuerySet[ConferencingUser], *, invitations_follow: bool = Fal
     users, computed = users.order_by(), _computed(tuple(settings.MMS_INVITATION_LANGUAGES))
     if invitations_follow:
         said = Case(
-            When(invitations_fingerprint=F("settings_fingerprint"), then=computed), default=F("invitations_fingerprint")
+            When(invitations_fingerprint=F("settings_fingerprint"), then=computed),
+            default=F("invitations_fingerprint"),
+            output_field=_TEXT,
         )
         users.update(settings_fingerprint=computed, invitations_fingerprint=said)
     else:
@@ -99,6 +101,7 @@ def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -
         When(has_own_blocks=True, then=Value(fingerprint)),
         # Texts that changed during the run are in no invitation.
         default=_halves(Value(fingerprint[:_HALF]), Right("settings_fingerprint", _HALF)),
+        output_field=_TEXT,
     )
     users = ConferencingUser.objects.filter(pk=user.pk)
     users.exclude(invitations_fingerprint=fingerprint).update(invitations_fingerprint=said)

@@ -35,7 +35,9 @@ def compute_some(apps, database, pks):
     )
     computed = Subquery(with_shown(apps, objects.filter(pk=OuterRef("pk")).order_by()).values("shown"))
     said = Case(
-        When(invitations_fingerprint=F("settings_fingerprint"), then=computed), default=F("invitations_fingerprint")
+        When(invitations_fingerprint=F("settings_fingerprint"), then=computed),
+        default=F("invitations_fingerprint"),
+        output_field=TextField(),
     )
     objects.filter(pk__in=pks).update(settings_fingerprint=computed, invitations_fingerprint=said)
     for run in alike:
