@@ -41,7 +41,7 @@ class InvitationSettings:
             toll = _phone_number(toll_row)
             toll_free = _phone_number(user.toll_free_number) if user.toll_free_number else None
             self.number_keys = frozenset(row.pk for row in (toll_row, user.toll_free_number) if row)
-            if self.has_public_id:
+            if self.has_public_id and user.bridge.gives_conference_ids:
                 self.conference_id = user.conference_id
                 if not self.conference_id:
                     raise Failure("no-conference-id")
@@ -65,9 +65,14 @@ class InvitationSettings:
         return self.user.conference_id_type == ConferencingUser.ConferenceIdType.PUBLIC
 
     @property
+    def gives_ids(self) -> bool:
+        """Whether MMS hands out the conference IDs of the user's bridge, and not the meeting service (R43)."""
+        return self.user.bridge is None or self.user.bridge.gives_conference_ids
+
+    @property
     def gives_private_ids(self) -> bool:
         """Whether MMS gives each meeting a conference ID of its own."""
-        return self.has_phone_part and not self.has_public_id
+        return self.has_phone_part and self.gives_ids and not self.has_public_id
 
     def private_ids(self, uids: Sequence[str]) -> dict[str, str]:
         """The conference IDs of meetings that have their own; gives out those that are missing."""

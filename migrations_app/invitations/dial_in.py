@@ -14,6 +14,7 @@ from tenants_app.models import ConferenceId, ConferencingUser, ServiceNumber, Te
 
 HAS_ITS_OWN = "each meeting keeps or gets its own"
 EACH_ITS_OWN = "a different one for each meeting"
+FROM_THE_SERVICE = "the one that the meeting service gave"
 _SOME = "…"
 
 
@@ -43,11 +44,6 @@ def known_dial_in(user: ConferencingUser, numbers: KnownNumbers) -> DialIn:
     return DialIn(numbers.toll | numbers.toll_free, frozenset(ids.values_list("digits", flat=True)))
 
 
-def known_conference_ids(user: ConferencingUser) -> frozenset[str]:
-    """The conference IDs that the tenant's bridges gave the user and their meetings."""
-    return frozenset(ConferenceId.objects.filter(user=user).values_list("digits", flat=True))
-
-
 def dial_in_details(user: ConferencingUser) -> DialInDetails:
     """What the block of any meeting would say if the user's invitations were rewritten now.
 
@@ -55,12 +51,14 @@ def dial_in_details(user: ConferencingUser) -> DialInDetails:
     ``user.tenant`` and ``user.bridge`` should be loaded already. Raises ``Failure`` as a run would.
     """
     settings = InvitationSettings(user)
-    has_own_ids = settings.gives_private_ids
-    block = dataclasses.replace(
-        settings.block,
-        join_url=HAS_ITS_OWN,
-        conference_id=EACH_ITS_OWN if has_own_ids else settings.block.conference_id,
-    )
+    block = settings.block
+    whose_ids = block.conference_id
+    if settings.has_phone_part and not settings.gives_ids:
+        whose_ids = FROM_THE_SERVICE
+    elif settings.gives_private_ids:
+        whose_ids = EACH_ITS_OWN
+    has_own_ids = whose_ids != block.conference_id
+    block = dataclasses.replace(block, join_url=HAS_ITS_OWN, conference_id=whose_ids)
     _, *lines, _ = render_text(block).split("\n")
     text = "\n".join(lines)
     if has_own_ids:

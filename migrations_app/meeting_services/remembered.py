@@ -62,9 +62,7 @@ class Remembered:
         known = ((each, found.get((each.uid, each.recurrence_id))) for each in requests)
         return {each: meeting for each, meeting in known if meeting is not None}
 
-    def make(
-        self, service: MeetingService, requests: Sequence[Request]
-    ) -> Mapping[Request, OnlineMeeting | Failure]:
+    def make(self, service: MeetingService, requests: Sequence[Request]) -> Mapping[Request, OnlineMeeting | Failure]:
         """The online meetings that the service has made, or makes now; or why it does not (R42).
 
         What is made is written in a transaction of its own, before any invitation names it. Raises ``Failure`` where

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 
 from migrations_app.rewriting import links
 
-
 TO_BE_MADE = "made when the run starts"
 """Stands for the join link of a meeting that a preview does not ask for."""
 

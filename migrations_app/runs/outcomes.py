@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Container, Iterator, Mapping, 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import why_without_organizer
 from migrations_app.failures import SKIPPED, Failure
 from migrations_app.invitations.content import InvitationSettings
-from migrations_app.invitations.dial_in import known_conference_ids, known_dial_in, known_numbers
+from migrations_app.invitations.dial_in import known_dial_in, known_numbers
 from migrations_app.invitations.link_owners import Owners
 from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
@@ -33,8 +33,9 @@ from migrations_app.rewriting.services import Service
 from migrations_app.rewriting.spans import Span, pack
 from migrations_app.rewriting.written_numbers import DialIn
 from migrations_app.runs.selection import why_skipped
-from migrations_app.runs.targets import CURRENT
+from migrations_app.targets import CURRENT
 from tenants_app.bulk import batched
+from tenants_app.changes.conference_ids import known_conference_ids
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
@@ -188,7 +189,7 @@ class Outcomes:
         self._owners = Owners(self.user)
         self.remembered = self._owners.remembered
         self._known = known_numbers(self.user.tenant)
-        self._ids = Identities(known_conference_ids(self.user))
+        self._ids = Identities(known_conference_ids(self.user), from_service=not self.settings.gives_ids)
         self._services: dict[str, MeetingService] = {}
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
@@ -228,9 +229,9 @@ class Outcomes:
         stored = self.mailbox.read(uids)
         return self.judge([found for uid in uids if (found := stored.get(uid))], ahead=ahead)
 
-    def judge(self, stored: Sequence[Stored], *, ahead: bool) -> list[Outcome]:
+    def judge(self, stored: Sequence[Stored], *, ahead: bool, terms: Terms | None = None) -> list[Outcome]:
         """What becomes of each of these texts; see :meth:`of`."""
-        terms = self._terms()
+        terms = terms or self._terms()
         cases: list[_Case] = []
         for each in stored:  # what was deleted since then needs nothing
             self._before_each(len(each.body))
@@ -256,7 +257,8 @@ class Outcomes:
         try:
             found = examined(stored.listed, stored.body, terms)
         except Exception:
-            case.decided = self._failed_unexpectedly(stored)
+            log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
+            case.decided = self._failed_unexpectedly()
             return case
         if isinstance(found, Decided):
             case.decided = found
@@ -275,7 +277,9 @@ class Outcomes:
                     listed.uid, seen.recurrence_id, listed.subject, listed.starts_at
                 )
         if len(case.left) == len(found.meetings):
-            case.decided = Decided(MeetingResult.Outcome.SKIPPED, "not-selected", f"It is in {found.first.service.product}.")
+            case.decided = Decided(
+                MeetingResult.Outcome.SKIPPED, "not-selected", f"It is in {found.first.service.product}."
+            )
         return case
 
     def _service(self, name: str) -> MeetingService:
@@ -327,9 +331,7 @@ class Outcomes:
 
     def _has_own_id(self, case: _Case, found: Examined) -> bool:
         return any(
-            each.recurrence_id in case.made
-            or each.service is Service.LINK
-            or found.shown_id(each) in self._ids.given
+            each.recurrence_id in case.made or each.service is Service.LINK or found.shown_id(each) in self._ids.given
             for each in found.meetings
             if each.recurrence_id not in case.left
         )
@@ -341,7 +343,8 @@ class Outcomes:
             try:
                 decided = self._written(case, found, private_id, terms)
             except Exception:
-                decided = self._failed_unexpectedly(stored)
+                log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
+                decided = self._failed_unexpectedly()
         outcome = self._outcome(stored.listed, decided or Decided(MeetingResult.Outcome.SKIPPED, "no-block"))
         result = outcome.result
         if found is not None:
@@ -389,13 +392,12 @@ class Outcomes:
             return _refused(error)
         return Decided(MeetingResult.Outcome.SUCCEEDED, rewritten=rewritten)
 
-    def _failed_unexpectedly(self, stored: Stored) -> Decided:
-        log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
+    def _failed_unexpectedly(self) -> Decided:
         return Decided(MeetingResult.Outcome.FAILED, "internal-error", f"reference {self.run.correlation_id}")
 
     @property
     def _targets(self) -> Mapping[str, str]:
-        return self.run.targets
+        return cast("dict[str, str]", self.run.targets)
 
     def _outcome(self, meeting: Listed, decided: Decided) -> Outcome:
         return Outcome(
