@@ -100,7 +100,8 @@ _REGION = re.compile(
 )
 # What the prompts are spoken in, and of which country: "English (United States)", behind what the bracket above says.
 _CULTURE = re.compile(
-    r"[ \xa0#]*(?:\([^()\n\x02]{2,40}\))?\s*[^\W\d_][^()\n\x02:+]{0,40} ?[(（]([^()\n\x02（）]{2,60})[)）][ \xa0]*(?=\n|\Z)"
+    r"[ \xa0#]*(?:\([^()\n\x02]{2,40}\))?\s*"
+    r"[^\W\d_][^()\n\x02:+]{0,40} ?[(（]([^()\n\x02（）]{2,60})[)）][ \xa0]*(?=\n|\Z)"
 )
 _LANGUAGE_IN_LINK = re.compile(r"[?&](?:omkt|language|mkt|lang)=([A-Za-z]{2,3})(?:[-_]|&|#|$)", re.IGNORECASE)
 _LCID = re.compile(r"\[!OC\(\[([0-9A-Fa-f]{4,5})\]\)!\]|[?&]clid=(\d{4,5})")
