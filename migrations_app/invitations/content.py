@@ -60,7 +60,7 @@ class InvitationSettings:
             if self.has_public_id:
                 self.conference_id = user.conference_id
                 if not self.conference_id:
-                    raise Failure("no-conference-id")
+                    raise Failure("user-without-conference-id")
         self.common_block = MeetingBlock(
             join_url=self._join_prefix,
             language=user.language,

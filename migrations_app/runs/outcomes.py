@@ -35,7 +35,14 @@ BATCH = 100
 OCTETS = 8_000_000
 """Their texts are no larger in sum, but for a single one."""
 
-LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
+LEFT_AS_THEY_ARE = (
+    "needs-review",
+    "pasted-block",
+    "too-many-attendees",
+    "not-selected",
+    "no-meeting-service",
+    "no-conference-id",
+)
 """Reasons to skip a meeting that may still show an old number (R35)."""
 
 _WITH_DETAIL = frozenset({"needs-review", "pasted-block"})

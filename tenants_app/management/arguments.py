@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -63,6 +63,18 @@ def either(**words: bool) -> Callable[[str], bool]:
         if text not in words:
             raise argparse.ArgumentTypeError(f"{text!r} is not known: write {' or '.join(words)}.")
         return words[text]
+
+    return read
+
+
+def one_of(names: Sequence[str], what: str) -> Callable[[str], str]:
+    """One of these names, whatever its case; ``what`` one is called, with its article."""
+
+    def read(text: str) -> str:
+        for name in names:
+            if text.lower() == name.lower():
+                return name
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}: use {', '.join(names)}.")
 
     return read
 
