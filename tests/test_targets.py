@@ -91,13 +91,13 @@ def test_r44_every_name_is_one_that_the_filters_offer_and_fits_its_column(target
         ),
         (
             Targets.of_types("Link", "Link"),
-            "Link meetings whose link does not begin with the meeting URL get a new one, and meetings of other services "
-            "are left alone",
+            "Link meetings whose link does not begin with the meeting URL get a new one, and meetings of other "
+            "services are left alone",
         ),
         (
             Targets.of_move("none"),
-            "Skype for Business meetings stay as they are, because no meeting service can make them anew, and all others "
-            "stay in their service",
+            "Skype for Business meetings stay as they are, because no meeting service can make them anew, and all "
+            "others stay in their service",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q
@@ -64,15 +65,21 @@ def _movement(source: str, outcome: str, has_new_link: bool, targets: Targets) -
     return Movement(source, str(target), has_new_link)
 
 
-class Movements(Counter[Movement]):
+@dataclass(slots=True)
+class Movements:
     """How many meetings there are of each movement."""
+
+    counts: Counter[Movement] = field(default_factory=Counter)
 
     def note(self, result: MeetingResult) -> Movement | None:
         """Count what becomes of the meeting, where its service is known."""
         movement = movement_of(result)
         if movement:
-            self[movement] += 1
+            self.counts[movement] += 1
         return movement
+
+    def __bool__(self) -> bool:
+        return bool(self.counts)
 
     @property
     def ahead(self) -> str:
@@ -85,8 +92,8 @@ class Movements(Counter[Movement]):
         return self._sentence("stayed", "moved", "got")
 
     def _sentence(self, stay: str, move: str, get: str) -> str:
-        moving = [(each, count) for each, count in sorted(self.items()) if each.moves]
-        staying = self.total() - sum(count for _, count in moving)
+        moving = [(each, count) for each, count in sorted(self.counts.items()) if each.moves]
+        staying = self.counts.total() - sum(count for _, count in moving)
         told = [f"{count:,} {each.of_many(stay, move, get)}" for each, count in moving]
         if staying:
             told.append(f"{staying:,} {stay} in {'its' if staying == 1 else 'their'} meeting service")
@@ -108,5 +115,5 @@ def movements_of(run: Run) -> Movements:
     for source, outcome, is_new, count in rows:
         movement = _movement(source, outcome, is_new, targets)
         if movement:
-            found[movement] += count
+            found.counts[movement] += count
     return found

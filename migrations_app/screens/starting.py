@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from migrations_app.preview.many_users import foresee_start
@@ -57,7 +58,7 @@ def start_selected(request: Request, slug: str) -> HttpResponse:
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
     found = UserFilter(request.GET, everyone, access.tenant)
     users = found.qs
-    the_list = f"{reverse('users', args=[slug])}?{request.GET.urlencode()}"
+    the_list = f"{reverse('users', args=[slug])}?{urlencode(_kept(request))}"
     if not found.is_valid():
         messages.error(
             request, "A part of the filter is not understood, so nothing was started: choose the users again."
@@ -94,17 +95,22 @@ def _page(request: Request, access: Access, users: Users, page: str, context: di
     """What starting the users leads to; for htmx only what follows from the types that are chosen."""
     form = MeetingTypesForm(request.GET, access.tenant)
     is_counted = "count" in request.GET or "user_shown" in context
-    mine = {*form.fields, "count", "now"}
     context |= {
         "access": access,
         "types": form,
-        "kept": [(name, value) for name, values in request.GET.lists() if name not in mine for value in values],
+        "kept": _kept(request),
         "now": "now" in request.GET,
         "foreseen": foresee_start(access.tenant, users, form.targets()),
         "is_counted": is_counted,
         "effect": effect_of_starts(access.tenant, users, access.actor, form.targets()) if is_counted else None,
     }
     return answer(request, page, "runs/start_form.html", context)
+
+
+def _kept(request: Request) -> list[tuple[str, str]]:
+    """The parameters of the address that say who is started."""
+    others = {*MeetingTypesForm.base_fields, "now", "count"}
+    return [(name, value) for name, values in request.GET.lists() if name not in others for value in values]
 
 
 def _started(
