@@ -10,9 +10,9 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import MeetingResult
 from migrations_app.preview.meetings import foresee_meetings
-from migrations_app.runs.actions import decide_starts
 from migrations_app.runs.movements import Movements
 from migrations_app.runs.out_of_date import in_chunks
+from migrations_app.runs.starts import decide_starts
 from migrations_app.targets import Targets
 from tenants_app.audit import Actor
 from tenants_app.models import ConferencingUser, Tenant

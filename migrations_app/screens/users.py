@@ -20,7 +20,7 @@ from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import Run
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.preview.meetings import foresee_meetings
-from migrations_app.runs.actions import decide_starts
+from migrations_app.runs.starts import decide_starts
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
