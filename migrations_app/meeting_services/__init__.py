@@ -1,1 +1,1 @@
-"""Who hosts online meetings, and makes them anew (R39)."""
+"""Who hosts the online meetings behind invitations, and makes new ones (R39 to R43)."""

@@ -1,7 +1,10 @@
-"""Which meeting service a user has (R39)."""
+"""Which meeting service makes a user's meetings anew (R39). Nothing else knows the kinds by name."""
 
 from __future__ import annotations
 
+from migrations_app.meeting_services.base import MeetingService as Service
+from migrations_app.meeting_services.link import LinkService
+from migrations_app.meeting_services.none import NoService
 from migrations_app.targets import LINK, NO_SERVICE, TEAMS, service_name
 from tenants_app.models import ConferencingUser, MeetingService, Tenant
 
@@ -35,3 +38,10 @@ def why_no_target(tenant: Tenant, target: str) -> str:
         f"{tenant.name} has no meeting service {service_name(target)}, so no meeting can move there: {what_to_do}, or "
         "choose the target Current."
     )
+
+
+def service_named(name: str, user: ConferencingUser) -> Service:
+    """The service of that name, as the user's runs ask it; one that makes nothing where the tenant has none such."""
+    if name == LINK and user.tenant.meeting_url:
+        return LinkService(user)
+    return NoService()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from migrations_app.targets import ALL_CURRENT, NO_SERVICE, Targets
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings
+from tenants_app.wording import MEETINGS_STAY
 
 
 class Reason(NamedTuple):
@@ -134,10 +135,16 @@ TRIGGERS = (
     Trigger(
         "R8",
         lambda old, new, _: old.sip_address != new.sip_address,
-        "a changed SIP address alone does not start one",
+        "a changed SIP address does not start one: join links stay as they are",
         starts=False,
     ),
-    # R9 is a change of the tenant: decide_meeting_url_change. R11 is no change: decide_start_by_hand.
+    # R9 of the tenant: decide_meetings_stay. R11 is no change: decide_start_by_hand.
+    Trigger(
+        "R9",
+        lambda old, new, _: old.meeting_service != new.meeting_service,
+        MEETINGS_STAY["meeting_service"],
+        starts=False,
+    ),
     Trigger(
         "R10",
         lambda old, new, change: _has_other_numbers(old, new) and change.reschedule_meetings,
@@ -282,9 +289,9 @@ def decide(change: SettingsChange, switches: Switches, service: str = NO_SERVICE
     )
 
 
-def decide_meeting_url_change() -> Decision:
-    """The answer to a changed meeting URL of the tenant, which starts no run for anybody (R9)."""
-    return _no_run("a changed meeting URL does not start one: invitations show the old one until each user's next run")
+def decide_meetings_stay(field: str) -> Decision:
+    """The answer to a change of the tenant that starts no run for anybody (R9); ``field`` is in ``MEETINGS_STAY``."""
+    return _no_run(MEETINGS_STAY[field])
 
 
 def decide_start_by_hand(

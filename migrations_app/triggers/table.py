@@ -13,7 +13,7 @@ from itertools import permutations, product
 from typing import Any, NamedTuple
 
 from migrations_app.targets import LINK, NO_SERVICE
-from migrations_app.triggers.rules import Decision, decide, decide_meeting_url_change, decide_start_by_hand
+from migrations_app.triggers.rules import Decision, decide, decide_meetings_stay, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings, acp_is_replaced
 from tenants_app.wording import pascal_case
@@ -38,6 +38,7 @@ SERVED = UserSettings(
     conference_id="1234567",
     toll_number_id=1,
     toll_free_number_id=None,
+    meeting_service="",
 )
 USERS = {
     "Microsoft's user, all online": SERVED,
@@ -151,7 +152,11 @@ KINDS = (
         ),
     ),
     KindOfChange("R8", "Change the SIP address, user part or domain", _edit({}, {"sip_address": "anna@example.org"})),
-    KindOfChange("R9", "Change the tenant's meeting URL", lambda user, switches: decide_meeting_url_change()),
+    KindOfChange("R9", "Change the tenant's meeting URL", lambda user, switches: decide_meetings_stay("meeting_url")),
+    KindOfChange(
+        "R9", "Change the tenant's meeting service", lambda user, switches: decide_meetings_stay("meeting_service")
+    ),
+    KindOfChange("R9", "Change the user's meeting service", _edit({}, {"meeting_service": "none"})),
     KindOfChange("R10", "Change the default toll or toll-free number", _edit({}, {"toll_number_id": 2})),
     KindOfChange(
         "R10",

@@ -13,8 +13,11 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from tenants_app.meeting_services import read_meeting_service
 from tenants_app.validators import validate_e164
 from tenants_app.wording import read_truth
+
+MEETING_SERVICES = "link|teams|none"
 
 
 def add_format(parser: CommandParser) -> None:
@@ -67,14 +70,14 @@ def either(**words: bool) -> Callable[[str], bool]:
     return read
 
 
-def one_of(names: Sequence[str], what: str) -> Callable[[str], str]:
-    """One of these names, whatever its case; ``what`` one is called, with its article."""
+def one_of(words: Sequence[str], what: str) -> Callable[[str], str]:
+    """One of these words, whatever its case; ``what`` one is called, with its article."""
 
     def read(text: str) -> str:
-        for name in names:
-            if text.lower() == name.lower():
-                return name
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}: use {', '.join(names)}.")
+        for word in words:
+            if text.lower() == word.lower():
+                return word
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}: use {', '.join(words)}.")
 
     return read
 
@@ -97,6 +100,23 @@ def from_time(text: str) -> datetime:
 def to_time(text: str) -> datetime:
     """A moment as :func:`from_time` reads it; a date without time includes the whole day."""
     return _moment(text, time.max)
+
+
+def meeting_service(text: str) -> str:
+    """A meeting service of a tenant (R39)."""
+    return _service(text, of_user=False)
+
+
+def users_meeting_service(text: str) -> str:
+    """A meeting service of a user, or ``tenant`` for the tenant's (R39)."""
+    return _service(text, of_user=True)
+
+
+def _service(text: str, *, of_user: bool) -> str:
+    try:
+        return read_meeting_service(text, of_user=of_user)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -7,7 +7,7 @@ from tenants_app.catalogue import SHOWN_IN_INVITATIONS, TENANT_SETTINGS
 from tenants_app.management.settings_command import SetSettingsCommand
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import remedy_for
-from tenants_app.wording import counted
+from tenants_app.wording import MEETINGS_STAY, counted
 
 
 class Command(SetSettingsCommand):
@@ -16,6 +16,9 @@ class Command(SetSettingsCommand):
     settings = TENANT_SETTINGS
 
     def tell_what_follows(self, before: Tenant, after: Tenant, values: Mapping[str, Any]) -> None:
+        for field, why in MEETINGS_STAY.items():
+            if getattr(before, field) != getattr(after, field):
+                self.stdout.write(f"{after.name}: No run, because {why}.")
         if all(getattr(before, field) == getattr(after, field) for field in SHOWN_IN_INVITATIONS):
             return
         users = counted(ConferencingUser.objects.filter(tenant=after).out_of_date().count(), "user")
