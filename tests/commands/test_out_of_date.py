@@ -110,6 +110,8 @@ def test_it_names_those_it_refuses_and_ends_with_status_1(
 ) -> None:
     make_user("dora", mailbox_location="on-premises")
     make_user("elena", conferencing_provider="Intercall")
+    for user in ConferencingUser.objects.all():
+        note_own_blocks(user)
     change_tenant(tenant, ACTOR, legal_url="https://contoso.com/legal")
     errors = io.StringIO()
     with pytest.raises(CommandError, match=r"^2 of 5 users failed or refused: see above\.$") as caught:
@@ -125,7 +127,7 @@ def test_what_it_says_of_many_is_one_line_per_sentence(
 ) -> None:
     for number in range(30):
         make_user(f"user{number:02}", mailbox_location="on-premises" if number % 3 == 0 else "online")
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, local_numbers_url="https://contoso.com/numbers")
     monkeypatch.setattr(out_of_date, "CHUNK", 7)
     output, errors = io.StringIO(), io.StringIO()
     with pytest.raises(CommandError, match=r"^10 of 30 users failed or refused"):

@@ -83,6 +83,7 @@ def test_r43_r36_taking_them_back_gives_everybody_an_id_and_leaves_them_out_of_d
 ) -> None:
     had = anna.conference_id
     set_bridge(old_bridge.tenant, old_bridge.name, ACTOR, conference_ids_from="service")
+    old_bridge.refresh_from_db()
     bruno = make_user("bruno")
     make_user("clara", conference_id_type="private")
     make_user("dora", audio_conferencing_license=False)
@@ -108,6 +109,7 @@ def test_r43_what_follows_is_said_before(anna: ConferencingUser, make_user: Make
     old_bridge.conference_ids_from = "service"
     told = foresee_conference_ids(old_bridge)
     set_bridge(old_bridge.tenant, old_bridge.name, ACTOR, conference_ids_from="service")
+    old_bridge.refresh_from_db()
     make_user("bruno")
     old_bridge.conference_ids_from = "mms"
     back = foresee_conference_ids(old_bridge)
