@@ -7,7 +7,6 @@ import re
 
 from tenants_app.wording import escaped
 
-
 _DIRECTORY_QUERY = re.compile(r"(/dial-in/[^?\s\"]*)\?[^\s\"]*")
 
 

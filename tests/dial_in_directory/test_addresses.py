@@ -24,6 +24,7 @@ from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.directory import MAPPER, NUMBERS, Hold, at
+from tests.support.jitsi_client import JitsiMeet, TelephoneBridge, over_http, room_address
 from tests.support.two_tenants import everything_stored
 from tests.support.visitors import sign_in
 
@@ -436,3 +437,19 @@ def test_the_dialled_number_may_be_written_in_any_way(key: str, anna: Conferenci
 def test_the_list_is_the_same_whatever_is_asked_with_it(key: str, anna: ConferencingUser, query: str) -> None:
     assert Client().get(f"{NUMBERS}?{query}").content == Client().get(NUMBERS).content
     assert json.loads(Client().get(NUMBERS).content)
+
+
+# --- a server that runs -------------------------------------------------------------------------------
+
+
+def test_r46_over_http_jitsi_and_a_bridge_find_the_meeting_of_an_invitation(
+    live_server: Any, key: str, anna: ConferencingUser, hold: Hold
+) -> None:
+    meeting = hold(anna, "AAAA2222", "budget@contoso.com", at("1000", "1100"))
+    jitsi = JitsiMeet(live_server.url + NUMBERS, live_server.url + MAPPER, over_http)
+    bridge = TelephoneBridge(live_server.url + MAPPER, key, over_http)
+
+    assert str(jitsi.conference_id(meeting.join_url)) == anna.conference_id
+    assert jitsi.default_number(meeting.join_url) == "+1 425-555-0100"
+    assert bridge.room(anna.conference_id, "+14255550100") == room_address(meeting.join_url)
+    assert over_http(live_server.url + MAPPER, {}).status == 400
