@@ -37,8 +37,11 @@ def batched(rows: Iterable[T], size: int = BULK) -> Iterator[list[T]]:
         yield batch
 
 
-def insert(rows: Sequence[Model]) -> None:
-    """Insert new rows of one model. Unlike ``bulk_create`` this hands back no keys."""
+def insert(rows: Sequence[Model], *, unless_there: bool = False) -> None:
+    """Insert new rows of one model. Unlike ``bulk_create`` this hands back no keys.
+
+    With ``unless_there``, rows that a constraint of uniqueness refuses are passed over.
+    """
     if not rows:
         return
     meta = rows[0]._meta
@@ -47,6 +50,8 @@ def insert(rows: Sequence[Model]) -> None:
     values = ", ".join(["%s"] * len(fields))
     table = connection.ops.quote_name(meta.db_table)
     statement = f"INSERT INTO {table} ({columns}) VALUES ({values})"  # noqa: S608 - no outside text
+    if unless_there:
+        statement += " ON CONFLICT DO NOTHING"
     with connection.cursor() as cursor:
         cursor.executemany(statement, _parameters(rows, fields, add=True))
 

@@ -24,7 +24,8 @@ class TenantSetting:
     field: str
     """The field of :class:`Tenant`."""
     shows_in_invitations: bool = False
-    """Whether invitations say something else after a change, so that users are out of date (R36)."""
+    """Whether invitations say something else after a change, so that users are out of date (R36): those who dial in, or
+    those who have blocks that MMS wrote."""
     cmdlet: str = ""
     """What ``get_…`` and ``set_…`` are called that show and set it too."""
     switch_label: str = ""
@@ -58,8 +59,9 @@ class TenantSetting:
 
 TENANT_SETTINGS = (
     TenantSetting("name"),
-    TenantSetting("domain", shows_in_invitations=True, is_on_page=False),
-    TenantSetting("meeting_url", shows_in_invitations=True),
+    TenantSetting("domain", is_on_page=False),
+    TenantSetting("meeting_url"),
+    TenantSetting("meeting_service"),
     TenantSetting(
         "meeting_migration_enabled", cmdlet="tenant_migration_configuration", switch_label="Meeting migration"
     ),
@@ -113,6 +115,8 @@ class Kind(Enum):
     CONFERENCE_ID = auto()
     """Kept in a table of its own, which gives it out."""
     CONFERENCE_ID_TYPE = auto()
+    MEETING_SERVICE = auto()
+    """Stored as an empty text where it is the tenant's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ USER_SETTINGS = (
     UserSetting("conference_id_type", Kind.CONFERENCE_ID_TYPE),
     TOLL_NUMBER,
     UserSetting("toll_free_number", Kind.NUMBER),
+    UserSetting("meeting_service", Kind.MEETING_SERVICE),
 )
 """All settings of a user, in the order in which they are listed. Who the user is, their UPN, stays."""
 

@@ -3,6 +3,10 @@
 Both are kept as a fingerprint that the database computes, so that the users who are out of date can be counted and
 listed by an index, however many there are. Beside it stand the service numbers that invitations may show, so that a
 number is not released while somebody could still dial it (R35).
+
+A fingerprint has two halves: what every block shows, and what only blocks that MMS wrote show, which is the language
+and the tenant's texts. As long as a user has no such block, the second half of what their invitations say is kept the
+same as that of their settings: one comparison finds who is out of date, and with the first such block nothing changes.
 """
 
 from __future__ import annotations
@@ -14,23 +18,40 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import MD5, Coalesce, Concat
+from django.db.models.functions import MD5, Coalesce, Left, Right
 
 from tenants_app.bulk import batched, insert
-from tenants_app.models import ConferenceId, ConferencingUser, InvitedNumber
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, InvitedNumber
 
 _TEXT = models.TextField()
+_HALF = 16
+"""Characters."""
 
 
-def refresh(users: QuerySet[ConferencingUser]) -> None:
+def refresh(users: QuerySet[ConferencingUser], *, invitations_follow: bool = False) -> None:
     """Compute anew what the users' invitations should say. Call it in the transaction of each change that may alter it.
 
-    The tenant's row must be locked, so that nobody changes what is read before this is committed.
+    The tenant's row must be locked, so that nobody changes what is read before this is committed. After a change that
+    makes no invitation wrong, with ``invitations_follow``, whoever was up to date stays so.
     """
     # In the order in which everybody locks users: the update takes them as they lie on the disk.
     if not users.order_by("pk").select_for_update(no_key=True).values_list("pk"):
         return  # a new bridge has no users yet, and the statement below costs much to prepare
-    users.order_by().update(settings_fingerprint=_computed(tuple(settings.MMS_INVITATION_LANGUAGES)))
+    users, computed = users.order_by(), _computed(tuple(settings.MMS_INVITATION_LANGUAGES))
+    if invitations_follow:
+        said = Case(
+            When(invitations_fingerprint=F("settings_fingerprint"), then=computed),
+            default=F("invitations_fingerprint"),
+            output_field=_TEXT,
+        )
+        users.update(settings_fingerprint=computed, invitations_fingerprint=said)
+    else:
+        users.update(settings_fingerprint=computed)
+    texts = Right("settings_fingerprint", _HALF)
+    others = users.filter(has_own_blocks=False).exclude(invitations_fingerprint="")
+    others.alias(texts=texts).exclude(invitations_fingerprint__endswith=F("texts")).update(
+        invitations_fingerprint=_halves(Left("invitations_fingerprint", _HALF), texts)
+    )
 
 
 @cache  # it takes longer to put together than to carry out
@@ -56,6 +77,16 @@ def become_unknown(user: ConferencingUser) -> None:
     ConferencingUser.objects.filter(pk=user.pk).update(invitations_fingerprint="")
 
 
+def note_own_blocks(user: ConferencingUser) -> None:
+    """Note that some of the user's invitations have a block that MMS wrote, before :func:`record` is called.
+
+    Who was up to date stays so, and out of date likewise. From now on their language and the tenant's texts count.
+    """
+    if not user.has_own_blocks:
+        ConferencingUser.objects.filter(pk=user.pk, has_own_blocks=False).update(has_own_blocks=True)
+        user.has_own_blocks = True
+
+
 def add_numbers(user: ConferencingUser, numbers: Collection[int]) -> None:
     """Note that some of the user's invitations show these service numbers (primary keys) too from now on."""
     InvitedNumber.objects.bulk_create(
@@ -66,9 +97,14 @@ def add_numbers(user: ConferencingUser, numbers: Collection[int]) -> None:
 @transaction.atomic
 def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -> None:
     """Note that all invitations say what the settings of this ``fingerprint`` ask for, and show these numbers only."""
-    ConferencingUser.objects.filter(pk=user.pk).exclude(invitations_fingerprint=fingerprint).update(
-        invitations_fingerprint=fingerprint
+    said = Case(
+        When(has_own_blocks=True, then=Value(fingerprint)),
+        # Texts that changed during the run are in no invitation.
+        default=_halves(Value(fingerprint[:_HALF]), Right("settings_fingerprint", _HALF)),
+        output_field=_TEXT,
     )
+    users = ConferencingUser.objects.filter(pk=user.pk)
+    users.exclude(invitations_fingerprint=fingerprint).update(invitations_fingerprint=said)
     shown = set(user.invited_numbers.values_list("number_id", flat=True))
     if shown - set(numbers):
         user.invited_numbers.exclude(number__in=numbers).delete()
@@ -92,12 +128,13 @@ def _with_phone(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
 
 
 def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> QuerySet[Any]:
-    """The users with what shows in their invitations, as a fingerprint.
+    """The users with what shows in their invitations, as a fingerprint (R36).
 
-    Whatever :class:`migrations_app.invitations.content.InvitationSettings` reads must be here, and nothing else.
+    A third party's numbers are not known here, so its name stands for them. Where a user is hosted counts because the
+    meetings of an on-premises deployment do not outlive the move (R1). What leads into a meeting does not count: it
+    stays as it is whatever the SIP address and the meeting URL are (R40).
     """
     own_id = ConferenceId.objects.filter(user=OuterRef("pk"), bridge=OuterRef("bridge"), meeting_uid="")
-    of_tenant_domain = Q(sip_address__endswith=Concat(Value("@"), F("tenant__domain")))
     phone = Case(
         When(
             has_phone=True,
@@ -109,6 +146,7 @@ def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> 
                 ),
                 *(Coalesce(f"toll_free_number__{field}", Value("")) for field in ("number", "country", "city")),
                 Case(
+                    When(bridge__conference_ids_from=Bridge.ConferenceIdsFrom.SERVICE, then=Value("")),
                     When(
                         conference_id_type=ConferencingUser.ConferenceIdType.PUBLIC,
                         then=Coalesce(Subquery(own_id.values("digits")), Value("")),
@@ -127,22 +165,18 @@ def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> 
     )
     users = _with_phone(users)
     return users.annotate(
-        shown=MD5(
-            _joined(
-                F("hosting"),
-                F("provider"),
-                F("tenant__meeting_url"),
-                F("sip_address"),
-                Case(When(of_tenant_domain, then=Value("")), default=Value("other domain")),
-                language,
-                F("tenant__help_url"),
-                F("tenant__legal_url"),
-                F("tenant__logo_url"),
-                F("tenant__footer_text"),
-                phone,
-            )
+        shown=_halves(
+            Left(MD5(_joined(F("hosting"), F("provider"), phone)), _HALF),
+            Left(MD5(_joined(language, *map(F, _OF_OWN_BLOCKS))), _HALF),
         )
     )
+
+
+_OF_OWN_BLOCKS = ("tenant__help_url", "tenant__legal_url", "tenant__logo_url", "tenant__footer_text")
+
+
+def _halves(first: models.Expression, second: models.Expression) -> models.Func:
+    return models.Func(first, second, template="(%(expressions)s)", arg_joiner=" || ", output_field=_TEXT)
 
 
 def _joined(*parts: models.Expression | F) -> models.Func:

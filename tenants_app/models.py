@@ -21,6 +21,7 @@ from tenants_app.validators import (
     validate_domain,
     validate_e164,
     validate_language,
+    validate_meeting_url,
     validate_one_line,
     validate_slug,
     validate_text,
@@ -47,7 +48,8 @@ class Tenant(models.Model):
     domain = models.CharField(
         max_length=253,
         validators=[validate_domain],
-        help_text="Join links depend on it. Changing it starts no run; users are then out of date.",
+        help_text="Join links of new Link meetings name an organizer's domain where it is another one. Changing this "
+        "starts no run: existing meetings keep their links.",
     )
     meeting_service = models.CharField(
         max_length=5,
@@ -60,7 +62,7 @@ class Tenant(models.Model):
         "meeting URL",
         max_length=500,
         blank=True,
-        validators=[validate_web_address],
+        validators=[validate_meeting_url],
         help_text="Where the join links of the Link service begin. Changing it starts no run: existing meetings keep "
         "their links.",
     )
@@ -146,6 +148,13 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """The Link service makes links of the meeting URL, so it needs one (R39)."""
+        if self.meeting_service == MeetingService.LINK and not self.meeting_url:
+            raise ValidationError(
+                {"meeting_service": "The Link service needs a meeting URL: give one, or choose none instead."}
+            )
+
 
 class Role(models.Model):
     """What one administrator may do in one tenant: *viewer* reads, *operator* also starts, *admin* also changes."""
@@ -169,11 +178,23 @@ class Role(models.Model):
 class Bridge(models.Model):
     """A conferencing bridge. An empty provider is Microsoft; any other is a third party's (R16)."""
 
+    class ConferenceIdsFrom(models.TextChoices):
+        MMS = "mms", "MMS"
+        SERVICE = "service", "The meeting service"
+
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bridges")
     name = models.CharField(max_length=100, validators=[validate_one_line])
     is_default = models.BooleanField(default=False)
     provider = models.CharField(
         max_length=100, blank=True, validators=[validate_one_line], help_text="Empty: Microsoft."
+    )
+    conference_ids_from = models.CharField(
+        "conference IDs from",
+        max_length=7,
+        choices=ConferenceIdsFrom.choices,
+        default=ConferenceIdsFrom.MMS,
+        help_text="Who hands out conference IDs. MMS may only where the bridge learns them from MMS. Where the meeting "
+        "service does, invitations keep the IDs that it gave.",
     )
 
     class Meta:
@@ -187,6 +208,11 @@ class Bridge(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def gives_conference_ids(self) -> bool:
+        """Whether MMS hands out its conference IDs (R43); otherwise the meeting service does."""
+        return self.conference_ids_from == self.ConferenceIdsFrom.MMS
 
 
 class ServiceNumber(models.Model):
@@ -257,7 +283,10 @@ class ConferencingUser(models.Model):
     user_id = models.UUIDField("user ID", default=uuid.uuid4, unique=True, editable=False)
     upn = models.CharField("user principal name", max_length=320, validators=[validate_address])
     sip_address = models.CharField(
-        "SIP address", max_length=320, validators=[validate_address], help_text="Changing it starts no run."
+        "SIP address",
+        max_length=320,
+        validators=[validate_address],
+        help_text="Changing it starts no run: join links stay as they are.",
     )
     display_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
     language = models.CharField(max_length=35, default="en-US", validators=[validate_language])
@@ -296,6 +325,11 @@ class ConferencingUser(models.Model):
         null=True,
         blank=True,
         related_name="toll_free_users",
+    )
+    has_own_blocks = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether invitations have blocks that MMS wrote, which show language and texts (R36).",
     )
     settings_fingerprint = models.CharField(
         max_length=32, default="", editable=False, help_text="Of what the settings ask the invitations to say."
@@ -355,11 +389,24 @@ class ConferencingUser(models.Model):
         return frozenset({self.upn.lower(), self.sip_address.lower()})
 
     @property
+    def effective_meeting_service(self) -> MeetingService:
+        """Who hosts meetings of the user that are made anew: their own choice, else the tenant's (R39).
+
+        ``self.tenant`` should be loaded already. Without a meeting URL there is no Link service.
+        """
+        service = MeetingService(self.meeting_service or self.tenant.meeting_service)
+        return MeetingService.NONE if service == MeetingService.LINK and not self.tenant.meeting_url else service
+
+    @property
     def conference_id(self) -> str:
-        """The 7 digits that all of the user's meetings share; empty where there is none."""
-        for row in self.conference_ids.all():
-            if row.meeting_uid == "" and row.bridge_id == self.bridge_id:
-                return row.digits
+        """The 7 digits that all of the user's meetings share; empty where MMS gives none (R43).
+
+        ``self.bridge`` should be loaded already.
+        """
+        if self.bridge and self.bridge.gives_conference_ids:
+            for row in self.conference_ids.all():
+                if row.meeting_uid == "" and row.bridge_id == self.bridge_id:
+                    return row.digits
         return ""
 
 
@@ -381,6 +428,32 @@ class ConferenceId(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["bridge", "digits"], name="one_use_per_conference_id"),
             models.UniqueConstraint(fields=["user", "bridge", "meeting_uid"], name="one_conference_id_per_meeting"),
+        ]
+
+    def __str__(self) -> str:
+        return self.digits
+
+
+class FormerConferenceId(models.Model):
+    """A conference ID that MMS once gave to a user, or to one of their meetings, and that is theirs no more (R43).
+
+    Invitations may still show it. It may be somebody else's by now.
+    """
+
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="former_conference_ids")
+    bridge = models.ForeignKey(
+        Bridge, models.SET_NULL, null=True, related_name="former_conference_ids", help_text="Empty: a bridge of old."
+    )
+    digits = models.CharField(max_length=7)
+    meeting_uid = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = "former conference ID"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "bridge", "digits", "meeting_uid"],
+                name="one_row_per_former_conference_id",
+            )
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tenants_app.catalogue import TENANT_SETTINGS, TOLL_NUMBER, USER_SETTINGS, Kind, TenantSetting
+from tenants_app.meeting_services import TENANTS_OWN
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.wording import provider_name
 
@@ -26,6 +27,7 @@ def bridge_record(bridge: Bridge) -> dict[str, Any]:
         "Name": bridge.name,
         "IsDefault": bridge.is_default,
         "Provider": provider_name(bridge.provider),
+        "ConferenceIdsFrom": bridge.conference_ids_from,
         "DefaultNumber": default.number if default else "",
         "ServiceNumbers": [row.number for row in bridge.numbers.all()],
     }
@@ -58,4 +60,6 @@ def written(kind: Kind, value: Any) -> Any:
         return provider_name(value)
     if kind in {Kind.BRIDGE, Kind.NUMBER}:
         return str(value or "")
+    if kind is Kind.MEETING_SERVICE:
+        return str(value or TENANTS_OWN)
     return value

@@ -27,6 +27,7 @@ class UserSettings:
     conference_id: str
     toll_number_id: int | None
     toll_free_number_id: int | None
+    meeting_service: str
 
     @classmethod
     def of(cls, user: ConferencingUser, conference_id: str = "") -> UserSettings:
@@ -46,6 +47,7 @@ class UserSettings:
             conference_id=conference_id,
             toll_number_id=user.toll_number_id,
             toll_free_number_id=user.toll_free_number_id,
+            meeting_service=user.meeting_service,
         )
 
 

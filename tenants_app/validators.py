@@ -27,6 +27,11 @@ validate_language = RegexValidator(r"^[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*\Z", "G
 validate_web_address = RegexValidator(
     r"^https?://[^\s<>\"'\\\x00-\x1f\x7f-\x9f]+\Z", "Give a web address that begins with https:// (or http://)."
 )
+# Plain http is taken for what is stored already; ``changes.tenants`` asks of a new one that it is https.
+validate_meeting_url = RegexValidator(
+    r"^https?://[^\s<>\"'\\\x00-\x1f\x7f-\x9f]+\Z",
+    "Give a web address that begins with https://, such as https://meet.contoso.com.",
+)
 
 # So that a name cannot begin a line of its own in a log, a mail or a report, nor steer a terminal.
 validate_one_line = RegexValidator(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
+from django.utils.text import get_text_list
 
 _STEERING = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
@@ -47,6 +48,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def alternatives(words: Sequence[str]) -> str:
+    """The words as a choice: ``link or none``."""
+    return get_text_list(list(words), "or")
+
+
 def escaped(text: str, keeps: str = "\n\t") -> str:
     """The text with what steers a terminal or turns its letters around written out, such as ``\\x1b``."""
     return _STEERING.sub(lambda found: found[0] if found[0] in keeps else ascii(found[0])[1:-1], text)
@@ -64,6 +70,14 @@ def plain(value: Any) -> str:
         return " ".join(map(plain, value))
     return str(value)
 
+
+MEETINGS_STAY: Mapping[str, str] = MappingProxyType(
+    {
+        "meeting_url": "a changed meeting URL does not start one: existing meetings stay where they are hosted",
+        "meeting_service": "a changed meeting service does not start one: existing meetings stay where they are hosted",
+    }
+)
+"""Why a changed meeting URL or meeting service starts no run (R9), by the field of the tenant."""
 
 FIELD_NAMES: Mapping[str, str] = MappingProxyType({"conference_id": "conference ID", "upn": "user principal name"})
 

@@ -62,6 +62,8 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
     """What moving everyone on ``source`` to ``target`` would start."""
     switches = Switches.of(tenant)
     own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
+    if not (source.gives_conference_ids and target.gives_conference_ids):
+        own_ids = own_ids.none()  # where the meeting service hands them out, none is exchanged for another (R43)
     # A conference ID that is taken on the new bridge cannot be kept there.
     renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")
     on_it = ConferencingUser.objects.filter(bridge=source)

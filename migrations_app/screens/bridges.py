@@ -21,7 +21,13 @@ from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberFor
 from migrations_app.screens.tables import UserTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
-from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge, set_default_number
+from tenants_app.changes.bridges import (
+    foresee_conference_ids,
+    register_number,
+    remove_bridge,
+    set_bridge,
+    set_default_number,
+)
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
@@ -83,7 +89,7 @@ def bridge(request: Request, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Change the bridge's provider, or with ``make_default`` make it the tenant's default."""
+    """Change the bridge's own settings, or with ``make_default`` make it the tenant's default."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
     if "make_default" in request.POST:
@@ -94,9 +100,12 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
     if form.is_valid():
         values = {name: form.cleaned_data[name] for name in form.changed_data}
         with refusals_told(form):
+            follows = foresee_conference_ids(form.instance) if "conference_ids_from" in values else ""
             set_bridge(access.tenant, shown.name, access.actor, **values)
             messages.success(request, f"The settings of {shown} are saved.")
-            if values:
+            if follows:
+                messages.warning(request, follows)
+            if "provider" in values:
                 _tell_that_no_run_starts(request, shown.users.count())
             return redirect("bridge", slug, pk)
     return _bridge_page(request, access, shown, bridge_form=form)
@@ -183,11 +192,21 @@ def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_e
         "out_of_date_count": ConferencingUser.objects.filter(tenant=access.tenant, bridge=shown).out_of_date().count(),
         "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
         "bridge_form": BridgeForm(None, _bridge(access, shown.pk)),
+        "if_ids_change": _if_ids_change(shown),
         "number_form": NewNumberForm(None),
     } | forms_with_errors
     if request.method == "POST":
         return render(request, "bridges/bridge.html", context)
     return answer(request, "bridges/bridge.html", "tables/results.html", context)
+
+
+def _if_ids_change(shown: Bridge) -> str:
+    """What saving the other of the two choices would lead to."""
+    mms, service = Bridge.ConferenceIdsFrom
+    other = Bridge(pk=shown.pk, name=shown.name, provider=shown.provider)
+    other.conference_ids_from = service if shown.gives_conference_ids else mms
+    follows = foresee_conference_ids(other)
+    return f"If you choose {other.get_conference_ids_from_display()}: {follows}" if follows else ""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -16,6 +16,7 @@ from tenants_app.validators import validate_e164
 from tenants_app.wording import stored_provider
 
 _PROVIDER_HELP = "Empty: Microsoft. MMS cannot migrate users on a bridge of anybody else."
+_IDS_HELP = "MMS may hand them out only where the bridge learns them from MMS."
 
 
 class E164Field(forms.CharField):
@@ -37,6 +38,9 @@ class NewBridgeForm(forms.Form):
 
     name = forms.CharField(label="Name", max_length=100)
     provider = forms.CharField(label="Provider", max_length=100, required=False, help_text=_PROVIDER_HELP)
+    conference_ids_from = forms.ChoiceField(
+        label="Conference IDs from", choices=Bridge.ConferenceIdsFrom.choices, help_text=_IDS_HELP
+    )
     make_default = forms.BooleanField(
         label="Make it the default bridge",
         required=False,
@@ -64,8 +68,8 @@ class BridgeForm(MergingForm):
 
     class Meta:
         model = Bridge
-        fields = ["provider"]
-        help_texts = {"provider": _PROVIDER_HELP}
+        fields = ["provider", "conference_ids_from"]
+        help_texts = {"provider": _PROVIDER_HELP, "conference_ids_from": _IDS_HELP}
 
     def __init__(self, data: QueryDict | None, instance: Bridge) -> None:
         super().__init__(data, instance=instance, auto_id="bridge_%s")

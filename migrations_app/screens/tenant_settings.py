@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from migrations_app.models import Run
 from migrations_app.runs.out_of_date import count_out_of_date
-from migrations_app.triggers.rules import decide_meeting_url_change
+from migrations_app.triggers.rules import decide_meetings_stay
 from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import SWITCHES as DECIDING
 from migrations_app.triggers.table import answer_now, table
@@ -27,6 +27,7 @@ from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
+from tenants_app.wording import MEETINGS_STAY
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -40,8 +41,8 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
         with refusals_told(form):
             change_tenant(access.tenant, access.actor, **values)
             messages.success(request, _what_is_saved(access.tenant, values))
-            if "meeting_url" in values:
-                messages.warning(request, decide_meeting_url_change().sentence)
+            for field in filter(values.__contains__, MEETINGS_STAY):
+                messages.warning(request, decide_meetings_stay(field).sentence)
             return redirect("settings", slug)
     stored = Tenant.objects.get(pk=access.tenant.pk) if is_post else access.tenant
     context = {

@@ -35,6 +35,7 @@ class BridgeForm(ChangeForm):
             self.instance.name,
             self.actor,
             provider=self.cleaned_data["provider"],
+            conference_ids_from=self.cleaned_data["conference_ids_from"],
             make_default=bool(self.cleaned_data.get("is_default")),
         )
 
@@ -47,7 +48,7 @@ class BridgeForm(ChangeForm):
 @admin.register(Bridge)
 class BridgeAdmin(ThroughChanges):
     form = BridgeForm
-    list_display = ["name", "tenant", "is_default", "provider"]
+    list_display = ["name", "tenant", "is_default", "provider", "conference_ids_from"]
     list_filter = ["tenant", "is_default"]
     list_select_related = ["tenant"]
     search_fields = ["name", "provider"]
@@ -62,9 +63,12 @@ class BridgeAdmin(ThroughChanges):
     def get_fieldsets(self, request: HttpRequest, obj: Bridge | None = None) -> list[Any]:
         told = (
             "Saving a bridge starts no migration. Users whose invitations show what was changed are out of date until "
-            "runs are started for them; after saving, a message says how many there are."
+            "runs are started for them; after saving, a message says how many there are. Where MMS hands out the "
+            "conference IDs from now on, users who have none get one; otherwise invitations keep theirs."
         )
-        return [(None, {"fields": ["tenant", "name", "is_default", "provider"], "description": told})]
+        return [
+            (None, {"fields": ["tenant", "name", "is_default", "provider", "conference_ids_from"], "description": told})
+        ]
 
     def save_model(self, request: HttpRequest, obj: Bridge, form: Any, change: bool) -> None:
         bridge = form.make_change()

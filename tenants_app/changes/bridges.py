@@ -9,13 +9,17 @@ from django.db import transaction
 from django.db.models import ProtectedError
 
 from tenants_app import fingerprints
-from tenants_app.audit import Actor, entry
+from tenants_app.audit import Actor, entry, record
+from tenants_app.changes.conference_ids import keep_as_former, number_users, users_without_id
 from tenants_app.changes.locking import apply_values, audited_value, lock
 from tenants_app.changes.users import _announce
 from tenants_app.models import Bridge, InvitedNumber, ServiceNumber, Tenant
 from tenants_app.signals import Consequence, UserChange
 from tenants_app.user_settings import UserSettings
 from tenants_app.wording import counted
+
+GIVEN = "No run, because a bridge's own settings start none."
+"""Of a user who gets a conference ID because MMS hands out those of the bridge from now on."""
 
 
 @transaction.atomic
@@ -27,14 +31,22 @@ def set_bridge(
     provider: str | None = None,
     make_default: bool = False,
     default_number: str | None = None,
+    conference_ids_from: str | None = None,
 ) -> Bridge:
-    """Make the bridge if it is new and change what is given; ``default_number`` is E.164 and on the bridge."""
+    """Make the bridge if it is new and change what is given; ``default_number`` is E.164 and on the bridge.
+
+    What follows for the users of a bridge whose conference IDs others hand out from now on (R43) is what
+    :func:`foresee_conference_ids` says.
+    """
     tenant = lock(tenant)
     bridge = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
     is_new = bridge is None
     if bridge is None:
         bridge = Bridge(tenant=tenant, name=name)
-    before, after = apply_values(bridge, {} if provider is None else {"provider": provider})
+    given = {"provider": provider, "conference_ids_from": conference_ids_from}
+    before, after = apply_values(bridge, {name: value for name, value in given.items() if value is not None})
+    is_numbered_anew = not is_new and "conference_ids_from" in after
+    follows = foresee_conference_ids(bridge) if is_numbered_anew else ""
     if make_default and not bridge.is_default:
         previous = Bridge.objects.filter(tenant=tenant, is_default=True).first()
         before["default bridge"], after["default bridge"] = audited_value(previous), bridge.name
@@ -52,10 +64,46 @@ def set_bridge(
         if old != number:
             before["default number"], after["default number"] = audited_value(old), number.number
     if is_new or after:
-        entry(tenant, actor, "create bridge" if is_new else "change bridge", bridge.name, before, after).save()
+        entry(tenant, actor, "create bridge" if is_new else "change bridge", bridge.name, before, after, follows).save()
     if after.keys() & {"provider", "default number"}:
         fingerprints.refresh(bridge.users.all())
+    if is_numbered_anew:
+        _number_anew(tenant, bridge, actor)
     return bridge
+
+
+def foresee_conference_ids(bridge: Bridge) -> str:
+    """What follows when the IDs of the stored bridge come from whom ``bridge.conference_ids_from`` names; empty where
+    nobody is on it."""
+    users = bridge.users.count()
+    if not users:
+        return ""
+    if not bridge.gives_conference_ids:
+        return (
+            f"No run, because invitations keep the IDs that they show. MMS gives {counted(users, 'user')} of "
+            f"{bridge.name} none from now on, and new meetings have those of the meeting service. Nobody becomes "
+            "out of date."
+        )
+    new = users_without_id(bridge).count()
+    gives = f"MMS gives {counted(new, 'user')} of {bridge.name} a conference ID" if new else "everybody has an ID"
+    microsofts = bridge.users.filter(conferencing_provider="") if not bridge.provider else bridge.users.none()
+    dial_in = microsofts.filter(audio_conferencing_license=True, audio_conferencing_enabled=True).count()
+    return (
+        f"No run, because a bridge's own settings start none: {gives}, and those from before count again. "
+        f"{counted(dial_in, 'user')} with audio conferencing {'is' if dial_in == 1 else 'are'} out of date until the "
+        "next run, which prints it."
+    )
+
+
+def _number_anew(tenant: Tenant, bridge: Bridge, actor: Actor) -> None:
+    """Let the IDs of the bridge come from where it says now (R43)."""
+    if bridge.gives_conference_ids:
+        for given in number_users(bridge):
+            record(
+                entry(tenant, actor, "change user", user.upn, {"conference_id": ""}, {"conference_id": digits}, GIVEN)
+                for user, digits in given
+            )
+    fingerprints.refresh(bridge.users.all(), invitations_follow=not bridge.gives_conference_ids)
 
 
 @transaction.atomic
@@ -120,6 +168,7 @@ def remove_bridge(bridge: Bridge, actor: Actor) -> None:
             f"Attendees hold numbers of {bridge.name} and were not told yet that they have changed: wait until the "
             "messages are out, or take the numbers off one by one."
         ) from error
+    keep_as_former(bridge.conference_ids.all())
     bridge.delete()
     entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
 

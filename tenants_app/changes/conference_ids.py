@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from tenants_app import bulk
 from tenants_app.bulk import BULK
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, FormerConferenceId
 from tenants_app.validators import validate_conference_id
 
 NEW_CONFERENCE_ID = "new"
@@ -22,9 +22,12 @@ NEW_CONFERENCE_ID = "new"
 def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple[dict[str, str], set[str]]:
     """The conference ID of each of the user's meetings on their bridge; gives out those that are missing.
 
-    Returns the IDs by meeting UID, and the UIDs of the meetings that had none before.
+    Returns the IDs by meeting UID, and the UIDs of the meetings that had none before. Where the meeting service hands
+    out the IDs of the bridge (R43), there are none.
     """
     bridge = user.bridge
+    if bridge is not None and not bridge.gives_conference_ids:
+        return {}, set()
     if bridge is None:
         raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")
     rows = ConferenceId.objects.filter(user=user, bridge=bridge, meeting_uid__in=uids)
@@ -47,7 +50,7 @@ def _lock_numbering(bridge: Bridge) -> None:
 
 
 def release_private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> None:
-    """Give back the IDs of meetings that show none."""
+    """Give back the IDs of meetings that show none; as nobody has seen them, they are not kept as former ones."""
     if uids:
         ConferenceId.objects.filter(user=user, meeting_uid__in=uids).exclude(meeting_uid="").delete()
 
@@ -60,6 +63,62 @@ def own_conference_ids(users: Iterable[ConferencingUser]) -> dict[int, Conferenc
         if row.user_id not in found or row.bridge_id == bridges[row.user_id]:
             found[row.user_id] = row
     return found
+
+
+def id_in_use(user: ConferencingUser, own: ConferenceId | None) -> str:
+    """The digits that the user has now, where ``own`` is what :func:`own_conference_ids` found; otherwise empty.
+
+    ``user.bridge`` should be loaded already. Of a bridge whose IDs come from the meeting service (R43), an ID that MMS
+    gave before is kept for the day when MMS does again, and used for nothing.
+    """
+    bridge = user.bridge
+    is_used = own is not None and bridge is not None and own.bridge_id == bridge.pk and bridge.gives_conference_ids
+    return own.digits if own and is_used else ""
+
+
+def known_conference_ids(user: ConferencingUser) -> frozenset[str]:
+    """All IDs that MMS gives or ever gave to the user or to a meeting of theirs, on any bridge of the tenant (R43)."""
+    present = ConferenceId.objects.filter(user=user).values_list("digits")
+    former = FormerConferenceId.objects.filter(user=user).values_list("digits")
+    return frozenset(digits for (digits,) in present.union(former))
+
+
+def check_gives_conference_ids(bridge: Bridge) -> None:
+    """Raise ``ValidationError`` where MMS does not hand out the bridge's IDs, so that nobody can be given one."""
+    if not bridge.gives_conference_ids:
+        problem = f"The meeting service hands out the conference IDs of the bridge {bridge}: give none here."
+        raise ValidationError({"conference_id": problem})
+
+
+def number_users(bridge: Bridge) -> Iterator[list[tuple[ConferencingUser, str]]]:
+    """Give an ID to each user of the bridge who needs one and has none there; yields who got which, some at a time."""
+    pks = list(users_without_id(bridge).order_by("pk").values_list("pk", flat=True))
+    numbers = ConferenceNumbering(len(pks))
+    for some in bulk.batched(pks):
+        users = bridge.users.filter(pk__in=some).order_by("pk")
+        own = own_conference_ids(users)
+        given = [(user, numbers.assign(user, own.get(user.pk), "")) for user in users]
+        numbers.save()
+        yield given
+
+
+def users_without_id(bridge: Bridge) -> QuerySet[ConferencingUser]:
+    """Users of the bridge who need an ID of their own and have none there."""
+    have = ConferenceId.objects.filter(bridge=bridge, meeting_uid="")
+    public = ConferencingUser.ConferenceIdType.PUBLIC
+    return bridge.users.filter(conference_id_type=public).exclude(pk__in=have.values("user"))
+
+
+def keep_as_former(rows: Iterable[ConferenceId]) -> None:
+    """Note that MMS once gave these IDs to whom they are of now."""
+    for some in bulk.batched(rows):
+        bulk.insert([_former(row) for row in some], unless_there=True)
+
+
+def _former(row: ConferenceId) -> FormerConferenceId:
+    return FormerConferenceId(
+        user_id=row.user_id, bridge_id=row.bridge_id, digits=row.digits, meeting_uid=row.meeting_uid
+    )
 
 
 def _check_conference_id(digits: str) -> None:
@@ -88,6 +147,7 @@ class ConferenceNumbering:
         self._spare: dict[int, set[str]] = {}
         self._new: list[ConferenceId] = []
         self._changed: list[ConferenceId] = []
+        self._former: list[FormerConferenceId] = []
 
     def assign(self, user: ConferencingUser, own: ConferenceId | None, wanted: str) -> str:
         """The user's ID after the change: ``wanted``, their ``own`` present one, or a free one where one is needed."""
@@ -97,6 +157,10 @@ class ConferenceNumbering:
                 raise ValidationError(
                     {"conference_id": f"{user.upn} has no bridge, and a conference ID belongs to one: assign it first."}
                 )
+            return ""
+        if wanted:
+            check_gives_conference_ids(bridge)
+        if not bridge.gives_conference_ids:
             return ""
         if own is not None and own.bridge_id == bridge.pk and wanted in {"", own.digits}:
             return own.digits
@@ -117,6 +181,7 @@ class ConferenceNumbering:
         if own is None:
             self._new.append(ConferenceId(bridge=bridge, digits=digits, user=user))
         else:
+            self._former.append(_former(own))
             own.bridge, own.digits = bridge, digits
             self._changed.append(own)
         return digits
@@ -136,7 +201,8 @@ class ConferenceNumbering:
     def save(self) -> None:
         bulk.update(self._changed, ["bridge", "digits"])
         bulk.insert(self._new)
-        self._changed, self._new = [], []
+        bulk.insert(self._former, unless_there=True)
+        self._changed, self._new, self._former = [], [], []
 
     def _taken_among(self, bridge: Bridge, candidates: Collection[str]) -> set[str]:
         if bridge.pk not in self._taken:

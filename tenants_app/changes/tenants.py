@@ -13,6 +13,7 @@ from tenants_app import directory_keys, fingerprints
 from tenants_app.audit import Actor, entry
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS
 from tenants_app.changes.locking import apply_values, audited_value, lock
+from tenants_app.meeting_services import check_meeting_service
 from tenants_app.models import Role, Tenant
 from tenants_app.signals import tenant_changed
 
@@ -21,6 +22,7 @@ from tenants_app.signals import tenant_changed
 def create_tenant(actor: Actor, **values: Any) -> Tenant:
     """A new organization; ``values`` are the fields of :class:`Tenant`."""
     values = _as_shown(values)
+    _check(values)
     tenant = Tenant(**values)
     tenant.full_clean()
     tenant.save()
@@ -34,6 +36,7 @@ def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
     tenant = lock(tenant)
     before, after = apply_values(tenant, _as_shown(values))
     if after:
+        _check(after)
         tenant.full_clean()
         tenant.save()
         entry(tenant, actor, "change tenant", tenant.slug, before, after).save()
@@ -55,6 +58,13 @@ def renew_directory_key(tenant: Tenant, actor: Actor) -> str:
     tenant.save(update_fields=["directory_key_hash"])
     entry(tenant, actor, "renew directory key", tenant.slug).save()
     return key
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """What is asked of new values only: a meeting URL that was stored with http:// stays valid until it changes."""
+    if values.get("meeting_url", "").startswith("http://"):
+        raise ValidationError({"meeting_url": "A meeting URL begins with https://: give one that does."})
+    check_meeting_service(values.get("meeting_service", ""))
 
 
 def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from django.db import models, transaction
 from tenants_app import bulk, fingerprints
 from tenants_app.audit import Actor, entry, record
 from tenants_app.bulk import batched
-from tenants_app.changes.conference_ids import ConferenceNumbering, own_conference_ids
+from tenants_app.changes.conference_ids import ConferenceNumbering, id_in_use, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
+from tenants_app.meeting_services import check_meeting_service
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Answers, Consequence, UserChange, users_changed
 from tenants_app.user_settings import UserSettings, acp_is_replaced
@@ -152,11 +153,12 @@ def _applied(
     numbers: ConferenceNumbering,
 ) -> UserEffect:
     """Apply the edit to the user, check the result, and give out the conference ID; nothing is saved yet."""
-    old_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
+    old_id = id_in_use(user, own_id)
     earlier = UserSettings.of(user, old_id)
     values = dict(edit.values)
     wanted_id = values.pop("conference_id", "")
     before, after = apply_values(user, completed(user, values, tenant, default_bridge))
+    check_meeting_service(after.get("meeting_service", ""), tenant)
     check_user(user, after)
     new_id = numbers.assign(user, own_id, wanted_id)
     if new_id != old_id:
@@ -194,6 +196,7 @@ def create_in_batches(
             wanted.append(values.pop("conference_id", ""))
             values.setdefault("sip_address", values.get("upn", ""))
             user = ConferencingUser(tenant=tenant, **_normalized(values))
+            check_meeting_service(user.meeting_service, tenant)
             check_user(user, values)
             users.append(user)
         taken = ConferencingUser.objects.with_upns(tenant, [user.upn for user in users]).first()

@@ -9,7 +9,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
+from tenants_app.changes.conference_ids import check_gives_conference_ids, id_in_use
 from tenants_app.changes.users import NUMBERS, check_user, completed
+from tenants_app.meeting_services import check_meeting_service, read_meeting_service
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import read_truth, stored_provider
@@ -49,6 +51,8 @@ class CellReader:
             check_user(user, row.values)
         if row.conference_id and user.bridge is None:
             raise ValidationError("ConferenceId: a conference ID belongs to a bridge: fill in Bridge.")
+        if row.conference_id and user.bridge is not None:
+            check_gives_conference_ids(user.bridge)
 
     def _read(self, cells: Mapping[str, str]) -> dict[str, Any]:
         values, problems = {}, []
@@ -83,7 +87,7 @@ class CellReader:
             row.values |= {name: given[name] for name in NUMBERS if name in given}
         for name, value in completed(user, row.values, self.tenant, self.default_bridge).items():
             setattr(user, name, value)
-        if wanted_id and not (own_id and own_id.digits == wanted_id and own_id.bridge_id == user.bridge_id):
+        if wanted_id and wanted_id != id_in_use(user, own_id):
             row.values["conference_id"] = row.conference_id = wanted_id
         return user
 
@@ -124,6 +128,11 @@ class CellReader:
             raise ValueError(f"{cell!r} is not a type: write public or private.")
         return word
 
+    def meeting_service(self, cell: str) -> str:
+        service = read_meeting_service(cell, of_user=True)
+        check_meeting_service(service, self.tenant)
+        return service
+
     def number(self, cell: str) -> ServiceNumber:
         # Spreadsheets take the plus sign away.
         found = self.numbers.get(cell) or self.numbers.get(f"+{cell}")
@@ -144,6 +153,7 @@ _READERS: Mapping[Kind, Callable[[CellReader, str], Any]] = {
     Kind.NUMBER: CellReader.number,
     Kind.CONFERENCE_ID: CellReader.conference_id,
     Kind.CONFERENCE_ID_TYPE: CellReader.conference_id_type,
+    Kind.MEETING_SERVICE: CellReader.meeting_service,
 }
 SETTING_OF_COLUMN: Mapping[str, UserSetting] = {setting.name: setting for setting in USER_SETTINGS}
 COLUMNS = (UPN, *SETTING_OF_COLUMN)

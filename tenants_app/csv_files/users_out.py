@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
-from tenants_app.changes.conference_ids import own_conference_ids
+from tenants_app.changes.conference_ids import id_in_use, own_conference_ids
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.models import ConferencingUser, Tenant
@@ -36,8 +36,7 @@ def user_lines(tenant: Tenant) -> Iterator[str]:
 def _rows(users: Sequence[ConferencingUser]) -> Iterator[list[str]]:
     own_ids = own_conference_ids(users)
     for user in users:
-        own_id = own_ids.get(user.pk)
-        conference_id = own_id.digits if own_id and own_id.bridge_id == user.bridge_id else ""
+        conference_id = id_in_use(user, own_ids.get(user.pk))
         yield [user.upn, *(_cell(user, each, conference_id) for each in USER_SETTINGS)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -13,8 +13,11 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from tenants_app.meeting_services import read_meeting_service
 from tenants_app.validators import validate_e164
-from tenants_app.wording import read_truth
+from tenants_app.wording import alternatives, read_truth
+
+MEETING_SERVICES = "link|teams|none"
 
 
 def add_format(parser: CommandParser) -> None:
@@ -67,6 +70,17 @@ def either(**words: bool) -> Callable[[str], bool]:
     return read
 
 
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """One of the words, which stand for themselves."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"{text!r} is not known: write {alternatives(words)}.")
+        return text
+
+    return read
+
+
 def e164(text: str) -> str:
     """A telephone number in E.164 form; separators and ``tel:`` may stand in it."""
     number = re.sub(r"[\s().-]", "", text.removeprefix("tel:"))
@@ -85,6 +99,23 @@ def from_time(text: str) -> datetime:
 def to_time(text: str) -> datetime:
     """A moment as :func:`from_time` reads it; a date without time includes the whole day."""
     return _moment(text, time.max)
+
+
+def meeting_service(text: str) -> str:
+    """A meeting service of a tenant (R39)."""
+    return _service(text, of_user=False)
+
+
+def users_meeting_service(text: str) -> str:
+    """A meeting service of a user, or ``tenant`` for the tenant's (R39)."""
+    return _service(text, of_user=True)
+
+
+def _service(text: str, *, of_user: bool) -> str:
+    try:
+        return read_meeting_service(text, of_user=of_user)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -10,7 +10,7 @@ from django.db.models import IntegerField
 
 from tenants_app.catalogue import TenantSetting
 from tenants_app.changes.tenants import change_tenant
-from tenants_app.management.arguments import add_format, at_least, truth
+from tenants_app.management.arguments import MEETING_SERVICES, add_format, at_least, meeting_service, truth
 from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.models import Tenant
 from tenants_app.records import settings_record, tenant_record
@@ -43,6 +43,8 @@ class SetSettingsCommand(AdministratorCommand):
                 parser.add_argument(option, metavar="true|false", type=truth, help=setting.does)
             elif isinstance(setting.model_field, IntegerField):
                 parser.add_argument(option, metavar="N", type=at_least(0), help=setting.does)
+            elif setting.model_field.choices:
+                parser.add_argument(option, metavar=MEETING_SERVICES, type=meeting_service, help=setting.does)
             else:
                 parser.add_argument(option, metavar="TEXT", help=setting.does)
 

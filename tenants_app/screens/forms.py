@@ -15,7 +15,7 @@ from django.utils.text import get_text_list
 from tenants_app.catalogue import ON_FORM, STORED_WITH_USER
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.changes.users import numbers_left_behind
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MeetingService, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import stored_provider
 
@@ -153,11 +153,17 @@ class UserForm(MergingForm):
         help_texts = {
             "language": f"Of the invitation: {_LANGUAGES}; others get English.",
             "toll_number": "",  # its empty choice says it
+            "meeting_service": "Hosts the meetings that are made anew. Changing it starts no run.",
         }
 
     def __init__(self, data: QueryDict | None, instance: ConferencingUser) -> None:
         super().__init__(data, instance=instance)
         self.fields["conference_id"].initial = instance.conference_id
+        if instance.bridge and not instance.bridge.gives_conference_ids:
+            self.fields["conference_id"].help_text = "Empty: the meeting service hands out the IDs of this bridge."
+        services = cast(forms.ChoiceField, self.fields["meeting_service"])
+        tenants_own = instance.tenant.get_meeting_service_display()
+        services.choices = [("", f"The tenant's ({tenants_own})"), *MeetingService.choices]
         # A number on its way off its bridge is for those only who have it already (R35).
         theirs = Q(is_leaving=False) | Q(pk__in=[instance.toll_number_id or 0, instance.toll_free_number_id or 0])
         numbers = ServiceNumber.objects.filter(theirs, tenant=instance.tenant_id).select_related("bridge")

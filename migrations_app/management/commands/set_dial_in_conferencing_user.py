@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from migrations_app.management.user_command import UserChangeCommand
 from tenants_app.catalogue import USER_SETTINGS, Kind
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
-from tenants_app.management.arguments import add_dry_run, e164, either
+from tenants_app.management.arguments import MEETING_SERVICES, add_dry_run, e164, either, users_meeting_service
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
 from tenants_app.wording import stored_provider
@@ -54,6 +54,12 @@ class Command(UserChangeCommand):
             help="give the user another free one",
         )
         parser.add_argument("--sip-address", metavar="ADDRESS", help="starts no run")
+        parser.add_argument(
+            "--meeting-service",
+            metavar=f"{MEETING_SERVICES}|tenant",
+            type=users_meeting_service,
+            help="who hosts meetings that are made anew, or the tenant's service; starts no run",
+        )
         parser.add_argument(
             "--reschedule-meetings", action="store_true", help="start a run also for a changed default number"
         )

@@ -23,6 +23,6 @@ class Command(AdministratorCommand):
         self.list_rows(
             ({**bridge_record(bridge), "UserCount": bridge.user_count} for bridge in bridges),
             options,
-            ["Name", "IsDefault", "Provider", "DefaultNumber", "ServiceNumbers", "UserCount"],
+            ["Name", "IsDefault", "Provider", "ConferenceIdsFrom", "DefaultNumber", "ServiceNumbers", "UserCount"],
             when_empty="There is no bridge yet: make one with set_dial_in_conferencing_bridge.",
         )

@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tenants_app.changes.tenants import create_tenant
-from tenants_app.management.arguments import at_least
+from tenants_app.management.arguments import MEETING_SERVICES, at_least, meeting_service
 from tenants_app.management.base import AdministratorCommand
-from tenants_app.models import Tenant
+from tenants_app.models import MeetingService, Tenant
 from tenants_app.signals import next_steps
 
 
@@ -21,8 +21,12 @@ class Command(AdministratorCommand):
         parser.add_argument("slug", metavar="SLUG", help="its short name in web addresses and commands")
         parser.add_argument("--name", required=True, help="its name for people")
         parser.add_argument("--domain", required=True, help="such as contoso.com")
+        parser.add_argument("--meeting-url", metavar="URL", help="where the join links of the Link service begin")
         parser.add_argument(
-            "--meeting-url", metavar="URL", help="where join links begin (default: https://meet.DOMAIN)"
+            "--meeting-service",
+            metavar=MEETING_SERVICES,
+            type=meeting_service,
+            help="who hosts meetings that are made anew (default: link where there is a meeting URL, otherwise none)",
         )
         parser.add_argument(
             "--settling-time",
@@ -33,15 +37,16 @@ class Command(AdministratorCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        slug, domain = options["slug"], options["domain"].lower()
+        slug, url = options["slug"], options["meeting_url"] or ""
         if Tenant.objects.filter(slug=slug).exists():
             raise CommandError(f"There is already a tenant {slug}: change it with set_tenant.")
         tenant = create_tenant(
             self.actor,
             slug=slug,
             name=options["name"],
-            domain=domain,
-            meeting_url=options["meeting_url"] or f"https://meet.{domain}",
+            domain=options["domain"],
+            meeting_url=url,
+            meeting_service=options["meeting_service"] or (MeetingService.LINK if url else MeetingService.NONE),
             settling_time=options["settling_time"],
         )
         self.stdout.write(f"{tenant.name} is there. What comes next:")

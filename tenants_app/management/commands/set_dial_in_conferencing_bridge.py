@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenants_app.changes.bridges import set_bridge
-from tenants_app.management.arguments import e164
+from tenants_app.changes.bridges import foresee_conference_ids, set_bridge
+from tenants_app.management.arguments import e164, one_of
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import Bridge
 from tenants_app.records import bridge_record
@@ -25,11 +25,22 @@ class Command(AdministratorCommand):
             "--default-number", metavar="E164", type=e164, help="one of its toll numbers, for users without their own"
         )
         parser.add_argument("--provider", metavar="microsoft|NAME", type=stored_provider, help="who runs the bridge")
+        parser.add_argument(
+            "--conference-ids-from",
+            metavar="mms|service",
+            type=one_of(Bridge.ConferenceIdsFrom.values),
+            help="who hands out the conference IDs: MMS, or the meeting service (default for a new bridge: mms)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant, name = self.tenant(options), options["name"].strip()
         old = Bridge.objects.filter(tenant=tenant, name__iexact=name).first()
         before = bridge_record(old) if old else {}
+        wanted = options["conference_ids_from"]
+        follows = ""
+        if old and wanted and wanted != old.conference_ids_from:
+            old.conference_ids_from = wanted
+            follows = foresee_conference_ids(old)
         bridge = set_bridge(
             tenant,
             name,
@@ -37,12 +48,15 @@ class Command(AdministratorCommand):
             provider=options["provider"],
             make_default=options["default"],
             default_number=options["default_number"],
+            conference_ids_from=options["conference_ids_from"],
         )
         after = bridge_record(bridge)
         if old is None:
             self.stdout.write(f"{bridge.name}: new bridge; register_service_number gives it numbers.")
             return
         self.tell_changes(bridge.name, before, after)
+        if follows:
+            self.stdout.write(f"{bridge.name}: {follows}")
         users = bridge.users.count()
         if users and any(before[field] != after[field] for field in ("DefaultNumber", "Provider")):
             remedy = remedy_for(tenant, bridge=bridge)

@@ -8,7 +8,7 @@ from tenants_app.changes.tenants import renew_directory_key
 from tenants_app.management.settings_command import SetSettingsCommand
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import remedy_for
-from tenants_app.wording import counted
+from tenants_app.wording import MEETINGS_STAY, counted
 
 
 class Command(SetSettingsCommand):
@@ -22,6 +22,9 @@ class Command(SetSettingsCommand):
             self.stdout.write(
                 f"{after.name}: the new directory key, which is shown only now and replaces any from before:\n{key}"
             )
+        for field, why in MEETINGS_STAY.items():
+            if getattr(before, field) != getattr(after, field):
+                self.stdout.write(f"{after.name}: No run, because {why}.")
         if all(getattr(before, field) == getattr(after, field) for field in SHOWN_IN_INVITATIONS):
             return
         users = counted(ConferencingUser.objects.filter(tenant=after).out_of_date().count(), "user")

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants_app", "0006_meeting_services"),
+        ("tenants_app", "0007_settings_of_meetings"),
     ]
 
     operations = [
