@@ -29,6 +29,8 @@ class MeetingService(ABC):
 
     name: str
     """As ``Run.targets`` and the history have it: ``Link``."""
+    makes_nothing: bool = False
+    """Whether each meeting is left for a person, so that a preview may say so."""
     made_under: str = ""
     """What besides the service tells its meetings apart: the same meeting is made anew where this has changed."""
 

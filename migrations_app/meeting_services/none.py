@@ -13,6 +13,7 @@ class NoService(MeetingService):
     """Makes nothing: each meeting is left for a person."""
 
     name = "none"
+    makes_nothing = True
 
     def make(self, requests: Sequence[Request]) -> Mapping[Request, OnlineMeeting | Failure]:
         return {each: Failure("no-meeting-service") for each in requests}

@@ -20,7 +20,6 @@ from migrations_app.invitations.link_owners import Owners
 from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.meeting_services.base import MeetingService, Request
-from migrations_app.meeting_services.none import NoService
 from migrations_app.meeting_services.of_user import service_named
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.errors import Declined
@@ -298,7 +297,7 @@ class Outcomes:
             requests = [each for case in some for each in case.requests.values()]
             answers: Mapping[Request, OnlineMeeting | Failure]
             try:
-                if not ahead or isinstance(service, NoService):
+                if not ahead or service.makes_nothing:
                     answers = self.remembered.make(service, requests)
                 else:
                     answers = self.remembered.find(service, requests)

@@ -35,6 +35,7 @@ FORBIDDEN = [
     ("plain-python", "migrations_app.rewriting.rewrite", "django"),
     ("triggers-without-rows", "migrations_app.triggers.rules", "migrations_app.models"),
     ("one-way-to-a-mailbox", "migrations_app.mail.delivery", "migrations_app.mailboxes.embedded"),
+    ("one-way-to-a-meeting-service", "migrations_app.runs.outcomes", "migrations_app.meeting_services.none"),
     ("screens-are-the-end", "migrations_app.tasks", "migrations_app.screens.tables"),
     ("screens-of-tenants", "tenants_app.management.base", "tenants_app.screens.fragments"),
     ("commands-are-the-end", "migrations_app.screens.runs", "tenants_app.management.listing"),
