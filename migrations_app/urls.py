@@ -8,6 +8,7 @@ from django.urls.converters import IntConverter
 from migrations_app.screens import (
     bridges,
     dashboard,
+    dial_in_directory,
     numbers,
     releases,
     runs,
@@ -104,5 +105,8 @@ tenant_urlpatterns = [
     path("releases/<key:pk>/accept-given-up/", releases.accept, name="accept-given-up"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
     path("settings/rules/", tenant_settings.rules, name="rules"),
+    path("settings/directory-key/", tenant_settings.directory_key, name="directory-key"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),
+    path("dial-in/phoneNumberList", dial_in_directory.phone_number_list, name="phone-number-list"),
+    path("dial-in/conferenceMapper", dial_in_directory.conference_mapper, name="conference-mapper"),
 ]

@@ -61,8 +61,8 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
-FILES = {"users-csv", "users-template", "audit-csv"}
-"""Addresses below a tenant that answer with a file."""
+FILES = {"users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+"""Addresses below a tenant that answer with a file, or to programs."""
 
 
 @pytest.fixture

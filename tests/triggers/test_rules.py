@@ -35,6 +35,7 @@ SERVED = UserSettings(
     conference_id="1234567",
     toll_number_id=None,
     toll_free_number_id=None,
+    meeting_service="",
 )
 
 
