@@ -161,7 +161,8 @@ def test_r8_r36_a_dry_run_counts_the_meetings_or_says_that_the_user_is_out_of_da
     assert everything_stored() == before
     assert moved.splitlines() == [
         f"{user.upn}: Hosting on-premises → online",
-        f"{user.upn}: {MOVED} 2 of 2 future meetings would be updated and 2 invitations sent.",
+        f"{user.upn}: {MOVED} 2 of 2 future meetings would be updated and 2 invitations sent. 2 would move "
+        "from Skype for Business to Link.",
         "Dry run: nothing was written.",
     ]
     assert renamed.splitlines()[1:] == [

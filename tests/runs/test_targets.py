@@ -66,8 +66,9 @@ def test_r39_a_users_meeting_service(
     tenant: Tenant, make_user: MakeUser, of_tenant: str, of_user: str, url: str, service: str
 ) -> None:
     Tenant.objects.update(meeting_service=of_tenant, meeting_url=url)
-    anna = make_user("anna", meeting_service=of_user)
+    anna = make_user("anna")
     anna.tenant.refresh_from_db()
+    anna.meeting_service = of_user
 
     assert service_of(anna) == service
 

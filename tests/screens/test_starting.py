@@ -15,8 +15,8 @@ from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
-from tests.support.hosted import host
 from tests.support.pages import words
+from tests.support.samples import teams_text
 from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
@@ -27,11 +27,11 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def anna(make_user: MakeUser, monkeypatch: pytest.MonkeyPatch) -> ConferencingUser:
+def anna(make_user: MakeUser) -> ConferencingUser:
     """With a meeting of Skype for Business and one of Teams."""
     user = make_user("anna")
-    EmbeddedMailbox(user).store([(uid, invitation(user, uid)) for uid in ("skype", "teams")])
-    host(monkeypatch, {"skype": "SkypeForBusiness", "teams": "Teams"})
+    teams = invitation(user, "teams", text=teams_text())
+    EmbeddedMailbox(user).store([("skype", invitation(user, "skype")), ("teams", teams)])
     return user
 
 
@@ -102,7 +102,7 @@ def test_r40_it_starts_what_was_chosen(bob: Client, anna: ConferencingUser) -> N
 def test_r40_types_that_are_not_offered_are_refused_and_nothing_starts(
     bob: Client, anna: ConferencingUser, tenant: Tenant, posted: dict[str, str], address: str
 ) -> None:
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    ConferencingUser.objects.update(invitations_fingerprint="")
     told = bob.post(address, posted, follow=True)
 
     assert told.status_code == 200
@@ -196,7 +196,7 @@ def test_r40_runs_that_would_fail_are_counted(bob: Client, anna: ConferencingUse
 def test_r36_r40_everybody_out_of_date_is_started_with_the_types_chosen(
     bob: Client, anna: ConferencingUser, tenant: Tenant
 ) -> None:
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    ConferencingUser.objects.update(invitations_fingerprint="")
     bob.post("/contoso/out-of-date/", TO_LINK)
 
     assert Run.objects.get().targets == {"SkypeForBusiness": "Link"}
