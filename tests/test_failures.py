@@ -14,6 +14,15 @@ from migrations_app.rewriting.errors import Reason
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 
 ROOT = Path(__file__).resolve().parents[1]
+MEETING_SERVICES = {
+    "other-service",
+    "not-selected",
+    "no-meeting-service",
+    "no-conference-id",
+    "service-refused",
+    "service-unavailable",
+}
+"""What the engine will say of the service that hosts a meeting (R20, R42, R43)."""
 PROMISED = {"mailbox-unavailable", "mailbox-sign-in-refused"}
 """``mailboxes/base.py`` lets every mailbox raise them. MMS's own is in the database, so it has no use for them."""
 
@@ -88,12 +97,12 @@ def test_every_reason_of_the_engine_is_one_for_which_meetings_are_skipped() -> N
 def test_every_code_of_the_catalogue_is_given_somewhere() -> None:
     used = {text for _, module in modules() for text in mentioned(module)}
 
-    assert CATALOGUE.keys() - used == PROMISED
+    assert CATALOGUE.keys() - used == PROMISED | MEETING_SERVICES
 
 
 def test_r35_every_reason_to_skip_says_whether_an_old_number_may_still_be_shown() -> None:
     """These show none: nobody can dial in by them any more, they are another organizer's, or they were looked at."""
-    shows_none = {"past", "cancelled", "not-organizer", "no-block", "already-current"}
+    shows_none = {"past", "cancelled", "not-organizer", "no-block", "already-current", "other-service"}
 
     assert SKIPPED.keys() - set(LEFT_AS_THEY_ARE) == shows_none
 

@@ -44,7 +44,7 @@ class InvitationSettings:
             if self.has_public_id and user.bridge.gives_conference_ids:
                 self.conference_id = user.conference_id
                 if not self.conference_id:
-                    raise Failure("no-conference-id")
+                    raise Failure("user-without-conference-id")
         self.block = MeetingBlock(
             join_url="",
             language=user.language,

@@ -21,6 +21,8 @@ def name_what_runs_did(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor)
     moves.filter(are_open).update(migration_type="SkypeForBusinessToLink")
     runs.filter(are_open).exclude(migration_type="SkypeForBusinessToLink").update(migration_type="ToSameType")
     runs.exclude(are_open).update(migration_type="AllToLink")
+    # The old code is by now one of a meeting that is skipped.
+    runs.filter(last_error_code="no-conference-id").update(last_error_code="user-without-conference-id")
 
 
 class Migration(migrations.Migration):

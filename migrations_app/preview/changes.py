@@ -52,7 +52,7 @@ class _Affected:
     movements: Movements = field(default_factory=Movements)
 
     @classmethod
-    def of(cls, foreseen: Iterable[Outcome], targets: Targets) -> _Affected:
+    def of(cls, foreseen: Iterable[Outcome]) -> _Affected:
         found = cls()
         for outcome in foreseen:
             result = outcome.result
@@ -60,7 +60,7 @@ class _Affected:
             found.updated += result.outcome == MeetingResult.Outcome.SUCCEEDED
             found.failed += result.outcome == MeetingResult.Outcome.FAILED
             found.mailed += outcome.recipient_count
-            found.movements.note(result, targets)
+            found.movements.note(result)
         return found
 
 
@@ -71,13 +71,12 @@ class Rehearsal:
     user: ConferencingUser
     """With the settings afterwards."""
     consequence: Consequence
-    targets: Targets
-    """Of the run that starts, with those of a pending one that it joins."""
     was_out_of_date: bool
     settings: Mapping[str, Any]
     """The user's settings afterwards, as ``user_record`` tells them."""
     outcomes: Iterator[Outcome]
-    """What a run would make of each meeting; nothing where none starts and the invitations would not be wrong."""
+    """What a run would make of each meeting, with the targets of a pending one that it joins; nothing where none starts
+    and the invitations would not be wrong."""
     failure: Failure | None
     """Why such a run would fail before it looks at any meeting."""
 
@@ -105,27 +104,27 @@ def rehearse(tenant: Tenant, edit: UserEdit, actor: Actor) -> Rehearsal:
                 failure = refused
         settings = user_record(user)
         transaction.set_rollback(True)
-    return Rehearsal(user, consequence, targets, was_out_of_date, settings, outcomes, failure)
+    return Rehearsal(user, consequence, was_out_of_date, settings, outcomes, failure)
 
 
 def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Foresight:
     """What saving ``edit`` would lead to. Raises ``ValidationError`` as the change itself would."""
     seen = rehearse(tenant, edit, actor)
     if seen.consequence.starts_run:
-        effect = effect_of_run(seen.failure, seen.outcomes, seen.targets)
+        effect = effect_of_run(seen.failure, seen.outcomes)
     elif seen.user.is_out_of_date:
-        effect = _effect_of_no_run(_Affected.of(seen.outcomes, seen.targets), seen.was_out_of_date)
+        effect = _effect_of_no_run(_Affected.of(seen.outcomes), seen.was_out_of_date)
     else:
         effect = "The invitations then say what the settings ask for." if seen.was_out_of_date else ""
     wrong = seen.user.is_out_of_date and (seen.failure is not None or not seen.consequence.starts_run)
     return Foresight(seen.consequence, effect, wrong, seen.settings)
 
 
-def effect_of_run(failure: Failure | None, outcomes: Iterable[Outcome], targets: Targets) -> str:
+def effect_of_run(failure: Failure | None, outcomes: Iterable[Outcome]) -> str:
     """What a run changes in the meetings, in sentences."""
     if failure:
         return f"It would fail before it looks at any meeting. {describe(failure.code, failure.detail)}"
-    affected = _Affected.of(outcomes, targets)
+    affected = _Affected.of(outcomes)
     if not affected.meetings:
         return "The mailbox has no future meetings, so nobody would be mailed."
     future = f"{affected.updated:,} of {counted(affected.meetings, 'future meeting')}"

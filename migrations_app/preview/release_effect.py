@@ -53,8 +53,8 @@ def effect_of_release(number: ServiceNumber, e164: str, most: int) -> ReleaseEff
                 effect.updated += 1
                 effect.mailed += outcome.recipient_count
                 shows[user.pk, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
-    for user, stored in read_upcoming(everybody, now):
-        shown = shows.get((user, stored.listed.uid))
+    for pk, stored in read_upcoming(everybody, now):
+        shown = shows.get((pk, stored.listed.uid))
         effect.still_shown += bool(where_shown(stored.body, number.number, now)) if shown is None else shown
     return effect
 

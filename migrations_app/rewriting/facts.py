@@ -98,6 +98,11 @@ _REGION = re.compile(
     r"|Номер доступа|ダイヤルイン番号|接続番号|Opringningsnummer|Uppringningsnummer)\))([^()\n]{2,40})\)",
     re.IGNORECASE,
 )
+# What the prompts are spoken in, and of which country: "English (United States)", behind what the bracket above says.
+_CULTURE = re.compile(
+    r"[ \xa0#]*(?:\([^()\n\x02]{2,40}\))?\s*"
+    r"[^\W\d_][^()\n\x02:+]{0,40} ?[(（]([^()\n\x02（）]{2,60})[)）][ \xa0]*(?=\n|\Z)"
+)
 _LANGUAGE_IN_LINK = re.compile(r"[?&](?:omkt|language|mkt|lang)=([A-Za-z]{2,3})(?:[-_]|&|#|$)", re.IGNORECASE)
 _LCID = re.compile(r"\[!OC\(\[([0-9A-Fa-f]{4,5})\]\)!\]|[?&]clid=(\d{4,5})")
 _LANGUAGE_OF_TAG = re.compile(rb"<div\b[^<>]*?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
@@ -428,29 +433,22 @@ class BlockFacts:
         return Span(begin + at_home.start(), begin + at_home.end()) if at_home else None
 
     def _add_place(self, number: Number, at: int, *, has_link: bool) -> None:
-        """Note the place beside a number: behind it on its line, or in brackets on the next."""
+        """Note the places beside a number: behind it on its line, and in Skype's blocks behind the language."""
         text = self.reading.text
         end = min((found for sign in ("\n", LINK) if (found := text.find(sign, at)) >= 0), default=len(text))
         rest = text[at:end]
-        entered = self.known.places.get(number.e164, "")
-        place = place_in(rest, number.e164, entered)
-        start = at
-        if place is None and self.found.kind is Kind.TEAMS:
-            place = _by_position(rest)
-        if place is not None:
-            number.places.append((Span(start + place.start, start + place.end), place))
-        region = _REGION.match(rest) if self.found.kind is Kind.SKYPE and not has_link else None
-        if region is not None and not (place and place.start <= region.start(1) < place.end):
-            span = Span(start + region.start(1), start + region.end(1))
+        if self.found.kind is not Kind.SKYPE:
+            place = _by_position(rest) if self.found.kind is Kind.TEAMS else None
+            place = place_in(rest, number.e164, self.known.places.get(number.e164, "")) or place
+            if place is not None:
+                number.places.append((Span(at + place.start, at + place.end), place))
+            return
+        region = None if has_link else _REGION.match(rest)
+        if region is not None:
+            span = Span(at + region.start(1), at + region.end(1))
             number.places.append((span, Place(*region.span(1), has_country=False, has_city=True)))
-        if self.found.kind is Kind.SKYPE and end < len(text) and text[end] == "\n":
-            below = re.match(
-                r"\n*[ \xa0]*[^\n()\x02:]{2,40}\(([^()\n]{2,60})\)[ \xa0]*(?=\n|\Z)", text[end : end + 160]
-            )
-            place = place_in(below[1], number.e164, entered) if below else None
-            if below and place is not None:
-                begin = end + below.start(1)
-                number.places.append((Span(begin + place.start, begin + place.end), place))
+        if (country := _CULTURE.match(text, at)) is not None:
+            number.places.append((Span(*country.span(1)), Place(*country.span(1), has_country=True, has_city=False)))
 
     @cached_property
     def local_numbers_url(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from django.db.models import Count, F, Q
+from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q
 from django.utils.text import get_text_list
 
 from migrations_app.models import MeetingResult, Run
@@ -46,13 +47,13 @@ class Movement(NamedTuple):
         return f"{get} a new {target} link" if self.gets_new_link else f"{stay} in {source}"
 
 
-def movement_of(result: MeetingResult, targets: Targets) -> Movement | None:
-    """What the run with these targets makes of the meeting, or made of it; None where its service is not known.
+def movement_of(result: MeetingResult) -> Movement | None:
+    """What its run makes of the meeting, or made of it; None where the meeting's service is not known.
 
-    ``result.meeting_service`` and both join links are read; what is skipped or fails stays where it is.
+    ``result.run`` should be loaded already. What is skipped or fails stays where it is.
     """
     has_new_link = result.join_url_before != result.join_url_after
-    return _movement(result.meeting_service, result.outcome, has_new_link, targets)
+    return _movement(result.meeting_service, result.outcome, has_new_link, Targets.of(result.run.targets))
 
 
 def _movement(source: str, outcome: str, has_new_link: bool, targets: Targets) -> Movement | None:
@@ -64,15 +65,21 @@ def _movement(source: str, outcome: str, has_new_link: bool, targets: Targets) -
     return Movement(source, str(target), has_new_link)
 
 
-class Movements(Counter[Movement]):
+@dataclass(slots=True)
+class Movements:
     """How many meetings there are of each movement."""
 
-    def note(self, result: MeetingResult, targets: Targets) -> Movement | None:
-        """Count the meeting, where its service is known."""
-        movement = movement_of(result, targets)
+    counts: Counter[Movement] = field(default_factory=Counter)
+
+    def note(self, result: MeetingResult) -> Movement | None:
+        """Count what becomes of the meeting, where its service is known."""
+        movement = movement_of(result)
         if movement:
-            self[movement] += 1
+            self.counts[movement] += 1
         return movement
+
+    def __bool__(self) -> bool:
+        return bool(self.counts)
 
     @property
     def ahead(self) -> str:
@@ -85,8 +92,8 @@ class Movements(Counter[Movement]):
         return self._sentence("stayed", "moved", "got")
 
     def _sentence(self, stay: str, move: str, get: str) -> str:
-        moving = [(each, count) for each, count in sorted(self.items()) if each.moves]
-        staying = self.total() - sum(count for _, count in moving)
+        moving = [(each, count) for each, count in sorted(self.counts.items()) if each.moves]
+        staying = self.counts.total() - sum(count for _, count in moving)
         told = [f"{count:,} {each.of_many(stay, move, get)}" for each, count in moving]
         if staying:
             told.append(f"{staying:,} {stay} in {'its' if staying == 1 else 'their'} meeting service")
@@ -96,7 +103,7 @@ class Movements(Counter[Movement]):
 def movements_of(run: Run) -> Movements:
     """What the run made of its meetings so far; one question to the database."""
     targets = Targets.of(run.targets)
-    has_new_link = ~Q(join_url_before=F("join_url_after"))
+    has_new_link = ExpressionWrapper(~Q(join_url_before=F("join_url_after")), BooleanField())
     rows: Iterable[tuple[str, str, bool, int]] = (
         MeetingResult.objects.filter(run=run)
         .exclude(meeting_service="")
@@ -108,5 +115,5 @@ def movements_of(run: Run) -> Movements:
     for source, outcome, is_new, count in rows:
         movement = _movement(source, outcome, is_new, targets)
         if movement:
-            found[movement] += count
+            found.counts[movement] += count
     return found

@@ -370,7 +370,7 @@ class Outcomes:
                 outcome.seen = [
                     (stored.listed.uid, each.recurrence_id, each.service, each.join_url)
                     for each in found.meetings
-                    if each.recurrence_id not in case.left
+                    if each.recurrence_id not in case.left and each.recurrence_id not in case.made
                 ]
         return outcome
 

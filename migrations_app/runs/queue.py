@@ -281,6 +281,9 @@ def _release(run: Run, state: str, **changes: object) -> None:
 
 
 def lock_users(pks: Sequence[int]) -> None:
-    """In a transaction, of at most a batch of users at a time: requests and retries of a user wait for each other, so that neither trips over the one-pending constraint."""
+    """Requests and retries of a user wait for each other, so that neither trips over the one-pending constraint.
+
+    In a transaction; at most a batch of users at a time.
+    """
     users = ConferencingUser.objects.filter(pk__in=pks).order_by("pk")
     list(users.select_for_update(no_key=True).values_list("pk"))

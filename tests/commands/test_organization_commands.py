@@ -21,7 +21,7 @@ from tests.support.commands import Command
 def test_it_makes_a_tenant_and_says_what_comes_next(command: Command) -> None:
     told = command("new_tenant", "contoso", "--name", "Contoso", "--domain", "Contoso.com", "--settling-time", "0")
     tenant = Tenant.objects.get()
-    assert (tenant.domain, tenant.meeting_url, tenant.settling_time) == ("contoso.com", "https://meet.contoso.com", 0)
+    assert (tenant.domain, tenant.settling_time) == ("contoso.com", 0)
     assert "  import_users FILE.csv --tenant contoso\n  import_meetings PATH --user UPN --tenant contoso\n" in told
 
 
@@ -62,12 +62,26 @@ def test_it_changes_only_the_settings_that_are_given(command: Command, tenant: T
     assert AuditEntry.objects.latest("pk").actor == f"command:{getpass.getuser()}"
 
 
-def test_r9_it_says_why_a_changed_meeting_url_starts_no_run(command: Command, tenant: Tenant) -> None:
-    told = command("set_tenant", "--meeting-url", "https://join.contoso.com")
-    assert "No run, because" in told
+def test_r9_it_says_why_a_changed_meeting_url_or_service_starts_no_run(
+    command: Command, anna: ConferencingUser
+) -> None:
+    address = command("set_tenant", "--meeting-url", "https://join.contoso.com")
+    service = command("set_tenant", "--meeting-service", "none")
+    quiet = command("set_tenant", "--settling-time", "5")
+    stay = "does not start one: existing meetings stay where they are hosted.\n"
+    assert address.endswith(f"Contoso: No run, because a changed meeting URL {stay}")
+    assert service.splitlines() == [
+        "Contoso: MeetingService link → none",
+        f"Contoso: No run, because a changed meeting service {stay}".strip(),
+    ]
+    assert "No run" not in quiet
+    assert not ConferencingUser.objects.out_of_date().exists()
+
+
+def test_r36_it_says_why_changed_texts_start_no_run(command: Command, tenant: Tenant) -> None:
+    told = command("set_tenant", "--help-url", "https://contoso.com/help")
+    assert "No run, because a tenant's addresses and texts start none" in told
     assert "show the old ones until start_meeting_migration --out-of-date. Out of date now: 0" in told
-    assert "No run, because" in command("set_tenant", "--domain", "fabrikam.com")
-    assert "No run" not in command("set_tenant", "--settling-time", "5")
 
 
 @pytest.mark.parametrize("spelling", ["false", "False", "off"])
@@ -152,6 +166,7 @@ def test_it_makes_a_bridge_with_numbers_and_lists_them(command: Command, tenant:
         "Name": "Europe",
         "IsDefault": True,
         "Provider": "Microsoft",
+        "ConferenceIdsFrom": "mms",
         "DefaultNumber": "+442079460124",
         "ServiceNumbers": ["+442079460123", "+442079460124"],
         "UserCount": 0,

@@ -19,6 +19,7 @@ from migrations_app.runs import out_of_date
 from migrations_app.runs.out_of_date import users_out_of_date
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import create_user
+from tenants_app.fingerprints import note_own_blocks
 from tenants_app.models import AuditEntry, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
@@ -33,6 +34,7 @@ def outdated(make_user: MakeUser, tenant: Tenant) -> list[ConferencingUser]:
     users = [make_user("anna"), make_user("bruno")]
     for user in users:
         EmbeddedMailbox(user).store([(user.upn, invitation(user, user.upn))])
+        note_own_blocks(user)
     change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
     make_user("clara")
     return users
@@ -63,7 +65,7 @@ def test_r36_a_dry_run_lists_their_meetings_and_writes_nothing(
         ("anna@contoso.com", "Succeeded"),
         ("bruno@contoso.com", "Succeeded"),
     ]
-    assert all("https://contoso.com/help" in row["BlockAfter"][0]["Text"] for row in rows)
+    assert all("https://contoso.com/help" in row["BlockAfter"] for row in rows)
     assert not Run.objects.exists()
     assert not AuditEntry.objects.filter(action="start migration").exists()
     assert users_out_of_date(tenant).count() == 2
@@ -76,7 +78,11 @@ def test_r36_a_dry_run_lists_their_meetings_and_writes_nothing(
         (["--wait"], "Nobody is out of date.\n"),
         (["--dry-run"], "Nobody is out of date.\n"),
         (["--dry-run", "--format", "json"], "[]\n"),
-        (["--dry-run", "--format", "csv"], "UserPrincipalName,Subject,StartDate,Outcome,Reason,Recipients\n"),
+        (
+            ["--dry-run", "--format", "csv"],
+            "UserPrincipalName,MeetingUid,Subject,StartDate,Outcome,Reason,Message,Recipients,MeetingService,"
+            "JoinUrlBefore,JoinUrlAfter\n",
+        ),
     ],
 )
 def test_r36_where_nobody_is_out_of_date_there_is_nothing_to_do(
@@ -108,6 +114,8 @@ def test_it_names_those_it_refuses_and_ends_with_status_1(
 ) -> None:
     make_user("dora", mailbox_location="on-premises")
     make_user("elena", conferencing_provider="Intercall")
+    for user in ConferencingUser.objects.all():
+        note_own_blocks(user)
     change_tenant(tenant, ACTOR, legal_url="https://contoso.com/legal")
     errors = io.StringIO()
     with pytest.raises(CommandError, match=r"^2 of 5 users failed or refused: see above\.$") as caught:
@@ -123,7 +131,7 @@ def test_what_it_says_of_many_is_one_line_per_sentence(
 ) -> None:
     for number in range(30):
         make_user(f"user{number:02}", mailbox_location="on-premises" if number % 3 == 0 else "online")
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, local_numbers_url="https://contoso.com/numbers")
     monkeypatch.setattr(out_of_date, "CHUNK", 7)
     output, errors = io.StringIO(), io.StringIO()
     with pytest.raises(CommandError, match=r"^10 of 30 users failed or refused"):
@@ -167,7 +175,7 @@ def test_it_starts_the_users_of_one_tenant(command: Command, outdated: list[Conf
     fabrikam = create_tenant(
         ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
     )
-    create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
+    note_own_blocks(create_user(fabrikam, ACTOR, upn="frank@fabrikam.com"))
     change_tenant(fabrikam, ACTOR, help_url="https://fabrikam.com/help")
     assert command(*START, "--tenant", "fabrikam") == "frank@fabrikam.com: Run, because it was started by hand.\n"
     assert [run.user.upn for run in Run.objects.all()] == ["frank@fabrikam.com"]
@@ -193,10 +201,12 @@ def test_r36_a_users_record_says_whether_they_are_out_of_date(
     assert list(records["anna"])[-1] == "OutOfDate"
 
 
-def test_r9_changing_what_invitations_show_says_how_many_are_out_of_date(command: Command, make_user: MakeUser) -> None:
+def test_r36_changing_what_invitations_show_says_how_many_are_out_of_date(
+    command: Command, make_user: MakeUser
+) -> None:
     make_user("anna")
     make_user("bruno")
-    told = command("set_tenant", "--meeting-url", "https://join.contoso.com")
+    told = command("set_tenant", "--local-numbers-url", "https://contoso.com/numbers")
     quiet = command("set_tenant", "--settling-time", "60")
     assert told.endswith("until start_meeting_migration --out-of-date. Out of date now: 2 users.\n")
     assert "out of date" not in quiet.lower()

@@ -18,6 +18,10 @@ from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.two_tenants import everything_stored
 
+MOVED = (
+    "Run, because the user moved from on-premises to online: Skype for Business meetings move to Link, and all others "
+    "stay in their service."
+)
 MakeUser = Callable[..., ConferencingUser]
 
 
@@ -132,34 +136,40 @@ def test_r1_r17_it_moves_a_user_online_and_refuses_a_run_for_the_way_back(
     command: Command, make_user: MakeUser
 ) -> None:
     user = make_user("bruno.costa", hosting="on-premises")
-    assert "Run, because the user moved from on-premises to online." in command(
-        "move_user", "--user", user.upn, "--target", "online"
-    )
+    assert MOVED in command("move_user", "--user", user.upn, "--target", "online")
     told = command("move_user", "--user", user.upn, "--target", "on-premises", "--dry-run")
     assert "use the Meeting Migration Tool" in told
     assert shown(command, user.upn)["Hosting"] == "online"
 
 
-def test_r36_a_dry_run_counts_the_meetings_or_says_that_the_user_is_out_of_date(
+def test_r8_r36_a_dry_run_counts_the_meetings_or_says_that_the_user_is_out_of_date(
     command: Command, make_user: MakeUser, new_bridge: Bridge
 ) -> None:
     user = make_user("clara.sanz", hosting="on-premises")
     EmbeddedMailbox(user).store([(uid, invitation(user, uid)) for uid in ("budget", "plan")])
+    assert user.bridge
+    register_number(user.bridge, "+12535550122", "toll", ACTOR)
     before = everything_stored()
     moved = command("move_user", "--user", user.upn, "--target", "online", "--dry-run")
     renamed = command(
         "set_dial_in_conferencing_user", "--user", user.upn, "--sip-address", "c.sanz@contoso.com", "--dry-run"
     )
+    elsewhere = command(
+        "set_dial_in_conferencing_user", "--user", user.upn, "--toll-number", "+12535550122", "--dry-run"
+    )
 
     assert everything_stored() == before
     assert moved.splitlines() == [
         f"{user.upn}: Hosting on-premises → online",
-        f"{user.upn}: Run, because the user moved from on-premises to online. "
-        "2 of 2 future meetings would be updated and 2 invitations sent.",
+        f"{user.upn}: {MOVED} 2 of 2 future meetings would be updated and 2 invitations sent.",
         "Dry run: nothing was written.",
     ]
     assert renamed.splitlines()[1:] == [
-        f"{user.upn}: No run, because a changed SIP address alone does not start one. "
+        f"{user.upn}: No run, because a changed SIP address does not start one: join links stay as they are.",
+        "Dry run: nothing was written.",
+    ]
+    assert elsewhere.splitlines()[1:] == [
+        f"{user.upn}: No run, because a changed default number starts one only with “reschedule meetings”. "
         "The user is then out of date: the invitations do not say what the settings ask for.",
         "Dry run: nothing was written.",
     ]

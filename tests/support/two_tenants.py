@@ -47,6 +47,7 @@ def furnish(tenant: Tenant) -> Fabrikam:
 OWNER = {
     "Tenant": "pk",
     "ConferenceId": "bridge__tenant",
+    "FormerConferenceId": "user__tenant",
     "InvitedNumber": "user__tenant",
     "ShownMeeting": "user__tenant",
     "UntoldNumber": "number__tenant",

@@ -242,6 +242,7 @@ def test_a_switch_is_audited(admin: Client, tenant: Tenant) -> None:
         "name": tenant.name,
         "domain": tenant.domain,
         "meeting_url": tenant.meeting_url,
+        "meeting_service": tenant.meeting_service,
         "automatically_migrate_user_meetings": "on",
         "attendee_limit": "250",
         "settling_time": "0",
@@ -317,7 +318,7 @@ def test_saving_a_bridge_or_a_number_says_whom_it_leaves_out_of_date(
     number = old_bridge.numbers.get()
     for row, form in (
         (number, {"country": "United States", "city": "Seattle"}),
-        (old_bridge, {"provider": "Fabrikam"}),
+        (old_bridge, {"provider": "Fabrikam", "conference_ids_from": "mms"}),
     ):
         page = words(admin.get(change_page(row)).content)
         assert f"Saving a {row._meta.verbose_name.split()[-1]} starts no migration." in page
@@ -332,7 +333,12 @@ def test_a_new_bridge_may_take_over_as_the_default_but_not_the_name_of_another(
     admin: Client, old_bridge: Bridge
 ) -> None:
     add = reverse("admin:tenants_app_bridge_add")
-    form = {"tenant": old_bridge.tenant_id, "name": "OLD bridge", "provider": "Fabrikam"}
+    form = {
+        "tenant": old_bridge.tenant_id,
+        "name": "OLD bridge",
+        "provider": "Fabrikam",
+        "conference_ids_from": "mms",
+    }
     refused = admin.post(add, form)
     admin.post(add, {**form, "name": "Europe", "is_default": "on"})
 

@@ -70,7 +70,7 @@ class World:
         return grant_role(self.tenant, self.account, "viewer", ACTOR)
 
     def out_of_date(self) -> ConferencingUser:
-        change_user(self.anna, ACTOR, is_data_fix=True, language="it-IT")
+        change_user(self.anna, ACTOR, is_data_fix=True, conference_id="7654321")
         return self.anna
 
     def run(self) -> Run:
@@ -223,6 +223,13 @@ WITHOUT_ENTRY = {
     "users.numbers_left_behind": "only computes",
     "users.check_user": "only checks",
     "conference_ids.own_conference_ids": "only reads",
+    "conference_ids.known_conference_ids": "only reads",
+    "conference_ids.id_in_use": "only computes",
+    "conference_ids.check_gives_conference_ids": "only checks",
+    "conference_ids.users_without_id": "only reads",
+    "conference_ids.number_users": "is a part of a change of a bridge, which writes an entry for each user",
+    "conference_ids.keep_as_former": "is a part of removing a bridge, which writes the entry",
+    "bridges.foresee_conference_ids": "only reads",
     "conference_ids.private_conference_ids": "is a part of a run, whose record has it",
     "conference_ids.release_private_conference_ids": "is a part of a run, whose record has it",
     "bridges.set_leaving": "is a part of taking a number off, which writes the entry",

@@ -9,6 +9,7 @@ from django.db.models import BooleanField, IntegerField
 
 from tenants_app.catalogue import TENANT_SETTINGS, USER_SETTINGS, TenantSetting
 from tenants_app.changes.tenants import change_tenant
+from tenants_app.fingerprints import note_own_blocks
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import tenant_record, user_record
 from tests.support.actors import ACTOR
@@ -19,6 +20,7 @@ NO_SETTINGS_OF_A_USER = {
     "tenant",
     "user_id",
     "upn",
+    "has_own_blocks",
     "settings_fingerprint",
     "invitations_fingerprint",
     "created",
@@ -45,6 +47,8 @@ def another_value(tenant: Tenant, setting: TenantSetting) -> Any:
         return not value
     if isinstance(field, IntegerField):
         return value + 1
+    if field.choices:
+        return next(each for each, _ in field.choices if each != value)
     return "https://other.contoso.com" if setting.field.endswith("_url") else "other.contoso.com"
 
 
@@ -52,6 +56,7 @@ def another_value(tenant: Tenant, setting: TenantSetting) -> Any:
 def test_r36_users_are_out_of_date_after_a_change_of_what_invitations_show(
     anna: ConferencingUser, setting: TenantSetting
 ) -> None:
+    note_own_blocks(anna)
     change_tenant(anna.tenant, ACTOR, **{setting.field: another_value(anna.tenant, setting)})
 
     assert ConferencingUser.objects.get().is_out_of_date is setting.shows_in_invitations
@@ -63,6 +68,7 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "Name",
         "Domain",
         "MeetingUrl",
+        "MeetingService",
         "MeetingMigrationEnabled",
         "AutomaticallyMigrateUserMeetings",
         "AutomaticallyReplaceAcpProvider",
@@ -92,4 +98,5 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "ConferenceIdType",
         "TollNumber",
         "TollFreeNumber",
+        "MeetingService",
     ]
