@@ -12,11 +12,11 @@ from migrations_app.calendars.facts import occurrences
 from migrations_app.dial_in_directory.rooms import Room, is_at, room_asked_for, room_of
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import OnlineMeeting
+from migrations_app.targets import LINK
 from tenants_app.bulk import batched
 from tenants_app.models import ConferenceId, ConferencingUser, Tenant
 from tenants_app.validators import is_conference_id
 
-LINK = "Link"
 NOTICE = timedelta(minutes=15)
 """How long before it begins a meeting can be reached by an ID that it shares with others."""
 LOOKED_AHEAD = timedelta(days=31)

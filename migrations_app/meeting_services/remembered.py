@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from django.db import transaction
+from django.utils import timezone
 
 from migrations_app import models
 from migrations_app.failures import Failure
@@ -24,6 +25,8 @@ class Remembered:
 
     def __init__(self, user: ConferencingUser) -> None:
         self._user = user
+        self._since = timezone.now()
+        self._rows: set[tuple[str, str]] = set()
         self._links: defaultdict[str, set[str]] = defaultdict(set)
         self._of_link: defaultdict[str, set[str]] = defaultdict(set)
         self._uids: defaultdict[str, set[str]] = defaultdict(set)
@@ -33,6 +36,7 @@ class Remembered:
 
     def _note(self, uid: str, service: str, join_url: str) -> None:
         name = links.comparable(join_url)
+        self._rows.add((uid, join_url))
         self._links[uid].add(name)
         self._uids[name].add(uid)
         if service == Service.LINK:
@@ -91,17 +95,19 @@ class Remembered:
         """Note meetings that invitations lead into: UID, RECURRENCE-ID, service and join link of each.
 
         Those of the ``Link`` service answer in the directory from then on (R46); others prove that a block which MMS
-        drew around them is their own.
+        drew around them is their own. They were there before what has been made meanwhile, and the newest counts.
         """
         rows = []
         for uid, recurrence_id, service, join_url in seen:
-            if links.comparable(join_url) in self._links.get(uid, _NOBODY):
+            if (uid, join_url) in self._rows:  # not as they compare: a link at an old server answers beside the new one
                 continue
             self._note(uid, service, join_url)
             begins_with = join_url.rpartition("/")[0].rpartition("/")[0] if service == Service.LINK else ""
             if service == Service.LINK and join_url.startswith(f"{self._user.tenant.meeting_url.rstrip('/')}/"):
                 begins_with = self._user.tenant.meeting_url.rstrip("/")
-            rows.append(self._row(Request(uid, recurrence_id), service, begins_with, OnlineMeeting(join_url)))
+            row = self._row(Request(uid, recurrence_id), service, begins_with, OnlineMeeting(join_url))
+            row.created = self._since
+            rows.append(row)
         if rows:
             models.OnlineMeeting.objects.bulk_create(rows, ignore_conflicts=True)
 

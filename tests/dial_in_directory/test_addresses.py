@@ -232,7 +232,9 @@ def test_only_pages_of_the_meeting_host_may_read_it(key: str, address: str, meth
 
 
 def test_a_tenant_without_a_meeting_url_lets_no_other_page_read(db: None) -> None:
-    tenant = create_tenant(ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="")
+    tenant = create_tenant(
+        ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="", meeting_service="none"
+    )
     change_tenant(tenant, ACTOR, dial_in_directory=True)
 
     for origin in ("null", "https://", "https://meet.contoso.com"):
