@@ -364,11 +364,12 @@ _BRIDGE_OF = {
 def users(seed: int = 2016) -> list[DemoUser]:
     """The 160 people of Contoso, the same for the same seed.
 
-    138 are on "Contoso Legacy" and can be migrated; moving them to "Contoso Cloud" is what sets the demo
-    going. 17 of these move from on-premises to online at the same time, so that their Skype for Business meetings are
-    made anew; for one of them no meeting service is named, so nobody can make them. The others are the cases an administrator meets: 4 on the old bridge with a mailbox on-premises, 7
-    already on the new bridge (one with conferencing switched off), 5 there without a licence, 5 with a
-    third-party provider, and 1 on a bridge without numbers. Everybody's numbers are on their own bridge.
+    138 are on "Contoso Legacy" and can be migrated; moving them to "Contoso Cloud" is what sets the demo going. 17 of
+    these move from on-premises to online at the same time, so that their Skype for Business meetings are made anew; for
+    one of them no meeting service is named, so nobody can make them. The others are the cases an administrator meets:
+    4 on the old bridge with a mailbox on-premises, 7 already on the new bridge (one with conferencing switched off), 5
+    there without a licence, 5 with a third-party provider, and 1 on a bridge without numbers. Everybody's numbers are
+    on their own bridge.
     """
     chance = random.Random(seed)  # noqa: S311 - it picks names and guards nothing
     names = _names(chance)

@@ -349,10 +349,14 @@ class Outcomes:
         if found is not None:
             result.meeting_service = found.first.service
             result.join_url_before = result.join_url_after = found.first.join_url[:2000]
+            stays_in_own_block = (
+                decided is not None and decided.rewritten is not None and decided.rewritten.has_own_blocks
+            )
             outcome.seen = [
                 (stored.listed.uid, each.recurrence_id, each.service, each.join_url)
                 for each in found.meetings
                 if each.service is Service.LINK
+                or (stays_in_own_block and each.recurrence_id not in case.left and each.recurrence_id not in case.made)
             ]
         if decided and decided.rewritten and found is not None:
             rewritten = decided.rewritten
@@ -365,12 +369,6 @@ class Outcomes:
             outcome.ends_at = stored.listed.last_end
             outcome.replaced = rewritten.spans
             outcome.has_own_blocks = rewritten.has_own_blocks
-            if rewritten.has_own_blocks:
-                outcome.seen = [
-                    (stored.listed.uid, each.recurrence_id, each.service, each.join_url)
-                    for each in found.meetings
-                    if each.recurrence_id not in case.left and each.recurrence_id not in case.made
-                ]
         return outcome
 
     def _written(self, case: _Case, found: Examined, private_id: str, terms: Terms) -> Decided:

@@ -1,7 +1,7 @@
 """A meeting stays where it is hosted: what a change of bridge, of the licence or of the service leaves alone (R40).
 
-Each invitation of `tests/catalogue/current` is looked at three times. Its `.toml` file names the facts that lead into its
-meeting, and every property as it must read after a change of bridge, number and conference ID.
+Each invitation of `tests/catalogue/current` is looked at three times. Its `.toml` file names the facts that lead into
+its meeting, and every property as it must read after a change of bridge, number and conference ID.
 """
 
 from __future__ import annotations

@@ -110,7 +110,8 @@ class Command(SafeOutput):
     def _change_bridge(self, tenant: Tenant) -> int:
         """The change that one watches: everyone who can be served leaves the old bridge for the new one.
 
-        Those who are hosted on-premises, but have their mailbox online, move to online with it (R1). One user more gets a licence on a bridge that has no number yet; that run fails, as it would in life.
+        Those who are hosted on-premises, but have their mailbox online, move to online with it (R1). One user more gets
+        a licence on a bridge that has no number yet; that run fails, as it would in life.
         """
         cloud = Bridge.objects.get(tenant=tenant, name=people.CLOUD)
         numbers = {(number.country, number.kind): number for number in cloud.numbers.all()}
