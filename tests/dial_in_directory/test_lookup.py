@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,23 +12,20 @@ import time_machine
 from migrations_app.dial_in_directory import lookup
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.meeting_services.link import meeting_key
+from migrations_app.meeting_services.base import Request
+from migrations_app.meeting_services.link import LinkService
+from migrations_app.meeting_services.remembered import Remembered
 from migrations_app.models import OnlineMeeting
-from migrations_app.rewriting.block import render_text
-from migrations_app.runs import queue
-from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.worker import work_run
-from migrations_app.targets import LINK, Targets
+from migrations_app.rewriting.online_meeting import OnlineMeeting as Made
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.conference_ids import private_conference_ids
 from tenants_app.changes.tenants import change_tenant, create_tenant, renew_directory_key
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
 from tests.support.actors import ACTOR
-from tests.support.commands import invitation
 from tests.support.directory import MAPPER, NOW, NUMBERS, Hold, at
 from tests.support.jitsi_client import JitsiMeet, TelephoneBridge, in_process, room_address
-from tests.support.samples import BLOCK, event
+from tests.support.samples import event
 from tests.support.two_tenants import furnish
 
 MakeUser = Callable[..., ConferencingUser]
@@ -176,23 +172,19 @@ def test_r40_of_two_rooms_of_a_meeting_both_answer_and_the_id_leads_to_the_newes
     assert bridge.room(digits) == room_address(new.join_url)
 
 
-def test_r40_the_run_that_gives_a_meeting_a_new_link_leads_its_id_there_and_keeps_the_old_room(
+def test_r40_an_old_link_that_is_noted_after_a_new_one_was_made_is_the_older_of_the_two(
     jitsi: JitsiMeet, bridge: TelephoneBridge, bruno: ConferencingUser
 ) -> None:
-    """The old link is found in the invitation, and remembered only when the new one is there."""
-    key = meeting_key("contoso", BUDGET)
-    old = f"https://old.contoso.com/bruno.costa/{key}"
-    block = render_text(replace(BLOCK, join_url=old))
-    EmbeddedMailbox(bruno).store([(BUDGET, invitation(bruno, BUDGET, text=block))])
+    """A run makes the new one first, and notes what the invitations showed with what it has written."""
+    service = LinkService(bruno)
     with time_machine.travel(NOW, tick=True):
-        start_by_hand(bruno.tenant, [bruno], ACTOR, targets=Targets.of({LINK: LINK}), now_due=True)
-        run = queue.claim()
-        assert run
-        work_run(run)
-    new = f"https://meet.contoso.com/bruno.costa/{key}"
-
-    assert set(OnlineMeeting.objects.values_list("join_url", flat=True)) == {old, new}
+        remembered = Remembered(bruno)
+        (made,) = remembered.make(service, [Request(BUDGET)]).values()
+        assert isinstance(made, Made)
+        new, old = made.join_url, made.join_url.replace("//meet.", "//old.")
+        remembered.remember([(BUDGET, "", "Link", old)])
     digits = id_of(bruno, BUDGET)
+
     assert str(jitsi.conference_id(old)) == str(jitsi.conference_id(new)) == digits
     assert bridge.room(digits) == room_address(new)
 
