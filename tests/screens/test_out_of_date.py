@@ -137,7 +137,7 @@ def test_r36_saving_what_invitations_show_says_how_many_are_out_of_date_now(alic
     make_user("bruno")
     quiet = alice.post("/contoso/settings/", settings_form(alice, attendee_limit="300"), follow=True)
     told = alice.post(
-        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/numbers"), follow=True
+        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/all"), follow=True
     )
 
     assert "The settings are saved." in words(quiet.content)
@@ -148,7 +148,7 @@ def test_r36_saving_what_invitations_show_says_how_many_are_out_of_date_now(alic
 
 def test_saving_what_invitations_show_says_nothing_of_users_where_there_are_none(alice: Client) -> None:
     told = alice.post(
-        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/numbers"), follow=True
+        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/all"), follow=True
     )
 
     assert "Invitations show them after each user's next run." in words(told.content)

@@ -62,6 +62,7 @@ class Upload:
         return b"UserPrincipalName\nclara.sanz@contoso.com\n"
 
 
+BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
@@ -91,12 +92,8 @@ BELOW_A_TENANT = {
     "bridges": Rule("/{tenant}/bridges/", get="viewer"),
     "bridge": Rule("/{tenant}/bridges/{bridge}/", get="viewer"),
     "move-everyone": Rule("/{tenant}/bridges/{bridge}/move/?to={target}", get="admin", post="admin"),
-    "add-bridge": Rule(
-        "/{tenant}/bridges/add/", post="admin", form={"name": "Third", "conference_ids_from": "mms"}, again=200
-    ),
-    "edit-bridge": Rule(
-        "/{tenant}/bridges/{bridge}/edit/", post="admin", form={"provider": "InterCall", "conference_ids_from": "mms"}
-    ),
+    "add-bridge": Rule("/{tenant}/bridges/add/", post="admin", form=BRIDGE | {"name": "Third"}, again=200),
+    "edit-bridge": Rule("/{tenant}/bridges/{bridge}/edit/", post="admin", form=BRIDGE),
     "remove-bridge": Rule("/{tenant}/bridges/{empty}/remove/", get="admin", post="admin", again=404),
     "add-number": Rule(
         "/{tenant}/bridges/{bridge}/numbers/add/",
