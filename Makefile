@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills lint format docs bench browser test-browser clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew lint format docs bench browser test-browser clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -41,6 +41,9 @@ soak: .venv/installed ## Run the tests of cluster and concurrency 50 times besid
 
 soak-kills: .venv/installed ## Kill each process of the service 20 times, idle and busy, and measure how it heals (ARGS="--times --seed --results")
 	@$(BIN)/python -m tests.campaigns.kills $(ARGS)
+
+soak-made-anew: .venv/installed ## Kill the worker 50 times at random points while meetings are made anew (ARGS="--count --seed --results")
+	@$(BIN)/python -m tests.campaigns.made_anew $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .

@@ -21,8 +21,8 @@ class RunAdmin(ReadOnly):
 
 @admin.register(MeetingResult)
 class MeetingResultAdmin(ReadOnly):
-    list_display = ["subject", "run", "starts_at", "outcome", "code"]
-    list_filter = ["outcome", "code"]
+    list_display = ["subject", "run", "starts_at", "outcome", "code", "meeting_service"]
+    list_filter = ["outcome", "code", "meeting_service"]
     search_fields = ["run__user__upn", "subject", "uid"]
     exclude = ["spans"]
 

@@ -37,6 +37,28 @@ SKIPPED = {
         "The block is damaged or ambiguous, and MMS does not guess.",
         "Open the meeting in the organizer's calendar and correct the block by hand.",
     ),
+    "other-service": Entry(
+        "The meeting is in a service whose invitations MMS leaves alone.",
+        "Nothing, as long as the meeting stays there. If its dial-in details must change, its organizer changes them "
+        "in that service.",
+    ),
+    "not-selected": Entry(
+        "The run was started for meetings of other services.",
+        "To include this meeting, start a run with the source meeting type All, or with the meeting's own service.",
+    ),
+    "no-meeting-service": Entry(
+        "The user moved away from Skype for Business, and no meeting service can make the meeting anew, so its old "
+        "join link is still there.",
+        "Before the on-premises server is switched off, give the user or the tenant a meeting service; then start a "
+        "run with the source meeting type SkypeForBusiness and that service as the target. Or have the organizer "
+        "schedule the meeting anew.",
+    ),
+    "no-conference-id": Entry(
+        "The meeting needs a conference ID to be dialled into, and neither its invitation nor its meeting service nor "
+        "the user's bridge has one for it.",
+        "Have the organizer add dial-in details in the meeting's own service, or start a run that moves the meeting to "
+        "a service which has IDs. Until then people can join by the link alone.",
+    ),
 }
 """Why a run leaves a meeting as it is."""
 
@@ -65,9 +87,18 @@ FAILED = {
         "Audio conferencing is on, but the user's bridge has no toll number to print.",
         "Register a toll number on the bridge or move the user to another bridge, then retry.",
     ),
-    "no-conference-id": Entry(
+    "user-without-conference-id": Entry(
         "Audio conferencing is on, but the user has no conference ID.",
         "Reset the user's conference ID, then retry.",
+    ),
+    "service-refused": Entry(
+        "The meeting service refused to make the online meeting, so the invitation stays as it was.",
+        "Put right what the service names, then start the run again.",
+    ),
+    "service-unavailable": Entry(
+        "The meeting service could not be reached, so the invitation stays as it was.",
+        "Check that the service runs and that MMS may connect to it; MMS tries again by itself.",
+        cures_by_waiting=True,
     ),
     "cannot-be-served": Entry("MMS cannot migrate this user.", "Use the Meeting Migration Tool."),
     "worker-lost": Entry(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.failures import describe
-from migrations_app.triggers import rules
+from migrations_app.targets import ALL_CURRENT
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 
@@ -83,17 +84,18 @@ class Run(models.Model):
         FAILED = "Failed"
         SUCCEEDED = "Succeeded"
 
-    class Type(models.TextChoices):
-        MOVE = rules.MOVE, "Move to online"
-        AUDIO_CONFERENCING = rules.AUDIO_CONFERENCING, "Audio conferencing"
-        MANUAL = rules.MANUAL, "Started by hand"
-
     correlation_id = models.UUIDField("correlation ID", default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="runs")
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="runs")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     is_latest = models.BooleanField(default=True, help_text="The user's newest run: the one that counts (R29).")
-    migration_type = models.CharField(max_length=20, choices=Type.choices)
+    targets = models.JSONField(
+        default=partial(dict, **ALL_CURRENT.stored),
+        help_text="What becomes of the meetings of each service: Current, or the service in which they are made anew.",
+    )
+    migration_type = models.CharField(
+        max_length=80, default=ALL_CURRENT.migration_type, help_text="What that is called (R44)."
+    )
     reasons = models.JSONField(default=list, help_text="Why it was asked for: rule numbers and sentences.")
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from tenants_app.wording import escaped
+
+_DIRECTORY_QUERY = re.compile(r"(/dial-in/[^?\s\"]*)\?[^\s\"]*")
 
 
 class OneLine(logging.Formatter):
     """One record, one line: what steers a terminal or would begin a line of its own is escaped.
 
-    A traceback has several, each indented, so that none can pass for a record.
+    A traceback has several, each indented, so that none can pass for a record. What a dial-in directory was asked is
+    left out, because it may hold the directory's key.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name in the standard library
-        return escaped(super().formatMessage(record), keeps="\t")
+        return _DIRECTORY_QUERY.sub(r"\1", escaped(super().formatMessage(record), keeps="\t"))
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - its name in the standard library
         text = super().formatException(ei)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,24 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import add_never_cache_headers
+
+
+class QuietDirectory:
+    """Takes the query out of what the web server logs of a request to a dial-in directory: it may hold its key.
+
+    gunicorn writes its access log after the answer, from the same environment. Stands before all other middleware,
+    which may answer by itself.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if re.match("/+[^/]+/+dial-in/", request.path_info):
+            request.META["QUERY_STRING"] = ""
+            request.META["RAW_URI"] = request.path
+        return response
 
 
 class SignInRequired(LoginRequiredMiddleware):

@@ -33,7 +33,7 @@ TABS = (
     Tab("History", "history", "history", frozenset({"migrations"})),
     Tab("Users", "users", "users", frozenset({"users", "out-of-date"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
-    Tab("Settings", "settings", "settings", frozenset({"settings"})),
+    Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),
 )
 

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "mms_site.middleware.QuietDirectory",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "mms_site.middleware.PrivatePages",
@@ -121,7 +122,15 @@ DATABASES: dict[str, Any] = {"default": database(MMS_DATA_DIR)}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CACHES = {"default": cache(MMS_DATA_DIR)}
+CACHES = {
+    "default": cache(MMS_DATA_DIR),
+    # Counts of requests from strangers, who could crowd everything else out of the one above.
+    "throttle": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "throttle",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+}
 
 # --- the cluster --------------------------------------------------------------------------------------
 
@@ -274,7 +283,11 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": given("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+        "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+    },
 }
 if LOGGING["root"]["level"] not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:  # type: ignore[index]
     raise exit_naming("LOG_LEVEL", "is not usable: expected DEBUG, INFO, WARNING, ERROR or CRITICAL.")

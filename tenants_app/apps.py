@@ -18,4 +18,6 @@ class TenantsConfig(AppConfig):
             "describe number",
             "release number",
         )
-        register_actions("Tenant and roles", "create tenant", "change tenant", "grant role", "revoke role")
+        register_actions(
+            "Tenant and roles", "create tenant", "change tenant", "renew directory key", "grant role", "revoke role"
+        )

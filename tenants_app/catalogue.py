@@ -76,6 +76,7 @@ TENANT_SETTINGS = (
         switch_label="Replace the audio conferencing provider",
     ),
     TenantSetting("same_sequence", switch_label="Same sequence"),
+    TenantSetting("dial_in_directory"),
     TenantSetting("attendee_limit"),
     TenantSetting("settling_time"),
     TenantSetting("local_numbers_url", shows_in_invitations=True),

@@ -96,6 +96,16 @@ class Tenant(models.Model):
         "an update for one that they have already, and go on showing the old joining details. While it is off "
         "SEQUENCE rises by 1: everybody takes the update for newer, and some programs ask for an answer again.",
     )
+    dial_in_directory = models.BooleanField(
+        "dial-in directory",
+        default=False,
+        help_text="Tells Jitsi Meet and telephone bridges, at public addresses, the tenant's dial-in numbers and which "
+        "conference ID leads to which meeting. By ID only bridges are told, which have the directory key. While it is "
+        "off the addresses answer as if there were no such tenant.",
+    )
+    directory_key_hash = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="SHA-256 of the directory key; empty: there is none."
+    )
     local_numbers_url = models.CharField(
         "local numbers URL",
         max_length=500,

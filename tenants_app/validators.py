@@ -45,6 +45,11 @@ def is_address(text: str) -> bool:
     return bool(validate_address.regex.match(text))  # type: ignore[union-attr]
 
 
+def is_conference_id(text: str) -> bool:
+    """Whether the text is one that a bridge can give out."""
+    return bool(validate_conference_id.regex.match(text))  # type: ignore[union-attr]
+
+
 def validate_e164(number: str) -> None:
     """A number in E.164 form whose country code exists.
 

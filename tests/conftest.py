@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from hypothesis import settings as hypothesis_settings
 
 from tenants_app.changes.bridges import register_number, set_bridge
@@ -27,6 +28,12 @@ hypothesis_settings.load_profile(os.environ.get("MMS_HYPOTHESIS_PROFILE", "defau
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: tests of the cluster wait for processes much of the time."""
     return len(os.sched_getaffinity(0)) + 1
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_asked() -> None:
+    """No test is refused for what others have asked of a dial-in directory."""
+    caches["throttle"].clear()
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from migrations_app.rewriting.errors import Reason
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 
 ROOT = Path(__file__).resolve().parents[1]
-PROMISED = {"mailbox-unavailable", "mailbox-sign-in-refused"}
-"""``mailboxes/base.py`` lets every mailbox raise them. MMS's own is in the database, so it has no use for them."""
+PROMISED = {"mailbox-unavailable", "mailbox-sign-in-refused", "service-unavailable", "service-refused"}
+"""``mailboxes/base.py`` and ``meeting_services/base.py`` let every mailbox and every meeting service raise them. MMS's
+own mailbox is in the database, and the services there are need no server, so they have no use for them."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -93,7 +94,7 @@ def test_every_code_of_the_catalogue_is_given_somewhere() -> None:
 
 def test_r35_every_reason_to_skip_says_whether_an_old_number_may_still_be_shown() -> None:
     """These show none: nobody can dial in by them any more, they are another organizer's, or they were looked at."""
-    shows_none = {"past", "cancelled", "not-organizer", "no-block", "already-current"}
+    shows_none = {"past", "cancelled", "not-organizer", "no-block", "already-current", "other-service"}
 
     assert SKIPPED.keys() - set(LEFT_AS_THEY_ARE) == shows_none
 

@@ -1,6 +1,9 @@
 """When the events of one object begin and end."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from operator import itemgetter
+from typing import NamedTuple
 
 from icalendar import vDDDTypes
 
@@ -17,6 +20,7 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.moments import (
     FIRST_YEAR,
     LAST_YEAR,
+    UNKNOWN_ZONE,
     Moment,
     embedded_zone,
     end_of,
@@ -25,10 +29,23 @@ from migrations_app.calendars.moments import (
     zone_id,
     zone_name_in,
 )
-from migrations_app.calendars.recurrence import MOST_OCCURRENCES, bad_rule, last_of_rule
+from migrations_app.calendars.recurrence import MOST_OCCURRENCES, bad_rule, last_of_rule, occurrences_of_rule
 
 _MOST_RULES = 2
 _LONGEST_MEETING = timedelta(days=3660)
+
+
+class Occurrence(NamedTuple):
+    """When one occurrence takes place, in UTC.
+
+    A whole day, and a time without a known zone, is `vague`: its times then reach as far as they may anywhere.
+    `recurrence_id` is the value of RECURRENCE-ID where a component of its own says when; "" where the master does.
+    """
+
+    start: datetime
+    end: datetime
+    vague: bool
+    recurrence_id: str
 
 
 class Reader:
@@ -99,6 +116,60 @@ class Reader:
         # Where everything was taken out the meeting takes place no more; its start is as good an end as any.
         return max([*kept, *ends], default=end_of(start, length))
 
+    def occurrences(
+        self, master: Event | None, overrides: list[tuple[Event, bool]], ends_after: datetime, starts_by: datetime
+    ) -> list[Occurrence]:
+        """Return what takes place within the two moments (aware), overrides in place of what they replace.
+
+        Each override comes with whether it is cancelled. Raises UnreadableCalendar.
+        """
+        found = []
+        replaced: set[datetime] = set()
+        moved: list[tuple[datetime, timedelta | None, timedelta]] = []  # from when on, how far (None: off), how long
+        for override, is_off in overrides:
+            start = self.start(override)
+            length = self._length(override, start)
+            for moment in self._moments(override, b"RECURRENCE-ID"):
+                replaced.add(moment.utc())
+                if changes_all_that_follow(self._source, override):
+                    moved.append((moment.utc(), None if is_off else start.wall - moment.wall, length))
+            if not is_off:
+                name = value_of(self._source, override.named(b"RECURRENCE-ID")[0]).decode("utf-8", "replace").strip()
+                found.append(_occurrence(start, length, name))
+        if master is not None:
+            length = self._length(master, self.start(master))
+            reach = max([abs(far) for _, far, _ in moved if far is not None], default=timedelta(0))
+            longest = max([length, *(each for _, _, each in moved)])
+            margin = timedelta(days=2) + reach
+            moved.sort(key=itemgetter(0))
+            for moment in self._of_master(master, replaced, ends_after - longest - margin, starts_by + margin):
+                changed = [each for each in moved if each[0] <= moment.utc()]
+                _, far, long = changed[-1] if changed else (None, timedelta(0), length)
+                if far is not None:
+                    found.append(_occurrence(Moment(moment.wall + far, moment.zone, moment.is_day), long))
+        return [each for each in found if each.end > ends_after and each.start <= starts_by]
+
+    def _of_master(
+        self, master: Event, replaced: set[datetime], earliest: datetime, latest: datetime
+    ) -> Iterator[Moment]:
+        """Yield when the master's own occurrences begin, of a rule those around the two moments."""
+        start = self.start(master)
+        rules = master.named(b"RRULE")
+        if len(rules) > _MOST_RULES:
+            raise bad_rule()
+        off = self._moments(master, b"EXDATE")
+        off_times = replaced | {moment.utc() for moment in off}
+        days_off = {moment.wall.date() for moment in off if moment.is_day}
+        begin, end = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (earliest, latest))
+        occurrences = {moment.utc(): moment for moment in [start, *self._moments(master, b"RDATE")]}
+        for line in rules:
+            if value_of(self._source, line).strip():
+                found = occurrences_of_rule(value_of(self._source, line), start, begin, end)
+                occurrences |= {moment.utc(): moment for moment in found}
+        for moment in occurrences.values():
+            if moment.utc() not in off_times and moment.wall.date() not in days_off:
+                yield moment
+
     def _length(self, event: Event, start: Moment) -> timedelta:
         ends = self._moments(event, b"DTEND")
         if ends:
@@ -158,6 +229,12 @@ class Reader:
             self._embedded = {zone_id(definition): definition for definition in self._definitions}
         definition = self._embedded.get(plain_name(name))
         return embedded_zone(definition) if definition is not None else None
+
+
+def _occurrence(start: Moment, length: timedelta, recurrence_id: str = "") -> Occurrence:
+    vague = start.is_day or start.zone is None
+    begin = start.utc() - (UNKNOWN_ZONE if vague else timedelta(0))
+    return Occurrence(begin, end_of(start, length), vague, recurrence_id)
 
 
 def changes_all_that_follow(source: bytes, event: Event) -> bool:

@@ -17,7 +17,7 @@ from migrations_app.calendars.content_lines import (
     uid_of,
     value_of,
 )
-from migrations_app.calendars.dates import Reader, changes_all_that_follow
+from migrations_app.calendars.dates import Occurrence, Reader, changes_all_that_follow
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.people import organizer, person
 
@@ -52,12 +52,7 @@ def read_facts(source: bytes) -> Facts:
     first = master or events[0]
     starts_at = reader.start(first).utc()
     ends_at = reader.end_of_series(master, overrides)
-    cancelled = [
-        is_withdrawn or text_of(source, event, b"STATUS").upper() == "CANCELLED"
-        for calendar in calendars
-        for is_withdrawn in ["CANCEL" in methods_of(source, [calendar])]
-        for event in calendar.events
-    ]
+    cancelled = _cancelled(source, calendars)
     # An answer names the meeting's organizer but is not the meeting: nobody's copy to migrate or to mail.
     owner = None if methods_of(source, calendars) & ANSWERS else organizer(source, events)
     return Facts(
@@ -80,6 +75,29 @@ def why_without_organizer(source: bytes) -> str:
     if organizer(source, events_of(calendars)) is None:
         return "nobody is named as organizer"
     return "its organizer is named without a mail address"
+
+
+def occurrences(source: bytes, ends_after: datetime, starts_by: datetime) -> list[Occurrence]:
+    """Return when one object's meeting takes place within two moments (aware): what ends after, and begins by, them.
+
+    Cancelled occurrences take place no more. Raises UnreadableCalendar.
+    """
+    calendars = parse(source)
+    events = events_of(calendars)
+    master = next((event for event in events if not event.named(b"RECURRENCE-ID")), None)
+    judged = zip(events, _cancelled(source, calendars), strict=True)
+    overrides = [(event, is_off) for event, is_off in judged if event.named(b"RECURRENCE-ID")]
+    return Reader(source, calendars).occurrences(master, overrides, ends_after, starts_by)
+
+
+def _cancelled(source: bytes, calendars: list[Calendar]) -> list[bool]:
+    """Tell of each event whether it takes place no more."""
+    return [
+        is_withdrawn or text_of(source, event, b"STATUS").upper() == "CANCELLED"
+        for calendar in calendars
+        for is_withdrawn in ["CANCEL" in methods_of(source, [calendar])]
+        for event in calendar.events
+    ]
 
 
 def events_not_over(source: bytes, calendars: list[Calendar], now: datetime) -> list[Event]:

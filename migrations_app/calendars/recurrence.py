@@ -1,4 +1,4 @@
-"""When a recurring meeting takes place for the last time (RFC 5545 section 3.8.5.3)."""
+"""When a recurring meeting takes place: for the last time, and around a moment (RFC 5545 section 3.8.5.3)."""
 
 import re
 from dataclasses import dataclass
@@ -103,6 +103,39 @@ def last_of_rule(value: bytes, start: Moment, replaced: set[datetime], days_off:
 
     Rules are counted out only so far: beyond that UNTIL is taken for the end, and COUNT for no end.
     """
+    parts, until, count, is_countable = _bounds(value, start)
+    horizon = start.wall + _LONGEST_SERIES
+    latest = None if until is None else Moment(until, start.zone, start.is_day)
+    if not is_countable or (until is not None and until > horizon):
+        return latest
+    if until is None and count > MOST_OCCURRENCES:
+        _occurrences(parts, start, start.wall, 1)  # tells whether the rule can be read at all
+        return None
+    occurrences = _occurrences(parts, start, until or horizon, min(count, MOST_OCCURRENCES + 1))
+    if len(occurrences) > MOST_OCCURRENCES or (until is None and len(occurrences) < count):
+        return latest
+    for wall in reversed(occurrences):
+        moment = Moment(wall, start.zone, start.is_day)
+        if moment.utc() not in replaced and wall.date() not in days_off:
+            return moment
+    return start
+
+
+def occurrences_of_rule(value: bytes, start: Moment, earliest: datetime, latest: datetime) -> list[Moment]:
+    """Return the occurrences of an RRULE whose wall time lies between `earliest` and `latest`.
+
+    None are found of a rule that is not counted out (see `last_of_rule`), nor beyond as many as are counted out.
+    """
+    parts, until, count, is_countable = _bounds(value, start)
+    if not is_countable:
+        return []
+    last = latest if until is None else min(until, latest)
+    occurrences = _occurrences(parts, start, last, min(count, MOST_OCCURRENCES))
+    return [Moment(wall, start.zone, start.is_day) for wall in occurrences if wall >= earliest]
+
+
+def _bounds(value: bytes, start: Moment) -> tuple[dict[str, str], datetime | None, int, bool]:
+    """Return the parts of a rule without those that end it, UNTIL, COUNT, and whether it can be counted out."""
     parts = _rule_parts(value)
     until = _until(parts.pop("UNTIL", ""), start)
     if until is not None and start.zone is None:
@@ -119,21 +152,7 @@ def last_of_rule(value: bytes, start: Moment, replaced: set[datetime], days_off:
         and parts.pop("RSCALE", "GREGORIAN") == "GREGORIAN"
     )
     parts.pop("SKIP", None)
-    horizon = start.wall + _LONGEST_SERIES
-    latest = None if until is None else Moment(until, start.zone, start.is_day)
-    if not is_countable or (until is not None and until > horizon):
-        return latest
-    if until is None and count > MOST_OCCURRENCES:
-        _occurrences(parts, start, start.wall, 1)  # tells whether the rule can be read at all
-        return None
-    occurrences = _occurrences(parts, start, until or horizon, min(count, MOST_OCCURRENCES + 1))
-    if len(occurrences) > MOST_OCCURRENCES or (until is None and len(occurrences) < count):
-        return latest
-    for wall in reversed(occurrences):
-        moment = Moment(wall, start.zone, start.is_day)
-        if moment.utc() not in replaced and wall.date() not in days_off:
-            return moment
-    return start
+    return parts, until, count, is_countable
 
 
 def _rule_parts(value: bytes) -> dict[str, str]:

@@ -103,7 +103,6 @@ def plan_meeting(user: DemoUser, everyone: Sequence[DemoUser], now: datetime, se
         duration=timedelta(minutes=chance.choice((30, 45, 60, 60, 90))),
         attendees=tuple(attendees),
         tzid=tzid,
-        phone=chance.random() < 0.85,
         sequence=chance.choice((0, 0, 0, 1, 3)),
     )
 

@@ -56,7 +56,7 @@ class DemoUser:
     """One organizer. ``sip_address`` comes without "sip:"; ``provider`` is "" for Microsoft.
 
     ``conference_id`` has 7 digits and belongs to nobody else in the tenant. ``toll_number`` and
-    ``toll_free_number`` are E.164 numbers of the user's own bridge, or "".
+    ``toll_free_number`` are E.164 numbers of the user's own bridge, or "". ``meeting_service`` is "" for the tenant's.
     """
 
     upn: str
@@ -73,6 +73,7 @@ class DemoUser:
     conference_id: str
     toll_number: str
     toll_free_number: str
+    meeting_service: str = ""
 
 
 CONTOSO = DemoTenant(
@@ -339,9 +340,11 @@ def number_for(bridge: str, country: str, kind: Literal["toll", "toll-free"]) ->
 
 
 # What is special about some users, and how many of each there are; "on-premises" has the mailbox and the user there,
-# "on-premises mailbox" the mailbox only. With the two named users 138 are plain "legacy".
+# "on-premises mailbox" the mailbox only, "moving" the user only. With the two named users 121 are plain "legacy".
 _CASES = {
-    "legacy": 137,
+    "legacy": 120,
+    "moving": 16,
+    "moving, nobody makes meetings": 1,
     "on-premises": 2,
     "on-premises mailbox": 2,
     "cloud": 6,
@@ -361,10 +364,12 @@ _BRIDGE_OF = {
 def users(seed: int = 2016) -> list[DemoUser]:
     """The 160 people of Contoso, the same for the same seed.
 
-    138 are on "Contoso Legacy" and can be migrated; moving them to "Contoso Cloud" is what sets the demo
-    going. The others are the cases an administrator meets: 4 on the old bridge with a mailbox on-premises, 7
-    already on the new bridge (one with conferencing switched off), 5 there without a licence, 5 with a
-    third-party provider, and 1 on a bridge without numbers. Everybody's numbers are on their own bridge.
+    138 are on "Contoso Legacy" and can be migrated; moving them to "Contoso Cloud" is what sets the demo going. 17 of
+    these move from on-premises to online at the same time, so that their Skype for Business meetings are made anew; for
+    one of them no meeting service is named, so nobody can make them. The others are the cases an administrator meets:
+    4 on the old bridge with a mailbox on-premises, 7 already on the new bridge (one with conferencing switched off), 5
+    there without a licence, 5 with a third-party provider, and 1 on a bridge without numbers. Everybody's numbers are
+    on their own bridge.
     """
     chance = random.Random(seed)  # noqa: S311 - it picks names and guards nothing
     names = _names(chance)
@@ -395,7 +400,7 @@ def _user(
         sip_address=upn,
         display_name=display_name,
         language=language,
-        hosting="on-premises" if case == "on-premises" else "online",
+        hosting="on-premises" if case == "on-premises" or case.startswith("moving") else "online",
         mailbox_location="on-premises" if case.startswith("on-premises") else "online",
         licensed=case != "unlicensed",
         enabled=case not in {"unlicensed", "cloud, switched off"},
@@ -405,4 +410,5 @@ def _user(
         conference_id=conference_id,
         toll_number=number_for(bridge, country, "toll") if has_phone else "",
         toll_free_number=number_for(bridge, country, "toll-free") if has_phone and position % 3 else "",
+        meeting_service="none" if case == "moving, nobody makes meetings" else "",
     )

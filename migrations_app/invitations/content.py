@@ -1,12 +1,8 @@
-"""From a user's settings to what their invitations should say."""
+"""From a user's settings to what their invitations should say of the phone, and in which words."""
 
 from __future__ import annotations
 
-import base64
-import dataclasses
-import hashlib
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import phonenumbers
 from django.db import transaction
@@ -17,15 +13,6 @@ from migrations_app.triggers.rules import why_not_served
 from tenants_app.changes.conference_ids import private_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber
 from tenants_app.user_settings import UserSettings
-
-
-def meeting_key(tenant_slug: str, uid: str) -> str:
-    """The 8 characters that end a meeting's join link: the same for the same meeting, always.
-
-    They follow from the meeting's UID, so a block that was copied into another meeting gives itself away.
-    """
-    digest = hashlib.blake2b(f"{tenant_slug}\n{uid}".encode(), digest_size=5).digest()
-    return base64.b32encode(digest).decode("ascii")
 
 
 class InvitationSettings:
@@ -41,11 +28,6 @@ class InvitationSettings:
         self.number_keys: frozenset[int] = frozenset()
         """The service numbers that the invitations show."""
         tenant = user.tenant
-        if not tenant.meeting_url:
-            raise Failure("cannot-be-served", f"{tenant.name} has no meeting URL: give it one")
-        name, _, domain = user.sip_address.partition("@")
-        hosted = "" if domain.lower() == tenant.domain else f"{domain.lower()}/"
-        self._join_prefix = f"{tenant.meeting_url.rstrip('/')}/{hosted}{quote(name.lower(), safe='')}/"
         self.newly_numbered: set[str] = set()
         self.has_phone_part = user.audio_conferencing_license and user.audio_conferencing_enabled
         self.conference_id = ""
@@ -62,9 +44,9 @@ class InvitationSettings:
             if self.has_public_id and user.bridge.gives_conference_ids:
                 self.conference_id = user.conference_id
                 if not self.conference_id:
-                    raise Failure("no-conference-id")
-        self.common_block = MeetingBlock(
-            join_url=self._join_prefix,
+                    raise Failure("user-without-conference-id")
+        self.block = MeetingBlock(
+            join_url="",
             language=user.language,
             toll=toll,
             toll_free=toll_free,
@@ -76,39 +58,44 @@ class InvitationSettings:
             footer_text=tenant.footer_text,
             organization=tenant.name,
         )
+        """What the block of any meeting says, but for what leads into it and for private conference IDs."""
 
     @property
     def has_public_id(self) -> bool:
         return self.user.conference_id_type == ConferencingUser.ConferenceIdType.PUBLIC
 
-    def blocks(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
-        """The block that each meeting should carry; gives out private conference IDs where there are none yet."""
-        ids: dict[str, str] = {}
-        bridge = self.user.bridge
-        if self.has_phone_part and bridge and not bridge.gives_conference_ids:
-            raise Failure("no-conference-id", f"the meeting service hands out those of the bridge {bridge}")
-        if self.has_phone_part and not self.has_public_id:
-            ids, new = private_conference_ids(self.user, uids)
-            self.newly_numbered |= new
-        slug = self.user.tenant.slug
-        return {
-            uid: dataclasses.replace(
-                self.common_block,
-                join_url=self._join_prefix + meeting_key(slug, uid),
-                conference_id=ids.get(uid, self.conference_id),
-            )
-            for uid in uids
-        }
+    @property
+    def gives_ids(self) -> bool:
+        """Whether MMS hands out the conference IDs of the user's bridge, and not the meeting service (R43)."""
+        return self.user.bridge is None or self.user.bridge.gives_conference_ids
 
-    def blocks_to_show(self, uids: Sequence[str]) -> dict[str, MeetingBlock]:
-        """The block that each meeting would get; private conference IDs are only shown, not given out."""
+    @property
+    def gives_private_ids(self) -> bool:
+        """Whether MMS gives each meeting a conference ID of its own."""
+        return self.has_phone_part and self.gives_ids and not self.has_public_id
+
+    def private_ids(self, uids: Sequence[str]) -> dict[str, str]:
+        """The conference IDs of meetings that have their own; gives out those that are missing."""
+        if not uids or not self.gives_private_ids:
+            return {}
+        ids, new = private_conference_ids(self.user, uids)
+        self.newly_numbered |= new
+        return ids
+
+    def private_ids_to_show(self, uids: Sequence[str]) -> dict[str, str]:
+        """The same for a preview: those that are missing are only shown, not given out."""
         with transaction.atomic():
-            blocks = self.blocks(uids)
+            ids = self.private_ids(uids)
             transaction.set_rollback(True)
-        return blocks
+        return ids
 
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:
     display = phonenumbers.format_number(phonenumbers.parse(row.number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
     # The city first, as people write it in most languages.
-    return PhoneNumber(row.number, display, ", ".join(part for part in (row.city, row.country) if part))
+    return PhoneNumber(row.number, display, place_of_row(row.city, row.country))
+
+
+def place_of_row(city: str, country: str) -> str:
+    """A place as blocks show it."""
+    return ", ".join(part for part in (city, country) if part)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from migrations_app.invitations.content import InvitationSettings
+from migrations_app.invitations.content import InvitationSettings, place_of_row
 from migrations_app.rewriting.block import render_text
+from migrations_app.rewriting.facts import KnownNumbers
 from migrations_app.rewriting.labels import language_of
 from migrations_app.rewriting.written_numbers import DialIn
-from tenants_app.models import ConferenceId, ConferencingUser
+from tenants_app.models import ConferenceId, ConferencingUser, ServiceNumber, Tenant
 
+HAS_ITS_OWN = "each meeting keeps or gets its own"
 EACH_ITS_OWN = "a different one for each meeting"
 FROM_THE_SERVICE = "the one that the meeting service gave"
 _SOME = "…"
@@ -25,31 +27,38 @@ class DialInDetails:
     has_phone_part: bool
 
 
-def known_dial_in(user: ConferencingUser) -> DialIn:
+def known_numbers(tenant: Tenant) -> KnownNumbers:
+    """The tenant's service numbers, for telling the kinds and places of those in old blocks."""
+    rows = list(tenant.service_numbers.values_list("number", "kind", "city", "country"))
+    toll_free = frozenset(number for number, kind, _, _ in rows if kind == ServiceNumber.Kind.TOLL_FREE)
+    return KnownNumbers(
+        toll_free=toll_free,
+        toll=frozenset(number for number, *_ in rows) - toll_free,
+        places={number: place_of_row(city, country) for number, _, city, country in rows},
+    )
+
+
+def known_dial_in(user: ConferencingUser, numbers: KnownNumbers) -> DialIn:
     """How people dial into the user's meetings, whatever the invitations say: the tenant's numbers, the user's IDs."""
     ids = ConferenceId.objects.filter(user=user, meeting_uid="")
-    return DialIn(
-        frozenset(user.tenant.service_numbers.values_list("number", flat=True)),
-        frozenset(ids.values_list("digits", flat=True)),
-    )
+    return DialIn(numbers.toll | numbers.toll_free, frozenset(ids.values_list("digits", flat=True)))
 
 
 def dial_in_details(user: ConferencingUser) -> DialInDetails:
     """What the block of any meeting would say if the user's invitations were rewritten now.
 
-    Where each meeting has its own, as the end of the join link and a private conference ID, the text says so.
+    Where each meeting has its own, as the join link and a private conference ID, the text says so.
     ``user.tenant`` and ``user.bridge`` should be loaded already. Raises ``Failure`` as a run would.
     """
     settings = InvitationSettings(user)
-    block = settings.common_block
-    bridge = user.bridge if settings.has_phone_part else None
+    block = settings.block
     whose_ids = block.conference_id
-    if bridge and not bridge.gives_conference_ids:
+    if settings.has_phone_part and not settings.gives_ids:
         whose_ids = FROM_THE_SERVICE
-    elif bridge and not settings.has_public_id:
+    elif settings.gives_private_ids:
         whose_ids = EACH_ITS_OWN
     has_own_ids = whose_ids != block.conference_id
-    block = dataclasses.replace(block, join_url=block.join_url + _SOME, conference_id=whose_ids)
+    block = dataclasses.replace(block, join_url=HAS_ITS_OWN, conference_id=whose_ids)
     _, *lines, _ = render_text(block).split("\n")
     text = "\n".join(lines)
     if has_own_ids:

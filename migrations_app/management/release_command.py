@@ -8,22 +8,21 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.urls import reverse
 
+from migrations_app.management.foreseen_meetings import ForeseeingCommand
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import foresee_release
-from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release
-from tenants_app.management.arguments import add_dry_run
-from tenants_app.management.base import AdministratorCommand, rehearsed
+from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release, foresee_release_meetings
+from tenants_app.management.base import rehearsed
 from tenants_app.models import ServiceNumber, Tenant
 from tenants_app.wording import counted, plain
 
 
-class ReleaseCommand(AdministratorCommand):
+class ReleaseCommand(ForeseeingCommand):
     """Begins to take a number off its bridge, or with ``--dry-run`` says what that would lead to."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
-        add_dry_run(parser)
 
     def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
         """Start the procedure; raises ``ValidationError`` where it cannot be."""
@@ -31,8 +30,15 @@ class ReleaseCommand(AdministratorCommand):
 
     def take_off(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
         """Foresee, begin and tell; a dry run begins too, so that it refuses the same, and takes it back."""
-        foreseen = foresee_release(number)
+        self.check_format(options)
         e164 = options["replace_with"]
+        if options["format"] != "table":
+            with rehearsed(dry_run=True):
+                self.begin(tenant, number, options)
+            runs = foresee_release_meetings(number, e164)
+            self.list_meetings((outcome for _, outcomes in runs for outcome in outcomes), options)
+            return
+        foreseen = foresee_release(number)
         effect = effect_of_release(number, e164, MOST_BY_COMMAND) if options["dry_run"] else None
         with rehearsed(options["dry_run"]):
             release = self.begin(tenant, number, options)

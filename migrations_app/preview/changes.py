@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
 
 from migrations_app.failures import Failure, describe
-from migrations_app.models import MeetingResult
-from migrations_app.runs.outcomes import preview
+from migrations_app.models import MeetingResult, Run
+from migrations_app.preview.meetings import foresee_meetings
+from migrations_app.runs.movements import Movements
+from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
+from migrations_app.targets import ALL_CURRENT, Targets
 from tenants_app.audit import Actor
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import ConferencingUser, Tenant
@@ -46,57 +49,88 @@ class _Affected:
     updated: int = 0
     failed: int = 0
     mailed: int = 0
+    movements: Movements = field(default_factory=Movements)
 
     @classmethod
-    def of(cls, foreseen: Iterable[tuple[MeetingResult, int]]) -> _Affected:
+    def of(cls, foreseen: Iterable[Outcome]) -> _Affected:
         found = cls()
-        for result, recipients in foreseen:
+        for outcome in foreseen:
+            result = outcome.result
             found.meetings += result.code not in NOT_THEIRS_TO_COME
             found.updated += result.outcome == MeetingResult.Outcome.SUCCEEDED
             found.failed += result.outcome == MeetingResult.Outcome.FAILED
-            found.mailed += recipients
+            found.mailed += outcome.recipient_count
+            found.movements.note(result)
         return found
 
 
-def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Foresight:
-    """What saving ``edit`` would lead to. Makes the change and takes it back, so the answer cannot differ.
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A change of a user that was made and taken back, and the meetings as they would be looked at after it."""
 
-    The meetings are rewritten, and the rewritten ones counted, when the change has been taken back: it keeps others
-    waiting, and a mailbox may be large. Raises ``ValidationError`` as the change itself would.
+    user: ConferencingUser
+    """With the settings afterwards."""
+    consequence: Consequence
+    was_out_of_date: bool
+    settings: Mapping[str, Any]
+    """The user's settings afterwards, as ``user_record`` tells them."""
+    outcomes: Iterator[Outcome]
+    """What a run would make of each meeting, with the targets of a pending one that it joins; nothing where none starts
+    and the invitations would not be wrong."""
+    failure: Failure | None
+    """Why such a run would fail before it looks at any meeting."""
+
+
+def rehearse(tenant: Tenant, edit: UserEdit, actor: Actor) -> Rehearsal:
+    """Make the change and take it back, so the answer cannot differ. Raises ``ValidationError`` as the change would.
+
+    The meetings are rewritten when ``outcomes`` is read and the change has been taken back: it keeps others waiting,
+    and a mailbox may be large.
     """
     users = ConferencingUser.objects.filter(tenant=tenant, pk=edit.user_pk)
     was_out_of_date = users.out_of_date().exists()
-    foreseen: Iterable[tuple[MeetingResult, int]] = ()
+    outcomes: Iterator[Outcome] = iter(())
     failure: Failure | None = None
+    targets = ALL_CURRENT
     with transaction.atomic():
         (consequence,) = change_users(tenant, [edit], actor)
         user = users.select_related("tenant", "bridge", "toll_number", "toll_free_number").get()
-        settings = user_record(user)
+        if consequence.starts_run:
+            targets = Targets.of(Run.objects.get(user=user, state=Run.State.PENDING).targets)
         if consequence.starts_run or user.is_out_of_date:
             try:
-                foreseen = preview(user)
+                outcomes = foresee_meetings(user, targets)
             except Failure as refused:
                 failure = refused
+        settings = user_record(user)
         transaction.set_rollback(True)
-    if consequence.starts_run:
-        effect = _effect_of_run(failure, _Affected.of(foreseen))
-    elif user.is_out_of_date:
-        effect = _effect_of_no_run(_Affected.of(foreseen), was_out_of_date)
+    return Rehearsal(user, consequence, was_out_of_date, settings, outcomes, failure)
+
+
+def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Foresight:
+    """What saving ``edit`` would lead to. Raises ``ValidationError`` as the change itself would."""
+    seen = rehearse(tenant, edit, actor)
+    if seen.consequence.starts_run:
+        effect = effect_of_run(seen.failure, seen.outcomes)
+    elif seen.user.is_out_of_date:
+        effect = _effect_of_no_run(_Affected.of(seen.outcomes), seen.was_out_of_date)
     else:
-        effect = "The invitations then say what the settings ask for." if was_out_of_date else ""
-    wrong = user.is_out_of_date and (failure is not None or not consequence.starts_run)
-    return Foresight(consequence, effect, wrong, settings)
+        effect = "The invitations then say what the settings ask for." if seen.was_out_of_date else ""
+    wrong = seen.user.is_out_of_date and (seen.failure is not None or not seen.consequence.starts_run)
+    return Foresight(seen.consequence, effect, wrong, seen.settings)
 
 
-def _effect_of_run(failure: Failure | None, affected: _Affected) -> str:
+def effect_of_run(failure: Failure | None, outcomes: Iterable[Outcome]) -> str:
+    """What a run changes in the meetings, in sentences."""
     if failure:
         return f"It would fail before it looks at any meeting. {describe(failure.code, failure.detail)}"
+    affected = _Affected.of(outcomes)
     if not affected.meetings:
         return "The mailbox has no future meetings, so nobody would be mailed."
     future = f"{affected.updated:,} of {counted(affected.meetings, 'future meeting')}"
     mailed = f"{counted(affected.mailed, 'invitation')} sent" if affected.mailed else "nobody mailed"
     fail = f" {affected.failed:,} would fail." if affected.failed else ""
-    return f"{future} would be updated and {mailed}.{fail}"
+    return f"{future} would be updated and {mailed}.{fail} {affected.movements.ahead}".rstrip()
 
 
 def _effect_of_no_run(affected: _Affected, was_out_of_date: bool) -> str:

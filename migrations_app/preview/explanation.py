@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import quote
 
 from django.utils import timezone
 
@@ -16,15 +15,16 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import Facts, read_facts, why_without_organizer
 from migrations_app.failures import SKIPPED, Failure, entry_of, happened
 from migrations_app.invitations.content import InvitationSettings
-from migrations_app.invitations.dial_in import known_dial_in
-from migrations_app.invitations.link_owners import Colleagues
-from migrations_app.mailboxes.base import Listed
-from migrations_app.rewriting.block import MeetingBlock
-from migrations_app.rewriting.components import DESCRIPTIONS, Component, components_of
+from migrations_app.invitations.dial_in import known_numbers
+from migrations_app.invitations.link_owners import Owners, name_in_links
+from migrations_app.mailboxes.base import Listed, Stored
+from migrations_app.models import Run
+from migrations_app.rewriting.components import Description, components_of
+from migrations_app.rewriting.examine import Examined
 from migrations_app.rewriting.findings import Finding, Point, findings, showable
-from migrations_app.rewriting.rows import Kind
+from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.spans import Span
-from migrations_app.runs.outcomes import Terms, decide
+from migrations_app.runs.outcomes import Decided, Outcomes, Terms, examined
 from tenants_app.models import ConferencingUser, Tenant
 
 MIGRATED = "migrated"
@@ -69,7 +69,7 @@ class Decision(NamedTuple):
 class Explanation:
     """What was seen in one object and what follows from it.
 
-    Where ``is_new_block_known`` is False the spans of ``decision`` are those of descriptions only, and say nothing of
+    Where ``is_new_block_known`` is False the spans of ``decision`` are the blocks of descriptions, and say nothing of
     what would stand there afterwards.
     """
 
@@ -78,35 +78,6 @@ class Explanation:
     decision: Decision
     findings: Sequence[Finding]
     is_new_block_known: bool
-
-
-@dataclass(slots=True)
-class _Subject:
-    """An object, and the settings with which it is looked at."""
-
-    body: bytes
-    facts: Facts
-    user: ConferencingUser | None
-    now: datetime
-    block: MeetingBlock
-    failure: Failure | None = None
-    is_block_known: bool = True
-    is_own_url_known: bool = True
-    components: list[Component] = field(init=False)
-    terms: Terms = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.components = components_of(self.body, parse(self.body), self.now, self.block.join_url)
-        if self.user:
-            self.terms = Terms.of(self.user, self.now, Colleagues(self.user), known_dial_in(self.user))
-        else:
-            limit = Tenant._meta.get_field("attendee_limit").get_default()
-            self.terms = Terms({self.facts.organizer} - {""}, limit, self.now, None)
-
-    @property
-    def has_own_block(self) -> bool:
-        """Whether a block that this service wrote stands in it."""
-        return any(block.kind is Kind.OWN for each in self.components for block in each.blocks)
 
 
 def explain(
@@ -122,63 +93,88 @@ def explain(
     try:
         facts = read_facts(body)
         subject = showable(facts.subject, _LONGEST_SUBJECT)
-        seen = _looked_at(uid, body, facts, user, now, is_whole)
+        terms = _terms(facts, user, now, is_whole)
+        own = terms.own_of(uid)
         told = [
             _meeting(facts, body),
-            *findings(
-                seen.components,
-                seen.block.join_url,
-                is_own_url_known=seen.is_own_url_known,
-                belongs_to_someone_else=seen.terms.belongs_to_someone_else,
-            ),
+            *findings(components_of(body, parse(body), now, own.place), own, terms.known),
         ]
-        decision = _decide(seen)
+        found = examined(replace(Listed.of(facts), uid=uid), body, terms)
     except UnreadableCalendar as error:
         unreadable = _decision(UNREADABLE, showable(str(error)))
         return Explanation(uid, subject, unreadable, [], is_new_block_known=False)
-    if seen.failure:
-        once_corrected = f"Once that is put right: {_small(decision.sentence)}"
-        told.insert(1, Finding("New block", [Point("Not known", seen.failure.what), Point("Then", once_corrected)]))
-        what = f"A run fails before it looks at any meeting. {seen.failure.what}"
-        decision = Decision(seen.failure.code, what, entry_of(seen.failure.code).do)
-    return Explanation(uid, subject, decision, told, seen.is_block_known)
+    if isinstance(found, Decided):
+        decision = _of_decided(found, is_whole=is_whole)
+        return _with_failure(Explanation(uid, subject, decision, told, is_new_block_known=False), user)
+    if user is None:
+        return Explanation(uid, subject, _would_be_updated(found), told, is_new_block_known=False)
+    try:
+        outcomes = Outcomes(Run(user=user, tenant=user.tenant), user=user)
+    except Failure:
+        decision = _would_be_updated(found)
+        return _with_failure(Explanation(uid, subject, decision, told, is_new_block_known=False), user)
+    (outcome,) = outcomes.judge([Stored(replace(Listed.of(facts), uid=uid), body, "")], ahead=True, terms=terms)
+    if outcome.write is None:
+        decision = _decision(outcome.result.code, outcome.result.detail)
+        return Explanation(uid, subject, decision, told, is_new_block_known=False)
+    replaced = f"A run would replace {_properties(outcome.replaced)}"
+    what = f"{replaced}, raise the revision and leave all else as it is. {outcome.result.detail}".strip()
+    decision = Decision(MIGRATED, what, spans=outcome.replaced)
+    return Explanation(uid, subject, decision, told, is_new_block_known=True)
 
 
-def _looked_at(
-    uid: str, body: bytes, facts: Facts, user: ConferencingUser | None, now: datetime, is_whole: bool
-) -> _Subject:
-    """The object with the block that the meeting would get, or with a stand-in where that cannot be known."""
-    failure = None
-    if user:
-        try:
-            block = InvitationSettings(user).blocks_to_show([uid])[uid]
-        except Failure as refused:
-            failure = refused
-        else:
-            return _Subject(body, facts, user, now, block, is_own_url_known=is_whole)
-    # The name is the organizer's own, so that a link which carries it is seen to be theirs; no link ends in that key.
-    name = (user.sip_address if user else facts.organizer).partition("@")[0] or "organizer"
-    stand_in = MeetingBlock(f"https://meet.example.org/{quote(name.lower(), safe='')}/unknown")
-    return _Subject(body, facts, user, now, stand_in, failure, is_block_known=False, is_own_url_known=False)
+def _terms(facts: Facts, user: ConferencingUser | None, now: datetime, is_whole: bool) -> Terms:
+    if user is None:
+        limit = Tenant._meta.get_field("attendee_limit").get_default()
+        names = frozenset({name_in_links(facts.organizer)} - {""})
+        return Terms({facts.organizer} - {""}, limit, now, lambda uid: Own(names=names))
+    owners = Owners(user)
+    own_of = owners.own_of if is_whole else lambda uid: owners.own_of_text()
+    return Terms.of(user, now, own_of, known_numbers(user.tenant))
 
 
-def _decide(seen: _Subject) -> Decision:
-    decided = decide(Listed.of(seen.facts), seen.body, seen.block, seen.terms)
-    made = decided.rewritten
-    if made is None:
-        if decided.code == "pasted-block" and seen.has_own_block and not seen.is_own_url_known:
-            return Decision(
-                NOT_KNOWN,
-                "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "
-                "organizer's settings and the meeting's own UID, which are not known here.",
-                "Look at the meeting itself, with the user it belongs to.",
-            )
-        return _decision(decided.code, decided.detail)
-    if seen.is_block_known:
-        replaced = f"A run would replace {_properties(made.spans)}"
-        return Decision(MIGRATED, f"{replaced}, raise the revision and leave all else as it is.", spans=made.spans)
-    spans = [span._replace(after="") for span in made.spans if span.property.encode() in DESCRIPTIONS]
-    return Decision(MIGRATED, f"A run would replace the meeting block in {_properties(spans)}.", spans=spans)
+def _would_be_updated(found: Examined) -> Decision:
+    """The answer where it is not known what the block should say: it is in order, and a run would look at it."""
+    spans = [
+        Span(component.recurrence_id, description.line.name.decode("ascii"), _text(description), "")
+        for component in found.components
+        for description in component.descriptions_with_block
+    ]
+    return Decision(MIGRATED, f"A run would bring the meeting block in {_properties(spans)} up to date.", spans=spans)
+
+
+def _text(description: Description) -> str:
+    found = description.sight.found
+    cut = description.value[found.cut.start : found.cut.end] if found else b""
+    return cut.decode("utf-8", "surrogateescape")
+
+
+def _with_failure(explanation: Explanation, user: ConferencingUser | None) -> Explanation:
+    """With the reason why a run of the user would fail before it looks at any meeting, where it would."""
+    if user is None:
+        return explanation
+    try:
+        InvitationSettings(user)
+    except Failure as failure:
+        decision = explanation.decision
+        then = Point("Then", f"Once that is put right: {_small(decision.sentence)}")
+        told = list(explanation.findings)
+        told.insert(1, Finding("New block", [Point("Not known", failure.what), then]))
+        what = f"A run fails before it looks at any meeting. {failure.what}"
+        fails = Decision(failure.code, what, entry_of(failure.code).do)
+        return replace(explanation, decision=fails, findings=told)
+    return explanation
+
+
+def _of_decided(decided: Decided, *, is_whole: bool) -> Decision:
+    if decided.code == "pasted-block" and not is_whole and "this service" in decided.detail:
+        return Decision(
+            NOT_KNOWN,
+            "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "
+            "organizer's settings and the meeting's own UID, which are not known here.",
+            "Look at the meeting itself, with the user it belongs to.",
+        )
+    return _decision(decided.code, decided.detail)
 
 
 def _decision(code: str, detail: str = "") -> Decision:

@@ -8,8 +8,10 @@ from django.db.models import Count, Q, QuerySet
 
 from migrations_app.mailboxes.base import FutureMeetings
 from migrations_app.mailboxes.upcoming import future_meetings
+from migrations_app.meeting_services.of_user import service_of
 from migrations_app.models import Run
 from migrations_app.runs.served import OWN_SETTINGS
+from migrations_app.targets import ALL_CURRENT, Targets
 from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.dependants import dependants, has_or_shows
@@ -79,16 +81,18 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
     return foreseen
 
 
-def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser]) -> Foreseen:
-    """What starting runs by hand for the tenant's ``users`` would lead to now (R11)."""
+def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser], targets: Targets | None = None) -> Foreseen:
+    """What starting runs by hand for the tenant's ``users`` would lead to now (R11, R40)."""
     switches = Switches.of(tenant)
     bridges = Bridge.objects.filter(tenant=tenant).in_bulk()
     foreseen = Foreseen()
     startable = Q(pk__in=())
-    for row in users.order_by().values("bridge", *OWN_SETTINGS).annotate(users=Count("pk")):
-        alike = {name: row[name] for name in OWN_SETTINGS}
-        settings = UserSettings.of(ConferencingUser(bridge=bridges.get(row["bridge"]), **alike), "")
-        decision = decide_start_by_hand(settings, switches, "")
+    deciding = (*OWN_SETTINGS, "meeting_service")
+    for row in users.order_by().values("bridge", *deciding).annotate(users=Count("pk")):
+        alike = {name: row[name] for name in deciding}
+        user = ConferencingUser(tenant=tenant, bridge=bridges.get(row["bridge"]), **alike)
+        settings = UserSettings.of(user, "")
+        decision = decide_start_by_hand(settings, switches, "", targets or ALL_CURRENT, service_of(user))
         foreseen.add(decision, row["users"])
         if decision.starts_run:
             startable |= Q(bridge=row["bridge"], **alike)

@@ -46,21 +46,24 @@ def effect_of_release(number: ServiceNumber, e164: str, most: int) -> ReleaseEff
         return None
     effect, now = ReleaseEffect(), timezone.now()
     shows: dict[tuple[int, str], bool] = {}
-    for user, outcomes in _foreseen(number, e164):
+    for user, outcomes in foresee_release_meetings(number, e164):
         for outcome in outcomes:
             effect.failed += outcome.result.outcome == MeetingResult.Outcome.FAILED
             if outcome.write:
                 effect.updated += 1
                 effect.mailed += outcome.recipient_count
-                shows[user, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
-    for user, stored in read_upcoming(everybody, now):
-        shown = shows.get((user, stored.listed.uid))
+                shows[user.pk, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
+    for pk, stored in read_upcoming(everybody, now):
+        shown = shows.get((pk, stored.listed.uid))
         effect.still_shown += bool(where_shown(stored.body, number.number, now)) if shown is None else shown
     return effect
 
 
-def _foreseen(number: ServiceNumber, e164: str) -> Iterator[tuple[int, Iterator[Outcome]]]:
-    """What the runs that start will make of each meeting, by the user's key."""
+def foresee_release_meetings(number: ServiceNumber, e164: str) -> Iterator[tuple[ConferencingUser, Iterator[Outcome]]]:
+    """What the runs will make of each meeting that start when ``e164`` takes the number's place, user by user.
+
+    Users whose run will fail before it looks at any meeting are left out. Only reads.
+    """
     successor = ServiceNumber.objects.filter(tenant=number.tenant_id, number=e164).first() or ServiceNumber(
         tenant_id=number.tenant_id, number=e164, kind=number.kind, country=number.country, city=number.city
     )
@@ -76,6 +79,6 @@ def _foreseen(number: ServiceNumber, e164: str) -> Iterator[tuple[int, Iterator[
         if user.toll_free_number_id == number.pk:
             user.toll_free_number = successor
         try:
-            yield user.pk, Outcomes(Run(user=user, tenant=number.tenant), user=user).foreseen()
+            yield user, Outcomes(Run(user=user, tenant=number.tenant), user=user).foreseen()
         except Failure:
             continue  # the run will fail before it looks at any meeting

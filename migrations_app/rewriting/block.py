@@ -14,12 +14,16 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from migrations_app.rewriting.labels import LABELS, language_of
+from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.rows import ROW
 
 _FRAME_LIKE = re.compile(r"([=._])\1{19,}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _NOT_IN_URL = re.compile(r"[\x00-\x20\x7f-\x9f<>\"'`\\^{|}\u2028\u2029\ud800-\udfff]|[=._]{20,}")
 _LINK = re.compile(r"(?:https?://|onenote:)\S", re.IGNORECASE)
+_IS_WAY_IN = re.compile(r"https?://(?!.*[=._]{20})[^\x00-\x20\x7f-\x9f<>\"\\\u2028\u2029\ud800-\udfff]+", re.IGNORECASE)
+_WORDS = re.compile(r"[a-z ]+")
+_NONE = OnlineMeeting("")
 
 # In the middle between black and white, so that both colours can be read on a light and on a dark page.
 _GREY, _BLUE = "#767676", "#1277d3"
@@ -71,10 +75,11 @@ class PhoneNumber(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MeetingBlock:
-    """What one meeting's block says. The last path segment of `join_url` is the meeting's key, 8 of [A-Z0-9].
+    """What one meeting's block says: how to get in, who can be asked, and the organization's own texts.
 
     The phone part appears only with a conference ID and at least one number. `organization` stands for the logo where
-    that is not shown.
+    that is not shown. What leads into the meeting is written exactly as it is given, but for what could break the
+    frame.
     """
 
     join_url: str
@@ -88,6 +93,12 @@ class MeetingBlock:
     logo_url: str = ""
     footer_text: str = ""
     organization: str = ""
+    meeting: OnlineMeeting | None = None
+    """What leads into the meeting besides its join link."""
+
+    def leading_to(self, meeting: OnlineMeeting) -> MeetingBlock:
+        """Return the same block for an online meeting."""
+        return replace(self, join_url=meeting.join_url, meeting=meeting)
 
     @property
     def has_phone(self) -> bool:
@@ -119,7 +130,10 @@ def dial_uri(number: PhoneNumber, conference_id: str) -> str:
 def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
     """Return the block as plain text, frame included, without a line break at its end."""
     labels = LABELS[language_of(block.language)]
-    lines = [ROW, f"{labels['join']} <{safe_url(block.join_url)}>"]
+    lines = [ROW, f"{labels['join']} <{way_in(block.join_url)}>"]
+    meeting = block.meeting or _NONE
+    lines += [f"{labels[label]} <{way_in(url)}>" for label, url in _other_ways(meeting) if url]
+    lines += [f"{labels[label]}: {text}" for label, text in _codes(meeting) if text]
     if block.has_phone:
         lines += ["", labels["phone"]]
         for label, number in _numbers(block):
@@ -129,6 +143,11 @@ def render_text(block: MeetingBlock, shared_notes_url: str = "") -> str:
         lines.append(f"{labels['conference_id']}: {_line(block.conference_id)}")
         if url := safe_url(block.local_numbers_url):
             lines.append(f"{labels['local_numbers']} <{url}>")
+    if meeting.video_id:
+        lines += ["", labels["video"]]
+        lines += [f"{labels[label]}: {text}" for label, text in _video(meeting) if text]
+        if meeting.video_help_url:
+            lines.append(f"{labels['video_help']} <{way_in(meeting.video_help_url)}>")
     rest = [f"{labels[label]} <{url}>" for label, url in _links(block, shared_notes_url)]
     lines += ["", *rest] if rest else []
     footer = _footer(block)
@@ -143,7 +162,14 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
     language = language_of(block.language)
     labels = LABELS[language]
     pieces = [_HTML_START.format(language)]
-    pieces.append(_HTML_JOIN.format(html.escape(safe_url(block.join_url)), html.escape(labels["join"])))
+    pieces.append(_HTML_JOIN.format(html.escape(way_in(block.join_url)), html.escape(labels["join"])))
+    meeting = block.meeting or _NONE
+    for label, url in _other_ways(meeting):
+        if url:
+            pieces.append(_HTML_LINK.format(html.escape(way_in(url)), html.escape(labels[label])))
+    for label, text in _codes(meeting):
+        if text:
+            pieces.append(_HTML_LINE.format(html.escape(f"{labels[label]}: {text}")))
     if block.has_phone:
         pieces.append(_HTML_HEADING.format(html.escape(labels["phone"])))
         for label, number in _numbers(block):
@@ -154,6 +180,15 @@ def render_html(block: MeetingBlock, shared_notes_url: str = "") -> str:
         pieces.append(_HTML_LINE.format(html.escape(f"{labels['conference_id']}: {_line(block.conference_id)}")))
         if url := safe_url(block.local_numbers_url):
             pieces.append(_HTML_LINK.format(html.escape(url), html.escape(labels["local_numbers"])))
+    if meeting.video_id:
+        pieces.append(_HTML_HEADING.format(html.escape(labels["video"])))
+        for label, text in _video(meeting):
+            if text:
+                pieces.append(_HTML_LINE.format(html.escape(f"{labels[label]}: {text}")))
+        if meeting.video_help_url:
+            pieces.append(
+                _HTML_LINK.format(html.escape(way_in(meeting.video_help_url)), html.escape(labels["video_help"]))
+            )
     for label, url in _links(block, shared_notes_url):
         template = _HTML_NOTES if label == "shared_notes" else _HTML_LINK
         pieces.append(template.format(html.escape(url), html.escape(labels[label])))
@@ -180,8 +215,22 @@ def _numbers(block: MeetingBlock) -> list[tuple[str, PhoneNumber]]:
 
 
 def _links(block: MeetingBlock, shared_notes_url: str) -> list[tuple[str, str]]:
+    options = block.meeting.options_url if block.meeting else ""
     every = (("shared_notes", shared_notes_url), ("help", block.help_url), ("legal", block.legal_url))
-    return [(label, url) for label, address in every if (url := safe_url(address))]
+    found = [(label, url) for label, address in every if (url := safe_url(address))]
+    return [("meeting_options", options), *found] if options else found
+
+
+def _other_ways(meeting: OnlineMeeting) -> list[tuple[str, str]]:
+    return [("web_app", meeting.web_app_url), ("second_join", meeting.second_join_url)]
+
+
+def _codes(meeting: OnlineMeeting) -> list[tuple[str, str]]:
+    return [("meeting_id", meeting.meeting_id), ("passcode", meeting.passcode)]
+
+
+def _video(meeting: OnlineMeeting) -> list[tuple[str, str]]:
+    return [("tenant_key", meeting.tenant_key), ("video_id", meeting.video_id)]
 
 
 def _footer(block: MeetingBlock) -> list[str]:
@@ -200,6 +249,25 @@ def safe_url(address: str) -> str:
     if not _LINK.match(address):
         return ""
     return _NOT_IN_URL.sub(lambda found: _percent(found[0]), address)
+
+
+def way_in(address: str) -> str:
+    """Return a link into a meeting exactly as it is, or made safe where it could leave its line or its brackets.
+
+    Words that stand for a link, in a preview, are no address and stay words.
+    """
+    return address if _IS_WAY_IN.fullmatch(address) or _WORDS.fullmatch(address) else safe_url(address)
+
+
+def can_be_carried(meeting: OnlineMeeting) -> bool:
+    """Tell whether all that leads into a meeting can be written into a block exactly as it is (R40)."""
+    urls = (
+        meeting.join_url, meeting.second_join_url, meeting.web_app_url, meeting.video_help_url, meeting.options_url,
+    )  # fmt: skip
+    texts = (meeting.meeting_id, meeting.passcode, meeting.tenant_key, meeting.video_id)
+    return all(not url or _IS_WAY_IN.fullmatch(url) for url in urls) and all(
+        text == _line(text) and not _CONTROL.search(text) for text in texts
+    )
 
 
 def _percent(text: str) -> str:

@@ -88,6 +88,11 @@ class Component:
         """The intact meeting blocks of its descriptions."""
         return [each.sight.found for each in self.descriptions if each.sight.found is not None]
 
+    @property
+    def descriptions_with_block(self) -> list[Description]:
+        """Those of its descriptions that carry an intact meeting block."""
+        return [each for each in self.descriptions if each.sight.found is not None]
+
     @cached_property
     def machine_read(self) -> dict[bytes, str]:
         """Its machine-read properties that say something, unescaped."""
@@ -110,16 +115,16 @@ class Component:
         return bool(self.recurrence_id) and all(map(is_blank, self.descriptions))
 
 
-def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_url: str) -> list[Component]:
+def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_place: str = "") -> list[Component]:
     """Return the master and those overrides that are neither over (R23) nor cancelled, taken apart.
 
-    `own_url` is the join link that the meeting is about to get.
+    `own_place` is where the organizer's `Link` links begin (see `Own`).
     """
     events = events_of(calendars)
     masters = [event for event in events if not event.named(b"RECURRENCE-ID")]
     inherited = _machine_read(source, masters[0]) if masters and len(events) > 1 else {}
     return [
-        Component(source, event, recurrence_id_of(source, event), [*_descriptions(source, event, own_url)], inherited)
+        Component(source, event, recurrence_id_of(source, event), [*_descriptions(source, event, own_place)], inherited)
         for event in events_not_over(source, calendars, now)
         if len(events) == 1 or not _is_cancelled_override(source, event)
     ]
@@ -162,7 +167,7 @@ def recurrence_id_of(source: bytes, event: Event) -> str:
     return ""
 
 
-def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Description]:
+def _descriptions(source: bytes, event: Event, own_place: str) -> Iterator[Description]:
     for line in event.lines:
         if line.name not in DESCRIPTIONS:
             continue
@@ -171,15 +176,15 @@ def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Descrip
         head = unfolded[:start].upper()
         value = unfolded[start:]
         is_html = line.name != b"DESCRIPTION" and (b"HTML" in head or (b"FMTTYPE" not in head and b"<" in value))
-        sight = look(value, is_html=is_html, own_url=own_url)
+        sight = look(value, is_html=is_html, own_place=own_place)
         problem = sight.problem
         if b"ENCODING=" in head and b"8BIT" not in head:
             problem = "The description is encoded in a way that calendars have given up."
         elif sight.join_links and _HEAD.fullmatch(head) is None:
             problem = "The parameters of the description are damaged, so nobody can tell where its text begins."
-        elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_url):
+        elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_place):
             problem = "The description has a second form (ALTREP) with a join link in it."
-        if sight.found is None and _goes_on_with_block(source, event, line, value, is_html, own_url):
+        if sight.found is None and _goes_on_with_block(source, event, line, value, is_html, own_place):
             problem = (
                 "The description is cut off where a folded line has lost the blank at its beginning, and a meeting "
                 "block or a part of one stands beyond."
@@ -189,10 +194,10 @@ def _descriptions(source: bytes, event: Event, own_url: str) -> Iterator[Descrip
         yield Description(line, unfolded, start, is_html, sight)
 
 
-def _goes_on_with_block(source: bytes, event: Event, line: Line, value: bytes, is_html: bool, own_url: str) -> bool:
+def _goes_on_with_block(source: bytes, event: Event, line: Line, value: bytes, is_html: bool, own_place: str) -> bool:
     """Tell whether what a damaged fold cut off from a description has to do with a meeting block."""
     rest = remainder(source, event, line)
     if not rest:
         return False
-    whole = look(value + rest, is_html=is_html, own_url=own_url)
+    whole = look(value + rest, is_html=is_html, own_place=own_place)
     return whole.found is not None or bool(whole.problem)

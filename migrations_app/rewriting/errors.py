@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Reason = Literal["no-block", "pasted-block", "already-current", "needs-review"]
+Reason = Literal["no-block", "other-service", "pasted-block", "already-current", "no-conference-id", "needs-review"]
 
 
 class Declined(Exception):

@@ -5,7 +5,7 @@ add-in's properties are missing proves nothing: Outlook leaves them out when it 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,7 +19,9 @@ from migrations_app.rewriting.components import (
     Component,
 )
 from migrations_app.rewriting.frames import Found
+from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.rows import Kind
+from migrations_app.rewriting.services import Service, service_of
 
 _FOCUS_ID = re.compile(r"focus:id:([A-Z0-9]{8})(?![A-Za-z0-9:])")
 
@@ -44,46 +46,52 @@ class Evidence(NamedTuple):
     is_foreign: bool = False
 
 
-def evidence_of(
-    component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
-) -> Iterator[Evidence]:
-    """Yield the evidence about the block of a component that has one. A single piece against it decides.
-
-    `own_url` is the join link the meeting is about to get; `belongs_to_someone_else` is asked with the user segment
-    of a join link.
-    """
+def evidence_of(component: Component, own: Own) -> Iterator[Evidence]:
+    """Yield the evidence about the block of a component that has one. A single piece against it decides."""
     found = component.blocks[0]
-    if found.kind is Kind.OWN:
+    service = service_of(found.joins.values(), own.key, own.remembered_as_link)
+    if service is Service.LINK and found.kind is Kind.OWN:
         # The key follows from the meeting's UID, so whose name stands before it does not matter any more.
-        if links.key_of(found.join_url) == links.key_of(own_url):
-            yield _proof("The block is this service's own, written for this meeting.")
-        else:
-            yield from _about_user(component, own_url, belongs_to_someone_else)
-            yield Evidence(Verdict.PASTED, "The meeting block was copied from another meeting of this service.")
+        yield _proof("The block is this service's own, written for this meeting.")
         return
-    if found.kind is Kind.SKYPE:
-        yield from _about_user(component, own_url, belongs_to_someone_else)
+    if not own.remembered.isdisjoint(found.names):
+        yield _proof("The join link is the one that MMS remembers for this meeting.")
+    elif own.is_of_another_meeting is not None and any(map(own.is_of_another_meeting, found.names)):
+        yield Evidence(Verdict.PASTED, "The meeting block was copied from another meeting, of which MMS knows.")
+    if service is Service.SKYPE:
+        yield from _about_user(component, own)
+        if found.kind is Kind.OWN and not own.remembered & found.names:
+            yield from _about_own_frame(component, found)
     yield from _about_properties(component, found)
-    if found.kind is Kind.TEAMS:
+    if service is Service.TEAMS:
         yield from _about_meeting_options(component, found)
 
 
-def _about_user(
-    component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None
-) -> Iterator[Evidence]:
+def _about_own_frame(component: Component, found: Found) -> Iterator[Evidence]:
+    """Tell a block that MMS wrote around a Skype for Business meeting from one of another `Link` meeting.
+
+    The first has the link into the web app, or the event's properties name its meeting.
+    """
+    has_web_app = any(map(links.web_app_link, found.links))
+    of_event = {links.comparable(component.effective.get(name, "")) for name in (EXTERNAL_LINK, TEAMS_URL)}
+    if not has_web_app and of_event.isdisjoint(found.names):
+        yield Evidence(Verdict.PASTED, "The meeting block was copied from another meeting of this service.")
+
+
+def _about_user(component: Component, own: Own) -> Iterator[Evidence]:
     found = component.blocks[0]
     owner = links.owner_of(found.join_url)
     if not owner:
         return
-    if links.same_place(found.join_url, own_url):
+    if "@" not in owner and own.is_named_in(owner):
         yield Evidence(Verdict.SCHEDULED, "The join link names the organizer.")
-    elif belongs_to_someone_else is not None and belongs_to_someone_else(owner):
+    elif own.belongs_to_someone_else is not None and own.belongs_to_someone_else(owner):
         yield Evidence(Verdict.PASTED, "The meeting block carries a join link of another person.")
-    elif owner.partition("@")[0].lower() == links.owner_of(own_url).partition("@")[0].lower():
-        yield Evidence(Verdict.SCHEDULED, "The join link has the organizer's name, on another server.")
-    elif belongs_to_someone_else is None:
+    elif own.is_named_in(owner):
+        yield Evidence(Verdict.SCHEDULED, "The join link has the organizer's name, of another domain.")
+    elif own.belongs_to_someone_else is None:
         yield Evidence(Verdict.SILENT, "The join link names another person; whether a user, was not asked.")
-    elif not links.is_of_organization(found.join_url, {links.domain_of(own_url), component.organizer_domain} - {""}):
+    elif not links.is_of_organization(found.join_url, own.domains | {component.organizer_domain} - {""}):
         yield Evidence(
             Verdict.SILENT, "Neither the server nor the name in the join link is the organizer's.", is_foreign=True
         )
@@ -109,7 +117,7 @@ def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
             yield Evidence(Verdict.PASTED, "The event's own join link is not the one in its meeting block.")
     if CONF_LINK in properties:
         yield _about_conference(properties[CONF_LINK], found, thread)
-    if found.kind is Kind.TEAMS and _differ(thread, links.teams_thread(properties.get(TEAMS_PROPERTIES, ""))):
+    if thread and _differ(thread, links.teams_thread(properties.get(TEAMS_PROPERTIES, ""))):
         yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
     if not MACHINE_READ & properties.keys():
         yield Evidence(
@@ -141,7 +149,7 @@ def _about_conference(link: str, found: Found, thread: str) -> Evidence:
     """Compare the conference that the event belongs to: a key, or the thread of a Teams meeting."""
     focus = _FOCUS_ID.search(link)
     its_thread = links.teams_thread(link)
-    if found.kind is Kind.SKYPE:
+    if not any(map(links.is_teams, found.joins.values())):
         key = links.key_of(found.join_url)
         is_other, is_same = "focus:id:teams:" in link or bool(focus and focus[1] != key), focus is not None
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,9 +11,12 @@ from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting import links
 from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.evidence import Verdict, evidence_of
+from migrations_app.rewriting.facts import NO_NUMBERS, BlockFacts, KnownNumbers
 from migrations_app.rewriting.frames import Sight
+from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.rows import Kind, Row
+from migrations_app.rewriting.services import service_of
 from migrations_app.rewriting.shown_html import body_start, visible_text
 
 _ROW_OF = {Kind.SKYPE: "dots", Kind.TEAMS: "underscores", Kind.OWN: "equals signs"}
@@ -51,18 +54,12 @@ class Finding:
     points: Sequence[Point]
 
 
-def findings(
-    components: Sequence[Component],
-    own_url: str,
-    *,
-    is_own_url_known: bool,
-    belongs_to_someone_else: Callable[[str], bool] | None = None,
-) -> list[Finding]:
+def findings(components: Sequence[Component], own: Own, known: KnownNumbers = NO_NUMBERS) -> list[Finding]:
     """Return what there is to see in each description, occurrence and property of an object's components.
 
-    `own_url` is the join link that the meeting is about to get. Where it is only a stand-in, nothing is said about
-    whether a block of this service's own belongs to the meeting. What is the same in several occurrences is told
-    once; of very many different ones only the first are told. Texts are showable.
+    Where the meeting's key is not known, nothing is said about whether a block of this service's own belongs to the
+    meeting. What is the same in several occurrences is told once; of very many different ones only the first are told.
+    Texts are showable.
     """
     places: dict[tuple[str, tuple[Point, ...]], list[str]] = {}
     untold = 0
@@ -70,7 +67,7 @@ def findings(
         if len(places) >= _MOST_FINDINGS:
             untold += 1
             continue
-        for title, points in _of_component(component, own_url, is_own_url_known, belongs_to_someone_else):
+        for title, points in _of_component(component, own, known):
             shown = tuple(point._replace(text=showable(point.text)) for point in points)
             places.setdefault((title, shown), []).append(component.recurrence_id)
     told = [Finding(f"{title}{_occurrences(ids)}", points) for (title, points), ids in places.items()]
@@ -85,14 +82,10 @@ def showable(text: str, longest: int = _LONGEST_TEXT) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def _of_component(
-    component: Component,
-    own_url: str,
-    is_own_url_known: bool,
-    belongs_to_someone_else: Callable[[str], bool] | None,
-) -> Iterator[tuple[str, list[Point]]]:
+def _of_component(component: Component, own: Own, known: KnownNumbers) -> Iterator[tuple[str, list[Point]]]:
     for description in component.descriptions:
-        yield description.title[0].upper() + description.title[1:], [*_of_description(description)]
+        points = [*_of_description(description), *_facts(description, own, known)]
+        yield description.title[0].upper() + description.title[1:], points
     if not component.descriptions:
         inherits = "It has none and inherits the one of the series." if component.recurrence_id else "There is none."
         yield "Description", [Point("Text", inherits)]
@@ -103,7 +96,7 @@ def _of_component(
         yield "Join properties that only machines read", properties
     if component.blocks:
         is_proven = False
-        if component.blocks[0].kind is Kind.OWN and not is_own_url_known:
+        if component.blocks[0].kind is Kind.OWN and not own.key and not links.is_teams(component.blocks[0].join_url):
             evidence = [
                 _evidence(
                     Verdict.SILENT,
@@ -111,7 +104,7 @@ def _of_component(
                 )
             ]
         else:
-            seen = [*evidence_of(component, own_url, belongs_to_someone_else)]
+            seen = [*evidence_of(component, own)]
             is_proven = any(each.is_proof for each in seen)
             evidence = [_evidence(each.verdict, each.sentence) for each in seen]
         if not is_proven and is_quoted(component):
@@ -160,6 +153,28 @@ def _of_description(description: Description) -> Iterator[Point]:
     yield from _about_links(sight)
     if sight.problem:
         yield Point("Odd", sight.problem)
+
+
+def _facts(description: Description, own: Own, known: KnownNumbers) -> Iterator[Point]:
+    """Yield what the block says, as the engine reads it (R39)."""
+    found = description.sight.found
+    if found is None:
+        return
+    facts = BlockFacts(found, description.value, is_html=description.is_html, known=known)
+    meeting = facts.online_meeting
+    service = service_of(found.joins.values(), own.key, own.remembered_as_link)
+    yield Point("Meeting service", service.product)
+    for name, value in meeting.named():
+        yield Point(name, value, is_verbatim=True)
+    for number in facts.numbers:
+        kind = "toll-free number" if known.is_toll_free(number.e164) else "toll number"
+        is_ours = number.e164 in known.toll | known.toll_free
+        place = "".join(f", {facts.reading.text[slice(*span)]}" for span, _ in number.places[:1])
+        yield Point("Telephone", f"{number.e164}, a {kind}{place}{'' if is_ours else ', not one of this tenant'}")
+    if facts.conference_id:
+        yield Point("Conference ID", facts.conference_id, is_verbatim=True)
+    if facts.parts() and (facts.doubt or facts.unsure):
+        yield Point("Odd", facts.doubt or facts.unsure)
 
 
 def _about_block(description: Description) -> str:

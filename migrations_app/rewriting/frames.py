@@ -20,7 +20,7 @@ from migrations_app.rewriting.shown_html import body_start, characters, hrefs, v
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A meeting block: where it is cut out, rows included; `links` are those inside.
+    """A meeting block: where it is cut out, rows included, and what stands between them; `links` are those inside.
 
     `joins` are the join links, by a form in which links to one meeting are equal; the first comes first. All join the
     same meeting: Teams names it by a short link and by a long one, its "System reference".
@@ -28,6 +28,7 @@ class Found:
 
     kind: Kind
     cut: markup.Cut
+    inside: tuple[int, int]
     links: Sequence[str]
     joins: Mapping[str, str]
     shared_notes_url: str
@@ -112,11 +113,11 @@ _OWN_NOTES = re.compile(
 _NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"\\]+", re.IGNORECASE)
 
 
-def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
+def look(value: bytes, *, is_html: bool, own_place: str = "") -> Sight:
     """Return what there is to see of a meeting block in a description.
 
-    `own_url` is the join link the meeting is about to get: a link of the same user outside any frame is a block
-    that has lost its frame.
+    `own_place` is where the organizer's `Link` links begin: such a link outside any frame is a block that has lost its
+    frame.
     """
     begin = body_start(value) if is_html else 0
     rows = {kind: rows_of(value, begin, kind, is_html) for kind in Kind}
@@ -129,7 +130,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     if 1 < len(framed) <= _MOST_FRAMES:
         framed = [each for each in framed if not any(_is_around(each, other) for other in framed)]
     if not framed:
-        outside = _signatures(value[begin:], is_html, own_url)
+        outside = _signatures(value[begin:], is_html, own_place)
         problem = _about_lost_frame(rows) if outside else _about_lost_links(rows, value, is_html)
         return Sight(rows, outside, None, problem)
     join_links = [url for each in framed for url in each.joins.values()]
@@ -139,7 +140,7 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
     outside = [
         link
         for piece in (value[begin : opening.start], value[closing.end :])
-        for link in _signatures(piece, is_html, own_url)
+        for link in _signatures(piece, is_html, own_place)
     ]
     join_links += outside
     problem = (
@@ -162,12 +163,13 @@ def look(value: bytes, *, is_html: bool, own_url: str) -> Sight:
         except Declined as declined:
             return Sight(rows, join_links, None, declined.detail)
     notes = _shared_notes(framed[0], value[opening.end : closing.start], is_html)
-    return Sight(rows, join_links, Found(kind, cut, found_links, joins, notes), "")
+    inside = (opening.end, closing.start)
+    return Sight(rows, join_links, Found(kind, cut, inside, found_links, joins, notes), "")
 
 
-def carries_signature(text: str, own_url: str) -> bool:
+def carries_signature(text: str, own_place: str) -> bool:
     """Tell whether a text that is not a description itself carries what a meeting add-in writes."""
-    return bool(_signatures(text.encode("utf-8", "surrogateescape"), is_html=True, own_url=own_url))
+    return bool(_signatures(text.encode("utf-8", "surrogateescape"), is_html=True, own_place=own_place))
 
 
 def readable(piece: bytes, is_html: bool) -> str:
@@ -187,7 +189,9 @@ def _framed(kind: Kind, opening: Row, closing: Row, value: bytes, is_html: bool)
     if kind is Kind.TEAMS:
         joins = [url for url in found if links.is_teams(url)]
     elif kind is Kind.OWN:
+        # The join link comes first. The frame says who wrote the block, not whose meeting stands behind it.
         joins = [url for url in found[:1] if (key := links.key_of(url)) and not key.isdigit()]
+        joins = joins or [url for url in found if links.is_teams(found[0]) and links.is_teams(url)]
     else:
         web_apps = {links.web_app_link(url) for url in found} - {""}
         shaped = {link.url for link in map(links.skype_link, found) if link and not link.key.isdigit()}
@@ -303,7 +307,7 @@ def _doubt_about_links(framed: _Framed) -> str:
     return "" if joins else "The meeting block has lost its join link."
 
 
-def _signatures(piece: bytes, is_html: bool, own_url: str) -> list[str]:
+def _signatures(piece: bytes, is_html: bool, own_place: str) -> list[str]:
     """Return the join links and marks of a meeting add-in in a piece, in a frame or not."""
     lowered = piece.lower()
     wrapped = b"%2f" in lowered
@@ -318,18 +322,17 @@ def _signatures(piece: bytes, is_html: bool, own_url: str) -> list[str]:
     marks = [found[0] for found in [links.SKYPE_MARKER.search(text)] if found]
     if is_html and _BOOKMARK in text:
         marks.append(_BOOKMARK)
-    own = links.skype_link(own_url)
-    return marks + [url for url in links.links_in(text) if _joins(url, own)]
+    return marks + [url for url in links.links_in(text) if _joins(url, own_place)]
 
 
-def _joins(url: str, own: links.SkypeLink | None) -> bool:
+def _joins(url: str, own_place: str) -> bool:
     """Tell whether a link outside any frame joins a meeting, by its own words or because it is the user's."""
     if links.is_teams(url) or links.web_app_link(url):
         return True
     link = links.skype_link(url)
     if link is None:
         return False
-    return links.is_surely_skype(link) or (own is not None and (link.host, link.user) == (own.host, own.user))
+    return links.is_surely_skype(link) or (own_place != "" and links.same_place(link.url, own_place + link.key))
 
 
 def _shared_notes(framed: _Framed, piece: bytes, is_html: bool) -> str:

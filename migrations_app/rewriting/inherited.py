@@ -11,7 +11,7 @@ def lines_of_block(source: bytes, now: datetime) -> list[bytes]:
 
     Empty where the series has no intact block. `now` is aware. Raises UnreadableCalendar.
     """
-    series = (each for each in components_of(source, parse(source), now, "") if not each.recurrence_id)
+    series = (each for each in components_of(source, parse(source), now) if not each.recurrence_id)
     return [
         each.unfolded[: each.value_start] + each.value[found.cut.start : found.cut.end]
         for component in series

@@ -64,7 +64,15 @@ _OTHER_PROVIDER = re.compile(
     r"|webex\.com/(?:meet|join)(?:/|\b)|webex\.com/[^\s<>\"']{0,300}j\.php|join\.skype\.com/",
     re.IGNORECASE,
 )
-_OTHER_PROVIDER_WORDS = ("zoom", "meet.google", "bluejeans", "gotomeet", "webex", "join.skype")
+_PROVIDERS = {
+    "zoom": "Zoom",
+    "meet.google": "Google Meet",
+    "bluejeans": "BlueJeans",
+    "gotomeet": "GoTo Meeting",
+    "webex": "Webex",
+    "join.skype": "Skype (consumer)",
+}
+_LOCAL_NUMBERS = re.compile(r"https?://dialin\.[^?#\s]{1,200}\?id=\d", re.IGNORECASE)
 _PUBLIC_SUFFIX = re.compile(r"(?:ac|co|com|edu|go|gov|ne|net|or|org)\.[a-z]{2}")
 _IN_NOTES = rf"""(?:[^\s<>"'\\]|{_APOSTROPHE})"""
 _SHARED_NOTES = re.compile(
@@ -89,10 +97,10 @@ def links_in(text: str) -> list[str]:
     # A pattern that ignores case looks at every character; hardly anybody writes HTTP.
     usual = text.count("://") == text.count("https://") + text.count("http://")
     found = (_URL if usual else _URL_IN_ANY_CASE).findall(text)
-    return list(dict.fromkeys(unwrapped(_without_punctuation(url)) for url in found))
+    return list(dict.fromkeys(unwrapped(without_punctuation(url)) for url in found))
 
 
-def _without_punctuation(url: str) -> str:
+def without_punctuation(url: str) -> str:
     """Return a link without what belongs to the sentence around it; a bracket that it opens itself is its own."""
     if url[-1] not in _TRAILING:
         return url
@@ -168,7 +176,7 @@ def _from_base64(found: re.Match[str]) -> str:
 def _leads_to_meeting(url: str) -> bool:
     """Tell whether an unwrapped link is one that a meeting block has for its own meeting."""
     is_known = is_teams(url) or skype_link(url) is not None or "/meetingoptions/" in url.lower()
-    return is_known or _SHARED_NOTES.match(url) is not None
+    return is_known or _LOCAL_NUMBERS.match(url) is not None or _SHARED_NOTES.match(url) is not None
 
 
 def _query_value(url: str, name: str) -> str:
@@ -311,7 +319,7 @@ def meeting_options(url: str) -> tuple[str, str] | None:
 
 def names_other_provider(lowered: str) -> bool:
     """Tell whether a text in lower case names another provider."""
-    return any(word in lowered for word in _OTHER_PROVIDER_WORDS)
+    return any(word in lowered for word in _PROVIDERS)
 
 
 def has_other_provider(lowered: str) -> bool:
@@ -319,7 +327,13 @@ def has_other_provider(lowered: str) -> bool:
     return names_other_provider(lowered) and _OTHER_PROVIDER.search(lowered) is not None
 
 
+def other_provider(lowered: str) -> str:
+    """Return the name of the first other provider whose join link a text in lower case holds; "" when none."""
+    found = _OTHER_PROVIDER.search(lowered) if names_other_provider(lowered) else None
+    return next((name for word, name in _PROVIDERS.items() if word in found[0]), "") if found else ""
+
+
 def shared_notes_in(text: str) -> str:
     """Return the first link to shared notes (OneNote) that can be told by its address alone; "" when none."""
     found = _SHARED_NOTES.search(text)
-    return _without_punctuation(found.group()) if found else ""
+    return without_punctuation(found.group()) if found else ""

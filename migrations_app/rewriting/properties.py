@@ -5,7 +5,7 @@ A mail program draws its Join button from them, so text that is replaced alone l
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,9 +26,10 @@ from migrations_app.rewriting import links
 from migrations_app.rewriting.block import (
     LOCATION_LABELS,
     MeetingBlock,
+    PhoneNumber,
     dial_uri,
     location_label,
-    safe_url,
+    way_in,
 )
 from migrations_app.rewriting.components import (
     CONFERENCE_ID,
@@ -39,7 +40,9 @@ from migrations_app.rewriting.components import (
     TOLL_NUMBER,
     Component,
 )
+from migrations_app.rewriting.dialling import TARGET, digits_of, e164
 from migrations_app.rewriting.errors import needs_review
+from migrations_app.rewriting.facts import KnownNumbers
 from migrations_app.rewriting.frames import Found, readable
 from migrations_app.rewriting.labels import language_of
 from migrations_app.rewriting.rows import Kind
@@ -59,6 +62,7 @@ _FOLLOWING = MACHINE_READ | {
     b"X-MICROSOFT-LOCATIONDISPLAYNAME",
     b"X-MICROSOFT-LOCATIONS",
 }
+_OF_PHONE = frozenset([TEL_URI, CONFERENCE_ID, TOLL_NUMBER, b"CONFERENCE"])
 _TEL = re.compile(r"\btel:([^\s<>\"'\\]+)", re.IGNORECASE)
 _LABEL_WITH_NUMBER = re.compile(rb';LABEL=(?:"[^"]*?\d{3}[^"]*"|[^";:]*?\d{3}[^";:]*)', re.IGNORECASE)
 _ALTREP = re.compile(rb'(;ALTREP=")([^"]*)"', re.IGNORECASE)
@@ -202,7 +206,7 @@ class Properties:
 
     @cached_property
     def _join_url(self) -> str:
-        return safe_url(self.block.join_url)
+        return way_in(self.block.join_url)
 
     @cached_property
     def _dial_uris(self) -> list[str]:
@@ -225,6 +229,78 @@ class Properties:
             if (found := each.sight.found) is not None
         ]
         return {number for text in texts for target in _TEL.findall(text) for number in _numbers(target)}
+
+
+@dataclass(frozen=True)
+class DialledProperties:
+    """What the properties of one object have to say of the phone, where its meeting stays as it is (R40).
+
+    `numbers` are those that the block showed before (E.164). Links into the meeting and LOCATION are left alone.
+    """
+
+    components: Sequence[Component]
+    block: MeetingBlock
+    numbers: Set[str]
+    known: KnownNumbers
+
+    def edits(self, component: Component) -> Iterator[tuple[Edit, Span]]:
+        """Yield what changes in a component."""
+        source = component.source
+        for line in component.event.lines:
+            if line.name not in _OF_PHONE:
+                continue
+            unfolded = unfold(source[line.start : line.end])
+            start = value_start(unfolded)
+            value = unescaped(unfolded[start:]).strip()
+            new = self._value(line.name, value) if value else value
+            if new == value:
+                continue
+            head = unfolded[:start]
+            if line.name == b"CONFERENCE":
+                head = _LABEL_WITH_NUMBER.sub(b"", head)
+            text = head + escaped(new) if new else b""
+            if text and head == unfolded[:start]:
+                edit = replace_in_value(source, line, start, len(unfolded), escaped(new))
+            else:
+                edit = replace_line(source, line, text)
+            yield edit, span(component.recurrence_id, line.name, unfolded, text)
+
+    def _value(self, name: bytes, value: str) -> str:
+        if name == CONFERENCE_ID:
+            return value if digits_of(value) == self.block.conference_id else self.block.conference_id
+        if name == TOLL_NUMBER:
+            return self._toll_number(value)
+        target = TARGET.fullmatch(value)
+        if target is None:
+            return value
+        number = e164(("+" if target["plus"] else "") + digits_of(target["number"]))
+        if name == b"CONFERENCE" and number not in self.numbers:
+            return value  # another way to phone, which is none of ours
+        if not self.block.has_phone:
+            return ""
+        new = self._in_place_of(number)
+        if new is None:
+            return ""
+        pieces = [
+            *([] if number == new.e164 else [(target.span("number"), digits_of(new.e164))]),
+            *([(target.span("id"), self.block.conference_id)] if target["id"] else []),
+        ]
+        for (first, last), text in reversed(pieces):
+            value = value[:first] + text + value[last:]
+        return value
+
+    def _toll_number(self, value: str) -> str:
+        if not self.block.has_phone or self.block.toll is None:
+            return ""
+        if e164(value) == self.block.toll.e164:
+            return value
+        return self.block.toll.e164 if value[1:].isdigit() else self.block.toll.display
+
+    def _in_place_of(self, number: str) -> PhoneNumber | None:
+        block = self.block
+        if number and self.known.is_toll_free(number):
+            return block.toll_free or block.toll
+        return block.toll or block.toll_free
 
 
 def _numbers(target: str) -> set[str]:

@@ -1,57 +1,75 @@
-"""Put a new meeting block in the place of the old one (R20, R21, R23, R25).
+"""Make the meeting block of an object say what it should (R20, R21, R23, R25, R40).
 
-Nothing is re-serialised: the octets of the block and of the machine-read properties that carry the same link and
-numbers are exchanged, SEQUENCE and the time stamps are renewed, every other octet stays.
+Nothing is re-serialised: the octets of the block, or those in it that are wrong, and of the machine-read properties
+that carry the same link and numbers are exchanged, SEQUENCE and the time stamps are renewed, every other octet stays.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
-from migrations_app.calendars.content_lines import (
-    Edit,
-    Event,
-    escaped,
-    events_of,
-    parse,
-    replace_in_value,
-    splice,
-    uid_of,
-    unescaped,
-)
-from migrations_app.calendars.damaged_folds import has_cut_attendee
+from migrations_app.calendars.content_lines import Edit, escaped, replace_in_value, splice, unescaped
 from migrations_app.rewriting import links
-from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
-from migrations_app.rewriting.components import (
-    EXTERNAL_LINK,
-    TEAMS_URL,
-    Component,
-    components_of,
-    is_blank,
-    recurrence_id_of,
-    shown_text,
-)
+from migrations_app.rewriting.block import MeetingBlock, can_be_carried, render_html, render_text
+from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.errors import Declined, needs_review
-from migrations_app.rewriting.evidence import Verdict, evidence_of
-from migrations_app.rewriting.properties import Properties
-from migrations_app.rewriting.quoting import is_quoted
+from migrations_app.rewriting.examine import Examined, examine
+from migrations_app.rewriting.facts import BlockFacts, shown_id
+from migrations_app.rewriting.frames import look
+from migrations_app.rewriting.in_place import exchanged, exchanges, parts_of
+from migrations_app.rewriting.online_meeting import OnlineMeeting, merged
+from migrations_app.rewriting.own import Own
+from migrations_app.rewriting.properties import DialledProperties, Properties
 from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.rows import Kind
+from migrations_app.rewriting.services import Service
 from migrations_app.rewriting.shown_html import images, targets, visible_text
 from migrations_app.rewriting.spans import Span, span
 from migrations_app.rewriting.written_numbers import DialIn
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
+_URL = re.compile(r"https?://[^\s<>]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """A rewritten object, what was replaced in it, and the SEQUENCE it has now."""
+    """A rewritten object, what was replaced in it, the SEQUENCE it has now, and what a person should know about it.
+
+    `has_own_blocks` tells whether a block in it is one that MMS draws.
+    """
 
     body: bytes
     spans: tuple[Span, ...]
     sequence: int
+    join_url: str
+    note: str = ""
+    has_own_blocks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Which conference ID a meeting shows (R43).
+
+    `given` are the IDs that the organization's bridges ever handed out for the organizer. With `from_service` the
+    meeting service hands them out, and the one in the block is kept.
+    """
+
+    given: frozenset[str] = frozenset()
+    from_service: bool = False
+
+    def of(self, service: Service, shown: str, own: str) -> str:
+        """Return the ID of a meeting whose block has `shown`, where MMS would print `own`; "" for none."""
+        if self.from_service:
+            return shown
+        if service is Service.LINK:
+            return own or shown
+        # The telephone side of another service opens only with an ID that it knows.
+        return own if shown and own and shown in self.given else shown
+
+
+NO_IDENTITIES = Identities()
 
 
 def rewrite(
@@ -63,145 +81,236 @@ def rewrite(
     dial_in: DialIn | None = None,
     same_sequence: bool = False,
 ) -> Rewrite:
-    """Return the object with `block` in place of the meeting block it carries.
+    """Return the object with the meeting made anew as `block`, whatever the old one leads into.
 
     `source` is one object (one UID), `now` is aware. `belongs_to_someone_else` is asked with the user segment of a
     Skype for Business or own join link. `dial_in` is how people dial into the organizer's meetings. With
     `same_sequence` the object becomes newer by its time stamps alone. Raises Declined with a reason of R20 when the
     object is to be left as it is, UnreadableCalendar when it is no calendar.
     """
-    calendars = parse(source)
-    events = events_of(calendars)
-    components = components_of(source, calendars, now, block.join_url)
-    _refuse_doubtful(source, events, components)
-    _refuse_without_block(components, dial_in)
-    for each in components:
-        if each.blocks:
-            _refuse_pasted(each, block.join_url, belongs_to_someone_else)
-    _refuse_other_join_links(components)
-    properties = Properties(components, next(found for each in components for found in each.blocks), block)
+    own = Own.of_link(block.join_url, belongs_to_someone_else)
+    examined = examine(source, own, now=now, dial_in=dial_in)
+    meeting = OnlineMeeting(block.join_url)
+    return write(
+        examined,
+        block,
+        {each.recurrence_id: meeting for each in examined.meetings},
+        now=now,
+        same_sequence=same_sequence,
+    )
+
+
+def write(
+    examined: Examined,
+    block: MeetingBlock,
+    made: Mapping[str, OnlineMeeting],
+    *,
+    now: datetime,
+    left: Set[str] = frozenset(),
+    ids: Identities = NO_IDENTITIES,
+    same_sequence: bool = False,
+) -> Rewrite:
+    """Return the object with the block that it should have.
+
+    `block` is what the organizer's settings say, whatever its join link. `made` are the online meetings that take the
+    place of old ones, by the RECURRENCE-ID of `Examined.meetings`; a meeting that has none there stays where it is, and
+    only what is wrong about it is exchanged (R40). Those in `left`, which must not be all, are not touched. Raises
+    Declined: `already-current`, `no-conference-id`, or `needs-review` where something that leads into the meeting
+    cannot be carried over with certainty.
+    """
+    source = examined.source
     edits: list[Edit] = []
     spans: list[Span] = []
-    for each in components:
-        for edit, replaced in (*_block_edits(each, block), *properties.edits(each)):
+    notes: dict[str, None] = {}
+    has_own_blocks = False
+    plans = {
+        each.recurrence_id: (
+            _Anew(each, block.leading_to(made[seen.recurrence_id]))
+            if (seen := examined.meeting_of[each.recurrence_id]).recurrence_id in made
+            else _Current(each, examined.facts_of[each.recurrence_id], block, seen.service, ids)
+        )
+        for each in examined.components
+        if each.blocks and examined.meeting_of[each.recurrence_id].recurrence_id not in left
+    }
+    first = next(iter(plans.values()))
+    of_master = plans.get("", first)
+    for each in examined.components:
+        plan = plans.get(each.recurrence_id)
+        changes = [*plan.block_edits()] if plan else []
+        changes += [*(plan or of_master).property_edits(examined.components, each)]
+        for edit, replaced in changes:
             edits.append(edit)
             spans.append(replaced)
+        if plan:
+            has_own_blocks = has_own_blocks or plan.is_own
+            if plan.note:
+                notes[plan.note] = None
     if not edits:
         raise Declined("already-current", "The invitation already says what the organizer's settings say.")
-    changed = [each.event for each in components]
-    sequence = renew(source, events, changed, now, edits, same_sequence=same_sequence)
-    return Rewrite(splice(source, edits), tuple(spans), sequence)
+    changed = [each.event for each in examined.components]
+    sequence = renew(source, examined.events, changed, now, edits, same_sequence=same_sequence)
+    body = splice(source, edits)
+    return Rewrite(body, tuple(spans), sequence, first.join_url, " ".join(notes), has_own_blocks)
 
 
-def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequence[Component]) -> None:
-    """Refuse everything that is neither one intact block, the same in every place, nor none at all (R20)."""
-    for each in components:
-        _refuse_different_links(each)
-        for description in each.descriptions:
-            if description.sight.problem:
-                raise needs_review(description.sight.problem)
-    found = [block for each in components for block in each.blocks]
-    if not found:
-        if any({EXTERNAL_LINK, TEAMS_URL} & each.machine_read.keys() for each in components):
-            raise needs_review(
-                "The event's join properties name an online meeting, but its description carries no block."
-            )
-        return
-    if len({uid_of(source, event) for event in events}) > 1:
-        raise needs_review("The object holds the events of more than one meeting.")
-    if len({recurrence_id_of(source, event) for event in events}) < len(events):
-        raise needs_review("The object holds the meeting or one of its occurrences more than once.")
-    if len({block.kind for block in found}) > 1 or not _are_of_one_meeting([block.names for block in found]):
-        raise needs_review("The meeting and one of its occurrences carry different join links.")
-    if any(has_cut_attendee(source, event) for event in events):
-        raise needs_review("The line of an attendee is cut off, so that nobody can tell who must be told.")
-    for each in components:
-        if each.blocks:
-            _refuse_inconsistent(each)
+class _Anew:
+    """A component whose block is written anew around a meeting that was made for it."""
+
+    is_own = True
+    note = ""
+
+    def __init__(self, component: Component, block: MeetingBlock) -> None:
+        self._component = component
+        self._block = block
+        self.join_url = block.join_url
+
+    def block_edits(self) -> Iterator[tuple[Edit, Span]]:
+        return _drawn_edits(self._component, self._block)
+
+    def property_edits(self, components: Sequence[Component], component: Component) -> Iterator[tuple[Edit, Span]]:
+        old = next(found for each in components for found in each.blocks)
+        if self._component.blocks:
+            old = self._component.blocks[0]
+        return Properties(components, old, self._block).edits(component)
 
 
-def _refuse_without_block(components: Sequence[Component], dial_in: DialIn | None) -> None:
-    if any(each.blocks for each in components):
-        return
-    texts = (shown_text(description) for each in components for description in each.descriptions)
-    if dial_in is not None and any(map(dial_in.is_shown_in, texts)):
-        raise needs_review(
-            "The description shows a dial-in number and the conference ID of the organizer, but no meeting block that "
-            "could be brought up to date."
-        )
-    raise Declined("no-block", "The invitation carries no online-meeting block.")
+class _Current:
+    """A component whose meeting stays in its service; only what is wrong about it is exchanged (R40)."""
 
+    def __init__(
+        self,
+        component: Component,
+        facts: Sequence[BlockFacts],
+        block: MeetingBlock,
+        service: Service,
+        ids: Identities,
+    ) -> None:
+        self._component = component
+        self._facts = facts
+        self._refuse_disagreement()
+        shown = shown_id(facts)
+        wants_phone = block.toll is not None or block.toll_free is not None
+        conference_id = ids.of(service, shown, block.conference_id) if wants_phone else ""
+        if wants_phone and not conference_id:
+            raise Declined("no-conference-id", f"Its {service.product} block shows no conference ID to print.")
+        self.note = ""
+        if conference_id and conference_id == shown != block.conference_id and shown not in ids.given:
+            self.note = f"The conference ID {shown} was not given out by MMS, and is kept."
+        self._block = replace(block, conference_id=conference_id).leading_to(self._meeting)
+        self.join_url = self._meeting.join_url
+        self._edits: list[list[Edit]] | None = None
+        self.is_own = any(facts.found.kind is Kind.OWN for facts in self._facts)
+        if not self.is_own:
+            self._edits = self._in_place()
+            self.is_own = self._edits is None
+        if self.is_own and not can_be_carried(self._meeting):
+            raise needs_review("Something that leads into the meeting could not be written into a new block as it is.")
 
-def _are_of_one_meeting(names: Sequence[Set[str]]) -> bool:
-    """Tell whether blocks join one meeting: each has a link with one of the others in common."""
-    known, *others = sorted(names, key=len, reverse=True)
-    for each in others:
-        if known.isdisjoint(each):
+    @cached_property
+    def _meeting(self) -> OnlineMeeting:
+        return merged([facts.online_meeting for facts in self._facts])
+
+    def _refuse_disagreement(self) -> None:
+        for one, other in zip(self._facts, self._facts[1:], strict=False):
+            for what in one.disagreements(other):
+                raise needs_review(f"The plain-text and the HTML description show a different {what}.")
+
+    def _in_place(self) -> list[list[Edit]] | None:
+        """Return the edits of each description; None where parts come or go, or cannot be told apart."""
+        wanted = parts_of(self._block)
+        found = []
+        for facts, description in zip(self._facts, self._component.descriptions_with_block, strict=True):
+            if facts.parts() != wanted or facts.doubt:
+                return None
+            before = description.value[facts.found.cut.start : facts.found.cut.end]
+            is_escaped = not (facts.is_html and _is_not_escaped(before))
+            edits = exchanges(facts, self._block, is_escaped=is_escaped)
+            if edits is None:
+                return None
+            if edits and not self._says(splice(description.value, edits), facts):
+                return None
+            found.append(edits)
+        return found
+
+    def _says(self, value: bytes, old: BlockFacts) -> bool:
+        """Tell whether a changed description is read as it should be: what leads into the meeting is as it was."""
+        found = look(value, is_html=old.is_html).found
+        if found is None or found.kind is not old.found.kind:
             return False
-        known = known | each
-    return True
-
-
-def _refuse_different_links(component: Component) -> None:
-    text, html = (
-        {
-            links.comparable(link)
-            for description in component.descriptions
-            if description.is_html is is_html
-            for link in description.sight.join_links
-            if "://" in link
-        }
-        for is_html in (False, True)
-    )
-    if text and html and not text & html:
-        raise needs_review("The plain-text and the HTML description carry the join links of different meetings.")
-
-
-def _refuse_inconsistent(component: Component) -> None:
-    for description in component.descriptions:
-        if description.sight.found is None and not is_blank(description):
-            raise needs_review("Only one of the text and the HTML description carries the meeting block.")
-    names = [(description.line.name, description.is_html) for description in component.descriptions]
-    if len(set(names)) < len(names):
-        raise needs_review("The event has more than one description of the same kind.")
-
-
-def _refuse_pasted(component: Component, own_url: str, belongs_to_someone_else: Callable[[str], bool] | None) -> None:
-    is_proven = is_foreign = False
-    for evidence in evidence_of(component, own_url, belongs_to_someone_else):
-        if evidence.verdict is Verdict.PASTED:
-            raise Declined("pasted-block", evidence.sentence)
-        is_proven = is_proven or evidence.is_proof
-        is_foreign = is_foreign or evidence.is_foreign
-    if is_foreign and not is_proven:
-        raise needs_review(
-            "Neither the server nor the name in the join link is the organizer's, and nothing else says that the "
-            "meeting block is this meeting's own."
+        facts = BlockFacts(found, value, is_html=old.is_html, known=old.known)
+        numbers = {number.e164 for number in (self._block.toll, self._block.toll_free) if number is not None}
+        return (
+            facts.online_meeting == old.online_meeting
+            and facts.conference_id == (self._block.conference_id if self._block.has_phone else "")
+            and {number.e164 for number in facts.numbers} == (numbers if self._block.has_phone else set())
+            and not facts.doubt
         )
-    # Who answers a mail with a meeting has the mail quoted above a block that is the meeting's own.
-    if not is_proven and is_quoted(component):
-        raise needs_review("The meeting block stands in a quoted invitation, below another message.")
+
+    def block_edits(self) -> Iterator[tuple[Edit, Span]]:
+        if self._edits is None:
+            self._refuse_uncertain()
+            return self._carried_over()
+        return self._exchanged(self._edits)
+
+    def _exchanged(self, all_edits: list[list[Edit]]) -> Iterator[tuple[Edit, Span]]:
+        """Yield small edits; the span of the first covers the whole block, so that undo finds it again."""
+        component = self._component
+        for facts, description, edits in zip(self._facts, component.descriptions_with_block, all_edits, strict=True):
+            if not edits:
+                continue
+            cut, value = facts.found.cut, description.value
+            before = value[cut.start : cut.end]
+            whole = span(
+                component.recurrence_id, description.line.name, before, exchanged(value, cut.start, cut.end, edits)
+            )
+            yield _edit_of_block(component, description, edits), whole
+
+    def _refuse_uncertain(self) -> None:
+        for facts in self._facts:
+            if facts.online_meeting and facts.unsure:
+                raise needs_review(facts.unsure)
+
+    def _carried_over(self) -> Iterator[tuple[Edit, Span]]:
+        """Draw the block anew with all that leads into the meeting, and read it back to be certain."""
+        drawn = [*_drawn_edits(self._component, self._block)]
+        meeting = replace(self._meeting, shared_notes_url="")
+        for is_html in {facts.is_html for facts in self._facts} if drawn else ():
+            rendered = (render_html if is_html else render_text)(self._block, self._meeting.shared_notes_url)
+            value = escaped(rendered)
+            found = look(value, is_html=is_html).found
+            if found is None or not _leads_to(BlockFacts(found, value, is_html=is_html), meeting):
+                raise needs_review(
+                    "What leads into the meeting cannot be carried over into a new block with certainty."
+                )
+        return iter(drawn)
+
+    def property_edits(self, components: Sequence[Component], component: Component) -> Iterator[tuple[Edit, Span]]:
+        numbers = {number.e164 for facts in self._facts for number in facts.numbers}
+        return DialledProperties(components, self._block, numbers, self._facts[0].known).edits(component)
 
 
-def _refuse_other_join_links(components: Sequence[Component]) -> None:
-    """Refuse a series in which the master or an occurrence without a block has the join link of another meeting."""
-    known = {name for each in components for block in each.blocks for name in block.names}
-    known |= {
-        links.comparable(each.effective[name])
-        for each in components
-        if each.blocks
-        for name in (EXTERNAL_LINK, TEAMS_URL)
-        if name in each.effective
-    }
-    for each in components:
-        for name in () if each.blocks else (EXTERNAL_LINK, TEAMS_URL):
-            if name in each.machine_read and links.comparable(each.machine_read[name]) not in known:
-                raise needs_review("The meeting or one of its occurrences has a join link that is not the block's.")
+def _leads_to(facts: BlockFacts, meeting: OnlineMeeting) -> bool:
+    return replace(facts.online_meeting, shared_notes_url="") == meeting
 
 
-def _block_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Edit, Span]]:
+def _edit_of_block(component: Component, description: Description, edits: Sequence[Edit]) -> Edit:
+    """Return the edit of the source that makes some edits of a description's value.
+
+    They are made one by one, the last first, so that each sees the folds that those after it leave.
+    """
+    source, line = component.source, description.line
+    for first, last, text in reversed(edits):
+        edit = replace_in_value(source, line, description.value_start + first, description.value_start + last, text)
+        source = splice(source, [edit])
+        grown = len(edit.replacement) - (edit.end - edit.start)
+        line = line._replace(end=line.end + grown, following=line.following + grown)
+    old = description.line
+    return Edit(old.start, old.end, source[line.start : line.end])
+
+
+def _drawn_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Edit, Span]]:
     notes = next((found.shared_notes_url for found in reversed(component.blocks) if found.shared_notes_url), "")
-    for description in component.descriptions:
+    for description in component.descriptions_with_block:
         found = description.sight.found
         if found is None:
             continue
@@ -241,6 +350,8 @@ def _reads_the_same(one: bytes, other: bytes, is_html: bool) -> bool:
 
 
 def _reading(piece: bytes, is_html: bool) -> tuple[str, list[str]]:
+    """Return what a block says, and where its links lead without what mail filters wrap around them."""
     if not is_html:
-        return "".join(_IMAGE.sub("", unescaped(piece)).split()), []
-    return "".join(visible_text(piece).split()), [*targets(piece), *images(piece)]
+        text = _IMAGE.sub("", unescaped(piece))
+        return "".join(_URL.sub(lambda found: links.unwrapped(found[0]), text).split()), []
+    return "".join(visible_text(piece).split()), [*map(links.unwrapped, targets(piece)), *images(piece)]

@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from django.db import transaction
 
 from migrations_app.models import Run
-from migrations_app.runs.queue import RunRequest, request_runs, run_now
-from migrations_app.triggers.rules import Decision, decide_start_by_hand
-from migrations_app.triggers.switches import Switches
+from migrations_app.runs.queue import RunRequest, lock_users, request_runs, run_now
+from migrations_app.runs.starts import decide_starts
+from migrations_app.targets import Targets
+from migrations_app.triggers.rules import Decision
 from tenants_app.audit import Actor, entry, record
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence
-from tenants_app.user_settings import UserSettings
 
 
 @transaction.atomic
 def start_by_hand(
-    tenant: Tenant, users: Iterable[ConferencingUser], actor: Actor, *, now_due: bool = False
+    tenant: Tenant,
+    users: Iterable[ConferencingUser],
+    actor: Actor,
+    *,
+    targets: Targets | None = None,
+    now_due: bool = False,
 ) -> list[Consequence]:
-    """Start runs for the users (R11), or say for each why not. ``user.bridge`` should be loaded already."""
+    """Start runs for the users (R11), or say for each why not. ``user.bridge`` should be loaded already.
+
+    Without ``targets`` all meetings stay in their service (R40); but where the user's latest run failed, to start
+    another one is to try again, so it moves to a service what that one was to move.
+    """
     tenant = Tenant.objects.get(pk=tenant.pk)
-    switches = Switches.of(tenant)
-    decided = [(user, decide_start_by_hand(UserSettings.of(user, ""), switches, actor.name)) for user in users]
-    starting = [(user, decision) for user, decision in decided if decision.starts_run]
-    failed = _failed([user.pk for user, _ in starting])
+    users = list(users)
+    for some in batched(sorted(user.pk for user in users)):
+        lock_users(some)  # nobody requests or joins a run of theirs before this is committed
+    starts = decide_starts(tenant, users, actor, targets)
     record(
         entry(
             tenant,
             actor,
-            "retry migration" if user.pk in failed else "start migration",
-            user.upn,
-            consequence=decision.sentence,
+            "retry migration" if start.is_retry else "start migration",
+            start.user.upn,
+            consequence=start.decision.sentence,
         )
-        for user, decision in starting
+        for start in starts
+        if start.decision.starts_run
     )
-    return request_decided(tenant, decided, actor, now_due=now_due)
-
-
-def _failed(pks: Sequence[int]) -> set[int]:
-    """The users whose latest run failed: to start another run is then to try again."""
-    found: set[int] = set()
-    for some in batched(pks):
-        latest = Run.objects.filter(user__in=some, is_latest=True, state=Run.State.FAILED)
-        found.update(latest.values_list("user_id", flat=True))
-    return found
+    return request_decided(tenant, [(start.user, start.decision) for start in starts], actor, now_due=now_due)
 
 
 @transaction.atomic
@@ -63,7 +64,7 @@ def request_decided(
 ) -> list[Consequence]:
     """Put the runs that were decided on in the queue. Returns what to tell about each user."""
     requests = [
-        RunRequest(user, decision.migration_type, decision.reasons) for user, decision in decided if decision.starts_run
+        RunRequest(user, decision.reasons, decision.targets) for user, decision in decided if decision.starts_run
     ]
     request_runs(tenant, requests, actor.name, now_due=now_due)
     return [Consequence(user.upn, decision.starts_run, decision.sentence) for user, decision in decided]

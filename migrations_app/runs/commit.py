@@ -15,6 +15,7 @@ from migrations_app.runs import queue
 from migrations_app.runs.outcomes import BATCH, Outcome, Outcomes
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from migrations_app.runs.untold import note_untold
+from migrations_app.targets import Targets
 from tenants_app import fingerprints
 from tenants_app.bulk import batched, insert
 from tenants_app.changes.conference_ids import release_private_conference_ids
@@ -31,6 +32,7 @@ class Committer:
         self._user = outcomes.user
         self._settings = outcomes.settings
         self._mailbox = outcomes.mailbox
+        self._remembered = outcomes.remembered
         self._has_begun_to_write = False
         self._numbers_left: set[str] = set()
 
@@ -56,8 +58,11 @@ class Committer:
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
         insert([outcome.result for outcome in final])
         told = self._queue_updates(final)
+        self._remembered.remember(seen for outcome in final for seen in outcome.seen)
+        if any(outcome.write and outcome.has_own_blocks for outcome in final):
+            fingerprints.note_own_blocks(self._user)
         self._count(final, told)
-        if not self._settings.has_public_id:
+        if self._settings.gives_private_ids:
             # An ID that was given out for a meeting that does not show it after all is free again.
             numbered = self._settings.newly_numbered
             useless = [each.result.uid for each in final if not each.write and each.result.uid in numbered]
@@ -79,8 +84,11 @@ class Committer:
     def record_what_invitations_say(self) -> None:
         """The run has ended well: all invitations say what the settings asked for, but for those left alone (R36).
 
-        Where an earlier attempt had other settings, some invitations follow those: then the user stays out of date.
+        Where an earlier attempt had other settings, some invitations follow those: then the user stays out of date. So
+        they do where the run was for the meetings of some services only (R40).
         """
+        if not Targets.of(self._run.targets).selects_all:
+            return
         if self._settings_of_all_attempts == self._settings.fingerprint:
             left = {self._old_numbers[number] for number in self._numbers_left}
             # What came in since was not looked for.

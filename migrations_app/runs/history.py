@@ -40,6 +40,9 @@ MEETING_FIELDS: Mapping[str, Callable[[MeetingResult], Any]] = {
     "Outcome": lambda result: result.outcome,
     "Reason": lambda result: result.code,
     "Message": lambda result: result.reason,
+    "MeetingService": lambda result: result.meeting_service,
+    "JoinUrlBefore": lambda result: result.join_url_before,
+    "JoinUrlAfter": lambda result: result.join_url_after,
 }
 """The fields of the record of one meeting of a run, and how each is read."""
 
@@ -63,6 +66,12 @@ def block_record(result: MeetingResult) -> dict[str, list[dict[str, str]]]:
         "BlockBefore": _texts((span, span.before) for span in spans),
         "BlockAfter": _texts((span, span.after) for span in spans),
     }
+
+
+def plain_block(pieces: Iterable[tuple[Span, str]]) -> str:
+    """The plain text of the block in what was replaced; of a series the different ones, one below the other."""
+    texts = (_readable(span.property, text) for span, text in pieces if span.property == "DESCRIPTION")
+    return "\n\n".join(dict.fromkeys(texts))
 
 
 def _texts(pieces: Iterable[tuple[Span, str]]) -> list[dict[str, str]]:

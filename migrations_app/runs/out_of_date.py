@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from migrations_app.models import Run
 from migrations_app.runs.actions import start_by_hand
+from migrations_app.targets import Targets
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
@@ -72,14 +73,21 @@ def count_out_of_date(tenant: Tenant) -> OutOfDate:
 
 
 def start_all(
-    tenant: Tenant, users: QuerySet[ConferencingUser], actor: Actor, *, now_due: bool = False
+    tenant: Tenant,
+    users: QuerySet[ConferencingUser],
+    actor: Actor,
+    *,
+    targets: Targets | None = None,
+    now_due: bool = False,
 ) -> list[Consequence]:
     """Start runs by hand (R11) for all the users there are, or say for each why not.
 
     Each chunk is a transaction of its own. After an interruption, what was started stays started.
     """
     return [
-        consequence for some in in_chunks(users) for consequence in start_by_hand(tenant, some, actor, now_due=now_due)
+        consequence
+        for some in in_chunks(users)
+        for consequence in start_by_hand(tenant, some, actor, targets=targets, now_due=now_due)
     ]
 
 

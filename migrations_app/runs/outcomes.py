@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import why_without_organizer
+from migrations_app.failures import SKIPPED, Failure
 from migrations_app.invitations.content import InvitationSettings
-from migrations_app.invitations.dial_in import known_dial_in
-from migrations_app.invitations.link_owners import Colleagues
+from migrations_app.invitations.dial_in import known_dial_in, known_numbers
+from migrations_app.invitations.link_owners import Owners
 from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.meeting_services.base import MeetingService, Request
+from migrations_app.meeting_services.of_user import service_named
 from migrations_app.models import MeetingResult, Run
-from migrations_app.rewriting.block import MeetingBlock
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.examine import Examined, examine
+from migrations_app.rewriting.facts import NO_NUMBERS, KnownNumbers
+from migrations_app.rewriting.online_meeting import TO_BE_MADE, OnlineMeeting
+from migrations_app.rewriting.own import Own
+from migrations_app.rewriting.rewrite import Identities, Rewrite, write
+from migrations_app.rewriting.services import Service
 from migrations_app.rewriting.spans import Span, pack
 from migrations_app.rewriting.written_numbers import DialIn
 from migrations_app.runs.selection import why_skipped
+from migrations_app.targets import CURRENT
 from tenants_app.bulk import batched
+from tenants_app.changes.conference_ids import known_conference_ids
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
@@ -35,34 +44,43 @@ BATCH = 100
 OCTETS = 8_000_000
 """Their texts are no larger in sum, but for a single one."""
 
-LEFT_AS_THEY_ARE = ("needs-review", "pasted-block", "too-many-attendees")
+LEFT_AS_THEY_ARE = (
+    "needs-review",
+    "pasted-block",
+    "too-many-attendees",
+    "no-conference-id",
+    "no-meeting-service",
+    "not-selected",
+)
 """Reasons to skip a meeting that may still show an old number (R35)."""
 
-_WITH_DETAIL = frozenset({"needs-review", "pasted-block"})
+_WITH_DETAIL = frozenset({"needs-review", "pasted-block", "other-service", "no-conference-id"})
 """Reasons that leave questions open, so that the detail says what exactly was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a decision needs to know, beside the meeting and the block that it should carry."""
+    """What a decision needs to know, beside the meeting and what the organizer's settings say."""
 
     addresses: Collection[str]
     """The user's, in lower case."""
     attendee_limit: int
     """R22; organizer included."""
     now: datetime
-    belongs_to_someone_else: Callable[[str], bool] | None
-    """Asked with the user part of a join link; None where no other user is known."""
+    own_of: Callable[[str], Own]
+    """What is known of a meeting before its text is read, by its UID."""
+    known: KnownNumbers = NO_NUMBERS
     dial_in: DialIn | None = None
     """How people dial into the user's meetings; None where the user is not known."""
     same_sequence: bool = False
     """Whether updates keep the SEQUENCE of their meeting, as the tenant's setting says."""
 
     @classmethod
-    def of(cls, user: ConferencingUser, now: datetime, colleagues: Colleagues, dial_in: DialIn | None) -> Terms:
+    def of(cls, user: ConferencingUser, now: datetime, own_of: Callable[[str], Own], known: KnownNumbers) -> Terms:
         """Those of the user's runs."""
         tenant = user.tenant
-        return cls(user.addresses, tenant.attendee_limit, now, colleagues.have, dial_in, tenant.same_sequence)
+        dial_in = known_dial_in(user, known)
+        return cls(user.addresses, tenant.attendee_limit, now, own_of, known, dial_in, tenant.same_sequence)
 
 
 class Decided(NamedTuple):
@@ -85,6 +103,26 @@ class Outcome:
     """When the meeting is over; known where it is changed."""
     replaced: Sequence[Span] = ()
     """The pieces of the text that changed."""
+    seen: Sequence[tuple[str, str, str, str]] = ()
+    """Online meetings to remember: UID, RECURRENCE-ID, service and join link (R41)."""
+    has_own_blocks: bool = False
+    """Whether the new text has a block that MMS drew."""
+
+
+@dataclass(slots=True)
+class _Case:
+    """One meeting on its way through the judgement."""
+
+    stored: Stored
+    examined: Examined | None = None
+    decided: Decided | None = None
+    requests: dict[str, Request] = field(default_factory=dict)
+    """What is to be made anew, by RECURRENCE-ID."""
+    left: set[str] = field(default_factory=set)
+    """Online meetings of a type that the run does not select, likewise."""
+    made: dict[str, OnlineMeeting] = field(default_factory=dict)
+    service: str = ""
+    """Of the meetings to be made."""
 
 
 def settle(meeting: Listed, terms: Terms) -> Decided | None:
@@ -96,26 +134,22 @@ def settle(meeting: Listed, terms: Terms) -> Decided | None:
     return Decided(MeetingResult.Outcome.SKIPPED, *reason) if reason else None
 
 
-def decide(meeting: Listed, body: bytes, block: MeetingBlock, terms: Terms) -> Decided:
-    """What becomes of a meeting that should carry ``block``."""
+def examined(meeting: Listed, body: bytes, terms: Terms) -> Examined | Decided:
+    """The online meetings behind a meeting, or what becomes of it whatever the settings say."""
     settled = settle(meeting, terms)
     if settled:
         return _explained(settled, meeting, body)
     try:
-        rewritten = rewrite(
-            body,
-            block,
-            now=terms.now,
-            belongs_to_someone_else=terms.belongs_to_someone_else,
-            dial_in=terms.dial_in,
-            same_sequence=terms.same_sequence,
-        )
-    except Declined as declined:
-        detail = declined.detail if declined.reason in _WITH_DETAIL else ""
-        return Decided(MeetingResult.Outcome.SKIPPED, declined.reason, detail)
-    except UnreadableCalendar as error:
+        return examine(body, terms.own_of(meeting.uid), now=terms.now, dial_in=terms.dial_in, known=terms.known)
+    except (Declined, UnreadableCalendar) as error:
+        return _refused(error)
+
+
+def _refused(error: Declined | UnreadableCalendar) -> Decided:
+    if isinstance(error, UnreadableCalendar):
         return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
-    return Decided(MeetingResult.Outcome.SUCCEEDED, rewritten=rewritten)
+    detail = error.detail if error.reason in _WITH_DETAIL else ""
+    return Decided(MeetingResult.Outcome.SKIPPED, error.reason, detail)
 
 
 def _explained(settled: Decided, meeting: Listed, body: bytes) -> Decided:
@@ -146,11 +180,16 @@ class Outcomes:
         self.user = user or users.get(pk=run.user_id)
         self.settings = InvitationSettings(self.user)
         self.mailbox = mailbox or mailbox_of(self.user)
-        self._colleagues = Colleagues(self.user)
         self.octets = 0
         """Of the texts of all meetings, once :meth:`select` has listed them."""
+        self.unavailable: Failure | None = None
+        """Set where a meeting service is down, so that the run is to wait and try again (R28)."""
         self._before_each = before_each
-        self._dial_in = known_dial_in(self.user)
+        self._owners = Owners(self.user)
+        self.remembered = self._owners.remembered
+        self._known = known_numbers(self.user.tenant)
+        self._ids = Identities(known_conference_ids(self.user), from_service=not self.settings.gives_ids)
+        self._services: dict[str, MeetingService] = {}
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
         """The meetings whose text must be looked at, and what is settled about the others (R20).
@@ -180,17 +219,25 @@ class Outcomes:
                     nameless[uid].result.detail = why_without_organizer(stored.body)
         return todo, settled
 
-    def of(self, uids: Sequence[str], blocks: Mapping[str, MeetingBlock]) -> list[Outcome]:
-        """What becomes of each meeting as it stands in the mailbox now; it may have changed since it was listed."""
+    def of(self, uids: Sequence[str], *, ahead: bool = False) -> list[Outcome]:
+        """What becomes of each meeting as it stands in the mailbox now; it may have changed since it was listed.
+
+        Makes the online meetings and gives out the private conference IDs that are needed, unless it only looks
+        ``ahead``, for a preview: that asks no service for anything.
+        """
         stored = self.mailbox.read(uids)
-        terms = self._terms()
-        outcomes: list[Outcome] = []
-        for uid in uids:
-            found = stored.get(uid)
-            if found:  # what was deleted since then needs nothing
-                self._before_each(len(found.body))
-                outcomes.append(self._judged(found, blocks[uid], terms))
-        return outcomes
+        return self.judge([found for uid in uids if (found := stored.get(uid))], ahead=ahead)
+
+    def judge(self, stored: Sequence[Stored], *, ahead: bool, terms: Terms | None = None) -> list[Outcome]:
+        """What becomes of each of these texts; see :meth:`of`."""
+        terms = terms or self._terms()
+        cases: list[_Case] = []
+        for each in stored:  # what was deleted since then needs nothing
+            self._before_each(len(each.body))
+            cases.append(self._case(each, terms))
+        self._make(cases, ahead=ahead)
+        ids = self._private_ids(cases, ahead=ahead)
+        return [self._concluded(case, ids.get(case.stored.listed.uid, ""), terms) for case in cases]
 
     def foreseen(self, uids: Sequence[str] | None = None) -> Iterator[Outcome]:
         """What would become of these meetings, or of all, if the run were worked now; gives out no conference IDs."""
@@ -199,27 +246,155 @@ class Outcomes:
             yield from settled
             uids = [meeting.uid for meeting in todo]
         for some in batched(uids, BATCH):
-            yield from self.of(some, self.settings.blocks_to_show(some))
+            yield from self.of(some, ahead=True)
 
     def _terms(self) -> Terms:
-        return Terms.of(self.user, timezone.now(), self._colleagues, self._dial_in)
+        return Terms.of(self.user, timezone.now(), self._owners.own_of, self._known)
 
-    def _judged(self, stored: Stored, block: MeetingBlock, terms: Terms) -> Outcome:
+    def _case(self, stored: Stored, terms: Terms) -> _Case:
+        case = _Case(stored)
         try:
-            decided = decide(stored.listed, stored.body, block, terms)
+            found = examined(stored.listed, stored.body, terms)
         except Exception:
             log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
-            reference = f"reference {self.run.correlation_id}"
-            decided = Decided(MeetingResult.Outcome.FAILED, "internal-error", reference)
-        outcome = self._outcome(stored.listed, decided)
-        if decided.rewritten:
-            outcome.result.sequence = decided.rewritten.sequence
-            outcome.result.spans = pack(decided.rewritten.spans)
-            outcome.write = Write(stored.listed.uid, stored.etag, decided.rewritten.body)
+            case.decided = self._failed_unexpectedly()
+            return case
+        if isinstance(found, Decided):
+            case.decided = found
+            return case
+        case.examined = found
+        for seen in found.meetings:
+            target = self._targets.get(seen.service, "")
+            if not target:
+                case.left.add(seen.recurrence_id)
+            elif target != CURRENT and not (
+                target == seen.service and self._service(target).is_there_already(seen.join_url)
+            ):
+                listed = stored.listed
+                case.service = target
+                case.requests[seen.recurrence_id] = Request(
+                    listed.uid, seen.recurrence_id, listed.subject, listed.starts_at
+                )
+        if len(case.left) == len(found.meetings):
+            case.decided = Decided(
+                MeetingResult.Outcome.SKIPPED, "not-selected", f"It is in {found.first.service.product}."
+            )
+        return case
+
+    def _service(self, name: str) -> MeetingService:
+        if name not in self._services:
+            self._services[name] = service_named(name, self.user)
+        return self._services[name]
+
+    def _make(self, cases: Sequence[_Case], *, ahead: bool) -> None:
+        """Have the online meetings made that the cases ask for; ahead of a run only those that are made already."""
+        asking: dict[str, list[_Case]] = {}
+        for case in cases:
+            if case.requests and case.decided is None:
+                asking.setdefault(case.service, []).append(case)
+        for name, some in asking.items():
+            service = self._service(name)
+            requests = [each for case in some for each in case.requests.values()]
+            answers: Mapping[Request, OnlineMeeting | Failure]
+            try:
+                if not ahead or service.makes_nothing:
+                    answers = self.remembered.make(service, requests)
+                else:
+                    answers = self.remembered.find(service, requests)
+            except Failure as failure:
+                self.unavailable = failure
+                answers = dict.fromkeys(requests, failure)
+            for case in some:
+                self._take(case, answers)
+
+    def _take(self, case: _Case, answers: Mapping[Request, OnlineMeeting | Failure]) -> None:
+        for recurrence_id, request in case.requests.items():
+            answer = answers.get(request, OnlineMeeting(TO_BE_MADE))
+            if isinstance(answer, Failure):
+                is_skip = answer.code in SKIPPED
+                outcome = MeetingResult.Outcome.SKIPPED if is_skip else MeetingResult.Outcome.FAILED
+                case.decided = Decided(outcome, answer.code, answer.detail)
+            else:
+                case.made[recurrence_id] = answer
+
+    def _private_ids(self, cases: Sequence[_Case], *, ahead: bool) -> dict[str, str]:
+        """The IDs that MMS gives: for `Link` meetings, and where the block shows one that it gave before (R43)."""
+        if not self.settings.gives_private_ids or self._ids.from_service:
+            return {}
+        uids = [
+            case.stored.listed.uid
+            for case in cases
+            if case.decided is None and case.examined is not None and self._has_own_id(case, case.examined)
+        ]
+        return self.settings.private_ids_to_show(uids) if ahead else self.settings.private_ids(uids)
+
+    def _has_own_id(self, case: _Case, found: Examined) -> bool:
+        return any(
+            each.recurrence_id in case.made or each.service is Service.LINK or found.shown_id(each) in self._ids.given
+            for each in found.meetings
+            if each.recurrence_id not in case.left
+        )
+
+    def _concluded(self, case: _Case, private_id: str, terms: Terms) -> Outcome:
+        stored, found = case.stored, case.examined
+        decided = case.decided
+        if decided is None and found is not None:
+            try:
+                decided = self._written(case, found, private_id, terms)
+            except Exception:
+                log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
+                decided = self._failed_unexpectedly()
+        outcome = self._outcome(stored.listed, decided or Decided(MeetingResult.Outcome.SKIPPED, "no-block"))
+        result = outcome.result
+        if found is not None:
+            result.meeting_service = found.first.service
+            result.join_url_before = result.join_url_after = found.first.join_url[:2000]
+            stays_in_own_block = (
+                decided is not None and decided.rewritten is not None and decided.rewritten.has_own_blocks
+            )
+            outcome.seen = [
+                (stored.listed.uid, each.recurrence_id, each.service, each.join_url)
+                for each in found.meetings
+                if each.service is Service.LINK
+                or (stays_in_own_block and each.recurrence_id not in case.left and each.recurrence_id not in case.made)
+            ]
+        if decided and decided.rewritten and found is not None:
+            rewritten = decided.rewritten
+            result.sequence = rewritten.sequence
+            result.spans = pack(rewritten.spans)
+            result.detail = rewritten.note[:500]
+            result.join_url_after = rewritten.join_url[:2000]
+            outcome.write = Write(stored.listed.uid, stored.etag, rewritten.body)
             outcome.recipient_count = stored.listed.recipient_count
             outcome.ends_at = stored.listed.last_end
-            outcome.replaced = decided.rewritten.spans
+            outcome.replaced = rewritten.spans
+            outcome.has_own_blocks = rewritten.has_own_blocks
         return outcome
+
+    def _written(self, case: _Case, found: Examined, private_id: str, terms: Terms) -> Decided:
+        block = self.settings.block
+        if self.settings.gives_private_ids:
+            block = replace(block, conference_id=private_id)
+        try:
+            rewritten = write(
+                found,
+                block,
+                case.made,
+                now=terms.now,
+                left=case.left,
+                ids=self._ids,
+                same_sequence=terms.same_sequence,
+            )
+        except (Declined, UnreadableCalendar) as error:
+            return _refused(error)
+        return Decided(MeetingResult.Outcome.SUCCEEDED, rewritten=rewritten)
+
+    def _failed_unexpectedly(self) -> Decided:
+        return Decided(MeetingResult.Outcome.FAILED, "internal-error", f"reference {self.run.correlation_id}")
+
+    @property
+    def _targets(self) -> Mapping[str, str]:
+        return cast("dict[str, str]", self.run.targets)
 
     def _outcome(self, meeting: Listed, decided: Decided) -> Outcome:
         return Outcome(

@@ -27,6 +27,7 @@ from migrations_app.failures import Failure
 from migrations_app.models import Run
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
+from migrations_app.targets import ALL_CURRENT, Targets
 from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
 from tenants_app.bulk import batched
@@ -51,8 +52,8 @@ class RunRequest:
     """One user's run to be put in the queue."""
 
     user: ConferencingUser
-    migration_type: str
     reasons: Sequence[Reason]
+    targets: Targets = ALL_CURRENT
 
 
 def request_runs(
@@ -60,9 +61,9 @@ def request_runs(
 ) -> list[Run]:
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
 
-    A user's pending run is joined: the new reasons are added, and it becomes due no later than a new one would. One
-    that waits for its retry may have migrated some meetings with older settings: a new run takes over from it, with its
-    reasons. Inserts in bulk and wakes the cluster when the transaction commits.
+    A user's pending run is joined: the new reasons and targets are added (R40), and it becomes due no later than a new
+    one would. One that waits for its retry may have migrated some meetings with older settings: a new run takes over
+    from it, with its reasons and targets. Inserts in bulk and wakes the cluster when the transaction commits.
     """
     # In the order in which everybody locks users, so that two large requests do not lock each other out.
     requests = sorted(requests, key=lambda request: request.user.pk)
@@ -79,7 +80,7 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
     now = clock.now()
     due = now if now_due else now + timedelta(seconds=tenant.settling_time)
     pks = [request.user.pk for request in requests]
-    _lock_users(pks)
+    lock_users(pks)
     # Locked, so that a worker cannot claim one in this moment and begin with the settings from before the change.
     locked = Run.objects.select_for_update().filter(user__in=pks, state=Run.State.PENDING)
     pending = {run.user_id: run for run in locked}
@@ -87,12 +88,12 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
     new: list[Run] = []
     for request in requests:
         waiting = pending.get(request.user.pk)
+        targets = Targets.of(waiting.targets).joined(request.targets) if waiting else request.targets
         run = waiting
         if run is None or run.attempts:
             run = Run(
                 tenant=tenant,
                 user=request.user,
-                migration_type=waiting.migration_type if waiting else request.migration_type,
                 reasons=list(waiting.reasons) if waiting else [],
                 requested_by=requested_by,
                 due_at=due,
@@ -104,9 +105,8 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
         run.reasons += [asdict for reason in request.reasons if (asdict := reason._asdict()) not in run.reasons]
         run.due_at = min(run.due_at, due)
         run.modified = now
-        if request.migration_type == Run.Type.MOVE:
-            run.migration_type = Run.Type.MOVE
-    bulk.update(joined, ["reasons", "due_at", "migration_type", "modified"])
+        run.targets, run.migration_type = targets.stored, targets.migration_type
+    bulk.update(joined, ["reasons", "due_at", "targets", "migration_type", "modified"])
     begun = Run.objects.filter(pk__in=[run.pk for run in pending.values() if run.attempts])
     begun.update(
         state=Run.State.FAILED, last_error_code="newer-run", last_error_detail="", finished_at=now, modified=now
@@ -213,7 +213,7 @@ def fail(run: Run, failure: Failure) -> None:
 
     A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """
-    _lock_users([run.user_id])
+    lock_users([run.user_id])
     replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).exists()
     if failure.cures_by_waiting and run.attempts <= RETRIES and not replaced:
         pause = pause_before_retry(run.attempts) if failure.retry_after is None else failure.retry_after
@@ -250,7 +250,7 @@ def sweep() -> int:
 def _take_away(run: Run) -> bool:
     """Whether the run was still with the worker that fell silent."""
     with transaction.atomic():
-        _lock_users([run.user_id])
+        lock_users([run.user_id])
         # It may have ended since, or its lease been renewed: on SQLite a sweep waits until the worker has committed.
         same = Run.objects.filter(pk=run.pk, lease_token=run.lease_token, lease_until=run.lease_until)
         if not list(same.select_for_update()):
@@ -280,7 +280,10 @@ def _release(run: Run, state: str, **changes: object) -> None:
         raise LeaseLost(f"run {run.correlation_id}")
 
 
-def _lock_users(pks: Sequence[int]) -> None:
-    """Requests and retries of a user wait for each other, so that neither trips over the one-pending constraint."""
+def lock_users(pks: Sequence[int]) -> None:
+    """Requests and retries of a user wait for each other, so that neither trips over the one-pending constraint.
+
+    In a transaction; at most a batch of users at a time.
+    """
     users = ConferencingUser.objects.filter(pk__in=pks).order_by("pk")
     list(users.select_for_update(no_key=True).values_list("pk"))

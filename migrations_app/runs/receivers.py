@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrations_app.meeting_services.of_user import service_of
 from migrations_app.runs.actions import request_decided
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.triggers.rules import decide
@@ -18,7 +19,9 @@ def on_users_changed(
 ) -> list[Consequence]:
     """Decide for each changed user, and request the runs in the transaction of the change."""
     switches = Switches.of(tenant)
-    decided = [(change.user, decide(change, switches)) for change in changes]
+    for change in changes:
+        change.user.tenant = tenant  # the row that the change has locked, read once for all of them
+    decided = [(change.user, decide(change, switches, service_of(change.user))) for change in changes]
     return request_decided(tenant, decided, actor, now_due=due_now)
 
 

@@ -89,13 +89,15 @@ class _Attempt:
     def _migrate(self, meetings: list[Listed], *, last_try: bool) -> list[Listed]:
         """Rewrite the meetings and commit. Returns those that somebody changed in between, to be tried once more."""
         uids = [meeting.uid for meeting in meetings]
-        outcomes = self.outcomes.of(uids, self.outcomes.settings.blocks(uids))
+        outcomes = self.outcomes.of(uids)
         queue.keep(self.run, sum(len(outcome.write.body) for outcome in outcomes if outcome.write))
         changed = self.committer.commit(outcomes, last_try=last_try)
         return [meeting for meeting in meetings if meeting.uid in changed]
 
     def _judge(self) -> None:
         """Raise ``Failure`` where a meeting failed, with a code that waiting may cure if there is one."""
+        if self.outcomes.unavailable:
+            raise self.outcomes.unavailable
         if not self.run.failed_meetings:
             return
         failed = list(

@@ -8,6 +8,7 @@ from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run
+from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.filters import DayFilter, StyledForm, search_box
@@ -23,7 +24,7 @@ YES, NO = "yes", "no"
 
 
 class RunFilter(django_filters.FilterSet):
-    """History by user, state and time."""
+    """History by user, state, type and time."""
 
     caption = "Filter the history"
 
@@ -31,6 +32,9 @@ class RunFilter(django_filters.FilterSet):
         label="User", method="by_user", max_length=320, widget=search_box("Name or user principal name")
     )
     state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
+    migration_type = django_filters.ChoiceFilter(
+        label="Type", choices=[(name, name) for name in MIGRATION_TYPES], empty_label="Any type"
+    )
     created_from = DayFilter("Created from", "created")
     created_to = DayFilter("Created until", "created", is_last=True)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from migrations_app.meeting_services.of_user import services_of
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
+from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
 from tenants_app.models import Bridge, ServiceNumber, Tenant
 from tenants_app.screens.forms import MergingForm, style_fields
 from tenants_app.validators import validate_e164
@@ -216,3 +219,41 @@ class ReplaceForm(SuccessorForm):
     def successor(self) -> ServiceNumber | None:
         known = ServiceNumber.objects.filter(tenant=self.number.tenant_id, number=self.cleaned_data["by"])
         return known.select_related("bridge").first()
+
+
+class MeetingTypesForm(forms.Form):
+    """Which meetings a start by hand is about, and in which service they are afterwards (R40)."""
+
+    source_meeting_type = forms.ChoiceField(
+        label="Meetings",
+        choices=[(ALL, "All meetings"), *((each, f"Only {service_name(each)} meetings") for each in SOURCES)],
+        help_text="With one service only, the meetings of all others are left alone, and nobody becomes up to date.",
+    )
+    target_meeting_type = forms.ChoiceField(
+        label="Afterwards they are",
+        help_text="Where they are: join links stay, and what is wrong beside them is put right. In a service: meetings "
+        "that are not in it get a new join link.",
+    )
+
+    def __init__(self, asked: Mapping[str, Any], tenant: Tenant) -> None:
+        """``asked`` may lack both types: then they are the usual ones."""
+        usual = {"source_meeting_type": ALL, "target_meeting_type": CURRENT}
+        super().__init__(usual | {name: asked[name] for name in usual if name in asked}, auto_id="types_%s")
+        offered = [(each, f"In {service_name(each)}") for each in services_of(tenant)]
+        target = cast(forms.ChoiceField, self.fields["target_meeting_type"])
+        target.choices = [(CURRENT, "Where they are"), *offered]
+        target.error_messages["invalid_choice"] = (
+            f"%(value)s is not a meeting service of {tenant.name}: choose one that is offered."
+        )
+        style_fields(self)
+
+    def targets(self) -> Targets | None:
+        """What was chosen; None for the usual types, and for what cannot be chosen."""
+        if not self.is_valid() or not self.is_special:
+            return None
+        return Targets.of_types(self.cleaned_data["source_meeting_type"], self.cleaned_data["target_meeting_type"])
+
+    @property
+    def is_special(self) -> bool:
+        """Whether other types than the usual ones were asked for."""
+        return (self.data["source_meeting_type"], self.data["target_meeting_type"]) != (ALL, CURRENT)

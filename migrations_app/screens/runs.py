@@ -17,10 +17,12 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs.actions import make_due_now, start_by_hand
+from migrations_app.runs.movements import movements_of
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.tables import ResultTable, RunTable
+from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer, answer_table, paginate
@@ -42,7 +44,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """One run: its record (R27), its progress, and what became of each meeting."""
     access = access_for(request, slug)
     shown = _run(access, correlation_id)
-    results = MeetingResult.objects.filter(run=shown).select_related("update").defer("spans").order_by("pk")
+    results = shown.results.select_related("update").defer("spans").order_by("pk")
     found = ResultFilter(request.GET, results)
     is_open = shown.state in {Run.State.PENDING, Run.State.IN_PROGRESS}
     is_near = shown.due_at <= timezone.now() + timedelta(seconds=30)
@@ -50,6 +52,8 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "access": access,
         "run": shown,
         "filter": found,
+        "movements": movements_of(shown),
+        "aim": Targets.of(shown.targets).words,
         "table": paginate(request, ResultTable(found.qs), 50),
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
         "failed_messages": count_failed(shown),
@@ -98,10 +102,12 @@ def run_now(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpRespo
 
 @require_POST
 def start_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
-    """Start a new run for the user of this one."""
+    """Start a new run for the user of this one, to do the same (R40)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     ended = _run(access, correlation_id)
-    tell_consequences(request, start_by_hand(access.tenant, [ended.user], access.actor, now_due=True))
+    targets = Targets.of(ended.targets)
+    told = start_by_hand(access.tenant, [ended.user], access.actor, targets=targets, now_due=True)
+    tell_consequences(request, told)
     newest = Run.objects.filter(user=ended.user_id, is_latest=True).first()
     return redirect("run", slug, newest.correlation_id if newest else correlation_id)
 

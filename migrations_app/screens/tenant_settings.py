@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Run
@@ -16,9 +19,9 @@ from migrations_app.triggers.rules import decide_meetings_stay
 from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import SWITCHES as DECIDING
 from migrations_app.triggers.table import answer_now, table
-from tenants_app.access import access_for
+from tenants_app.access import Access, access_for
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
-from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.tenants import change_tenant, renew_directory_key
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
@@ -47,8 +50,19 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
         "form": form,
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
         "out_of_date": count_out_of_date(access.tenant),
+        "directory": _directory(request, stored),
     }
     return render(request, "settings/settings.html", context)
+
+
+def _directory(request: Request, tenant: Tenant) -> dict[str, Any]:
+    """What Jitsi Meet and telephone bridges are told about the dial-in directory; nothing while it is off."""
+    if not tenant.dial_in_directory:
+        return {}
+    names = {"numbers": "phone-number-list", "mapper": "conference-mapper"}
+    addresses = {each: request.build_absolute_uri(reverse(name, args=[tenant.slug])) for each, name in names.items()}
+    host = urlsplit(tenant.meeting_url).hostname or "meet.example.org"
+    return {**addresses, "host": host, "has_key": tenant.directory_key_hash != ""}
 
 
 def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
@@ -91,9 +105,28 @@ def switch(request: Request, slug: str, name: str) -> HttpResponse:
     if wanted in {"true", "false"}:
         change_tenant(access.tenant, access.actor, **{turned.field: wanted == "true"})
         messages.success(request, _what_happens(access.tenant, turned, wanted == "true"))
+        if turned.field == "dial_in_directory" and wanted == "true":
+            _show_new_key(request, access)
     else:
         messages.error(request, f"{turned.name} is either on or off: nothing was changed.")
     return redirect(page_at(request, request.POST.get("next", "")) or reverse("settings", args=[slug]))
+
+
+@require_POST
+def directory_key(request: Request, slug: str) -> HttpResponse:
+    """Make a new key of the dial-in directory, and show it this once (R46)."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    _show_new_key(request, access)
+    return redirect("settings", slug)
+
+
+def _show_new_key(request: Request, access: Access) -> None:
+    key = renew_directory_key(access.tenant, access.actor)
+    told = (
+        "The new directory key, which is shown only now: <code class='secret'>{}</code> Give it to your telephone "
+        "bridges. A key from before opens nothing any more."
+    )
+    messages.warning(request, format_html(told, key))
 
 
 def _what_happens(tenant: Tenant, switch: TenantSetting, on: bool) -> str:

@@ -19,12 +19,14 @@ from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import Run
 from migrations_app.preview.changes import Foresight, foresee
-from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.outcomes import preview
+from migrations_app.preview.meetings import foresee_meetings
+from migrations_app.runs.starts import decide_starts
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
+from migrations_app.screens.forms import MeetingTypesForm
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
+from migrations_app.targets import Targets
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import Access, access_for
 from tenants_app.changes.locking import wait_for_others
@@ -55,7 +57,7 @@ def users(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
     found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"), access.tenant)
-    context = {"access": access, "filter": found}
+    context = {"access": access, "filter": found, "below": "users/start_these.html" if access.may_operate else ""}
     return answer_table(request, "users/users.html", UserTable(found.qs), context, everything=everyone)
 
 
@@ -93,7 +95,9 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
 
 @require_safe
 def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
-    """The user's future meetings. For those of the requested page, what a run would do with them now."""
+    """The user's future meetings. For those of the requested page, what a run would do with them now, where it is
+    started with the types of the address (R40).
+    """
     access = access_for(request, slug)
     shown = _user(access, upn)
     now = timezone.now()
@@ -106,7 +110,9 @@ def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
     table = MeetingTable(meetings)
     table.now = now
     paginate(request, table, 25)
-    failure = failure or _foretell(shown, [row.record for row in table.paginated_rows])
+    targets = MeetingTypesForm(request.GET, access.tenant).targets()
+    (start,) = decide_starts(access.tenant, [shown], access.actor, targets)
+    failure = failure or _foretell(shown, start.targets, [row.record for row in table.paginated_rows])
     if failure:
         table.columns.hide("foreseen")
         table.columns.hide("mailed")
@@ -123,14 +129,6 @@ def user_meeting(request: Request, slug: str, upn: str, uid: str) -> HttpRespons
     """What a run would do with one meeting of the user's mailbox, and why; writes nothing."""
     access = access_for(request, slug)
     return answer_explanation(request, access, _user(access, upn), uid)
-
-
-@require_POST
-def start_user(request: Request, slug: str, upn: str) -> HttpResponse:
-    """Start a run for the user by hand (R11), due at once."""
-    access = access_for(request, slug, Role.Name.OPERATOR)
-    tell_consequences(request, start_by_hand(access.tenant, [_user(access, upn)], access.actor, now_due=True))
-    return redirect("user", slug, upn)
 
 
 @require_POST
@@ -179,12 +177,13 @@ def _dial_in(user: ConferencingUser) -> dict[str, Any]:
         return {"failure": failure}
 
 
-def _foretell(user: ConferencingUser, meetings: Sequence[UpcomingMeeting]) -> Failure | None:
+def _foretell(user: ConferencingUser, targets: Targets, meetings: Sequence[UpcomingMeeting]) -> Failure | None:
     """Note at each meeting what is ``foreseen`` of it and how many people would be mailed; or why a run would fail."""
     by_uid = {each.meeting.uid: each for each in meetings}
     try:
-        for result, recipients in preview(user, list(by_uid)):
-            by_uid[result.uid].foreseen, by_uid[result.uid].recipients = result, recipients
+        for outcome in foresee_meetings(user, targets, list(by_uid)):
+            row = by_uid[outcome.result.uid]
+            row.foreseen, row.recipients = outcome.result, outcome.recipient_count
     except Failure as failure:
         return failure
     return None

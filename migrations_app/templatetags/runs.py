@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
-from migrations_app.models import NumberRelease
+from migrations_app.models import MeetingResult, NumberRelease
+from migrations_app.runs.movements import movement_of
 from tenants_app.templatetags.components import draw, state
 
 register = template.Library()
@@ -39,6 +40,20 @@ def badge(value: str | None) -> SafeString:
 def foreseen_badge(outcome: str) -> SafeString:
     """The badge of what a run would make of a meeting."""
     return badge(FORESEEN[outcome])
+
+
+@register.filter
+def movement_ahead(result: MeetingResult) -> str:
+    """Whether the meeting would stay in its service; empty where that is not known (R40)."""
+    movement = movement_of(result)
+    return movement.ahead if movement else ""
+
+
+@register.filter
+def movement_done(result: MeetingResult) -> str:
+    """Whether the meeting stayed in its service; empty where that is not known (R40)."""
+    movement = movement_of(result)
+    return movement.done if movement else ""
 
 
 @register.filter

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from migrations_app.targets import ALL_CURRENT, NO_SERVICE, Targets
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings
 from tenants_app.wording import MEETINGS_STAY
-
-MOVE, AUDIO_CONFERENCING, MANUAL = "MoveToOnline", "AudioConferencing", "Manual"
 
 
 class Reason(NamedTuple):
@@ -30,7 +29,7 @@ class Decision:
 
     sentence: str
     reasons: tuple[Reason, ...] = ()
-    migration_type: str = AUDIO_CONFERENCING
+    targets: Targets = ALL_CURRENT
 
     @property
     def starts_run(self) -> bool:
@@ -48,7 +47,8 @@ class Trigger(NamedTuple):
     """Whether the change starts a run at all."""
     is_automatic: bool = True
     """Whether ``AutomaticallyMigrateUserMeetings`` can switch it off (R13: R2 to R7)."""
-    migration_type: str = AUDIO_CONFERENCING
+    is_move: bool = False
+    """Whether meetings of the on-premises deployment are made anew in the user's meeting service (R40)."""
 
 
 TRIGGERS = (
@@ -58,7 +58,7 @@ TRIGGERS = (
         "the user moved from on-premises to online",
         starts=True,
         is_automatic=False,
-        migration_type=MOVE,
+        is_move=True,
     ),
     Trigger(
         "R2",
@@ -249,9 +249,10 @@ def why_not_served(settings: UserSettings) -> Reason | None:
     return None
 
 
-def decide(change: SettingsChange, switches: Switches) -> Decision:
+def decide(change: SettingsChange, switches: Switches, service: str = NO_SERVICE) -> Decision:
     """Whether a change of a user's settings starts a run, and why or why not.
 
+    ``service`` is the user's meeting service, which is asked for after a move to online alone (R40).
     Where several things prevent a run, the sentence names the first of these: a move to on-premises (R17), a change
     that starts nothing by itself, a user whom MMS cannot serve (R14 to R17), the service switched off (R12), and
     automatic runs switched off (R13).
@@ -280,10 +281,11 @@ def decide(change: SettingsChange, switches: Switches) -> Decision:
         starting = [(trigger, clause) for trigger, clause in starting if not trigger.is_automatic]
         if not starting:
             return _no_run("AutomaticallyMigrateUserMeetings is off: start it by hand when you are ready")
+    targets = Targets.of_move(service) if any(trigger.is_move for trigger, _ in starting) else ALL_CURRENT
     return Decision(
-        f"Run, because {' and '.join(clause for _, clause in starting)}.",
+        f"Run, because {' and '.join(clause for _, clause in starting)}{_aim(targets)}.",
         tuple(Reason(trigger.rule, f"{clause[0].upper()}{clause[1:]}.") for trigger, clause in starting),
-        MOVE if any(trigger.migration_type == MOVE for trigger, _ in starting) else AUDIO_CONFERENCING,
+        targets,
     )
 
 
@@ -292,14 +294,43 @@ def decide_meetings_stay(field: str) -> Decision:
     return _no_run(MEETINGS_STAY[field])
 
 
-def decide_start_by_hand(settings: UserSettings, switches: Switches, actor: str) -> Decision:
-    """Whether an administrator may start a run for the user now (R11)."""
+def decide_start_by_hand(
+    settings: UserSettings,
+    switches: Switches,
+    actor: str,
+    targets: Targets = ALL_CURRENT,
+    service: str = NO_SERVICE,
+    pending: Targets = ALL_CURRENT,
+) -> Decision:
+    """Whether an administrator may start a run with these targets for the user now (R11, R40).
+
+    ``service`` is the user's meeting service; ``pending`` are the targets of the user's pending run, if there is one.
+    """
     refusal = why_not_served(settings)
     if refusal:
         return _no_run(refusal.sentence)
     if not switches.meeting_migration_enabled:
         return _no_run("the service is switched off for this tenant: switch MeetingMigrationEnabled on first")
-    return Decision("Run, because it was started by hand.", (Reason("R11", f"Started by hand by {actor}."),), MANUAL)
+    missing = targets.services - {service}
+    if missing:
+        return _no_run(
+            f"{' and '.join(sorted(missing))} is not the user's meeting service: make it theirs, or choose the target "
+            "Current"
+        )
+    if targets.services and pending.services - targets.services:
+        return _no_run(
+            f"the user's pending run moves meetings to {' and '.join(sorted(pending.services))}: start it when that "
+            "has ended, or choose the same target"
+        )
+    aim = _aim(targets)
+    return Decision(
+        f"Run, because it was started by hand{aim}.", (Reason("R11", f"Started by hand by {actor}{aim}."),), targets
+    )
+
+
+def _aim(targets: Targets) -> str:
+    """What becomes of the meetings, to end a sentence; nothing where all stay in their service."""
+    return "" if targets == ALL_CURRENT else f": {targets.words}"
 
 
 def _kept_acp(change: SettingsChange, switches: Switches) -> Reason | None:

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import permutations, product
 from typing import Any, NamedTuple
 
+from migrations_app.targets import LINK, NO_SERVICE
 from migrations_app.triggers.rules import Decision, decide, decide_meetings_stay, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings, acp_is_replaced
@@ -92,9 +93,12 @@ class Row(NamedTuple):
 
 
 def _edit(
-    before: Mapping[str, Any], after: Mapping[str, Any], **more: Any
+    before: Mapping[str, Any], after: Mapping[str, Any], service: str = NO_SERVICE, **more: Any
 ) -> Callable[[UserSettings, Switches], Decision]:
-    """A change of settings: ``before`` and ``after`` replace some of the user's, ``more`` is for SettingsChange."""
+    """A change of settings: ``before`` and ``after`` replace some of the user's, ``more`` is for SettingsChange.
+
+    ``service`` is the user's meeting service.
+    """
 
     def decided(user: UserSettings, switches: Switches) -> Decision:
         old, new = replace(user, **before), replace(user, **after)
@@ -105,17 +109,17 @@ def _edit(
             has_license=new.audio_conferencing_license,
         ):
             new = replace(new, conferencing_provider="")
-        return decide(SettingsChange(old, new, **more), switches)
+        return decide(SettingsChange(old, new, **more), switches, service)
 
     return decided
 
 
+_MOVE = ({"hosting": "on-premises"}, {"hosting": "online"})
 _PRIVATE = {"conference_id_type": "private"}
 
 KINDS = (
-    KindOfChange(
-        "R1", "Move the user from on-premises to online", _edit({"hosting": "on-premises"}, {"hosting": "online"})
-    ),
+    KindOfChange("R1", "Move the user from on-premises to online", _edit(*_MOVE, service=LINK)),
+    KindOfChange("R1", "Move a user without a meeting service from on-premises to online", _edit(*_MOVE)),
     KindOfChange("R2", "Assign the audio conferencing licence", _edit({"audio_conferencing_license": False}, {})),
     KindOfChange("R2", "Remove the audio conferencing licence", _edit({}, {"audio_conferencing_license": False})),
     KindOfChange("R3", "Enable audio conferencing", _edit({"audio_conferencing_enabled": False}, {})),

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from tenants_app import fingerprints
+from tenants_app import directory_keys, fingerprints
 from tenants_app.audit import Actor, entry
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS
 from tenants_app.changes.locking import apply_values, audited_value, lock
@@ -44,6 +44,20 @@ def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
             fingerprints.refresh(tenant.users.all())
         tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
     return tenant
+
+
+@transaction.atomic
+def renew_directory_key(tenant: Tenant, actor: Actor) -> str:
+    """A new key with which telephone bridges ask the dial-in directory by conference ID (R46); the old one ends.
+
+    Only its hash is kept, so that whoever calls this shows it now or never. The audit says who renewed it.
+    """
+    key = directory_keys.new_key()
+    tenant = lock(tenant)
+    tenant.directory_key_hash = directory_keys.hash_of(key)
+    tenant.save(update_fields=["directory_key_hash"])
+    entry(tenant, actor, "renew directory key", tenant.slug).save()
+    return key
 
 
 def _check(values: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tenants_app.meeting_services import read_meeting_service
 from tenants_app.validators import validate_e164
-from tenants_app.wording import alternatives, read_truth
+from tenants_app.wording import read_truth
 
 MEETING_SERVICES = "link|teams|none"
 
@@ -70,13 +70,14 @@ def either(**words: bool) -> Callable[[str], bool]:
     return read
 
 
-def one_of(words: Sequence[str]) -> Callable[[str], str]:
-    """One of the words, which stand for themselves."""
+def one_of(words: Sequence[str], what: str) -> Callable[[str], str]:
+    """One of these words, whatever its case; ``what`` one is called, with its article."""
 
     def read(text: str) -> str:
-        if text not in words:
-            raise argparse.ArgumentTypeError(f"{text!r} is not known: write {alternatives(words)}.")
-        return text
+        for word in words:
+            if text.lower() == word.lower():
+                return word
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}: use {', '.join(words)}.")
 
     return read
 

@@ -319,7 +319,6 @@ def fill_runs(numbers: range) -> None:
     pour(
         Run(
             tenant=tenant,
-            migration_type="AudioConferencing",
             reasons=reasons,
             requested_by="alice",
             modified=NOW,

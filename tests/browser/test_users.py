@@ -14,6 +14,7 @@ from tenants_app.models import ConferencingUser
 from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
+from tests.support.samples import teams_text
 from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
@@ -86,3 +87,36 @@ def test_it_finds_users_by_several_things_at_once(
     expect(page).to_have_url(re.compile(r"q=bru&.*out_of_date=yes&bridge=\d+"))
     page.reload()
     expect(page.locator("tbody tr")).to_have_count(1)
+
+
+def test_r40_what_a_run_would_move_is_told_as_soon_as_it_is_chosen(open_page: Open, make_user: MakeUser) -> None:
+    nora = make_user("nora.berg")
+    teams = invitation(nora, "teams", text=teams_text())
+    EmbeddedMailbox(nora).store([("skype", invitation(nora, "skype")), ("teams", teams)])
+    page = open_page(f"/contoso/users/{nora.upn}/")
+    page.get_by_role("link", name="Start with options").click()
+    expect(page.locator("#start")).to_contain_text("2 would stay in their meeting service.")
+    meetings = page.get_by_role("region", name="Future meetings", exact=True).last
+    expect(meetings).to_contain_text("Stays in Teams")
+    page.get_by_label("Meetings", exact=True).select_option("SkypeForBusiness")
+    expect(meetings).to_contain_text("The run was started for meetings of other services")
+    page.get_by_label("Afterwards they are").select_option("Link")
+    expect(page.locator("#start")).to_contain_text("1 would move from Skype for Business to Link")
+    expect(meetings).to_contain_text("Moves from Skype for Business to Link")
+    assert violations(page) == []
+
+    page.get_by_role("button", name="Start 1 run").click()
+    expect(page.get_by_text("Skype for Business meetings move to Link").first).to_be_visible()
+
+
+def test_r40_without_javascript_a_button_tells_what_a_run_would_move(open_page: Open, make_user: MakeUser) -> None:
+    nora = make_user("nora.berg")
+    EmbeddedMailbox(nora).store([("skype", invitation(nora, "skype"))])
+    page = open_page("/contoso/users/start/?q=nora", java_script_enabled=False)
+    page.get_by_label("Afterwards they are").select_option("Link")
+    page.get_by_role("button", name="Show what this starts").click()
+    page.get_by_role("link", name="count it").click()
+    expect(page.locator("#movements")).to_have_text("1 would move from Skype for Business to Link.")
+    page.get_by_role("button", name="Start 1 run").click()
+    expect(page.get_by_text("all meetings move to Link").first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/users/\?q=nora$"))

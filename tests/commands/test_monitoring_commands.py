@@ -43,9 +43,7 @@ def make_run(make_user: MakeUser) -> Callable[..., Run]:
         at = timezone.now() - timedelta(minutes=minutes)
         if state == Run.State.IN_PROGRESS:
             values = {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(seconds=30)} | values
-        return Run.objects.create(
-            tenant=user.tenant, user=user, state=state, migration_type=Run.Type.MANUAL, due_at=at, created=at, **values
-        )
+        return Run.objects.create(tenant=user.tenant, user=user, state=state, due_at=at, created=at, **values)
 
     return make
 

@@ -65,7 +65,7 @@ def test_r36_a_dry_run_lists_their_meetings_and_writes_nothing(
         ("anna@contoso.com", "Succeeded"),
         ("bruno@contoso.com", "Succeeded"),
     ]
-    assert all("https://contoso.com/help" in row["BlockAfter"][0]["Text"] for row in rows)
+    assert all("https://contoso.com/help" in row["BlockAfter"] for row in rows)
     assert not Run.objects.exists()
     assert not AuditEntry.objects.filter(action="start migration").exists()
     assert users_out_of_date(tenant).count() == 2
@@ -78,7 +78,11 @@ def test_r36_a_dry_run_lists_their_meetings_and_writes_nothing(
         (["--wait"], "Nobody is out of date.\n"),
         (["--dry-run"], "Nobody is out of date.\n"),
         (["--dry-run", "--format", "json"], "[]\n"),
-        (["--dry-run", "--format", "csv"], "UserPrincipalName,Subject,StartDate,Outcome,Reason,Recipients\n"),
+        (
+            ["--dry-run", "--format", "csv"],
+            "UserPrincipalName,MeetingUid,Subject,StartDate,Outcome,Reason,Message,Recipients,MeetingService,"
+            "JoinUrlBefore,JoinUrlAfter\n",
+        ),
     ],
 )
 def test_r36_where_nobody_is_out_of_date_there_is_nothing_to_do(

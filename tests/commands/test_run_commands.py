@@ -119,7 +119,7 @@ def test_a_dry_run_lists_what_would_happen_and_writes_nothing(
     }
     assert rows["Budget budget@contoso.com"]["Outcome"] == "Succeeded"
     assert rows["Budget budget@contoso.com"]["Recipients"] == 1
-    assert "+1 425-555-0100" in rows["Budget budget@contoso.com"]["BlockAfter"][0]["Text"]
+    assert "+1 425-555-0100" in rows["Budget budget@contoso.com"]["BlockAfter"]
     assert rows["Budget past@contoso.com"]["Reason"] == "past"
     assert "no-block" in command(*arguments)
     assert not Run.objects.exists()
@@ -247,7 +247,6 @@ def three_runs(make_user: MakeUser) -> dict[str, Run]:
             tenant=user.tenant,
             user=user,
             state=state,
-            migration_type=Run.Type.MANUAL,
             requested_by="test",
             created=at,
             due_at=at,
@@ -424,7 +423,6 @@ def test_r30_it_prunes_old_runs_but_no_latest_run_and_nothing_unsent(
         user=user,
         state=Run.State.SUCCEEDED,
         is_latest=False,
-        migration_type=Run.Type.MANUAL,
         due_at=timezone.now(),
         finished_at=three_runs["first"].finished_at,
     )
@@ -436,7 +434,6 @@ def test_r30_it_prunes_old_runs_but_no_latest_run_and_nothing_unsent(
         user=user,
         state=Run.State.SUCCEEDED,
         is_latest=False,
-        migration_type=Run.Type.MANUAL,
         due_at=timezone.now(),
         finished_at=timezone.now() - timedelta(days=149),
     )

@@ -106,7 +106,6 @@ def run_of(user: ConferencingUser) -> Run:
         tenant=user.tenant,
         user=user,
         state=Run.State.PENDING,
-        migration_type=Run.Type.AUDIO_CONFERENCING,
         reasons=[],
         due_at=timezone.now(),
     )

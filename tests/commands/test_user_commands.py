@@ -18,6 +18,10 @@ from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.two_tenants import everything_stored
 
+MOVED = (
+    "Run, because the user moved from on-premises to online: Skype for Business meetings move to Link, and all others "
+    "stay in their service."
+)
 MakeUser = Callable[..., ConferencingUser]
 
 
@@ -132,9 +136,7 @@ def test_r1_r17_it_moves_a_user_online_and_refuses_a_run_for_the_way_back(
     command: Command, make_user: MakeUser
 ) -> None:
     user = make_user("bruno.costa", hosting="on-premises")
-    assert "Run, because the user moved from on-premises to online." in command(
-        "move_user", "--user", user.upn, "--target", "online"
-    )
+    assert MOVED in command("move_user", "--user", user.upn, "--target", "online")
     told = command("move_user", "--user", user.upn, "--target", "on-premises", "--dry-run")
     assert "use the Meeting Migration Tool" in told
     assert shown(command, user.upn)["Hosting"] == "online"
@@ -159,8 +161,8 @@ def test_r8_r36_a_dry_run_counts_the_meetings_or_says_that_the_user_is_out_of_da
     assert everything_stored() == before
     assert moved.splitlines() == [
         f"{user.upn}: Hosting on-premises → online",
-        f"{user.upn}: Run, because the user moved from on-premises to online. "
-        "2 of 2 future meetings would be updated and 2 invitations sent.",
+        f"{user.upn}: {MOVED} 2 of 2 future meetings would be updated and 2 invitations sent. 2 would move "
+        "from Skype for Business to Link.",
         "Dry run: nothing was written.",
     ]
     assert renamed.splitlines()[1:] == [

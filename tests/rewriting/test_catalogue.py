@@ -6,7 +6,6 @@ The format is described in `tests/catalogue/README.md`.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,10 +22,12 @@ from migrations_app.rewriting.rewrite import Rewrite, rewrite
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo
 from migrations_app.rewriting.written_numbers import DialIn
+from tests.support.content_lines import STAMPS, head, physical, physical_length, unescaped, unfolded, without_stamps
 from tests.support.samples import BLOCK, NO_PHONE, NOW
 
 CATALOGUE = Path(__file__).parent.parent / "catalogue"
-INVITATIONS = sorted(CATALOGUE.glob("*/*.ics"))
+STAYING = "current"  # invitations for tests of their own: what stays when a meeting stays in its service
+INVITATIONS = sorted(path for path in CATALOGUE.glob("*/*.ics") if path.parent.name != STAYING)
 KEYS = {
     "shows",
     "decision",
@@ -42,14 +43,6 @@ KEYS = {
     "notes",
     "over",
     "after",
-}
-STAMPS = {
-    b"SEQUENCE",
-    b"DTSTAMP",
-    b"LAST-MODIFIED",
-    b"X-MICROSOFT-CDO-APPT-SEQUENCE",
-    b"X-MS-OLK-APPTLASTSEQUENCE",
-    b"X-MS-OLK-APPTSEQTIME",
 }
 
 
@@ -170,56 +163,3 @@ def compare(source: bytes, body: bytes, expected: Expected) -> None:
         assert [unescaped(line[len(head(line)) :], each.get("raw", False)) for line in lines] == [
             value.replace("{block}", block).replace("{join}", expected.block.join_url) for value in values
         ]
-
-
-def physical(source: bytes) -> list[tuple[tuple[str, str], bytes]]:
-    """((component, property), octets with folds and line ending) of each content line.
-
-    A component is "" for a calendar and a master, the raw RECURRENCE-ID for an override, and the name of any other
-    component beside the events; what stands in components inside another has no property name, so that nothing can
-    be said to change there.
-    """
-    lines = re.findall(rb"[^\n]*(?:\n[ \t][^\n]*)*(?:\n|$)", source)
-    found: list[tuple[tuple[str, str], bytes]] = []
-    depth, component, start = 0, "", 0
-    for line in filter(None, lines):
-        text = unfolded(line)
-        name = re.split(rb"[:;]", text, maxsplit=1)[0].removeprefix(b"\xef\xbb\xbf").upper()
-        if name == b"BEGIN":
-            depth += 1
-            if depth == 2:
-                kind = text.partition(b":")[2].strip().upper().decode()
-                component, start = "" if kind == "VEVENT" else kind, len(found)
-        found.append(((component, name.decode("ascii", "replace") if depth == 2 else ""), line))
-        if name == b"RECURRENCE-ID" and depth == 2 and not component:
-            component = text[len(head(text)) :].decode().strip()
-            found[start:] = [((component, key[1]), each) for key, each in found[start:]]
-        if name == b"END":
-            depth -= 1
-            if depth == 1:
-                component = ""
-    return found
-
-
-def physical_length(line: bytes) -> int:
-    return max(len(each.rstrip(b"\r")) for each in line.split(b"\n"))
-
-
-def unfolded(line: bytes) -> bytes:
-    return re.sub(rb"\r?\n[ \t]", b"", line).rstrip(b"\r\n")
-
-
-def head(line: bytes) -> bytes:
-    found = re.match(rb'(?:[^":]|"[^"]*")*:', line)
-    assert found
-    return found[0]
-
-
-def unescaped(value: bytes, raw: bool) -> str:
-    text = value.decode("utf-8", "surrogateescape")
-    return text if raw else re.sub(r"\\([nN,;\\])", lambda found: "\n" if found[1] in "nN" else found[1], text)
-
-
-def without_stamps(source: bytes) -> list[bytes]:
-    lines = (unfolded(line) for _, line in physical(source))
-    return [line for line in lines if re.split(rb"[:;]", line, maxsplit=1)[0].upper() not in STAMPS]

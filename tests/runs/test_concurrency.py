@@ -49,7 +49,7 @@ needs_row_locks = pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQ
 def test_no_run_is_claimed_twice(make_user: Callable[..., ConferencingUser]) -> None:
     users = [make_user(f"user{number}") for number in range(20)]
     tenant = users[0].tenant
-    queue.request_runs(tenant, [RunRequest(user, "Manual", [Reason("R11", "Started.")]) for user in users], "alice")
+    queue.request_runs(tenant, [RunRequest(user, [Reason("R11", "Started.")]) for user in users], "alice")
 
     def claim_all(_: int) -> list[int]:
         claimed = []
@@ -69,7 +69,7 @@ def test_workers_share_the_work_and_each_message_goes_out_once(
         invite(user, number)
         invite(user, number + 100)
     tenant = users[0].tenant
-    queue.request_runs(tenant, [RunRequest(user, "Manual", [Reason("R11", "Started.")]) for user in users], "alice")
+    queue.request_runs(tenant, [RunRequest(user, [Reason("R11", "Started.")]) for user in users], "alice")
     together(lambda _: work_queue())
     assert set(Run.objects.values_list("state", flat=True)) == {"Succeeded"}
     assert set(MeetingResult.objects.values_list("outcome", flat=True)) == {"Succeeded"}
@@ -98,7 +98,7 @@ def test_conference_ids_given_out_at_the_same_time_differ(
 
 def test_a_sweep_beside_a_slow_worker_ends_in_one_result(anna: ConferencingUser) -> None:
     invite(anna)
-    queue.request_runs(anna.tenant, [RunRequest(anna, "Manual", [Reason("R11", "Started.")])], "alice")
+    queue.request_runs(anna.tenant, [RunRequest(anna, [Reason("R11", "Started.")])], "alice")
     slow = queue.claim()
     assert slow is not None
     Run.objects.update(lease_until=slow.started_at)
@@ -117,7 +117,7 @@ def test_a_sweep_beside_a_slow_worker_ends_in_one_result(anna: ConferencingUser)
 def test_a_claim_passes_over_a_row_that_is_being_claimed(make_user: Callable[..., ConferencingUser]) -> None:
     users = [make_user(f"user{number}") for number in range(WORKERS)]
     tenant = users[0].tenant
-    queue.request_runs(tenant, [RunRequest(user, "Manual", [Reason("R11", "Started.")]) for user in users], "alice")
+    queue.request_runs(tenant, [RunRequest(user, [Reason("R11", "Started.")]) for user in users], "alice")
     claimed = together(lambda _: getattr(queue.claim(), "pk", None))
     assert len(set(claimed)) == WORKERS
     assert connection.vendor == "postgresql"
@@ -127,11 +127,11 @@ def test_a_claim_passes_over_a_row_that_is_being_claimed(make_user: Callable[...
     "connection.vendor == 'sqlite'", reason="SQLite has one writer at a time: the claim waits for the change"
 )
 def test_a_run_that_a_change_is_joining_is_not_claimed_until_the_change_is_made(anna: ConferencingUser) -> None:
-    first = RunRequest(anna, "Manual", [Reason("R11", "Started.")])
+    first = RunRequest(anna, [Reason("R11", "Started.")])
     queue.request_runs(anna.tenant, [first], "alice")
 
     with transaction.atomic():
-        queue.request_runs(anna.tenant, [RunRequest(anna, "Manual", [Reason("R5", "Moved.")])], "alice")
+        queue.request_runs(anna.tenant, [RunRequest(anna, [Reason("R5", "Moved.")])], "alice")
         assert elsewhere(queue.claim) is None
     run = elsewhere(queue.claim)
     assert run is not None
@@ -144,7 +144,7 @@ def test_large_requests_in_different_orders_do_not_lock_each_other_out(tenant: T
 
     def request(number: int) -> int:
         ordered = users if number % 2 else users[::-1]
-        requests = [RunRequest(user, "Manual", [Reason("R11", f"Started by {number}.")]) for user in ordered]
+        requests = [RunRequest(user, [Reason("R11", f"Started by {number}.")]) for user in ordered]
         return len(queue.request_runs(tenant, requests, "alice"))
 
     assert together(request) == [1100] * WORKERS
@@ -316,7 +316,7 @@ def test_workers_that_number_the_same_meetings_at_the_same_moment_agree(
 
 def test_meetings_that_come_in_beside_a_run_do_not_lock_it_out(anna: ConferencingUser) -> None:
     objects = [invite(anna, number) for number in range(30)]
-    queue.request_runs(anna.tenant, [RunRequest(anna, "Manual", [Reason("R11", "Started.")])], "alice")
+    queue.request_runs(anna.tenant, [RunRequest(anna, [Reason("R11", "Started.")])], "alice")
 
     def bring_in(number: int) -> None:
         for _ in range(10):

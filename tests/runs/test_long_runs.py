@@ -51,7 +51,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], No
 
 
 def claimed(user: ConferencingUser) -> Run:
-    queue.request_runs(user.tenant, [RunRequest(user, Run.Type.MANUAL, [Reason("R11", "Started.")])], "alice")
+    queue.request_runs(user.tenant, [RunRequest(user, [Reason("R11", "Started.")])], "alice")
     run = queue.claim()
     assert run is not None
     return run

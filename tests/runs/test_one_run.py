@@ -83,7 +83,7 @@ def test_r18_r19_licence_and_move_within_the_settling_time_are_one_run_and_one_m
         change(nora, values)
         work_queue()  # a worker that looks in between finds nothing due
     run = Run.objects.get()
-    assert (run.state, run.migration_type) == ("Pending", "MoveToOnline")
+    assert (run.state, run.migration_type) == ("Pending", "SkypeForBusinessToLink")
     queue.run_now(run)
     work_queue()
     assert says_conference_id(nora) == {True}

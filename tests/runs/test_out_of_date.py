@@ -26,7 +26,7 @@ from migrations_app.runs.out_of_date import count_out_of_date, users_out_of_date
 from tenants_app import fingerprints
 from tenants_app.changes.bridges import describe_number, register_number, set_bridge, set_default_number, set_leaving
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
-from tenants_app.changes.tenants import change_tenant, create_tenant
+from tenants_app.changes.tenants import change_tenant, create_tenant, renew_directory_key
 from tenants_app.changes.users import change_user, create_user, mark_up_to_date
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
@@ -132,6 +132,8 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "Tenant.automatically_migrate_user_meetings": (tenant_set(automatically_migrate_user_meetings=False), NOBODY),
     "Tenant.automatically_replace_acp_provider": (tenant_set(automatically_replace_acp_provider=True), NOBODY),
     "Tenant.same_sequence": (tenant_set(same_sequence=True), NOBODY),
+    "Tenant.dial_in_directory": (tenant_set(dial_in_directory=True), NOBODY),
+    "Tenant.directory_key_hash": (lambda world: renew_directory_key(world.tenant, ACTOR), NOBODY),
     "Tenant.attendee_limit": (tenant_set(attendee_limit=3), NOBODY),
     "Tenant.settling_time": (tenant_set(settling_time=60), NOBODY),
     "Tenant.local_numbers_url": (tenant_set(local_numbers_url="https://contoso.com/numbers"), DIAL_IN),

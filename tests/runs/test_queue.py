@@ -30,7 +30,7 @@ WAITING_IS_USELESS = Failure("unreadable-calendar-object")
 
 
 def request(user: ConferencingUser, rule: str = "R11", sentence: str = "Started.") -> Run:
-    (run,) = queue.request_runs(user.tenant, [RunRequest(user, Run.Type.MANUAL, [Reason(rule, sentence)])], ACTOR.name)
+    (run,) = queue.request_runs(user.tenant, [RunRequest(user, [Reason(rule, sentence)])], ACTOR.name)
     return run
 
 
@@ -256,7 +256,7 @@ def test_requesting_many_runs_is_a_bulk_insert_and_a_handful_of_wake_ups(
 ) -> None:
     rows = [{"upn": f"user{n}@contoso.com", "bridge": old_bridge} for n in range(1500)]
     users = create_users(tenant, rows, ACTOR)
-    requests = [RunRequest(user, Run.Type.MANUAL, [Reason("R11", "Started.")]) for user in users]
+    requests = [RunRequest(user, [Reason("R11", "Started.")]) for user in users]
     with django_capture_on_commit_callbacks(execute=True), django_assert_max_num_queries(90):
         queue.request_runs(tenant, requests, ACTOR.name)
     assert Run.objects.filter(state="Pending").count() == 1500

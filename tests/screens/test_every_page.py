@@ -39,7 +39,9 @@ PAGES = [
     "/contoso/migrations/{run}/meetings/{meeting}/explain/",
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
     "/contoso/users/",
+    "/contoso/users/start/",
     "/contoso/users/anna.rossi@contoso.com/",
+    "/contoso/users/anna.rossi@contoso.com/start/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
     "/contoso/users/import/",
@@ -59,8 +61,8 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
-FILES = {"users-csv", "users-template", "audit-csv"}
-"""Addresses below a tenant that answer with a file."""
+FILES = {"users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+"""Addresses below a tenant that answer with a file, or to programs."""
 
 
 @pytest.fixture

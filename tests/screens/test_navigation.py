@@ -21,6 +21,7 @@ TAB_OF = {
     "bridges/": "Bridges",
     "releases/": "Bridges",
     "settings/": "Settings",
+    "dial-in/": "Settings",
     "audit/": "Audit",
 }
 """How the routes below a tenant begin, and the tab that they belong to."""

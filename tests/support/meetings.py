@@ -23,6 +23,7 @@ from migrations_app.models import CalendarObject, Run
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import work_run
+from migrations_app.targets import ALL, LINK, Targets
 from tenants_app.audit import Actor, Channel
 from tenants_app.models import ConferencingUser
 
@@ -63,12 +64,17 @@ def body_of(user: ConferencingUser, uid: str) -> bytes:
     return bytes(CalendarObject.objects.get(user=user, uid=uid).body)
 
 
-def migrate(user: ConferencingUser) -> Run:
+ANEW = Targets.of_types(ALL, LINK)
+"""A run that makes every meeting anew, so that each of them changes."""
+
+
+def migrate(user: ConferencingUser, targets: Targets = ANEW) -> Run:
     """Start a run of the user by hand and work it; the run as it ended. Delivers nothing."""
     start_by_hand(
         user.tenant,
         ConferencingUser.objects.select_related("bridge").filter(pk=user.pk),
         Actor("alice", Channel.SCREEN),
+        targets=targets,
     )
     run = queue.claim()
     assert run is not None

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.utils import timezone
 
 from migrations_app.demo.meetings import Attendee
 from migrations_app.demo.people import BRANCH_USER_UPN, DAMAGED_MAILBOX_USER_UPN
-from migrations_app.models import CalendarObject, MeetingResult, Run, Update
+from migrations_app.models import CalendarObject, MeetingResult, OnlineMeeting, Run, Update
 from migrations_app.procedures.number_release import start_replacement
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import wake_cluster
+from migrations_app.targets import LINK, SKYPE, Targets
 from migrations_app.tasks import work_queue
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, create_users
-from tenants_app.models import ConferencingUser, ServiceNumber
-from tests.support.meetings import invite, logical_lines
+from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
+from tests.support.meetings import ANEW, calendar_of, invite, logical_lines, messages_in
 
 ACTOR = Actor("test", Channel.COMMAND)
 
@@ -80,7 +82,7 @@ def furnish(number: str, *, users: int, meetings: int) -> None:
     for user in everyone:
         for meeting in range(meetings):
             invite(user, meeting)
-    start_by_hand(tenant, everyone, ACTOR, now_due=True)
+    start_by_hand(tenant, everyone, ACTOR, targets=ANEW, now_due=True)
     work_queue()
 
 
@@ -112,7 +114,7 @@ def begin_mailing(*, users: int, attendees: int) -> None:
     for number, user in enumerate(everyone):
         guests = range(attendees if number == 0 else 2)
         invite(user, attendees=tuple(Attendee(f"guest{one}@example.org", f"Guest {one}") for one in guests))
-    start_by_hand(tenant, everyone, ACTOR, now_due=True)
+    start_by_hand(tenant, everyone, ACTOR, targets=ANEW, now_due=True)
 
 
 def mailing() -> dict[str, Any]:
@@ -125,6 +127,50 @@ def mailing() -> dict[str, Any]:
     }
 
 
+# --- of a campaign that kills while meetings are made anew ------------------------------------------------
+
+
+def begin_moving(*, users: int, meetings: int) -> None:
+    """Users with Skype for Business meetings, whose runs move them to Link."""
+    tenant = Tenant.objects.filter(slug="contoso").first() or create_tenant(
+        ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
+    )
+    bridge = set_bridge(tenant, "Europe", ACTOR, make_default=True)
+    if not bridge.numbers.exists():
+        register_number(bridge, "+14255550100", "toll", ACTOR, country="United States", city="Redmond")
+    there = tenant.users.count()
+    rows = [{"upn": f"user{there + one}@contoso.com", "bridge": bridge} for one in range(users)]
+    everyone = create_users(tenant, rows, ACTOR)
+    for user in everyone:
+        for number in range(meetings):
+            invite(user, number, attendees=(Attendee(f"guest{number}@example.org", "Guest"),))
+    start_by_hand(tenant, everyone, ACTOR, targets=Targets.of_types(SKYPE, LINK), now_due=True)
+
+
+def moved(outbox: str) -> dict[str, Any]:
+    """What became of the meetings: how many there are, and how many of them are not as they should be."""
+    meetings = list(CalendarObject.objects.all())
+    links = defaultdict[tuple[int, str], list[str]](list)
+    for user, uid, join_url in OnlineMeeting.objects.values_list("user", "uid", "join_url"):
+        links[user, uid].append(join_url)
+    shown = [
+        len(links[each.user_id, each.uid]) == 1
+        and any(links[each.user_id, each.uid][0] in line for line in logical_lines(bytes(each.body)))
+        for each in meetings
+    ]
+    told = Counter(
+        next(line for line in logical_lines(calendar_of(message)) if line.startswith("UID:"))
+        for message in messages_in(Path(outbox))
+    )
+    return {
+        "meetings": len(meetings),
+        "with_one_link": sum(shown),
+        "messages": told.total(),
+        "told_once": sum(count == 1 for count in told.values()),
+        "results": Counter(MeetingResult.objects.values_list("outcome", flat=True)),
+    }
+
+
 # --- of a campaign that kills -----------------------------------------------------------------------------
 
 
@@ -134,6 +180,8 @@ def two_users(meetings: int) -> tuple[ConferencingUser, ConferencingUser]:
     first, second = ConferencingUser.objects.order_by("pk")
     for number in range(1, meetings):
         invite(second, number)
+    start_by_hand(second.tenant, [second], ACTOR, targets=ANEW, now_due=True)
+    work_queue()
     return first, second
 
 

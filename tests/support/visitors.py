@@ -90,7 +90,6 @@ def make_run() -> Callable[..., Run]:
                 "tenant": user.tenant,
                 "user": user,
                 "state": state,
-                "migration_type": Run.Type.AUDIO_CONFERENCING,
                 "reasons": [{"rule": "R5", "sentence": "The user moved to the bridge New bridge."}],
                 "requested_by": "alice",
                 "due_at": now,

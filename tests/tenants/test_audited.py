@@ -33,7 +33,7 @@ from tenants_app.changes.bridges import (
     set_bridge,
     set_default_number,
 )
-from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, revoke_role
+from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, renew_directory_key, revoke_role
 from tenants_app.changes.users import (
     UserEdit,
     change_in_batches,
@@ -136,6 +136,9 @@ AUDITED = {
     ),
     "tenants.change_tenant": Case(
         "change tenant", lambda world, actor: change_tenant(world.tenant, actor, attendee_limit=300)
+    ),
+    "tenants.renew_directory_key": Case(
+        "renew directory key", lambda world, actor: renew_directory_key(world.tenant, actor)
     ),
     "tenants.grant_role": Case(
         "grant role", lambda world, actor: grant_role(world.tenant, world.account, "admin", actor)

@@ -16,6 +16,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from migrations_app.models import Run
+from migrations_app.targets import SOURCES
 from tenants_app import fingerprints
 from tenants_app.models import AuditEntry, ConferencingUser, FormerConferenceId, InvitedNumber
 from tests.support.scratch_database import ScratchDatabase, scratch_database
@@ -122,6 +123,39 @@ def test_r36_users_of_each_released_state_are_up_to_date_after_the_upgrade(
         "load_demo": "command",
         "alice": "screen",
     }
+
+
+def test_r44_runs_from_before_migration_types_are_called_what_they_did_and_go_on_with_what_their_reasons_mean(
+    database: ScratchDatabase,
+) -> None:
+    """What waits, and what is tried again, must not take a Teams meeting away."""
+    fill_first_release(database.migrate(FIRST), database.alias)
+    apps = database.migrate([("tenants_app", "0006_meeting_services"), ("migrations_app", "0006_online_meetings")])
+    users = apps.get_model("tenants_app", "ConferencingUser").objects.using(database.alias)
+    runs = apps.get_model("migrations_app", "Run").objects.using(database.alias)
+    runs.all().delete()
+    for user, state in zip(users.order_by("pk"), ("Succeeded", "Failed", "Pending", "Pending"), strict=False):
+        kind = "MoveToOnline" if user.upn.startswith("dieter") else "AudioConferencing"
+        code = "no-conference-id" if state == "Failed" else ""
+        runs.create(
+            tenant_id=user.tenant_id,
+            user=user,
+            state=state,
+            migration_type=kind,
+            due_at=timezone.now(),
+            last_error_code=code,
+        )
+    database.migrate()
+
+    now = Run.objects.using(database.alias).order_by("pk")
+    stay, move = dict.fromkeys(SOURCES, "Current"), {**dict.fromkeys(SOURCES, "Current"), "SkypeForBusiness": "Link"}
+    assert list(now.values_list("state", "migration_type", "targets")) == [
+        ("Succeeded", "AllToLink", stay),
+        ("Failed", "AllToLink", stay),
+        ("Pending", "ToSameType", stay),
+        ("Pending", "SkypeForBusinessToLink", move),
+    ]
+    assert now[1].last_error_message.startswith("Audio conferencing is on, but the user has no conference ID.")
 
 
 @pytest.mark.parametrize("release", ["out of date", "before halved fingerprints"])

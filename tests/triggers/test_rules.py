@@ -115,7 +115,7 @@ def test_r10_a_changed_number_starts_a_run_when_rescheduling_is_asked_for() -> N
 def test_r18_a_change_of_several_settings_gives_all_its_reasons() -> None:
     decided = decision({"hosting": "on-premises", "audio_conferencing_license": False}, {})
     assert [reason.rule for reason in decided.reasons] == ["R1", "R2"]
-    assert decided.migration_type == "MoveToOnline"
+    assert decided.targets.stored == {"SkypeForBusiness": "none", "Teams": "Current", "Link": "Current"}
 
 
 @pytest.mark.parametrize("rule", STARTING)

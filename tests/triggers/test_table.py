@@ -260,6 +260,7 @@ def test_r18_every_two_changes_at_once_start_what_each_would() -> None:
 
 ACTIONS = {
     "Move the user from on-premises to online": "moved online",
+    "Move a user without a meeting service from on-premises to online": "moved online",
     "Assign the audio conferencing licence": "licence assigned",
     "Remove the audio conferencing licence": "licence removed",
     "Enable audio conferencing": "enabled",

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -8,12 +7,14 @@ from django.db.models import Count
 
 from migrations_app.models import Run
 from migrations_app.runs.history import RUN_FIELDS, run_record
-from tenants_app.management.arguments import add_format, from_time, to_time
+from migrations_app.targets import MIGRATION_TYPES
+from tenants_app.management.arguments import add_format, from_time, one_of, to_time
 from tenants_app.management.base import AdministratorCommand
 
 IN_TABLE = [
     "UserPrincipalName",
     "State",
+    "MigrationType",
     "CreateDate",
     "TotalMeeting",
     "SucceededMeeting",
@@ -31,7 +32,13 @@ class Command(AdministratorCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--user", metavar="UPN")
-        parser.add_argument("--state", type=_state, metavar="|".join(Run.State.values))
+        parser.add_argument("--state", type=one_of(Run.State.values, "a state"), metavar="|".join(Run.State.values))
+        parser.add_argument(
+            "--migration-type",
+            type=one_of(MIGRATION_TYPES, "a migration type"),
+            metavar="TYPE",
+            help=f"one of {', '.join(MIGRATION_TYPES)}",
+        )
         parser.add_argument("--start-time", type=from_time, metavar="TIME", help="runs created then or later")
         parser.add_argument(
             "--end-time", type=to_time, metavar="TIME", help="runs created until then; a date includes its whole day"
@@ -46,6 +53,8 @@ class Command(AdministratorCommand):
             runs = runs.filter(user=self.user(tenant, options["user"]))
         if options["state"]:
             runs = runs.filter(state=options["state"])
+        if options["migration_type"]:
+            runs = runs.filter(migration_type=options["migration_type"])
         if options["start_time"]:
             runs = runs.filter(created__gte=options["start_time"])
         if options["end_time"]:
@@ -62,11 +71,3 @@ class Command(AdministratorCommand):
             in_table=IN_TABLE,
             when_empty="There are no such runs.",
         )
-
-
-def _state(text: str) -> str:
-    """A state, whatever its case."""
-    for state in Run.State.values:
-        if text.lower() == state.lower():
-            return state
-    raise ArgumentTypeError(f"{text!r} is not a state: use {', '.join(Run.State.values)}.")

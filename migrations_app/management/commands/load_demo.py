@@ -79,6 +79,7 @@ class Command(SafeOutput):
                 "conference_id": user.conference_id if user.conference_id_type == "public" else "",
                 "toll_number": numbers.get(user.toll_number),
                 "toll_free_number": numbers.get(user.toll_free_number),
+                "meeting_service": user.meeting_service,
             }
             for user in everyone
         ]
@@ -109,18 +110,20 @@ class Command(SafeOutput):
     def _change_bridge(self, tenant: Tenant) -> int:
         """The change that one watches: everyone who can be served leaves the old bridge for the new one.
 
-        One user more gets a licence on a bridge that has no number yet; that run fails, as it would in life.
+        Those who are hosted on-premises, but have their mailbox online, move to online with it (R1). One user more gets
+        a licence on a bridge that has no number yet; that run fails, as it would in life.
         """
         cloud = Bridge.objects.get(tenant=tenant, name=people.CLOUD)
         numbers = {(number.country, number.kind): number for number in cloud.numbers.all()}
         moving = ConferencingUser.objects.filter(
-            tenant=tenant, bridge__name=people.LEGACY, hosting="online", mailbox_location="online"
+            tenant=tenant, bridge__name=people.LEGACY, mailbox_location="online"
         ).select_related("toll_number", "toll_free_number")
         edits = [
             UserEdit(
                 user.pk,
                 {
                     "bridge": cloud,
+                    "hosting": "online",
                     "toll_number": user.toll_number and numbers.get((user.toll_number.country, "toll")),
                     "toll_free_number": user.toll_free_number
                     and numbers.get((user.toll_free_number.country, "toll-free")),

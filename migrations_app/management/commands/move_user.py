@@ -5,7 +5,6 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.management.user_command import UserChangeCommand
-from tenants_app.management.arguments import add_dry_run
 from tenants_app.models import ConferencingUser
 
 
@@ -17,7 +16,6 @@ class Command(UserChangeCommand):
         super().add_arguments(parser)
         parser.add_argument("--user", required=True, metavar="UPN")
         parser.add_argument("--target", required=True, choices=ConferencingUser.Hosting.values)
-        add_dry_run(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = self.user(self.tenant(options), options["user"])

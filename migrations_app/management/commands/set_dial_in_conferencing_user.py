@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from migrations_app.management.user_command import UserChangeCommand
 from tenants_app.catalogue import USER_SETTINGS, Kind
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
-from tenants_app.management.arguments import MEETING_SERVICES, add_dry_run, e164, either, users_meeting_service
+from tenants_app.management.arguments import MEETING_SERVICES, e164, either, users_meeting_service
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
 from tenants_app.wording import stored_provider
@@ -63,7 +63,6 @@ class Command(UserChangeCommand):
         parser.add_argument(
             "--reschedule-meetings", action="store_true", help="start a run also for a changed default number"
         )
-        add_dry_run(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options)

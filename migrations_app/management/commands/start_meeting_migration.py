@@ -10,15 +10,18 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.failures import Failure, describe
+from migrations_app.management.foreseen_meetings import ForeseeingCommand
+from migrations_app.meeting_services.of_user import why_no_target
 from migrations_app.models import Run
 from migrations_app.monitoring.health import workers
+from migrations_app.preview.meetings import foresee_meetings
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.history import block_record
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
-from migrations_app.runs.outcomes import preview
+from migrations_app.runs.outcomes import Outcome
+from migrations_app.targets import ALL, CURRENT, SOURCE_TYPES, TARGET_TYPES, Targets
 from tenants_app.bulk import batched
-from tenants_app.management.arguments import add_format, read_text
-from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage
+from tenants_app.management.arguments import one_of, read_text
+from tenants_app.management.base import rehearsed, wrong_usage
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
@@ -28,10 +31,9 @@ NAMED = 20
 
 POLL_SECONDS = 0.5
 ENDED = {Run.State.SUCCEEDED, Run.State.FAILED}
-COLUMNS = ["UserPrincipalName", "Subject", "StartDate", "Outcome", "Reason", "Recipients"]
 
 
-class Command(AdministratorCommand):
+class Command(ForeseeingCommand):
     help = (
         "Start migrations by hand, for some users, for a list, or for everybody whose invitations do not say what "
         "their settings ask for. Users who cannot be served are named and left out; the exit status is then 1."
@@ -52,23 +54,34 @@ class Command(AdministratorCommand):
             action="store_true",
             help=f"everybody who is out of date; more than {NAMED} are told as numbers of users, not by name",
         )
-        parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
         parser.add_argument(
-            "--dry-run",
-            action="store_true",
-            help="write nothing; list what a run would do with each meeting, in JSON with the block before and after",
+            "--source-meeting-type",
+            type=one_of(SOURCE_TYPES, "a source meeting type"),
+            metavar="|".join(SOURCE_TYPES),
+            help=f"whose meetings to look at; all others are left alone (default: {ALL})",
         )
+        parser.add_argument(
+            "--target-meeting-type",
+            type=one_of(TARGET_TYPES, "a target meeting type"),
+            metavar="|".join(TARGET_TYPES),
+            help=f"where they are afterwards: {CURRENT} keeps each meeting and its join link, and puts right what is "
+            "wrong beside it; a service's name gives the meetings that are not in it a new join link there (default: "
+            f"{CURRENT})",
+        )
+        parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
         parser.add_argument(
             "--wait", action="store_true", help="wait until the runs have ended; exit status 1 if one failed"
         )
-        add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"] and options["wait"]:
             raise wrong_usage("A dry run starts nothing to wait for: leave out --dry-run or --wait.")
-        if options["format"] != "table" and not options["dry_run"]:
-            raise wrong_usage("Only a dry run lists anything: add --dry-run or leave out --format.")
-        consequences, started = self._start(self.tenant(options), options)
+        self.check_format(options)
+        tenant, targets = self.tenant(options), _targets(options)
+        for service in targets.services if targets else ():
+            if refusal := why_no_target(tenant, service):
+                raise CommandError(refusal)
+        consequences, started = self._start(tenant, targets, options)
         if options["out_of_date"] and not consequences and options["format"] == "table":
             self.stdout.write("Nobody is out of date.")
             return
@@ -81,7 +94,7 @@ class Command(AdministratorCommand):
             for line in _lines(runs, is_named):
                 self.stdout.write(line)
             if options["wait"] and started:
-                problems += self._wait(started)
+                problems += self._wait(list(started))
         if len(problems) == 1:
             raise CommandError(": ".join(problems[0]))
         for line in _lines(problems, is_named):
@@ -90,16 +103,22 @@ class Command(AdministratorCommand):
             everybody = counted(len(consequences), "user")
             raise CommandError(f"{len(problems):,} of {everybody} failed or refused: see above.")
 
-    def _start(self, tenant: Tenant, options: Mapping[str, Any]) -> tuple[list[Consequence], list[int]]:
-        """Start the runs; a dry run takes each start back at once. Returns the answers, and whose runs started."""
+    def _start(
+        self, tenant: Tenant, targets: Targets | None, options: Mapping[str, Any]
+    ) -> tuple[list[Consequence], dict[int, Targets]]:
+        """Start the runs; a dry run takes each start back at once.
+
+        Returns the answers, and whose runs started, with the targets of each: a run that was pending keeps its own.
+        """
         consequences: list[Consequence] = []
-        started: list[int] = []
+        started: dict[int, Targets] = {}
         for users in self._chunks(tenant, options):
             with rehearsed(options["dry_run"]):
-                told = start_by_hand(tenant, users, self.actor, now_due=options["now"])
+                told = start_by_hand(tenant, users, self.actor, targets=targets, now_due=options["now"])
+                accepted = {consequence.upn for consequence in told if consequence.starts_run}
+                pks = [user.pk for user in users if user.upn in accepted]
+                started |= _targets_of_pending(pks)
             consequences += told
-            accepted = {consequence.upn for consequence in told if consequence.starts_run}
-            started += [user.pk for user in users if user.upn in accepted]
         return consequences, started
 
     def _chunks(self, tenant: Tenant, options: Mapping[str, Any]) -> Iterable[list[ConferencingUser]]:
@@ -111,29 +130,18 @@ class Command(AdministratorCommand):
             raise CommandError(f"{options['users_from']} names no user: write one UPN per line.")
         return [self.users(tenant, upns)]
 
-    def _preview(self, users: Sequence[int], options: dict[str, Any]) -> list[tuple[str, str]]:
+    def _preview(self, started: Mapping[int, Targets], options: Mapping[str, Any]) -> list[tuple[str, str]]:
         """List what runs would do; a sentence for each that would fail."""
         problems = []
 
-        def rows() -> Iterator[dict[str, Any]]:
-            for user in _load(users):
+        def outcomes() -> Iterator[Outcome]:
+            for user in _load(list(started)):
                 try:
-                    for result, recipients in preview(user):
-                        row = {
-                            "UserPrincipalName": user.upn,
-                            "MeetingUid": result.uid,
-                            "Subject": result.subject,
-                            "StartDate": result.starts_at,
-                            "Outcome": result.outcome,
-                            "Reason": result.code,
-                            "Message": result.reason,
-                            "Recipients": recipients,
-                        }
-                        yield row | (block_record(result) if options["format"] == "json" else {})
+                    yield from foresee_meetings(user, started[user.pk])
                 except Failure as failure:
                     problems.append((user.upn, describe(failure.code, failure.detail)))
 
-        self.list_rows(rows(), options, COLUMNS, when_empty="There is no meeting to look at.")
+        self.list_meetings(outcomes(), options, when_empty="There is no meeting to look at.")
         return problems
 
     def _wait(self, users: Sequence[int]) -> list[tuple[str, str]]:
@@ -157,6 +165,22 @@ class Command(AdministratorCommand):
             failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED)
             problems += [(run.user.upn, run.last_error_message) for run in failed.select_related("user")]
         return problems
+
+
+def _targets(options: Mapping[str, Any]) -> Targets | None:
+    """Those of the types that were given; None where none was."""
+    source, target = options["source_meeting_type"], options["target_meeting_type"]
+    return Targets.of_types(source or ALL, target or CURRENT) if source or target else None
+
+
+def _targets_of_pending(users: Sequence[int]) -> dict[int, Targets]:
+    """The targets of the users' pending runs, by user, in the order asked for."""
+    found: dict[int, Targets] = {}
+    for pks in batched(users):
+        pending = Run.objects.filter(user__in=pks, state=Run.State.PENDING)
+        stored = dict(pending.values_list("user_id", "targets"))
+        found |= {pk: Targets.of(stored[pk]) for pk in pks}
+    return found
 
 
 def _upns(text: str) -> list[str]:

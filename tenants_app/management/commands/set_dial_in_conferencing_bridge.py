@@ -28,7 +28,7 @@ class Command(AdministratorCommand):
         parser.add_argument(
             "--conference-ids-from",
             metavar="mms|service",
-            type=one_of(Bridge.ConferenceIdsFrom.values),
+            type=one_of(Bridge.ConferenceIdsFrom.values, "a source of conference IDs"),
             help="who hands out the conference IDs: MMS, or the meeting service (default for a new bridge: mms)",
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, TENANT_SETTINGS
+from tenants_app.changes.tenants import renew_directory_key
 from tenants_app.management.settings_command import SetSettingsCommand
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import remedy_for
@@ -16,6 +17,11 @@ class Command(SetSettingsCommand):
     settings = TENANT_SETTINGS
 
     def tell_what_follows(self, before: Tenant, after: Tenant, values: Mapping[str, Any]) -> None:
+        if values.get("dial_in_directory"):
+            key = renew_directory_key(after, self.actor)
+            self.stdout.write(
+                f"{after.name}: the new directory key, which is shown only now and replaces any from before:\n{key}"
+            )
         for field, why in MEETINGS_STAY.items():
             if getattr(before, field) != getattr(after, field):
                 self.stdout.write(f"{after.name}: No run, because {why}.")

@@ -102,7 +102,7 @@ def joined(*parts):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migrations_app", "0006_online_meetings"),
+        ("migrations_app", "0007_migration_types"),
         ("tenants_app", "0007_settings_of_meetings"),
     ]
 

@@ -1,0 +1,126 @@
+"""The online meetings of a user's calendar that MMS knows: made once, and found again after any crash (R41)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from django.db import transaction
+from django.utils import timezone
+
+from migrations_app import models
+from migrations_app.failures import Failure
+from migrations_app.meeting_services.base import MeetingService, Request
+from migrations_app.rewriting import links
+from migrations_app.rewriting.online_meeting import OnlineMeeting
+from migrations_app.rewriting.services import Service
+from tenants_app.models import ConferencingUser
+
+_NOBODY = frozenset[str]()
+
+
+class Remembered:
+    """What is remembered of one user's meetings, read once."""
+
+    def __init__(self, user: ConferencingUser) -> None:
+        self._user = user
+        self._since = timezone.now()
+        self._rows: set[tuple[str, str]] = set()
+        self._links: defaultdict[str, set[str]] = defaultdict(set)
+        self._of_link: defaultdict[str, set[str]] = defaultdict(set)
+        self._uids: defaultdict[str, set[str]] = defaultdict(set)
+        rows = models.OnlineMeeting.objects.filter(user=user).values_list("uid", "service", "join_url")
+        for uid, service, join_url in rows.iterator():
+            self._note(uid, service, join_url)
+
+    def _note(self, uid: str, service: str, join_url: str) -> None:
+        name = links.comparable(join_url)
+        self._rows.add((uid, join_url))
+        self._links[uid].add(name)
+        self._uids[name].add(uid)
+        if service == Service.LINK:
+            self._of_link[uid].add(name)
+
+    def of(self, uid: str) -> frozenset[str]:
+        """The join links of a meeting, as ``links.comparable`` has them."""
+        return frozenset(self._links.get(uid, _NOBODY))
+
+    def of_link(self, uid: str) -> frozenset[str]:
+        """Those of the ``Link`` service."""
+        return frozenset(self._of_link.get(uid, _NOBODY))
+
+    def is_of_another(self, uid: str, name: str) -> bool:
+        """Whether a join link leads into another meeting of the user."""
+        return bool(self._uids.get(name, _NOBODY) - {uid})
+
+    def find(self, service: MeetingService, requests: Sequence[Request]) -> dict[Request, OnlineMeeting]:
+        """The online meetings that the service has made already."""
+        rows = models.OnlineMeeting.objects.filter(
+            user=self._user,
+            service=service.name,
+            made_under=service.made_under,
+            uid__in={each.uid for each in requests},
+        )
+        found = {(row.uid, row.recurrence_id): OnlineMeeting(row.join_url, **row.facts) for row in rows}
+        known = ((each, found.get((each.uid, each.recurrence_id))) for each in requests)
+        return {each: meeting for each, meeting in known if meeting is not None}
+
+    def make(self, service: MeetingService, requests: Sequence[Request]) -> Mapping[Request, OnlineMeeting | Failure]:
+        """The online meetings that the service has made, or makes now; or why it does not (R42).
+
+        What is made is written in a transaction of its own, before any invitation names it. Raises ``Failure`` where
+        the service is down.
+        """
+        made: dict[Request, OnlineMeeting | Failure] = {**self.find(service, requests)}
+        missing = [each for each in requests if each not in made]
+        if not missing:
+            return made
+        answers = service.make(missing)
+        new = {each: meeting for each, meeting in answers.items() if isinstance(meeting, OnlineMeeting)}
+        with transaction.atomic(durable=True):
+            models.OnlineMeeting.objects.bulk_create(
+                [self._row(each, service.name, service.made_under, meeting) for each, meeting in new.items()],
+                ignore_conflicts=True,  # another worker, taken for lost, may have been quicker: its answer counts
+            )
+        made |= answers
+        if new:
+            made |= self.find(service, list(new))
+        for each, meeting in made.items():
+            if isinstance(meeting, OnlineMeeting):
+                self._note(each.uid, service.name, meeting.join_url)
+        return made
+
+    def remember(self, seen: Iterable[tuple[str, str, str, str]]) -> None:
+        """Note meetings that invitations lead into: UID, RECURRENCE-ID, service and join link of each.
+
+        Those of the ``Link`` service answer in the directory from then on (R46); others prove that a block which MMS
+        drew around them is their own. They were there before what has been made meanwhile, and the newest counts.
+        """
+        rows = []
+        for uid, recurrence_id, service, join_url in seen:
+            if (uid, join_url) in self._rows:  # not as they compare: a link at an old server answers beside the new one
+                continue
+            self._note(uid, service, join_url)
+            begins_with = join_url.rpartition("/")[0].rpartition("/")[0] if service == Service.LINK else ""
+            if service == Service.LINK and join_url.startswith(f"{self._user.tenant.meeting_url.rstrip('/')}/"):
+                begins_with = self._user.tenant.meeting_url.rstrip("/")
+            row = self._row(Request(uid, recurrence_id), service, begins_with, OnlineMeeting(join_url))
+            row.created = self._since
+            rows.append(row)
+        if rows:
+            models.OnlineMeeting.objects.bulk_create(rows, ignore_conflicts=True)
+
+    def _row(self, request: Request, service: str, made_under: str, meeting: OnlineMeeting) -> models.OnlineMeeting:
+        facts = {name: value for name, value in asdict(meeting).items() if value and name != "join_url"}
+        return models.OnlineMeeting(
+            tenant_id=self._user.tenant_id,
+            user=self._user,
+            uid=request.uid,
+            recurrence_id=request.recurrence_id[:100],
+            service=service,
+            made_under=made_under,
+            join_url=meeting.join_url,
+            facts=facts,
+            room=meeting.join_url.partition("?")[0].rstrip("/").rpartition("/")[2].lower()[:300],
+        )

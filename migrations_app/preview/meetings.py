@@ -1,0 +1,46 @@
+"""What a run would do with each meeting of a user, by the code that would do it; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from migrations_app.models import Run
+from migrations_app.runs.history import plain_block
+from migrations_app.runs.outcomes import Outcome, Outcomes
+from migrations_app.targets import ALL_CURRENT, Targets
+from tenants_app.models import ConferencingUser
+
+
+def foresee_meetings(
+    user: ConferencingUser, targets: Targets = ALL_CURRENT, uids: Sequence[str] | None = None
+) -> Iterator[Outcome]:
+    """What a run with these targets would make of each meeting of the user.
+
+    With ``uids`` only of these, in that order, as far as they are in the mailbox. The settings are read at once, the
+    meetings while the answer is read. Raises ``Failure`` where such a run would fail as a whole.
+    """
+    return Outcomes(Run(user=user, tenant=user.tenant, targets=targets.stored)).foreseen(uids)
+
+
+FORESEEN_FIELDS: Mapping[str, Callable[[Outcome], Any]] = {
+    "UserPrincipalName": lambda outcome: outcome.result.run.user.upn,
+    "MeetingUid": lambda outcome: outcome.result.uid,
+    "Subject": lambda outcome: outcome.result.subject,
+    "StartDate": lambda outcome: outcome.result.starts_at,
+    "Outcome": lambda outcome: outcome.result.outcome,
+    "Reason": lambda outcome: outcome.result.code,
+    "Message": lambda outcome: outcome.result.reason,
+    "Recipients": lambda outcome: outcome.recipient_count,
+    "MeetingService": lambda outcome: outcome.result.meeting_service,
+    "JoinUrlBefore": lambda outcome: outcome.result.join_url_before,
+    "JoinUrlAfter": lambda outcome: outcome.result.join_url_after,
+    "BlockBefore": lambda outcome: plain_block((span, span.before) for span in outcome.replaced),
+    "BlockAfter": lambda outcome: plain_block((span, span.after) for span in outcome.replaced),
+}
+"""The fields of a meeting of a dry run, and how each is read."""
+
+
+def foreseen_record(outcome: Outcome) -> dict[str, Any]:
+    """What a run would make of one meeting, by the names of the fields."""
+    return {name: read(outcome) for name, read in FORESEEN_FIELDS.items()}

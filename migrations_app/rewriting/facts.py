@@ -1,0 +1,531 @@
+"""What a meeting block says, with the places where it says it (R39, R40).
+
+Facts are told by position, by links and by shape, never by a word of some language: an ID is digits in groups, what is
+dialled stands after commas and before a number sign, a passcode is on the line below the meeting ID.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from locale import windows_locale
+from typing import NamedTuple
+
+from migrations_app.rewriting import links
+from migrations_app.rewriting.dialling import (
+    DIALLED_AFTER,
+    SHOWN,
+    SHOWN_AT_HOME,
+    TARGET,
+    Place,
+    digits_of,
+    e164,
+    id_pattern,
+    is_toll_free,
+    place_in,
+)
+from migrations_app.rewriting.frames import Found
+from migrations_app.rewriting.online_meeting import OnlineMeeting
+from migrations_app.rewriting.reading import END, LINK, Reading, read
+from migrations_app.rewriting.rows import Kind
+
+
+class Span(NamedTuple):
+    """A part of a reading's text."""
+
+    start: int
+    end: int
+
+
+class Link(NamedTuple):
+    """A web link of a block: as it stands, where, and without the wrapping of mail filters."""
+
+    raw: str
+    at: Span
+    url: str
+
+
+class Target(NamedTuple):
+    """A tel: link: the number it dials, and where number and conference ID stand."""
+
+    at: Span
+    number: Span
+    has_plus: bool
+    conference_id: Span | None
+
+
+@dataclass(slots=True)
+class Number:
+    """A number that leads into the meeting: E.164 where that can be told, and everywhere it is shown and dialled."""
+
+    e164: str
+    shown: list[Span] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    places: list[tuple[Span, Place]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNumbers:
+    """The organization's service numbers (E.164), with their kinds and the places as they were entered."""
+
+    toll_free: frozenset[str] = frozenset()
+    toll: frozenset[str] = frozenset()
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def is_toll_free(self, number: str) -> bool:
+        """Tell a number's kind: as MMS knows it, else by its country's numbering plan."""
+        if number in self.toll_free or number in self.toll:
+            return number in self.toll_free
+        return is_toll_free(number)
+
+
+NO_NUMBERS = KnownNumbers()
+
+_LINK = re.compile(rf"{LINK}([^{LINK}{END}]*){END}")
+_BARE_LINK = re.compile(r"https?://[^\s\x02\x03<>\"]+", re.IGNORECASE)
+_DIAL_IN_PAGE = re.compile(r"https?://(?:[^/?#]*\.)?dialin\.|/dialin\b|pstnconferencing", re.IGNORECASE)
+_QUERY = re.compile(r"[?&;]\w{1,30}=(\d{4,15})(?=&|#|$)")
+_ID_LINE = re.compile(r"[:：][ \xa0]*(\d(?:[ \xa0]?\d){3,18})(?![\d])[ \xa0]*(#?)")
+_PASSCODE = re.compile(r"[ \xa0]*(?P<label>[^\x02\x03\n:：|]{1,60})[:：][ \xa0]*(?P<value>[^\s\x02\x03][^\n\x02\x03]*)")
+_MAIL = re.compile(r"[^\s:：\x02\x03<>@]{1,64}@[\w-]+(?:\.[\w-]+)+")
+_MOST_LINES_TO_ID = 4
+# Of an on-premises server, where the number is no link: the region that it serves, as the server's administrator named
+# it. Behind a link, and in some texts without one, the bracket says in the block's language that it is a number.
+_REGION = re.compile(
+    r"[ \xa0#]*\((?!(?:Dial-in Number|Einwahlnummer|Número de acceso|Numero di accesso|Numéro d.accès|Inbelnummer"
+    r"|Номер доступа|ダイヤルイン番号|接続番号|Opringningsnummer|Uppringningsnummer)\))([^()\n]{2,40})\)",
+    re.IGNORECASE,
+)
+# What the prompts are spoken in, and of which country: "English (United States)", behind what the bracket above says.
+_CULTURE = re.compile(
+    r"[ \xa0#]*(?:\([^()\n\x02]{2,40}\))?\s*"
+    r"[^\W\d_][^()\n\x02:+]{0,40} ?[(（]([^()\n\x02（）]{2,60})[)）][ \xa0]*(?=\n|\Z)"
+)
+_LANGUAGE_IN_LINK = re.compile(r"[?&](?:omkt|language|mkt|lang)=([A-Za-z]{2,3})(?:[-_]|&|#|$)", re.IGNORECASE)
+_LCID = re.compile(r"\[!OC\(\[([0-9A-Fa-f]{4,5})\]\)!\]|[?&]clid=(\d{4,5})")
+_LANGUAGE_OF_TAG = re.compile(rb"<div\b[^<>]*?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
+
+
+class BlockFacts:
+    """What one block says. Everything is read when it is first asked for.
+
+    `doubt` says in a sentence why numbers and IDs cannot be told apart with certainty, `unsure` what that leads into
+    the meeting cannot be carried over with certainty; both are "" for most blocks.
+    """
+
+    def __init__(self, found: Found, value: bytes, *, is_html: bool, known: KnownNumbers = NO_NUMBERS) -> None:
+        self.found = found
+        self.is_html = is_html
+        self._value = value
+        self.known = known
+        self.doubt = ""
+        self.unsure = ""
+
+    @cached_property
+    def reading(self) -> Reading:
+        """What one reads between the rows."""
+        found = self.found
+        return read(self._value, found.inside[0], found.inside[1], is_html=self.is_html)
+
+    @cached_property
+    def links(self) -> list[Link]:
+        """Its web links, in their order."""
+        text = self.reading.text
+        spans = [Span(each.start(1), each.end(1)) for each in _LINK.finditer(text)]
+        within = _LINK.sub(lambda each: LINK + " " * len(each[1]) + END, text)
+        spans += [
+            Span(each.start(), each.start() + len(links.without_punctuation(each[0])))
+            for each in _BARE_LINK.finditer(within)
+        ]
+        found = []
+        for start, end in sorted(spans):
+            raw = text[start:end].strip()
+            if raw[:4].lower() == "http" or raw[:8].lower() == "onenote:":
+                begin = text.index(raw, start) if raw else start
+                found.append(Link(raw, Span(begin, begin + len(raw)), links.unwrapped(raw)))
+        return found
+
+    # --- what leads into the meeting ----------------------------------------------------------------
+
+    @cached_property
+    def online_meeting(self) -> OnlineMeeting:
+        """What leads into the meeting, each as it stands there, without the wrapping of mail filters."""
+        joins, web_apps = self._joins
+        meeting_id, passcode, video = self._ids
+        options = next((link.url for link in self.links if links.meeting_options(link.url) is not None), "")
+        distinct = list(dict.fromkeys(joins))
+        return OnlineMeeting(
+            join_url=distinct[0] if distinct else self.found.join_url,
+            second_join_url=distinct[1] if len(distinct) > 1 else "",
+            web_app_url=web_apps[0] if web_apps else "",
+            meeting_id=self._text(meeting_id),
+            passcode=self._text(passcode),
+            tenant_key=self._text(video.tenant_key),
+            video_id=self._text(video.video_id),
+            video_help_url=video.help_url,
+            options_url=options,
+            shared_notes_url=self.found.shared_notes_url,
+        )
+
+    @cached_property
+    def _joins(self) -> tuple[list[str], list[str]]:
+        names = self.found.names
+        joins: dict[str, str] = {}
+        web_apps = []
+        for link in self.links:
+            if links.web_app_link(link.url) and links.comparable(link.url) in names:
+                web_apps.append(link.url)
+            elif links.comparable(link.url) in names:
+                joins.setdefault(links.comparable(link.url), link.url)
+        return list(joins.values()), web_apps
+
+    @cached_property
+    def _ids(self) -> tuple[Span | None, Span | None, _Video]:
+        """Where meeting ID and passcode stand, and how video devices join."""
+        if self.found.kind is Kind.SKYPE or not self._is_of_teams:
+            return None, None, _NO_VIDEO
+        device = self._device
+        first = device[0].start() if device else None
+        phone = self._first_phone
+        options = next((link.at.start for link in self.links if links.meeting_options(link.url) is not None), None)
+        meeting: re.Match[str] | None = None
+        for each in self._id_lines:
+            if device is not None and each.start(1) == device[1].start(1):
+                continue
+            is_above = all(place is None or each.start() < place for place in (first, phone, options))
+            if meeting is None and is_above:
+                meeting = each
+            elif options is None or each.start() < options:
+                self.unsure = "The meeting block shows an ID of which nobody can tell what it is for."
+        video = _NO_VIDEO
+        if device is not None:
+            video = _Video(Span(*device[0].span()), Span(*device[1].span(1)), self._help_of_device(device[1].end()))
+        return Span(*meeting.span(1)) if meeting else None, self._passcode(meeting), video
+
+    @cached_property
+    def _id_lines(self) -> list[re.Match[str]]:
+        """The IDs behind a colon that are neither dialled nor end in a number sign, as that of a phone conference."""
+        lines = _ID_LINE.finditer(self._outside_links)
+        return [each for each in lines if not each[2] and digits_of(each[1]) not in self._dialled_ids]
+
+    @cached_property
+    def _device(self) -> tuple[re.Match[str], re.Match[str]] | None:
+        """The address that video devices call, and the ID on its line or on one of the next two."""
+        last_join = max(
+            (link.at.end for link in self.links if links.comparable(link.url) in self.found.names), default=0
+        )
+        for mail in _MAIL.finditer(self._outside_links, last_join):
+            for each in self._id_lines:
+                between = self._outside_links[mail.end() : each.start()]
+                if each.start() >= mail.end() and len(between.split("\n")) <= _MOST_LINES_TO_ID and len(between) < 300:
+                    return mail, each
+        return None
+
+    def _help_of_device(self, at: int) -> str:
+        """Return the link on the line below a device's ID, which tells other ways in."""
+        below = next((link for link in self.links if link.at.start >= at), None)
+        if below is None or len(list(filter(str.strip, self._outside_links[at : below.at.start].split("\n")))) > 1:
+            return ""
+        is_other = links.meeting_options(below.url) is not None or _DIAL_IN_PAGE.search(below.url)
+        return "" if is_other or links.comparable(below.url) in self.found.names else below.url
+
+    def _passcode(self, meeting: re.Match[str] | None) -> Span | None:
+        """Return where the passcode stands: after a label, on the meeting ID's line or on the next one."""
+        if meeting is None:
+            return None
+        text = self.reading.text
+        end = text.find("\n", meeting.end())
+        end = len(text) if end < 0 else end
+        found = _PASSCODE.fullmatch(text, meeting.end(), end) if text[meeting.end() : end].strip() else None
+        if found is None and not text[meeting.end() : end].strip():
+            start = end
+            while start < len(text) and text[start] in "\n \xa0\t":
+                start += 1
+            end = text.find("\n", start)
+            found = _PASSCODE.fullmatch(text, start, len(text) if end < 0 else end)
+        if found is None:
+            return None
+        value = found["value"].rstrip()
+        start = found.start("value")
+        if re.fullmatch(r"\d[\d ]*\d ?#", value) or SHOWN.match(value):
+            return None
+        return Span(start, start + len(value))
+
+    @property
+    def _is_of_teams(self) -> bool:
+        return any(map(links.is_teams, self.found.joins.values()))
+
+    @cached_property
+    def _outside_links(self) -> str:
+        """The text with blanks where addresses of links stand."""
+        return _LINK.sub(lambda each: " " * len(each[0]), self.reading.text)
+
+    def _text(self, span: Span | None) -> str:
+        return self.reading.text[span.start : span.end] if span else ""
+
+    # --- the phone ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _targets(self) -> list[tuple[re.Match[str], Target]]:
+        found = []
+        for each in _LINK.finditer(self.reading.text):
+            if each[1].strip()[:4].lower() != "tel:":
+                continue
+            target = TARGET.fullmatch(self.reading.text, each.start(1), each.end(1))
+            if target is None:
+                self.doubt = "A telephone link in the meeting block cannot be read."
+                continue
+            conference_id = Span(*target.span("id")) if target["id"] else None
+            number = Span(*target.span("number"))
+            found.append((target, Target(Span(each.start(), each.end()), number, bool(target["plus"]), conference_id)))
+        return found
+
+    @cached_property
+    def _first_phone(self) -> int | None:
+        """Return where the first number stands that is dialled with an ID, or the first telephone link."""
+        places = [target.at.start for _, target in self._targets]
+        places += [found.start() for found, after in self._shown if after is not None]
+        return min(places, default=None)
+
+    @cached_property
+    def _shown(self) -> list[tuple[re.Match[str], re.Match[str] | None]]:
+        """The numbers in the text, each with the ID that is dialled after it."""
+        text = self._outside_links
+        return [(found, DIALLED_AFTER.match(text, found.end())) for found in SHOWN.finditer(text)]
+
+    @cached_property
+    def _dialled_ids(self) -> dict[str, list[Span]]:
+        """The conference IDs that are dialled or stand in a link to local numbers, with their places."""
+        found: dict[str, list[Span]] = {}
+        text = self.reading.text
+        for _, target in self._targets:
+            if target.conference_id:
+                found.setdefault(text[slice(*target.conference_id)], []).append(target.conference_id)
+        for _, after in self._shown:
+            if after is not None:
+                found.setdefault(after["id"], []).append(Span(*after.span("id")))
+        for link in self.links:
+            if _DIAL_IN_PAGE.search(link.url) and (query := _QUERY.search(link.url)):
+                found.setdefault(query[1], [])
+        return found
+
+    def _is_conference_id(self, digits: str) -> bool:
+        return digits in self._dialled_ids
+
+    @cached_property
+    def conference_id(self) -> str:
+        """The digits of its conference ID; "" where it shows none."""
+        known = list(self._dialled_ids)
+        if len(known) > 1:
+            self.doubt = "The meeting block dials more than one conference ID."
+            return known[0]
+        if known:
+            return known[0]
+        shown = [*self._shown_ids]
+        if len(shown) > 1:
+            self.doubt = "The meeting block shows more than one conference ID."
+        return shown[0] if shown else ""
+
+    @cached_property
+    def _shown_ids(self) -> dict[str, None]:
+        """The IDs that may be conference IDs by how they are shown, where nothing dials one."""
+        is_of_teams = self._is_of_teams
+        found: dict[str, None] = {}
+        for each in _ID_LINE.finditer(self._outside_links):
+            digits = digits_of(each[1])
+            is_one = each[2] == "#" if is_of_teams and self.found.kind is not Kind.OWN else 4 <= len(digits) <= 10
+            if self.found.kind is Kind.OWN and is_of_teams:
+                is_one = len(digits) == 7
+            if is_one:
+                found[digits] = None
+        return found
+
+    @cached_property
+    def id_places(self) -> list[Span]:
+        """Where the conference ID stands, outside of web links: in the text and in what is dialled."""
+        if not self.conference_id:
+            return []
+        text = self._outside_links
+        own = [*filter(None, (*self._ids[:2], self._ids[2].video_id))]
+        shown = [Span(*found.span()) for found in id_pattern(self.conference_id).finditer(text)]
+        own += [link.at for link in self.links]
+        shown = [span for span in shown if not any(span.start < each.end and each.start < span.end for each in own)]
+        dialled = [target.conference_id for _, target in self._targets if target.conference_id]
+        return [*shown, *[span for span in dialled if self._text(span) == self.conference_id]]
+
+    @cached_property
+    def links_with_id(self) -> list[Link]:
+        """The web links that carry the conference ID, but for those into the meeting."""
+        joins = self.found.names
+        return [
+            link
+            for link in self.links
+            if self.conference_id
+            and links.comparable(link.url) not in joins
+            and links.meeting_options(link.url) is None
+            and query_ids(link.url, self.conference_id)
+        ]
+
+    @cached_property
+    def numbers(self) -> list[Number]:
+        """The numbers that lead into the meeting, in their order."""
+        found: dict[str, Number] = {}
+        shown = {each.start(): each for each, _ in self._shown}
+        used: set[int] = set()
+        last = self._end_of_phone
+        for target, parts in self._targets:
+            display = self._display_before(parts.at.start)
+            text = ("+" if parts.has_plus else "") + digits_of(target["number"])
+            number = e164(text) if parts.has_plus else ""
+            if display is not None:
+                read = e164(self._text(display)) if display.start in shown else ""
+                if not number:
+                    number = read
+                elif read and read != number:
+                    self.doubt = "A number that the meeting block shows is not the one that its link dials."
+                elif not read and not number.endswith(digits_of(self._text(display)).lstrip("0")):
+                    display = None
+            if not parts.conference_id and parts.at.start > last:
+                continue  # a help desk, below
+            if not number:
+                self.doubt = "A number in the meeting block cannot be read."
+                continue
+            each = found.setdefault(number, Number(number))
+            each.targets.append(parts)
+            if display is not None:
+                used.add(display.start)
+                each.shown.append(display)
+            self._add_place(each, parts.at.end, has_link=True)
+        for match, after in self._shown:
+            if match.start() in used:
+                continue
+            number = e164(match[0])
+            if number in found:
+                found[number].shown.append(Span(*match.span()))
+            elif number and (after is not None or match.start() < last):
+                each = found.setdefault(number, Number(number))
+                each.shown.append(Span(*match.span()))
+                self._add_place(each, after.end() if after else match.end(), has_link=False)
+        return list(found.values())
+
+    @cached_property
+    def _end_of_phone(self) -> int:
+        """Where the part about the phone ends: with the last place that shows the conference ID."""
+        places = [span.end for span in self.id_places] + [link.at.end for link in self.links_with_id]
+        return max(places, default=0)
+
+    def _display_before(self, at: int) -> Span | None:
+        """Return where the number stands that a telephone link right behind it dials."""
+        text = self._outside_links
+        rest = text[max(at - 80, 0) : at].rstrip()
+        begin = max(at - 80, 0)
+        dialled = re.search(r"[ \xa0]?,{1,4}[ \xa0]?\d{3,15}[ \xa0]?#?\Z", rest)
+        if dialled is not None:
+            rest = rest[: dialled.start()]
+        best = None
+        for found in SHOWN.finditer(rest):
+            best = found
+        if best is not None and not rest[best.end() :].strip():
+            return Span(begin + best.start(), begin + best.end())
+        at_home = SHOWN_AT_HOME.search(rest)
+        return Span(begin + at_home.start(), begin + at_home.end()) if at_home else None
+
+    def _add_place(self, number: Number, at: int, *, has_link: bool) -> None:
+        """Note the places beside a number: behind it on its line, and in Skype's blocks behind the language."""
+        text = self.reading.text
+        end = min((found for sign in ("\n", LINK) if (found := text.find(sign, at)) >= 0), default=len(text))
+        rest = text[at:end]
+        if self.found.kind is not Kind.SKYPE:
+            place = _by_position(rest) if self.found.kind is Kind.TEAMS else None
+            place = place_in(rest, number.e164, self.known.places.get(number.e164, "")) or place
+            if place is not None:
+                number.places.append((Span(at + place.start, at + place.end), place))
+            return
+        region = None if has_link else _REGION.match(rest)
+        if region is not None:
+            span = Span(at + region.start(1), at + region.end(1))
+            number.places.append((span, Place(*region.span(1), has_country=False, has_city=True)))
+        if (country := _CULTURE.match(text, at)) is not None:
+            number.places.append((Span(*country.span(1)), Place(*country.span(1), has_country=True, has_city=False)))
+
+    @cached_property
+    def local_numbers_url(self) -> str:
+        """The link to the page of local numbers; "" where it has none."""
+        return next((link.url for link in self.links_with_id), "")
+
+    def parts(self) -> tuple[int, int, bool]:
+        """Return how many toll and toll-free numbers it shows, and whether it shows a conference ID."""
+        numbers = self.numbers
+        toll_free = sum(self.known.is_toll_free(number.e164) for number in numbers)
+        return len(numbers) - toll_free, toll_free, bool(self.conference_id)
+
+    def of_kind(self, *, toll_free: bool) -> list[Number]:
+        """Return its numbers of one kind."""
+        return [number for number in self.numbers if self.known.is_toll_free(number.e164) is toll_free]
+
+    def entered_place(self, number: str) -> str:
+        """Return the place of a number as the organization entered it; "" where it did not."""
+        return self.known.places.get(number, "")
+
+    @cached_property
+    def language(self) -> str:
+        """The language it is written in (ISO 639-1), by its links, its marker or its markup; "" where none says."""
+        for link in self.links:
+            if found := _LANGUAGE_IN_LINK.search(link.url):
+                return found[1].lower()
+        if found := _LCID.search(self.reading.text):
+            code = windows_locale.get(int(found[2]) if found[2] else _lcid(found[1]), "")
+            if code:
+                return code.partition("_")[0].lower()
+        tag = _LANGUAGE_OF_TAG.search(self._value, self.found.cut.start, self.found.cut.end) if self.is_html else None
+        return tag[1].decode("ascii").lower() if tag else ""
+
+    def disagreements(self, other: BlockFacts) -> Iterator[str]:
+        """Yield what this block and its other form, text or HTML, say differently where both say it (R40)."""
+        mine, theirs = self.online_meeting, other.online_meeting
+        for name in ("meeting_id", "passcode", "tenant_key", "video_id"):
+            one, two = getattr(mine, name), getattr(theirs, name)
+            if name in {"meeting_id", "video_id"}:
+                one, two = digits_of(one), digits_of(two)
+            if one and two and one != two:
+                yield _NAMES[name]
+        if self.conference_id and other.conference_id and self.conference_id != other.conference_id:
+            yield "conference ID"
+        numbers, others = ({number.e164 for number in facts.numbers} for facts in (self, other))
+        if numbers and others and numbers != others:
+            yield "telephone number"
+
+
+_NAMES = {"meeting_id": "meeting ID", "passcode": "passcode", "tenant_key": "tenant key", "video_id": "video ID"}
+
+
+class _Video(NamedTuple):
+    tenant_key: Span | None
+    video_id: Span | None
+    help_url: str
+
+
+_NO_VIDEO = _Video(None, None, "")
+
+
+def shown_id(facts: Sequence[BlockFacts]) -> str:
+    """Return the conference ID that some forms of one block show; "" where none does."""
+    return next((each.conference_id for each in facts if each.conference_id), "")
+
+
+def query_ids(url: str, digits: str) -> list[tuple[int, int]]:
+    """Return where an ID is the value of one of a link's parameters."""
+    return [found.span(1) for found in _QUERY.finditer(url) if found[1] == digits]
+
+
+def _lcid(text: str) -> int:
+    """Return a locale's number, which is written in decimal or in hexadecimal digits."""
+    return int(text) if text.isdigit() and int(text) in windows_locale else int(text, 16)
+
+
+def _by_position(rest: str) -> Place | None:
+    """Return the place of a Teams number: what follows it on its line, before a bracket."""
+    found = re.match(r"[ \xa0#]*([^\s()|\x02,#][^()|\x02\n]*?)[ \xa0]*(?=[(|\x02\n]|\Z)", rest)
+    return Place(*found.span(1), has_country=True, has_city="," in found[1], is_country_first=True) if found else None
