@@ -32,8 +32,8 @@ from tenants_app.validators import (
 class MeetingService(models.TextChoices):
     """Who hosts the online meetings that are made anew (R39)."""
 
-    LINK = "link", "Link: the address is the meeting"
-    NONE = "none", "None: nothing is made anew"
+    LINK = "link", "Link"
+    NONE = "none", "None"
 
 
 class Tenant(models.Model):
@@ -55,8 +55,8 @@ class Tenant(models.Model):
         max_length=5,
         choices=MeetingService.choices,
         default=MeetingService.LINK,
-        help_text="Who hosts online meetings that are made anew, as when a user moves from on-premises to online. "
-        "Changing it starts no run: existing meetings stay where they are hosted.",
+        help_text="Who hosts meetings that are made anew, as when a user moves from on-premises to online. Link: the "
+        "address is the meeting. None: nobody. Changing it starts no run: existing meetings stay where they are.",
     )
     meeting_url = models.CharField(
         "meeting URL",

@@ -52,6 +52,8 @@ def _name(name: str) -> str:
 def _readable(name: str, value: Any) -> str:
     if name in _PROVIDERS and value == "":
         return provider_name(value)
+    if name == "meeting_service" and value == "":
+        return "the tenant's"
     if value is None or value == "":
         return "nothing"
     if isinstance(value, bool):

@@ -113,7 +113,7 @@ def test_every_way_to_depend_on_a_number_is_counted_once(
 
 
 def test_it_adds_a_bridge(alice: Client, tenant: Tenant, old_bridge: Bridge) -> None:
-    posted = {"name": "Europe", "provider": "microsoft", "make_default": "on"}
+    posted = {"name": "Europe", "provider": "microsoft", "conference_ids_from": "mms", "make_default": "on"}
     answer = alice.post("/contoso/bridges/add/", posted, follow=True)
 
     made = tenant.bridges.get(name="Europe")
@@ -147,7 +147,7 @@ def test_it_changes_the_provider_and_says_that_no_run_starts(
     alice: Client, anna: ConferencingUser, old_bridge: Bridge
 ) -> None:
     address = f"/contoso/bridges/{old_bridge.pk}/"
-    answer = alice.post(f"{address}edit/", {"provider": "InterCall"}, follow=True)
+    answer = alice.post(f"{address}edit/", {"provider": "InterCall", "conference_ids_from": "mms"}, follow=True)
 
     old_bridge.refresh_from_db()
     assert old_bridge.provider == "InterCall"

@@ -16,6 +16,7 @@ from migrations_app.models import Run
 from migrations_app.runs import out_of_date
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
+from tenants_app.fingerprints import note_own_blocks
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite
@@ -31,7 +32,7 @@ BUTTON = 'id="start-out-of-date"'
 def outdated(make_user: MakeUser, tenant: Tenant) -> list[ConferencingUser]:
     """Anna, Bruno, and Clara whom MMS cannot serve: their invitations lack a link."""
     users = [make_user("anna"), make_user("bruno"), make_user("clara", mailbox_location="on-premises")]
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, local_numbers_url="https://contoso.com/numbers")
     return users
 
 
@@ -68,6 +69,7 @@ def test_r36_a_viewer_reads_it_and_gets_no_button(vera: Client, outdated: list[C
 
 
 def test_r36_one_user_is_spoken_of_as_one(bob: Client, anna: ConferencingUser, tenant: Tenant) -> None:
+    note_own_blocks(anna)
     change_user(anna, ACTOR, language="it-IT")
     shown = words(page(bob).encode())
 
@@ -130,11 +132,13 @@ def test_r12_switching_on_says_where_nobody_is_left_to_start(
     assert BUTTON not in on.content.decode()
 
 
-def test_r9_saving_what_invitations_show_says_how_many_are_out_of_date_now(alice: Client, make_user: MakeUser) -> None:
+def test_r36_saving_what_invitations_show_says_how_many_are_out_of_date_now(alice: Client, make_user: MakeUser) -> None:
     make_user("anna")
     make_user("bruno")
     quiet = alice.post("/contoso/settings/", settings_form(alice, attendee_limit="300"), follow=True)
-    told = alice.post("/contoso/settings/", settings_form(alice, logo_url="https://contoso.com/logo.png"), follow=True)
+    told = alice.post(
+        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/all"), follow=True
+    )
 
     assert "The settings are saved." in words(quiet.content)
     assert "out of date now" not in words(quiet.content)
@@ -143,7 +147,9 @@ def test_r9_saving_what_invitations_show_says_how_many_are_out_of_date_now(alice
 
 
 def test_saving_what_invitations_show_says_nothing_of_users_where_there_are_none(alice: Client) -> None:
-    told = alice.post("/contoso/settings/", settings_form(alice, logo_url="https://contoso.com/logo.png"), follow=True)
+    told = alice.post(
+        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/all"), follow=True
+    )
 
     assert "Invitations show them after each user's next run." in words(told.content)
 
@@ -229,7 +235,7 @@ def test_it_starts_some_at_a_time_and_everybody_once(
     bob: Client, make_user: MakeUser, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, wakes: list[Any]
 ) -> None:
     users = [make_user(f"user{number}") for number in range(7)]
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, local_numbers_url="https://contoso.com/numbers")
     monkeypatch.setattr(out_of_date, "CHUNK", 3)
     told = words(bob.post(ADDRESS, follow=True).content)
 
@@ -276,7 +282,7 @@ def test_it_takes_as_many_questions_for_many_users_as_for_few(
     def add(first: int, last: int) -> None:
         for number in range(first, last):
             make_user(f"user{number:02}", mailbox_location="on-premises" if number % 3 == 0 else "online")
-        change_tenant(tenant, ACTOR, help_url=f"https://contoso.com/{last}")
+        change_tenant(tenant, ACTOR, local_numbers_url=f"https://contoso.com/{last}")
 
     add(0, 3)
     with CaptureQueriesContext(connection) as few:
@@ -294,7 +300,7 @@ def test_it_can_be_narrowed_to_the_users_of_a_bridge(
 ) -> None:
     make_user("anna")
     bruno = make_user("bruno", bridge=new_bridge)
-    change_tenant(tenant, ACTOR, help_url="https://contoso.com/help")
+    change_tenant(tenant, ACTOR, local_numbers_url="https://contoso.com/numbers")
     address = f"{ADDRESS}?bridge={new_bridge.pk}"
     shown = page(bob, address)
     bob.post(address)

@@ -62,6 +62,7 @@ class Upload:
         return b"UserPrincipalName\nclara.sanz@contoso.com\n"
 
 
+BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
@@ -92,8 +93,8 @@ BELOW_A_TENANT = {
     "bridges": Rule("/{tenant}/bridges/", get="viewer"),
     "bridge": Rule("/{tenant}/bridges/{bridge}/", get="viewer"),
     "move-everyone": Rule("/{tenant}/bridges/{bridge}/move/?to={target}", get="admin", post="admin"),
-    "add-bridge": Rule("/{tenant}/bridges/add/", post="admin", form={"name": "Third"}, again=200),
-    "edit-bridge": Rule("/{tenant}/bridges/{bridge}/edit/", post="admin", form={"provider": "InterCall"}),
+    "add-bridge": Rule("/{tenant}/bridges/add/", post="admin", form=BRIDGE | {"name": "Third"}, again=200),
+    "edit-bridge": Rule("/{tenant}/bridges/{bridge}/edit/", post="admin", form=BRIDGE),
     "remove-bridge": Rule("/{tenant}/bridges/{empty}/remove/", get="admin", post="admin", again=404),
     "add-number": Rule(
         "/{tenant}/bridges/{bridge}/numbers/add/",
@@ -247,7 +248,7 @@ def contoso(
         recipients_in_doubt={"zoe@fabrikam.com": "<a@contoso.com>"},
     )
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0"))])
-    change_user(bruno, ACTOR, language="it-IT")  # which starts no run, so that he is out of date
+    change_user(bruno, ACTOR, is_data_fix=True, conference_id="7654321")  # so that he is out of date
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
     return {
         "tenant": "contoso",

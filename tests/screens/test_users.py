@@ -23,6 +23,7 @@ from migrations_app.screens import users as views
 from tenants_app.catalogue import USER_SETTINGS, UserSetting
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.users import change_user
+from tenants_app.fingerprints import note_own_blocks
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
@@ -41,7 +42,8 @@ def page_of(user: ConferencingUser) -> str:
 
 
 def outdate(user: ConferencingUser) -> None:
-    """A change that shows in the invitations and starts no run."""
+    """A change that shows in the user's invitations, which MMS wrote, and starts no run."""
+    note_own_blocks(user)
     change_user(user, ACTOR, language="it-IT")
 
 
@@ -490,6 +492,7 @@ def test_it_says_why_the_run_would_fail_as_a_whole(alice: Client, anna: Conferen
 
 def test_r36_it_says_when_the_user_would_be_out_of_date(alice: Client, anna: ConferencingUser) -> None:
     no_run = "No run, because a changed language alone does not start one. The user is then out of date: "
+    note_own_blocks(anna)
     assert foreseen(alice, anna, language="it-IT") == f"{no_run}the invitations do not say what the settings ask for."
     invite(anna)
     migrate(anna)

@@ -66,6 +66,7 @@ from migrations_app.calendars.people import Person
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.mail.imip import Content, compose
 from migrations_app.rewriting.block import render_text
+from tenants_app import fingerprints
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, create_user
@@ -77,6 +78,7 @@ tenant = create_tenant(
     actor, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
 )
 user = create_user(tenant, actor, upn="anna@contoso.com", language="en-US")
+fingerprints.note_own_blocks(user)
 change_user(user, actor, is_data_fix=True, language="de-DE")
 user = ConferencingUser.objects.get()
 anna = Person("Anna", "anna@contoso.com")
