@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -15,6 +16,10 @@ from migrations_app.rewriting.spans import Span
 _MOST_LINES = 1_000
 """Longer texts are shown without comparing them line by line, which takes the square of their length."""
 
+
+_LONGEST_MARKED = 4_000
+_LEAST_IN_COMMON = 0.4
+_WORDS = re.compile(r"\d+|[^\W\d]+|\s+|[^\w\s]")
 
 _TITLES = {
     "DESCRIPTION": "Invitation as plain text",
@@ -27,6 +32,13 @@ _HIDDEN = frozenset({"style", "script", "title"})
 _RULE = re.compile(r"([_=*.~-])\1{24,}")
 
 
+class Piece(NamedTuple):
+    """A part of a line that stays, or that the other side has otherwise."""
+
+    text: str
+    is_changed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One line of both sides; None where a side has none. Equal lines did not change."""
@@ -37,6 +49,26 @@ class Row:
     @property
     def is_same(self) -> bool:
         return self.before == self.after
+
+    @property
+    def pieces(self) -> tuple[list[Piece], list[Piece]]:
+        """Both sides in pieces, so that the few characters that changed can be marked.
+
+        Lines that have little in common are one piece each.
+        """
+        before, after = self.before or "", self.after or ""
+        if self.before is None or self.after is None or len(before) + len(after) > _LONGEST_MARKED:
+            return [Piece(before, is_changed=False)], [Piece(after, is_changed=False)]
+        one, other = _WORDS.findall(before), _WORDS.findall(after)
+        matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+        if matcher.ratio() < _LEAST_IN_COMMON:
+            return [Piece(before, is_changed=False)], [Piece(after, is_changed=False)]
+        sides: tuple[list[Piece], list[Piece]] = ([], [])
+        for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+            for side, words in ((sides[0], one[i1:i2]), (sides[1], other[j1:j2])):
+                if words:
+                    side.append(Piece("".join(words), is_changed=kind != "equal"))
+        return sides
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,8 +263,6 @@ class _Page:
         is_known = explained.explanation.is_new_block_known
         yield ""
         yield "What would be replaced (- before, + after)" if is_known else "What would be replaced (- before)"
-        if is_known and not explained.source.is_whole:
-            yield "  The end of the new join link follows from the meeting's UID, which is made up here."
         distinct: dict[Span, int] = {}
         for span in explained.explanation.decision.spans:
             of_series = span._replace(recurrence_id="")
