@@ -74,9 +74,10 @@ def test_r41_a_meeting_is_remembered_before_its_invitation_is_written(
     def break_off(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr("migrations_app.runs.commit.Committer.commit", break_off)
-        migrate(anna, MOVE)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(anna, MOVE)
     assert body_of(anna, uid) == before
     remembered = OnlineMeeting.objects.get()
     assert (remembered.uid, remembered.service) == (uid, LINK)
