@@ -10,12 +10,8 @@ from tenants_app.models import ConferencingUser, MeetingService, Tenant
 
 
 def service_of(user: ConferencingUser) -> str:
-    """The service in which the user's meetings are made anew: ``Link``, or ``none``. ``user.tenant`` is read.
-
-    A link service without a meeting URL can make nothing, so it counts as none.
-    """
-    chosen = user.meeting_service or user.tenant.meeting_service
-    return LINK if chosen == MeetingService.LINK and user.tenant.meeting_url else NO_SERVICE
+    """The service in which the user's meetings are made anew: ``Link``, or ``none``. ``user.tenant`` is read."""
+    return LINK if user.effective_meeting_service == MeetingService.LINK else NO_SERVICE
 
 
 def services_of(tenant: Tenant) -> list[str]:

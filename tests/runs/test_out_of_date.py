@@ -82,10 +82,12 @@ def block_of(user: ConferencingUser) -> Any:
         pk=user.pk
     )
     try:
-        block = InvitationSettings(fresh).blocks(["sample@contoso.com"])["sample@contoso.com"]
+        settings = InvitationSettings(fresh)
     except Failure as failure:
         return failure.code
-    block = replace(block, join_url="https://meet.contoso.com/kept")  # it stays as it is (R40)
+    block = replace(settings.block, join_url="https://meet.contoso.com/kept")  # it stays as it is (R40)
+    if settings.gives_private_ids:
+        block = replace(block, conference_id="1111111")
     if not fresh.has_own_blocks:
         block = replace(block, language="en", help_url="", legal_url="", logo_url="", footer_text="")
     return render_text(block), render_html(block), location_label(language_of(block.language))
@@ -695,3 +697,64 @@ def test_r36_it_says_how_many_have_a_run_under_way(world: World) -> None:
     assert some.under_way == "2 of them have a run pending or in progress."
     assert (after.users, after.with_run) == (5, 1)
     assert after.sentence == "5 users are out of date: their invitations do not say what their settings ask for."
+
+
+# --- blocks that MMS wrote ----------------------------------------------------------------------------
+
+
+def test_r36_texts_count_from_the_first_block_on_that_mms_writes(anna: ConferencingUser) -> None:
+    told = []
+    for text in ("One", "Two"):
+        change_tenant(anna.tenant, ACTOR, footer_text=text)
+        told.append(is_out_of_date(anna))
+    fingerprints.note_own_blocks(anna)
+    told.append(is_out_of_date(anna))
+    change_tenant(anna.tenant, ACTOR, footer_text="Three")
+    told.append(is_out_of_date(anna))
+    change_tenant(anna.tenant, ACTOR, footer_text="Two")
+    told.append(is_out_of_date(anna))
+
+    assert told == [False, False, False, True, False]
+
+
+def test_r36_who_is_out_of_date_stays_so_with_the_first_block_that_mms_writes(anna: ConferencingUser) -> None:
+    first = anna.conference_id
+    renumber(anna, "7654321")
+    change_tenant(anna.tenant, ACTOR, footer_text="Other words")
+    fingerprints.note_own_blocks(anna)
+    was = is_out_of_date(anna)
+    renumber(anna, first)
+
+    assert was
+    assert not is_out_of_date(anna)
+
+
+def test_r36_an_unknown_state_stays_unknown_whatever_texts_change(anna: ConferencingUser) -> None:
+    fingerprints.become_unknown(anna)
+    change_tenant(anna.tenant, ACTOR, footer_text="Other words")
+
+    assert ConferencingUser.objects.get(pk=anna.pk).invitations_fingerprint == ""
+
+
+def test_r36_noting_own_blocks_again_asks_the_database_nothing(
+    anna: ConferencingUser, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        fingerprints.note_own_blocks(anna)
+    with django_assert_num_queries(0):
+        fingerprints.note_own_blocks(anna)
+
+
+@pytest.mark.parametrize("has_own_blocks", [True, False])
+def test_r36_texts_that_change_during_a_run_count_only_where_invitations_show_them(
+    anna: ConferencingUser, has_own_blocks: bool
+) -> None:
+    """What a run records is what its settings asked for when it began."""
+    began_with = ConferencingUser.objects.get(pk=anna.pk).settings_fingerprint
+    fingerprints.become_unknown(anna)
+    if has_own_blocks:
+        fingerprints.note_own_blocks(anna)
+    change_tenant(anna.tenant, ACTOR, footer_text="Other words")
+    fingerprints.record(anna, began_with, [])
+
+    assert is_out_of_date(anna) is has_own_blocks

@@ -234,7 +234,7 @@ def test_many_users_are_brought_up_to_date_batch_by_batch(
     for name in (
         "tenants_app.migrations.0002_out_of_date",
         "tenants_app.migrations.0007_settings_of_meetings",
-        "migrations_app.migrations.0007_halved_fingerprints",
+        "migrations_app.migrations.0008_halved_fingerprints",
     ):
         monkeypatch.setattr(import_module(name), "BATCH", 2)
     fill_first_release(database.migrate(FIRST), database.alias)
