@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
+from migrations_app.rewriting.examine import Examined
 from migrations_app.runs import outcomes, queue
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.outcomes import Decided
@@ -39,13 +40,13 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], No
     """Has something happen before each meeting is looked at."""
 
     def install(happens: Callable[[], None]) -> None:
-        decide = outcomes.decide
+        examined = outcomes.examined
 
-        def decide_slowly(*args: Any) -> Decided:
+        def examined_slowly(*args: Any) -> Examined | Decided:
             happens()
-            return decide(*args)
+            return examined(*args)
 
-        monkeypatch.setattr(outcomes, "decide", decide_slowly)
+        monkeypatch.setattr(outcomes, "examined", examined_slowly)
 
     return install
 
@@ -152,13 +153,13 @@ def test_a_sweep_does_not_take_a_run_away_whose_lease_was_renewed_meanwhile(
     """The sweep has read that the lease is over and waits for the database, which the worker has."""
     run = claimed(anna)
     passes(LEASE.total_seconds() + 1)
-    lock = queue._lock_users
+    lock = queue.lock_users
 
     def renewed_first(pks: Any) -> None:
         renew(run)
         lock(pks)
 
-    monkeypatch.setattr(queue, "_lock_users", renewed_first)
+    monkeypatch.setattr(queue, "lock_users", renewed_first)
     assert queue.sweep() == 0
     assert Run.objects.get().state == "InProgress"
 
