@@ -152,13 +152,13 @@ def test_a_sweep_does_not_take_a_run_away_whose_lease_was_renewed_meanwhile(
     """The sweep has read that the lease is over and waits for the database, which the worker has."""
     run = claimed(anna)
     passes(LEASE.total_seconds() + 1)
-    lock = queue._lock_users
+    lock = queue.lock_users
 
     def renewed_first(pks: Any) -> None:
         renew(run)
         lock(pks)
 
-    monkeypatch.setattr(queue, "_lock_users", renewed_first)
+    monkeypatch.setattr(queue, "lock_users", renewed_first)
     assert queue.sweep() == 0
     assert Run.objects.get().state == "InProgress"
 
