@@ -81,6 +81,7 @@ tenant_urlpatterns = [
     path("users/import/<key:pk>/discard/", user_imports.discard, name="discard-import"),
     path("users/<upn:upn>/", users.user, name="user"),
     path("users/<upn:upn>/start/", starting.start_user, name="start-user"),
+    path("users/<upn:upn>/start/options/", starting.start_options, name="start-options"),
     path("users/<upn:upn>/mark-up-to-date/", users.mark_as_up_to_date, name="mark-up-to-date"),
     path("users/<upn:upn>/meetings/", users.user_meetings, name="user-meetings"),
     path("users/<upn:upn>/meetings/<uid:uid>/", users.user_meeting, name="user-meeting"),

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.preview.many_users import foresee_start
 from migrations_app.preview.starts import effect_of_starts
@@ -73,20 +73,30 @@ def start_selected(request: Request, slug: str) -> HttpResponse:
     return _page(request, access, users, "users/start_selected.html", {"cancel": the_list})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_POST
 def start_user(request: Request, slug: str, upn: str) -> HttpResponse:
-    """One user, whose run is due at once; the rest is as above."""
+    """Start one user's run, due at once, as the form's types say."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    users = ConferencingUser.objects.with_upns(access.tenant, [upn])
+    if not users.exists():
+        raise Http404
+    options = reverse("start-options", args=[slug, upn])
+    return _started(request, access, users, "", now_due=True, refused=options) or redirect("user", slug, upn)
+
+
+@require_safe
+def start_options(request: Request, slug: str, upn: str) -> HttpResponse:
+    """What starting one user's run leads to, with the types chosen."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     users = ConferencingUser.objects.with_upns(access.tenant, [upn]).select_related("bridge")
     user = users.first()
     if user is None:
         raise Http404
-    if request.method == "POST":
-        return _started(request, access, users, "", now_due=True) or redirect("user", slug, upn)
     context = {
         "user_shown": user,
         "refusal": why_not_served(UserSettings.of(user, "")),
         "cancel": reverse("user", args=[slug, user.upn]),
+        "address": reverse("start-user", args=[slug, user.upn]),
     }
     return _page(request, access, users, "users/start.html", context)
 
@@ -114,13 +124,15 @@ def _kept(request: Request) -> list[tuple[str, str]]:
 
 
 def _started(
-    request: Request, access: Access, users: Users, nobody: str, *, now_due: bool = False
+    request: Request, access: Access, users: Users, nobody: str, *, now_due: bool = False, refused: str = ""
 ) -> HttpResponse | None:
-    """Start the users' runs as the posted form says; the way back to the page where its types cannot be chosen."""
+    """Start the users' runs as the posted form says. Where its types cannot be chosen: to the page ``refused``, or
+    back to that of the form.
+    """
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
-        return redirect(request.get_full_path())
+        return redirect(refused or request.get_full_path())
     consequences = start_all(
         access.tenant, users, access.actor, targets=form.targets(), now_due=now_due or "now" in request.POST
     )

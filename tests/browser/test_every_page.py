@@ -48,7 +48,7 @@ PAGES = {
         "/contoso/users/?number={number}&out_of_date=no&provider=Microsoft&bridge={bridge}&state=Failed&q=anna",
         "/contoso/users/start/?q=anna",
         "/contoso/users/anna.rossi@contoso.com/",
-        "/contoso/users/anna.rossi@contoso.com/start/?target_meeting_type=Link",
+        "/contoso/users/anna.rossi@contoso.com/start/options/?target_meeting_type=Link",
         "/contoso/users/anna.rossi@contoso.com/meetings/",
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
         "/contoso/users/olga@contoso.com/",

@@ -41,7 +41,7 @@ PAGES = [
     "/contoso/users/",
     "/contoso/users/start/",
     "/contoso/users/anna.rossi@contoso.com/",
-    "/contoso/users/anna.rossi@contoso.com/start/",
+    "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
     "/contoso/users/import/",

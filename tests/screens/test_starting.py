@@ -22,6 +22,7 @@ from tests.support.two_tenants import everything_stored
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
 ANNA = "/contoso/users/anna@contoso.com/start/"
+OPTIONS = f"{ANNA}options/"
 TO_LINK = {"source_meeting_type": "SkypeForBusiness", "target_meeting_type": "Link"}
 HTMX = {"HX-Request": "true"}
 
@@ -46,7 +47,7 @@ def options(page: str, name: str) -> list[str]:
 def test_r11_the_page_of_a_user_starts_at_once_and_leads_to_the_options(bob: Client, anna: ConferencingUser) -> None:
     page = bob.get(f"/contoso/users/{anna.upn}/").content.decode()
     assert f'action="{ANNA}"' in page
-    assert f'id="start-with-options" href="{ANNA}"' in page
+    assert f'id="start-with-options" href="{OPTIONS}"' in page
     told = bob.post(ANNA, follow=True)
 
     assert "Run, because it was started by hand." in words(told.content)
@@ -55,8 +56,8 @@ def test_r11_the_page_of_a_user_starts_at_once_and_leads_to_the_options(bob: Cli
 
 def test_r40_the_options_say_what_the_run_would_do_and_start_nothing(bob: Client, anna: ConferencingUser) -> None:
     before = everything_stored()
-    usual = bob.get(ANNA).content
-    moving = bob.get(ANNA, TO_LINK, headers=HTMX).content
+    usual = bob.get(OPTIONS).content
+    moving = bob.get(OPTIONS, TO_LINK, headers=HTMX).content
 
     assert everything_stored() == before
     assert options(usual.decode(), "source_meeting_type") == ["All", "SkypeForBusiness", "Teams", "Link"]
@@ -70,7 +71,7 @@ def test_r40_the_options_say_what_the_run_would_do_and_start_nothing(bob: Client
 
 def test_r40_the_list_of_meetings_says_of_each_whether_it_moves(bob: Client, anna: ConferencingUser) -> None:
     address = f"/contoso/users/{anna.upn}/meetings/"
-    moving = bob.get(ANNA, TO_LINK).content.decode()
+    moving = bob.get(OPTIONS, TO_LINK).content.decode()
     assert f"{address}?source_meeting_type=SkypeForBusiness&amp;target_meeting_type=Link" in moving
     usual, moved = words(bob.get(address).content), words(bob.get(address, TO_LINK).content)
 
@@ -113,12 +114,12 @@ def test_r40_types_that_are_not_offered_are_refused_and_nothing_starts(
 def test_r39_where_no_service_makes_meetings_only_their_own_is_offered(bob: Client, anna: ConferencingUser) -> None:
     Tenant.objects.update(meeting_service="none")
 
-    assert options(bob.get(ANNA).content.decode(), "target_meeting_type") == ["Current"]
+    assert options(bob.get(OPTIONS).content.decode(), "target_meeting_type") == ["Current"]
 
 
 def test_r15_a_user_whom_mms_cannot_serve_is_not_offered_a_start(bob: Client, make_user: MakeUser) -> None:
     clara = make_user("clara", mailbox_location="on-premises")
-    page = bob.get(f"/contoso/users/{clara.upn}/start/")
+    page = bob.get(f"/contoso/users/{clara.upn}/start/options/")
 
     assert "No run starts, so the invitations stay as they are." in words(page.content)
     assert "Start 1 run" not in words(page.content)

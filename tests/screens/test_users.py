@@ -19,6 +19,7 @@ from migrations_app.invitations.dial_in import EACH_ITS_OWN
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.runs import outcomes, worker
+from migrations_app.runs.movements import movements_of
 from migrations_app.screens import users as views
 from tenants_app.catalogue import USER_SETTINGS, UserSetting
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
@@ -422,7 +423,8 @@ def test_it_counts_exactly_what_the_run_then_does(
     mailed = sum(Update.objects.filter(result__run=run).values_list("recipient_count", flat=True))
     assert updated >= 4
     assert told.endswith(
-        f"{updated} of {theirs.count()} future meetings would be updated and {mailed} invitations sent. 1 would fail."
+        f"{updated} of {theirs.count()} future meetings would be updated and {mailed} invitations sent. 1 would fail. "
+        f"{movements_of(run).ahead}"
     )
 
 
@@ -463,11 +465,11 @@ def test_it_says_how_many_meetings_would_be_updated(alice: Client, anna: Confere
     EmbeddedMailbox(anna).store([("one", invitation(anna, "one"))])
     assert foreseen(alice, anna, bridge=new_bridge.pk) == (
         "Run, because the user moved to the bridge New bridge. "
-        "1 of 1 future meeting would be updated and 1 invitation sent."
+        "1 of 1 future meeting would be updated and 1 invitation sent. 1 would stay in its meeting service."
     )
     EmbeddedMailbox(anna).store([("two", invitation(anna, "two", text="Hello")), ("past", invitation(anna, days=-7))])
     assert foreseen(alice, anna, bridge=new_bridge.pk).endswith(
-        "1 of 2 future meetings would be updated and 1 invitation sent."
+        "1 of 2 future meetings would be updated and 1 invitation sent. 1 would stay in its meeting service."
     )
 
 
