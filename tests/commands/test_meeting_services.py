@@ -158,7 +158,7 @@ def test_r43_a_bridge_says_who_hands_out_its_ids_and_what_follows(
     told = command(*bridge, "--conference-ids-from", "service")
     (record,) = json.loads(command("get_dial_in_conferencing_bridge", "--format", "json"))
     unchanged = command(*bridge, "--conference-ids-from", "service")
-    with pytest.raises(CommandError, match="'me' is not known: write mms or service"):
+    with pytest.raises(CommandError, match="'me' is not a source of conference IDs: use mms, service"):
         command(*bridge, "--conference-ids-from", "me")
 
     assert told == (

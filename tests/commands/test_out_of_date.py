@@ -65,7 +65,7 @@ def test_r36_a_dry_run_lists_their_meetings_and_writes_nothing(
         ("anna@contoso.com", "Succeeded"),
         ("bruno@contoso.com", "Succeeded"),
     ]
-    assert all("https://contoso.com/help" in row["BlockAfter"] for row in rows)
+    assert all("+1 425-555-0100" in row["BlockAfter"] for row in rows)
     assert not Run.objects.exists()
     assert not AuditEntry.objects.filter(action="start migration").exists()
     assert users_out_of_date(tenant).count() == 2
