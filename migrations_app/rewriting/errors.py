@@ -8,13 +8,15 @@ Reason = Literal["no-block", "other-service", "pasted-block", "already-current",
 class Declined(Exception):
     """The object is left exactly as it is, for one of the reasons of R20.
 
-    `reason` is the word shown and stored, `detail` one sentence for an administrator.
+    `reason` is the word shown and stored, `detail` one sentence for an administrator, `provider` the name of another
+    provider whose meeting it is.
     """
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, provider: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason: Reason = reason
         self.detail = detail
+        self.provider = provider
 
 
 def needs_review(detail: str) -> Declined:

@@ -21,6 +21,7 @@ from migrations_app.rewriting.evidence import Verdict, evidence_of
 from migrations_app.rewriting.facts import NO_NUMBERS, BlockFacts, KnownNumbers, shown_id
 from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.quoting import is_quoted
+from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.services import Service, service_of
 from migrations_app.rewriting.written_numbers import DialIn
 
@@ -55,6 +56,11 @@ class Examined:
     def first(self) -> Seen:
         """The meeting of the series, or of the first occurrence that has one."""
         return self.meetings[0]
+
+    @property
+    def has_own_blocks(self) -> bool:
+        """Whether MMS drew one of its blocks."""
+        return any(each.found.kind is Kind.OWN for facts in self.facts_of.values() for each in facts)
 
     def shown_id(self, meeting: Seen) -> str:
         """Return the conference ID that a meeting's blocks show; "" where they show none."""
@@ -155,7 +161,7 @@ def _refuse_without_block(components: Sequence[Component], dial_in: DialIn | Non
     for each in components:
         for description in each.descriptions:
             if provider := links.other_provider(unescaped(description.value).lower()):
-                raise Declined("other-service", f"The meeting is one of {provider}.")
+                raise Declined("other-service", f"The meeting is one of {provider}.", provider)
     raise Declined("no-block", "The invitation carries no online-meeting block.")
 
 

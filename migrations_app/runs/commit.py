@@ -59,7 +59,7 @@ class Committer:
         insert([outcome.result for outcome in final])
         told = self._queue_updates(final)
         self._remembered.remember(seen for outcome in final for seen in outcome.seen)
-        if any(outcome.write and outcome.has_own_blocks for outcome in final):
+        if any(outcome.has_own_blocks for outcome in final):
             fingerprints.note_own_blocks(self._user)
         self._count(final, told)
         if self._settings.gives_private_ids:

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import MeetingResult, NumberRelease, ShownMeeting
+from migrations_app.models import NumberRelease, Run, ShownMeeting
 from migrations_app.rewriting.written_numbers import shown_numbers, where_shown
-from migrations_app.runs.outcomes import BATCH, preview
+from migrations_app.runs.outcomes import BATCH, Outcomes
 from migrations_app.runs.shown import is_before, note_shown, shown_meeting
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
@@ -43,9 +43,12 @@ def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
                 rows.append(shown_meeting(leaving[number], user.pk, stored.listed, places))
         note_shown(rows)
     try:
-        is_wrong = any(result.outcome == MeetingResult.Outcome.SUCCEEDED for result, _ in preview(user, uids))
+        foreseen = list(Outcomes(Run(user=user, tenant=user.tenant)).foreseen(uids))
     except Failure:
-        is_wrong = False  # whom MMS cannot serve now has no invitation that it could compare
+        foreseen = []  # whom MMS cannot serve now has no invitation that it could compare
+    is_wrong = any(outcome.write for outcome in foreseen)
+    if any(outcome.has_own_blocks and not outcome.write for outcome in foreseen):
+        fingerprints.note_own_blocks(user)
     fingerprints.add_numbers(user, {numbers[number] for number in shown})
     if is_wrong:
         fingerprints.become_unknown(user)

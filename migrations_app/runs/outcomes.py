@@ -90,6 +90,8 @@ class Decided(NamedTuple):
     code: str = ""
     detail: str = ""
     rewritten: Rewrite | None = None
+    provider: str = ""
+    """The name of another provider, whose meeting it is."""
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ class Outcome:
     seen: Sequence[tuple[str, str, str, str]] = ()
     """Online meetings to remember: UID, RECURRENCE-ID, service and join link (R41)."""
     has_own_blocks: bool = False
-    """Whether the new text has a block that MMS drew."""
+    """Whether the text, the new one where it changes, has a block that MMS drew."""
 
 
 @dataclass(slots=True)
@@ -149,7 +151,7 @@ def _refused(error: Declined | UnreadableCalendar) -> Decided:
     if isinstance(error, UnreadableCalendar):
         return Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
     detail = error.detail if error.reason in _WITH_DETAIL else ""
-    return Decided(MeetingResult.Outcome.SKIPPED, error.reason, detail)
+    return Decided(MeetingResult.Outcome.SKIPPED, error.reason, detail, provider=error.provider)
 
 
 def _explained(settled: Decided, meeting: Listed, body: bytes) -> Decided:
@@ -348,6 +350,7 @@ class Outcomes:
         result = outcome.result
         if found is not None:
             result.meeting_service = found.first.service
+            outcome.has_own_blocks = found.has_own_blocks
             result.join_url_before = result.join_url_after = found.first.join_url[:2000]
             stays_in_own_block = (
                 decided is not None and decided.rewritten is not None and decided.rewritten.has_own_blocks
@@ -358,6 +361,8 @@ class Outcomes:
                 if each.service is Service.LINK
                 or (stays_in_own_block and each.recurrence_id not in case.left and each.recurrence_id not in case.made)
             ]
+        elif decided and decided.provider:
+            result.meeting_service = decided.provider
         if decided and decided.rewritten and found is not None:
             rewritten = decided.rewritten
             result.sequence = rewritten.sequence
