@@ -33,8 +33,8 @@ def row_about(client: Client, action: str) -> str:
         (
             {"automatically_migrate_user_meetings": False},
             "Move the user from on-premises to online",
-            "Run, because the user moved from on-premises to online: Skype for Business meetings move to Link, and all others "
-            "stay in their service.",
+            "Run, because the user moved from on-premises to online: Skype for Business meetings move to Link, and all "
+            "others stay in their service.",
         ),
         (
             {"meeting_migration_enabled": False},
