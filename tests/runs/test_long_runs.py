@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
+from migrations_app.rewriting.examine import Examined
 from migrations_app.runs import outcomes, queue
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.outcomes import Decided
@@ -39,13 +40,13 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], No
     """Has something happen before each meeting is looked at."""
 
     def install(happens: Callable[[], None]) -> None:
-        decide = outcomes.decide
+        examined = outcomes.examined
 
-        def decide_slowly(*args: Any) -> Decided:
+        def examined_slowly(*args: Any) -> Examined | Decided:
             happens()
-            return decide(*args)
+            return examined(*args)
 
-        monkeypatch.setattr(outcomes, "decide", decide_slowly)
+        monkeypatch.setattr(outcomes, "examined", examined_slowly)
 
     return install
 

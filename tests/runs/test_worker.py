@@ -205,14 +205,14 @@ def test_r28_one_meeting_that_breaks_the_code_does_not_take_the_run_down(
 ) -> None:
     good, _ = invite(anna, 0)
     bad, before = invite(anna, 1)
-    rewrite = outcomes.rewrite
+    examine = outcomes.examine
 
     def broken(source: bytes, *args: Any, **kwargs: Any) -> Any:
         if source == before:
             raise ZeroDivisionError("secret detail")
-        return rewrite(source, *args, **kwargs)
+        return examine(source, *args, **kwargs)
 
-    monkeypatch.setattr(outcomes, "rewrite", broken)
+    monkeypatch.setattr(outcomes, "examine", broken)
     run = migrate(anna)
     assert (result_of(good).outcome, result_of(bad).code) == ("Succeeded", "internal-error")
     assert run.state == "Pending"  # it is tried again by itself
@@ -223,15 +223,15 @@ def test_r28_a_retry_does_only_what_failed(anna: ConferencingUser, monkeypatch: 
     good, _ = invite(anna, 0)
     _bad, before = invite(anna, 1)
     seen: list[bytes] = []
-    rewrite = outcomes.rewrite
+    examine = outcomes.examine
 
     def fails_once(source: bytes, *args: Any, **kwargs: Any) -> Any:
         seen.append(source)
         if source == before and seen.count(source) == 1:
             raise ZeroDivisionError
-        return rewrite(source, *args, **kwargs)
+        return examine(source, *args, **kwargs)
 
-    monkeypatch.setattr(outcomes, "rewrite", fails_once)
+    monkeypatch.setattr(outcomes, "examine", fails_once)
     migrate(anna)
     after_first = body_of(anna, good)
     Run.objects.update(due_at=timezone.now())
@@ -365,15 +365,15 @@ def test_r18_a_change_during_a_retry_pause_reaches_the_meetings_that_were_done(
 ) -> None:
     first, _ = invite(anna, 0)
     second, before = invite(anna, 1)
-    rewrite = outcomes.rewrite
+    examine = outcomes.examine
 
     def fails(source: bytes, *args: Any, **kwargs: Any) -> Any:
         if source == before:
             raise ZeroDivisionError
-        return rewrite(source, *args, **kwargs)
+        return examine(source, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(outcomes, "rewrite", fails)
+        patch.setattr(outcomes, "examine", fails)
         begun = migrate(anna)
     assert begun.state == "Pending"
     change_user(anna, ACTOR, bridge=new_bridge)

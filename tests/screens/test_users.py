@@ -531,13 +531,13 @@ def test_others_do_not_wait_while_the_meetings_are_counted(
     alice: Client, anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invite(anna)
-    rewrite, in_transaction = outcomes.rewrite, []
+    examine, in_transaction = outcomes.examine, []
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         in_transaction.append(connection.in_atomic_block)
-        return rewrite(*args, **kwargs)
+        return examine(*args, **kwargs)
 
-    monkeypatch.setattr(outcomes, "rewrite", noted)
+    monkeypatch.setattr(outcomes, "examine", noted)
     assert "1 of 1 future meeting" in foreseen(alice, anna, bridge=new_bridge.pk)
     assert in_transaction == [False, False]
 

@@ -87,7 +87,7 @@ mail = message_from_bytes(
                     language=user.language)), policy=policy.default
 )
 print(json.dumps({
-    "block": render_text(InvitationSettings(user).common_block),
+    "block": render_text(InvitationSettings(user).block),
     "subject": mail["Subject"],
     "note": mail.get_body(("plain",)).get_content(),
     "is_out_of_date": user.is_out_of_date,
