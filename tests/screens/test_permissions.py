@@ -85,7 +85,7 @@ BELOW_A_TENANT = {
     "check-import": Rule("/{tenant}/users/import/{imported}/check/", post="admin"),
     "discard-import": Rule("/{tenant}/users/import/{imported}/discard/", post="admin"),
     "user": Rule("/{tenant}/users/{upn}/", get="viewer", post="admin", form={"display_name": "Anna Bianchi"}),
-    "start-selected": Rule("/{tenant}/users/start/?bridge={bridge}", get="operator", post="operator"),
+    "start-selected": Rule("/{tenant}/users/start/", get="operator", post="operator"),
     "start-user": Rule("/{tenant}/users/{upn}/start/", post="operator"),
     "start-options": Rule("/{tenant}/users/{upn}/start/options/", get="operator"),
     "mark-up-to-date": Rule("/{tenant}/users/{outdated}/mark-up-to-date/", post="admin"),
