@@ -80,6 +80,7 @@ def measure(kind: str, count: int) -> dict[str, float]:
     seconds = {
         "icalendar parse + to_ical": best_of_three(lambda: icalendar_round_trip(invitations)),
         "(a) engine": best_of_three(lambda: engine(invitations)),
+        "(a) engine, in place": best_of_three(lambda: engine_in_place(invitations)),
     }
     for name, messages in (("(d) plain script", False), ("(d) plain script + messages", True)):
         fill(invitations)
@@ -89,6 +90,8 @@ def measure(kind: str, count: int) -> dict[str, float]:
     from migrations_app.mail.delivery import deliver
 
     seconds["(c) whole run + messages"] = seconds["(b) whole run"] + timed(deliver)
+    fill(invitations, in_place=True)
+    seconds["(b) whole run, in place"] = timed(whole_run)
     report(kind, count, seconds)
     return seconds
 
@@ -97,6 +100,8 @@ def report(kind: str, count: int, seconds: dict[str, float]) -> None:
     show(f"\n{count:,} invitations, {kind}")
     baselines = {
         "(a) engine": "icalendar parse + to_ical",
+        "(a) engine, in place": "icalendar parse + to_ical",
+        "(b) whole run, in place": "(d) plain script",
         "(b) whole run": "(d) plain script",
         "(c) whole run + messages": "(d) plain script + messages",
     }
@@ -213,12 +218,16 @@ def make_invitations(kind: str, count: int) -> list[tuple[int, str, bytes]]:
     return made
 
 
-def fill(invitations: list[tuple[int, str, bytes]]) -> None:
-    """A fresh tenant with these meetings in its users' mailboxes, and a due run for each user."""
+def fill(invitations: list[tuple[int, str, bytes]], *, in_place: bool = False) -> None:
+    """A fresh tenant with these meetings in its users' mailboxes, and a due run for each user.
+
+    The runs make every meeting anew, as the plain script does, or leave it in its service and exchange what is wrong.
+    """
     from migrations_app.demo import people
     from migrations_app.mailboxes.embedded import EmbeddedMailbox
     from migrations_app.models import CalendarObject, Run
     from migrations_app.runs.actions import start_by_hand
+    from migrations_app.targets import ALL, CURRENT, LINK, Targets
     from tenants_app.changes.bridges import register_number, set_bridge
     from tenants_app.changes.tenants import create_tenant
     from tenants_app.changes.users import create_users
@@ -259,7 +268,8 @@ def fill(invitations: list[tuple[int, str, bytes]]) -> None:
     mine = [rows[everyone[number % len(everyone)].upn] for number in users]
     for number, row in zip(users, mine, strict=True):
         EmbeddedMailbox(row).store([(uid, text) for user, uid, text in invitations if user == number])
-    start_by_hand(tenant, mine, actor())
+    targets = Targets.of_types(ALL, CURRENT if in_place else LINK)
+    start_by_hand(tenant, mine, actor(), targets=targets)
 
 
 # --- the contenders -------------------------------------------------------------------------------------
@@ -285,6 +295,29 @@ def engine(invitations: Iterable[tuple[int, str, bytes]]) -> None:
     now = datetime.now(UTC)
     for _, _, text in invitations:
         rewrite(text, block, now=now)
+
+
+def engine_in_place(invitations: Iterable[tuple[int, str, bytes]]) -> None:
+    """The meeting stays in its service: number, place and conference ID are exchanged (R40)."""
+    from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
+    from migrations_app.rewriting.examine import examine
+    from migrations_app.rewriting.own import Own
+    from migrations_app.rewriting.rewrite import write
+
+    phones = {
+        is_free: MeetingBlock(
+            join_url="",
+            toll=PhoneNumber("+390655550171", "+39 06 5555 0171", "Rome, Italy"),
+            toll_free=PhoneNumber("+39800555017", "+39 800 555017", "Italy") if is_free else None,
+            conference_id="7654321",
+        )
+        for is_free in (False, True)
+    }
+    now = datetime.now(UTC)
+    for _, _, text in invitations:
+        examined = examine(text, Own(), now=now)
+        _, toll_free, _ = examined.facts_of[""][0].parts()
+        write(examined, phones[bool(toll_free)], {}, now=now)
 
 
 def whole_run() -> None:
