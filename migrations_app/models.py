@@ -60,6 +60,10 @@ class OnlineMeeting(models.Model):
     )
     join_url = models.CharField(max_length=2000)
     facts = models.JSONField(default=dict, help_text="What else leads into it: meeting ID, passcode, …")
+    has_given_id = models.BooleanField(
+        default=False,
+        help_text="Whether its invitation showed a conference ID of ours, so that a phone part can come back (R43).",
+    )
     room = models.CharField(max_length=300, help_text="The last segment of the join link, in lower case.")
     created = models.DateTimeField(default=timezone.now)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,6 +21,15 @@ from tenants_app.models import ConferencingUser
 _NOBODY = frozenset[str]()
 
 
+class SeenMeeting(NamedTuple):
+    """A meeting that an invitation leads into, and whether it showed a conference ID that MMS gave."""
+
+    request: Request
+    service: str
+    join_url: str
+    has_given_id: bool
+
+
 class Remembered:
     """What is remembered of one user's meetings, read once."""
 
@@ -30,9 +40,14 @@ class Remembered:
         self._links: defaultdict[str, set[str]] = defaultdict(set)
         self._of_link: defaultdict[str, set[str]] = defaultdict(set)
         self._uids: defaultdict[str, set[str]] = defaultdict(set)
-        rows = models.OnlineMeeting.objects.filter(user=user).values_list("uid", "service", "join_url")
-        for uid, service, join_url in rows.iterator():
+        self._with_given_id: set[str] = set()
+        fields = ("uid", "service", "join_url", "has_given_id")
+        for uid, service, join_url, has_given_id in (
+            models.OnlineMeeting.objects.filter(user=user).values_list(*fields).iterator()
+        ):
             self._note(uid, service, join_url)
+            if has_given_id:
+                self._with_given_id.add(uid)
 
     def _note(self, uid: str, service: str, join_url: str) -> None:
         name = links.comparable(join_url)
@@ -91,25 +106,36 @@ class Remembered:
                 self._note(each.uid, service.name, meeting.join_url)
         return made
 
-    def remember(self, seen: Iterable[tuple[str, str, str, str]]) -> None:
-        """Note meetings that invitations lead into: UID, RECURRENCE-ID, service and join link of each.
+    def had_given_id(self, uid: str) -> bool:
+        """Whether a meeting's invitation showed a conference ID of ours, so that MMS may print one again (R43)."""
+        return uid in self._with_given_id
+
+    def remember(self, seen: Iterable[SeenMeeting]) -> None:
+        """Note meetings that invitations lead into.
 
         Those of the ``Link`` service answer in the directory from then on (R46); others prove that a block which MMS
         drew around them is their own. They were there before what has been made meanwhile, and the newest counts.
         """
         rows = []
-        for uid, recurrence_id, service, join_url in seen:
+        shown = []
+        for request, service, join_url, has_given_id in seen:
+            uid = request.uid
+            if has_given_id and uid not in self._with_given_id:
+                self._with_given_id.add(uid)
+                shown.append(uid)
             if (uid, join_url) in self._rows:  # not as they compare: a link at an old server answers beside the new one
                 continue
             self._note(uid, service, join_url)
             begins_with = join_url.rpartition("/")[0].rpartition("/")[0] if service == Service.LINK else ""
             if service == Service.LINK and join_url.startswith(f"{self._user.tenant.meeting_url.rstrip('/')}/"):
                 begins_with = self._user.tenant.meeting_url.rstrip("/")
-            row = self._row(Request(uid, recurrence_id), service, begins_with, OnlineMeeting(join_url))
+            row = self._row(request, service, begins_with, OnlineMeeting(join_url))
             row.created = self._since
             rows.append(row)
         if rows:
             models.OnlineMeeting.objects.bulk_create(rows, ignore_conflicts=True)
+        if shown:
+            models.OnlineMeeting.objects.filter(user=self._user, uid__in=shown).update(has_given_id=True)
 
     def _row(self, request: Request, service: str, made_under: str, meeting: OnlineMeeting) -> models.OnlineMeeting:
         facts = {name: value for name, value in asdict(meeting).items() if value and name != "join_url"}

@@ -104,7 +104,7 @@ def explain(
         unreadable = _decision(UNREADABLE, showable(str(error)))
         return Explanation(uid, subject, unreadable, [], is_new_block_known=False)
     if isinstance(found, Decided):
-        decision = _of_decided(found, is_whole=is_whole)
+        decision = _of_decided(found, is_known=is_whole and user is not None)
         return _with_failure(Explanation(uid, subject, decision, told, is_new_block_known=False), user)
     if user is None:
         return Explanation(uid, subject, _would_be_updated(found), told, is_new_block_known=False)
@@ -166,8 +166,9 @@ def _with_failure(explanation: Explanation, user: ConferencingUser | None) -> Ex
     return explanation
 
 
-def _of_decided(decided: Decided, *, is_whole: bool) -> Decision:
-    if decided.code == "pasted-block" and not is_whole and "this service" in decided.detail:
+def _of_decided(decided: Decided, *, is_known: bool) -> Decision:
+    """The answer; where the meeting or its organizer ``is_known`` not, it cannot be that of a block of our own."""
+    if decided.code == "pasted-block" and not is_known and "this service" in decided.detail:
         return Decision(
             NOT_KNOWN,
             "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "

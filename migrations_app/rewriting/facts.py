@@ -74,9 +74,13 @@ class KnownNumbers:
     toll: frozenset[str] = frozenset()
     places: Mapping[str, str] = field(default_factory=dict)
 
+    def is_known(self, number: str) -> bool:
+        """Tell whether a number is one of the organization's, so that it leads into meetings wherever it stands."""
+        return number in self.toll or number in self.toll_free
+
     def is_toll_free(self, number: str) -> bool:
         """Tell a number's kind: as MMS knows it, else by its country's numbering plan."""
-        if number in self.toll_free or number in self.toll:
+        if self.is_known(number):
             return number in self.toll_free
         return is_toll_free(number)
 
@@ -387,7 +391,7 @@ class BlockFacts:
                     self.doubt = "A number that the meeting block shows is not the one that its link dials."
                 elif not read and not number.endswith(digits_of(self._text(display)).lstrip("0")):
                     display = None
-            if not parts.conference_id and parts.at.start > last:
+            if not parts.conference_id and parts.at.start > last and not self.known.is_known(number):
                 continue  # a help desk, below
             if not number:
                 self.doubt = "A number in the meeting block cannot be read."
@@ -404,7 +408,7 @@ class BlockFacts:
             number = e164(match[0])
             if number in found:
                 found[number].shown.append(Span(*match.span()))
-            elif number and (after is not None or match.start() < last):
+            elif number and (after is not None or match.start() < last or self.known.is_known(number)):
                 each = found.setdefault(number, Number(number))
                 each.shown.append(Span(*match.span()))
                 self._add_place(each, after.end() if after else match.end(), has_link=False)

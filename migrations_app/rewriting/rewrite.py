@@ -53,11 +53,13 @@ class Identities:
     """Which conference ID a meeting shows (R43).
 
     `given` are the IDs that the organization's bridges ever handed out for the organizer. With `from_service` the
-    meeting service hands them out, and the one in the block is kept.
+    meeting service hands them out, and the one in the block is kept. `was_given` tells that the block showed one of
+    `given` before its phone part went.
     """
 
     given: frozenset[str] = frozenset()
     from_service: bool = False
+    was_given: bool = False
 
     def of(self, service: Service, shown: str, own: str) -> str:
         """Return the ID of a meeting whose block has `shown`, where MMS would print `own`; "" for none."""
@@ -66,7 +68,8 @@ class Identities:
         if service is Service.LINK:
             return own or shown
         # The telephone side of another service opens only with an ID that it knows.
-        return own if shown and own and shown in self.given else shown
+        is_ours = shown in self.given if shown else self.was_given
+        return own if own and is_ours else shown
 
 
 NO_IDENTITIES = Identities()

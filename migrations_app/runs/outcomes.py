@@ -21,6 +21,7 @@ from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.meeting_services.base import MeetingService, Request
 from migrations_app.meeting_services.of_user import service_named
+from migrations_app.meeting_services.remembered import SeenMeeting
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.examine import Examined, examine
@@ -105,8 +106,8 @@ class Outcome:
     """When the meeting is over; known where it is changed."""
     replaced: Sequence[Span] = ()
     """The pieces of the text that changed."""
-    seen: Sequence[tuple[str, str, str, str]] = ()
-    """Online meetings to remember: UID, RECURRENCE-ID, service and join link (R41)."""
+    seen: Sequence[SeenMeeting] = ()
+    """Online meetings to remember (R41)."""
     has_own_blocks: bool = False
     """Whether the text, the new one where it changes, has a block that MMS drew."""
 
@@ -356,7 +357,12 @@ class Outcomes:
                 decided is not None and decided.rewritten is not None and decided.rewritten.has_own_blocks
             )
             outcome.seen = [
-                (stored.listed.uid, each.recurrence_id, each.service, each.join_url)
+                SeenMeeting(
+                    Request(stored.listed.uid, each.recurrence_id),
+                    each.service,
+                    each.join_url,
+                    has_given_id=found.shown_id(each) in self._ids.given,
+                )
                 for each in found.meetings
                 if each.service is Service.LINK
                 or (stays_in_own_block and each.recurrence_id not in case.left and each.recurrence_id not in case.made)
@@ -387,7 +393,7 @@ class Outcomes:
                 case.made,
                 now=terms.now,
                 left=case.left,
-                ids=self._ids,
+                ids=replace(self._ids, was_given=self.remembered.had_given_id(case.stored.listed.uid)),
                 same_sequence=terms.same_sequence,
             )
         except (Declined, UnreadableCalendar) as error:

@@ -107,7 +107,9 @@ def test_it_puts_138_people_who_can_be_migrated_on_the_old_bridge() -> None:
 
 def test_it_has_the_cases_that_an_administrator_meets() -> None:
     assert sum(user.mailbox_location == "on-premises" for user in EVERYONE) == 4
-    assert sum(user.hosting == "on-premises" for user in EVERYONE) == 2
+    assert sum(user.hosting == "on-premises" for user in EVERYONE) == 19
+    moving = [user for user in EVERYONE if user.hosting == "on-premises" and user.mailbox_location == "online"]
+    assert (len(moving), sum(user.meeting_service == "none" for user in moving)) == (17, 1)
     assert sum(user.provider != "" for user in EVERYONE) == 5
     assert sum(not user.licensed for user in EVERYONE) == 5
     assert sum(user.bridge == CLOUD and user.licensed for user in EVERYONE) == 7

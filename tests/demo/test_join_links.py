@@ -16,26 +16,17 @@ from migrations_app.calendars.facts import events_not_over
 from migrations_app.demo import people
 from migrations_app.mail.delivery import deliver
 from migrations_app.models import CalendarObject, MeetingResult, OnlineMeeting, Run
-from migrations_app.rewriting import links
 from migrations_app.tasks import work_queue
 from tenants_app.changes.tenants import change_tenant, renew_directory_key
 from tenants_app.models import ConferenceId, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.by_day import some
 from tests.support.jitsi_client import JitsiMeet, TelephoneBridge, in_process, room_address
-from tests.support.meetings import calendar_of, logical_lines, messages_in
+from tests.support.meetings import calendar_of, join_links, logical_lines, messages_in
 
 EVERYONE = people.users()
 MOVING = [user for user in EVERYONE if user.hosting == "on-premises" and user.mailbox_location == "online"]
 SPECIAL = [user for user in EVERYONE if user.upn in {people.BRANCH_USER_UPN, people.DAMAGED_MAILBOX_USER_UPN}]
-_URL = re.compile(r"https?://[^\s<>\"]+")
-
-
-def join_links(text: str) -> Counter[str]:
-    """The links into Teams and Skype for Business meetings, or those of this shape, in a text."""
-    found = Counter(url.replace("&amp;", "&").rstrip("\\") for url in _URL.findall(text))
-    is_one = {url: links.is_teams(url) or links.skype_link(url.removesuffix("?sl=1")) is not None for url in found}
-    return Counter({url: count for url, count in found.items() if is_one[url] and "dialin" not in url})
 
 
 def links_of(row: CalendarObject) -> Counter[str]:

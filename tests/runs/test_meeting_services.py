@@ -16,16 +16,15 @@ from migrations_app.rewriting.online_meeting import OnlineMeeting as Facts
 from migrations_app.runs import outcomes, queue
 from migrations_app.runs.outcomes import preview
 from migrations_app.runs.worker import work_run
-from migrations_app.targets import ALL, CURRENT, LINK, SKYPE, TEAMS, Targets
+from migrations_app.targets import CURRENT, LINK, SKYPE, TEAMS, Targets
 from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import ConferenceId, ConferencingUser
 from tests.support.actors import ACTOR
-from tests.support.meetings import ANEW, body_of, invite, logical_lines, migrate
+from tests.support.meetings import ANEW, STAY, body_of, invite, logical_lines, migrate
 
 MOVE = Targets.of_types(SKYPE, LINK)
-STAY = Targets.of_types(ALL, CURRENT)
 
 
 class Scripted(MeetingService):

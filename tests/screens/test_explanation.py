@@ -21,7 +21,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.explanations import LINK, decision, with_property
 from tests.support.meetings import migrate
-from tests.support.pages import words
+from tests.support.pages import unmarked, words
 from tests.support.samples import calendar, event, skype_text, teams_text
 
 MakeUser = Callable[..., ConferencingUser]
@@ -74,8 +74,8 @@ def test_r20_it_says_what_would_be_replaced_and_why(explain: Explain, anna: Conf
     assert "For The join link names the organizer." in text
     assert "For The event's own join link is the one in its meeting block." in text
     assert f'<bdi class="verbatim">{JOIN}</bdi>' in page
-    assert "<del>Toll number: +1 (206) 555-0111</del>" in page
-    assert "+1 425-555-0100" in page
+    assert "<del>Toll number: +1 (206) 555-0111</del>" in unmarked(page)
+    assert "+1 425-555-0100" in unmarked(page)
 
 
 def test_r20_it_says_what_to_do_about_a_pasted_block(explain: Explain, anna: ConferencingUser) -> None:
@@ -109,7 +109,7 @@ def test_it_looks_at_the_meeting_as_it_is_now(
 
     assert current == "A run now Would be skipped The invitation already says what it should."
     assert "A run now Would be updated" in decision(moved)
-    assert "+44 20 7946 0123" in moved
+    assert "+44 20 7946 0123" in unmarked(moved)
 
 
 def test_it_says_that_a_meeting_is_gone(explain: Explain) -> None:
@@ -132,7 +132,9 @@ def test_it_says_why_every_run_of_the_user_would_fail(
         "bridge has no toll number to print: bridge Empty bridge. Register a toll number on the bridge or move the "
         "user to another bridge, then retry."
     )
-    assert "Then Once that is put right: a run would replace the meeting block in DESCRIPTION." in words(page.encode())
+    assert "Then Once that is put right: a run would bring the meeting block in DESCRIPTION up to date." in words(
+        page.encode()
+    )
     assert 'class="compare"' not in page
 
 

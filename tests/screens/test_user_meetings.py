@@ -152,13 +152,13 @@ def test_it_tells_how_long_a_series_goes_on(vera: Client, anna: ConferencingUser
 @pytest.fixture
 def rewritten(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The meetings that were rewritten."""
-    rewrite, seen = outcomes.rewrite, []
+    rewrite, seen = outcomes.examine, []
 
     def noted(source: bytes, *args: Any, **kwargs: Any) -> Any:
         seen.append(source)
         return rewrite(source, *args, **kwargs)
 
-    monkeypatch.setattr(outcomes, "rewrite", noted)
+    monkeypatch.setattr(outcomes, "examine", noted)
     return seen
 
 

@@ -20,10 +20,11 @@ from migrations_app.demo.meetings import Meeting
 from migrations_app.demo.people import DemoUser
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
+from migrations_app.rewriting import links
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import work_run
-from migrations_app.targets import ALL, LINK, Targets
+from migrations_app.targets import ALL, CURRENT, LINK, Targets
 from tenants_app.audit import Actor, Channel
 from tenants_app.models import ConferencingUser
 
@@ -66,6 +67,8 @@ def body_of(user: ConferencingUser, uid: str) -> bytes:
 
 ANEW = Targets.of_types(ALL, LINK)
 """A run that makes every meeting anew, so that each of them changes."""
+STAY = Targets.of_types(ALL, CURRENT)
+"""A run that leaves every meeting in its service, as most changes mean."""
 
 
 def migrate(user: ConferencingUser, targets: Targets = ANEW) -> Run:
@@ -81,6 +84,16 @@ def migrate(user: ConferencingUser, targets: Targets = ANEW) -> Run:
     work_run(run)
     run.refresh_from_db()
     return run
+
+
+URL = re.compile(r"https?://[^\s<>\"]+")
+
+
+def join_links(text: str) -> Counter[str]:
+    """The links into Teams and Skype for Business meetings, or those of this shape, in a text."""
+    found = Counter(url.replace("&amp;", "&").rstrip("\\") for url in URL.findall(text))
+    is_one = {url: links.is_teams(url) or links.skype_link(url.removesuffix("?sl=1")) is not None for url in found}
+    return Counter({url: count for url, count in found.items() if is_one[url] and "dialin" not in url})
 
 
 def logical_lines(body: bytes) -> list[str]:

@@ -78,3 +78,8 @@ def user_form(client: Client, upn: str, **edited: Any) -> dict[str, Any]:
 def users_found(client: Client, query: str) -> list[str]:
     table = client.get(f"/contoso/users/{query}").context["table"]
     return [row.record.upn.partition("@")[0] for row in table.paginated_rows]
+
+
+def unmarked(page: str) -> str:
+    """A page without the marks around the characters of a line that changed."""
+    return page.replace("<mark>", "").replace("</mark>", "")
