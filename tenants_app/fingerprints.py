@@ -18,6 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import MD5, Coalesce, Left, Right
 
 from tenants_app.bulk import batched, insert
@@ -37,7 +38,7 @@ def refresh(users: QuerySet[ConferencingUser], *, invitations_follow: bool = Fal
     # In the order in which everybody locks users: the update takes them as they lie on the disk.
     if not users.order_by("pk").select_for_update(no_key=True).values_list("pk"):
         return  # a new bridge has no users yet, and the statement below costs much to prepare
-    users, computed = users.order_by(), _computed(tuple(settings.MMS_INVITATION_LANGUAGES))
+    users, computed = users.order_by(), _computed(tuple(settings.MMS_INVITATION_LANGUAGES), users.db)
     if invitations_follow:
         said = Case(
             When(invitations_fingerprint=F("settings_fingerprint"), then=computed),
@@ -55,9 +56,15 @@ def refresh(users: QuerySet[ConferencingUser], *, invitations_follow: bool = Fal
 
 
 @cache  # it takes longer to put together than to carry out
-def _computed(languages: tuple[str, ...]) -> Subquery:
+def _computed(languages: tuple[str, ...], database: str) -> RawSQL:
+    """The fingerprint, in SQL for a statement about the table of the users."""
     one = ConferencingUser.objects.filter(pk=OuterRef("pk")).order_by()
-    return Subquery(_with_shown(one, languages).values("shown"))
+    users = ConferencingUser.objects.using(database).order_by()
+    query = users.annotate(shown=Subquery(_with_shown(one, languages).values("shown"))).values_list("shown").query
+    compiler = query.get_compiler(database)
+    compiler.pre_sql_setup()
+    sql, parameters = compiler.compile(query.annotations["shown"])
+    return RawSQL(sql, parameters, output_field=_TEXT)  # noqa: S611 - no outside text
 
 
 @transaction.atomic

@@ -191,7 +191,7 @@ def register_number(
         city=city,
         is_default=kind == ServiceNumber.Kind.TOLL and not bridge.numbers.filter(is_default=True).exists(),
     )
-    row.full_clean()
+    row.full_clean(validate_constraints=False)  # they hold by what stands above, under the tenant's lock
     row.save()
     entry(tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
     if row.is_default:

@@ -11,6 +11,7 @@ from tests.support.installation import Installation, new_installation
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
+def installation(tmp_path: Path, migrated: Path) -> Iterator[Installation]:
     with new_installation(tmp_path) as made:
+        made.migrate(migrated)
         yield made

@@ -48,7 +48,6 @@ def shown(ask: Callable[[str], list[tuple[Any, ...]]]) -> list[set[str]]:
 def test_r34_r35_killed_in_the_middle_a_replaced_number_is_released_when_no_invitation_shows_it(
     installation: Installation,
 ) -> None:
-    installation.run("migrate", "--verbosity", "0")
     installation.ask(f"furnish({OLD!r}, users={USERS}, meetings={MEETINGS})")
     outbox = installation.data_dir / "outbox"
     for message in outbox.iterdir():

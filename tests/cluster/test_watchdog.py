@@ -42,12 +42,6 @@ def test_kill_9_of_each_kind_of_process_is_healed_within_a_minute(tmp_path: Path
     assert all(row["within_a_minute"] for row in rows)
 
 
-@pytest.fixture
-def migrated(installation: Installation) -> Installation:
-    installation.run("migrate", "--verbosity", "0")
-    return installation
-
-
 def free_port() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -63,9 +57,11 @@ def all_gone(pids: list[int]) -> bool:
     return wait_until(lambda: not living(pids), ENDED_WITHIN)
 
 
-def test_what_serve_has_started_ends_with_it_and_when_the_watchdog_is_killed_it_says_so(migrated: Installation) -> None:
+def test_what_serve_has_started_ends_with_it_and_when_the_watchdog_is_killed_it_says_so(
+    installation: Installation,
+) -> None:
     for killed, status in (("watchdog", 1), ("serve", -signal.SIGKILL)):
-        with migrated.start("serve", "--port", free_port()) as service:
+        with installation.start("serve", "--port", free_port()) as service:
             # The web server with a worker, and the watchdog with a cluster of six.
             processes = all_processes(service.pid, 10)
             watchdog = max(children_of(service.pid), key=lambda pid: len(with_descendants(pid)))
@@ -95,11 +91,11 @@ def until_told(listener: socket.socket, line: str) -> set[str]:
 
 
 def test_systemd_is_told_that_it_is_ready_alive_and_stopping_and_sigterm_ends_even_a_stalled_cluster(
-    migrated: Installation, tmp_path: Path
+    installation: Installation, tmp_path: Path
 ) -> None:
     with notify_socket(tmp_path) as listener:
-        migrated.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
-        watchdog = migrated.start_watchdog()
+        installation.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        watchdog = installation.start_watchdog()
         until_told(listener, "READY=1")
         until_told(listener, "WATCHDOG=1")
         processes = all_processes(watchdog.pid, 7)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import subprocess
-import sys
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,9 @@ from tenants_app.management.base import SafeOutput
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
+from tests.support.processes import ManagePy
 
 ESC = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def assert_harmless(text: str) -> None:
@@ -82,6 +81,12 @@ def test_no_cell_of_a_file_steers_the_terminal(command: Command, anna: Conferenc
     assert_harmless(errors.getvalue())
 
 
+@pytest.fixture(scope="module")
+def manage() -> Iterator[ManagePy]:
+    with ManagePy(os.environ) as forked:
+        yield forked
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -95,10 +100,8 @@ def test_no_cell_of_a_file_steers_the_terminal(command: Command, anna: Conferenc
         ["serve", ESC],
     ],
 )
-def test_no_complaint_steers_the_terminal(arguments: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace"
-    )
+def test_no_complaint_steers_the_terminal(manage: ManagePy, arguments: list[str]) -> None:
+    done = manage.run(*arguments)
     assert done.returncode != 0
     assert_harmless(done.stderr)
 

@@ -69,8 +69,6 @@ SCRIPT = """
 import json
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from migrations_app.calendars.people import Person
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.mail.imip import Content, compose
@@ -106,7 +104,7 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def with_german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def with_german(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> dict[str, Any]:
     """What a copy of the product says that has German in ``labels.toml`` too, and nothing else that differs."""
     root = tmp_path_factory.mktemp("product")
     for name in ("mms_site", "tenants_app", "migrations_app", "templates", "static"):
@@ -114,6 +112,8 @@ def with_german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     shutil.copy(settings.BASE_DIR / "manage.py", root)
     with (root / LABELS).open("a", encoding="utf-8") as file:
         file.write("\n[de]\n" + "".join(f"{key} = {json.dumps(text)}\n" for key, text in GERMAN.items()))
+    (root / "var").mkdir()
+    shutil.copy(migrated, root / "var" / "db.sqlite3")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))}
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "--verbosity", "0", "-c", SCRIPT],
