@@ -332,11 +332,16 @@ class Outcomes:
         return self.settings.private_ids_to_show(uids) if ahead else self.settings.private_ids(uids)
 
     def _has_own_id(self, case: _Case, found: Examined) -> bool:
-        return any(
-            each.recurrence_id in case.made or each.service is Service.LINK or found.shown_id(each) in self._ids.given
-            for each in found.meetings
-            if each.recurrence_id not in case.left
-        )
+        """Whether one of the meeting's blocks is to print an ID of ours."""
+        had_one = self.remembered.had_given_id(case.stored.listed.uid)
+        for each in found.meetings:
+            if each.recurrence_id in case.left:
+                continue
+            shown = found.shown_id(each)
+            is_ours = shown in self._ids.given if shown else had_one
+            if is_ours or each.recurrence_id in case.made or each.service is Service.LINK:
+                return True
+        return False
 
     def _concluded(self, case: _Case, private_id: str, terms: Terms) -> Outcome:
         stored, found = case.stored, case.examined

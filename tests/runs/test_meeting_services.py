@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -17,12 +17,13 @@ from migrations_app.runs import outcomes, queue
 from migrations_app.runs.outcomes import preview
 from migrations_app.runs.worker import work_run
 from migrations_app.targets import CURRENT, LINK, SKYPE, TEAMS, Targets
+from migrations_app.tasks import work_queue
 from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
-from tenants_app.models import ConferenceId, ConferencingUser
+from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId
 from tests.support.actors import ACTOR
-from tests.support.meetings import ANEW, STAY, body_of, invite, logical_lines, migrate
+from tests.support.meetings import ANEW, STAY, body_of, invite, join_links, logical_lines, migrate
 
 MOVE = Targets.of_types(SKYPE, LINK)
 
@@ -56,6 +57,10 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     scripted = Scripted()
     monkeypatch.setattr(outcomes, "service_named", lambda name, user: scripted)
     return scripted
+
+
+def fresh(user: ConferencingUser) -> ConferencingUser:
+    return ConferencingUser.objects.select_related("tenant", "bridge").get(pk=user.pk)
 
 
 def text_of(user: ConferencingUser, uid: str) -> str:
@@ -234,6 +239,26 @@ def test_r43_where_the_service_gives_ids_the_one_in_the_block_stays(anna: Confer
     anna.refresh_from_db()
     migrate(anna, STAY)
     assert shown in text_of(anna, uid)
+
+
+@pytest.mark.parametrize("kind", ["public", "private"])
+def test_r43_a_licence_that_comes_back_brings_the_phone_part_back(
+    make_user: Callable[..., ConferencingUser], kind: str
+) -> None:
+    user = make_user("bruno.costa", conference_id_type=kind)
+    uid, before = invite(user)
+    FormerConferenceId.objects.create(user=user, bridge=user.bridge, digits="7654321")
+    change_user(user, ACTOR, audio_conferencing_license=False)
+    work_queue()
+    assert "tel:" not in text_of(user, uid)
+    change_user(fresh(user), ACTOR, audio_conferencing_license=True)
+    work_queue()
+    assert MeetingResult.objects.latest("pk").outcome == "Succeeded"
+    assert "+1 425-555-0100" in text_of(user, uid)
+    assert join_links(text_of(user, uid)).keys() >= set(list(join_links("".join(logical_lines(before))))[:1])
+    assert ConferenceId.objects.get(user=user, meeting_uid=uid if kind == "private" else "").digits in text_of(
+        user, uid
+    )
 
 
 def test_r43_a_meeting_without_an_id_is_left_for_a_person(anna: ConferencingUser) -> None:
