@@ -223,7 +223,7 @@ def test_a_change_of_everybody_locks_users_in_the_order_in_which_a_start_does(
     users = ConferencingUser.objects.select_for_update(no_key=True, nowait=True)
 
     def change_everybody() -> None:
-        change_tenant(first.tenant, ACTOR, meeting_url="https://join.contoso.com")
+        change_tenant(first.tenant, ACTOR, local_numbers_url="https://join.contoso.com/dialin")
         connection.close()
 
     with ThreadPoolExecutor(1) as pool:
