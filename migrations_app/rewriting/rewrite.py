@@ -139,6 +139,8 @@ def write(
     of_master = plans.get("", first)
     for each in examined.components:
         plan = plans.get(each.recurrence_id)
+        if plan is None and each.blocks:
+            continue  # an occurrence with a meeting of its own, which is left
         changes = [*plan.block_edits()] if plan else []
         changes += [*(plan or of_master).property_edits(examined.components, each)]
         for edit, replaced in changes:
@@ -199,6 +201,7 @@ class _Current:
         self.note = ""
         if conference_id and conference_id == shown != block.conference_id and shown not in ids.given:
             self.note = f"The conference ID {shown} was not given out by MMS, and is kept."
+        self._keeps_id = conference_id not in {"", block.conference_id}
         self._block = replace(block, conference_id=conference_id).leading_to(self._meeting)
         self.join_url = self._meeting.join_url
         self._edits: list[list[Edit]] | None = None
@@ -247,6 +250,7 @@ class _Current:
             and facts.conference_id == (self._block.conference_id if self._block.has_phone else "")
             and {number.e164 for number in facts.numbers} == (numbers if self._block.has_phone else set())
             and not facts.doubt
+            and not facts.still_shows(old, numbers)
         )
 
     def block_edits(self) -> Iterator[tuple[Edit, Span]]:
@@ -272,6 +276,8 @@ class _Current:
         for facts in self._facts:
             if facts.online_meeting and facts.unsure:
                 raise needs_review(facts.unsure)
+            if self._keeps_id and facts.conference_ids and not facts.has_certain_id:
+                raise needs_review("Nobody can tell for certain which conference ID the meeting block has to keep.")
 
     def _carried_over(self) -> Iterator[tuple[Edit, Span]]:
         """Draw the block anew with all that leads into the meeting, and read it back to be certain."""
