@@ -396,8 +396,8 @@ class BlockFacts:
         dialled, shown = list(self._dialled_ids), list(self._shown_ids)
         if not dialled:
             return shown
-        # Many a text has a number of its own behind a colon; with a number sign, or where the dialled one is missing, it
-        # contradicts what is dialled.
+        # Many a text has numbers of its own behind colons. With a number sign, or where the dialled one is not shown,
+        # they contradict what is dialled.
         if self._is_of_teams or set(shown).isdisjoint(dialled):
             dialled += [each for each in shown if each not in dialled]
         return dialled
@@ -514,7 +514,7 @@ class BlockFacts:
         return self._text(display)[0] not in "+＋" and bool(re.search(r"[\d+＋]\W{0,4}\Z", before))
 
     def _has_another(self, numbers: Sequence[Span], end: int) -> bool:
-        """Tell whether the part about the phone has digits like those of a number that is not written internationally."""
+        """Tell whether the part about the phone has digits like those of another number or ID."""
         start = min((span.start for span in numbers), default=end)
         text = _without(self.text_of_phone, [*numbers, *self.id_places])
         return _AT_HOME.search(text, min(start, self._first_phone or start), max(end, start)) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -198,7 +199,5 @@ def test_r41_an_occurrence_that_is_left_keeps_its_join_button() -> None:
 def test_what_would_take_long_does_not(inside: str) -> None:
     # Quadratic, any of these takes minutes.
     found = seen(TEAMS.replace("Dial in by phone", f"{inside}Dial in by phone"))
-    try:
-        write(found, BRIDGE, {}, now=NOW, ids=GIVEN)
-    except Declined as declined:
-        assert declined.reason == "needs-review"
+    with suppress(Declined):
+        assert samples.TEAMS_URL.encode() in samples.unfolded(write(found, BRIDGE, {}, now=NOW, ids=GIVEN).body)
