@@ -136,13 +136,15 @@ def write(
         if each.blocks and examined.meeting_of[each.recurrence_id].recurrence_id not in left
     }
     first = next(iter(plans.values()))
-    of_master = plans.get("", first)
+    # What has no block of its own follows the series, also where that is left.
+    of_master = plans.get("") if "" in examined.meeting_of else first
     for each in examined.components:
         plan = plans.get(each.recurrence_id)
-        if plan is None and each.blocks:
-            continue  # an occurrence with a meeting of its own, which is left
+        follows = plan if each.blocks else of_master
+        if follows is None:
+            continue
         changes = [*plan.block_edits()] if plan else []
-        changes += [*(plan or of_master).property_edits(examined.components, each)]
+        changes += [*follows.property_edits(examined.components, each)]
         for edit, replaced in changes:
             edits.append(edit)
             spans.append(replaced)

@@ -188,6 +188,32 @@ def test_r41_an_occurrence_that_is_left_keeps_its_join_button() -> None:
     assert occurrence_after({}) == before
 
 
+def test_r41_an_occurrence_without_a_block_keeps_the_join_button_of_a_series_that_is_left() -> None:
+    button = f"X-MICROSOFT-ONLINEMEETINGEXTERNALLINK:{samples.SKYPE_URL}"
+    bare = event(
+        button,
+        "RECURRENCE-ID:20300315T100000Z",
+        start="DTSTART:20300315T100000Z",
+        end="DTEND:20300315T110000Z",
+    )
+    other = event(
+        f"X-MICROSOFT-SKYPETEAMSMEETINGURL:{samples.TEAMS_URL}",
+        f"X-GOOGLE-CONFERENCE:{samples.TEAMS_URL}",
+        "RECURRENCE-ID:20300322T100000Z",
+        text=TEAMS,
+        start="DTSTART:20300322T100000Z",
+        end="DTEND:20300322T110000Z",
+    )
+    source = calendar(event(button, "RRULE:FREQ=WEEKLY;COUNT=4", text=SKYPE), bare, other)
+    found = examine(source, OWN, now=NOW, known=KNOWN)
+    made = {"20300322T100000Z": OnlineMeeting("https://meet.contoso.com/anna/NEW1KEY1")}
+    after = samples.without_stamps(write(found, BRIDGE, made, now=NOW, left={""}, ids=GIVEN).body)
+    before = samples.without_stamps(source)
+    second_event_ends = [at for at, line in enumerate(before) if line == b"END:VEVENT"][1]
+    assert after[:second_event_ends] == before[:second_event_ends]
+    assert b"meetup-join" not in b"".join(after)
+
+
 @pytest.mark.parametrize(
     "inside",
     [
