@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.examine import Examined, examine
 from migrations_app.rewriting.facts import KnownNumbers
-from migrations_app.rewriting.links import comparable
+from migrations_app.rewriting.links import comparable, unwrapped
 from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.rewrite import Identities, Rewrite, write
@@ -132,6 +133,15 @@ def test_r40_a_passcode_of_digits_is_carried_over_and_over() -> None:
 def test_r43_of_two_ids_none_is_kept_by_chance(text: str) -> None:
     assert refusal(text, WITH_FREE, Identities(from_service=True)).reason == "needs-review"
     assert "9998887" in changed(text, WITH_FREE)
+
+
+def test_r40_a_link_that_url_defense_wrapped_is_carried_over_as_it_was() -> None:
+    wrapped = samples.TEAMS_URL.replace("%", "*")
+    marks = urlsafe_b64encode(b"%" * samples.TEAMS_URL.count("%")).decode()
+    notes = "https://contoso.sharepoint.com/**A/notes.one"
+    text = TEAMS.replace(samples.TEAMS_URL, f"https://urldefense.com/v3/__{wrapped}__;{marks}!!Ab1!cd$")
+    assert f"<{samples.TEAMS_URL}>" in changed(text, WITH_FREE)
+    assert unwrapped(f"https://urldefense.com/v3/__{notes}__;w6nDqA!!Ab1!cd$") == notes.replace("**A", "éè")
 
 
 def test_r43_a_number_in_the_query_of_a_help_page_is_no_conference_id() -> None:
