@@ -328,7 +328,7 @@ def test_it_shows_what_a_run_writes_indeed(vera: Client, make_user: MakeUser, co
         written = re.sub(r",,\d{7}#>", ",,…#>", written).replace("Conference ID: ", f"Conference ID: {EACH_ITS_OWN} ")
         written = re.sub(rf"({EACH_ITS_OWN}) \d{{7}}", r"\1", written)
 
-    assert f"rewritten. {' '.join(written.split())} " in dial_in(vera, anna)
+    assert f"leaves the rest as it is. {' '.join(written.split())} " in dial_in(vera, anna)
 
 
 def test_r4_private_conference_ids_are_not_invented(vera: Client, make_user: MakeUser) -> None:
