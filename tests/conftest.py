@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays: looking through it again and again for garbage would take a tenth of the suite."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)
 
 
 @pytest.fixture(scope="session")

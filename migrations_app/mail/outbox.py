@@ -103,6 +103,8 @@ def claim(most: int = BATCH) -> list[Update]:
     now = clock.now()
     due = _due(now).order_by("due_at", "pk").select_for_update(skip_locked=True)
     pks = list(due.values_list("pk", flat=True)[:most])
+    if not pks:
+        return []
     Update.objects.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
     return list(
         Update.objects.filter(pk__in=pks)

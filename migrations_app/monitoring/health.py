@@ -82,7 +82,9 @@ class Workers:
 
 def beat() -> None:
     """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run."""
-    Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": clock.now()})
+    now = clock.now()
+    if not Heartbeat.objects.filter(name=_WORKER).update(at=now):
+        Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": now})
 
 
 def workers() -> Workers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -19,10 +20,13 @@ register = template.Library()
 def icon(name: str) -> SafeString:
     """A decorative icon: a symbol of ``static/vendor/tabler-icons/icons.svg``."""
     return format_html(
-        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
-        static("vendor/tabler-icons/icons.svg"),
-        name,
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>', _all_icons(), name
     )
+
+
+@cache  # a page has dozens of icons
+def _all_icons() -> str:
+    return static("vendor/tabler-icons/icons.svg")
 
 
 @register.filter

@@ -14,7 +14,7 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.meeting_services.base import Request
 from migrations_app.meeting_services.link import LinkService
-from migrations_app.meeting_services.remembered import Remembered
+from migrations_app.meeting_services.remembered import Remembered, SeenMeeting
 from migrations_app.models import OnlineMeeting
 from migrations_app.rewriting.online_meeting import OnlineMeeting as Made
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
@@ -182,7 +182,7 @@ def test_r40_an_old_link_that_is_noted_after_a_new_one_was_made_is_the_older_of_
         (made,) = remembered.make(service, [Request(BUDGET)]).values()
         assert isinstance(made, Made)
         new, old = made.join_url, made.join_url.replace("//meet.", "//old.")
-        remembered.remember([(BUDGET, "", "Link", old)])
+        remembered.remember([SeenMeeting(Request(BUDGET), "Link", old, has_given_id=False)])
     digits = id_of(bruno, BUDGET)
 
     assert str(jitsi.conference_id(old)) == str(jitsi.conference_id(new)) == digits

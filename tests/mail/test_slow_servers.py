@@ -37,7 +37,7 @@ from tenants_app.models import ConferencingUser
 from tests.support.actors import ACTOR
 from tests.support.clock import Clock, clock
 from tests.support.mail_servers import Inbox, message_id_of, serving, silence
-from tests.support.meetings import invite, migrate
+from tests.support.meetings import invite, migrate, migrate_all
 from tests.support.together import together
 
 MakeUser = Callable[..., ConferencingUser]
@@ -473,12 +473,12 @@ def test_a_database_that_is_away_for_a_moment_leaves_no_doubt_about_what_the_ser
 
 
 @pytest.fixture
-def ten(make_user: MakeUser) -> list[ConferencingUser]:
+def ten(make_users: Callable[..., list[ConferencingUser]]) -> list[ConferencingUser]:
     """Ten users with a message each to be sent."""
-    users = [make_user(f"user{number}") for number in range(10)]
+    users = make_users({f"user{number}": {} for number in range(10)})
     for number, user in enumerate(users):
         invite(user, number)
-        migrate(user)
+    migrate_all(users)
     return users
 
 

@@ -6,7 +6,7 @@ import email
 import email.policy
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -73,17 +73,26 @@ STAY = Targets.of_types(ALL, CURRENT)
 
 def migrate(user: ConferencingUser, targets: Targets = ANEW) -> Run:
     """Start a run of the user by hand and work it; the run as it ended. Delivers nothing."""
+    (run,) = migrate_all([user], targets)
+    run.refresh_from_db()
+    return run
+
+
+def migrate_all(users: Sequence[ConferencingUser], targets: Targets = ANEW) -> list[Run]:
+    """Start the runs of these users of one tenant by hand and work them. Delivers nothing."""
     start_by_hand(
-        user.tenant,
-        ConferencingUser.objects.select_related("bridge").filter(pk=user.pk),
+        users[0].tenant,
+        ConferencingUser.objects.select_related("bridge").filter(pk__in=[user.pk for user in users]),
         Actor("alice", Channel.SCREEN),
         targets=targets,
     )
-    run = queue.claim()
-    assert run is not None
-    work_run(run)
-    run.refresh_from_db()
-    return run
+    runs = []
+    for _ in users:
+        run = queue.claim()
+        assert run is not None
+        work_run(run)
+        runs.append(run)
+    return runs
 
 
 URL = re.compile(r"https?://[^\s<>\"]+")
