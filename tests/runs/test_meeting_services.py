@@ -167,6 +167,17 @@ def test_r39_without_a_service_skype_meetings_stay_and_are_left_for_a_person(ann
     assert body_of(anna, uid) == before
 
 
+def test_r42_a_meeting_that_the_service_forgets_fails_and_stays_as_it_was(
+    anna: ConferencingUser, service: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, _ = invite(anna)
+    before = body_of(anna, uid)
+    monkeypatch.setattr(service, "make", lambda requests: {})
+    run = migrate(anna, MOVE)
+    assert [result.code for result in run.results.all()] == ["service-unavailable"]
+    assert body_of(anna, uid) == before
+
+
 # --- previews ---------------------------------------------------------------------------------------------
 
 
