@@ -93,13 +93,13 @@ class Remembered:
             return made
         answers = service.make(missing)
         new = {each: meeting for each, meeting in answers.items() if isinstance(meeting, OnlineMeeting)}
-        with transaction.atomic(durable=True):
-            models.OnlineMeeting.objects.bulk_create(
-                [self._row(each, service.name, service.made_under, meeting) for each, meeting in new.items()],
-                ignore_conflicts=True,  # another worker, taken for lost, may have been quicker: its answer counts
-            )
         made |= answers
-        if new:
+        if new:  # a preview, which may be part of a larger transaction, has none
+            with transaction.atomic(durable=True):
+                models.OnlineMeeting.objects.bulk_create(
+                    [self._row(each, service.name, service.made_under, meeting) for each, meeting in new.items()],
+                    ignore_conflicts=True,  # another worker, taken for lost, may have been quicker: its answer counts
+                )
             made |= self.find(service, list(new))
         for each, meeting in made.items():
             if isinstance(meeting, OnlineMeeting):

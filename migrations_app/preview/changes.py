@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,9 @@ from tenants_app.records import user_record
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
+LISTED = 50
+"""Meetings that are told one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
@@ -34,6 +37,10 @@ class Foresight:
     """Whether invitations will then say something else than the settings ask for."""
     settings: Mapping[str, Any]
     """The user's settings afterwards, as ``user_record`` tells them."""
+    listed: Sequence[MeetingResult] = ()
+    """What the run that starts would make of each future meeting; of very many only of the first."""
+    unlisted: int = 0
+    """How many more there are."""
 
     @property
     def text(self) -> str:
@@ -50,13 +57,17 @@ class _Affected:
     failed: int = 0
     mailed: int = 0
     movements: Movements = field(default_factory=Movements)
+    listed: list[MeetingResult] = field(default_factory=list)
 
     @classmethod
     def of(cls, foreseen: Iterable[Outcome]) -> _Affected:
         found = cls()
         for outcome in foreseen:
             result = outcome.result
-            found.meetings += result.code not in NOT_THEIRS_TO_COME
+            if result.code not in NOT_THEIRS_TO_COME:
+                found.meetings += 1
+                if len(found.listed) < LISTED:
+                    found.listed.append(result)
             found.updated += result.outcome == MeetingResult.Outcome.SUCCEEDED
             found.failed += result.outcome == MeetingResult.Outcome.FAILED
             found.mailed += outcome.recipient_count
@@ -110,21 +121,22 @@ def rehearse(tenant: Tenant, edit: UserEdit, actor: Actor) -> Rehearsal:
 def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Foresight:
     """What saving ``edit`` would lead to. Raises ``ValidationError`` as the change itself would."""
     seen = rehearse(tenant, edit, actor)
+    affected = _Affected.of(seen.outcomes)
     if seen.consequence.starts_run:
-        effect = effect_of_run(seen.failure, seen.outcomes)
+        effect = _effect_of_run(seen.failure, affected)
     elif seen.user.is_out_of_date:
-        effect = _effect_of_no_run(_Affected.of(seen.outcomes), seen.was_out_of_date)
+        effect = _effect_of_no_run(affected, seen.was_out_of_date)
     else:
         effect = "The invitations then say what the settings ask for." if seen.was_out_of_date else ""
     wrong = seen.user.is_out_of_date and (seen.failure is not None or not seen.consequence.starts_run)
-    return Foresight(seen.consequence, effect, wrong, seen.settings)
+    listed = affected.listed if seen.consequence.starts_run else []
+    return Foresight(seen.consequence, effect, wrong, seen.settings, listed, affected.meetings - len(affected.listed))
 
 
-def effect_of_run(failure: Failure | None, outcomes: Iterable[Outcome]) -> str:
+def _effect_of_run(failure: Failure | None, affected: _Affected) -> str:
     """What a run changes in the meetings, in sentences."""
     if failure:
         return f"It would fail before it looks at any meeting. {describe(failure.code, failure.detail)}"
-    affected = _Affected.of(outcomes)
     if not affected.meetings:
         return "The mailbox has no future meetings, so nobody would be mailed."
     future = f"{affected.updated:,} of {counted(affected.meetings, 'future meeting')}"

@@ -25,6 +25,7 @@ from migrations_app.rewriting.findings import Finding, Point, findings, showable
 from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.spans import Span
 from migrations_app.runs.outcomes import Decided, Outcomes, Terms, examined
+from migrations_app.targets import ALL_CURRENT, Targets
 from tenants_app.models import ConferencingUser, Tenant
 
 MIGRATED = "migrated"
@@ -81,9 +82,15 @@ class Explanation:
 
 
 def explain(
-    uid: str, body: bytes, user: ConferencingUser | None, *, now: datetime | None = None, is_whole: bool = True
+    uid: str,
+    body: bytes,
+    user: ConferencingUser | None,
+    *,
+    targets: Targets = ALL_CURRENT,
+    now: datetime | None = None,
+    is_whole: bool = True,
 ) -> Explanation:
-    """What a run of the user would do with the object now, and why.
+    """What a run of the user with these targets would do with the object now, and why.
 
     Without a user the organizer is taken to be the one who is migrated, and the new block is not known. An object that
     is not ``is_whole`` is a body without its meeting: its UID, and with it the end of its join link, means nothing.
@@ -109,7 +116,7 @@ def explain(
     if user is None:
         return Explanation(uid, subject, _would_be_updated(found), told, is_new_block_known=False)
     try:
-        outcomes = Outcomes(Run(user=user, tenant=user.tenant), user=user)
+        outcomes = Outcomes(Run(user=user, tenant=user.tenant, targets=targets.stored), user=user)
     except Failure:
         decision = _would_be_updated(found)
         return _with_failure(Explanation(uid, subject, decision, told, is_new_block_known=False), user)

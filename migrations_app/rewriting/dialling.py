@@ -10,8 +10,9 @@ import phonenumbers
 
 from migrations_app.rewriting.block import PhoneNumber
 
-_BLANK = r"(?:[ \xa0().\-/\u2010-\u2015]{0,3})"
-SHOWN = re.compile(rf"\+\(?\d(?:{_BLANK}\d){{6,16}}(?!\d)")
+# Narrow blanks and marks of direction among them.
+_BLANK = r"(?:[ \xa0\u2000-\u2015\u202a-\u202f\u205f-\u2069\u3000().\-/]{0,3})"
+SHOWN = re.compile(rf"[+＋]\(?\d(?:{_BLANK}\d){{6,16}}(?!\d)")
 """A number as people read it, written internationally."""
 SHOWN_AT_HOME = re.compile(rf"\(?\d(?:{_BLANK}\d){{5,14}}\s*\Z")
 """A number as people of its country read it, at the end of a text."""
@@ -23,7 +24,9 @@ TARGET = re.compile(
     re.IGNORECASE,
 )
 """What a tel: link dials: a number, pauses, a conference ID and what ends it. Commas may be percent-encoded."""
-DIALLED_AFTER = re.compile(r"[ \xa0]?,{1,4}[ \xa0]?(?P<id>\d{3,15})(?:[ \xa0]?#)?")
+MARKS = r"\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+"""Of a pattern's class: what is not seen, such as marks of direction."""
+DIALLED_AFTER = re.compile(rf"[ \xa0{MARKS}]{{0,3}},{{1,4}}[ \xa0]?(?P<id>\d{{3,15}})(?:[ \xa0]?#)?")
 """What is dialled after a number, as people read it."""
 
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -39,7 +42,7 @@ def digits_of(text: str) -> str:
 def e164(text: str) -> str:
     """Return a number that is written internationally as E.164; "" where it is none that there can be."""
     try:
-        parsed = phonenumbers.parse(text)
+        parsed = phonenumbers.parse(f"+{digits_of(text)}" if text[:1] in {"+", "＋"} else text)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_possible_number(parsed):

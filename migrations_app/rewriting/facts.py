@@ -7,7 +7,8 @@ dialled stands after commas and before a number sign, a passcode is on the line 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from locale import windows_locale
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from migrations_app.rewriting import links
 from migrations_app.rewriting.dialling import (
     DIALLED_AFTER,
+    MARKS,
     SHOWN,
     SHOWN_AT_HOME,
     TARGET,
@@ -27,9 +29,11 @@ from migrations_app.rewriting.dialling import (
     place_in,
 )
 from migrations_app.rewriting.frames import Found
+from migrations_app.rewriting.labels import LABELS
 from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.reading import END, LINK, Reading, read
 from migrations_app.rewriting.rows import Kind
+from migrations_app.rewriting.written_numbers import numbers_in
 
 
 class Span(NamedTuple):
@@ -91,10 +95,26 @@ _LINK = re.compile(rf"{LINK}([^{LINK}{END}]*){END}")
 _BARE_LINK = re.compile(r"https?://[^\s\x02\x03<>\"]+", re.IGNORECASE)
 _DIAL_IN_PAGE = re.compile(r"https?://(?:[^/?#]*\.)?dialin\.|/dialin\b|pstnconferencing", re.IGNORECASE)
 _QUERY = re.compile(r"[?&;]\w{1,30}=(\d{4,15})(?=&|#|$)")
+# Of a page of local numbers; other parameters have a language or an article there.
+_ID_OF_PAGE = re.compile(r"[?&;](?:conf\w{0,12})?id=(\d{4,15})(?=&|#|$)", re.IGNORECASE)
+# Longer than any number of rooms or streets: an ID, however it is written.
+_LONG_ID = re.compile(r"(?<![\d.+])\d(?:[ \xa0.-]?\d){8,18}(?!\d)")
+_NOTHING = re.compile(rf"[\s{MARKS}]*\Z")
+_DIALLED_LAST = re.compile(rf"[ \xa0{MARKS}]{{0,3}},{{1,4}}[ \xa0]?\d{{3,15}}[ \xa0]?#?\Z")
+_EXTENSION = re.compile(r"[ \xa0]*[^\W\d_]{1,12}[.:]?[ \xa0]*\d")
+_AT_HOME = re.compile(r"(?<![\d+])\(?\d(?:[ \xa0().\-/]{0,2}\d){6,14}(?!\d)")
 _ID_LINE = re.compile(r"[:：][ \xa0]*(\d(?:[ \xa0]?\d){3,18})(?![\d])[ \xa0]*(#?)")
-_PASSCODE = re.compile(r"[ \xa0]*(?P<label>[^\x02\x03\n:：|]{1,60})[:：][ \xa0]*(?P<value>[^\s\x02\x03][^\n\x02\x03]*)")
+_PASSCODE = re.compile(
+    rf"[ \xa0]*(?P<label>[^\x02\x03\n:：|]{{1,60}})[:：][ \xa0{MARKS}]*"
+    rf"(?P<value>[^\s\x02\x03{MARKS}][^\n\x02\x03]*)"
+)
+_OWN_MEETING_IDS, _OWN_PASSCODES, _OWN_VIDEO_IDS, _OWN_CONFERENCE_IDS = (
+    frozenset(labels[name] for labels in LABELS.values())
+    for name in ("meeting_id", "passcode", "video_id", "conference_id")
+)
 _MAIL = re.compile(r"[^\s:：\x02\x03<>@]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _MOST_LINES_TO_ID = 4
+_UNSURE_OF_PASSCODE = "Nobody can tell for certain which passcode the meeting block shows."
 # Of an on-premises server, where the number is no link: the region that it serves, as the server's administrator named
 # it. Behind a link, and in some texts without one, the bracket says in the block's language that it is a number.
 _REGION = re.compile(
@@ -195,18 +215,47 @@ class BlockFacts:
         phone = self._first_phone
         options = next((link.at.start for link in self.links if links.meeting_options(link.url) is not None), None)
         meeting: re.Match[str] | None = None
+        others = []
         for each in self._id_lines:
             if device is not None and each.start(1) == device[1].start(1):
                 continue
             is_above = all(place is None or each.start() < place for place in (first, phone, options))
-            if meeting is None and is_above:
+            if meeting is None and is_above and self._has_label(each.start(), _OWN_MEETING_IDS):
                 meeting = each
             elif options is None or each.start() < options:
+                others.append(each.start(1))
+        passcode = self._passcode(meeting)
+        if self.found.kind is not Kind.OWN:
+            text = self.reading.text
+            ends = [text.rfind("\n", 0, place) for place in (first, phone, options) if place is not None]
+            others += self._long_ids(min(ends, default=len(text)), meeting, passcode)
+            if others and set(others) != {passcode.start if passcode else -1}:
                 self.unsure = "The meeting block shows an ID of which nobody can tell what it is for."
         video = _NO_VIDEO
         if device is not None:
             video = _Video(Span(*device[0].span()), Span(*device[1].span(1)), self._help_of_device(device[1].end()))
-        return Span(*meeting.span(1)) if meeting else None, self._passcode(meeting), video
+        return Span(*meeting.span(1)) if meeting else None, passcode, video
+
+    def _has_label(self, at: int, labels: frozenset[str]) -> bool:
+        """Tell whether what stands before a colon is one of our labels; in a block that others drew, any label is."""
+        if self.found.kind is not Kind.OWN:
+            return True
+        text = self.reading.text
+        return text[text.rfind("\n", 0, at) + 1 : at].strip() in labels
+
+    def _long_ids(
+        self,
+        end: int,
+        meeting: re.Match[str] | None,
+        passcode: Span | None,
+    ) -> list[int]:
+        """Return where digits stand above the phone part that may be an ID into the meeting, and are none known."""
+        spans = [Span(*found.span()) for found, _ in self._shown]
+        spans += [link.at for link in self.links]
+        spans += [Span(*meeting.span(1))] if meeting else []
+        spans += [passcode] if passcode else []
+        text = _without(self._outside_links, spans)
+        return [found.start() for found in _LONG_ID.finditer(text, 0, max(end, 0))]
 
     @cached_property
     def _id_lines(self) -> list[re.Match[str]]:
@@ -220,10 +269,11 @@ class BlockFacts:
         last_join = max(
             (link.at.end for link in self.links if links.comparable(link.url) in self.found.names), default=0
         )
+        starts = [each.start() for each in self._id_lines]
         for mail in _MAIL.finditer(self._outside_links, last_join):
-            for each in self._id_lines:
-                between = self._outside_links[mail.end() : each.start()]
-                if each.start() >= mail.end() and len(between.split("\n")) <= _MOST_LINES_TO_ID and len(between) < 300:
+            for each in self._id_lines[bisect_left(starts, mail.end()) : bisect_left(starts, mail.end() + 300)]:
+                is_near = self._outside_links.count("\n", mail.end(), each.start()) < _MOST_LINES_TO_ID
+                if is_near and self._has_label(each.start(), _OWN_VIDEO_IDS):
                     return mail, each
         return None
 
@@ -249,13 +299,25 @@ class BlockFacts:
                 start += 1
             end = text.find("\n", start)
             found = _PASSCODE.fullmatch(text, start, len(text) if end < 0 else end)
-        if found is None:
+        if found is None or not self._has_label(found.end("label"), _OWN_PASSCODES):
+            self._miss_passcode(meeting.end())
             return None
         value = found["value"].rstrip()
         start = found.start("value")
-        if re.fullmatch(r"\d[\d ]*\d ?#", value) or SHOWN.match(value):
-            return None
+        is_id = digits_of(value) in self._dialled_ids and re.fullmatch(r"\d[\d \xa0]*\d ?#", value)
+        if is_id or any(shown.start() == start and after is not None for shown, after in self._shown):
+            return None  # the phone part begins here
+        if self.found.kind is not Kind.OWN and (re.search(r"\s|^\d+#$", value) or SHOWN.match(value)):
+            self.unsure = _UNSURE_OF_PASSCODE
         return Span(start, start + len(value))
+
+    def _miss_passcode(self, at: int) -> None:
+        """Doubt a meeting ID without a passcode, unless the next line is none that could have it."""
+        if self.found.kind is Kind.OWN:
+            return
+        below = next((line for line in self.reading.text[at : at + 400].split("\n") if line.strip()), "")
+        if below.strip(" _\xa0-") and LINK not in below:
+            self.unsure = _UNSURE_OF_PASSCODE
 
     @property
     def _is_of_teams(self) -> bool:
@@ -311,7 +373,7 @@ class BlockFacts:
             if after is not None:
                 found.setdefault(after["id"], []).append(Span(*after.span("id")))
         for link in self.links:
-            if _DIAL_IN_PAGE.search(link.url) and (query := _QUERY.search(link.url)):
+            if _DIAL_IN_PAGE.search(link.url) and (query := _ID_OF_PAGE.search(link.url)):
                 found.setdefault(query[1], [])
         return found
 
@@ -321,41 +383,56 @@ class BlockFacts:
     @cached_property
     def conference_id(self) -> str:
         """The digits of its conference ID; "" where it shows none."""
-        known = list(self._dialled_ids)
-        if len(known) > 1:
-            self.doubt = "The meeting block dials more than one conference ID."
-            return known[0]
-        if known:
-            return known[0]
-        shown = [*self._shown_ids]
-        if len(shown) > 1:
+        ids = self.conference_ids
+        if len(ids) > 1:
             self.doubt = "The meeting block shows more than one conference ID."
-        return shown[0] if shown else ""
+        elif ids and not self.has_certain_id:
+            self.doubt = "Nothing in the meeting block dials its conference ID."
+        return ids[0] if ids else ""
+
+    @cached_property
+    def conference_ids(self) -> list[str]:
+        """Every ID that may be its conference ID, the likeliest first."""
+        dialled, shown = list(self._dialled_ids), list(self._shown_ids)
+        if not dialled:
+            return shown
+        # Many a text has numbers of its own behind colons. With a number sign, or where the dialled one is not shown,
+        # they contradict what is dialled.
+        if self._is_of_teams or set(shown).isdisjoint(dialled):
+            dialled += [each for each in shown if each not in dialled]
+        return dialled
+
+    @property
+    def has_certain_id(self) -> bool:
+        """Whether it has one conference ID, which is dialled or stands behind our own label."""
+        return len(self.conference_ids) == 1 and (self.found.kind is Kind.OWN or bool(self._dialled_ids))
 
     @cached_property
     def _shown_ids(self) -> dict[str, None]:
         """The IDs that may be conference IDs by how they are shown, where nothing dials one."""
-        is_of_teams = self._is_of_teams
         found: dict[str, None] = {}
         for each in _ID_LINE.finditer(self._outside_links):
             digits = digits_of(each[1])
-            is_one = each[2] == "#" if is_of_teams and self.found.kind is not Kind.OWN else 4 <= len(digits) <= 10
-            if self.found.kind is Kind.OWN and is_of_teams:
-                is_one = len(digits) == 7
+            if self.found.kind is Kind.OWN:
+                is_one = self._has_label(each.start(), _OWN_CONFERENCE_IDS)
+            else:
+                is_one = each[2] == "#" if self._is_of_teams else 4 <= len(digits) <= 10
             if is_one:
                 found[digits] = None
         return found
+
+    @cached_property
+    def text_of_phone(self) -> str:
+        """The text without links, and without what leads into the meeting by other ways than the phone."""
+        own = [*filter(None, (*self._ids[:2], self._ids[2].video_id))]
+        return _without(self._outside_links, [*own, *(link.at for link in self.links)])
 
     @cached_property
     def id_places(self) -> list[Span]:
         """Where the conference ID stands, outside of web links: in the text and in what is dialled."""
         if not self.conference_id:
             return []
-        text = self._outside_links
-        own = [*filter(None, (*self._ids[:2], self._ids[2].video_id))]
-        shown = [Span(*found.span()) for found in id_pattern(self.conference_id).finditer(text)]
-        own += [link.at for link in self.links]
-        shown = [span for span in shown if not any(span.start < each.end and each.start < span.end for each in own)]
+        shown = [Span(*found.span()) for found in id_pattern(self.conference_id).finditer(self.text_of_phone)]
         dialled = [target.conference_id for _, target in self._targets if target.conference_id]
         return [*shown, *[span for span in dialled if self._text(span) == self.conference_id]]
 
@@ -379,6 +456,7 @@ class BlockFacts:
         shown = {each.start(): each for each, _ in self._shown}
         used: set[int] = set()
         last = self._end_of_phone
+        dials_id: set[bool] = set()
         for target, parts in self._targets:
             display = self._display_before(parts.at.start)
             text = ("+" if parts.has_plus else "") + digits_of(target["number"])
@@ -396,8 +474,11 @@ class BlockFacts:
             if not number:
                 self.doubt = "A number in the meeting block cannot be read."
                 continue
+            if self._begins_elsewhere(parts.at.start, display):
+                self.doubt = "A number in the meeting block is not written like any other."
             each = found.setdefault(number, Number(number))
             each.targets.append(parts)
+            dials_id |= set() if self.known.is_known(number) else {parts.conference_id is not None}
             if display is not None:
                 used.add(display.start)
                 each.shown.append(display)
@@ -411,8 +492,32 @@ class BlockFacts:
             elif number and (after is not None or match.start() < last or self.known.is_known(number)):
                 each = found.setdefault(number, Number(number))
                 each.shown.append(Span(*match.span()))
+                dials_id |= set() if self.known.is_known(number) else {after is not None}
                 self._add_place(each, after.end() if after else match.end(), has_link=False)
+            else:
+                continue
+            if after is None and _EXTENSION.match(self._outside_links, match.end()):
+                self.doubt = "A number in the meeting block has an extension."
+        if len(dials_id) > 1:
+            self.doubt = "Of the numbers in the meeting block only some are dialled with the conference ID."
+        if found and self._has_another([span for each in found.values() for span in each.shown], last):
+            self.doubt = "The meeting block shows a number, or an ID, of which nobody can tell whose it is."
         return list(found.values())
+
+    def _begins_elsewhere(self, at: int, display: Span | None) -> bool:
+        """Tell whether digits stand before a telephone link that are none of the number found there."""
+        text = self._outside_links
+        end = display.start if display else at
+        before = text[max(text.rfind("\n", 0, end) + 1, end - 40) : end]
+        if display is None:
+            return any(map(str.isdigit, before))
+        return self._text(display)[0] not in "+＋" and bool(re.search(r"[\d+＋]\W{0,4}\Z", before))
+
+    def _has_another(self, numbers: Sequence[Span], end: int) -> bool:
+        """Tell whether the part about the phone has digits like those of another number or ID."""
+        start = min((span.start for span in numbers), default=end)
+        text = _without(self.text_of_phone, [*numbers, *self.id_places])
+        return _AT_HOME.search(text, min(start, self._first_phone or start), max(end, start)) is not None
 
     @cached_property
     def _end_of_phone(self) -> int:
@@ -423,15 +528,15 @@ class BlockFacts:
     def _display_before(self, at: int) -> Span | None:
         """Return where the number stands that a telephone link right behind it dials."""
         text = self._outside_links
-        rest = text[max(at - 80, 0) : at].rstrip()
+        rest = _NOTHING.sub("", text[max(at - 80, 0) : at])
         begin = max(at - 80, 0)
-        dialled = re.search(r"[ \xa0]?,{1,4}[ \xa0]?\d{3,15}[ \xa0]?#?\Z", rest)
+        dialled = _DIALLED_LAST.search(rest)
         if dialled is not None:
             rest = rest[: dialled.start()]
         best = None
         for found in SHOWN.finditer(rest):
             best = found
-        if best is not None and not rest[best.end() :].strip():
+        if best is not None and _NOTHING.match(rest, best.end()):
             return Span(begin + best.start(), begin + best.end())
         at_home = SHOWN_AT_HOME.search(rest)
         return Span(begin + at_home.start(), begin + at_home.end()) if at_home else None
@@ -442,8 +547,9 @@ class BlockFacts:
         end = min((found for sign in ("\n", LINK) if (found := text.find(sign, at)) >= 0), default=len(text))
         rest = text[at:end]
         if self.found.kind is not Kind.SKYPE:
-            place = _by_position(rest) if self.found.kind is Kind.TEAMS else None
-            place = place_in(rest, number.e164, self.known.places.get(number.e164, "")) or place
+            place = place_in(rest, number.e164, self.known.places.get(number.e164, ""))
+            if place is None and self.found.kind is Kind.TEAMS and (place := _by_position(rest)) and not place.has_city:
+                self.doubt = "What stands beside a number may be its place, or something else."
             if place is not None:
                 number.places.append((Span(at + place.start, at + place.end), place))
             return
@@ -472,6 +578,14 @@ class BlockFacts:
     def entered_place(self, number: str) -> str:
         """Return the place of a number as the organization entered it; "" where it did not."""
         return self.known.places.get(number, "")
+
+    def still_shows(self, old: BlockFacts, wanted: Set[str]) -> bool:
+        """Tell whether a number or the ID of an old block is still there, however it is written."""
+        gone = {number.e164 for number in old.numbers} - wanted
+        if gone and numbers_in(self.reading.text, gone):
+            return True
+        digits = old.conference_id if old.conference_id != self.conference_id else ""
+        return bool(digits) and re.search(_loosely(digits), self.text_of_phone) is not None
 
     @cached_property
     def language(self) -> str:
@@ -524,6 +638,11 @@ def query_ids(url: str, digits: str) -> list[tuple[int, int]]:
     return [found.span(1) for found in _QUERY.finditer(url) if found[1] == digits]
 
 
+def _loosely(digits: str) -> str:
+    """Return a pattern of an ID with whatever one may write between its digits."""
+    return r"(?<!\d)" + r"[\W_]{0,2}".join(digits) + r"(?!\d)"
+
+
 def _lcid(text: str) -> int:
     """Return a locale's number, which is written in decimal or in hexadecimal digits."""
     return int(text) if text.isdigit() and int(text) in windows_locale else int(text, 16)
@@ -533,3 +652,13 @@ def _by_position(rest: str) -> Place | None:
     """Return the place of a Teams number: what follows it on its line, before a bracket."""
     found = re.match(r"[ \xa0#]*([^\s()|\x02,#][^()|\x02\n]*?)[ \xa0]*(?=[(|\x02\n]|\Z)", rest)
     return Place(*found.span(1), has_country=True, has_city="," in found[1], is_country_first=True) if found else None
+
+
+def _without(text: str, spans: Sequence[Span]) -> str:
+    """Return a text of the same length in which nothing stands at some places."""
+    pieces, at = [], 0
+    for start, end in sorted(spans):
+        if end > at:
+            pieces += [text[at:start], LINK * (end - max(start, at))]
+            at = end
+    return "".join([*pieces, text[at:]])

@@ -84,8 +84,10 @@ def showable(text: str, longest: int = _LONGEST_TEXT) -> str:
 
 def _of_component(component: Component, own: Own, known: KnownNumbers) -> Iterator[tuple[str, list[Point]]]:
     for description in component.descriptions:
-        points = [*_of_description(description), *_facts(description, own, known)]
-        yield description.title[0].upper() + description.title[1:], points
+        facts = [*_facts(description, own, known)]
+        named = {point.text for point in facts}
+        seen_there = [point for point in _of_description(description) if point.text not in named]
+        yield description.title[0].upper() + description.title[1:], seen_there + facts
     if not component.descriptions:
         inherits = "It has none and inherits the one of the series." if component.recurrence_id else "There is none."
         yield "Description", [Point("Text", inherits)]
@@ -147,9 +149,6 @@ def _of_description(description: Description) -> Iterator[Point]:
         yield Point("Row", "none of the rows that frame a meeting block")
     if sight.found is not None:
         yield Point("Block", _about_block(description))
-        if sight.found.shared_notes_url:
-            yield Point("Shared notes", "a link that is carried over into the new block")
-            yield Point("Shared notes", sight.found.shared_notes_url, is_verbatim=True)
     yield from _about_links(sight)
     if sight.problem:
         yield Point("Odd", sight.problem)

@@ -10,6 +10,8 @@ from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
 from migrations_app.rewriting.dialling import digits_of, grouped_like, place_of
 from migrations_app.rewriting.facts import BlockFacts, Link, Number, Span, query_ids
 
+_MOST_EDITS = 100
+
 
 def parts_of(block: MeetingBlock) -> tuple[int, int, bool]:
     """Return how many toll and toll-free numbers a block shows, and whether it shows a conference ID."""
@@ -21,7 +23,8 @@ def parts_of(block: MeetingBlock) -> tuple[int, int, bool]:
 def exchanges(facts: BlockFacts, block: MeetingBlock, *, is_escaped: bool) -> list[Edit] | None:
     """Return the edits of the description's value that make an old block say what `block` says of the phone.
 
-    Both must have the same parts. Empty where it says so already; None where the edits would get into each other's way.
+    Both must have the same parts. Empty where it says so already; None where the edits would get into each other's way,
+    or are more than any block needs.
     `is_escaped` tells whether the value has the escapes of a TEXT value.
     """
     edits: list[Edit] = []
@@ -30,7 +33,7 @@ def exchanges(facts: BlockFacts, block: MeetingBlock, *, is_escaped: bool) -> li
         edits.append(Edit(*first, facts.reading.encoded(text, is_escaped=is_escaped)))
         edits += [Edit(*each, b"") for each in others]
     edits.sort()
-    if any(one.end > other.start for one, other in pairwise(edits)):
+    if len(edits) > _MOST_EDITS or any(one.end > other.start for one, other in pairwise(edits)):
         return None
     return edits
 
@@ -68,7 +71,7 @@ def _of_number(facts: BlockFacts, old: Number, new: PhoneNumber) -> Iterator[tup
     text = facts.reading.text
     for start, end in old.shown:
         # A plus stays as it is written, perhaps as a character reference.
-        if text[start] == "+":
+        if text[start] in "+＋":
             yield Span(start + 1, end), new.display.removeprefix("+")
         else:
             yield Span(start, end), new.display

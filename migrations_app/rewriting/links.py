@@ -31,7 +31,9 @@ _WRAPPED_IN_PARAMETER = re.compile(
 )
 _PROOFPOINT_2 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.com/v2/", re.IGNORECASE)
 _PROOFPOINT_3 = re.compile(r"https?://urldefense(?:\.proofpoint)?\.(?:com|us)/v3/__(.+?)__;([\w=+/-]*)!", re.IGNORECASE)
-_PROOFPOINT_REPLACED = re.compile(r"\*")
+_PROOFPOINT_REPLACED = re.compile(r"\*(?:\*([A-Za-z0-9_-]))?")
+_PROOFPOINT_RUNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+"""After two stars: how many characters in a row were replaced, from two on."""
 # A link inside a link: percent-encoded once or twice, as it is, or in base64 ("https://" and "http://" begin so).
 _INNER_LINK = re.compile(r"(?<=.)https?(:|%3a|%253a)(//|(?:%2f|%252f){2})", re.IGNORECASE)
 _INNER_BASE64 = re.compile(r"(?<![A-Za-z0-9+_-])aHR0c(?:HM6|Dov)[A-Za-z0-9+/_-]{16,}")
@@ -191,7 +193,12 @@ def _proofpoint_3(url: str, replaced: str) -> str:
         characters = iter(base64.urlsafe_b64decode(replaced + "=" * (-len(replaced) % 4)).decode("utf-8"))
     except ValueError:
         return url
-    return _PROOFPOINT_REPLACED.sub(lambda _: next(characters, "*"), url)
+
+    def put_back(found: re.Match[str]) -> str:
+        count = _PROOFPOINT_RUNS.index(found[1]) + 2 if found[1] else 1
+        return "".join(next(characters, "*") for _ in range(count))
+
+    return _PROOFPOINT_REPLACED.sub(put_back, url)
 
 
 def is_teams(url: str) -> bool:

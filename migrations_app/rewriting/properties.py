@@ -58,6 +58,7 @@ _LABELS = {
 _FOLLOWING = MACHINE_READ | {
     b"URL",
     b"CONFERENCE",
+    b"X-GOOGLE-CONFERENCE",
     b"LOCATION",
     b"X-MICROSOFT-LOCATIONDISPLAYNAME",
     b"X-MICROSOFT-LOCATIONS",
@@ -133,7 +134,7 @@ class Properties:
         if name == b"CONFERENCE" and value[:4].lower() == "tel:":
             is_old = value not in self._dial_uris and not _numbers(value).isdisjoint(self._old_numbers)
             return next(dial_uris, "").encode() if is_old else raw
-        if name in (b"URL", b"CONFERENCE"):
+        if name in (b"URL", b"CONFERENCE", b"X-GOOGLE-CONFERENCE"):
             return self._join_url.encode() if self._is_old_link(value) else raw
         if not component.blocks and not component.inherits_description:
             return raw  # nothing was said of a meeting here, or a text without a meeting block was given
@@ -258,9 +259,12 @@ class DialledProperties:
             head = unfolded[:start]
             if line.name == b"CONFERENCE":
                 head = _LABEL_WITH_NUMBER.sub(b"", head)
-            text = head + escaped(new) if new else b""
+            # Commas in the value of a CONFERENCE have no escapes, those of the others do.
+            is_escaped = escaped(value) == unfolded[start:].strip()
+            written = escaped(new) if is_escaped else new.encode()
+            text = head + written if new else b""
             if text and head == unfolded[:start]:
-                edit = replace_in_value(source, line, start, len(unfolded), escaped(new))
+                edit = replace_in_value(source, line, start, len(unfolded), written)
             else:
                 edit = replace_line(source, line, text)
             yield edit, span(component.recurrence_id, line.name, unfolded, text)

@@ -136,11 +136,15 @@ def write(
         if each.blocks and examined.meeting_of[each.recurrence_id].recurrence_id not in left
     }
     first = next(iter(plans.values()))
-    of_master = plans.get("", first)
+    # What has no block of its own follows the series, also where that is left.
+    of_master = plans.get("") if "" in examined.meeting_of else first
     for each in examined.components:
         plan = plans.get(each.recurrence_id)
+        follows = plan if each.blocks else of_master
+        if follows is None:
+            continue
         changes = [*plan.block_edits()] if plan else []
-        changes += [*(plan or of_master).property_edits(examined.components, each)]
+        changes += [*follows.property_edits(examined.components, each)]
         for edit, replaced in changes:
             edits.append(edit)
             spans.append(replaced)
@@ -199,6 +203,7 @@ class _Current:
         self.note = ""
         if conference_id and conference_id == shown != block.conference_id and shown not in ids.given:
             self.note = f"The conference ID {shown} was not given out by MMS, and is kept."
+        self._keeps_id = conference_id not in {"", block.conference_id}
         self._block = replace(block, conference_id=conference_id).leading_to(self._meeting)
         self.join_url = self._meeting.join_url
         self._edits: list[list[Edit]] | None = None
@@ -247,6 +252,7 @@ class _Current:
             and facts.conference_id == (self._block.conference_id if self._block.has_phone else "")
             and {number.e164 for number in facts.numbers} == (numbers if self._block.has_phone else set())
             and not facts.doubt
+            and not facts.still_shows(old, numbers)
         )
 
     def block_edits(self) -> Iterator[tuple[Edit, Span]]:
@@ -272,6 +278,8 @@ class _Current:
         for facts in self._facts:
             if facts.online_meeting and facts.unsure:
                 raise needs_review(facts.unsure)
+            if self._keeps_id and facts.conference_ids and not facts.has_certain_id:
+                raise needs_review("Nobody can tell for certain which conference ID the meeting block has to keep.")
 
     def _carried_over(self) -> Iterator[tuple[Edit, Span]]:
         """Draw the block anew with all that leads into the meeting, and read it back to be certain."""

@@ -308,11 +308,13 @@ class Outcomes:
                 self.unavailable = failure
                 answers = dict.fromkeys(requests, failure)
             for case in some:
-                self._take(case, answers)
+                self._take(case, answers, ahead=ahead)
 
-    def _take(self, case: _Case, answers: Mapping[Request, OnlineMeeting | Failure]) -> None:
+    def _take(self, case: _Case, answers: Mapping[Request, OnlineMeeting | Failure], *, ahead: bool) -> None:
+        # Words that stand for a link are for a preview alone, also where a service forgets a meeting.
+        unanswered = OnlineMeeting(TO_BE_MADE) if ahead else Failure("service-unavailable")
         for recurrence_id, request in case.requests.items():
-            answer = answers.get(request, OnlineMeeting(TO_BE_MADE))
+            answer = answers.get(request, unanswered)
             if isinstance(answer, Failure):
                 is_skip = answer.code in SKIPPED
                 outcome = MeetingResult.Outcome.SKIPPED if is_skip else MeetingResult.Outcome.FAILED

@@ -214,7 +214,7 @@ def fail(run: Run, failure: Failure) -> None:
     A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """
     lock_users([run.user_id])
-    replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).exists()
+    replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).first()
     if failure.cures_by_waiting and run.attempts <= RETRIES and not replaced:
         pause = pause_before_retry(run.attempts) if failure.retry_after is None else failure.retry_after
         _release(
@@ -225,7 +225,9 @@ def fail(run: Run, failure: Failure) -> None:
             last_error_detail=failure.detail,
         )
         return
-    if failure.cures_by_waiting and not replaced:
+    if failure.cures_by_waiting and run.attempts <= RETRIES and replaced:
+        _take_over(replaced, run)
+    elif failure.cures_by_waiting and not replaced:
         failure = Failure("retries-used-up", failure.what)
     _release(
         run,
@@ -234,6 +236,15 @@ def fail(run: Run, failure: Failure) -> None:
         last_error_code=failure.code,
         last_error_detail=failure.detail,
     )
+
+
+def _take_over(pending: Run, begun: Run) -> None:
+    """Let a pending run do what an earlier one had begun, and would have tried again (R40)."""
+    targets = Targets.of(begun.targets).joined(Targets.of(pending.targets))
+    pending.targets, pending.migration_type = targets.stored, targets.migration_type
+    pending.reasons = [*begun.reasons, *(each for each in pending.reasons if each not in begun.reasons)]
+    pending.modified = clock.now()
+    pending.save(update_fields=["targets", "migration_type", "reasons", "modified"])
 
 
 def sweep() -> int:

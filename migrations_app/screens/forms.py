@@ -9,6 +9,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.http import urlencode
 
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
@@ -252,6 +253,11 @@ class MeetingTypesForm(forms.Form):
         if not self.is_valid() or not self.is_special:
             return None
         return Targets.of_types(self.cleaned_data["source_meeting_type"], self.cleaned_data["target_meeting_type"])
+
+    @property
+    def asked(self) -> str:
+        """What was chosen, as the query of an address; "" for the usual types, and for what cannot be chosen."""
+        return f"?{urlencode(self.cleaned_data)}" if self.targets() else ""
 
     @property
     def is_special(self) -> bool:

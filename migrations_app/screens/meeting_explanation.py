@@ -12,6 +12,9 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.preview.explanation import explain
 from migrations_app.rewriting.comparison import compare
+from migrations_app.runs.starts import decide_starts
+from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.targets import ALL_CURRENT
 from tenants_app.access import Access
 from tenants_app.models import ConferencingUser
 from tenants_app.screens.fragments import answer
@@ -24,7 +27,8 @@ def answer_explanation(
     """Explain the meeting in the user's mailbox, or why it cannot be read there; writes nothing.
 
     ``of_run`` are ``run`` and ``result`` where it is about a meeting of a run: then a meeting that is gone is said to
-    be gone, and without it ``Http404`` is raised.
+    be gone, and without it ``Http404`` is raised. The run that it tells of is one that is started now, with the types
+    of the address (R40).
     """
     now = timezone.now()
     stored, failure = None, None
@@ -34,7 +38,9 @@ def answer_explanation(
         failure = unavailable
     if not (stored or failure or of_run):
         raise Http404
-    explained = explain(uid, stored.body, user, now=now) if stored else None
+    types = MeetingTypesForm(request.GET, access.tenant)
+    (start,) = decide_starts(access.tenant, [user], access.actor, types.targets())
+    explained = explain(uid, stored.body, user, targets=start.targets, now=now) if stored else None
     context = {
         "access": access,
         "user_shown": user,
@@ -42,6 +48,7 @@ def answer_explanation(
         "now": now,
         "failure": failure,
         "explanation": explained,
+        "aim": "" if start.targets == ALL_CURRENT else start.targets.words,
         "changes": compare(explained.decision.spans) if explained else [],
         **(of_run or {}),
     }

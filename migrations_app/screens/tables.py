@@ -102,6 +102,8 @@ class MeetingTable(tables.Table):
 
     caption = "Future meetings"
     now: datetime
+    asked = ""
+    """The query that the addresses of explanations end with, such as the types that a run would be started with."""
 
     class Meta:
         orderable = False

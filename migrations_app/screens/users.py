@@ -110,8 +110,9 @@ def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
     table = MeetingTable(meetings)
     table.now = now
     paginate(request, table, 25)
-    targets = MeetingTypesForm(request.GET, access.tenant).targets()
-    (start,) = decide_starts(access.tenant, [shown], access.actor, targets)
+    types = MeetingTypesForm(request.GET, access.tenant)
+    table.asked = types.asked
+    (start,) = decide_starts(access.tenant, [shown], access.actor, types.targets())
     failure = failure or _foretell(shown, start.targets, [row.record for row in table.paginated_rows])
     if failure:
         table.columns.hide("foreseen")

@@ -50,9 +50,13 @@ def _lock_numbering(bridge: Bridge) -> None:
 
 
 def release_private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> None:
-    """Give back the IDs of meetings that show none; as nobody has seen them, they are not kept as former ones."""
+    """Give back the IDs of meetings that show none; as nobody has seen them, they are not kept as former ones.
+
+    Those of the user's bridge: an invitation may show the one of an earlier bridge still.
+    """
     if uids:
-        ConferenceId.objects.filter(user=user, meeting_uid__in=uids).exclude(meeting_uid="").delete()
+        rows = ConferenceId.objects.filter(user=user, bridge=user.bridge_id, meeting_uid__in=uids)
+        rows.exclude(meeting_uid="").delete()
 
 
 def own_conference_ids(users: Iterable[ConferencingUser]) -> dict[int, ConferenceId]:

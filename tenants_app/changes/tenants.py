@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -62,9 +63,22 @@ def renew_directory_key(tenant: Tenant, actor: Actor) -> str:
 
 def _check(values: Mapping[str, Any]) -> None:
     """What is asked of new values only: a meeting URL that was stored with http:// stays valid until it changes."""
-    if values.get("meeting_url", "").startswith("http://"):
+    meeting_url = values.get("meeting_url", "")
+    if meeting_url.startswith("http://"):
         raise ValidationError({"meeting_url": "A meeting URL begins with https://: give one that does."})
+    if meeting_url.startswith("https://") and not _can_begin_links(meeting_url):
+        told = "Join links begin with the meeting URL: give a server and perhaps a path, without user name, ? and #."
+        raise ValidationError({"meeting_url": told})
     check_meeting_service(values.get("meeting_service", ""))
+
+
+def _can_begin_links(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        has_server = bool(parts.hostname) and parts.port != 0  # reading the port raises where it is no port
+    except ValueError:
+        return False
+    return has_server and not {"?", "#"}.intersection(url) and "@" not in parts.netloc
 
 
 def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:

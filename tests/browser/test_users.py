@@ -74,7 +74,7 @@ def test_it_finds_users_by_several_things_at_once(
     open_page: Open, make_user: MakeUser, java_script_enabled: bool
 ) -> None:
     for name in ("anna", "bruno"):
-        change_user(make_user(name), ACTOR, language="it-IT")
+        change_user(make_user(name), ACTOR, audio_conferencing_enabled=False)
     make_user("clara")
     page = open_page("/contoso/users/", java_script_enabled=java_script_enabled)
     page.get_by_label("Invitations").select_option(label="Out of date")

@@ -154,6 +154,7 @@ def test_r40_the_properties_keep_their_links_and_get_the_new_numbers() -> None:
     after = samples.unfolded(body)
     assert f"X-MICROSOFT-ONLINEMEETINGEXTERNALLINK:{samples.SKYPE_URL}".encode() in after
     assert b"focus:id:OLD1KEY2" in after
+    assert b"CONFERENCE;VALUE=URI;FEATURE=PHONE:tel:+390655550171,,9998887#\n" in after
     assert b"X-MICROSOFT-CONFERENCETELURI:tel:+390655550171\\,\\,9998887" in after
     assert f"URL:{samples.SKYPE_URL}".encode() in after
     assert b"1234567" not in after

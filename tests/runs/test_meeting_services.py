@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from migrations_app.demo import invitations
@@ -166,6 +167,17 @@ def test_r39_without_a_service_skype_meetings_stay_and_are_left_for_a_person(ann
     assert body_of(anna, uid) == before
 
 
+def test_r42_a_meeting_that_the_service_forgets_fails_and_stays_as_it_was(
+    anna: ConferencingUser, service: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, _ = invite(anna)
+    before = body_of(anna, uid)
+    monkeypatch.setattr(service, "make", lambda requests: {})
+    run = migrate(anna, MOVE)
+    assert [result.code for result in run.results.all()] == ["service-unavailable"]
+    assert body_of(anna, uid) == before
+
+
 # --- previews ---------------------------------------------------------------------------------------------
 
 
@@ -177,6 +189,16 @@ def test_a_preview_asks_no_service_for_anything(anna: ConferencingUser, service:
     assert any("made when the run starts" in span.after for span in outcome.replaced)
     assert service.asked == []
     assert not OnlineMeeting.objects.exists()
+
+
+def test_r39_a_preview_within_a_transaction_says_that_nothing_can_be_made(anna: ConferencingUser) -> None:
+    change_tenant(anna.tenant, ACTOR, meeting_service="none")
+    uid, _ = invite(anna)
+    user = fresh(anna)
+    run = Run(user=user, tenant=user.tenant, targets=Targets.of_move("none").stored)
+    with transaction.atomic():
+        (found,) = outcomes.Outcomes(run).foreseen()
+    assert (found.result.uid, found.result.code) == (uid, "no-meeting-service")
 
 
 def test_a_preview_shows_a_meeting_that_was_made_already(anna: ConferencingUser, service: Scripted) -> None:

@@ -19,6 +19,7 @@ from migrations_app.monitoring.progress import users_by_state
 from migrations_app.retries import pause_before_retry
 from migrations_app.runs import queue
 from migrations_app.runs.queue import RunRequest
+from migrations_app.targets import LINK, Targets
 from migrations_app.triggers.rules import Reason
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import create_users
@@ -166,6 +167,19 @@ def test_a_failed_run_does_not_come_back_when_a_newer_one_is_pending(anna: Confe
     request(anna)
     queue.fail(running, WAITING_HELPS)
     assert sorted(Run.objects.values_list("state", flat=True)) == ["Failed", "Pending"]
+
+
+def test_r40_a_run_that_takes_over_does_what_the_failed_one_was_to_do(anna: ConferencingUser) -> None:
+    move = Targets.of_move(LINK)
+    queue.request_runs(anna.tenant, [RunRequest(anna, [Reason("R1", "Moved.")], move)], ACTOR.name)
+    running = queue.claim()
+    assert running is not None
+    request(anna, "R5", "Another bridge.")
+    queue.fail(running, WAITING_HELPS)
+    newer = Run.objects.get(state=Run.State.PENDING)
+    assert newer.targets == move.stored
+    assert newer.migration_type == move.migration_type
+    assert [each["rule"] for each in newer.reasons] == ["R1", "R5"]
 
 
 def test_a_lost_lease_is_swept_back_into_the_queue(anna: ConferencingUser) -> None:

@@ -89,6 +89,15 @@ def test_r20_it_says_what_to_do_about_a_pasted_block(explain: Explain, anna: Con
     assert 'class="compare"' not in page
 
 
+def test_r39_what_leads_into_the_meeting_is_listed_once_by_its_name(explain: Explain, anna: ConferencingUser) -> None:
+    shown = words(explain(invitation(anna, UID, text=teams_text())).encode())
+    (told,) = re.findall(r"Plain-text description (.*?) (?:HTML description|Join properties|Is the block)", shown)
+
+    assert f"Meeting options {samples.TEAMS_OPTIONS}" in told
+    assert told.count(samples.TEAMS_OPTIONS) == 1
+    assert "Other link in it" in told
+
+
 def test_it_says_whose_mailbox_when_and_what_the_run_did(explain: Explain, anna: ConferencingUser) -> None:
     page = explain(invitation(anna, UID))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.preview import starts
+from migrations_app.rewriting.online_meeting import TO_BE_MADE
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
@@ -39,6 +42,10 @@ def anna(make_user: MakeUser) -> ConferencingUser:
 def options(page: str, name: str) -> list[str]:
     (select,) = re.findall(rf'<select name="{name}".*?</select>', page, re.DOTALL)
     return re.findall(r'<option value="(\w+)"', select)
+
+
+def explanation_of(user: ConferencingUser, uid: str) -> str:
+    return reverse("user-meeting", args=["contoso", user.upn, uid])
 
 
 # --- one user -------------------------------------------------------------------------------------------
@@ -79,6 +86,31 @@ def test_r40_the_list_of_meetings_says_of_each_whether_it_moves(bob: Client, ann
     assert "Would be updated Moves from Skype for Business to Link" in moved
     assert "Stays in Teams" in usual
     assert "Stays in Teams" in moved
+
+
+def test_r40_the_explanation_beside_it_is_of_the_run_that_was_chosen(bob: Client, anna: ConferencingUser) -> None:
+    address = f"/contoso/users/{anna.upn}/meetings/"
+    page = bob.get(address, TO_LINK).content.decode()
+    skype, teams = (re.findall(rf'href="({explanation_of(anna, uid)}[^"]*)"', page) for uid in ("skype", "teams"))
+    moving = words(bob.get(html.unescape(skype[0])).content)
+
+    assert "Would be updated A run would replace DESCRIPTION" in moving
+    assert "In this run Skype for Business meetings move to Link" in moving
+    assert TO_BE_MADE in moving
+    left = words(bob.get(html.unescape(teams[0])).content)
+    assert "Would be skipped The run was started for meetings of other services" in left
+    usual = words(bob.get(explanation_of(anna, "skype")).content)
+    assert "Would be updated" in usual
+    assert "In this run" not in usual
+    assert TO_BE_MADE not in usual
+
+
+def test_r40_the_explanation_is_of_the_run_that_a_start_would_join(
+    vera: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna, "Pending", targets={"SkypeForBusiness": "Link"})
+    told = words(vera.get(explanation_of(anna, "skype")).content)
+    assert "In this run Skype for Business meetings move to Link, and all others stay in their service." in told
 
 
 def test_r40_it_starts_what_was_chosen(bob: Client, anna: ConferencingUser) -> None:

@@ -18,6 +18,7 @@ from migrations_app.demo import invitations as demo
 from migrations_app.invitations.dial_in import EACH_ITS_OWN
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.preview import changes
 from migrations_app.runs import outcomes, worker
 from migrations_app.runs.movements import movements_of
 from migrations_app.screens import users as views
@@ -30,6 +31,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.meetings import body_of, invite, logical_lines, migrate
 from tests.support.pages import shown, user_form, users_found, words
+from tests.support.samples import teams_text
 from tests.support.two_tenants import everything_stored
 
 MakeUser = Callable[..., ConferencingUser]
@@ -328,7 +330,7 @@ def test_it_shows_what_a_run_writes_indeed(vera: Client, make_user: MakeUser, co
         written = re.sub(r",,\d{7}#>", ",,…#>", written).replace("Conference ID: ", f"Conference ID: {EACH_ITS_OWN} ")
         written = re.sub(rf"({EACH_ITS_OWN}) \d{{7}}", r"\1", written)
 
-    assert f"rewritten. {' '.join(written.split())} " in dial_in(vera, anna)
+    assert f"leaves the rest as it is. {' '.join(written.split())} " in dial_in(vera, anna)
 
 
 def test_r4_private_conference_ids_are_not_invented(vera: Client, make_user: MakeUser) -> None:
@@ -374,7 +376,35 @@ def foreseen(client: Client, user: ConferencingUser, **edited: Any) -> str:
     )
     told = words(fragment.encode()).strip().removeprefix("If you save this: ")
     assert told in words(page.encode())
-    return told
+    return told.partition(" Each meeting ")[0]
+
+
+def test_r40_r44_a_move_to_online_says_of_each_meeting_whether_it_moves(alice: Client, make_user: MakeUser) -> None:
+    anna = make_user("anna", hosting="on-premises")
+    teams = invitation(anna, "teams", text=teams_text())
+    past = invitation(anna, "past", days=-7)
+    EmbeddedMailbox(anna).store([("skype", invitation(anna, "skype")), ("teams", teams), ("past", past)])
+    posted = user_form(alice, anna.upn, hosting="online", preview="1")
+    before = everything_stored()
+    page = alice.post(page_of(anna), posted, headers={"HX-Request": "true"}).content
+    told = words(page).partition(" Each meeting ")[2]
+
+    assert re.search(r"Budget skype ?, [^B]+ UTC Would be updated moves from Skype for Business to Link", told)
+    assert re.search(r"Budget teams ?, [^B]+ UTC Would be (updated|skipped) stays in Teams", told)
+    assert "Budget past" not in told
+    assert everything_stored() == before
+
+
+def test_r40_of_very_many_meetings_the_first_are_told(
+    alice: Client, anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "LISTED", 2)
+    EmbeddedMailbox(anna).store([(uid, invitation(anna, uid)) for uid in ("m1", "m2", "m3", "m4")])
+    posted = user_form(alice, anna.upn, bridge=new_bridge.pk, preview="1")
+    told = words(alice.post(page_of(anna), posted).content)
+
+    assert told.count("Would be updated stays in Skype for Business") == 2
+    assert "And 2 more: set_dial_in_conferencing_user --dry-run --format json lists them all." in told
 
 
 @pytest.fixture

@@ -181,6 +181,16 @@ def test_private_conference_ids_are_kept_per_meeting(make_user: MakeUser) -> Non
     assert list(user.conference_ids.values_list("meeting_uid", flat=True)) == ["b"]
 
 
+def test_r43_a_private_id_of_an_earlier_bridge_is_not_given_back(make_user: MakeUser, new_bridge: Bridge) -> None:
+    user = make_user("bruno.costa", conference_id_type="private")
+    earlier, _ = private_conference_ids(user, ["a"])
+    change_user(user, ACTOR, bridge=new_bridge)
+    user = reload(user)
+    private_conference_ids(user, ["a"])
+    release_private_conference_ids(user, ["a"])  # the new one, which the invitation does not show
+    assert dict(user.conference_ids.values_list("meeting_uid", "digits")) == earlier
+
+
 def test_a_thousand_users_change_in_a_bounded_number_of_queries(
     tenant: Tenant, new_bridge: Bridge, old_bridge: Bridge, django_assert_max_num_queries: object
 ) -> None:

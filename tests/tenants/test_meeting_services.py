@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,6 +97,30 @@ def test_a_meeting_url_that_was_stored_with_http_stays_until_it_is_changed(tenan
     assert Tenant.objects.get().attendee_limit == 10
     with pytest.raises(ValidationError, match="A meeting URL begins with https://"):
         change_tenant(tenant, ACTOR, meeting_url="http://join.contoso.com")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://meet.fabrikam.com/?room=",
+        "https://meet.fabrikam.com/#rooms",
+        "https://anna:secret@meet.fabrikam.com",
+        "https:///rooms",
+        "https://[",
+        "https://meet.fabrikam.com:99999",
+    ],
+)
+def test_r39_a_meeting_url_that_no_join_link_can_begin_with_is_refused(tenant: Tenant, url: str) -> None:
+    before = everything_stored()
+    for attempt in (partial(change_tenant, tenant, ACTOR), partial(create_tenant, ACTOR, **FABRIKAM)):
+        with pytest.raises(ValidationError, match="Join links begin with the meeting URL: give a server"):
+            attempt(meeting_url=url)
+    assert everything_stored() == before
+
+
+def test_r39_a_meeting_url_may_have_a_port_and_a_path(tenant: Tenant) -> None:
+    change_tenant(tenant, ACTOR, meeting_url="https://meet.fabrikam.com:8443/rooms/")
+    assert Tenant.objects.get().meeting_url == "https://meet.fabrikam.com:8443/rooms"
 
 
 def test_r8_r9_another_url_service_or_address_starts_nothing_and_makes_nobody_out_of_date(
