@@ -12,7 +12,7 @@ from migrations_app.rewriting.block import PhoneNumber
 
 # Narrow blanks and marks of direction among them.
 _BLANK = r"(?:[ \xa0\u2000-\u2015\u202a-\u202f\u205f-\u2069\u3000().\-/]{0,3})"
-SHOWN = re.compile(rf"[+＋]\(?\d(?:{_BLANK}\d){{6,16}}(?!\d)")
+SHOWN = re.compile(rf"\+\(?\d(?:{_BLANK}\d){{6,16}}(?!\d)")
 """A number as people read it, written internationally."""
 SHOWN_AT_HOME = re.compile(rf"\(?\d(?:{_BLANK}\d){{5,14}}\s*\Z")
 """A number as people of its country read it, at the end of a text."""
@@ -42,7 +42,7 @@ def digits_of(text: str) -> str:
 def e164(text: str) -> str:
     """Return a number that is written internationally as E.164; "" where it is none that there can be."""
     try:
-        parsed = phonenumbers.parse(f"+{digits_of(text)}" if text[:1] in {"+", "＋"} else text)
+        parsed = phonenumbers.parse(f"+{digits_of(text)}" if text[:1] == "+" else text)
     except phonenumbers.NumberParseException:
         return ""
     if not phonenumbers.is_possible_number(parsed):

@@ -33,7 +33,7 @@ from migrations_app.rewriting.labels import LABELS
 from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.reading import END, LINK, Reading, read
 from migrations_app.rewriting.rows import Kind
-from migrations_app.rewriting.written_numbers import numbers_in
+from migrations_app.rewriting.written_numbers import digits_in, numbers_in
 
 
 class Span(NamedTuple):
@@ -158,11 +158,8 @@ class BlockFacts:
         """Its web links, in their order."""
         text = self.reading.text
         spans = [Span(each.start(1), each.end(1)) for each in _LINK.finditer(text)]
-        within = _LINK.sub(lambda each: LINK + " " * len(each[1]) + END, text)
-        spans += [
-            Span(each.start(), each.start() + len(links.without_punctuation(each[0])))
-            for each in _BARE_LINK.finditer(within)
-        ]
+        bare = _BARE_LINK.finditer(self._outside_links) if "://" in self._outside_links else ()
+        spans += [Span(each.start(), each.start() + len(links.without_punctuation(each[0]))) for each in bare]
         found = []
         for start, end in sorted(spans):
             raw = text[start:end].strip()
@@ -269,6 +266,8 @@ class BlockFacts:
         last_join = max(
             (link.at.end for link in self.links if links.comparable(link.url) in self.found.names), default=0
         )
+        if "@" not in self._outside_links:
+            return None
         starts = [each.start() for each in self._id_lines]
         for mail in _MAIL.finditer(self._outside_links, last_join):
             for each in self._id_lines[bisect_left(starts, mail.end()) : bisect_left(starts, mail.end() + 300)]:
@@ -511,7 +510,7 @@ class BlockFacts:
         before = text[max(text.rfind("\n", 0, end) + 1, end - 40) : end]
         if display is None:
             return any(map(str.isdigit, before))
-        return self._text(display)[0] not in "+＋" and bool(re.search(r"[\d+＋]\W{0,4}\Z", before))
+        return self._text(display)[0] != "+" and bool(re.search(r"[\d+＋]\W{0,4}\Z", before))
 
     def _has_another(self, numbers: Sequence[Span], end: int) -> bool:
         """Tell whether the part about the phone has digits like those of another number or ID."""
@@ -582,7 +581,8 @@ class BlockFacts:
     def still_shows(self, old: BlockFacts, wanted: Set[str]) -> bool:
         """Tell whether a number or the ID of an old block is still there, however it is written."""
         gone = {number.e164 for number in old.numbers} - wanted
-        if gone and numbers_in(self.reading.text, gone):
+        text = self.reading.text
+        if gone and digits_in(text.encode("utf-8", "surrogateescape"), gone) and numbers_in(text, gone):
             return True
         digits = old.conference_id if old.conference_id != self.conference_id else ""
         return bool(digits) and re.search(_loosely(digits), self.text_of_phone) is not None

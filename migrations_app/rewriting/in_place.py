@@ -71,7 +71,7 @@ def _of_number(facts: BlockFacts, old: Number, new: PhoneNumber) -> Iterator[tup
     text = facts.reading.text
     for start, end in old.shown:
         # A plus stays as it is written, perhaps as a character reference.
-        if text[start] in "+＋":
+        if text[start] == "+":
             yield Span(start + 1, end), new.display.removeprefix("+")
         else:
             yield Span(start, end), new.display

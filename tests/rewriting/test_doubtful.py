@@ -57,6 +57,7 @@ def refusal(text: str, block: MeetingBlock, ids: Identities = GIVEN) -> Declined
         (NUMBER, NUMBER + "0800 555 017,,200000087# Italy (Toll-free)\n"),
         (NUMBER, NUMBER + "0800 555 017 Italy (Toll-free)\n"),
         ("+44 20 5555 0164,,", "+44 20 5555 0164 x55,,"),
+        ("+44 20 5555 0164,,", "\uff0b44 20 5555 0164,,"),
         ("> United Kingdom", "> press * for help"),
         ("Find a local", "Phone conference ID: 200 000 088#\nFind a local"),
         ("Find a local", "Phone conference ID: 200.000.087#\nFind a local"),
@@ -80,7 +81,7 @@ def test_r40_a_number_in_words_is_not_left_beside_the_link_that_dials_another() 
 
 @pytest.mark.parametrize(
     "written",
-    ["+44\u202f20\u202f5555\u202f0164", "\uff0b44 20 5555 0164", "+44\u200e 20 5555 0164", "+44\xa020 5555 0164"],
+    ["+44\u202f20\u202f5555\u202f0164", "+44\u200e 20 5555 0164", "+44\xa020 5555 0164"],
 )
 def test_r40_a_number_between_blanks_and_marks_of_any_kind_is_exchanged_whole(written: str) -> None:
     after = changed(TEAMS.replace("+44 20 5555 0164,,", f"{written},,"))
