@@ -19,7 +19,7 @@ class Service(StrEnum):
         return _TITLES[self]
 
 
-_TITLES = {Service.SKYPE: "Skype for Business", Service.TEAMS: "Microsoft Teams", Service.LINK: "Link"}
+_TITLES = {Service.SKYPE: "Skype for Business", Service.TEAMS: "Teams", Service.LINK: "Link"}
 
 
 def service_of(join_urls: Iterable[str], key: str, remembered: frozenset[str]) -> Service:
