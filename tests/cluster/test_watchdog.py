@@ -136,6 +136,7 @@ def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly
     ]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("database_answers", [True, False])
 def test_a_cluster_that_does_not_answer_is_started_again_but_not_while_the_database_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database_answers: bool
