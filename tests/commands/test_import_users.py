@@ -245,12 +245,14 @@ def test_many_users_change_to_values_of_their_own(import_users: Import, old_brid
     """More different values than there are statements for alike ones, and an ID of each user's own."""
     upns = [f"user{number:03}@contoso.com" for number in range(60)]
     import_users("UserPrincipalName,Bridge\n" + "".join(f"{upn},Old bridge\n" for upn in upns))
-    rows = "".join(f"{upn},Name of {upn},{2_000_000 + n}\n" for n, upn in enumerate(upns))
+    drawn = set(digits_of(old_bridge).values())
+    ids = [digits for digits in map(str, range(2_000_000, 2_000_200)) if digits not in drawn]
+    rows = "".join(f"{upn},Name of {upn},{digits}\n" for upn, digits in zip(upns, ids, strict=False))
     told = import_users(f"UserPrincipalName,DisplayName,ConferenceId\n{rows}")
 
     assert "60 changed" in told
     stored = ConferencingUser.objects.values_list("upn", "display_name", "conference_ids__digits").order_by("upn")
-    assert list(stored) == [(upn, f"Name of {upn}", str(2_000_000 + n)) for n, upn in enumerate(upns)]
+    assert list(stored) == [(upn, f"Name of {upn}", digits) for upn, digits in zip(upns, ids, strict=False)]
 
 
 def test_numbers_of_the_old_bridge_stay_behind_unless_the_row_names_them(
