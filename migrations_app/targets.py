@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-SKYPE, TEAMS, LINK = "SkypeForBusiness", "Teams", "Link"
+from migrations_app.rewriting.services import Service
+
+SKYPE, TEAMS, LINK = Service.SKYPE.value, Service.TEAMS.value, Service.LINK.value
 SOURCES = (SKYPE, TEAMS, LINK)
 """The services that a run tells apart; meetings of others, such as Zoom, are left alone."""
 ALL = "All"
@@ -21,7 +23,7 @@ TARGET_TYPES = (CURRENT, TEAMS, LINK)
 
 def service_name(service: str) -> str:
     """What people call a service."""
-    return "Skype for Business" if service == SKYPE else service
+    return Service(service).product if service in SOURCES else service
 
 
 @dataclass(frozen=True, slots=True)

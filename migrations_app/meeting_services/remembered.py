@@ -126,9 +126,7 @@ class Remembered:
             if (uid, join_url) in self._rows:  # not as they compare: a link at an old server answers beside the new one
                 continue
             self._note(uid, service, join_url)
-            begins_with = join_url.rpartition("/")[0].rpartition("/")[0] if service == Service.LINK else ""
-            if service == Service.LINK and join_url.startswith(f"{self._user.tenant.meeting_url.rstrip('/')}/"):
-                begins_with = self._user.tenant.meeting_url.rstrip("/")
+            begins_with = self._beginning(join_url) if service == Service.LINK else ""
             row = self._row(request, service, begins_with, OnlineMeeting(join_url))
             row.created = self._since
             rows.append(row)
@@ -136,6 +134,11 @@ class Remembered:
             models.OnlineMeeting.objects.bulk_create(rows, ignore_conflicts=True)
         if shown:
             models.OnlineMeeting.objects.filter(user=self._user, uid__in=shown).update(has_given_id=True)
+
+    def _beginning(self, join_url: str) -> str:
+        """The meeting URL below which a ``Link`` meeting lies: the tenant's, or an earlier one."""
+        today = self._user.tenant.meeting_url.rstrip("/")
+        return today if join_url.startswith(f"{today}/") else join_url.rpartition("/")[0].rpartition("/")[0]
 
     def _row(self, request: Request, service: str, made_under: str, meeting: OnlineMeeting) -> models.OnlineMeeting:
         facts = {name: value for name, value in asdict(meeting).items() if value and name != "join_url"}

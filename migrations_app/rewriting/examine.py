@@ -91,8 +91,7 @@ def examine(
     facts_of = {
         each.recurrence_id: [
             BlockFacts(found, description.value, is_html=description.is_html, known=known)
-            for description in each.descriptions
-            if (found := description.sight.found) is not None
+            for description, found in zip(each.descriptions_with_block, each.blocks, strict=True)
         ]
         for each in components
         if each.blocks

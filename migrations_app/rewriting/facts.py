@@ -133,19 +133,27 @@ _LANGUAGE_OF_TAG = re.compile(rb"<div\b[^<>]*?\blang\s*=\s*[\"']?([A-Za-z]{2,3})
 
 
 class BlockFacts:
-    """What one block says. Everything is read when it is first asked for.
-
-    `doubt` says in a sentence why numbers and IDs cannot be told apart with certainty, `unsure` what that leads into
-    the meeting cannot be carried over with certainty; both are "" for most blocks.
-    """
+    """What one block says. Everything is read when it is first asked for."""
 
     def __init__(self, found: Found, value: bytes, *, is_html: bool, known: KnownNumbers = NO_NUMBERS) -> None:
         self.found = found
         self.is_html = is_html
         self._value = value
         self.known = known
-        self.doubt = ""
-        self.unsure = ""
+        self._doubt = ""
+        self._unsure = ""
+
+    @property
+    def doubt(self) -> str:
+        """Why numbers and IDs cannot be told apart with certainty, in a sentence; "" for most blocks."""
+        self.parts()
+        return self._doubt
+
+    @property
+    def unsure(self) -> str:
+        """Why what leads into the meeting cannot be carried over with certainty, in a sentence; "" for most blocks."""
+        _ = self.online_meeting
+        return self._unsure
 
     @cached_property
     def reading(self) -> Reading:
@@ -227,7 +235,7 @@ class BlockFacts:
             ends = [text.rfind("\n", 0, place) for place in (first, phone, options) if place is not None]
             others += self._long_ids(min(ends, default=len(text)), meeting, passcode)
             if others and set(others) != {passcode.start if passcode else -1}:
-                self.unsure = "The meeting block shows an ID of which nobody can tell what it is for."
+                self._unsure = "The meeting block shows an ID of which nobody can tell what it is for."
         video = _NO_VIDEO
         if device is not None:
             video = _Video(Span(*device[0].span()), Span(*device[1].span(1)), self._help_of_device(device[1].end()))
@@ -307,7 +315,7 @@ class BlockFacts:
         if is_id or any(shown.start() == start and after is not None for shown, after in self._shown):
             return None  # the phone part begins here
         if self.found.kind is not Kind.OWN and (re.search(r"\s|^\d+#$", value) or SHOWN.match(value)):
-            self.unsure = _UNSURE_OF_PASSCODE
+            self._unsure = _UNSURE_OF_PASSCODE
         return Span(start, start + len(value))
 
     def _miss_passcode(self, at: int) -> None:
@@ -316,7 +324,7 @@ class BlockFacts:
             return
         below = next((line for line in self.reading.text[at : at + 400].split("\n") if line.strip()), "")
         if below.strip(" _\xa0-") and LINK not in below:
-            self.unsure = _UNSURE_OF_PASSCODE
+            self._unsure = _UNSURE_OF_PASSCODE
 
     @property
     def _is_of_teams(self) -> bool:
@@ -340,7 +348,7 @@ class BlockFacts:
                 continue
             target = TARGET.fullmatch(self.reading.text, each.start(1), each.end(1))
             if target is None:
-                self.doubt = "A telephone link in the meeting block cannot be read."
+                self._doubt = "A telephone link in the meeting block cannot be read."
                 continue
             conference_id = Span(*target.span("id")) if target["id"] else None
             number = Span(*target.span("number"))
@@ -376,17 +384,14 @@ class BlockFacts:
                 found.setdefault(query[1], [])
         return found
 
-    def _is_conference_id(self, digits: str) -> bool:
-        return digits in self._dialled_ids
-
     @cached_property
     def conference_id(self) -> str:
         """The digits of its conference ID; "" where it shows none."""
         ids = self.conference_ids
         if len(ids) > 1:
-            self.doubt = "The meeting block shows more than one conference ID."
+            self._doubt = "The meeting block shows more than one conference ID."
         elif ids and not self.has_certain_id:
-            self.doubt = "Nothing in the meeting block dials its conference ID."
+            self._doubt = "Nothing in the meeting block dials its conference ID."
         return ids[0] if ids else ""
 
     @cached_property
@@ -465,16 +470,16 @@ class BlockFacts:
                 if not number:
                     number = read
                 elif read and read != number:
-                    self.doubt = "A number that the meeting block shows is not the one that its link dials."
+                    self._doubt = "A number that the meeting block shows is not the one that its link dials."
                 elif not read and not number.endswith(digits_of(self._text(display)).lstrip("0")):
                     display = None
             if not parts.conference_id and parts.at.start > last and not self.known.is_known(number):
                 continue  # a help desk, below
             if not number:
-                self.doubt = "A number in the meeting block cannot be read."
+                self._doubt = "A number in the meeting block cannot be read."
                 continue
             if self._begins_elsewhere(parts.at.start, display):
-                self.doubt = "A number in the meeting block is not written like any other."
+                self._doubt = "A number in the meeting block is not written like any other."
             each = found.setdefault(number, Number(number))
             each.targets.append(parts)
             dials_id |= set() if self.known.is_known(number) else {parts.conference_id is not None}
@@ -496,11 +501,11 @@ class BlockFacts:
             else:
                 continue
             if after is None and _EXTENSION.match(self._outside_links, match.end()):
-                self.doubt = "A number in the meeting block has an extension."
+                self._doubt = "A number in the meeting block has an extension."
         if len(dials_id) > 1:
-            self.doubt = "Of the numbers in the meeting block only some are dialled with the conference ID."
+            self._doubt = "Of the numbers in the meeting block only some are dialled with the conference ID."
         if found and self._has_another([span for each in found.values() for span in each.shown], last):
-            self.doubt = "The meeting block shows a number, or an ID, of which nobody can tell whose it is."
+            self._doubt = "The meeting block shows a number, or an ID, of which nobody can tell whose it is."
         return list(found.values())
 
     def _begins_elsewhere(self, at: int, display: Span | None) -> bool:
@@ -548,7 +553,7 @@ class BlockFacts:
         if self.found.kind is not Kind.SKYPE:
             place = place_in(rest, number.e164, self.known.places.get(number.e164, ""))
             if place is None and self.found.kind is Kind.TEAMS and (place := _by_position(rest)) and not place.has_city:
-                self.doubt = "What stands beside a number may be its place, or something else."
+                self._doubt = "What stands beside a number may be its place, or something else."
             if place is not None:
                 number.places.append((Span(at + place.start, at + place.end), place))
             return
@@ -559,11 +564,6 @@ class BlockFacts:
         if (country := _CULTURE.match(text, at)) is not None:
             number.places.append((Span(*country.span(1)), Place(*country.span(1), has_country=True, has_city=False)))
 
-    @cached_property
-    def local_numbers_url(self) -> str:
-        """The link to the page of local numbers; "" where it has none."""
-        return next((link.url for link in self.links_with_id), "")
-
     def parts(self) -> tuple[int, int, bool]:
         """Return how many toll and toll-free numbers it shows, and whether it shows a conference ID."""
         numbers = self.numbers
@@ -573,10 +573,6 @@ class BlockFacts:
     def of_kind(self, *, toll_free: bool) -> list[Number]:
         """Return its numbers of one kind."""
         return [number for number in self.numbers if self.known.is_toll_free(number.e164) is toll_free]
-
-    def entered_place(self, number: str) -> str:
-        """Return the place of a number as the organization entered it; "" where it did not."""
-        return self.known.places.get(number, "")
 
     def still_shows(self, old: BlockFacts, wanted: Set[str]) -> bool:
         """Tell whether a number or the ID of an old block is still there, however it is written."""

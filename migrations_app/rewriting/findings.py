@@ -172,8 +172,8 @@ def _facts(description: Description, own: Own, known: KnownNumbers) -> Iterator[
         yield Point("Telephone", f"{number.e164}, a {kind}{place}{'' if is_ours else ', not one of this tenant'}")
     if facts.conference_id:
         yield Point("Conference ID", facts.conference_id, is_verbatim=True)
-    if facts.parts() and (facts.doubt or facts.unsure):
-        yield Point("Odd", facts.doubt or facts.unsure)
+    if odd := facts.doubt or facts.unsure:
+        yield Point("Odd", odd)
 
 
 def _about_block(description: Description) -> str:

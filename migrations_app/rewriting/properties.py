@@ -92,15 +92,8 @@ class Properties:
             head, value = unfolded[:start], unfolded[start:]
             new = self._value(component, line.name, value, dial_uris) if value.strip() else value
             new_head = self._head(line.name, head, has_changed=new != value)
-            if new_head + new == unfolded:
-                continue
-            if not new:
-                edit = replace_line(source, line, b"")
-            elif new_head == head:
-                edit = replace_in_value(source, line, start, len(unfolded), new)
-            else:
-                edit = replace_line(source, line, new_head + new)
-            yield edit, span(component.recurrence_id, line.name, unfolded, new_head + new if new else b"")
+            if new_head + new != unfolded:
+                yield _written(component, line, unfolded, new_head, new)
 
     def _unused_dial_uris(self, lines: Sequence[Line], unfolded_lines: Sequence[bytes]) -> Iterator[str]:
         """Return the new numbers that no CONFERENCE has yet: a server may have changed their order."""
@@ -261,13 +254,7 @@ class DialledProperties:
                 head = _LABEL_WITH_NUMBER.sub(b"", head)
             # Commas in the value of a CONFERENCE have no escapes, those of the others do.
             is_escaped = escaped(value) == unfolded[start:].strip()
-            written = escaped(new) if is_escaped else new.encode()
-            text = head + written if new else b""
-            if text and head == unfolded[:start]:
-                edit = replace_in_value(source, line, start, len(unfolded), written)
-            else:
-                edit = replace_line(source, line, text)
-            yield edit, span(component.recurrence_id, line.name, unfolded, text)
+            yield _written(component, line, unfolded, head, escaped(new) if is_escaped else new.encode())
 
     def _value(self, name: bytes, value: str) -> str:
         if name == CONFERENCE_ID:
@@ -305,6 +292,17 @@ class DialledProperties:
         if number and self.known.is_toll_free(number):
             return block.toll_free or block.toll
         return block.toll or block.toll_free
+
+
+def _written(component: Component, line: Line, unfolded: bytes, head: bytes, value: bytes) -> tuple[Edit, Span]:
+    """Return what writes a property anew, with the record of it; without a value the property goes."""
+    source, start = component.source, value_start(unfolded)
+    text = head + value if value else b""
+    if text and head == unfolded[:start]:
+        edit = replace_in_value(source, line, start, len(unfolded), value)
+    else:
+        edit = replace_line(source, line, text)
+    return edit, span(component.recurrence_id, line.name, unfolded, text)
 
 
 def _numbers(target: str) -> set[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 
 from migrations_app.calendars.content_lines import Edit, escaped, replace_in_value, splice, unescaped
 from migrations_app.rewriting import links
@@ -175,10 +176,7 @@ class _Anew:
         return _drawn_edits(self._component, self._block)
 
     def property_edits(self, components: Sequence[Component], component: Component) -> Iterator[tuple[Edit, Span]]:
-        old = next(found for each in components for found in each.blocks)
-        if self._component.blocks:
-            old = self._component.blocks[0]
-        return Properties(components, old, self._block).edits(component)
+        return Properties(components, self._component.blocks[0], self._block).edits(component)
 
 
 class _Current:
@@ -219,7 +217,7 @@ class _Current:
         return merged([facts.online_meeting for facts in self._facts])
 
     def _refuse_disagreement(self) -> None:
-        for one, other in zip(self._facts, self._facts[1:], strict=False):
+        for one, other in pairwise(self._facts):
             for what in one.disagreements(other):
                 raise needs_review(f"The plain-text and the HTML description show a different {what}.")
 
@@ -276,7 +274,7 @@ class _Current:
 
     def _refuse_uncertain(self) -> None:
         for facts in self._facts:
-            if facts.online_meeting and facts.unsure:
+            if facts.unsure:
                 raise needs_review(facts.unsure)
             if self._keeps_id and facts.conference_ids and not facts.has_certain_id:
                 raise needs_review("Nobody can tell for certain which conference ID the meeting block has to keep.")
@@ -321,10 +319,7 @@ def _edit_of_block(component: Component, description: Description, edits: Sequen
 
 def _drawn_edits(component: Component, block: MeetingBlock) -> Iterator[tuple[Edit, Span]]:
     notes = next((found.shared_notes_url for found in reversed(component.blocks) if found.shared_notes_url), "")
-    for description in component.descriptions_with_block:
-        found = description.sight.found
-        if found is None:
-            continue
+    for description, found in zip(component.descriptions_with_block, component.blocks, strict=True):
         before = description.value[found.cut.start : found.cut.end]
         after = _drawn(block, notes, before, description.is_html)
         if before == after:

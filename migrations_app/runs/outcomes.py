@@ -324,7 +324,7 @@ class Outcomes:
 
     def _private_ids(self, cases: Sequence[_Case], *, ahead: bool) -> dict[str, str]:
         """The IDs that MMS gives: for `Link` meetings, and where the block shows one that it gave before (R43)."""
-        if not self.settings.gives_private_ids or self._ids.from_service:
+        if not self.settings.gives_private_ids:
             return {}
         uids = [
             case.stored.listed.uid
@@ -441,15 +441,3 @@ def in_batches(meetings: Sequence[Listed]) -> Iterator[list[Listed]]:
         octets += meeting.size
     if batch:
         yield batch
-
-
-def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterator[tuple[MeetingResult, int]]:
-    """What a run of the user would do with each meeting, and how many people it would mail; writes nothing.
-
-    With ``uids`` only these meetings, in that order, as far as they are in the mailbox. The settings are read at once,
-    the meetings while the answer is read.
-
-    Raises ``Failure`` where such a run would fail as a whole.
-    """
-    outcomes = Outcomes(Run(user=user, tenant=user.tenant))
-    return ((outcome.result, outcome.recipient_count) for outcome in outcomes.foreseen(uids))

@@ -15,7 +15,6 @@ from migrations_app.meeting_services.base import MeetingService, Request
 from migrations_app.models import MeetingResult, OnlineMeeting, Run
 from migrations_app.rewriting.online_meeting import OnlineMeeting as Facts
 from migrations_app.runs import outcomes, queue
-from migrations_app.runs.outcomes import preview
 from migrations_app.runs.worker import work_run
 from migrations_app.targets import CURRENT, LINK, SKYPE, TEAMS, Targets
 from migrations_app.tasks import work_queue
@@ -24,7 +23,7 @@ from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId
 from tests.support.actors import ACTOR
-from tests.support.meetings import ANEW, STAY, body_of, invite, join_links, logical_lines, migrate
+from tests.support.meetings import ANEW, STAY, body_of, invite, join_links, logical_lines, migrate, preview
 
 MOVE = Targets.of_types(SKYPE, LINK)
 

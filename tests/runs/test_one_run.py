@@ -21,7 +21,6 @@ from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.written_numbers import shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.outcomes import preview
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
 from tenants_app.audit import Actor, Channel
@@ -32,7 +31,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, FormerConferenceId, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
 from tests.support.actors import ACTOR
-from tests.support.meetings import calendar_of, invite, logical_lines, messages_in, told
+from tests.support.meetings import calendar_of, invite, logical_lines, messages_in, preview, told
 from tests.support.questions import migrated, sequences
 from tests.support.together import together
 

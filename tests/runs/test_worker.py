@@ -17,12 +17,20 @@ from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs import outcomes, queue, worker
 from migrations_app.runs.history import run_record
-from migrations_app.runs.outcomes import preview
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser
 from tests.support.actors import ACTOR
-from tests.support.meetings import EVERYONE, as_demo_user, body_of, invite, logical_lines, migrate, untouched_lines
+from tests.support.meetings import (
+    EVERYONE,
+    as_demo_user,
+    body_of,
+    invite,
+    logical_lines,
+    migrate,
+    preview,
+    untouched_lines,
+)
 
 
 def result_of(uid: str) -> MeetingResult:

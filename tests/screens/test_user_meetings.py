@@ -15,7 +15,6 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.runs import outcomes
-from migrations_app.runs.outcomes import preview
 from tenants_app.changes.bridges import set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
@@ -23,7 +22,7 @@ from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.explanations import LINK, decision, with_property
-from tests.support.meetings import migrate
+from tests.support.meetings import migrate, preview
 from tests.support.pages import key_of, words
 from tests.support.samples import skype_text
 from tests.support.two_tenants import everything_stored

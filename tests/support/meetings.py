@@ -6,7 +6,7 @@ import email
 import email.policy
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -19,10 +19,11 @@ from migrations_app.demo.mailbox import plan_meeting
 from migrations_app.demo.meetings import Meeting
 from migrations_app.demo.people import DemoUser
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import CalendarObject, Run
+from migrations_app.models import CalendarObject, MeetingResult, Run
 from migrations_app.rewriting import links
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.outcomes import Outcomes
 from migrations_app.runs.worker import work_run
 from migrations_app.targets import ALL, CURRENT, LINK, Targets
 from tenants_app.audit import Actor, Channel
@@ -148,3 +149,9 @@ def told(folder: Path) -> Counter[tuple[str, str]]:
         (uid,) = {line[4:] for line in logical_lines(calendar_of(message)) if line.startswith("UID:")}
         found.update((uid, address) for address in addressees(message))
     return found
+
+
+def preview(user: ConferencingUser, uids: Sequence[str] | None = None) -> Iterator[tuple[MeetingResult, int]]:
+    """What a run of the user would do with each meeting, and how many people it would mail; see ``Outcomes``."""
+    outcomes = Outcomes(Run(user=user, tenant=user.tenant))
+    return ((outcome.result, outcome.recipient_count) for outcome in outcomes.foreseen(uids))
