@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from migrations_app.rewriting import links
-
 
 @dataclass(frozen=True, slots=True)
 class Own:
@@ -27,18 +25,6 @@ class Own:
     remembered_as_link: frozenset[str] = frozenset()
     is_of_another_meeting: Callable[[str], bool] | None = None
     belongs_to_someone_else: Callable[[str], bool] | None = None
-
-    @classmethod
-    def of_link(cls, url: str, belongs_to_someone_else: Callable[[str], bool] | None = None) -> Own:
-        """Return what a meeting's `Link` link alone tells."""
-        name = links.owner_of(url).partition("@")[0].lower()
-        return cls(
-            key=links.key_of(url),
-            place=url.rpartition("/")[0] + "/",
-            names=frozenset({name} - {""}),
-            domains=frozenset({links.domain_of(url)} - {""}),
-            belongs_to_someone_else=belongs_to_someone_else,
-        )
 
     def is_named_in(self, owner: str) -> bool:
         """Tell whether the user part of a join link, with or without a domain, names the organizer."""

@@ -5,7 +5,7 @@ that carry the same link and numbers are exchanged, SEQUENCE and the time stamps
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -16,19 +16,17 @@ from migrations_app.rewriting import links
 from migrations_app.rewriting.block import MeetingBlock, can_be_carried, render_html, render_text
 from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.errors import Declined, needs_review
-from migrations_app.rewriting.examine import Examined, examine
+from migrations_app.rewriting.examine import Examined
 from migrations_app.rewriting.facts import BlockFacts, shown_id
 from migrations_app.rewriting.frames import look
 from migrations_app.rewriting.in_place import exchanged, exchanges, parts_of
 from migrations_app.rewriting.online_meeting import OnlineMeeting, merged
-from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.properties import DialledProperties, Properties
 from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.services import Service
 from migrations_app.rewriting.shown_html import images, targets, visible_text
 from migrations_app.rewriting.spans import Span, span
-from migrations_app.rewriting.written_numbers import DialIn
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
 _URL = re.compile(r"https?://[^\s<>]+")
@@ -74,34 +72,6 @@ class Identities:
 
 
 NO_IDENTITIES = Identities()
-
-
-def rewrite(
-    source: bytes,
-    block: MeetingBlock,
-    *,
-    now: datetime,
-    belongs_to_someone_else: Callable[[str], bool] | None = None,
-    dial_in: DialIn | None = None,
-    same_sequence: bool = False,
-) -> Rewrite:
-    """Return the object with the meeting made anew as `block`, whatever the old one leads into.
-
-    `source` is one object (one UID), `now` is aware. `belongs_to_someone_else` is asked with the user segment of a
-    Skype for Business or own join link. `dial_in` is how people dial into the organizer's meetings. With
-    `same_sequence` the object becomes newer by its time stamps alone. Raises Declined with a reason of R20 when the
-    object is to be left as it is, UnreadableCalendar when it is no calendar.
-    """
-    own = Own.of_link(block.join_url, belongs_to_someone_else)
-    examined = examine(source, own, now=now, dial_in=dial_in)
-    meeting = OnlineMeeting(block.join_url)
-    return write(
-        examined,
-        block,
-        {each.recurrence_id: meeting for each in examined.meetings},
-        now=now,
-        same_sequence=same_sequence,
-    )
 
 
 def write(

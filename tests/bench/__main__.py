@@ -280,7 +280,7 @@ def icalendar_round_trip(invitations: Iterable[tuple[int, str, bytes]]) -> None:
 
 def engine(invitations: Iterable[tuple[int, str, bytes]]) -> None:
     from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
-    from migrations_app.rewriting.rewrite import rewrite
+    from tests.support.rewriting import rewrite
 
     block = MeetingBlock(
         join_url="https://meet.contoso.com/anna.rossi/ABCD2345",

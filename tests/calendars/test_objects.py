@@ -17,7 +17,7 @@ from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.joining import join
 from migrations_app.calendars.objects import LARGEST_FILE, split_objects
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import rewrite
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, NOW
 
 ROOM = 125_000_000

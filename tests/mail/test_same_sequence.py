@@ -18,7 +18,6 @@ from migrations_app.demo import invitations as demo
 from migrations_app.mail.delivery import deliver
 from migrations_app.mail.outbox import claim, put_back
 from migrations_app.models import Update
-from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.undo import undo
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
@@ -27,6 +26,7 @@ from tests.support import samples
 from tests.support.actors import ACTOR
 from tests.support.meetings import body_of, calendar_of, invite, logical_lines, messages_in, migrate
 from tests.support.pages import words
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, calendar, event
 
 

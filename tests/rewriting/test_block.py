@@ -8,8 +8,8 @@ import pytest
 
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text, without_logo
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import rewrite
 from tests.support import samples
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, NO_PHONE, OWN_ROW
 
 EVERYTHING = replace(

@@ -18,11 +18,12 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.rewrite import Rewrite
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo
 from migrations_app.rewriting.written_numbers import DialIn
 from tests.support.content_lines import STAMPS, head, physical, physical_length, unescaped, unfolded, without_stamps
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, NO_PHONE, NOW
 
 CATALOGUE = Path(__file__).parent.parent / "catalogue"

@@ -22,9 +22,9 @@ from migrations_app.calendars.objects import split_objects
 from migrations_app.calendars.people import attendees, organizer
 from migrations_app.rewriting.block import render_html
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.undo import undo
 from tests.support import samples
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, NO_PHONE, NOW, calendar, document, event
 from tests.support.strategies import CONTENT_LINES, HTML_SOUP, PLAIN_MARKUP, RECURRENCES, TEXT_SOUP
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from migrations_app.calendars.objects import split_objects
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber, render_html, render_text
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.rewrite import Rewrite
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.rewriting.undo import undo
+from tests.support.rewriting import rewrite
 from tests.support.samples import NOW
 from tests.support.strategies import LANGUAGES, OLD_BLOCKS_WITH_NOTES, OWN_JOIN_URL, Invitation, blocks, invitations
 

@@ -10,9 +10,10 @@ import pytest
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.rewriting.block import MeetingBlock, render_html, render_text
 from migrations_app.rewriting.errors import Declined
-from migrations_app.rewriting.rewrite import Rewrite, rewrite
+from migrations_app.rewriting.rewrite import Rewrite
 from migrations_app.rewriting.undo import undo
 from tests.support import samples
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, NO_PHONE, NOW, SKYPE_URL, TEAMS_URL, calendar, document, event, paragraph
 
 BEFORE = "Hello all,\nhere is the agenda; bring coffee, please – Åsa 👋\n\n"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrations_app.rewriting.rewrite import rewrite
 from migrations_app.rewriting.spans import Span, pack, unpack
+from tests.support.rewriting import rewrite
 from tests.support.samples import BLOCK, NOW, calendar, document, event, skype_html, skype_text
 
 ANY = st.text(st.characters())
