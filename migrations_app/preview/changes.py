@@ -10,8 +10,7 @@ from django.db import transaction
 
 from migrations_app.failures import Failure, describe
 from migrations_app.models import MeetingResult, Run
-from migrations_app.preview.meetings import foresee_meetings
-from migrations_app.runs.movements import Movements
+from migrations_app.preview.meetings import Tally, foresee_meetings
 from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from migrations_app.targets import ALL_CURRENT, Targets
@@ -49,29 +48,21 @@ class Foresight:
 
 
 @dataclass(slots=True)
-class _Affected:
+class _Affected(Tally):
     """The user's future meetings, and those of them that a run would change."""
 
     meetings: int = 0
-    updated: int = 0
-    failed: int = 0
-    mailed: int = 0
-    movements: Movements = field(default_factory=Movements)
     listed: list[MeetingResult] = field(default_factory=list)
 
     @classmethod
     def of(cls, foreseen: Iterable[Outcome]) -> _Affected:
         found = cls()
         for outcome in foreseen:
-            result = outcome.result
-            if result.code not in NOT_THEIRS_TO_COME:
+            found.note(outcome)
+            if outcome.result.code not in NOT_THEIRS_TO_COME:
                 found.meetings += 1
                 if len(found.listed) < LISTED:
-                    found.listed.append(result)
-            found.updated += result.outcome == MeetingResult.Outcome.SUCCEEDED
-            found.failed += result.outcome == MeetingResult.Outcome.FAILED
-            found.mailed += outcome.recipient_count
-            found.movements.note(result)
+                    found.listed.append(outcome.result)
         return found
 
 

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from migrations_app.models import Run
+from migrations_app.models import MeetingResult, Run
 from migrations_app.runs.history import plain_block
+from migrations_app.runs.movements import Movements
 from migrations_app.runs.outcomes import Outcome, Outcomes
 from migrations_app.targets import ALL_CURRENT, Targets
 from tenants_app.models import ConferencingUser
+
+
+@dataclass(slots=True)
+class Tally:
+    """What runs will do to meetings and mail; exact as long as nobody changes anything in between."""
+
+    updated: int = 0
+    """Meetings whose block changes."""
+    mailed: int = 0
+    """Invitations that are sent to attendees."""
+    failed: int = 0
+    """Meetings that cannot be read or changed."""
+    movements: Movements = field(default_factory=Movements)
+
+    def note(self, outcome: Outcome) -> None:
+        """Count what becomes of one meeting."""
+        self.updated += outcome.result.outcome == MeetingResult.Outcome.SUCCEEDED
+        self.failed += outcome.result.outcome == MeetingResult.Outcome.FAILED
+        self.mailed += outcome.recipient_count
+        self.movements.note(outcome.result)
 
 
 def foresee_meetings(

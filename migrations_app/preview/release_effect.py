@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.upcoming import future_meetings, read_upcoming
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import Run
+from migrations_app.preview.meetings import Tally
 from migrations_app.rewriting.written_numbers import where_shown
 from migrations_app.runs.outcomes import Outcome, Outcomes
 from migrations_app.triggers.rules import decide
@@ -24,15 +25,9 @@ MOST_BY_COMMAND = 50_000
 
 
 @dataclass(slots=True)
-class ReleaseEffect:
-    """What the runs will do; exact as long as nobody changes anything in between."""
+class ReleaseEffect(Tally):
+    """What the runs will do."""
 
-    updated: int = 0
-    """Meetings whose block changes."""
-    mailed: int = 0
-    """Invitations that are sent to attendees."""
-    failed: int = 0
-    """Meetings that cannot be read or changed."""
     still_shown: int = 0
     """Meetings to come, of all users, that show the number afterwards as well, and so hold it."""
 
@@ -48,10 +43,8 @@ def effect_of_release(number: ServiceNumber, e164: str, most: int) -> ReleaseEff
     shows: dict[tuple[int, str], bool] = {}
     for user, outcomes in foresee_release_meetings(number, e164):
         for outcome in outcomes:
-            effect.failed += outcome.result.outcome == MeetingResult.Outcome.FAILED
+            effect.note(outcome)
             if outcome.write:
-                effect.updated += 1
-                effect.mailed += outcome.recipient_count
                 shows[user.pk, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
     for pk, stored in read_upcoming(everybody, now):
         shown = shows.get((pk, stored.listed.uid))

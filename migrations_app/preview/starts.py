@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.db.models import QuerySet
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.upcoming import future_meetings
-from migrations_app.models import MeetingResult
-from migrations_app.preview.meetings import foresee_meetings
-from migrations_app.runs.movements import Movements
+from migrations_app.preview.meetings import Tally, foresee_meetings
 from migrations_app.runs.out_of_date import in_chunks
 from migrations_app.runs.starts import decide_starts
 from migrations_app.targets import Targets
@@ -22,18 +20,11 @@ MOST_ON_A_PAGE = 1_000
 
 
 @dataclass(slots=True)
-class StartEffect:
-    """What the runs will do; exact as long as nobody changes anything in between."""
+class StartEffect(Tally):
+    """What the runs will do."""
 
-    updated: int = 0
-    """Meetings whose block changes."""
-    mailed: int = 0
-    """Invitations that are sent to attendees."""
-    failed: int = 0
-    """Meetings that cannot be read or changed."""
     failing_runs: int = 0
     """Runs that fail before they look at any meeting."""
-    movements: Movements = field(default_factory=Movements)
 
 
 def effect_of_starts(
@@ -49,10 +40,7 @@ def effect_of_starts(
                 continue
             try:
                 for outcome in foresee_meetings(start.user, start.targets):
-                    effect.updated += outcome.result.outcome == MeetingResult.Outcome.SUCCEEDED
-                    effect.failed += outcome.result.outcome == MeetingResult.Outcome.FAILED
-                    effect.mailed += outcome.recipient_count
-                    effect.movements.note(outcome.result)
+                    effect.note(outcome)
             except Failure:
                 effect.failing_runs += 1
     return effect
