@@ -142,6 +142,7 @@ _queue_limit, _bulk = 1, 1  # prefetching starts the redelivery clock of tasks t
 Q_CLUSTER = {
     "name": "mms",
     "orm": "default",
+    "broker_class": "migrations_app.cluster.broker.Broker",
     "workers": MMS_WORKERS,
     "queue_limit": _queue_limit,
     "bulk": _bulk,

@@ -16,13 +16,16 @@ from typing import Any
 from django.dispatch import Signal
 from django_q.signals import post_execute, post_execute_in_worker, pre_execute
 
+from migrations_app.cluster.broker import guarded
+
 _RECORD = struct.Struct("=cI")
 """What happened, and in which process. Shorter than PIPE_BUF, so that a record is written whole or not at all."""
-BEGUN, ENDED, ACKNOWLEDGED = b"b", b"e", b"a"
+BEGUN, ENDED, ACKNOWLEDGED, GUARDED = b"b", b"e", b"a", b"g"
 
 
 def report_to(descriptor: int) -> None:
-    """Report from this process, and from those forked from it, which tasks begin, end and are acknowledged."""
+    """Report from this process, and from those forked from it, which tasks begin, end and are acknowledged, and
+    that the sentinel guards them."""
 
     def report(signal: Signal, happened: bytes) -> None:
         def receive(**_: Any) -> None:
@@ -34,6 +37,7 @@ def report_to(descriptor: int) -> None:
     report(pre_execute, BEGUN)
     report(post_execute_in_worker, ENDED)
     report(post_execute, ACKNOWLEDGED)
+    report(guarded, GUARDED)
 
 
 class Signs:
@@ -49,6 +53,7 @@ class Signs:
         self._heard = clock()
         self._at_work: dict[int, float] = {}
         self._ended: float | None = None
+        self._guarded: float | None = None
         self.answered = False
         """Whether a worker has ever taken a task."""
 
@@ -67,6 +72,9 @@ class Signs:
         now = self._clock()
         if happened == ACKNOWLEDGED:
             self._ended = None
+            return
+        if happened == GUARDED:
+            self._guarded = now
             return
         self.answered = True
         self._heard = now
@@ -92,10 +100,17 @@ class Signs:
         """How long the results of ended tasks have been waiting for somebody to take them."""
         return 0 if self._ended is None else self._clock() - self._ended
 
+    @property
+    def unguarded(self) -> float:
+        """How long nobody has looked after the processes; zero until somebody has begun to."""
+        return 0 if self._guarded is None else self._clock() - self._guarded
+
     def excuse(self) -> None:
         """Begin to count anew: until now nobody could have answered."""
         self._heard = self._clock()
         self._ended = None
+        if self._guarded is not None:
+            self._guarded = self._heard
 
 
 def _is_alive(pid: int) -> bool:

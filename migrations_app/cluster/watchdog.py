@@ -3,7 +3,8 @@
 django-q replaces workers that die, but not itself: with its main process or its sentinel dead, the others go on
 without anybody to stop them; and a process that is killed while it waits for a queue takes the queue's lock with it,
 after which the cluster looks alive and does nothing. So the watchdog asks: whenever it has heard nothing for a while it
-puts a wake-up in the queue. A cluster that is well takes it at once and acknowledges it.
+puts a wake-up in the queue. A cluster that is well takes it at once and acknowledges it. And it listens to the
+sentinel: one that stands still replaces no worker that dies, which nobody would see as long as another worker answers.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class Watchdog:
             # While somebody is at work this can wait, but not for ever: what is not acknowledged comes back.
             if signs.unacknowledged > (settings.MMS_TASK_SECONDS if signs.silence == 0 else patience):
                 return f"nobody has taken the workers' results for {signs.unacknowledged:.0f} s"
+            if signs.unguarded > self._patience:
+                return f"nobody has looked after its processes for {signs.unguarded:.0f} s"
             if min(signs.silence, time.monotonic() - woken) > self._patience / 3:
                 self._wake(signs, 1)
                 woken = time.monotonic()

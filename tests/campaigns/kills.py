@@ -28,10 +28,19 @@ A_MINUTE = 60
 ROLES = ("watchdog", "main process", "sentinel", "worker 1", "worker 2", "monitor", "pusher")
 BOTH = "both workers"
 """One of them waits for the queue, and takes its lock along."""
-KILLED = (*ROLES, BOTH)
+STILL = "sentinel, which stands still"
+"""Not killed but stopped, as one that waits for ever for a lock that a dead process took along."""
+KILLED = (*ROLES, BOTH, STILL)
 MEETINGS = 400
 """So many that a run takes a while, in which somebody can be killed."""
-SHORT = [(BOTH, False), ("main process", True), ("sentinel", False), ("monitor", True), ("watchdog", False)]
+SHORT = [
+    (BOTH, False),
+    ("main process", True),
+    ("sentinel", False),
+    (STILL, False),
+    ("monitor", True),
+    ("watchdog", False),
+]
 """One kill of each kind: of those that wait for a queue, of those that guard, of who guards them."""
 
 
@@ -88,11 +97,11 @@ class Campaign:
         if busy:
             cut_off = self.questions.begin_long_run(self.bruno)
             wait_until(lambda: self.questions.is_half_way(cut_off), every=0.01)
-        killed = [before[one] for one in (("worker 1", "worker 2") if role == BOTH else (role,))]
+        killed = [before[one] for one in {BOTH: ("worker 1", "worker 2"), STILL: ("sentinel",)}.get(role, (role,))]
         struck = time.monotonic()
         try:
             for pid in killed:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGSTOP if role == STILL else signal.SIGKILL)
         except ProcessLookupError:  # an earlier kill has had its consequence just now
             return self.strike(role, busy=busy)
         new = self.questions.begin_short_run(self.anna)

@@ -38,7 +38,7 @@ def test_kill_9_of_each_kind_of_process_is_healed_within_a_minute(tmp_path: Path
     )
     assert campaign.returncode == 0, campaign.stdout + campaign.stderr
     rows = [json.loads(line) for line in results.read_text().splitlines()]
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert all(row["within_a_minute"] for row in rows)
 
 
@@ -221,3 +221,14 @@ def test_what_has_ended_and_is_not_acknowledged_is_noticed(clock: Clock, heard: 
     assert (heard.silence, heard.unacknowledged) == (5, 0)
     heard.excuse()
     assert heard.silence == 0
+
+
+def test_a_sentinel_that_stands_still_is_noticed_while_workers_answer(clock: Clock, heard: Signs) -> None:
+    clock.now += 5
+    assert heard.unguarded == 0  # the cluster is still being started
+    report(heard, signs.GUARDED, os.getpid())
+    clock.now += 5
+    report(heard, signs.BEGUN, os.getpid())
+    assert (heard.silence, heard.unguarded) == (0, 5)
+    report(heard, signs.GUARDED, os.getpid())
+    assert heard.unguarded == 0

@@ -17,6 +17,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from migrations_app.demo import invitations
+from migrations_app.mail import outbox
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, UntoldNumber, Update
@@ -109,6 +110,15 @@ def test_a_sweep_beside_a_slow_worker_ends_in_one_result(anna: ConferencingUser)
     together(lambda number: work_run(runs[number]) if number < 2 else None)
     assert Run.objects.get().state == "Succeeded"
     assert MeetingResult.objects.count() == Update.objects.count() == 1
+
+
+def test_workers_that_find_nothing_to_do_do_not_wait_for_a_change_nor_keep_one_waiting(anna: ConferencingUser) -> None:
+    def look(_: int) -> tuple[object, ...]:
+        return queue.claim(), queue.sweep(), outbox.sweep(), outbox.is_due()
+
+    with transaction.atomic():
+        anna.save()  # on SQLite this transaction has the only lock
+        assert together(look, threads=1) == [(None, 0, None, False)]
 
 
 @pytest.mark.skipif(
