@@ -1,0 +1,25 @@
+"""Who people are and how they dial in: tenants, users, bridges, service numbers, conference IDs, roles, audit.
+
+Rows change only through the functions of ``tenants_app.changes``: they lock, check, save, audit and announce.
+"""
+
+from tenants_app.models.audit import AuditEntry
+from tenants_app.models.bridges import Bridge, ServiceNumber
+from tenants_app.models.conference_ids import ConferenceId, FormerConferenceId
+from tenants_app.models.tenants import MeetingService, Role, Tenant
+from tenants_app.models.users import OUT_OF_DATE, ConferencingUser, ConferencingUserQuerySet, InvitedNumber
+
+__all__ = [
+    "OUT_OF_DATE",
+    "AuditEntry",
+    "Bridge",
+    "ConferenceId",
+    "ConferencingUser",
+    "ConferencingUserQuerySet",
+    "FormerConferenceId",
+    "InvitedNumber",
+    "MeetingService",
+    "Role",
+    "ServiceNumber",
+    "Tenant",
+]

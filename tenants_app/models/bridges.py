@@ -1,0 +1,86 @@
+"""Conferencing bridges and their service numbers."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from tenants_app.models.tenants import Tenant
+from tenants_app.validators import validate_e164, validate_one_line
+
+
+class Bridge(models.Model):
+    """A conferencing bridge. An empty provider is Microsoft; any other is a third party's (R16)."""
+
+    class ConferenceIdsFrom(models.TextChoices):
+        MMS = "mms", "MMS"
+        SERVICE = "service", "The meeting service"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bridges")
+    name = models.CharField(max_length=100, validators=[validate_one_line])
+    is_default = models.BooleanField(default=False)
+    provider = models.CharField(
+        max_length=100, blank=True, validators=[validate_one_line], help_text="Empty: Microsoft."
+    )
+    conference_ids_from = models.CharField(
+        "conference IDs from",
+        max_length=7,
+        choices=ConferenceIdsFrom.choices,
+        default=ConferenceIdsFrom.MMS,
+        help_text="Who hands out conference IDs. MMS may only where the bridge learns them from MMS. Where the meeting "
+        "service does, invitations keep the IDs that it gave.",
+    )
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("name"), name="one_bridge_per_name"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(is_default=True), name="one_default_bridge_per_tenant"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def gives_conference_ids(self) -> bool:
+        """Whether MMS hands out its conference IDs (R43); otherwise the meeting service does."""
+        return self.conference_ids_from == self.ConferenceIdsFrom.MMS
+
+
+class ServiceNumber(models.Model):
+    """A toll or toll-free number of a bridge. A bridge's default is one of its own toll numbers, by constraint."""
+
+    class Kind(models.TextChoices):
+        TOLL = "toll", "Toll"
+        TOLL_FREE = "toll-free", "Toll-free"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="service_numbers")
+    bridge = models.ForeignKey(Bridge, models.PROTECT, related_name="numbers")
+    number = models.CharField(max_length=16, validators=[validate_e164])
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    is_default = models.BooleanField(default=False)
+    country = models.CharField(max_length=100, blank=True, validators=[validate_one_line])
+    city = models.CharField(max_length=100, blank=True, validators=[validate_one_line])
+    is_leaving = models.BooleanField(
+        default=False, editable=False, help_text="On its way off the bridge, so nobody is given it any more (R35)."
+    )
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "number"], name="one_service_number_per_tenant"),
+            models.UniqueConstraint(
+                fields=["bridge"], condition=Q(is_default=True), name="one_default_number_per_bridge"
+            ),
+            models.CheckConstraint(condition=Q(is_default=False) | Q(kind="toll"), name="default_number_is_toll"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def place(self) -> str:
+        return ", ".join(part for part in (self.country, self.city) if part)

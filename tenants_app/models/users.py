@@ -1,0 +1,186 @@
+"""The people whose meetings MMS looks after, and what their invitations show."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from tenants_app.models.bridges import Bridge, ServiceNumber
+from tenants_app.models.tenants import MeetingService, Tenant
+from tenants_app.validators import validate_address, validate_language, validate_one_line
+
+OUT_OF_DATE = ~Q(settings_fingerprint=F("invitations_fingerprint"))
+"""Users whose invitations do not say what their settings ask for (R36)."""
+
+
+class ConferencingUserQuerySet(models.QuerySet["ConferencingUser"]):
+    def out_of_date(self) -> ConferencingUserQuerySet:
+        """Users whose invitations do not say what their settings ask for (R36); a tenant's, by an index.
+
+        The name is never empty: asked for it, SQLite prefers the index of these users to that of all of the tenant's.
+        """
+        return self.filter(OUT_OF_DATE, upn__gt="")
+
+    def with_upns(self, tenant: Tenant, upns: Iterable[str]) -> ConferencingUserQuerySet:
+        """The tenant's users of these names, whatever their case; by the index of the constraint."""
+        return self.alias(folded=Lower("upn")).filter(tenant=tenant, folded__in={upn.lower() for upn in upns})
+
+
+class ConferencingUser(models.Model):
+    """A person of the tenant whose meetings MMS looks after."""
+
+    class Hosting(models.TextChoices):
+        ONLINE = "online", "Online"
+        ON_PREMISES = "on-premises", "On-premises"
+
+    class ConferenceIdType(models.TextChoices):
+        PUBLIC = "public", "Public (one for all meetings)"
+        PRIVATE = "private", "Private (one per meeting)"
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="users")
+    user_id = models.UUIDField("user ID", default=uuid.uuid4, unique=True, editable=False)
+    upn = models.CharField("user principal name", max_length=320, validators=[validate_address])
+    sip_address = models.CharField(
+        "SIP address",
+        max_length=320,
+        validators=[validate_address],
+        help_text="Changing it starts no run: join links stay as they are.",
+    )
+    display_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
+    language = models.CharField(max_length=35, default="en-US", validators=[validate_language])
+    hosting = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
+    mailbox_location = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
+    audio_conferencing_license = models.BooleanField("audio conferencing licence", default=False)
+    audio_conferencing_enabled = models.BooleanField(default=False)
+    conferencing_provider = models.CharField(
+        max_length=100,
+        blank=True,
+        validators=[validate_one_line],
+        help_text="Empty: Microsoft; otherwise the audio conferencing provider (ACP).",
+    )
+    bridge = models.ForeignKey(Bridge, models.PROTECT, null=True, blank=True, related_name="users")
+    meeting_service = models.CharField(
+        max_length=5,
+        blank=True,
+        choices=MeetingService.choices,
+        help_text="Who hosts the user's online meetings that are made anew. Empty: the tenant's meeting service.",
+    )
+    conference_id_type = models.CharField(
+        max_length=7, choices=ConferenceIdType.choices, default=ConferenceIdType.PUBLIC
+    )
+    toll_number = models.ForeignKey(
+        ServiceNumber,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="toll_users",
+        help_text="Empty: the bridge's default number.",
+    )
+    toll_free_number = models.ForeignKey(
+        ServiceNumber,
+        models.PROTECT,
+        verbose_name="toll-free number",
+        null=True,
+        blank=True,
+        related_name="toll_free_users",
+    )
+    has_own_blocks = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether invitations have blocks that MMS wrote, which show language and texts (R36).",
+    )
+    settings_fingerprint = models.CharField(
+        max_length=32, default="", editable=False, help_text="Of what the settings ask the invitations to say."
+    )
+    invitations_fingerprint = models.CharField(
+        max_length=32,
+        default="",
+        editable=False,
+        help_text="The same of what they say as far as MMS knows; empty while they say different things.",
+    )
+    created = models.DateTimeField(auto_now_add=True)
+
+    objects = ConferencingUserQuerySet.as_manager()
+
+    get_absolute_url: Callable[[], str]
+    """Where their page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
+
+    class Meta:
+        verbose_name = "user"
+        ordering = ["upn"]
+        constraints = [models.UniqueConstraint("tenant", Lower("upn"), name="one_user_per_upn")]
+        indexes = [
+            models.Index(fields=["tenant", "sip_address"], name="user_by_sip_address"),
+            models.Index(fields=["tenant", "upn"], name="user_by_upn"),
+            models.Index(fields=["tenant", "upn"], condition=OUT_OF_DATE, name="users_out_of_date"),
+        ]
+
+    def __str__(self) -> str:
+        return self.upn
+
+    def clean(self) -> None:
+        """The invariants that span tables: the bridge is the tenant's, the numbers are the bridge's, of their kind."""
+        if self.bridge and self.bridge.tenant_id != self.tenant_id:
+            raise ValidationError({"bridge": f"{self.tenant} has no bridge {self.bridge}: choose one of its own."})
+        for field, kind in (
+            ("toll_number", ServiceNumber.Kind.TOLL),
+            ("toll_free_number", ServiceNumber.Kind.TOLL_FREE),
+        ):
+            number: ServiceNumber | None = getattr(self, field)
+            if number is None:
+                continue
+            if number.bridge_id != self.bridge_id:
+                raise ValidationError(
+                    {field: f"{number} is not on {self.upn}'s bridge ({self.bridge or 'none'}): choose one that is."}
+                )
+            if number.kind != kind:
+                raise ValidationError({field: f"{number} is a {number.kind} number: choose a {kind} one."})
+
+    @property
+    def is_out_of_date(self) -> bool:
+        """Whether the invitations do not say what the settings ask for (R36)."""
+        return self.settings_fingerprint != self.invitations_fingerprint
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses under which the user organizes meetings, in lower case."""
+        return frozenset({self.upn.lower(), self.sip_address.lower()})
+
+    @property
+    def effective_meeting_service(self) -> MeetingService:
+        """Who hosts meetings of the user that are made anew: their own choice, else the tenant's (R39).
+
+        ``self.tenant`` should be loaded already. Without a meeting URL there is no Link service.
+        """
+        service = MeetingService(self.meeting_service or self.tenant.meeting_service)
+        return MeetingService.NONE if service == MeetingService.LINK and not self.tenant.meeting_url else service
+
+    @property
+    def conference_id(self) -> str:
+        """The 7 digits that all of the user's meetings share; empty where MMS gives none (R43).
+
+        ``self.bridge`` should be loaded already.
+        """
+        if self.bridge and self.bridge.gives_conference_ids:
+            for row in self.conference_ids.all():
+                if row.meeting_uid == "" and row.bridge_id == self.bridge_id:
+                    return row.digits
+        return ""
+
+
+class InvitedNumber(models.Model):
+    """A service number that a user's invitations may show. While there is one, the database keeps the number (R35)."""
+
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="invited_numbers")
+    number = models.ForeignKey(ServiceNumber, models.PROTECT, related_name="invitations")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "number"], name="one_row_per_user_and_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number} in invitations of {self.user}"
