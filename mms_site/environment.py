@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 T = TypeVar("T")
@@ -104,8 +105,17 @@ def is_origin(text: str) -> bool:
     return re.fullmatch(rf"https?://\*?({HOST})(:[0-9]{{1,5}})?", text) is not None
 
 
-def development_secret(path: Path) -> str:
-    """The secret key of a development machine: made once, kept in ``path``, readable by its owner only."""
+def is_fernet_key(text: str) -> bool:
+    """32 octets in URL-safe Base64, as ``Fernet.generate_key`` makes them."""
+    try:
+        Fernet(text)
+    except ValueError:
+        return False
+    return True
+
+
+def development_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(50)) -> str:
+    """A secret of a development machine: made once, kept in ``path``, readable by its owner only."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -114,7 +124,7 @@ def development_secret(path: Path) -> str:
         raise exit_naming("MMS_DATA_DIR", f"cannot be written to ({error}).") from None
     else:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(50))
+            file.write(make())
     try:
         key = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from django.core.validators import validate_email
 from django.urls import reverse
@@ -20,6 +21,7 @@ from mms_site.environment import (
     development_secret,
     exit_naming,
     given,
+    is_fernet_key,
     is_host,
     is_origin,
     load_file,
@@ -33,7 +35,7 @@ from mms_site.environment import (
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     load_file(BASE_DIR / ".env")
-load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL")
+load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY")
 
 DEBUG = read_bool("DEBUG", default=False)
 MMS_DATA_DIR = data_folder(BASE_DIR / given("MMS_DATA_DIR", "var"))
@@ -48,6 +50,17 @@ if not SECRET_KEY:
         raise exit_naming("SECRET_KEY", "is not set: give the service a long random value of its own.")
     check_writable("MMS_DATA_DIR", MMS_DATA_DIR)
     SECRET_KEY = development_secret(MMS_DATA_DIR / "secret-key")
+
+MMS_SECRETS_KEYS = read_list(
+    "MMS_SECRETS_KEY", "", "Fernet keys (44 characters each) separated by commas, the newest first", is_fernet_key
+)
+"""Encrypt the passwords with which MMS signs in to mail systems. Never made of SECRET_KEY, which must be free to change."""
+if not MMS_SECRETS_KEYS and MMS_DEVELOPMENT:
+    check_writable("MMS_DATA_DIR", MMS_DATA_DIR)
+    _key = development_secret(MMS_DATA_DIR / "secrets-key", lambda: Fernet.generate_key().decode("ascii"))
+    if not is_fernet_key(_key):
+        raise exit_naming("MMS_DATA_DIR", "has a file secrets-key that holds no key: put the old one back.")
+    MMS_SECRETS_KEYS = [_key]
 
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS", "", "addresses like https://mms.example.org", is_origin)
 

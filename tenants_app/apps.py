@@ -19,5 +19,13 @@ class TenantsConfig(AppConfig):
             "release number",
         )
         register_actions(
+            "Mailboxes",
+            "create mailbox connection",
+            "change mailbox connection",
+            "remove mailbox connection",
+            "change default mailbox",
+            "change mailbox sign-ins",
+        )
+        register_actions(
             "Tenant and roles", "create tenant", "change tenant", "renew directory key", "grant role", "revoke role"
         )

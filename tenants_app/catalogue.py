@@ -117,6 +117,8 @@ class Kind(Enum):
     CONFERENCE_ID_TYPE = auto()
     MEETING_SERVICE = auto()
     """Stored as an empty text where it is the tenant's."""
+    MAILBOX = auto()
+    """A mailbox connection; none where it is the tenant's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ USER_SETTINGS = (
     TOLL_NUMBER,
     UserSetting("toll_free_number", Kind.NUMBER),
     UserSetting("meeting_service", Kind.MEETING_SERVICE),
+    UserSetting("mailbox", Kind.MAILBOX),
 )
 """All settings of a user, in the order in which they are listed. Who the user is, their UPN, stays."""
 

@@ -79,9 +79,9 @@ def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
         some.update(invitations_fingerprint=F("settings_fingerprint"))
 
 
-def become_unknown(user: ConferencingUser) -> None:
-    """Note that the user's invitations say different things from now on, or something that MMS did not write."""
-    ConferencingUser.objects.filter(pk=user.pk).update(invitations_fingerprint="")
+def become_unknown(*users: ConferencingUser) -> None:
+    """Note that the users' invitations say different things from now on, or something that MMS did not write."""
+    ConferencingUser.objects.filter(pk__in=[user.pk for user in users]).update(invitations_fingerprint="")
 
 
 def note_own_blocks(user: ConferencingUser) -> None:

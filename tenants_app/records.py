@@ -60,6 +60,6 @@ def written(kind: Kind, value: Any) -> Any:
         return provider_name(value)
     if kind in {Kind.BRIDGE, Kind.NUMBER}:
         return str(value or "")
-    if kind is Kind.MEETING_SERVICE:
+    if kind in {Kind.MEETING_SERVICE, Kind.MAILBOX}:
         return str(value or TENANTS_OWN)
     return value

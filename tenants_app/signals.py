@@ -73,3 +73,6 @@ def next_steps(tenant: Tenant) -> list[str]:
 
 tenant_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant`` and ``fields``, the names of what changed."""
+
+mailboxes_changed = Signal()
+"""Sent inside the transaction of the change, with ``tenant``: its connections, or who has which, are others now."""

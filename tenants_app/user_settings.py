@@ -28,6 +28,10 @@ class UserSettings:
     toll_number_id: int | None
     toll_free_number_id: int | None
     meeting_service: str
+    mailbox: str
+    """The name of the user's own connection; empty: the tenant's mailboxes."""
+    has_reachable_mailbox: bool
+    """Whether MMS can get at the mailbox: it is online, or a connection leads to it (R15)."""
 
     @classmethod
     def of(cls, user: ConferencingUser, conference_id: str = "") -> UserSettings:
@@ -48,6 +52,8 @@ class UserSettings:
             toll_number_id=user.toll_number_id,
             toll_free_number_id=user.toll_free_number_id,
             meeting_service=user.meeting_service,
+            mailbox=user.mailbox.name if user.mailbox_id and user.mailbox else "",
+            has_reachable_mailbox=user.mailbox_location == user.Hosting.ONLINE or user.mailbox_connection is not None,
         )
 
 

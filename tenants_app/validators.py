@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import phonenumbers
+from cryptography.x509 import load_pem_x509_certificates
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
@@ -38,6 +40,39 @@ validate_one_line = RegexValidator(
     r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z", "Write it on one line, without tabs or other control characters."
 )
 validate_text = RegexValidator(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*\Z", "Write it without control characters.")
+
+
+def validate_mailbox_address(text: str) -> None:
+    """Where a mail server is: a web address with a host, and without a user name, which has a field of its own."""
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or re.search(r"[\s<>\"'\\\x00-\x1f\x7f-\x9f]", text):
+        raise ValidationError("Give the server's web address, such as https://dav.contoso.com/.")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValidationError("Give a server and perhaps a path, without user name, ? and #.")
+
+
+def validate_path_template(text: str) -> None:
+    """A path below the server, in which only ``{upn}``, ``{local}`` and ``{domain}`` stand in braces."""
+    rest = re.sub(r"\{(upn|local|domain)\}", "", text)
+    if not text.startswith("/") or re.search(r"[\s{}?#<>\"'\\\x00-\x1f\x7f-\x9f]", rest) or "/../" in f"{text}/":
+        raise ValidationError(
+            "Give a path that begins with /, such as /dav/calendars/user/{local}/; {upn}, {local} and {domain} stand "
+            "for the user."
+        )
+
+
+def validate_certificates(text: str) -> None:
+    """Certificates in PEM form."""
+    try:
+        load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise ValidationError(
+            "Give certificates in PEM form: lines between BEGIN CERTIFICATE and END CERTIFICATE."
+        ) from None
 
 
 def is_address(text: str) -> bool:

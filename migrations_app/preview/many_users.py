@@ -21,6 +21,7 @@ from tenants_app.user_settings import SettingsChange, UserSettings
 DECISIVE = (
     "hosting",
     "mailbox_location",
+    "mailbox_id",
     "audio_conferencing_license",
     "audio_conferencing_enabled",
     "conferencing_provider",
@@ -73,10 +74,10 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
     foreseen = Foreseen(future=future_meetings(on_it))
     for row in alike.annotate(users=Count("pk"), renumbered=Count("pk", filter=Q(pk__in=renumbered))):
         settings = {name: row[name] for name in DECISIVE}
-        before = UserSettings.of(ConferencingUser(bridge=source, **settings), "kept")
+        before = UserSettings.of(ConferencingUser(tenant=tenant, bridge=source, **settings), "kept")
         for conference_id, count in (("kept", row["users"] - row["renumbered"]), ("another", row["renumbered"])):
             if count:
-                after = UserSettings.of(ConferencingUser(bridge=target, **settings), conference_id)
+                after = UserSettings.of(ConferencingUser(tenant=tenant, bridge=target, **settings), conference_id)
                 foreseen.add(decide(SettingsChange(before, after), switches), count)
     return foreseen
 
@@ -87,7 +88,7 @@ def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser], targets: Ta
     bridges = Bridge.objects.filter(tenant=tenant).in_bulk()
     foreseen = Foreseen()
     startable = Q(pk__in=())
-    deciding = (*OWN_SETTINGS, "meeting_service")
+    deciding = (*OWN_SETTINGS, "mailbox_id", "meeting_service")
     for row in users.order_by().values("bridge", *deciding).annotate(users=Count("pk")):
         alike = {name: row[name] for name in deciding}
         user = ConferencingUser(tenant=tenant, bridge=bridges.get(row["bridge"]), **alike)
@@ -115,7 +116,9 @@ def foresee_release(number: ServiceNumber) -> Foreseen:
     foreseen = Foreseen(future=future_meetings(users))
     moved = users.filter(has_or_shows(number)).order_by()
     for row in moved.values("bridge", *DECISIVE).annotate(users=Count("pk")):
-        alike = ConferencingUser(bridge=bridges.get(row["bridge"]), **{name: row[name] for name in DECISIVE})
+        alike = ConferencingUser(
+            tenant=number.tenant, bridge=bridges.get(row["bridge"]), **{name: row[name] for name in DECISIVE}
+        )
         settings = UserSettings.of(alike, "")
         change = SettingsChange(settings, settings, unassigned_number=number.number)
         foreseen.add(decide(change, switches), row["users"])

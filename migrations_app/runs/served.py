@@ -9,6 +9,9 @@ from migrations_app.triggers.rules import OBSTACLES
 _COLUMNS = {"bridge_provider": "bridge__provider"}
 """Settings that are no columns of the user's own."""
 
+_WITHOUT = {"has_reachable_mailbox": Q(mailbox=None, tenant__mailbox=None) | Q(mailbox__kind="embedded")}
+"""Users for whom a setting that takes an obstacle out of the way is not true."""
+
 OWN_SETTINGS = tuple(obstacle.setting for obstacle in OBSTACLES if obstacle.setting not in _COLUMNS)
 """Settings of a user that decide, beside the bridge, whether MMS can migrate their meetings."""
 
@@ -19,5 +22,6 @@ def not_served() -> Q:
     for obstacle in OBSTACLES:
         column = _COLUMNS.get(obstacle.setting, obstacle.setting)
         # Greater than the empty text, so that it is not met by those who have no bridge.
-        condition |= Q(**{column: obstacle.value}) if obstacle.value else Q(**{f"{column}__gt": ""})
+        met = Q(**{column: obstacle.value}) if obstacle.value else Q(**{f"{column}__gt": ""})
+        condition |= met & _WITHOUT[obstacle.unless] if obstacle.unless else met
     return condition

@@ -164,6 +164,12 @@ TRIGGERS = (
         "a moved mailbox alone does not start one",
         starts=False,
     ),
+    Trigger(
+        "R36",
+        lambda old, new, _: old.mailbox != new.mailbox,
+        "another mailbox connection alone does not start one",
+        starts=False,
+    ),
     # These show in invitations, but no rule starts a run for them; the user is out of date until the next (R36).
     Trigger(
         "R36",
@@ -204,9 +210,13 @@ class Obstacle(NamedTuple):
     value: str
     """The value that stands in the way; empty for every value but the empty one."""
     clause: str
+    unless: str = ""
+    """A setting that takes it out of the way, where it is true."""
 
     def is_met(self, settings: UserSettings) -> bool:
         """Whether it stands in the way of a user with these settings."""
+        if self.unless and getattr(settings, self.unless):
+            return False
         found: str = getattr(settings, self.setting)
         return found == self.value if self.value else found != ""
 
@@ -216,7 +226,8 @@ OBSTACLES = (
         "R15",
         "mailbox_location",
         "on-premises",
-        "the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead",
+        "the mailbox is on Exchange on-premises: connect it (Mailboxes), or use the Meeting Migration Tool instead",
+        unless="has_reachable_mailbox",
     ),
     Obstacle(
         "R16",

@@ -39,12 +39,14 @@ SERVED = UserSettings(
     toll_number_id=1,
     toll_free_number_id=None,
     meeting_service="",
+    mailbox="",
+    has_reachable_mailbox=True,
 )
 USERS = {
     "Microsoft's user, all online": SERVED,
     "User on a third-party provider": replace(SERVED, conferencing_provider="Fabrikam"),
     "User hosted on-premises": replace(SERVED, hosting="on-premises"),
-    "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises"),
+    "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises", has_reachable_mailbox=False),
 }
 """One user of each kind that the rules tell apart: first one whom MMS serves, then those it may refuse (R15 to R17)."""
 
@@ -169,10 +171,15 @@ KINDS = (
     KindOfChange(
         "R15",
         "Move the mailbox to on-premises",
-        _edit({"mailbox_location": "online"}, {"mailbox_location": "on-premises"}),
+        _edit({"mailbox_location": "online"}, {"mailbox_location": "on-premises", "has_reachable_mailbox": False}),
     ),
     KindOfChange(
-        "R15", "Move the mailbox to online", _edit({"mailbox_location": "on-premises"}, {"mailbox_location": "online"})
+        "R15",
+        "Move the mailbox to online",
+        _edit(
+            {"mailbox_location": "on-premises", "has_reachable_mailbox": False},
+            {"mailbox_location": "online", "has_reachable_mailbox": True},
+        ),
     ),
     KindOfChange(
         "R16",

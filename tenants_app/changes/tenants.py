@@ -15,7 +15,7 @@ from tenants_app.audit import Actor, entry
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS
 from tenants_app.changes.locking import apply_values, audited_value, lock
 from tenants_app.meeting_services import check_meeting_service
-from tenants_app.models import Role, Tenant
+from tenants_app.models import MailboxConnection, Role, Tenant
 from tenants_app.signals import tenant_changed
 
 
@@ -27,6 +27,7 @@ def create_tenant(actor: Actor, **values: Any) -> Tenant:
     tenant = Tenant(**values)
     tenant.full_clean()
     tenant.save()
+    MailboxConnection.objects.create(tenant=tenant, kind=MailboxConnection.Kind.EMBEDDED, name="embedded")
     entry(tenant, actor, "create tenant", tenant.slug, {}, {k: audited_value(v) for k, v in values.items()}).save()
     return tenant
 

@@ -15,7 +15,7 @@ from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import ConferenceNumbering, id_in_use, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.meeting_services import check_meeting_service
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tenants_app.signals import Answers, Consequence, UserChange, users_changed
 from tenants_app.user_settings import UserSettings, acp_is_replaced
 
@@ -110,6 +110,10 @@ def change_in_batches(
         _save(changed, sorted({name for effect in effects for name in effect.after} - {"conference_id"}))
         numbers.save()
         fingerprints.refresh(ConferencingUser.objects.filter(pk__in=[user.pk for user in changed]))
+        # What the invitations of another mailbox say is not known before a run has looked at them (R36).
+        moved = [effect.change.user for effect in effects if "mailbox" in effect.after]
+        if moved:
+            fingerprints.become_unknown(*moved)
         # A user to whom nothing happened is announced as well: the answer says that nothing changed.
         announced = [effect.change for effect in effects]
         if is_data_fix:
@@ -131,13 +135,13 @@ def _renewed(edits: Iterable[UserEdit]) -> Iterator[UserEdit]:
     """The edits with bridges and numbers as they are by now; one that somebody took away meanwhile is refused."""
     edits = list(edits)
     now: dict[models.Model, models.Model] = {}
-    for model in (Bridge, ServiceNumber):
+    for model in (Bridge, ServiceNumber, MailboxConnection):
         pks = {value.pk for edit in edits for value in edit.values.values() if isinstance(value, model)}
         now |= {row: row for row in model.objects.in_bulk(list(pks)).values()}
     for edit in edits:
         values = dict(edit.values)
         for name, value in edit.values.items():
-            if isinstance(value, Bridge | ServiceNumber):
+            if isinstance(value, Bridge | ServiceNumber | MailboxConnection):
                 if value not in now:
                     raise ValidationError({name: f"{value} is not there any more: choose another."})
                 values[name] = now[value]
@@ -240,9 +244,11 @@ def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, 
     users = (
         ConferencingUser.objects.select_for_update(no_key=True)
         .filter(tenant=tenant, pk__in=pks)
-        .prefetch_related("bridge", "toll_number", "toll_free_number")
+        .prefetch_related("bridge", "toll_number", "toll_free_number", "mailbox")
         .order_by("pk")
     )
+    for user in users:
+        user.tenant = tenant
     own_ids = own_conference_ids(users)
     return [(user, own_ids.get(user.pk)) for user in users]
 
@@ -324,7 +330,7 @@ def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
 
     Nobody is given a number that is on its way off the bridge (R35); who has it keeps it until they are moved.
     """
-    user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number"])
+    user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number", "mailbox"])
     user.clean()
     for field in NUMBERS:
         number = getattr(user, field) if field in given else None

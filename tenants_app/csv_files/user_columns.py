@@ -10,9 +10,10 @@ from django.core.exceptions import ValidationError
 
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
 from tenants_app.changes.conference_ids import check_gives_conference_ids, id_in_use
+from tenants_app.changes.mailboxes import read_mailbox
 from tenants_app.changes.users import NUMBERS, check_user, completed
 from tenants_app.meeting_services import check_meeting_service, read_meeting_service
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import read_truth, stored_provider
 
@@ -40,6 +41,7 @@ class CellReader:
         self.tenant = tenant
         self.bridges = {bridge.name.lower(): bridge for bridge in Bridge.objects.filter(tenant=tenant)}
         self.default_bridge = next((bridge for bridge in self.bridges.values() if bridge.is_default), None)
+        self.mailboxes: dict[str, MailboxConnection | None] = {}
         self.numbers = {row.number: row for row in ServiceNumber.objects.filter(tenant=tenant)}
 
     def check(self, row: Row, user: ConferencingUser | None, own_id: ConferenceId | None) -> None:
@@ -133,6 +135,11 @@ class CellReader:
         check_meeting_service(service, self.tenant)
         return service
 
+    def mailbox(self, cell: str) -> MailboxConnection | None:
+        if cell.lower() not in self.mailboxes:
+            self.mailboxes[cell.lower()] = read_mailbox(self.tenant, cell)
+        return self.mailboxes[cell.lower()]
+
     def number(self, cell: str) -> ServiceNumber:
         # Spreadsheets take the plus sign away.
         found = self.numbers.get(cell) or self.numbers.get(f"+{cell}")
@@ -154,6 +161,7 @@ _READERS: Mapping[Kind, Callable[[CellReader, str], Any]] = {
     Kind.CONFERENCE_ID: CellReader.conference_id,
     Kind.CONFERENCE_ID_TYPE: CellReader.conference_id_type,
     Kind.MEETING_SERVICE: CellReader.meeting_service,
+    Kind.MAILBOX: CellReader.mailbox,
 }
 SETTING_OF_COLUMN: Mapping[str, UserSetting] = {setting.name: setting for setting in USER_SETTINGS}
 COLUMNS = (UPN, *SETTING_OF_COLUMN)

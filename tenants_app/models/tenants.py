@@ -56,6 +56,14 @@ class Tenant(models.Model):
         help_text="Where the join links of the Link service begin. Changing it starts no run: existing meetings keep "
         "their links.",
     )
+    mailbox = models.ForeignKey(
+        "tenants_app.MailboxConnection",
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Where the mailboxes of users are who have no other. Empty: MMS keeps them itself.",
+    )
     meeting_migration_enabled = models.BooleanField(
         default=True,
         help_text="The service itself. While it is off no run is requested and none is picked up; pending runs wait.",

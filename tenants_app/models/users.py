@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from tenants_app.models.bridges import Bridge, ServiceNumber
+from tenants_app.models.mailboxes import MailboxConnection
 from tenants_app.models.tenants import MeetingService, Tenant
 from tenants_app.validators import validate_address, validate_language, validate_one_line
 
@@ -70,6 +71,14 @@ class ConferencingUser(models.Model):
         choices=MeetingService.choices,
         help_text="Who hosts the user's online meetings that are made anew. Empty: the tenant's meeting service.",
     )
+    mailbox = models.ForeignKey(
+        MailboxConnection,
+        models.RESTRICT,
+        null=True,
+        blank=True,
+        related_name="users",
+        help_text="Where the user's mailbox is. Empty: where the tenant's mailboxes are.",
+    )
     conference_id_type = models.CharField(
         max_length=7, choices=ConferenceIdType.choices, default=ConferenceIdType.PUBLIC
     )
@@ -125,6 +134,10 @@ class ConferencingUser(models.Model):
 
     def clean(self) -> None:
         """The invariants that span tables: the bridge is the tenant's, the numbers are the bridge's, of their kind."""
+        if self.mailbox and self.mailbox.tenant_id != self.tenant_id:
+            raise ValidationError(
+                {"mailbox": f"{self.tenant} has no connection {self.mailbox}: choose one of its own."}
+            )
         if self.bridge and self.bridge.tenant_id != self.tenant_id:
             raise ValidationError({"bridge": f"{self.tenant} has no bridge {self.bridge}: choose one of its own."})
         for field, kind in (
@@ -150,6 +163,15 @@ class ConferencingUser(models.Model):
     def addresses(self) -> frozenset[str]:
         """The addresses under which the user organizes meetings, in lower case."""
         return frozenset({self.upn.lower(), self.sip_address.lower()})
+
+    @property
+    def mailbox_connection(self) -> MailboxConnection | None:
+        """The connection that leads to the user's mailbox: their own, else the tenant's; None where MMS keeps it.
+
+        ``self.tenant`` should be loaded already.
+        """
+        connection = self.mailbox if self.mailbox_id else self.tenant.mailbox
+        return connection if connection and connection.is_outside else None
 
     @property
     def effective_meeting_service(self) -> MeetingService:

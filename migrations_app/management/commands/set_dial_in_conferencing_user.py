@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.management.user_command import UserChangeCommand
 from tenants_app.catalogue import USER_SETTINGS, Kind
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
+from tenants_app.changes.mailboxes import read_mailbox
 from tenants_app.management.arguments import MEETING_SERVICES, e164, either, users_meeting_service
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
@@ -61,6 +62,11 @@ class Command(UserChangeCommand):
             help="who hosts meetings that are made anew, or the tenant's service; starts no run",
         )
         parser.add_argument(
+            "--mailbox",
+            metavar="NAME|embedded|tenant",
+            help="where the user's mailbox is: a connection, MMS itself, or where the tenant's are; starts no run",
+        )
+        parser.add_argument(
             "--reschedule-meetings", action="store_true", help="start a run also for a changed default number"
         )
 
@@ -80,4 +86,9 @@ class Command(UserChangeCommand):
         """The value of an option as a change of the user takes it."""
         if kind is Kind.BRIDGE:
             return self.bridge(tenant, given)
+        if kind is Kind.MAILBOX:
+            try:
+                return read_mailbox(tenant, given)
+            except ValueError as error:
+                raise CommandError(str(error)) from error
         return self.service_number(tenant, given) if kind is Kind.NUMBER else given

@@ -1,0 +1,25 @@
+"""What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
+
+from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
+from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
+from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
+from migrations_app.models.service import Heartbeat, MailServer
+from migrations_app.models.updates import UntoldNumber, Update
+
+__all__ = [
+    "CalendarObject",
+    "Heartbeat",
+    "IndexedMeeting",
+    "IntendedWrite",
+    "MailServer",
+    "MailboxScan",
+    "MeetingFacts",
+    "MeetingResult",
+    "NumberRelease",
+    "OnlineMeeting",
+    "Run",
+    "ShownMeeting",
+    "UntoldNumber",
+    "Update",
+    "UserImport",
+]

@@ -1,0 +1,117 @@
+"""What goes on step by step beside the runs."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+
+
+class NumberRelease(models.Model):
+    """A service number on its way off a bridge, with the number that takes its place (R32 to R35)."""
+
+    class State(models.TextChoices):
+        WAITING = "Waiting"
+        MOVING = "Moving"
+        UPDATING = "Updating"
+        RELEASED = "Released"
+        CANCELLED = "Cancelled"
+
+    OPEN = (State.WAITING, State.MOVING, State.UPDATING)
+    """States in which it has not ended."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="number_releases")
+    bridge = models.ForeignKey(Bridge, models.CASCADE, related_name="number_releases")
+    number = models.ForeignKey(ServiceNumber, models.SET_NULL, null=True, related_name="releases")
+    e164 = models.CharField("number", max_length=16, help_text="Kept when the number itself is gone.")
+    replacement = models.ForeignKey(ServiceNumber, models.SET_NULL, null=True, related_name="replacements")
+    replacement_e164 = models.CharField("replacement", max_length=16)
+    state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
+    requested_by = models.CharField(max_length=200)
+    created = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(help_text="When the first user may be moved; until then it can be cancelled.")
+    began_at = models.DateTimeField(null=True)
+    moved_at = models.DateTimeField(null=True, help_text="When nobody had the number in their settings any more.")
+    finished_at = models.DateTimeField(null=True)
+    cursor = models.BigIntegerField(default=0, help_text="The last user, by key, that was looked at.")
+    users = models.ManyToManyField(ConferencingUser, related_name="number_releases")
+    searched_to = models.BigIntegerField(default=0, help_text="The last user, by key, whose meetings were searched.")
+    searched_at = models.DateTimeField(null=True, help_text="When all users' meetings had been searched for it.")
+    looked_again_to = models.BigIntegerField(
+        default=0, help_text="The last meeting listed, by key, that was read again."
+    )
+    is_search_outdated = models.BooleanField(
+        default=False, help_text="Something held the number since, so all meetings are searched once more at the end."
+    )
+    reason = models.CharField(max_length=500, blank=True, help_text="Why a person released it although it was held.")
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["number"], condition=Q(state__in=["Waiting", "Moving", "Updating"]), name="one_open_release"
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "-created"], name="releases_by_time")]
+
+    def __str__(self) -> str:
+        return self.e164
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
+
+
+class ShownMeeting(models.Model):
+    """A meeting to come that shows a number on its way off a bridge, and so holds it (R35)."""
+
+    release = models.ForeignKey(NumberRelease, models.CASCADE, related_name="shown_meetings")
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="shown_meetings")
+    uid = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255, blank=True)
+    starts_at = models.DateTimeField(null=True)
+    last_end = models.DateTimeField(help_text="When it is over, and holds nothing any more.")
+    places = models.JSONField(help_text="Components and properties that show the number, in capital letters.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["release", "user", "uid"], name="one_row_per_shown_meeting")]
+
+    def __str__(self) -> str:
+        return self.subject or self.uid
+
+
+class UserImport(models.Model):
+    """A CSV file of users that came in through the browser: first checked, then applied on request."""
+
+    class State(models.TextChoices):
+        CHECKING = "Checking"
+        CHECKED = "Checked"
+        APPLYING = "Applying"
+        APPLIED = "Applied"
+        REFUSED = "Refused"
+        DISCARDED = "Discarded"
+
+    WAITING = (State.CHECKING, State.APPLYING)
+    """States in which the background service has something to do."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="user_imports")
+    file_name = models.CharField(max_length=200)
+    text = models.TextField(help_text="The file; emptied when it has been applied or discarded.")
+    state = models.CharField(max_length=9, choices=State.choices, default=State.CHECKING)
+    requested_by = models.CharField(max_length=200)
+    skips_bad_rows = models.BooleanField(default=False)
+    created = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    findings = models.JSONField(default=dict, help_text="What the check found, or what applying it did.")
+    problem = models.CharField(max_length=500, blank=True, help_text="Why the file as a whole was refused.")
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        indexes = [models.Index(fields=["tenant", "-created"], name="user_imports_by_time")]
+
+    def __str__(self) -> str:
+        return self.file_name

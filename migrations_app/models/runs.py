@@ -1,0 +1,155 @@
+"""The queue of runs, and what became of each meeting."""
+
+from __future__ import annotations
+
+import uuid
+from functools import partial
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from migrations_app.failures import describe
+from migrations_app.targets import ALL_CURRENT
+from tenants_app.models import ConferencingUser, Tenant
+
+
+class Run(models.Model):
+    """One migration of one user's meetings. The rows in state Pending are the queue (R26 to R29)."""
+
+    class State(models.TextChoices):
+        PENDING = "Pending"
+        IN_PROGRESS = "InProgress", "InProgress"
+        FAILED = "Failed"
+        SUCCEEDED = "Succeeded"
+
+    correlation_id = models.UUIDField("correlation ID", default=uuid.uuid4, unique=True, editable=False)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="runs")
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="runs")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    is_latest = models.BooleanField(default=True, help_text="The user's newest run: the one that counts (R29).")
+    targets = models.JSONField(
+        default=partial(dict, **ALL_CURRENT.stored),
+        help_text="What becomes of the meetings of each service: Current, or the service in which they are made anew.",
+    )
+    migration_type = models.CharField(
+        max_length=80, default=ALL_CURRENT.migration_type, help_text="What that is called (R44)."
+    )
+    reasons = models.JSONField(default=list, help_text="Why it was asked for: rule numbers and sentences.")
+    requested_by = models.CharField(max_length=200)
+    created = models.DateTimeField(default=timezone.now)
+    modified = models.DateTimeField(auto_now=True)
+    due_at = models.DateTimeField(help_text="When a pending run may begin, or be tried again.")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    total_meetings = models.PositiveIntegerField(default=0)
+    succeeded_meetings = models.PositiveIntegerField(default=0)
+    skipped_meetings = models.PositiveIntegerField(default=0)
+    failed_meetings = models.PositiveIntegerField(default=0)
+    invites_update = models.PositiveIntegerField(default=0, help_text="Messages queued.")
+    settings_fingerprint = models.CharField(
+        max_length=32, blank=True, help_text="Of the settings with which it began to write."
+    )
+    last_error_code = models.CharField(max_length=40, blank=True)
+    last_error_detail = models.CharField(max_length=500, blank=True)
+
+    held_until = 0.0
+    """The end of the lease by the clock of the process that has it (``time.monotonic``); stored nowhere."""
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["user"], condition=Q(state="Pending"), name="one_pending_run_per_user"),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(state="InProgress"), name="one_run_in_progress_per_user"
+            ),
+            models.UniqueConstraint(fields=["user"], condition=Q(is_latest=True), name="one_latest_run_per_user"),
+            models.CheckConstraint(
+                condition=Q(state="InProgress", lease_token__isnull=False, lease_until__isnull=False)
+                | (~Q(state="InProgress") & Q(lease_token__isnull=True)),
+                name="run_in_progress_has_a_lease",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="Pending"), name="pending_runs_by_due_time"),
+            models.Index(fields=["lease_until"], condition=Q(state="InProgress"), name="leases_by_end"),
+            models.Index(fields=["tenant", "state"], condition=Q(is_latest=True), name="latest_runs_by_state"),
+            models.Index(fields=["tenant", "-created"], name="runs_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.correlation_id)
+
+    @property
+    def retry_count(self) -> int:
+        """Attempts after the first (RetryCount)."""
+        return max(self.attempts - 1, 0)
+
+    @property
+    def done_meetings(self) -> int:
+        return self.succeeded_meetings + self.skipped_meetings + self.failed_meetings
+
+    @property
+    def last_error_message(self) -> str:
+        """What happened and what to do, from the catalogue (R31); empty where nothing failed."""
+        return describe(self.last_error_code, self.last_error_detail) if self.last_error_code else ""
+
+
+class MeetingResult(models.Model):
+    """What a run did with one meeting (R20, R27)."""
+
+    class Outcome(models.TextChoices):
+        SUCCEEDED = "Succeeded"
+        SKIPPED = "Skipped"
+        FAILED = "Failed"
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="results")
+    uid = models.CharField(max_length=500)
+    subject = models.CharField(max_length=255, blank=True)
+    starts_at = models.DateTimeField(null=True)
+    attendee_count = models.PositiveIntegerField(default=0)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    code = models.CharField(max_length=40, blank=True, help_text="Why it was skipped, or what failed.")
+    detail = models.CharField(max_length=500, blank=True)
+    meeting_service = models.CharField(
+        max_length=20, blank=True, help_text="Whose meeting it was before, as far as its text was read (R39)."
+    )
+    join_url_before = models.CharField(max_length=2000, blank=True)
+    join_url_after = models.CharField(max_length=2000, blank=True)
+    sequence = models.PositiveIntegerField(null=True, help_text="The SEQUENCE that the update carries.")
+    spans = models.BinaryField(null=True, help_text="What was replaced by what, packed: for the page and for undo.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "uid"], name="one_result_per_run_and_meeting")]
+
+    def __str__(self) -> str:
+        return self.subject or self.uid
+
+    @property
+    def reason(self) -> str:
+        """The sentence that explains a skip or a failure."""
+        return describe(self.code, self.detail) if self.code else ""
+
+
+class IntendedWrite(models.Model):
+    """What a run is about to write into a mailbox outside, committed before the write and gone with its result.
+
+    One that is found later was cut off: the mailbox is read back then, and says whether the write had happened.
+    """
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="intended_writes")
+    user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="intended_writes")
+    uid = models.CharField(max_length=500)
+    etag = models.CharField(max_length=300, help_text="Of the text that was read.")
+    result = models.JSONField(help_text="The result as it is recorded once the write has happened.")
+    spans = models.BinaryField(null=True)
+    created = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "uid"], name="one_intended_write_per_meeting")]
+
+    def __str__(self) -> str:
+        return self.uid

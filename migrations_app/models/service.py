@@ -1,0 +1,35 @@
+"""How the background service and what it depends on are."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Heartbeat(models.Model):
+    """The last time the cluster did something; a silent one is stalled or gone."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class MailServer(models.Model):
+    """Whether a mail server answers, as all workers know it: while it does not, none of them waits for it."""
+
+    name = models.CharField(max_length=300, primary_key=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    failing_since = models.DateTimeField(null=True, help_text="The first failure of those in a row.")
+    next_try_at = models.DateTimeField(
+        null=True, help_text="Until then no message is tried, and one at this time; empty while messages go out."
+    )
+    last_error = models.CharField(max_length=200, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def turns_away(self) -> bool:
+        """Whether it does answer, but only to refuse: a sign-in, or any service at all."""
+        return self.last_error.startswith("answer ")

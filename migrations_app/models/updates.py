@@ -1,0 +1,81 @@
+"""The outbox: what tells attendees of changed meetings."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from migrations_app.failures import describe
+from migrations_app.models.runs import MeetingResult
+from tenants_app.models import ServiceNumber
+
+
+class Update(models.Model):
+    """What tells a changed meeting's attendees: the outbox. One row per changed meeting.
+
+    Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
+    composed from the mailbox when it is sent, so that it is stored only once. Guests of single occurrences get messages
+    of their own, under the same row.
+    """
+
+    class State(models.TextChoices):
+        QUEUED = "Queued"
+        SENT = "Sent"
+        FAILED = "Failed"
+        SUPERSEDED = "Superseded", "Not needed any more"
+        BY_SERVER = "ByServer", "Sent by the mailbox's server"
+
+    IN_DOUBT = "mail-unconfirmed"
+    """The code of a failed one that the mail server got whole, and did not say whether it took it."""
+
+    result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    recipient_count = models.PositiveIntegerField()
+    recipients_left = models.JSONField(null=True, help_text="Addresses still to be told, where not all are.")
+    recipients_in_doubt = models.JSONField(
+        default=dict,
+        help_text="Of those, the ones whose message the server got whole and said nothing to, with its Message-ID.",
+    )
+    recipients_refused = models.JSONField(
+        default=dict, help_text="Of those, the ones whom the server refused, with its answer."
+    )
+    queued_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Tries since the last recipient was told.")
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time"),
+            models.Index(fields=["due_at"], condition=Q(state="Failed"), name="failed_updates_by_due_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"update {self.result_id}"
+
+    @property
+    def error_message(self) -> str:
+        return describe(self.error_code, self.error_detail) if self.error_code else ""
+
+
+class UntoldNumber(models.Model):
+    """A service number that an update takes out of attendees' hands, as long as not all of them were told.
+
+    While there is one, the database keeps the number (R35). It goes when the update was sent or is not needed any
+    more; a newer update of the same meeting takes it over; for one that was given up a person may accept that.
+    """
+
+    update = models.ForeignKey(Update, models.CASCADE, related_name="untold_numbers")
+    number = models.ForeignKey(ServiceNumber, models.PROTECT, related_name="untold_numbers")
+    meeting_ends_at = models.DateTimeField(help_text="From then on nobody dials it any more, told or not.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["update", "number"], name="one_row_per_update_and_number")]
+
+    def __str__(self) -> str:
+        return f"{self.number} until {self.update} is sent"

@@ -1,0 +1,226 @@
+"""Changes of mailbox connections, and of the passwords with which MMS signs in to mailboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from tenants_app.audit import Actor, entry
+from tenants_app.bulk import batched
+from tenants_app.changes.locking import apply_values, audited_value, lock
+from tenants_app.models import ConferencingUser, MailboxConnection, MailboxCredential, Sealed, Tenant
+from tenants_app.sealing import NoSecretsKey, UnopenableSecret
+from tenants_app.signals import mailboxes_changed
+from tenants_app.wording import counted
+
+EMBEDDED = "embedded"
+"""The name of the mailboxes that MMS keeps itself."""
+TENANTS_OWN = "tenant"
+"""As the mailbox of a user, in commands and files: wherever the tenant's are."""
+_RESERVED = frozenset({EMBEDDED, TENANTS_OWN})
+
+
+def read_mailbox(tenant: Tenant, name: str) -> MailboxConnection | None:
+    """The connection of that name, as a user's; None for ``tenant``. ``ValueError`` with a sentence where none is."""
+    word = name.strip().lower()
+    if word == TENANTS_OWN:
+        return None
+    found = MailboxConnection.objects.filter(tenant=tenant, name__iexact=word).first()
+    if found is None:
+        raise ValueError(
+            f"{tenant.name} has no mailbox connection {name.strip()}: add it first, or write embedded or tenant."
+        )
+    return found
+
+
+@transaction.atomic
+def create_connection(
+    tenant: Tenant, actor: Actor, name: str, *, password: str = "", make_default: bool = False, **values: Any
+) -> MailboxConnection:
+    """A new connection; ``values`` are fields of :class:`MailboxConnection`. With a password goes a user name."""
+    tenant = lock(tenant)
+    if name.strip().lower() in _RESERVED:
+        raise ValidationError({"name": f"{name.strip()} has a meaning of its own: choose another name."})
+    connection = MailboxConnection(tenant=tenant, name=name.strip(), **values)
+    _check(connection, has_password=bool(password))
+    connection.full_clean()
+    connection.save()
+    if password:
+        _seal(connection, password)
+        connection.save(update_fields=["sealed_password"])
+    after = {"address": connection.address, "username": connection.username, "kind": connection.kind}
+    entry(tenant, actor, "create mailbox connection", connection.name, {}, after).save()
+    if make_default:
+        _make_default(tenant, connection, actor)
+    _tell(tenant)
+    return connection
+
+
+@transaction.atomic
+def change_connection(
+    connection: MailboxConnection,
+    actor: Actor,
+    *,
+    password: str | None = None,
+    make_default: bool = False,
+    **values: Any,
+) -> MailboxConnection:
+    """Change what is given. A new password, user name or address takes up again what was paused."""
+    tenant = lock(connection.tenant)
+    connection = MailboxConnection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+    if not connection.is_outside:
+        raise ValidationError("MMS keeps these mailboxes itself: there is nothing to set.")
+    before, after = apply_values(connection, values)
+    if password is not None:
+        _seal(connection, password)
+        after["password"] = "changed" if password else "removed"
+    if after:
+        if _is_other_host(before, connection) and connection.sealed_password and password is None:
+            raise ValidationError(
+                {"address": "Enter the password too: it is not sent to another server than the one it was given for."}
+            )
+        _check(connection, has_password=bool(connection.sealed_password))
+        connection.full_clean()
+        _resume(connection)
+        connection.save()
+        entry(tenant, actor, "change mailbox connection", connection.name, before, after).save()
+    if make_default:
+        _make_default(tenant, connection, actor)
+    _tell(tenant)
+    return connection
+
+
+@transaction.atomic
+def use_embedded_by_default(tenant: Tenant, actor: Actor) -> None:
+    """Let MMS keep the mailboxes of users who have no connection of their own."""
+    tenant = lock(tenant)
+    _make_default(tenant, None, actor)
+    _tell(tenant)
+
+
+@transaction.atomic
+def remove_connection(connection: MailboxConnection, actor: Actor) -> None:
+    """Remove a connection that no user has, and that is not the tenant's default."""
+    tenant = lock(connection.tenant)
+    users = connection.users.count()
+    if not connection.is_outside or tenant.mailbox_id == connection.pk or users:
+        held = "it is the default" if tenant.mailbox_id == connection.pk else f"{counted(users, 'user')} have it"
+        why = "MMS keeps these mailboxes itself" if not connection.is_outside else held
+        raise ValidationError(f"{connection.name} cannot be removed, because {why}.")
+    entry(tenant, actor, "remove mailbox connection", connection.name, {"address": connection.address}, {}).save()
+    connection.delete()
+    _tell(tenant)
+
+
+@transaction.atomic
+def set_credentials(tenant: Tenant, rows: Iterable[tuple[str, str, str]], actor: Actor) -> int:
+    """Keep users' own sign-ins: pairs of UPN, user name and password. All of them or, where one is bad, none.
+
+    Returns how many there are. An empty password removes the sign-in.
+    """
+    tenant = lock(tenant)
+    count = 0
+    for some in batched(list(rows)):
+        users = {
+            user.upn.lower(): user for user in ConferencingUser.objects.with_upns(tenant, [upn for upn, _, _ in some])
+        }
+        unknown = next((upn for upn, _, _ in some if upn.lower() not in users), None)
+        if unknown is not None:
+            raise ValidationError(f"{tenant.name} has no user {unknown}: correct the name, or add the user first.")
+        for upn, username, password in some:
+            user = users[upn.lower()]
+            if password:
+                credential, _ = MailboxCredential.objects.update_or_create(
+                    user=user, defaults={"username": username or user.upn}
+                )
+                credential.full_clean()
+                _seal(credential, password)
+                credential.save()
+            else:
+                MailboxCredential.objects.filter(user=user).delete()
+            count += 1
+    told = {"sign-ins": counted(count, "user")}
+    entry(tenant, actor, "change mailbox sign-ins", tenant.slug, {}, told).save()
+    _tell(tenant)
+    return count
+
+
+def rotate_secrets() -> tuple[int, list[str]]:
+    """Close every stored password with the newest key. Returns how many, and which no key opens; repeatable.
+
+    Each row is a transaction of its own, so that one that nobody can open does not keep the others.
+    """
+    count, unopenable = 0, []
+    for model, pk in _sealed_rows():
+        with transaction.atomic():
+            row = model.objects.select_for_update().filter(pk=pk).first()
+            if row is None or not row.sealed_password:
+                continue
+            try:
+                row.seal_password(row.password)
+            except UnopenableSecret:
+                unopenable.append(f"{model._meta.verbose_name} {row}")
+                continue
+            row.save(update_fields=["sealed_password"])
+            count += 1
+    return count, unopenable
+
+
+def has_secrets() -> bool:
+    """Whether any password is stored."""
+    return any(True for _ in _sealed_rows())
+
+
+def _sealed_rows() -> Iterator[tuple[type[Any], int]]:
+    for model in Sealed.__subclasses__():
+        rows = model._default_manager.exclude(sealed_password="").order_by("pk")
+        for pk in rows.values_list("pk", flat=True).iterator():
+            yield model, pk
+
+
+def _seal(row: Sealed, password: str) -> None:
+    try:
+        row.seal_password(password)
+    except NoSecretsKey as error:
+        raise ValidationError(str(error)) from None
+
+
+def _check(connection: MailboxConnection, *, has_password: bool) -> None:
+    if not connection.address:
+        raise ValidationError({"address": "Give the server's web address, such as https://dav.contoso.com/."})
+    if bool(connection.username) != has_password:
+        raise ValidationError(
+            {
+                "username": "A service account has both a user name and a password: give both, or neither where each "
+                "user has a password of their own."
+            }
+        )
+
+
+def _is_other_host(before: Mapping[str, Any], connection: MailboxConnection) -> bool:
+    old = str(before.get("address", ""))
+    return bool(old) and old.split("/")[:3] != connection.address.split("/")[:3]
+
+
+def _resume(connection: MailboxConnection) -> None:
+    connection.paused_until = connection.problem_since = None
+    connection.problem_code = connection.problem_detail = ""
+
+
+def _make_default(tenant: Tenant, connection: MailboxConnection | None, actor: Actor) -> None:
+    if tenant.mailbox == connection:
+        return
+    before = {"default mailbox": audited_value(tenant.mailbox or EMBEDDED)}
+    tenant.mailbox = connection
+    tenant.save(update_fields=["mailbox"])
+    # What the invitations of other mailboxes say is not known before runs have looked at them (R36).
+    tenant.users.filter(mailbox=None).update(invitations_fingerprint="")
+    after = {"default mailbox": audited_value(connection or EMBEDDED)}
+    entry(tenant, actor, "change default mailbox", tenant.slug, before, after).save()
+
+
+def _tell(tenant: Tenant) -> None:
+    mailboxes_changed.send(Tenant, tenant=tenant)

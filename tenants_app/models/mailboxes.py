@@ -1,0 +1,150 @@
+"""Where organizers' mailboxes are, and with what MMS signs in there."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from tenants_app.sealing import seal, unseal
+from tenants_app.validators import (
+    validate_certificates,
+    validate_mailbox_address,
+    validate_one_line,
+    validate_path_template,
+)
+
+
+class Sealed(models.Model):
+    """A row with a password that is encrypted at rest, under the keys of ``MMS_SECRETS_KEY``, and shown to nobody."""
+
+    sealed_password = models.TextField(blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def password(self) -> str:
+        """The password itself; empty where there is none. Raises ``NoSecretsKey`` or ``UnopenableSecret``."""
+        return unseal(self.sealed_password, self._bound_to) if self.sealed_password else ""
+
+    def seal_password(self, password: str) -> None:
+        """Keep this password; the row has its key already, and is still to be saved. Raises ``NoSecretsKey``."""
+        self.sealed_password = seal(password, self._bound_to) if password else ""
+
+    @property
+    def _bound_to(self) -> str:
+        if self.pk is None:
+            raise ValueError("A password is bound to the key of its row: save the row first.")
+        return f"{self._meta.label_lower}|{self.pk}"
+
+
+class MailboxConnection(Sealed):
+    """A mail system in which organizers of a tenant have their mailboxes, and how MMS gets to them."""
+
+    class Kind(models.TextChoices):
+        EMBEDDED = "embedded", "Embedded"
+        CALDAV = "caldav", "CalDAV"
+
+    class WhoTells(models.TextChoices):
+        """Who sends attendees the update of a meeting that was changed in a mailbox."""
+
+        DETECT = "detect", "As the server says"
+        SERVER = "server", "The server"
+        MMS = "mms", "MMS"
+
+    tenant = models.ForeignKey("tenants_app.Tenant", models.CASCADE, related_name="mailbox_connections")
+    name = models.CharField(max_length=100, validators=[validate_one_line])
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.CALDAV)
+    address = models.CharField(
+        max_length=500,
+        blank=True,
+        validators=[validate_mailbox_address],
+        help_text="Where the server is, like https://dav.contoso.com/. MMS finds the calendars from there (RFC 6764).",
+    )
+    username = models.CharField(
+        "user name",
+        max_length=320,
+        blank=True,
+        validators=[validate_one_line],
+        help_text="Of the service account that may reach the organizers' calendars. Empty: each user has a password "
+        "of their own.",
+    )
+    path_template = models.CharField(
+        max_length=500,
+        blank=True,
+        validators=[validate_path_template],
+        help_text="Where a user's calendars are, seen from the address, such as /dav/calendars/user/{local}/. {upn}, "
+        "{local} and {domain} stand for the user. Empty: the calendars of whoever signs in.",
+    )
+    calendars = models.CharField(
+        max_length=500,
+        blank=True,
+        validators=[validate_one_line],
+        help_text="Names of the calendars to look at, separated by commas. Empty: all that the user may change.",
+    )
+    ca_certificates = models.TextField(
+        "CA certificates",
+        blank=True,
+        max_length=100_000,
+        validators=[validate_certificates],
+        help_text="Of authorities that the server's certificate may come from beside the public ones, in PEM form.",
+    )
+    who_tells = models.CharField(
+        "who tells attendees",
+        max_length=6,
+        choices=WhoTells.choices,
+        default=WhoTells.DETECT,
+        help_text="A server that schedules (RFC 6638) mails attendees itself when a meeting changes; for others MMS "
+        "does. Where a server only claims to, choose MMS.",
+    )
+    most_requests = models.PositiveSmallIntegerField(
+        default=4,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="How many workers may ask the server at the same time.",
+    )
+    server_tells = models.BooleanField(
+        null=True, editable=False, help_text="What the server said of itself last: whether it tells attendees."
+    )
+    paused_until = models.DateTimeField(
+        null=True, editable=False, help_text="Until then no run of its users is begun, because the server refuses."
+    )
+    problem_code = models.CharField(max_length=40, blank=True, editable=False)
+    problem_detail = models.CharField(max_length=500, blank=True, editable=False)
+    problem_since = models.DateTimeField(null=True, editable=False)
+    created = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("name"), name="one_mailbox_connection_per_name"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=Q(kind="embedded"), name="one_embedded_mailbox_per_tenant"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether its mailboxes are not kept by MMS itself."""
+        return self.kind != self.Kind.EMBEDDED
+
+    @property
+    def tells_attendees(self) -> bool:
+        """Whether the server mails attendees itself when a meeting changes."""
+        if self.who_tells == self.WhoTells.DETECT:
+            return bool(self.server_tells)
+        return self.who_tells == self.WhoTells.SERVER
+
+
+class MailboxCredential(Sealed):
+    """With what MMS signs in to one user's mailbox, where the connection has no service account."""
+
+    user = models.OneToOneField("tenants_app.ConferencingUser", models.CASCADE, related_name="mailbox_credential")
+    username = models.CharField("user name", max_length=320, validators=[validate_one_line])
+
+    def __str__(self) -> str:
+        return f"{self.username} for {self.user}"
