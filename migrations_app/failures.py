@@ -80,6 +80,39 @@ FAILED = {
     "mailbox-sign-in-refused": Entry(
         "The mailbox refused the sign-in.", "Renew the service's access to the mailbox, then retry."
     ),
+    "mailbox-not-found": Entry(
+        "The mailbox, or the calendar in it, is not there.",
+        "Check the user's address and the path template of the connection, and that the mailbox has a calendar; then "
+        "retry.",
+    ),
+    "mailbox-forbidden": Entry(
+        "The mailbox's server does not allow what MMS must do there.",
+        "Give the account that MMS signs in with the right to read the user's calendar and to change what is in it, "
+        "then retry.",
+    ),
+    "mailbox-certificate": Entry(
+        "The certificate of the mailbox's server cannot be trusted.",
+        "Have the server show a certificate that is valid and made out to its name, or add the CA that issued it to "
+        "the connection; then retry.",
+    ),
+    "mailbox-address": Entry(
+        "The address of the mailbox leads to no server that MMS may use.",
+        "Enter the https address of the CalDAV server in the connection. Only the installation's operator can allow "
+        "private addresses and plain http, for one host at a time.",
+    ),
+    "mailbox-answer": Entry(
+        "The mailbox's server gave an answer that MMS cannot use.",
+        "Check that the address is that of the CalDAV server and not of a web page, and look in the server's log; "
+        "then retry.",
+    ),
+    "mailbox-ignores-conditions": Entry(
+        "The mailbox's server writes without looking whether somebody else has changed the meeting.",
+        "Use a server, or a version of it, that honours If-Match; MMS could overwrite what others have changed.",
+    ),
+    "meeting-refused-by-server": Entry(
+        "The mailbox's server refused to take the changed meeting, so it stays as it was.",
+        "Put right what the server names, then start the run again.",
+    ),
     "no-bridge": Entry(
         "Audio conferencing is on, but the user has no bridge.", "Assign the user a bridge, then retry."
     ),

@@ -33,6 +33,7 @@ FORBIDDEN = [
     ("plain-python", "migrations_app.calendars.people", "tenants_app.wording"),
     ("plain-python", "migrations_app.calendars.people", "django"),
     ("plain-python", "migrations_app.rewriting.rewrite", "django"),
+    ("caldav-without-rows", "migrations_app.mailboxes.caldav.client", "migrations_app.models"),
     ("triggers-without-rows", "migrations_app.triggers.rules", "migrations_app.models"),
     ("one-way-to-a-mailbox", "migrations_app.mail.delivery", "migrations_app.mailboxes.embedded"),
     ("one-way-to-a-meeting-service", "migrations_app.runs.outcomes", "migrations_app.meeting_services.none"),

@@ -1,0 +1,118 @@
+"""Addresses: which server is meant, the one form in which paths are compared, and which machines may be reached."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
+
+import httpx2 as httpx
+
+from migrations_app.failures import Failure
+
+_STANDS_AS_IT_IS = "-._~!$&'()*+,;=:@"
+"""Characters of a path's segment that need no percent-encoding (RFC 3986 section 3.3)."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_MOST_CHARACTERS = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host in lower case and ASCII, and port: what a password is for (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+    def url(self, href: str) -> str:
+        """The address of a path on this server."""
+        return f"{self}{href}"
+
+
+def parse(address: str) -> tuple[Origin, str]:
+    """Whose server an address is, and the path there. An address without a scheme is one of https.
+
+    Raises ``Failure`` with ``mailbox-address`` for what is no address of a server.
+    """
+    text = address.strip()
+    if "://" not in text:
+        text = f"https://{text}"
+    try:
+        url = httpx.URL(text)
+        port = url.port or _DEFAULT_PORTS.get(url.scheme, 0)
+        host = url.raw_host.decode("ascii").rstrip(".").lower()
+        path = normal(url.raw_path.decode("ascii").partition("?")[0])
+    except (httpx.InvalidURL, UnicodeError):
+        raise Failure("mailbox-address", "what was entered is not an address") from None
+    if url.scheme not in _DEFAULT_PORTS:
+        raise Failure("mailbox-address", "the address must begin with https://")
+    if not host or "%" in host or not 0 < port < 65536:
+        raise Failure("mailbox-address", "the address names no host")
+    if url.userinfo:
+        raise Failure("mailbox-address", "a user name and a password do not belong into the address")
+    return Origin(url.scheme, host, port), path
+
+
+def normal(path: str) -> str:
+    """The one form of a path: servers and clients disagree about what must be percent-encoded (RFC 3986 section 6.2.2).
+
+    A slash that is encoded is no separator and stays encoded.
+    """
+    segments = path.split("/")
+    return "/".join(quote(unquote_to_bytes(segment), safe=_STANDS_AS_IT_IS) for segment in segments) or "/"
+
+
+def resolve(href: str, origin: Origin, base: str) -> str:
+    """The path that ``href`` means in an answer to a request for the path ``base``.
+
+    Raises ``ValueError`` where it is on another server, or is no address at all.
+    """
+    if len(href) > _MOST_CHARACTERS:
+        raise ValueError("too long")
+    # Without its dots' meaning: a path of two slashes would be a host.
+    split = urlsplit(urljoin(origin.url(base), href.strip()))
+    if _origin_of(split.scheme, split.hostname, split.port) != origin:
+        raise ValueError("another server")
+    return normal(split.path or "/")
+
+
+def leads_to(location: str, origin: Origin, base: str) -> tuple[Origin, str]:
+    """Where a redirect leads. Raises ``ValueError`` for what is no address of a server."""
+    split = urlsplit(urljoin(origin.url(base), location.strip()))
+    return _origin_of(split.scheme, split.hostname, split.port), normal(split.path or "/")
+
+
+def _origin_of(scheme: str, host: str | None, port: int | None) -> Origin:
+    scheme = scheme.lower()
+    if scheme not in _DEFAULT_PORTS or not host:
+        raise ValueError("no address of a server")
+    return Origin(scheme, host.rstrip(".").lower(), port or _DEFAULT_PORTS[scheme])
+
+
+def is_allowed_host(host: str, allowed_hosts: Collection[str]) -> bool:
+    """Whether the operator has named this host, as it stands in the address."""
+    return host in {name.strip().rstrip(".").lower() for name in allowed_hosts}
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the Internet: not private, not this machine's, not the local network's.
+
+    An IPv4 address inside an IPv6 one counts as what it is, so that nobody hides in one.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner:
+            return is_public(str(inner))
+        if ip.is_site_local:
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)

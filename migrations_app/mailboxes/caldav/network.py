@@ -1,0 +1,176 @@
+"""Connections to a mailbox's server: to allowed addresses only, with TLS that is checked, and never for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpcore2 as httpcore
+
+from migrations_app.failures import Failure
+from migrations_app.mailboxes.caldav.addresses import is_allowed_host, is_public
+
+_WHY_NOT_TRUSTED = {
+    9: "is not valid yet",
+    10: "has expired",
+    18: "is signed by the server itself",
+    19: "is issued by a CA that is not known here",
+    20: "is issued by a CA that is not known here",
+    21: "comes without the certificates that lead to a known CA",
+    23: "was revoked",
+    62: "is made out to another host",
+    64: "is made out to another address",
+}
+"""By the verification codes of OpenSSL (``X509_V_ERR_…``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The certificate that a server has shown, and that was found good."""
+
+    issuer: str
+    valid_until: datetime
+
+
+def trust(ca_certificates: str) -> ssl.SSLContext:
+    """What certificates are checked against: the system's CAs, and those given as PEM.
+
+    Raises ``Failure`` with ``mailbox-certificate`` where these cannot be read.
+    """
+    context = ssl.create_default_context()
+    if ca_certificates.strip():
+        try:
+            context.load_verify_locations(cadata=ca_certificates)
+        except (ssl.SSLError, ValueError):
+            raise Failure("mailbox-certificate", "the CA certificates of the connection are not PEM") from None
+    return context
+
+
+class Network(httpcore.NetworkBackend):
+    """Opens connections. The addresses of a host are looked up once for each connection, all of them are checked, and
+    it is one of these that is connected to: between check and connection no name is asked for again.
+
+    Every request sets ``deadline`` (of ``time.monotonic``), so that a server which trickles is given up too.
+    """
+
+    def __init__(self, allowed_hosts: Collection[str]) -> None:
+        self.allowed_hosts = allowed_hosts
+        self.deadline = 0.0
+        self.opened = 0
+        """How many connections were opened."""
+        self.certificate: Certificate | None = None
+        self._sockets = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        why = ""
+        for address in self._addresses(host, port):
+            try:
+                stream = self._sockets.connect_tcp(address, port, self.left(timeout), local_address, socket_options)
+            except httpcore.ConnectTimeout:
+                why = f"{host} does not answer at port {port}"
+            except httpcore.ConnectError as error:
+                refused = isinstance(error.__cause__, ConnectionRefusedError)
+                why = f"{host} takes no connection at port {port}" if refused else f"no way leads to {host}"
+            else:
+                self.opened += 1
+                return _Stream(stream, self, host)
+        raise Failure("mailbox-unavailable", why)
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        """All addresses of a host. One that is not allowed rules out the host: who mixes them has something in mind."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+                raise Failure("mailbox-unavailable", f"the address of {host} could not be looked up") from None
+            raise Failure("mailbox-address", f"there is no host {host}") from None
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not is_allowed_host(host, self.allowed_hosts):
+            for address in addresses:
+                if not is_public(address):
+                    raise Failure(
+                        "mailbox-address", f"{host} is at {address}, an address of a private network or of MMS itself"
+                    )
+        return addresses
+
+    def left(self, timeout: float | None) -> float:
+        """The seconds that may still be waited, at most ``timeout``."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout
+        return left if timeout is None else min(left, timeout)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection that knows the deadline, and why a certificate is refused."""
+
+    def __init__(self, stream: httpcore.NetworkStream, network: Network, host: str) -> None:
+        self._stream = stream
+        self._network = network
+        self._host = host
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._network.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._network.left(timeout))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        with self._tls_failures():
+            stream = self._stream.start_tls(ssl_context, server_hostname, self._network.left(timeout))
+        self._network.certificate = _certificate(stream.get_extra_info("ssl_object"))
+        return _Stream(stream, self._network, self._host)
+
+    @contextlib.contextmanager
+    def _tls_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except httpcore.ConnectTimeout:
+            raise Failure("mailbox-unavailable", f"{self._host} does not answer the TLS handshake") from None
+        except httpcore.ConnectError as error:
+            raise _failure_of_tls(self._host, error.__cause__) from None
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+def _failure_of_tls(host: str, cause: BaseException | None) -> Failure:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        why = _WHY_NOT_TRUSTED.get(cause.verify_code, "does not stand up to the check")
+        return Failure("mailbox-certificate", f"the certificate of {host} {why}")
+    if isinstance(cause, ssl.SSLError) and cause.reason in {
+        "WRONG_VERSION_NUMBER",
+        "HTTP_REQUEST",
+        "RECORD_LAYER_FAILURE",
+    }:
+        return Failure("mailbox-address", f"{host} does not speak TLS at this port")
+    if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Failure("mailbox-certificate", f"no TLS connection to {host} could be agreed on")
+    return Failure("mailbox-unavailable", f"{host} broke off the TLS handshake")
+
+
+def _certificate(tls: Any) -> Certificate | None:
+    shown = tls.getpeercert() if tls else None
+    if not shown:
+        return None
+    issuer = {key: value for part in shown["issuer"] for key, value in part}
+    name = issuer.get("organizationName") or issuer.get("commonName") or "a CA without a name"
+    return Certificate(name, datetime.fromtimestamp(ssl.cert_time_to_seconds(shown["notAfter"]), UTC))
