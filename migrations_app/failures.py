@@ -80,6 +80,14 @@ FAILED = {
     "mailbox-sign-in-refused": Entry(
         "The mailbox refused the sign-in.", "Renew the service's access to the mailbox, then retry."
     ),
+    "mailbox-without-sign-in": Entry(
+        "MMS has nothing to sign in to the mailbox with.",
+        "Give the connection a service account, or the user a user name and password of their own; then retry.",
+    ),
+    "secret-unopenable": Entry(
+        "A stored password cannot be opened with the keys that MMS has.",
+        "Put the old key back into MMS_SECRETS_KEY, after the new one, or enter the password anew; then retry.",
+    ),
     "mailbox-not-found": Entry(
         "The mailbox, or the calendar in it, is not there.",
         "Check the user's address and the path template of the connection, and that the mailbox has a calendar; then "

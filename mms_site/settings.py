@@ -54,7 +54,8 @@ if not SECRET_KEY:
 MMS_SECRETS_KEYS = read_list(
     "MMS_SECRETS_KEY", "", "Fernet keys (44 characters each) separated by commas, the newest first", is_fernet_key
 )
-"""Encrypt the passwords with which MMS signs in to mail systems. Never made of SECRET_KEY, which must be free to change."""
+"""Encrypt the passwords with which MMS signs in to mail systems. Not made of SECRET_KEY, which must be free to change
+by itself."""
 if not MMS_SECRETS_KEYS and MMS_DEVELOPMENT:
     check_writable("MMS_DATA_DIR", MMS_DATA_DIR)
     _key = development_secret(MMS_DATA_DIR / "secrets-key", lambda: Fernet.generate_key().decode("ascii"))
@@ -185,6 +186,13 @@ MMS_SENDER = given("MMS_SENDER")
 """Address that stands as Sender beside the organizer's From; empty: meeting-migration@<the tenant's domain>."""
 if MMS_SENDER:
     read("MMS_SENDER", "an address like meetings@example.org", lambda: validate_email(MMS_SENDER))
+
+# --- mailboxes ----------------------------------------------------------------------------------------
+
+MMS_ALLOWED_MAIL_HOSTS = read_list(
+    "MMS_ALLOWED_MAIL_HOSTS", "", "host names or addresses like dav.contoso.com,10.0.0.7", is_host
+)
+"""Mail servers that may be at private addresses, and be spoken to without TLS."""
 
 # --- people -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,16 @@ import tempfile
 
 _data_dir = tempfile.mkdtemp(prefix="mms-tests-")
 atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
-for _name in ("DEBUG", "ALLOWED_HOSTS", "SECRET_KEY", "MMS_SECRETS_KEY", "EMAIL_URL", "CACHE_URL", "MMS_SENDER", "MMS_WORKERS"):
+for _name in (
+    "DEBUG",
+    "ALLOWED_HOSTS",
+    "SECRET_KEY",
+    "MMS_SECRETS_KEY",
+    "EMAIL_URL",
+    "CACHE_URL",
+    "MMS_SENDER",
+    "MMS_WORKERS",
+):
     os.environ.pop(_name, None)
 os.environ["MMS_DATA_DIR"] = _data_dir
 os.environ["DATABASE_URL"] = os.environ.get("MMS_TEST_DATABASE_URL", "") or f"sqlite:///{_data_dir}/db.sqlite3"

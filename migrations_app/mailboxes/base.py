@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from django.db.models import QuerySet
 
 from migrations_app.calendars.facts import Facts
+from migrations_app.failures import Failure
 from tenants_app.models import ConferencingUser
 
 NO_END = datetime(9999, 12, 31, tzinfo=UTC)
@@ -82,14 +83,40 @@ class FutureMeetings:
         return FutureMeetings(self.meetings + other.meetings, self.invitations + other.invitations)
 
 
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """How current is what a mailbox lists, where its meetings are not in MMS's own database."""
+
+    scanned_at: datetime | None
+    """None where it was never looked at."""
+    problem: str = ""
+    """Why the last look failed, and what to do; empty where it did not."""
+
+
 class Mailbox(Protocol):
     """A user's calendar.
 
-    Every method may raise ``Failure``: ``mailbox-unavailable`` where trying again may help, ``mailbox-sign-in-refused``
+    Every method may raise ``Failure``: ``mailbox-unavailable`` where trying again may help, others of the catalogue
     where it cannot.
     """
 
+    is_outside: ClassVar[bool]
+    """Whether a write is no part of the database's transaction, so that it is announced before and settled after."""
+    tries: ClassVar[int]
+    """How often a meeting is decided and written that somebody else changes meanwhile."""
+
     def __init__(self, user: ConferencingUser) -> None: ...
+
+    @property
+    def tells_attendees(self) -> bool:
+        """Whether the mailbox's server sends attendees the update of a changed meeting, so that MMS must not."""
+
+    @property
+    def as_of(self) -> AsOf | None:
+        """How current its lists are; None where they always are."""
+
+    def refresh(self, keep: Callable[[], object]) -> None:
+        """Bring what is listed up to date, before a run; ``keep`` is called again and again meanwhile."""
 
     def list_candidates(self, organizers: Collection[str], now: datetime) -> Sequence[Listed]:
         """The meetings that end after ``now``, are not cancelled, and have one of ``organizers`` (lower case).
@@ -106,8 +133,12 @@ class Mailbox(Protocol):
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """The texts of these objects; those that are gone are missing."""
 
-    def write(self, writes: Sequence[Write]) -> set[str]:
-        """Write each text if its object is unchanged. Returns the UIDs that were written."""
+    def write(self, writes: Sequence[Write], keep: Callable[[], object] = ...) -> Mapping[str, Failure | None]:
+        """Write each text if its object is unchanged: by UID None where it was written, or why the server refused it.
+
+        What somebody else changed meanwhile is missing, and so is what is gone. ``keep`` is called before each write
+        into a mailbox outside, and may raise: then that one is not written.
+        """
 
     @staticmethod
     def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from migrations_app.mailboxes.base import Mailbox
+from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from tenants_app.models import ConferencingUser
+from tenants_app.models import ConferencingUser, MailboxConnection
 
-KINDS: Sequence[type[Mailbox]] = (EmbeddedMailbox,)
+_KINDS: Mapping[str, type[Mailbox]] = {MailboxConnection.Kind.CALDAV: CalDavMailbox}
+KINDS: Sequence[type[Mailbox]] = (EmbeddedMailbox, *_KINDS.values())
 """Every kind of mailbox there is."""
 
 
 def mailbox_of(user: ConferencingUser) -> Mailbox:
     """The user's mailbox."""
-    return EmbeddedMailbox(user)
+    connection = user.mailbox_connection
+    return _KINDS[connection.kind](user) if connection else EmbeddedMailbox(user)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 
 from django.db import transaction
 from django.utils import timezone
 
+from migrations_app.failures import Failure
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
+from migrations_app.runs.intents import Intents
 from migrations_app.runs.outcomes import BATCH, Outcome, Outcomes
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from migrations_app.runs.untold import note_untold
@@ -34,20 +36,43 @@ class Committer:
         self._mailbox = outcomes.mailbox
         self._remembered = outcomes.remembered
         self._has_begun_to_write = False
+        self._has_settled = False
         self._numbers_left: set[str] = set()
 
-    @transaction.atomic
     def commit(self, outcomes: Sequence[Outcome], *, last_try: bool = True) -> set[str]:
-        """Write mailbox, results, messages to send and the run's counters in one transaction.
+        """Write mailbox, results, messages to send and the run's counters, in one transaction where that can be.
+
+        A mailbox outside is written between two transactions; see :mod:`migrations_app.runs.intents`. Where that
+        raises ``Failure``, the intents tell the next attempt what it has to settle.
 
         Returns the UIDs of meetings that somebody changed since they were read: of these nothing was written, so that
         they can be looked at once more. On the ``last_try`` they fail instead, and none is returned.
         """
         writes = [outcome.write for outcome in outcomes if outcome.write]
-        written = self._mailbox.write(writes) if writes else set()
+        if not self._mailbox.is_outside:
+            with transaction.atomic():
+                return self._record(outcomes, self._mailbox.write(writes) if writes else {}, last_try=last_try)
+        self._has_settled |= self._intents.settle(outcomes)
+        if writes:
+            with transaction.atomic():
+                self._begin_to_write()
+                self._intents.announce(outcomes)
+                queue.hold(self._run)
+        answers = self._mailbox.write(writes, partial(queue.keep, self._run)) if writes else {}
+        with transaction.atomic():
+            left = self._record(outcomes, answers, last_try=last_try)
+            self._intents.forget({outcome.result.uid for outcome in outcomes} - left)
+        return left
+
+    def _record(
+        self, outcomes: Sequence[Outcome], answers: Mapping[str, Failure | None], *, last_try: bool
+    ) -> set[str]:
+        refused = {uid: failure for uid, failure in answers.items() if failure}
+        _refuse(outcomes, refused)
+        written = answers.keys() - refused.keys()
         if written:
             self._begin_to_write()
-        unwritten = {write.uid for write in writes} - written
+        unwritten = {outcome.write.uid for outcome in outcomes if outcome.write} - written
         if unwritten and last_try:
             _fail(outcomes, unwritten)
             unwritten = set()
@@ -65,14 +90,20 @@ class Committer:
         if self._settings.gives_private_ids:
             # An ID that was given out for a meeting that does not show it after all is free again.
             numbered = self._settings.newly_numbered
-            useless = [each.result.uid for each in final if not each.write and each.result.uid in numbered]
+            useless = [each.result.uid for each in final if not each.is_change and each.result.uid in numbered]
             release_private_conference_ids(self._user, useless)
         return unwritten
+
+    def forget_intents(self) -> None:
+        """The run has ended well, in the caller's transaction: nothing is left to be settled."""
+        if self._mailbox.is_outside:
+            self._intents.forget_all()
 
     def search_what_was_left(self) -> None:
         """Look in the meetings that were not changed for old numbers that they show; reads them once more."""
         left = self._run.results.exclude(code__in=NOT_THEIRS_TO_COME)
-        if self._run.attempts == 1:  # of those that were changed in this attempt it is known already
+        # Of those that were changed in this attempt it is known already.
+        if self._run.attempts == 1 and not self._has_settled:
             left = left.exclude(outcome=MeetingResult.Outcome.SUCCEEDED)
         now = timezone.now()
         for uids in batched(left.values_list("uid", flat=True), BATCH) if self._old_numbers else ():
@@ -96,6 +127,10 @@ class Committer:
             fingerprints.record(self._user, self._settings.fingerprint, self._settings.number_keys | left)
 
     @cached_property
+    def _intents(self) -> Intents:
+        return Intents(self._run, self._user)
+
+    @cached_property
     def _old_numbers(self) -> dict[str, int]:
         """The service numbers, with their keys, that invitations may show besides those that they should (R35)."""
         others = self._user.invited_numbers.exclude(number__in=self._settings.number_keys)
@@ -109,18 +144,25 @@ class Committer:
         self._has_begun_to_write = True
 
     def _queue_updates(self, outcomes: Sequence[Outcome]) -> int:
-        """Queue a message for each changed meeting that has somebody to tell. Returns how many these are."""
-        told = {outcome.result.uid: outcome for outcome in outcomes if outcome.write and outcome.recipient_count}
+        """Queue a message for each changed meeting that has somebody to tell. Returns how many these are.
+
+        Where the mailbox's server tells them, that is noted instead: the change was handed over to it (R24, R35).
+        """
+        told = {outcome.result.uid: outcome for outcome in outcomes if outcome.is_change and outcome.recipient_count}
         if self._earlier_runs:
             self._supersede(list(told))
         keys = dict(self._run.results.filter(uid__in=list(told)).values_list("uid", "pk"))
         now = clock.now()
+        is_told_by_server = self._mailbox.tells_attendees
+        state = {"state": Update.State.BY_SERVER, "sent_at": now} if is_told_by_server else {}
         insert(
             [
-                Update(result_id=keys[uid], recipient_count=each.recipient_count, queued_at=now, due_at=now)
+                Update(result_id=keys[uid], recipient_count=each.recipient_count, queued_at=now, due_at=now, **state)
                 for uid, each in told.items()
             ]
         )
+        if is_told_by_server:
+            return 0
         if told:
             note_untold(self._user.tenant, self._settings.number_keys, told, keys, self._earlier_runs)
         return len(told)
@@ -141,7 +183,7 @@ class Committer:
     def _count(self, outcomes: Sequence[Outcome], told: int) -> None:
         """Bring the run's counters up to date, and renew its lease."""
         run, kinds = self._run, [outcome.result.outcome for outcome in outcomes]
-        if any(outcome.write or outcome.result.code == "already-current" for outcome in outcomes):
+        if any(outcome.is_change or outcome.result.code == "already-current" for outcome in outcomes):
             run.settings_fingerprint = self._settings_of_all_attempts
         queue.hold(
             run,
@@ -160,10 +202,22 @@ class Committer:
         return self._settings.fingerprint if known in {"", self._settings.fingerprint} else MIXED
 
 
+def _refuse(outcomes: Sequence[Outcome], refused: Mapping[str, Failure]) -> None:
+    """Let the meetings fail that the mailbox's server did not take."""
+    for outcome in outcomes:
+        failure = refused.get(outcome.result.uid)
+        if failure:
+            _fail_with(outcome, failure.code, failure.detail)
+
+
 def _fail(outcomes: Sequence[Outcome], uids: set[str]) -> None:
     """Let these meetings fail, because each was changed again before it could be written."""
     for outcome in outcomes:
         if outcome.result.uid in uids:
-            failed = outcome.result
-            failed.outcome, failed.code = MeetingResult.Outcome.FAILED, "meeting-kept-changing"
-            failed.sequence = failed.spans = outcome.write = None
+            _fail_with(outcome, "meeting-kept-changing")
+
+
+def _fail_with(outcome: Outcome, code: str, detail: str = "") -> None:
+    failed = outcome.result
+    failed.outcome, failed.code, failed.detail = MeetingResult.Outcome.FAILED, code, detail
+    failed.sequence = failed.spans = outcome.write = None

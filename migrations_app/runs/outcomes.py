@@ -111,6 +111,11 @@ class Outcome:
     has_own_blocks: bool = False
     """Whether the text, the new one where it changes, has a block that MMS drew."""
 
+    @property
+    def is_change(self) -> bool:
+        """Whether the run changes the meeting."""
+        return self.result.outcome == MeetingResult.Outcome.SUCCEEDED
+
 
 @dataclass(slots=True)
 class _Case:

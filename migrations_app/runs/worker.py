@@ -55,14 +55,15 @@ class _Attempt:
     def work(self) -> None:
         """Deal with every meeting. Raises ``Failure`` where one of them, or the mailbox, failed."""
         done = self._resume() if self.run.attempts > 1 else set()
+        self.outcomes.mailbox.refresh(partial(queue.keep, self.run))
         todo, settled = self.outcomes.select(done)
         self.run.total_meetings = len(done) + len(todo) + len(settled)
         for some in batched(settled, 5 * BATCH):
             self.committer.commit(some)
         for meetings in in_batches(todo):
-            changing = self._migrate(meetings, last_try=False)
-            if changing:
-                self._migrate(changing, last_try=True)
+            left = meetings
+            for tries in reversed(range(self.outcomes.mailbox.tries)):
+                left = self._migrate(left, last_try=tries == 0) if left else left
         self._judge()
 
     def succeed(self) -> None:
@@ -71,6 +72,7 @@ class _Attempt:
         self.committer.search_what_was_left()
         with transaction.atomic():
             self.committer.record_what_invitations_say()
+            self.committer.forget_intents()
             queue.succeed(self.run)
 
     def _resume(self) -> set[str]:
@@ -87,7 +89,7 @@ class _Attempt:
         return set(self.run.results.values_list("uid", flat=True))
 
     def _migrate(self, meetings: list[Listed], *, last_try: bool) -> list[Listed]:
-        """Rewrite the meetings and commit. Returns those that somebody changed in between, to be tried once more."""
+        """Rewrite the meetings and commit. Returns those that somebody changed in between, to be tried again."""
         uids = [meeting.uid for meeting in meetings]
         outcomes = self.outcomes.of(uids)
         queue.keep(self.run, sum(len(outcome.write.body) for outcome in outcomes if outcome.write))

@@ -1,0 +1,183 @@
+"""Mailboxes on a CalDAV server (RFC 4791)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from migrations_app.failures import Failure
+from migrations_app.mailboxes.base import Stored, Write
+from migrations_app.mailboxes.caldav.client import (
+    BATCH,
+    Account,
+    Calendar,
+    Changed,
+    Client,
+    Entry,
+    Gone,
+    Refused,
+    TokenExpired,
+    Unsettled,
+)
+from migrations_app.mailboxes.indexed import SCAN_EVERY, IndexedMailbox, Keep, begin_scan
+from migrations_app.models import IndexedMeeting, MailboxScan
+from tenants_app.models import ConferencingUser, MailboxConnection
+
+
+class CalDavMailbox(IndexedMailbox):
+    """Implements :class:`migrations_app.mailboxes.base.Mailbox` over a CalDAV server."""
+
+    def refresh(self, keep: Keep) -> None:
+        """Look for what has changed in the mailbox since the last look. Goes on where an earlier look was cut off."""
+        scan = begin_scan(self.user, self.connection)
+        began = timezone.now()
+        try:
+            with self._client() as client:
+                keep()
+                calendars = self._calendars(client)
+                self._note_who_tells(client, calendars)
+                hrefs = [calendar.href for calendar in calendars]
+                self.forget(self.rows.exclude(calendar__in=hrefs))
+                scan.calendars = {href: token for href, token in scan.calendars.items() if href in hrefs}
+                for href in hrefs:
+                    scan.calendars[href] = self._scan(client, href, scan.calendars.get(href, ""), keep)
+                    scan.save()
+        except Failure as failure:
+            scan.failures += 1
+            scan.code, scan.detail = failure.code, failure.detail
+            scan.save()
+            raise
+        scan.scanned_at, scan.due_at = began, began + SCAN_EVERY
+        scan.failures, scan.code, scan.detail = 0, "", ""
+        scan.save()
+
+    def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
+        """Each by itself and octet for octet, since what is read may be written."""
+        found: dict[str, Stored] = {}
+        with self._client() as client:
+            for row in self.rows.filter(uid__in=uids).order_by("href"):
+                resource = client.get(row.href)
+                if resource is not None:
+                    found[row.uid] = self.stored(row, resource.etag, resource.schedule_tag, resource.body)
+            # What was moved to another calendar since the last look has the same UID there.
+            for uid in [uid for uid in uids if uid not in found]:
+                found |= self._moved(client, uid)
+        return found
+
+    def write(self, writes: Sequence[Write], keep: Keep = lambda: None) -> Mapping[str, Failure | None]:
+        answers: dict[str, Failure | None] = {}
+        rows = {row.uid: row for row in self.rows.filter(uid__in=[write.uid for write in writes])}
+        with self._client() as client:
+            for write in writes:
+                keep()
+                row = rows.get(write.uid)
+                if row is None or row.etag != write.etag:
+                    continue  # somebody has changed it since, or taken it away
+                if not write.etag:
+                    answers[write.uid] = Failure("mailbox-ignores-conditions", "it gives the meeting no ETag")
+                    continue
+                try:
+                    written = client.put(row.href, write.body, etag=row.etag, schedule_tag=row.schedule_tag)
+                except (Changed, Gone, Unsettled):
+                    continue  # it is read back, and decided anew: then it shows whether it was written after all
+                except Refused as refused:
+                    answers[write.uid] = refused
+                    continue
+                answers[write.uid] = None
+                # Many servers store other octets than they were sent, under an ETag that they do not tell.
+                self.rows.filter(pk=row.pk).update(
+                    etag=written.etag or "", schedule_tag=written.schedule_tag, size=len(write.body)
+                )
+        return answers
+
+    @staticmethod
+    def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+        theirs = users.filter(IndexedMailbox.whose).select_related("tenant__mailbox", "mailbox", "mailbox_credential")
+        for user in theirs.order_by("pk").iterator(chunk_size=100):
+            mailbox = CalDavMailbox(user)
+            of_the_user = mailbox.rows.filter(
+                organizer__in=[*user.addresses, ""], last_end__gt=now, cancelled=False
+            ).values_list("uid", flat=True)
+            uids = iter(list(of_the_user))
+            while some := list(islice(uids, BATCH)):
+                for stored in mailbox.read(some).values():
+                    yield user.pk, stored
+
+    def account(self) -> Account:
+        """How to sign in. Raises ``Failure``."""
+        username, password = self.sign_in()
+        return Account(self.connection.address, username, password, self.connection.ca_certificates)
+
+    def _client(self) -> Client:
+        return Client(self.account(), settings.MMS_ALLOWED_MAIL_HOSTS)
+
+    def _calendars(self, client: Client) -> list[Calendar]:
+        template = self.connection.path_template
+        principal = client.principal(template, self.user.upn) if template else client.discover()
+        calendars = [calendar for calendar in client.calendars(principal) if calendar.may_write]
+        names = {name.strip().casefold() for name in self.connection.calendars.split(",")} - {""}
+        if names:
+            calendars = [calendar for calendar in calendars if calendar.name.casefold() in names]
+        if not calendars:
+            which = f"named {self.connection.calendars} " if names else ""
+            raise Failure("mailbox-not-found", f"{self.user.upn} has no calendar {which}that MMS may change")
+        return calendars
+
+    def _note_who_tells(self, client: Client, calendars: Sequence[Calendar]) -> None:
+        tells = client.features(calendars[0].href).auto_schedule
+        if tells != self.connection.server_tells:
+            self.connection.server_tells = tells
+            MailboxConnection.objects.filter(pk=self.connection.pk).update(server_tells=tells)
+
+    def _scan(self, client: Client, calendar: str, token: str, keep: Keep) -> str:
+        """Bring the index of one calendar up to date; the token with which the next look goes on."""
+        try:
+            changes = client.changes(calendar, token)
+        except TokenExpired:
+            changes = client.changes(calendar)
+        seen: set[str] = set()
+        entries = iter(changes)
+        while some := list(islice(entries, BATCH)):
+            keep()
+            if changes.is_complete_list:
+                seen.update(entry.href for entry in some if entry.etag is not None)
+            self._take(client, calendar, some)
+        if changes.is_complete_list:
+            known = self.rows.filter(calendar=calendar).values_list("pk", "href")
+            gone = [pk for pk, href in known.iterator() if href not in seen]
+            for start in range(0, len(gone), BATCH):
+                self.forget(self.rows.filter(pk__in=gone[start : start + BATCH]))
+        return changes.next_token
+
+    def _take(self, client: Client, calendar: str, entries: Sequence[Entry]) -> None:
+        gone = [entry.href for entry in entries if entry.etag is None]
+        if gone:
+            self.forget(self.rows.filter(href__in=gone))
+        there = {entry.href: entry.etag for entry in entries if entry.etag is not None}
+        known = dict(self.rows.filter(href__in=list(there)).values_list("href", "etag"))
+        wanted = [href for href, etag in there.items() if not etag or known.get(href) != etag]
+        self.note(
+            calendar,
+            [
+                (resource.href, resource.etag, resource.schedule_tag, resource.body)
+                for resource in client.read(calendar, wanted)
+            ],
+        )
+
+    def _moved(self, client: Client, uid: str) -> dict[str, Stored]:
+        scan = MailboxScan.objects.filter(user=self.user).first()
+        calendars: list[str] = list(scan.calendars) if scan else []
+        for calendar in calendars:
+            for href in client.find([calendar], uid):
+                resource = client.get(href)
+                if resource is not None:
+                    self.note(calendar, [(href, resource.etag, resource.schedule_tag, resource.body)])
+                    self.forget(self.rows.filter(uid=uid).exclude(href=href))
+                    row = IndexedMeeting.objects.get(user=self.user, href=href)
+                    return {uid: self.stored(row, resource.etag, resource.schedule_tag, resource.body)}
+        return {}

@@ -1,0 +1,157 @@
+"""Mailboxes outside: what MMS lists of them stands in an index, filled by scans; the texts stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import ClassVar
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import read_facts
+from migrations_app.failures import Failure
+from migrations_app.mailboxes.base import AsOf, Listed, Stored
+from migrations_app.mailboxes.listing import COLUMNS, FACTS, ListedByRows, facts_of
+from migrations_app.models import IndexedMeeting, MailboxScan
+from migrations_app.rewriting.written_numbers import shown_numbers
+from tenants_app import fingerprints
+from tenants_app.models import ConferencingUser, MailboxConnection
+from tenants_app.sealing import NoSecretsKey, UnopenableSecret
+
+SCAN_EVERY = timedelta(hours=1)
+"""How old what is listed may become before the background service looks again."""
+_TWICE = "The same meeting stands twice in the mailbox, at {} and {}: delete one of them, or move it to another mailbox"
+
+
+class IndexedMailbox(ListedByRows):
+    """The part of :class:`migrations_app.mailboxes.base.Mailbox` that all mailboxes outside share."""
+
+    is_outside: ClassVar[bool] = True
+    tries: ClassVar[int] = 3
+    related = "indexed_meetings"
+    whose = ~Q(mailbox=None, tenant__mailbox=None) & ~Q(mailbox__kind=MailboxConnection.Kind.EMBEDDED)
+
+    def __init__(self, user: ConferencingUser) -> None:
+        super().__init__(user)
+        connection = user.mailbox_connection
+        if connection is None:
+            raise ValueError(f"{user} has no mailbox connection.")
+        self.connection = connection
+
+    @property
+    def rows(self) -> QuerySet[IndexedMeeting]:
+        return IndexedMeeting.objects.filter(user=self.user)
+
+    @property
+    def tells_attendees(self) -> bool:
+        return self.connection.tells_attendees
+
+    @property
+    def as_of(self) -> AsOf:
+        scan = MailboxScan.objects.filter(user=self.user).first()
+        return AsOf(scan.scanned_at, scan.problem) if scan else AsOf(None)
+
+    def sign_in(self) -> tuple[str, str]:
+        """User name and password, of the connection's service account or the user's own. Raises ``Failure``."""
+        try:
+            if self.connection.username:
+                return self.connection.username, self.connection.password
+            credential = getattr(self.user, "mailbox_credential", None)
+            if credential is None:
+                raise Failure("mailbox-without-sign-in", f"{self.connection} has no service account")
+            return credential.username, credential.password
+        except (NoSecretsKey, UnopenableSecret) as error:
+            raise Failure("secret-unopenable", f"that of {self.connection}") from error
+
+    # The index
+
+    def note(self, calendar: str, texts: Sequence[tuple[str, str, str, bytes]]) -> None:
+        """Take texts that were read, each with href, ETag and schedule tag, into the index.
+
+        The service numbers that they show are noted, so that none of them is released meanwhile (R35).
+        """
+        rows = [
+            IndexedMeeting(
+                user=self.user,
+                calendar=calendar,
+                href=href,
+                etag=etag,
+                schedule_tag=tag,
+                size=len(body),
+                **facts_of(_uid(href, body), body, self.user),
+            )
+            for href, etag, tag, body in texts
+        ]
+        if not rows:
+            return
+        now, shown = timezone.now(), set[int]()
+        for row, (*_, body) in zip(rows, texts, strict=True):
+            if row.organizer in {*self.user.addresses, ""} and row.last_end > now and not row.cancelled:
+                shown |= {self._numbers[number] for number in shown_numbers(body, self._numbers, now)}
+        with transaction.atomic():
+            IndexedMeeting.objects.bulk_create(
+                rows,
+                batch_size=100,
+                update_conflicts=True,
+                unique_fields=["user", "href"],
+                update_fields=["calendar", "etag", "schedule_tag", "size", *COLUMNS],
+            )
+            self._mark_those_that_stand_twice({row.uid for row in rows})
+            if shown:
+                fingerprints.add_numbers(self.user, shown)
+
+    def forget(self, rows: QuerySet[IndexedMeeting]) -> None:
+        """These are gone from the mailbox."""
+        uids = list(rows.values_list("uid", flat=True))
+        with transaction.atomic():
+            rows.delete()
+            # What stood twice may stand once by now: it is read anew.
+            self.rows.filter(uid__in=uids).exclude(unreadable="").update(etag="")
+
+    def _mark_those_that_stand_twice(self, uids: Collection[str]) -> None:
+        # Nobody could tell which of them counts, and a change of one would leave the other wrong.
+        places: dict[str, list[str]] = {}
+        for uid, href in self.rows.filter(uid__in=uids).order_by("href").values_list("uid", "href"):
+            places.setdefault(uid, []).append(href)
+        for uid, hrefs in places.items():
+            if len(hrefs) > 1:
+                self.rows.filter(uid=uid).update(unreadable=_TWICE.format(*hrefs)[:500])
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        return dict(self.user.tenant.service_numbers.values_list("number", "pk"))
+
+    def stored(self, row: IndexedMeeting, etag: str, schedule_tag: str, body: bytes) -> Stored:
+        """The meeting as it was read just now; the index follows where it has changed since the scan."""
+        if row.etag != etag or row.schedule_tag != schedule_tag:
+            self.note(row.calendar, [(row.href, etag, schedule_tag, body)])
+        facts = facts_of(row.uid, body, self.user)
+        listed = {name: getattr(row, name) for name in FACTS} | {"size": len(body), "unreadable": ""} | facts
+        if row.unreadable.startswith(_TWICE[:30]):
+            listed["unreadable"] = row.unreadable
+        return Stored(Listed(**listed), body, etag)
+
+
+def _uid(href: str, body: bytes) -> str:
+    """The UID of an object; of one that cannot be read its path, so that it has a name of its own."""
+    try:
+        return read_facts(body).uid or href[-500:]
+    except UnreadableCalendar:
+        return href[-500:]
+
+
+def begin_scan(user: ConferencingUser, connection: MailboxConnection) -> MailboxScan:
+    """The scan's row; where the user had another connection before, from the beginning."""
+    scan, _ = MailboxScan.objects.get_or_create(user=user, defaults={"connection": connection})
+    if scan.connection_id != connection.pk:
+        IndexedMeeting.objects.filter(user=user).delete()
+        scan.connection, scan.calendars, scan.scanned_at = connection, {}, None
+    return scan
+
+
+Keep = Callable[[], object]
+"""Called before each request: it renews a lease, or raises where time is over."""

@@ -1,0 +1,98 @@
+"""Writes into mailboxes outside, which no transaction of ours covers: announced before, settled after.
+
+1. What is to be written is committed as an intent, with the result as it will be recorded.
+2. The mailbox writes, on condition that the meeting is still what was read.
+3. Result, message and the end of the intent are committed together.
+
+Where a worker dies between 1 and 3, or the server's answer is lost, the intent is found by whoever works for the user
+next. The meeting is read and decided as any other. If it is current now, the write had happened, by this worker or by
+one that lost its lease: it is recorded, and attendees are told, as if nothing had been. If not, it had not, and is done
+now. So nothing is written a second time on suspicion, and nobody stays untold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from migrations_app.models import IntendedWrite, MeetingResult, Run
+from migrations_app.rewriting.spans import unpack
+from migrations_app.runs.outcomes import Outcome
+from tenants_app.bulk import batched
+from tenants_app.models import ConferencingUser
+
+_KEPT = ("subject", "attendee_count", "detail", "meeting_service", "join_url_before", "join_url_after", "sequence")
+"""What the result of a changed meeting says that a later look at the meeting cannot tell."""
+
+
+class Intents:
+    """The intents of one user's run, those of earlier runs and attempts included."""
+
+    def __init__(self, run: Run, user: ConferencingUser) -> None:
+        self._run, self._user = run, user
+        self._by_uid = {each.uid: each for each in IntendedWrite.objects.filter(user=user)}
+
+    def announce(self, outcomes: Sequence[Outcome]) -> None:
+        """Commit what is about to be written, in the caller's transaction; of a meeting that has one, the new one."""
+        rows = [self._row(outcome) for outcome in outcomes if outcome.write]
+        for some in batched(rows, 50):
+            IntendedWrite.objects.bulk_create(
+                some,
+                update_conflicts=True,
+                unique_fields=["user", "uid"],
+                update_fields=["run", "etag", "result", "spans", "created"],
+            )
+        self._by_uid |= {row.uid: row for row in rows}
+
+    def settle(self, outcomes: Sequence[Outcome]) -> bool:
+        """Turn those meetings into changed ones that are current because an intended write had happened after all.
+
+        Returns whether there were any.
+        """
+        found = False
+        for outcome in outcomes:
+            intent = self._by_uid.get(outcome.result.uid)
+            if intent is not None and outcome.result.code == "already-current":
+                _take_over(outcome, intent)
+                found = True
+        return found
+
+    def forget(self, uids: Collection[str]) -> None:
+        """These meetings have their results, in the caller's transaction."""
+        gone = [uid for uid in uids if self._by_uid.pop(uid, None)]
+        if gone:
+            IntendedWrite.objects.filter(user=self._user, uid__in=gone).delete()
+
+    def forget_all(self) -> None:
+        """The run has ended well: what has no result by now was deleted, or is over."""
+        if self._by_uid:
+            IntendedWrite.objects.filter(user=self._user).delete()
+
+    def _row(self, outcome: Outcome) -> IntendedWrite:
+        assert outcome.write is not None  # noqa: S101 - for mypy
+        result = outcome.result
+        kept: dict[str, Any] = {name: getattr(result, name) for name in _KEPT}
+        kept["starts_at"] = result.starts_at.isoformat() if result.starts_at else ""
+        kept["ends_at"] = outcome.ends_at.isoformat()
+        kept["recipient_count"] = outcome.recipient_count
+        return IntendedWrite(
+            run=self._run,
+            user=self._user,
+            uid=result.uid,
+            etag=outcome.write.etag,
+            result=kept,
+            spans=result.spans,
+        )
+
+
+def _take_over(outcome: Outcome, intent: IntendedWrite) -> None:
+    result = outcome.result
+    kept: Mapping[str, Any] = intent.result
+    for name in _KEPT:
+        setattr(result, name, kept[name])
+    result.starts_at = datetime.fromisoformat(kept["starts_at"]) if kept["starts_at"] else None
+    result.outcome, result.code = MeetingResult.Outcome.SUCCEEDED, ""
+    result.spans = intent.spans
+    outcome.recipient_count, outcome.ends_at = kept["recipient_count"], datetime.fromisoformat(kept["ends_at"])
+    outcome.replaced = unpack(bytes(intent.spans)) if intent.spans else ()
