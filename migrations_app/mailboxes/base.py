@@ -118,6 +118,10 @@ class Mailbox(Protocol):
     def refresh(self, keep: Callable[[], object]) -> None:
         """Bring what is listed up to date, before a run; ``keep`` is called again and again meanwhile."""
 
+    def note_failure(self, failure: Failure) -> datetime | None:
+        """What went wrong; until when the whole connection is left alone because of it, so that its other users need
+        not fail one by one. None where it is about this mailbox alone."""
+
     def list_candidates(self, organizers: Collection[str], now: datetime) -> Sequence[Listed]:
         """The meetings that end after ``now``, are not cancelled, and have one of ``organizers`` (lower case).
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from migrations_app.failures import Failure
+from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import Stored, Write
 from migrations_app.mailboxes.caldav.client import (
     BATCH,
@@ -28,6 +29,9 @@ from migrations_app.mailboxes.indexed import SCAN_EVERY, IndexedMailbox, Keep, b
 from migrations_app.models import IndexedMeeting, MailboxScan
 from tenants_app.models import ConferencingUser, MailboxConnection
 
+_OF_A_LOOK = ["connection", "calendars", "scanned_at", "failures", "code", "detail"]
+"""What a look writes of its row; the lease is its owner's."""
+
 
 class CalDavMailbox(IndexedMailbox):
     """Implements :class:`migrations_app.mailboxes.base.Mailbox` over a CalDAV server."""
@@ -41,20 +45,21 @@ class CalDavMailbox(IndexedMailbox):
                 keep()
                 calendars = self._calendars(client)
                 self._note_who_tells(client, calendars)
+                throttling.note_success(self.connection)
                 hrefs = [calendar.href for calendar in calendars]
                 self.forget(self.rows.exclude(calendar__in=hrefs))
                 scan.calendars = {href: token for href, token in scan.calendars.items() if href in hrefs}
                 for href in hrefs:
                     scan.calendars[href] = self._scan(client, href, scan.calendars.get(href, ""), keep)
-                    scan.save()
+                    scan.save(update_fields=_OF_A_LOOK)
         except Failure as failure:
             scan.failures += 1
             scan.code, scan.detail = failure.code, failure.detail
-            scan.save()
+            scan.save(update_fields=_OF_A_LOOK)
             raise
         scan.scanned_at, scan.due_at = began, began + SCAN_EVERY
         scan.failures, scan.code, scan.detail = 0, "", ""
-        scan.save()
+        scan.save(update_fields=[*_OF_A_LOOK, "due_at"])
 
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """Each by itself and octet for octet, since what is read may be written."""

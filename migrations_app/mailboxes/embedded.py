@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Length, Lower
 
+from migrations_app.failures import Failure
 from migrations_app.mailboxes.base import Listed, Stored, Write
 from migrations_app.mailboxes.listing import COLUMNS, FACTS, ListedByRows, facts_of
 from migrations_app.models import CalendarObject
@@ -45,6 +46,9 @@ class EmbeddedMailbox(ListedByRows):
 
     def refresh(self, keep: Callable[[], object]) -> None:
         """What is in the database needs no look."""
+
+    def note_failure(self, failure: Failure) -> None:
+        """Each of these mailboxes stands for itself."""
 
     @staticmethod
     def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:

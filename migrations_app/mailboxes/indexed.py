@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from django.utils import timezone
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.failures import Failure
+from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import AsOf, Listed, Stored
 from migrations_app.mailboxes.listing import COLUMNS, FACTS, ListedByRows, facts_of
 from migrations_app.models import IndexedMeeting, MailboxScan
@@ -54,6 +55,9 @@ class IndexedMailbox(ListedByRows):
     def as_of(self) -> AsOf:
         scan = MailboxScan.objects.filter(user=self.user).first()
         return AsOf(scan.scanned_at, scan.problem) if scan else AsOf(None)
+
+    def note_failure(self, failure: Failure) -> datetime | None:
+        return throttling.note_failure(self.connection, failure)
 
     def sign_in(self) -> tuple[str, str]:
         """User name and password, of the connection's service account or the user's own. Raises ``Failure``."""

@@ -3,7 +3,7 @@
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
-from migrations_app.models.service import Heartbeat, MailServer
+from migrations_app.models.service import Heartbeat, MailServer, Turn
 from migrations_app.models.updates import UntoldNumber, Update
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "OnlineMeeting",
     "Run",
     "ShownMeeting",
+    "Turn",
     "UntoldNumber",
     "Update",
     "UserImport",

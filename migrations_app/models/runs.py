@@ -75,6 +75,7 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="Pending"), name="pending_runs_by_due_time"),
+            models.Index(fields=["tenant", "due_at"], condition=Q(state="Pending"), name="pending_runs_by_tenant"),
             models.Index(fields=["lease_until"], condition=Q(state="InProgress"), name="leases_by_end"),
             models.Index(fields=["tenant", "state"], condition=Q(is_latest=True), name="latest_runs_by_state"),
             models.Index(fields=["tenant", "-created"], name="runs_by_time"),

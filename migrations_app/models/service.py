@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from tenants_app.models import Tenant
+
 
 class Heartbeat(models.Model):
     """The last time the cluster did something; a silent one is stalled or gone."""
@@ -33,3 +35,13 @@ class MailServer(models.Model):
     def turns_away(self) -> bool:
         """Whether it does answer, but only to refuse: a sign-in, or any service at all."""
         return self.last_error.startswith("answer ")
+
+
+class Turn(models.Model):
+    """When a run of the tenant was claimed last while runs of others waited too: who has waited longest is next."""
+
+    tenant = models.OneToOneField(Tenant, models.CASCADE, related_name="turn")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.tenant} at {self.at}"

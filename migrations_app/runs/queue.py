@@ -19,12 +19,13 @@ from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from migrations_app.failures import Failure
-from migrations_app.models import Run
+from migrations_app.mailboxes import throttling
+from migrations_app.models import Run, Turn
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.targets import ALL_CURRENT, Targets
@@ -149,24 +150,42 @@ def _due() -> Q:
 def claim() -> Run | None:
     """Take the run that has been due longest; its attempt is counted before any work is done.
 
-    A tenant that is switched off is passed over (R12), and so is a user whose earlier run is still going on.
+    A tenant that is switched off is passed over (R12), and so is a user whose earlier run is still going on, or whose
+    mailbox's server is left alone for now. Tenants take turns, so that a large one does not keep a small one waiting.
     """
     # Looked for before the transaction begins: on SQLite that takes the only write lock, which waiting writers get in
     # no order, so that workers with nothing to do would keep one of them from it for half a minute.
-    return _claim() if _claimable().exists() else None
+    waiting = _tenants_in_turn()
+    return _claim(waiting) if waiting else None
+
+
+def is_due() -> bool:
+    """Whether a run could be claimed now."""
+    return _claimable().exists()
 
 
 def _claimable() -> QuerySet[Run]:
     busy = Run.objects.filter(user=OuterRef("user"), state=Run.State.IN_PROGRESS)
-    return Run.objects.filter(_due(), ~Exists(busy))
+    runs = Run.objects.filter(_due(), ~Exists(busy))
+    unavailable = throttling.unavailable_connections()
+    return runs.exclude(throttling.reaches(unavailable)) if unavailable else runs
+
+
+def _tenants_in_turn() -> list[int]:
+    """Tenants (keys) that have a run to be claimed: first the one whose last claim was longest ago."""
+    waiting = Tenant.objects.filter(Exists(_claimable().filter(tenant=OuterRef("pk"))))
+    return list(waiting.order_by(F("turn__at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 
 @transaction.atomic
-def _claim() -> Run | None:
-    run = _claimable().order_by("due_at", "pk").select_for_update(skip_locked=True, of=("self",)).first()
+def _claim(waiting: Sequence[int]) -> Run | None:
+    oldest_first = _claimable().order_by("due_at", "pk").select_for_update(skip_locked=True, of=("self",))
+    run = next(filter(None, (oldest_first.filter(tenant=tenant).first() for tenant in waiting)), None)
     if run is None:
         return None
     now = clock.now()
+    if len(waiting) > 1 and not Turn.objects.filter(tenant=run.tenant_id).update(at=now):
+        Turn.objects.bulk_create([Turn(tenant_id=run.tenant_id, at=now)], ignore_conflicts=True)
     run.state = Run.State.IN_PROGRESS
     run.lease_token = uuid.uuid4()
     run.lease_until = now + LEASE
@@ -213,13 +232,24 @@ def succeed(run: Run) -> None:
 
 
 @transaction.atomic
-def fail(run: Run, failure: Failure) -> None:
+def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> None:
     """End the attempt after a failure: the run is tried again where waiting may help (R28), and is Failed otherwise.
 
-    A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
+    With ``again_at`` it waits until then whatever the failure is, and the attempt does not count: it is not about this
+    run. A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """
     lock_users([run.user_id])
     replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).first()
+    if again_at is not None and not replaced:
+        _release(
+            run,
+            Run.State.PENDING,
+            due_at=again_at,
+            attempts=run.attempts - 1,
+            last_error_code=failure.code,
+            last_error_detail=failure.detail,
+        )
+        return
     if failure.cures_by_waiting and run.attempts <= RETRIES and not replaced:
         pause = pause_before_retry(run.attempts) if failure.retry_after is None else failure.retry_after
         _release(
@@ -230,7 +260,7 @@ def fail(run: Run, failure: Failure) -> None:
             last_error_detail=failure.detail,
         )
         return
-    if failure.cures_by_waiting and run.attempts <= RETRIES and replaced:
+    if replaced and (again_at or (failure.cures_by_waiting and run.attempts <= RETRIES)):
         _take_over(replaced, run)
     elif failure.cures_by_waiting and not replaced:
         failure = Failure("retries-used-up", failure.what)

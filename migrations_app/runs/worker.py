@@ -29,6 +29,7 @@ def work_run(run: Run) -> None:
 
 
 def _work(run: Run) -> None:
+    attempt = None
     try:
         attempt = _Attempt(run)
         attempt.work()
@@ -36,7 +37,7 @@ def _work(run: Run) -> None:
         raise
     except Failure as failure:
         log.warning("run %s failed: %s %s", run.correlation_id, failure.code, failure.detail)
-        queue.fail(run, failure)
+        queue.fail(run, failure, again_at=attempt.outcomes.mailbox.note_failure(failure) if attempt else None)
     except Exception:
         log.exception("run %s failed unexpectedly", run.correlation_id)
         queue.fail(run, Failure("internal-error", f"reference {run.correlation_id}"))
@@ -54,7 +55,8 @@ class _Attempt:
 
     def work(self) -> None:
         """Deal with every meeting. Raises ``Failure`` where one of them, or the mailbox, failed."""
-        done = self._resume() if self.run.attempts > 1 else set()
+        # One that only waited for its mail server has no attempt to its name, and may have results all the same.
+        done = self._resume() if self.run.attempts > 1 or self.run.last_error_code else set()
         self.outcomes.mailbox.refresh(partial(queue.keep, self.run))
         todo, settled = self.outcomes.select(done)
         self.run.total_meetings = len(done) + len(todo) + len(settled)

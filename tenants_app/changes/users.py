@@ -16,7 +16,7 @@ from tenants_app.changes.conference_ids import ConferenceNumbering, id_in_use, o
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.meeting_services import check_meeting_service
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
-from tenants_app.signals import Answers, Consequence, UserChange, users_changed
+from tenants_app.signals import Answers, Consequence, UserChange, mailboxes_changed, users_changed
 from tenants_app.user_settings import UserSettings, acp_is_replaced
 
 DATA_FIX = "No run, because this was saved as a data fix."
@@ -114,6 +114,7 @@ def change_in_batches(
         moved = [effect.change.user for effect in effects if "mailbox" in effect.after]
         if moved:
             fingerprints.become_unknown(*moved)
+            mailboxes_changed.send(Tenant, tenant=tenant)
         # A user to whom nothing happened is announced as well: the answer says that nothing changed.
         announced = [effect.change for effect in effects]
         if is_data_fix:
@@ -213,6 +214,10 @@ def create_in_batches(
         stored = ConferencingUser.objects.filter(pk__in=[user.pk for user in users])
         fingerprints.refresh(stored)
         fingerprints.presume_up_to_date(stored)
+        if tenant.mailbox_id or any(user.mailbox_id for user in users):
+            # What invitations say that MMS has not seen is not known (R36).
+            fingerprints.become_unknown(*(user for user in users if user.mailbox_connection))
+            mailboxes_changed.send(Tenant, tenant=tenant)
         record(entry(tenant, actor, "create user", user.upn) for user in users)
         yield users
 

@@ -14,12 +14,12 @@ from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import CalendarObject, IndexedMeeting, IntendedWrite, MailboxScan, MeetingResult, Update
+from migrations_app.models import CalendarObject, IndexedMeeting, IntendedWrite, MeetingResult, Update
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection
 from tests.support.actors import ACTOR
-from tests.support.meetings import STAY, logical_lines, migrate, plan
+from tests.support.meetings import STAY, migrate, plan
 from tests.support.radicale_server import PASSWORD, SERVICE, RadicaleServer, radicale
 
 pytestmark = pytest.mark.django_db
