@@ -7,7 +7,7 @@ from typing import Any
 
 from tenants_app.catalogue import TENANT_SETTINGS, TOLL_NUMBER, USER_SETTINGS, Kind, TenantSetting
 from tenants_app.meeting_services import TENANTS_OWN
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tenants_app.wording import provider_name
 
 
@@ -43,6 +43,46 @@ def number_record(number: ServiceNumber) -> dict[str, Any]:
         "Country": number.country,
         "City": number.city,
     }
+
+
+def connection_record(connection: MailboxConnection) -> dict[str, Any]:
+    """A mailbox connection, without its password; ``connection.tenant`` should be loaded already."""
+    is_default = connection.tenant.mailbox_id == connection.pk
+    tells = {True: "server", False: "mms"}[connection.tells_attendees] if connection.is_outside else "mms"
+    return {
+        "Name": connection.name,
+        "Kind": connection.kind,
+        "IsDefault": is_default or (not connection.is_outside and connection.tenant.mailbox_id is None),
+        "Address": connection.address,
+        "Username": connection.username,
+        "PathTemplate": connection.path_template,
+        "Calendars": connection.calendars,
+        "HasOwnAuthorities": bool(connection.ca_certificates),
+        "WhoTells": connection.who_tells if connection.is_outside else "mms",
+        "TellsAttendees": tells,
+        "MostRequests": connection.most_requests,
+        "PausedUntil": connection.paused_until,
+        "Problem": connection.problem_code,
+        "ProblemSince": connection.problem_since,
+    }
+
+
+CONNECTION_COLUMNS = (
+    "Name",
+    "Kind",
+    "IsDefault",
+    "Address",
+    "Username",
+    "PathTemplate",
+    "Calendars",
+    "HasOwnAuthorities",
+    "WhoTells",
+    "TellsAttendees",
+    "MostRequests",
+    "PausedUntil",
+    "Problem",
+    "ProblemSince",
+)
 
 
 def user_record(user: ConferencingUser) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from migrations_app.failures import Failure
+from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import Stored, Write
 from migrations_app.mailboxes.caldav.client import (
@@ -25,6 +25,7 @@ from migrations_app.mailboxes.caldav.client import (
     TokenExpired,
     Unsettled,
 )
+from migrations_app.mailboxes.caldav.steps import Finding, check
 from migrations_app.mailboxes.indexed import SCAN_EVERY, IndexedMailbox, Keep, begin_scan
 from migrations_app.models import IndexedMeeting, MailboxScan
 from tenants_app.models import ConferencingUser, MailboxConnection
@@ -112,6 +113,20 @@ class CalDavMailbox(IndexedMailbox):
             while some := list(islice(uids, BATCH)):
                 for stored in mailbox.read(some).values():
                     yield user.pk, stored
+
+    def try_it(self) -> Iterator[Finding]:
+        """What works and what does not, step by step, in words (see :mod:`migrations_app.mailboxes.caldav.steps`)."""
+        try:
+            account = self.account()
+        except Failure as failure:
+            yield Finding("sign-in", False, describe(failure.code, failure.detail), failure.code)
+            return
+        yield from check(
+            account,
+            self.user.upn,
+            template=self.connection.path_template,
+            allowed_hosts=settings.MMS_ALLOWED_MAIL_HOSTS,
+        )
 
     def account(self) -> Account:
         """How to sign in. Raises ``Failure``."""

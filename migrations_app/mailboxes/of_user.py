@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from migrations_app.mailboxes.base import Mailbox
+from migrations_app.mailboxes.caldav.steps import Finding
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.models import ConferencingUser, MailboxConnection
 
-_KINDS: Mapping[str, type[Mailbox]] = {MailboxConnection.Kind.CALDAV: CalDavMailbox}
+_KINDS: Mapping[str, type[CalDavMailbox]] = {MailboxConnection.Kind.CALDAV: CalDavMailbox}
 KINDS: Sequence[type[Mailbox]] = (EmbeddedMailbox, *_KINDS.values())
 """Every kind of mailbox there is."""
 
@@ -18,3 +19,12 @@ def mailbox_of(user: ConferencingUser) -> Mailbox:
     """The user's mailbox."""
     connection = user.mailbox_connection
     return _KINDS[connection.kind](user) if connection else EmbeddedMailbox(user)
+
+
+def try_connection(connection: MailboxConnection, user: ConferencingUser) -> Iterator[Finding]:
+    """What works of the connection and what does not, tried on the user's mailbox step by step; changes nothing.
+
+    ``user`` need not have the connection, as before anybody is given it.
+    """
+    user.mailbox = connection
+    yield from _KINDS[connection.kind](user).try_it()

@@ -6,122 +6,163 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('migrations_app', '0009_given_ids'),
-        ('tenants_app', '0009_mailbox_connections'),
+        ("migrations_app", "0009_given_ids"),
+        ("tenants_app", "0009_mailbox_connections"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='IndexedMeeting',
+            name="IndexedMeeting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=500)),
-                ('organizer', models.CharField(blank=True, max_length=320)),
-                ('subject', models.CharField(blank=True, max_length=255)),
-                ('starts_at', models.DateTimeField(null=True)),
-                ('last_end', models.DateTimeField(help_text='End of the last occurrence; the year 9999 stands for no end.')),
-                ('attendee_count', models.PositiveIntegerField(default=0, help_text='Organizer included.')),
-                ('recipient_count', models.PositiveIntegerField(default=0, help_text='Attendees that mail can reach.')),
-                ('cancelled', models.BooleanField(default=False)),
-                ('unreadable', models.CharField(blank=True, help_text='Why the object cannot be read.', max_length=500)),
-                ('calendar', models.CharField(help_text='The path of the collection that it is in.', max_length=1000)),
-                ('href', models.CharField(help_text='Its path on the server.', max_length=1000)),
-                ('etag', models.CharField(blank=True, help_text='Empty: to be read anew.', max_length=300)),
-                ('schedule_tag', models.CharField(blank=True, max_length=300)),
-                ('size', models.PositiveIntegerField(default=0, help_text='Octets of its text.')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(max_length=500)),
+                ("organizer", models.CharField(blank=True, max_length=320)),
+                ("subject", models.CharField(blank=True, max_length=255)),
+                ("starts_at", models.DateTimeField(null=True)),
+                (
+                    "last_end",
+                    models.DateTimeField(help_text="End of the last occurrence; the year 9999 stands for no end."),
+                ),
+                ("attendee_count", models.PositiveIntegerField(default=0, help_text="Organizer included.")),
+                ("recipient_count", models.PositiveIntegerField(default=0, help_text="Attendees that mail can reach.")),
+                ("cancelled", models.BooleanField(default=False)),
+                (
+                    "unreadable",
+                    models.CharField(blank=True, help_text="Why the object cannot be read.", max_length=500),
+                ),
+                ("calendar", models.CharField(help_text="The path of the collection that it is in.", max_length=1000)),
+                ("href", models.CharField(help_text="Its path on the server.", max_length=1000)),
+                ("etag", models.CharField(blank=True, help_text="Empty: to be read anew.", max_length=300)),
+                ("schedule_tag", models.CharField(blank=True, max_length=300)),
+                ("size", models.PositiveIntegerField(default=0, help_text="Octets of its text.")),
             ],
         ),
         migrations.CreateModel(
-            name='IntendedWrite',
+            name="IntendedWrite",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.CharField(max_length=500)),
-                ('etag', models.CharField(help_text='Of the text that was read.', max_length=300)),
-                ('result', models.JSONField(help_text='The result as it is recorded once the write has happened.')),
-                ('spans', models.BinaryField(null=True)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.CharField(max_length=500)),
+                ("etag", models.CharField(help_text="Of the text that was read.", max_length=300)),
+                ("result", models.JSONField(help_text="The result as it is recorded once the write has happened.")),
+                ("spans", models.BinaryField(null=True)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
-            name='MailboxScan',
+            name="MailboxScan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('calendars', models.JSONField(default=dict, help_text='By path of each calendar, where its next look goes on.')),
-                ('scanned_at', models.DateTimeField(help_text='When the last look that saw everything began.', null=True)),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('failures', models.PositiveSmallIntegerField(default=0, help_text='In a row.')),
-                ('code', models.CharField(blank=True, help_text='Why the last look failed.', max_length=40)),
-                ('detail', models.CharField(blank=True, max_length=500)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "calendars",
+                    models.JSONField(default=dict, help_text="By path of each calendar, where its next look goes on."),
+                ),
+                (
+                    "scanned_at",
+                    models.DateTimeField(help_text="When the last look that saw everything began.", null=True),
+                ),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("failures", models.PositiveSmallIntegerField(default=0, help_text="In a row.")),
+                ("code", models.CharField(blank=True, help_text="Why the last look failed.", max_length=40)),
+                ("detail", models.CharField(blank=True, max_length=500)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Turn',
+            name="Turn",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
             ],
         ),
         migrations.AlterField(
-            model_name='update',
-            name='state',
-            field=models.CharField(choices=[('Queued', 'Queued'), ('Sent', 'Sent'), ('Failed', 'Failed'), ('Superseded', 'Not needed any more'), ('ByServer', "Sent by the mailbox's server")], default='Queued', max_length=10),
+            model_name="update",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("Queued", "Queued"),
+                    ("Sent", "Sent"),
+                    ("Failed", "Failed"),
+                    ("Superseded", "Not needed any more"),
+                    ("ByServer", "Sent by the mailbox's server"),
+                ],
+                default="Queued",
+                max_length=10,
+            ),
         ),
         migrations.AddIndex(
-            model_name='run',
-            index=models.Index(condition=models.Q(('state', 'Pending')), fields=['tenant', 'due_at'], name='pending_runs_by_tenant'),
+            model_name="run",
+            index=models.Index(
+                condition=models.Q(("state", "Pending")), fields=["tenant", "due_at"], name="pending_runs_by_tenant"
+            ),
         ),
         migrations.AddField(
-            model_name='indexedmeeting',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='indexed_meetings', to='tenants_app.conferencinguser'),
+            model_name="indexedmeeting",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="indexed_meetings",
+                to="tenants_app.conferencinguser",
+            ),
         ),
         migrations.AddField(
-            model_name='intendedwrite',
-            name='run',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='intended_writes', to='migrations_app.run'),
+            model_name="intendedwrite",
+            name="run",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="intended_writes", to="migrations_app.run"
+            ),
         ),
         migrations.AddField(
-            model_name='intendedwrite',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='intended_writes', to='tenants_app.conferencinguser'),
+            model_name="intendedwrite",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="intended_writes",
+                to="tenants_app.conferencinguser",
+            ),
         ),
         migrations.AddField(
-            model_name='mailboxscan',
-            name='connection',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scans', to='tenants_app.mailboxconnection'),
+            model_name="mailboxscan",
+            name="connection",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="scans", to="tenants_app.mailboxconnection"
+            ),
         ),
         migrations.AddField(
-            model_name='mailboxscan',
-            name='user',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='mailbox_scan', to='tenants_app.conferencinguser'),
+            model_name="mailboxscan",
+            name="user",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="mailbox_scan",
+                to="tenants_app.conferencinguser",
+            ),
         ),
         migrations.AddField(
-            model_name='turn',
-            name='tenant',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='turn', to='tenants_app.tenant'),
+            model_name="turn",
+            name="tenant",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE, related_name="turn", to="tenants_app.tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='indexedmeeting',
-            index=models.Index(fields=['user', 'last_end'], name='indexed_meeting_by_end'),
+            model_name="indexedmeeting",
+            index=models.Index(fields=["user", "last_end"], name="indexed_meeting_by_end"),
         ),
         migrations.AddIndex(
-            model_name='indexedmeeting',
-            index=models.Index(fields=['user', 'uid'], name='indexed_meeting_by_uid'),
+            model_name="indexedmeeting",
+            index=models.Index(fields=["user", "uid"], name="indexed_meeting_by_uid"),
         ),
         migrations.AddConstraint(
-            model_name='indexedmeeting',
-            constraint=models.UniqueConstraint(fields=('user', 'href'), name='one_indexed_meeting_per_href'),
+            model_name="indexedmeeting",
+            constraint=models.UniqueConstraint(fields=("user", "href"), name="one_indexed_meeting_per_href"),
         ),
         migrations.AddConstraint(
-            model_name='intendedwrite',
-            constraint=models.UniqueConstraint(fields=('user', 'uid'), name='one_intended_write_per_meeting'),
+            model_name="intendedwrite",
+            constraint=models.UniqueConstraint(fields=("user", "uid"), name="one_intended_write_per_meeting"),
         ),
         migrations.AddIndex(
-            model_name='mailboxscan',
-            index=models.Index(fields=['due_at'], name='mailbox_scans_by_due_time'),
+            model_name="mailboxscan",
+            index=models.Index(fields=["due_at"], name="mailbox_scans_by_due_time"),
         ),
     ]

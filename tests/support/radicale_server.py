@@ -70,6 +70,7 @@ class RadicaleServer:
     address: str
     ca: str
     process: subprocess.Popen[bytes]
+    http: httpx.Client
 
     def account(self, user: str = SERVICE, password: str = PASSWORD) -> Account:
         return Account(self.address, user, password, self.ca)
@@ -91,7 +92,7 @@ class RadicaleServer:
 
     def request(self, method: str, href: str, body: bytes = b"", user: str = SERVICE) -> httpx.Response:
         url = self.address.rstrip("/") + href
-        return httpx.request(method, url, content=body, auth=(user, PASSWORD), verify=False, trust_env=False)
+        return self.http.request(method, url, content=body, auth=(user, PASSWORD))
 
 
 @contextmanager
@@ -117,7 +118,8 @@ def radicale(
     try:
         wait_until(lambda: listens(port, process), every=0.02)
         scheme, host = ("https", issued_for) if issued_for else ("http", "127.0.0.1")
-        yield RadicaleServer(f"{scheme}://{host}:{port}/", pem, process)
+        with httpx.Client(verify=False, trust_env=False) as http:
+            yield RadicaleServer(f"{scheme}://{host}:{port}/", pem, process, http)
     finally:
         process.terminate()
         process.wait()

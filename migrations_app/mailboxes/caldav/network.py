@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import httpcore2 as httpcore
@@ -38,6 +39,7 @@ class Certificate:
     valid_until: datetime
 
 
+@lru_cache(maxsize=64)  # reading the system's CAs takes longer than a request
 def trust(ca_certificates: str) -> ssl.SSLContext:
     """What certificates are checked against: the system's CAs, and those given as PEM.
 
