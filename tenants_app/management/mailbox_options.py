@@ -17,7 +17,7 @@ def add_connection_options(parser: CommandParser) -> None:
     parser.add_argument("name", metavar="NAME")
     parser.add_argument("--address", metavar="URL", help="where the server is, such as https://dav.contoso.com/")
     parser.add_argument(
-        "--username", metavar="NAME", help="of the service account; none: each user has their own sign-in"
+        "--username", metavar="NAME", help="of the service account; none: each user signs in themselves"
     )
     parser.add_argument(
         "--secret-file", metavar="FILE|-", help="a file that holds the account's password, or - for standard input"

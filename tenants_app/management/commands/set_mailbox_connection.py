@@ -34,8 +34,7 @@ class Command(AdministratorCommand):
         parser.add_argument(
             "--sign-ins",
             metavar="FILE.csv|-",
-            help="users' own sign-ins, with the columns UserPrincipalName, Username, Password; an empty password removes "
-            "one",
+            help="users' own sign-ins: UserPrincipalName, Username, Password; an empty password removes one",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
