@@ -53,6 +53,10 @@ OWNER = {
     "ShownMeeting": "user__tenant",
     "UntoldNumber": "number__tenant",
     "CalendarObject": "user__tenant",
+    "IndexedMeeting": "user__tenant",
+    "IntendedWrite": "user__tenant",
+    "MailboxCredential": "user__tenant",
+    "MailboxScan": "user__tenant",
     "MeetingResult": "run__tenant",
     "Update": "result__run__tenant",
 }
