@@ -278,22 +278,26 @@ class Client:
         return self._transport.origin.url(normal(path))
 
     def calendars(self, principal: str) -> list[Calendar]:
-        """The calendars of a principal that can hold meetings, in the server's order. It may be a calendar home, too.
+        """The calendars of a principal that can hold meetings, in the server's order.
 
-        What the user has subscribed to or may only read is among them, and marked.
+        It may be a calendar home, too, or a single calendar: Cyrus shows others' calendars only one by one. What the
+        user has subscribed to or may only read is among them, and marked.
         """
         href = self._href(principal)
         homes: list[str] = []
         inboxes: list[str] = []
         asked = [caldav("calendar-home-set"), caldav("schedule-inbox-URL"), dav("resourcetype")]
         answer = self._propfind(href, "0", asked)
+        depth = "1"
         for response in answer:
+            if response.has(dav("resourcetype"), caldav("calendar")):
+                depth = "0"
             homes += answer.resolved(response.properties.get(caldav("calendar-home-set")))
             inboxes += answer.resolved(response.properties.get(caldav("schedule-inbox-URL")))
         found: dict[str, Calendar] = {}
         defaults: list[str] = []
         for home in dict.fromkeys(homes or [href]):
-            answer = self._propfind(home, "1", _OF_A_CALENDAR)
+            answer = self._propfind(home, depth, _OF_A_CALENDAR)
             for response in answer:
                 defaults += answer.resolved(response.properties.get(caldav("schedule-default-calendar-URL")))
                 calendar = _calendar(response, answer)

@@ -108,7 +108,11 @@ class Multistatus:
 def preconditions(body: IO[bytes]) -> list[str]:
     """The names of the conditions that an error names (RFC 4918 section 16); none where it is no such XML."""
     try:
-        return [str(element.tag).partition("}")[2] for element in _parsed(body, dav("error"))]
+        return [
+            str(element.tag).partition("}")[2]
+            for element in _parsed(body, dav("error"))
+            if element.tag != dav("responsedescription")
+        ]
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return []
 

@@ -75,17 +75,23 @@ def check(
         except Failure as failure:
             yield _failed("scheduling", failure)
             return
-        yield Finding(
-            "scheduling",
-            True,
-            "The server tells attendees of changes itself (calendar-auto-schedule), so MMS sends them nothing."
-            if features.auto_schedule
-            else "The server tells nobody of changes, so MMS sends the attendees an update by mail.",
-        )
+        is_own = calendar.owner == "" or principal.endswith(calendar.owner)
+        yield Finding("scheduling", True, _WHO_TELLS[features.auto_schedule, is_own or not features.auto_schedule])
         if rights.ok:
             yield _conditional_write(client, calendar)
 
 
+_WHO_TELLS = {
+    (False, True): "The server tells nobody of changes, so MMS sends the attendees an update by mail.",
+    (True, True): "The server tells attendees of changes itself (calendar-auto-schedule), so MMS sends them nothing.",
+    (
+        True,
+        False,
+    ): "The server tells attendees of changes itself (calendar-auto-schedule), but MMS signs in as somebody "
+    "else than the organizer, and some servers, such as Cyrus 3.6, then tell nobody. Migrate one meeting with yourself "
+    "as its only attendee, and say in the connection who tells the attendees.",
+}
+"""By whether the server says that it does, and whether it is the owner of the calendar who signs in."""
 _STEP_OF = {"mailbox-certificate": "certificate", "mailbox-sign-in-refused": "sign-in"}
 
 

@@ -98,7 +98,7 @@ def test_collections_that_hold_no_meetings_are_no_calendars(server: RadicaleServ
         '<c:supported-calendar-component-set><c:comp name="VTODO"/></c:supported-calendar-component-set>'
         "</d:prop></d:set></c:mkcalendar>"
     )
-    assert server.request("MKCALENDAR", href, body.encode()).status_code == 201
+    assert server.request("MKCALENDAR", href, body.encode(), user=ANNA).status_code == 201
 
     assert href not in {calendar.href for calendar in client.calendars(client.principal("/{upn}/", ANNA))}
 
