@@ -15,6 +15,8 @@ from migrations_app.mailboxes.caldav.transport import Account, Limits
 
 WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is warned of."""
+_NAMED = 10
+"""Calendars that are named."""
 _LOOKED_AT = 200
 """Objects among which one without attendees is looked for."""
 
@@ -133,9 +135,10 @@ def _certificate(client: Client) -> Finding:
 
 
 def _rights(upn: str, default: Calendar, calendars: Sequence[Calendar]) -> Finding:
-    named = ", ".join(
-        f"“{calendar.name}”{_marks(calendar)}" for calendar in sorted(calendars, key=lambda each: not each.is_default)
-    )
+    listed = sorted(calendars, key=lambda each: not each.is_default)
+    named = ", ".join(f"“{calendar.name}”{_marks(calendar)}" for calendar in listed[:_NAMED])
+    if len(listed) > _NAMED:
+        named += f" and {len(listed) - _NAMED} more"
     if default.may_write:
         return Finding("mailbox", True, f"The mailbox of {upn} has {named}. MMS may write to “{default.name}”.")
     failure = Failure("mailbox-forbidden", f"MMS may only read the calendar “{default.name}” of {upn}")

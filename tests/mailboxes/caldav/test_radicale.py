@@ -198,6 +198,14 @@ def test_an_object_is_found_by_its_whole_uid(server: RadicaleServer, client: Cli
     assert client.find([calendar], "\x01") == []
 
 
+def test_a_uid_that_two_calendars_have_is_found_in_both(server: RadicaleServer, client: Client, calendar: str) -> None:
+    other = server.make_calendar(ANNA, uuid.uuid4().hex)
+    for each in (calendar, other):
+        server.put(f"{each}same.ics", event("same@contoso.com"))
+
+    assert client.find([calendar, other], "same@contoso.com") == [f"{calendar}same.ics", f"{other}same.ics"]
+
+
 def test_a_wrong_password_is_said_to_be_one(server: RadicaleServer) -> None:
     with Client(server.account(ANNA, "wrong"), HOSTS) as client, pytest.raises(Failure) as failure:
         client.discover()
