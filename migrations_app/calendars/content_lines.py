@@ -20,6 +20,7 @@ MOST_LINES = 200_000
 """Lines of one object, folds counted; each takes a hundred times its room while it is looked at."""
 
 _LINE_BREAK = re.compile(rb"\n(?![ \t])")
+_COLON = ord(":")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _NOT_IN_NAME = re.compile(rb"[^A-Z0-9-]")
 _NAME = re.compile(rb"[A-Za-z0-9_.-]+(?=[;:])")
@@ -99,7 +100,7 @@ def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_
         position += len(raw) + 1
         found = name_of(raw)
         if found is not None:
-            name = found[0].upper() if b":" in raw else b""
+            name = found[0].upper() if raw[found.end()] == _COLON or b":" in raw else b""
         elif not raw.strip():
             continue
         else:
@@ -207,8 +208,16 @@ def line_number(source: bytes, at: int) -> int:
     return source.count(b"\n", 0, at) + 1
 
 
+_USUAL_COMPONENTS = {
+    word + b":" + component + ending: component
+    for word in (b"BEGIN", b"END")
+    for component in (b"VCALENDAR", b"VEVENT", b"VALARM", b"VTIMEZONE", b"STANDARD", b"DAYLIGHT")
+    for ending in (b"", b"\r")
+}
+
+
 def _component_name(raw: bytes) -> bytes:
-    return unfold(raw).partition(b":")[2].strip().upper()
+    return _USUAL_COMPONENTS.get(raw) or unfold(raw).partition(b":")[2].strip().upper()
 
 
 def _printable(name: bytes) -> str:

@@ -291,7 +291,7 @@ def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:
 
 def _doubt_about_links(framed: _Framed) -> str:
     kind, _, _, inside, found, joins = framed
-    forms = [links.is_short_teams(url) for url in joins.values()]
+    forms = [*map(links.is_short_teams, joins.values())] if len(joins) > 1 else []
     if len(set(forms)) < len(forms):
         return "The meeting block carries the join links of more than one meeting."
     if kind is not Kind.OWN:
