@@ -37,13 +37,13 @@ def batched(rows: Iterable[T], size: int = BULK) -> Iterator[list[T]]:
         yield batch
 
 
-def insert(rows: Sequence[Model], *, unless_there: bool = False) -> None:
-    """Insert new rows of one model. Unlike ``bulk_create`` this hands back no keys.
+def insert(rows: Sequence[Model], *, unless_there: bool = False) -> int:
+    """Insert new rows of one model; how many. Unlike ``bulk_create`` this hands back no keys.
 
     With ``unless_there``, rows that a constraint of uniqueness refuses are passed over.
     """
     if not rows:
-        return
+        return 0
     meta = rows[0]._meta
     fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
     columns = ", ".join(map(_column, fields))
@@ -54,6 +54,7 @@ def insert(rows: Sequence[Model], *, unless_there: bool = False) -> None:
         statement += " ON CONFLICT DO NOTHING"
     with connection.cursor() as cursor:
         cursor.executemany(statement, _parameters(rows, fields, add=True))
+        return int(cursor.rowcount)
 
 
 def create(rows: Sequence[Model], unique: str) -> None:
