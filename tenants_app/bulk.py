@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import AutoField, CharField, Field, ForeignKey, IntegerField, Model
 
 BULK = 500
@@ -89,9 +89,10 @@ def _column(field: Field[Any, Any]) -> str:
 def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add: bool) -> list[list[Any]]:
     # Text and numbers go in as they are; only other values (times, UUIDs, octets) differ between databases.
     plain = [(field, field.attname, isinstance(field, CharField | IntegerField | ForeignKey)) for field in fields]
+    database = connections[connection.alias]  # what stands for it looks it up anew for every value
     return [
         [
-            getattr(row, name) if as_it_is else field.get_db_prep_save(field.pre_save(row, add), connection)
+            getattr(row, name) if as_it_is else field.get_db_prep_save(field.pre_save(row, add), database)
             for field, name, as_it_is in plain
         ]
         for row in rows
