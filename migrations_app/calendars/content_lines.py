@@ -6,8 +6,9 @@ All offsets are octet offsets into the source.
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
@@ -35,6 +36,10 @@ class Line(NamedTuple):
     start: int
     end: int
     following: int
+
+
+# What `Line` itself does, in a third of the time: a file has many lines.
+_line: Callable[[tuple[bytes, int, int, int]], Line] = partial(tuple.__new__, Line)
 
 
 @dataclass(slots=True)
@@ -109,7 +114,7 @@ def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_
             name = found[0].upper() if found and b":" in raw else b""
         if event is not None and name != b"BEGIN" and name != b"END":
             if len(open_components) == 2 and (only is None or name in only):
-                event.lines.append(Line(name, start, position - (2 if raw[-1:] == b"\r" else 1), position))
+                event.lines.append(_line((name, start, position - (2 if raw[-1:] == b"\r" else 1), position)))
             continue
         following = min(position, len(source))
         if name == b"BEGIN":
@@ -335,11 +340,13 @@ def replace_in_value(source: bytes, line: Line, start: int, end: int, text: byte
     first = raw_start(raw, start)
     last = first + raw_end(raw[first:], end - start)
     fold = fold_of(source, line)
-    replacement = folded(text, fold, first - (raw.rfind(b"\n", 0, first) + 1))
+    column = first - (raw.rfind(b"\n", 0, first) + 1)
+    replacement = folded(text, fold, column)
     next_break = _FIRST_FOLD.search(raw, last)
     rest = (next_break.start() if next_break else len(raw)) - last
-    before = raw[:first] + replacement
-    if rest and len(before) - (before.rfind(b"\n") + 1) + rest > FOLD_WIDTH:
+    last_break = replacement.rfind(b"\n")
+    end_column = len(replacement) - last_break - 1 if last_break >= 0 else column + len(replacement)
+    if rest and end_column + rest > FOLD_WIDTH:
         replacement += fold
     return Edit(line.start + first, line.start + last, replacement)
 

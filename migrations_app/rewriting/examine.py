@@ -175,6 +175,8 @@ def _are_of_one_meeting(names: Sequence[Set[str]]) -> bool:
 
 
 def _refuse_different_links(component: Component) -> None:
+    if len(component.descriptions) < 2:
+        return
     text, html = (
         {
             links.comparable(link)

@@ -330,7 +330,7 @@ def meeting_options(url: str) -> tuple[str, str] | None:
 
 def names_other_provider(lowered: str) -> bool:
     """Tell whether a text in lower case names another provider."""
-    return any(word in lowered for word in _PROVIDERS)
+    return any(map(lowered.__contains__, _PROVIDERS))
 
 
 def has_other_provider(lowered: str) -> bool:
