@@ -12,7 +12,7 @@ from migrations_app.demo import invitations
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.models import ConferencingUser, MailboxConnection
 from tests.support.actors import ACTOR
-from tests.support.fault_proxy import FaultProxy, in_turn, proxy
+from tests.support.fault_proxy import FaultProxy, faulty, in_turn
 from tests.support.meetings import plan
 from tests.support.radicale_server import PASSWORD, SERVICE, RadicaleServer, radicale
 
@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RadicaleServer]
 
 @pytest.fixture(scope="package")
 def gateway(server: RadicaleServer) -> Iterator[FaultProxy]:
-    with proxy(server.address) as running:
+    with faulty(server.address) as running:
         yield running
 
 
