@@ -20,6 +20,7 @@ from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.migrated import migrated_database
+from tests.support.remembered import Remembered
 
 pytest_plugins = ["tests.support.visitors"]
 
@@ -76,31 +77,45 @@ def outbox(settings: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tenant(db: None) -> Tenant:
-    return create_tenant(
-        ACTOR,
-        slug="contoso",
-        name="Contoso",
-        domain="contoso.com",
-        meeting_url="https://meet.contoso.com",
-        settling_time=0,
-        local_numbers_url="https://meet.contoso.com/dialin",
-    )
+def remembered(db: None) -> Remembered:
+    return Remembered()
 
 
 @pytest.fixture
-def old_bridge(tenant: Tenant) -> Bridge:
-    bridge = set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
-    register_number(bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond")
-    return bridge
+def tenant(remembered: Remembered) -> Tenant:
+    def make() -> Tenant:
+        return create_tenant(
+            ACTOR,
+            slug="contoso",
+            name="Contoso",
+            domain="contoso.com",
+            meeting_url="https://meet.contoso.com",
+            settling_time=0,
+            local_numbers_url="https://meet.contoso.com/dialin",
+        )
+
+    return remembered.make("tenant", make)
 
 
 @pytest.fixture
-def new_bridge(tenant: Tenant) -> Bridge:
-    bridge = set_bridge(tenant, "New bridge", ACTOR)
-    register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
-    register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
-    return bridge
+def old_bridge(tenant: Tenant, remembered: Remembered) -> Bridge:
+    def make() -> Bridge:
+        bridge = set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
+        register_number(bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond")
+        return bridge
+
+    return remembered.make("old_bridge", make)
+
+
+@pytest.fixture
+def new_bridge(tenant: Tenant, remembered: Remembered) -> Bridge:
+    def make() -> Bridge:
+        bridge = set_bridge(tenant, "New bridge", ACTOR)
+        register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
+        register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
+        return bridge
+
+    return remembered.make("new_bridge", make)
 
 
 @pytest.fixture
@@ -135,8 +150,8 @@ def make_user(make_users: Callable[..., list[ConferencingUser]], tenant: Tenant)
 
 
 @pytest.fixture
-def anna(make_user: Callable[..., ConferencingUser]) -> ConferencingUser:
-    return make_user("anna.rossi")
+def anna(make_user: Callable[..., ConferencingUser], remembered: Remembered) -> ConferencingUser:
+    return remembered.make("anna", lambda: make_user("anna.rossi"))
 
 
 @pytest.fixture
