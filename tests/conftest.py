@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.db import connection
+from django.template import Context, Template
+from django.utils.safestring import SafeString
 from hypothesis import settings as hypothesis_settings
 
 from tenants_app.changes.bridges import register_number, set_bridge
@@ -46,6 +48,27 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def contexts_of_pages(django_test_environment: None) -> Iterator[None]:
+    """Answers know the context of their page, and not copies of it for each widget and icon on it, which take long."""
+    told = Template._render
+    is_inside = False
+
+    def render(template: Template, context: Context) -> SafeString:
+        nonlocal is_inside
+        if is_inside:
+            return template.nodelist.render(context)
+        is_inside = True
+        try:
+            return told(template, context)
+        finally:
+            is_inside = False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
+        yield
 
 
 @pytest.fixture(scope="session")
