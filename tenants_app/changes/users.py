@@ -206,9 +206,7 @@ def create_in_batches(
         for user, digits in zip(users, wanted, strict=True):
             numbers.assign(user, None, digits)
         numbers.save()
-        stored = ConferencingUser.objects.filter(pk__in=[user.pk for user in users])
-        fingerprints.refresh(stored)
-        fingerprints.presume_up_to_date(stored)
+        fingerprints.begin(ConferencingUser.objects.filter(pk__in=[user.pk for user in users]))
         record(entry(tenant, actor, "create user", user.upn) for user in users)
         yield users
 
