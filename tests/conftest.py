@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.migrated import migrated_database
-from tests.support.remembered import Remembered
+from tests.support.remembered import Keys, Remembered, keys_in
 
 pytest_plugins = ["tests.support.visitors"]
 
@@ -99,9 +101,17 @@ def outbox(settings: Any, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def first_keys(request: pytest.FixtureRequest) -> Keys:
+    if connection.vendor != "sqlite":
+        return []
+    with closing(sqlite3.connect(request.getfixturevalue("migrated"))) as database:
+        return keys_in(database)
+
+
 @pytest.fixture
-def remembered(db: None) -> Remembered:
-    return Remembered()
+def remembered(db: None, first_keys: Keys) -> Remembered:
+    return Remembered(first_keys)
 
 
 @pytest.fixture

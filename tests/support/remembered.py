@@ -7,6 +7,7 @@ that changes what those functions do must ask for these first.
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import re
 from collections.abc import Callable, Iterable
@@ -20,24 +21,29 @@ from django.utils import timezone
 T = TypeVar("T")
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
-_NOW = object()
-"""Stands for the time at which a row is written."""
+"""How SQLite has a point in time. It is kept as how long after the end of all the writing it is."""
+_WRITES = ("INSERT ", "UPDATE ", "DELETE ")
+_BEGIN, _TAKE_BACK = "SAVEPOINT ", "ROLLBACK TO SAVEPOINT "
+_OTHERS = ("SELECT ", "RELEASE SAVEPOINT ", _BEGIN, _TAKE_BACK)
 
 Statement = tuple[str, list[list[Any]]]
-_written: dict[tuple[str, ...], tuple[list[Statement], bytes]] = {}
-"""What was written for these names one after the other, by the last of them, and what its function returned."""
-_empty: list[list[tuple[Any, ...]]] = []
-"""How keys stand in a database in which nothing was made."""
+_written: dict[tuple[str, ...], tuple[list[Statement], bytes, datetime]] = {}
+"""What was written for these names one after the other, by the last of them, what its function returned, and when."""
+
+Keys = list[tuple[str, int]]
+"""The highest key that was ever given in each table."""
 
 
-class _NotAlike(Exception):
-    """What was written says another time than that of writing."""
+def keys_in(database: Any) -> Keys:
+    """Those of an SQLite database."""
+    return [*database.execute("SELECT name, seq FROM sqlite_sequence ORDER BY name")]
 
 
 class Remembered:
-    """For one test."""
+    """For one test. ``first_keys`` are those of a database in which nothing was made."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_keys: Keys) -> None:
+        self._first_keys = first_keys
         self._names: tuple[str, ...] = ()
         self._changes = -1
         self._is_broken = connection.vendor != "sqlite"
@@ -67,62 +73,69 @@ class Remembered:
         connection.ensure_connection()
         if self._names:
             return bool(self._changes == connection.connection.total_changes)
-        keys = connection.connection.execute("SELECT name, seq FROM sqlite_sequence ORDER BY name").fetchall()
-        if not _empty:
-            _empty.append(keys)
-        return bool(keys == _empty[0])
+        return keys_in(connection.connection) == self._first_keys
 
 
 def _record(names: tuple[str, ...], work: Callable[[], T]) -> T:
-    statements: list[Statement] = []
-    rows_of: list[tuple[str, Any, bool]] = []
+    written: list[tuple[str, list[Any]]] = []
+    written_before: dict[str, int] = {}
+    is_plain = True
 
     def listen(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if many:
-            params = list(params)
-        if sql.startswith(("INSERT", "UPDATE", "DELETE")):
-            rows_of.append((sql, params, many))
+        nonlocal is_plain
+        params = list(params) if many else params
+        if sql.startswith(_WRITES):
+            written.append((sql, params if many else [params or ()]))
+        elif sql.startswith(_BEGIN):
+            written_before[sql.removeprefix(_BEGIN)] = len(written)
+        elif sql.startswith(_TAKE_BACK):
+            del written[written_before[sql.removeprefix(_TAKE_BACK)] :]
+        is_plain = is_plain and sql.startswith((*_WRITES, *_OTHERS))
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(listen):
         made = work()
-    try:
-        for sql, params, many in rows_of:
-            rows = [[*map(_as_written, row)] for row in (params if many else [params or ()])]
-            statements.append((re.sub(r"(?<!%)%s", "?", sql).replace("%%", "%"), rows))
-    except _NotAlike:
-        return made
-    _written[names] = (statements, pickle.dumps(made))
+    end = timezone.now()
+    if is_plain:
+        statements = [
+            (re.sub(r"(?<!%)%s", "?", sql).replace("%%", "%"), [[_since(end, value) for value in row] for row in rows])
+            for sql, rows in written
+        ]
+        _written[names] = (statements, pickle.dumps(made), end)
     return made
 
 
-def _as_written(value: Any) -> Any:
+def _since(end: datetime, value: Any) -> Any:
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
         return value
-    if abs(datetime.fromisoformat(value).replace(tzinfo=timezone.get_current_timezone()) - timezone.now()) > timedelta(
-        minutes=1
-    ):
-        raise _NotAlike
-    return _NOW
+    return datetime.fromisoformat(value).replace(tzinfo=connection.timezone) - end
 
 
-def _replay(statements: Iterable[Statement], returned: bytes) -> Any:
+def _replay(statements: Iterable[Statement], returned: bytes, end: datetime) -> Any:
     now = timezone.now()
-    written = connection.ops.adapt_datetimefield_value(now)
     with transaction.atomic():
         for sql, rows in statements:
             for row in rows:
-                connection.connection.execute(sql, [written if value is _NOW else value for value in row]).fetchall()
+                values = [_moment(now + value) if isinstance(value, timedelta) else value for value in row]
+                connection.connection.execute(sql, values).fetchall()
     made = pickle.loads(returned)  # noqa: S301 - our own
-    _date(made, now)
+    _date(made, now - end, set())
     return made
 
 
-def _date(row: Any, now: datetime) -> None:
-    """Say of the row, and of those that it has at hand, that it is written now."""
-    if isinstance(row, Model):
+def _moment(moment: datetime) -> str | None:
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def _date(row: Any, later: timedelta, seen: set[int]) -> None:
+    """Say of the row, and of those that it has at hand, that it was written so much later."""
+    if dataclasses.is_dataclass(row):
+        for each in dataclasses.fields(row):
+            _date(getattr(row, each.name), later, seen)
+    if isinstance(row, Model) and id(row) not in seen:
+        seen.add(id(row))
         for field in row._meta.fields:
             if getattr(field, "auto_now_add", False):
-                setattr(row, field.attname, now)
+                setattr(row, field.attname, getattr(row, field.attname) + later)
         for other in row._state.fields_cache.values():
-            _date(other, now)
+            _date(other, later, seen)
