@@ -37,6 +37,7 @@ from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import key_of, shown
+from tests.support.remembered import Remembered
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
 from tests.support.visitors import sign_in
@@ -218,10 +219,14 @@ def who() -> SignIn:
 
 
 @pytest.fixture
-def fabrikam(cast: None) -> Fabrikam:
+def fabrikam(cast: None, remembered: Remembered) -> Fabrikam:
     """The other tenant, of which charlie is admin; nora has an account and no role."""
-    User.objects.create_user("nora", "nora@example.org", "a long pass phrase")
-    return furnish(Tenant.objects.get(slug="fabrikam"))
+
+    def make() -> Fabrikam:
+        User.objects.create_user("nora", "nora@example.org", "a long pass phrase")
+        return furnish(Tenant.objects.get(slug="fabrikam"))
+
+    return remembered.make("fabrikam", make)
 
 
 @pytest.fixture
@@ -235,9 +240,19 @@ def dora(fabrikam: Fabrikam, tenant: Tenant) -> Client:
 
 @pytest.fixture
 def contoso(
-    fabrikam: Fabrikam, make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+    fabrikam: Fabrikam,
+    make_user: Callable[..., ConferencingUser],
+    new_bridge: Bridge,
+    make_run: Callable[..., Run],
+    remembered: Remembered,
 ) -> dict[str, Any]:
     """Keys of Contoso's rows, on which every POST of the table acts."""
+    return remembered.make("keys of Contoso's rows", lambda: make_contoso(make_user, new_bridge, make_run))
+
+
+def make_contoso(
+    make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+) -> dict[str, Any]:
     anna, bruno = make_user("anna.rossi"), make_user("bruno.costa")
     run = make_run(anna, "Failed", [("Weekly sync", "Succeeded", "")], last_error_code="no-bridge")
     Update.objects.update(state=Update.State.FAILED, error_code="mail-refused", sent_at=None)
