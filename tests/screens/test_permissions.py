@@ -26,11 +26,12 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run, UntoldNumber, Update, UserImport
+from migrations_app.models import MailboxScan, NumberRelease, Run, UntoldNumber, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant, grant_role, revoke_role
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -64,6 +65,7 @@ class Upload:
 
 
 BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
+CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_tells": "detect"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
@@ -125,6 +127,17 @@ BELOW_A_TENANT = {
     ),
     "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin", form={"seen": "1"}),
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
+    "mailboxes": Rule("/{tenant}/settings/mailboxes/", get="viewer", post="admin", form=CONNECTION, again=200),
+    "mailbox-connection": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/", get="viewer", post="admin", form={"calendars": "Work"}
+    ),
+    "try-mailbox-connection": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/try/", post="admin", form={"user": "nobody"}, again=200
+    ),
+    "remove-mailbox-connection": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/remove/", get="admin", post="admin", again=404
+    ),
+    "scan-now": Rule("/{tenant}/users/{scanned}/scan-now/", post="operator"),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
     "directory-key": Rule("/{tenant}/settings/directory-key/", post="admin"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
@@ -284,7 +297,17 @@ def make_contoso(
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
         "target": new_bridge.pk,
+        "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://dav.contoso.com/").pk,
+        "scanned": scanned(make_user("gina.falk")).upn,
     }
+
+
+def scanned(user: ConferencingUser) -> ConferencingUser:
+    """The user, with a mailbox outside that waits for its next look."""
+    outside = create_connection(user.tenant, ACTOR, "Outside", address="https://dav.contoso.com/")
+    change_user(user, ACTOR, is_data_fix=True, mailbox=outside)
+    MailboxScan.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    return user
 
 
 def leaving_numbers(
@@ -344,6 +367,8 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "waiting": waiting.pk,
         "updating": updating.pk,
         "held": updating.pk,
+        "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
+        "scanned": fabrikam.user.upn,
         "empty": fabrikam.bridge.pk,
     }
 
@@ -357,6 +382,8 @@ INVENTED = {
     "outdated": "nobody@contoso.com",
     "stored": key_of("nothing"),
     "imported": 987_654,
+    "connection": 987_654,
+    "scanned": "nobody@contoso.com",
     "bridge": 987_654,
     "target": 987_654,
     "number": 987_654,

@@ -24,7 +24,7 @@ from migrations_app.models import MeetingResult, NumberRelease, Run, UntoldNumbe
 from migrations_app.procedures import number_release
 from migrations_app.runs import actions, receivers
 from tenants_app.audit import Actor, Channel, action_choices, entry
-from tenants_app.changes import bridges, conference_ids, locking, tenants, users
+from tenants_app.changes import bridges, conference_ids, locking, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
     describe_number,
     register_number,
@@ -49,7 +49,7 @@ from tests.support.actors import ACTOR
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
-CHANGES = (tenants, bridges, users, conference_ids, locking)
+CHANGES = (tenants, bridges, users, conference_ids, locking, mailboxes)
 MODULES = (*CHANGES, actions, receivers, mail_actions, number_release)
 
 
