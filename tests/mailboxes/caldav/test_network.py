@@ -175,6 +175,7 @@ def test_a_server_that_trickles_is_given_up() -> None:
             client.get("/x.ics")
         thread.join()
     assert failure.value.code == "mailbox-unavailable"
+    assert failure.value.detail == "localhost did not answer in time about /x.ics"
 
 
 # Certificates
