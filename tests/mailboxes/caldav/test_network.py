@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -153,7 +154,6 @@ def test_a_server_that_trickles_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         limits = Limits(connect=2, read=2, write=2, whole=0.3)
-        import threading
 
         def trickle() -> None:
             connection, _ = listening.accept()
@@ -175,6 +175,7 @@ def test_a_server_that_trickles_is_given_up() -> None:
             client.get("/x.ics")
         thread.join()
     assert failure.value.code == "mailbox-unavailable"
+    assert failure.value.detail == "localhost did not answer in time about /x.ics"
 
 
 # Certificates
