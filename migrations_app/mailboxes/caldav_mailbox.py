@@ -150,6 +150,9 @@ class CalDavMailbox(IndexedMailbox):
 
     def _note_who_tells(self, client: Client, calendars: Sequence[Calendar]) -> None:
         tells = client.features(calendars[0].href).auto_schedule
+        if tells and self.connection.username and self.connection.who_tells == MailboxConnection.WhoTells.DETECT:
+            # Cyrus, for one, schedules nothing where a service account writes into the calendar of somebody else.
+            raise Failure("mailbox-who-tells")
         if tells != self.connection.server_tells:
             self.connection.server_tells = tells
             MailboxConnection.objects.filter(pk=self.connection.pk).update(server_tells=tells)

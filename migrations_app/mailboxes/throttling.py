@@ -18,7 +18,9 @@ PAUSE = timedelta(minutes=15)
 LONGEST_PAUSE = timedelta(hours=1)
 """A server that asks for more is tried after this all the same."""
 
-_OF_THE_CONNECTION = frozenset({"mailbox-certificate", "mailbox-address", "mailbox-ignores-conditions"})
+_OF_THE_CONNECTION = frozenset(
+    {"mailbox-certificate", "mailbox-address", "mailbox-ignores-conditions", "mailbox-who-tells"}
+)
 """What goes wrong for every mailbox of a connection when it does for one."""
 _OF_ITS_ACCOUNT = frozenset({"mailbox-sign-in-refused", "secret-unopenable"})
 """Likewise, where all users' mailboxes are reached by one account."""

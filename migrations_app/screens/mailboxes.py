@@ -71,12 +71,15 @@ def connection(request: Request, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def try_it(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Try the connection on one user's mailbox, step by step; changes nothing there."""
+    """Try the connection on one user's mailbox, step by step, and keep what is found; changes nothing there."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _connection(access, pk)
     form = TryForm(request.POST, access.tenant)
-    findings = list(try_connection(shown, form.cleaned_data["user"])) if form.is_valid() else None
-    return _connection_page(request, access, shown, try_form=form, findings=findings)
+    if not form.is_valid():
+        return _connection_page(request, access, shown, try_form=form)
+    for _ in try_connection(shown, form.cleaned_data["user"]):
+        """What is found is kept with the connection."""
+    return redirect("mailbox-connection", slug, pk)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

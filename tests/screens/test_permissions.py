@@ -132,7 +132,7 @@ BELOW_A_TENANT = {
         "/{tenant}/settings/mailboxes/{connection}/", get="viewer", post="admin", form={"calendars": "Work"}
     ),
     "try-mailbox-connection": Rule(
-        "/{tenant}/settings/mailboxes/{connection}/try/", post="admin", form={"user": "nobody"}, again=200
+        "/{tenant}/settings/mailboxes/{connection}/try/", post="admin", form={"user": "anna.rossi@contoso.com"}
     ),
     "remove-mailbox-connection": Rule(
         "/{tenant}/settings/mailboxes/{connection}/remove/", get="admin", post="admin", again=404
@@ -297,7 +297,7 @@ def make_contoso(
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
         "target": new_bridge.pk,
-        "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://dav.contoso.com/").pk,
+        "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
         "scanned": scanned(make_user("gina.falk")).upn,
     }
 
