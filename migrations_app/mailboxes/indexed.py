@@ -63,6 +63,11 @@ class IndexedMailbox(ListedByRows):
         scan = MailboxScan.objects.filter(user=self.user).first()
         return AsOf(scan.scanned_at, scan.problem) if scan else AsOf(None)
 
+    @property
+    def left_alone_until(self) -> datetime | None:
+        connection = MailboxConnection.objects.filter(pk=self.connection.pk, paused_until__gt=timezone.now()).first()
+        return connection.paused_until if connection else None
+
     def note_failure(self, failure: Failure) -> datetime | None:
         return throttling.note_failure(self.connection, failure)
 

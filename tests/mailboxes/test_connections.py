@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
+from django.db.models import Count
 from django.test import Client
 from django.utils import timezone
 
 from migrations_app.failures import FAILED
+from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import IndexedMeeting, MailboxScan, Run
+from migrations_app.models import IndexedMeeting, MailboxScan, Run, Update
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.worker import work_run
@@ -38,8 +40,8 @@ from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Mail
 from tests.mailboxes.conftest import Store
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
-from tests.support.fault_proxy import FAULTS, FaultProxy, in_turn
-from tests.support.meetings import STAY, migrate
+from tests.support.fault_proxy import FAULTS, RESET_BEFORE, FaultProxy, in_turn
+from tests.support.meetings import STAY, messages_in, migrate
 from tests.support.pages import words
 from tests.support.radicale_server import PASSWORD, SERVICE
 
@@ -280,7 +282,7 @@ def test_the_background_service_looks_and_looks_again_when_asked(
     faults.done.clear()
     work_queue()
     assert faults.done == []
-    assert "as of now" in words(alice.get(f"/contoso/users/{anna.upn}/").content)
+    assert "In Radicale, as of" in words(alice.get(f"/contoso/users/{anna.upn}/").content)
     alice.post(f"/contoso/users/{anna.upn}/scan-now/")
     work_queue()
 
@@ -462,3 +464,62 @@ def test_tenants_take_turns_so_that_a_large_one_does_not_keep_a_small_one_waitin
         ["fabrikam.com", "contoso.com", "fabrikam.com", "contoso.com"],
     )
     assert len(worked) == 8
+
+
+def test_a_message_waits_for_a_mailbox_that_cannot_be_reached_and_keeps_no_other_waiting(
+    connection: MailboxConnection,
+    store: Store,
+    anna: ConferencingUser,
+    make_user: Callable[..., ConferencingUser],
+    new_bridge: Bridge,
+    faults: FaultProxy,
+    outbox: Path,
+) -> None:
+    store(2)
+    carla = make_user("carla.lind")
+    change_user(carla, ACTOR, mailbox=read_mailbox(carla.tenant, "embedded"))
+    EmbeddedMailbox(carla).store([("budget", invitation(carla, "budget"))])
+    for user in (anna, carla):
+        change_user(user, ACTOR, bridge=new_bridge)
+    work_all()
+    faults.plan = lambda asked: RESET_BEFORE
+    deliver()
+    waiting = Update.objects.filter(state="Queued")
+    assert dict(waiting.values_list("result__run__user__upn").annotate(Count("pk")).order_by()) == {anna.upn: 2}
+    assert set(waiting.values_list("error_code", flat=True)) == {"mailbox-unavailable"}
+    assert len(messages_in(outbox)) == 1
+
+    faults.done.clear()
+    Update.objects.update(due_at=timezone.now())
+    deliver()
+    assert faults.done == []  # left alone for a moment
+    faults.plan = in_turn()
+    MailboxConnection.objects.update(paused_until=None)
+    Update.objects.update(due_at=timezone.now())
+    deliver()
+    assert set(Update.objects.values_list("state", flat=True)) == {"Sent"}
+    assert len(messages_in(outbox)) == 3
+
+
+def test_a_slow_server_never_has_all_workers_where_others_wait_too(
+    connection: MailboxConnection, make_user: Callable[..., ConferencingUser], settings: Any
+) -> None:
+    settings.MMS_WORKERS = 2
+    bruno = make_user("bruno.costa")
+    other = create_connection(bruno.tenant, ACTOR, "Other", address=ADDRESS)
+    start_all()
+    claimed = [queue.claim() for _ in range(2)]
+    assert [run.user.upn if run else "" for run in claimed] == ["anna.rossi@contoso.com", ""]
+    change_user(bruno, ACTOR, mailbox=other)
+    Run.objects.filter(user=bruno).update(due_at=timezone.now())
+    last = queue.claim()
+    assert last is not None
+    assert last.user == bruno
+
+
+@pytest.mark.parametrize("name", ["import_meetings", "export_meetings"])
+def test_what_is_outside_is_neither_imported_nor_exported(name: str, anna: ConferencingUser, tmp_path: Path) -> None:
+    create_connection(anna.tenant, ACTOR, "DAV", address=ADDRESS, make_default=True)
+    arguments = {"import_meetings": [str(tmp_path)], "export_meetings": ["--output", str(tmp_path)]}[name]
+    with pytest.raises(CommandError, match=r"The mailbox of anna\.rossi@contoso\.com is in DAV"):
+        call_command(name, *arguments, "--user", anna.upn)
