@@ -222,7 +222,7 @@ def test_a_write_that_did_not_happen_is_none_though_the_settings_were_changed_ba
 
 def no_block_is_wrong(*_: Any, **__: Any) -> Any:
     """As where the settings are what the invitations say."""
-    raise Declined("already-current")
+    raise Declined("already-current", "")
 
 
 def test_a_meeting_that_the_server_will_not_take_fails_alone(
