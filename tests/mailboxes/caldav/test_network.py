@@ -21,7 +21,7 @@ from tests.support.mail_servers import free_port
 from tests.support.name_server import names
 from tests.support.scripted_server import Asked, Told, multistatus, response, scripted
 
-QUICK = Limits(connect=2, read=2, write=2, whole=5)
+QUICK = Limits(connect=20, read=20, write=20, whole=60)
 PRINCIPAL = multistatus(
     response("/", "<d:current-user-principal><d:href>/anna/</d:href></d:current-user-principal>"),
 )
