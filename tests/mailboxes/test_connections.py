@@ -197,12 +197,12 @@ def test_connections_are_made_listed_changed_and_removed_by_command(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "must begin with the line"),
+        ("", "must begin with the line UserPrincipalName,Username,Password"),
         ("upn,name,password\n", "must begin with the line"),
         ("UserPrincipalName,Username,Password\nnobody@contoso.com,x,y\n", "has no user nobody@contoso.com"),
-        ("UserPrincipalName,Username,Password\n,x,y\n", "line 2: expected UserPrincipalName"),
-        ("UserPrincipalName,Username,Password\na,b\n", "line 2: expected UserPrincipalName"),
-        ("UserPrincipalName,Username,Password\na,b,c,d\n", "line 2: expected UserPrincipalName"),
+        ("UserPrincipalName,Username,Password\n,x,y\n", "Line 2: expected UserPrincipalName"),
+        ("UserPrincipalName,Username,Password\na,b\n", "Line 2: expected UserPrincipalName"),
+        ("UserPrincipalName,Username,Password\na,b,c,d\n", "Line 2: expected UserPrincipalName"),
     ],
 )
 def test_a_file_of_sign_ins_with_a_fault_writes_nothing(

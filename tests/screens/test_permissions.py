@@ -64,6 +64,13 @@ class Upload:
         return b"UserPrincipalName\nclara.sanz@contoso.com\n"
 
 
+class SignIns(Upload):
+    """A file of sign-ins."""
+
+    def read(self) -> bytes:
+        return b"UserPrincipalName,Username,Password\nanna.rossi@contoso.com,,secret\n"
+
+
 BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
 CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_tells": "detect"}
 BELOW_A_TENANT = {
@@ -133,6 +140,9 @@ BELOW_A_TENANT = {
     ),
     "try-mailbox-connection": Rule(
         "/{tenant}/settings/mailboxes/{connection}/try/", post="admin", form={"user": "anna.rossi@contoso.com"}
+    ),
+    "mailbox-sign-ins": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/sign-ins/", post="admin", form={"file": SignIns()}
     ),
     "remove-mailbox-connection": Rule(
         "/{tenant}/settings/mailboxes/{connection}/remove/", get="admin", post="admin", again=404
