@@ -302,7 +302,7 @@ def test_a_message_that_the_server_puts_off_is_sent_later(anna: ConferencingUser
     smtp.answer = "451 Try again later"
     assert deliver() == 0
     update = Update.objects.get()
-    assert (update.state, update.error_code) == ("Queued", "mail-server-unreachable")
+    assert (update.state, update.error_code) == ("Queued", "mail-put-off")
     assert update.due_at > timezone.now() + timedelta(minutes=1)
     smtp.answer = "250 OK"
     Update.objects.update(due_at=timezone.now())

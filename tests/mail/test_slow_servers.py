@@ -519,7 +519,7 @@ def test_a_server_that_stalls_costs_one_message_and_the_others_are_not_tried(
         assert MailServer.objects.get().next_try_at == timezone.now() + FIRST_PAUSE
         now.passes(FIRST_PAUSE.total_seconds())
         assert deliver() == 9
-    assert not mail_server.silence()
+    assert not mail_server.silence(mail_server.installations())
     assert max(server.copies().values()) == 1
 
 
@@ -543,7 +543,7 @@ def test_one_worker_alone_tries_after_the_pause(ten: list[ConferencingUser], set
     for _ in range(3):
         deliver()
     MailServer.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
-    assert sorted(together(lambda _: mail_server.room(100))) == [0, 0, 0, 1]
+    assert sorted(together(lambda _: mail_server.room(mail_server.installations(), 100))) == [0, 0, 0, 1]
 
 
 def test_a_server_that_answers_in_between_is_not_given_up(ten: list[ConferencingUser], settings: Any) -> None:
@@ -551,7 +551,7 @@ def test_a_server_that_answers_in_between_is_not_given_up(ten: list[Conferencing
     with serving(Faulty(mail=in_turn(*[hang_up, hang_up, well] * 3, hang_up)), settings) as server:
         assert deliver() == 3
     assert len(server.envelopes) == 3
-    assert mail_server.silence() is None
+    assert mail_server.silence(mail_server.installations()) is None
 
 
 def test_a_message_that_is_not_to_be_sent_any_more_does_not_prolong_the_pause(
@@ -576,7 +576,7 @@ def test_a_server_that_turns_mms_away_refuses_no_single_message(
     with serving(Faulty(mail=lambda _: answer), settings) as server:
         while is_due():
             deliver()
-        silent = mail_server.silence()
+        silent = mail_server.silence(mail_server.installations())
         assert silent is not None
         assert (silent.turns_away, silent.last_error) == (True, f"answer {answer[:3]}")
         assert set(Update.objects.values_list("state", flat=True)) == {"Queued"}
@@ -608,7 +608,7 @@ def test_what_the_server_says_first_is_what_the_checks_tell(
             deliver()
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
-    server = mail_server.silence()
+    server = mail_server.silence(mail_server.installations())
     assert server is not None
     assert server.turns_away == turns_away
     assert server.last_error == ("answer 554" if turns_away else "it hung up")
