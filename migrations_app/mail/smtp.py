@@ -296,7 +296,7 @@ class EmailBackend(smtp.EmailBackend):
     def ssl_context(self) -> ssl.SSLContext:
         """What certificates are checked against: Django's choice, and the authorities that are given."""
         if not self._ca_certificates:
-            return cast(ssl.SSLContext, super().ssl_context)
+            return super().ssl_context
         context = ssl.create_default_context()
         context.load_verify_locations(cadata=self._ca_certificates)
         return context

@@ -161,7 +161,7 @@ def _sent(session: smtp.Session, server: Server, tenant: Tenant, service: str, t
         answers = session.transmit(
             service,
             [to],
-            message.message().as_bytes(linesep="\r\n"),
+            message.message().as_bytes(linesep="\r\n"),  # type: ignore[call-arg]
             may_ask_more=lambda: True,
             before_the_end=lambda taken: None,
         )

@@ -1,4 +1,4 @@
-"""Forms about bridges and their numbers. They only read and check what was typed: others save it."""
+"""Forms about bridges, their numbers and mail servers. They only read and check what was typed: others save it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
-from tenants_app.models import Bridge, ServiceNumber, Tenant
+from tenants_app.models import Bridge, MailServerConnection, ServiceNumber, Tenant
 from tenants_app.screens.forms import MergingForm, style_fields
 from tenants_app.validators import validate_e164
 from tenants_app.wording import stored_provider
@@ -263,3 +263,38 @@ class MeetingTypesForm(forms.Form):
     def is_special(self) -> bool:
         """Whether other types than the usual ones were asked for."""
         return (self.data["source_meeting_type"], self.data["target_meeting_type"]) != (ALL, CURRENT)
+
+
+class MailServerForm(MergingForm):
+    """By which mail server a tenant's messages go out, within which limits and in whose name."""
+
+    password = forms.CharField(
+        required=False,
+        max_length=500,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+        help_text="It is kept encrypted and never shown. Empty: the one that is kept stays.",
+    )
+
+    class Meta:
+        model = MailServerConnection
+        fields = [
+            "sender_mode",
+            "sender",
+            "dkim_selectors",
+            "host",
+            "port",
+            "security",
+            "username",
+            "password",
+            "messages_per_minute",
+            "per_domain_per_minute",
+            "ca_certificates",
+        ]
+        widgets = {"ca_certificates": forms.Textarea({"rows": 3, "spellcheck": "false"})}
+
+    field_order = Meta.fields
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        style_fields(self)

@@ -68,7 +68,7 @@ _OF_ITS_OWN_SERVER = (
 
 
 def _default_of(name: str) -> Any:
-    return MailServerConnection._meta.get_field(name).get_default()
+    return getattr(MailServerConnection(), name)
 
 
 def _seal(server: MailServerConnection, password: str) -> None:

@@ -447,7 +447,7 @@ def test_r24_a_guest_who_is_put_off_is_told_later_and_nobody_twice(
     assert deliver() == 0
     update = Update.objects.get()
     assert update.recipients_left == [refused]
-    assert update.error_code == ("recipients-refused" if for_good else "mail-server-unreachable")
+    assert update.error_code == ("recipients-refused" if for_good else "mail-put-off")
     picky.never, picky.not_now = set(), set()
     if for_good:
         send_updates_again(update.result.run, ACTOR)

@@ -58,6 +58,7 @@ PAGES = [
     "/contoso/releases/{release}/anyway/",
     "/contoso/settings/",
     "/contoso/settings/rules/",
+    "/contoso/settings/mail/",
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]

@@ -36,6 +36,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
+from tests.support.name_server import names
 from tests.support.pages import key_of, shown
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
@@ -126,6 +127,10 @@ BELOW_A_TENANT = {
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
     "directory-key": Rule("/{tenant}/settings/directory-key/", post="admin"),
+    "mail": Rule("/{tenant}/settings/mail/", get="viewer", post="admin", form={"messages_per_minute": "0"}),
+    "mail-test": Rule("/{tenant}/settings/mail/test/", post="admin"),
+    "mail-test-message": Rule("/{tenant}/settings/mail/test-message/", post="admin"),
+    "mail-deliverability": Rule("/{tenant}/settings/mail/deliverability/", post="admin"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
     "audit": Rule("/{tenant}/audit/", get="viewer"),
     "audit-csv": Rule("/{tenant}/audit/export.csv", get="viewer"),
@@ -208,6 +213,13 @@ FormOf = Callable[[Rule], dict[str, str]]
 def one_moment() -> Iterator[None]:
     """Pages and headers say when they were made: those that are compared are made at one moment."""
     with time_machine.travel(timezone.now(), tick=False):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The deliverability check asks about names: those of a server that knows none."""
+    with names({}, monkeypatch):
         yield
 
 

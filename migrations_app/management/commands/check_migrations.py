@@ -52,13 +52,13 @@ class Command(MonitoringCommand):
                 Status.CRITICAL if state.failed >= critical else Status.WARNING,
                 f"the latest run of {counted(state.failed, 'user')} failed",
             )
-        for waited, what, why in (
-            (state.longest_wait, "a due run has waited", lambda: ""),
-            (state.longest_unsent, "a message has waited", lambda: _why(tenant)),
+        for waited, what in (
+            (state.longest_wait, "a due run has waited"),
+            (state.longest_unsent, "a message has waited"),
         ):
             if waited > limit:
-                severity = Status.CRITICAL if waited > 2 * limit else Status.WARNING
-                found.add(severity, f"{what} for {age(waited)}{why()}")
+                why = _why(tenant) if what.startswith("a message") else ""
+                found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}{why}")
         if state.undeliverable:
             found.add(Status.WARNING, f"{counted(state.undeliverable, 'message')} refused by the mail server")
         seconds = int(limit.total_seconds())

@@ -25,8 +25,8 @@ _OF_EITHER = ("sender_mode", "sender", "dkim_selectors")
 
 class Command(AdministratorCommand):
     help = (
-        "Set by which mail server a tenant's messages go out, within which limits and in whose name; only what is given "
-        "changes. Try it with test_mail_server, and see with check_deliverability what recipients make of it."
+        "Set by which mail server a tenant's messages go out, within which limits and in whose name; only what is "
+        "given changes. Try it with test_mail_server, and see with check_deliverability what recipients make of it."
     )
     example = "--host smtp.contoso.com --username mms --secret-file password.txt --messages-per-minute 30"
 
