@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew lint format docs bench browser test-browser clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew lint format docs bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -27,7 +27,7 @@ run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1
 	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
 
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser and not servers" $(ARGS)
 
 nightly: .venv/installed ## Run the property tests with 10,000 random examples each (what fails becomes a file in tests/catalogue), and all that the suite takes samples of
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_facts.py tests/rewriting/test_hostile_input.py tests/mail/test_headers.py \
@@ -69,6 +69,10 @@ browser: .venv/installed ## Install what the browser tests need (a system Chromi
 
 test-browser: browser ## Run the tests that drive a real browser
 	@$(BIN)/python -m pytest -m browser $(ARGS)
+
+test-servers: .venv/installed ## Run the tests that speak to a real Cyrus (its Debian packages must be there)
+	@$(BIN)/python -m tests.support.cyrus_server
+	@$(BIN)/python -m pytest -m servers tests/mailboxes $(ARGS)
 
 clean: ## Remove what was installed and made, data included
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache

@@ -50,10 +50,3 @@ BADGES = {
 
 FORESEEN = {"Succeeded": "Would be updated", "Skipped": "Would be skipped", "Failed": "Would fail"}
 """For each outcome of a meeting, the badge that shows it before the run."""
-
-FINDINGS = {
-    "GOOD": Badge("Good", "succeeded", "circle-check"),
-    "LOOK": Badge("Look at it", "pending", "alert-triangle"),
-    "BAD": Badge("Does not work", "failed", "circle-x"),
-}
-"""How what was found of a mail server or in DNS looks, by its tone."""

@@ -313,6 +313,7 @@ LOGGING = {
     "loggers": {
         "django-q": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},  # one line for each request
         "django.server": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
     },
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import AutoField, CharField, Field, ForeignKey, IntegerField, Model
 
 BULK = 500
@@ -37,13 +37,13 @@ def batched(rows: Iterable[T], size: int = BULK) -> Iterator[list[T]]:
         yield batch
 
 
-def insert(rows: Sequence[Model], *, unless_there: bool = False) -> None:
-    """Insert new rows of one model. Unlike ``bulk_create`` this hands back no keys.
+def insert(rows: Sequence[Model], *, unless_there: bool = False) -> int:
+    """Insert new rows of one model; how many. Unlike ``bulk_create`` this hands back no keys.
 
     With ``unless_there``, rows that a constraint of uniqueness refuses are passed over.
     """
     if not rows:
-        return
+        return 0
     meta = rows[0]._meta
     fields = [field for field in meta.concrete_fields if not isinstance(field, AutoField)]
     columns = ", ".join(map(_column, fields))
@@ -54,6 +54,7 @@ def insert(rows: Sequence[Model], *, unless_there: bool = False) -> None:
         statement += " ON CONFLICT DO NOTHING"
     with connection.cursor() as cursor:
         cursor.executemany(statement, _parameters(rows, fields, add=True))
+        return int(cursor.rowcount)
 
 
 def create(rows: Sequence[Model], unique: str) -> None:
@@ -88,9 +89,10 @@ def _column(field: Field[Any, Any]) -> str:
 def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add: bool) -> list[list[Any]]:
     # Text and numbers go in as they are; only other values (times, UUIDs, octets) differ between databases.
     plain = [(field, field.attname, isinstance(field, CharField | IntegerField | ForeignKey)) for field in fields]
+    database = connections[connection.alias]  # what stands for it looks it up anew for every value
     return [
         [
-            getattr(row, name) if as_it_is else field.get_db_prep_save(field.pre_save(row, add), connection)
+            getattr(row, name) if as_it_is else field.get_db_prep_save(field.pre_save(row, add), database)
             for field, name, as_it_is in plain
         ]
         for row in rows

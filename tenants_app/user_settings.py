@@ -30,8 +30,8 @@ class UserSettings:
     meeting_service: str
     mailbox: str
     """The name of the user's own connection; empty: the tenant's mailboxes."""
-    has_reachable_mailbox: bool
-    """Whether MMS can get at the mailbox: it is online, or a connection leads to it (R15)."""
+    is_mailbox_connected: bool
+    """Whether a connection leads to the mailbox; told only where that matters, of one on-premises (R15)."""
 
     @classmethod
     def of(cls, user: ConferencingUser, conference_id: str = "") -> UserSettings:
@@ -53,7 +53,7 @@ class UserSettings:
             toll_free_number_id=user.toll_free_number_id,
             meeting_service=user.meeting_service,
             mailbox=user.mailbox.name if user.mailbox_id and user.mailbox else "",
-            has_reachable_mailbox=user.mailbox_location == user.Hosting.ONLINE or user.mailbox_connection is not None,
+            is_mailbox_connected=user.mailbox_location != user.Hosting.ONLINE and user.mailbox_connection is not None,
         )
 
 

@@ -14,9 +14,8 @@ from migrations_app.rewriting.errors import Reason
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 
 ROOT = Path(__file__).resolve().parents[1]
-PROMISED = {"mailbox-unavailable", "mailbox-sign-in-refused", "service-refused"}
-"""``mailboxes/base.py`` and ``meeting_services/base.py`` let every mailbox and every meeting service raise them. MMS's
-own mailbox is in the database, and the services there are need no server, so they have no use for them."""
+PROMISED = {"service-refused"}
+"""``meeting_services/base.py`` lets every meeting service raise them. Those that there are need no server."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

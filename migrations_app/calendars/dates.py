@@ -53,7 +53,7 @@ class Reader:
 
     def __init__(self, source: bytes, calendars: list[Calendar]) -> None:
         self._source = source
-        self._definitions = [source[start:end] for calendar in calendars for start, end in calendar.timezones]
+        self._calendars = calendars
         self._embedded: dict[str, bytes] | None = None
 
     def start(self, event: Event) -> Moment:
@@ -226,7 +226,9 @@ class Reader:
         if known is not None:
             return known
         if self._embedded is None:
-            self._embedded = {zone_id(definition): definition for definition in self._definitions}
+            spans = (span for calendar in self._calendars for span in calendar.timezones)
+            definitions = (self._source[start:end] for start, end in spans)
+            self._embedded = {zone_id(definition): definition for definition in definitions}
         definition = self._embedded.get(plain_name(name))
         return embedded_zone(definition) if definition is not None else None
 

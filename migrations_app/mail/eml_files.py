@@ -34,12 +34,13 @@ class EmailBackend(BaseEmailBackend):
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as unfinished:
-            written = [(*self._write(email, unfinished), self._path(email)) for email in email_messages]
+        with ExitStack() as files, ExitStack() as unfinished:
+            written = [(*self._write(email, files, unfinished), self._path(email)) for email in email_messages]
             with ThreadPoolExecutor(_AT_A_TIME) as threads:  # so that the disk can take them together
                 list(threads.map(os.fsync, [file for file, _, _ in written]))
             for _, temporary, path in written:
                 os.replace(temporary, path)
+            unfinished.pop_all()
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)  # the names
@@ -51,10 +52,10 @@ class EmailBackend(BaseEmailBackend):
         message_id = str(email.message()["Message-ID"])
         return self.folder / f"{hashlib.blake2b(message_id.encode(), digest_size=16).hexdigest()}.eml"
 
-    def _write(self, email: EmailMessage, unfinished: ExitStack) -> tuple[IO[bytes], str]:
+    def _write(self, email: EmailMessage, files: ExitStack, unfinished: ExitStack) -> tuple[IO[bytes], str]:
         """Write the message under a name that is no message's, gone at the end unless it is given another."""
         descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".part")
-        file = unfinished.enter_context(os.fdopen(descriptor, "wb"))
+        file = files.enter_context(os.fdopen(descriptor, "wb"))
         unfinished.callback(Path(temporary).unlink, missing_ok=True)
         file.write(email.message().as_bytes(linesep="\r\n"))  # type: ignore[call-arg]
         file.flush()

@@ -23,5 +23,9 @@ class Finding:
     tone: Tone = Tone.GOOD
 
     @property
+    def is_to_be_noted(self) -> bool:
+        return self.tone is Tone.LOOK
+
+    @property
     def is_bad(self) -> bool:
         return self.tone is Tone.BAD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import NamedTuple
 
 from django.db import transaction
@@ -16,8 +16,10 @@ from migrations_app.meeting_services.base import MeetingService, Request
 from migrations_app.rewriting import links
 from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.services import Service
+from tenants_app.bulk import insert
 from tenants_app.models import ConferencingUser
 
+_FACTS = tuple(field.name for field in fields(OnlineMeeting) if field.name != "join_url")
 _NOBODY = frozenset[str]()
 
 
@@ -76,8 +78,8 @@ class Remembered:
             service=service.name,
             made_under=service.made_under,
             uid__in={each.uid for each in requests},
-        )
-        found = {(row.uid, row.recurrence_id): OnlineMeeting(row.join_url, **row.facts) for row in rows}
+        ).values_list("uid", "recurrence_id", "join_url", "facts")
+        found = {(uid, recurrence_id): OnlineMeeting(join_url, **facts) for uid, recurrence_id, join_url, facts in rows}
         known = ((each, found.get((each.uid, each.recurrence_id))) for each in requests)
         return {each: meeting for each, meeting in known if meeting is not None}
 
@@ -95,12 +97,11 @@ class Remembered:
         new = {each: meeting for each, meeting in answers.items() if isinstance(meeting, OnlineMeeting)}
         made |= answers
         if new:  # a preview, which may be part of a larger transaction, has none
+            rows = [self._row(each, service.name, service.made_under, meeting) for each, meeting in new.items()]
             with transaction.atomic(durable=True):
-                models.OnlineMeeting.objects.bulk_create(
-                    [self._row(each, service.name, service.made_under, meeting) for each, meeting in new.items()],
-                    ignore_conflicts=True,  # another worker, taken for lost, may have been quicker: its answer counts
-                )
-            made |= self.find(service, list(new))
+                inserted = insert(rows, unless_there=True)
+            if inserted < len(rows):  # another worker, taken for lost, was quicker: its answer counts
+                made |= self.find(service, list(new))
         for each, meeting in made.items():
             if isinstance(meeting, OnlineMeeting):
                 self._note(each.uid, service.name, meeting.join_url)
@@ -130,8 +131,7 @@ class Remembered:
             row = self._row(request, service, begins_with, OnlineMeeting(join_url))
             row.created = self._since
             rows.append(row)
-        if rows:
-            models.OnlineMeeting.objects.bulk_create(rows, ignore_conflicts=True)
+        insert(rows, unless_there=True)
         if shown:
             models.OnlineMeeting.objects.filter(user=self._user, uid__in=shown).update(has_given_id=True)
 
@@ -141,7 +141,7 @@ class Remembered:
         return today if join_url.startswith(f"{today}/") else join_url.rpartition("/")[0].rpartition("/")[0]
 
     def _row(self, request: Request, service: str, made_under: str, meeting: OnlineMeeting) -> models.OnlineMeeting:
-        facts = {name: value for name, value in asdict(meeting).items() if value and name != "join_url"}
+        facts = {name: value for name in _FACTS if (value := getattr(meeting, name))}
         return models.OnlineMeeting(
             tenant_id=self._user.tenant_id,
             user=self._user,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from migrations_app.models import Heartbeat, Run, Update
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import users_by_state
-from tenants_app.models import Tenant
+from tenants_app.models import MailboxConnection, Tenant
 
 WORKER_SILENT = timedelta(minutes=3)
 """The schedule wakes the cluster every minute, so one that has been silent for this long is late."""
@@ -35,18 +36,26 @@ class QueueState:
     """Since the oldest message that is still to be sent was queued; zero where there is none."""
     undeliverable: int
     """Messages of users' latest runs that the mail server refused for good."""
+    refused_by: Sequence[str] = ()
+    """Mailbox connections whose server refuses MMS as a whole; runs of their users wait, and count as no queue."""
 
 
 def queue_state(tenant: Tenant | None = None) -> QueueState:
     """The state of the queue, of one tenant or of all."""
     now = clock.now()
     due = Run.objects.filter(state=Run.State.PENDING, due_at__lte=now, tenant__meeting_migration_enabled=True)
+    refusing = MailboxConnection.objects.exclude(problem_code="")
     queued = Update.objects.filter(state=Update.State.QUEUED)
     refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)
     if tenant is not None:
         due = due.filter(tenant=tenant)
+        refusing = refusing.filter(tenant=tenant)
         queued = queued.filter(result__run__tenant=tenant)
         refused = refused.filter(result__run__tenant=tenant)
+    names = dict(refusing.order_by("pk").values_list("pk", "name"))
+    if names:
+        theirs = Q(user__mailbox__in=list(names)) | Q(user__mailbox=None, tenant__mailbox__in=list(names))
+        due = due.exclude(theirs)
     users = users_by_state(tenant)
     return QueueState(
         failed=users[Run.State.FAILED],
@@ -56,6 +65,7 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
         unsent=queued.count(),
         longest_unsent=_since(queued.order_by("queued_at").values_list("queued_at", flat=True).first(), now),
         undeliverable=refused.count(),
+        refused_by=tuple(names.values()),
     )
 
 

@@ -13,7 +13,6 @@ from migrations_app.rewriting import links
 from migrations_app.rewriting.components import (
     CONF_LINK,
     EXTERNAL_LINK,
-    MACHINE_READ,
     TEAMS_PROPERTIES,
     TEAMS_URL,
     Component,
@@ -103,6 +102,12 @@ def _about_user(component: Component, own: Own) -> Iterator[Evidence]:
 
 def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
     properties = component.effective
+    if not properties:
+        yield Evidence(
+            Verdict.SILENT,
+            "The event has no properties of a meeting add-in. Outlook's files never have them, so this proves nothing.",
+        )
+        return
     thread, names = found.thread, found.names
     for name in (EXTERNAL_LINK, TEAMS_URL):
         if name not in properties:
@@ -119,11 +124,6 @@ def _about_properties(component: Component, found: Found) -> Iterator[Evidence]:
         yield _about_conference(properties[CONF_LINK], found, thread)
     if thread and _differ(thread, links.teams_thread(properties.get(TEAMS_PROPERTIES, ""))):
         yield Evidence(Verdict.PASTED, "The event belongs to another online meeting than its meeting block.")
-    if not MACHINE_READ & properties.keys():
-        yield Evidence(
-            Verdict.SILENT,
-            "The event has no properties of a meeting add-in. Outlook's files never have them, so this proves nothing.",
-        )
 
 
 def _about_meeting_options(component: Component, found: Found) -> Iterator[Evidence]:

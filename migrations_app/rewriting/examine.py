@@ -134,9 +134,9 @@ def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequenc
                 "The event's join properties name an online meeting, but its description carries no block."
             )
         return
-    if len({uid_of(source, event) for event in events}) > 1:
+    if len(events) > 1 and len({uid_of(source, event) for event in events}) > 1:
         raise needs_review("The object holds the events of more than one meeting.")
-    if len({recurrence_id_of(source, event) for event in events}) < len(events):
+    if len(events) > 1 and len({recurrence_id_of(source, event) for event in events}) < len(events):
         raise needs_review("The object holds the meeting or one of its occurrences more than once.")
     for each in components:
         if each.blocks and not _are_of_one_meeting([block.names for block in each.blocks]):
@@ -175,6 +175,8 @@ def _are_of_one_meeting(names: Sequence[Set[str]]) -> bool:
 
 
 def _refuse_different_links(component: Component) -> None:
+    if len(component.descriptions) < 2:
+        return
     text, html = (
         {
             links.comparable(link)

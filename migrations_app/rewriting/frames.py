@@ -291,7 +291,7 @@ def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:
 
 def _doubt_about_links(framed: _Framed) -> str:
     kind, _, _, inside, found, joins = framed
-    forms = [links.is_short_teams(url) for url in joins.values()]
+    forms = [*map(links.is_short_teams, joins.values())] if len(joins) > 1 else []
     if len(set(forms)) < len(forms):
         return "The meeting block carries the join links of more than one meeting."
     if kind is not Kind.OWN:
@@ -312,7 +312,7 @@ def _signatures(piece: bytes, is_html: bool, own_place: str) -> list[str]:
     lowered = piece.lower()
     wrapped = b"%2f" in lowered
     if not (
-        any(hint in lowered for hint in _HINTS)
+        any(map(lowered.__contains__, _HINTS))
         or _KEY_IN_URL.search(piece)
         or (wrapped and _KEY_IN_WRAPPED_URL.search(piece))
         or b"urldefense" in lowered
@@ -344,7 +344,8 @@ def _shared_notes(framed: _Framed, piece: bytes, is_html: bool) -> str:
     if framed.kind is Kind.OWN and not is_html:
         own = _OWN_NOTES.search(framed.inside)
         return own[1] if own else ""
-    html = unescaped(piece) if is_html and b"OutSharedNote" in piece else ""
+    first = piece.find(b"OutSharedNote") if is_html else -1
+    html = unescaped(piece[first:]) if first >= 0 else ""
     at = html.find("OutSharedNote")
     for _ in range(_MOST_BOOKMARKS):
         if at < 0:

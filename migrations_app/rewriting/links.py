@@ -55,6 +55,7 @@ _TEAMS_ORGANIZER = re.compile(r'"?Oid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
 # host, user, key; web app links carry ?sl=1
 _SKYPE = re.compile(r"https?://([^/?#@]{1,255})/(?:[^?#]*/)?([^/?#]+)/([A-Z0-9]{8})/?(\?sl=1)?", re.IGNORECASE)
 _SKYPE_WEB_APP = re.compile(r"(https?://[^?#]+)\?sl=1", re.IGNORECASE)
+_WEB_APP = "?sl=1"
 _NOT_SKYPE_HOST = re.compile(
     r"(?:^|\.)(?:dialin\.[^:]*|officeredir\.microsoft\.com|go\.microsoft\.com|join\.skype\.com|aka\.ms|zoom\.us"
     r"|meetup\.com|support\.office\.com|support\.microsoft\.com|teams\.[^:]*|pexip\.me)(?::\d+)?$"
@@ -201,6 +202,7 @@ def _proofpoint_3(url: str, replaced: str) -> str:
     return _PROOFPOINT_REPLACED.sub(put_back, url)
 
 
+@lru_cache(maxsize=512)
 def is_teams(url: str) -> bool:
     """Tell whether an unwrapped link joins a Teams meeting."""
     return _TEAMS.match(url) is not None
@@ -217,7 +219,7 @@ def skype_link(url: str) -> SkypeLink | None:
 
 def web_app_link(url: str) -> str:
     """Return the join link whose web app twin (?sl=1) this is; "" for any other link."""
-    found = _SKYPE_WEB_APP.fullmatch(url)
+    found = _SKYPE_WEB_APP.fullmatch(url) if url[-len(_WEB_APP) :].lower() == _WEB_APP else None
     return found[1] if found else ""
 
 
@@ -228,12 +230,14 @@ def is_surely_skype(link: SkypeLink) -> bool:
     return link.web_app or "/meet/" in link.url.lower() or _SKYPE_HOST.search(link.host) is not None
 
 
+@lru_cache(maxsize=512)
 def key_of(url: str) -> str:
     """Return the meeting key, the last path segment of a join link; "" when it has not the shape of a key."""
     last = url.partition("?")[0].rstrip("/").rpartition("/")[2]
     return last if KEY.fullmatch(last) else ""
 
 
+@lru_cache(maxsize=512)
 def owner_of(url: str) -> str:
     """Return whose join link it is: the path segment before the key, with @ and the domain where the path names one.
 
@@ -326,7 +330,7 @@ def meeting_options(url: str) -> tuple[str, str] | None:
 
 def names_other_provider(lowered: str) -> bool:
     """Tell whether a text in lower case names another provider."""
-    return any(word in lowered for word in _PROVIDERS)
+    return any(map(lowered.__contains__, _PROVIDERS))
 
 
 def has_other_provider(lowered: str) -> bool:

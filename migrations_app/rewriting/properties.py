@@ -96,13 +96,13 @@ class Properties:
                 yield _written(component, line, unfolded, new_head, new)
 
     def _unused_dial_uris(self, lines: Sequence[Line], unfolded_lines: Sequence[bytes]) -> Iterator[str]:
-        """Return the new numbers that no CONFERENCE has yet: a server may have changed their order."""
+        """Yield the new numbers that no CONFERENCE has yet: a server may have changed their order."""
         there = [
             unescaped(unfolded[value_start(unfolded) :]).strip()
             for line, unfolded in zip(lines, unfolded_lines, strict=True)
             if line.name == b"CONFERENCE"
         ]
-        return iter([uri for uri in self._dial_uris if uri not in there])
+        yield from (uri for uri in self._dial_uris if uri not in there)
 
     def _head(self, name: bytes, head: bytes, *, has_changed: bool) -> bytes:
         """Return name and parameters without what names the old link or numbers."""
@@ -184,10 +184,12 @@ class Properties:
             return False
         if links.comparable(value) in self._old_links:
             return True
-        threads = (self.old.thread, links.teams_thread(value))
-        if not all(threads) and all(links.other_form(value, url) for url in self.old.joins.values()):
+        thread = links.teams_thread(value)
+        if thread and self.old.thread:
+            return thread == self.old.thread
+        if all(links.other_form(value, url) for url in self.old.joins.values()):
             raise needs_review("The event has a second Teams link that cannot be compared with the one in its block.")
-        return all(threads) and threads[0] == threads[1]
+        return False
 
     @cached_property
     def _old_links(self) -> set[str]:

@@ -102,7 +102,7 @@ def _is_below_headers(description: Description) -> bool:
         return True
     is_suspicious = "*~*" in text or (
         (":" in text or "：" in text)
-        and (any(mark in text for mark in _MARKS) or _SENDER_LINE.search(f"\n{text}") is not None)
+        and (any(map(text.__contains__, _MARKS)) or _SENDER_LINE.search(f"\n{text}") is not None)
     )
     return is_suspicious and _has_headers(text)
 

@@ -34,7 +34,7 @@ _LINES = frozenset(
 _HIDDEN = frozenset([b"style", b"script", b"title"])
 # A text's link stands in angle brackets; some programs break the line inside them.
 _LINK_IN_TEXT = re.compile(
-    r"<(\s*(?:https?|tel|mailto|onenote):(?:[^<>\s]|\s(?=\s*>))*)>|<(\s*tel:[^<>\n]*)>", re.IGNORECASE
+    r"<(\s*(?:https?|tel|mailto|onenote):(?:[^<>\s]++|\s(?=\s*>))*)>|<(\s*tel:[^<>\n]*)>", re.IGNORECASE
 )
 
 

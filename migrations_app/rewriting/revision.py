@@ -33,11 +33,11 @@ def renew(
     if same_sequence:
         moment = max(moment, _after(latest_stamp(source, events)))
     stamp = moment.strftime(_STAMP_FORMAT).encode()
-    numbered = frozenset[bytes]() if same_sequence else SEQUENCES
+    renewed = _STAMPS if same_sequence else _STAMPS | SEQUENCES
     for event in changed:
         missing = {b"DTSTAMP": stamp} if same_sequence else {b"SEQUENCE": number, b"DTSTAMP": stamp}
         for line in event.lines:
-            if line.name in numbered or line.name in _STAMPS:
+            if line.name in renewed:
                 missing.pop(line.name, None)
                 unfolded = unfold(source[line.start : line.end])
                 text = number if line.name in SEQUENCES else stamp

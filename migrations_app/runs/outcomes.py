@@ -398,6 +398,7 @@ class Outcomes:
         block = self.settings.block
         if self.settings.gives_private_ids:
             block = replace(block, conference_id=private_id)
+        had_given_id = self.remembered.had_given_id(case.stored.listed.uid)
         try:
             rewritten = write(
                 found,
@@ -405,7 +406,7 @@ class Outcomes:
                 case.made,
                 now=terms.now,
                 left=case.left,
-                ids=replace(self._ids, was_given=self.remembered.had_given_id(case.stored.listed.uid)),
+                ids=replace(self._ids, was_given=True) if had_given_id else self._ids,
                 same_sequence=terms.same_sequence,
             )
         except (Declined, UnreadableCalendar) as error:

@@ -9,7 +9,7 @@ from migrations_app.triggers.rules import OBSTACLES
 _COLUMNS = {"bridge_provider": "bridge__provider"}
 """Settings that are no columns of the user's own."""
 
-_WITHOUT = {"has_reachable_mailbox": Q(mailbox=None, tenant__mailbox=None) | Q(mailbox__kind="embedded")}
+_WITHOUT = {"is_mailbox_connected": Q(mailbox=None, tenant__mailbox=None) | Q(mailbox__kind="embedded")}
 """Users for whom a setting that takes an obstacle out of the way is not true."""
 
 OWN_SETTINGS = tuple(obstacle.setting for obstacle in OBSTACLES if obstacle.setting not in _COLUMNS)

@@ -57,6 +57,8 @@ def _taken_out(replaced: Sequence[Span], numbers: Collection[str]) -> set[str]:
 
 def _shown_in(texts: Sequence[str], numbers: Collection[str]) -> set[str]:
     """Those of the numbers that one of these pieces of meeting blocks shows."""
+    if not numbers:
+        return set()
     octets = "\n".join(texts).encode("utf-8", "surrogateescape")
     found = digits_in(octets, numbers)
     if b"&#" in octets and len(found) < len(numbers):  # digits of character references may stand between

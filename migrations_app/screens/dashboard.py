@@ -73,6 +73,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "ran_count": sum(counts.values()),
         "user_count": user_count,
         "out_of_date": count_out_of_date(tenant),
+        "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
         "failed_runs": latest.filter(state=Run.State.FAILED).select_related("user").order_by("-finished_at")[:SHOWN],
         "running": runs.filter(state=Run.State.IN_PROGRESS).order_by("started_at", "pk")[:SHOWN],

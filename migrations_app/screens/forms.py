@@ -14,7 +14,14 @@ from django.utils.http import urlencode
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
-from tenants_app.models import Bridge, MailServerConnection, ServiceNumber, Tenant
+from tenants_app.models import (
+    Bridge,
+    ConferencingUser,
+    MailboxConnection,
+    MailServerConnection,
+    ServiceNumber,
+    Tenant,
+)
 from tenants_app.screens.forms import MergingForm, style_fields
 from tenants_app.validators import validate_e164
 from tenants_app.wording import stored_provider
@@ -265,16 +272,115 @@ class MeetingTypesForm(forms.Form):
         return (self.data["source_meeting_type"], self.data["target_meeting_type"]) != (ALL, CURRENT)
 
 
+_CONNECTION_FIELDS = (
+    "address",
+    "username",
+    "path_template",
+    "calendars",
+    "who_tells",
+    "most_requests",
+    "ca_certificates",
+)
+
+
+class _Password(forms.CharField):
+    """A password that is typed in and never shown again."""
+
+    def __init__(self, help_text: str) -> None:
+        widget = forms.PasswordInput({"autocomplete": "new-password"})
+        super().__init__(label="Password", required=False, strip=False, widget=widget, help_text=help_text)
+
+
+class NewConnectionForm(forms.ModelForm[MailboxConnection]):
+    """A mailbox connection that is not there yet."""
+
+    password = _Password("Of the service account. It is kept encrypted and never shown again.")
+    make_default = forms.BooleanField(
+        label="For all users who have no other mailbox",
+        required=False,
+        help_text="Their invitations are unknown to MMS until their next run, so they are out of date.",
+    )
+
+    class Meta:
+        model = MailboxConnection
+        fields = ["name", "address", "username", "path_template", "calendars", "who_tells"]
+
+    field_order = ["name", "address", "username", "password", "path_template", "calendars", "who_tells", "make_default"]
+
+    def __init__(self, data: QueryDict | None, tenant: Tenant) -> None:
+        self.tenant = tenant
+        super().__init__(data, auto_id="new_connection_%s")
+        self.fields["address"].required = True
+        style_fields(self)
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"].strip()
+        there = MailboxConnection.objects.filter(tenant=self.tenant, name__iexact=name).first()
+        if there:
+            raise ValidationError(f"There is a connection {there} already: choose another name, or open that one.")
+        return name
+
+    def _post_clean(self) -> None:
+        """The change itself checks the row: it knows what belongs together."""
+
+
+class ConnectionForm(MergingForm):
+    """A connection's settings. Its name is how commands and files know it, so it stays."""
+
+    password = _Password("Empty: the one that is stored stays.")
+
+    class Meta:
+        model = MailboxConnection
+        fields = _CONNECTION_FIELDS
+        widgets = {"ca_certificates": forms.Textarea({"rows": 3, "spellcheck": "false"})}
+
+    def __init__(self, data: QueryDict | None, instance: MailboxConnection) -> None:
+        super().__init__(data, instance=instance, auto_id="connection_%s")
+        self.fields["password"].show_hidden_initial = False
+        self.fields["address"].required = True
+        self.order_fields(["address", "username", "password"])
+        style_fields(self)
+
+    def edited(self) -> dict[str, Any]:
+        """What was edited, as ``changes.change_connection`` takes it; without a user name there is no password."""
+        values = super().edited()
+        if not values.get("password"):
+            values.pop("password", None)
+        if "username" in values and not values["username"]:
+            values["password"] = ""
+        return values
+
+    def _post_clean(self) -> None:
+        """The change itself checks the row: it knows what belongs together."""
+
+
+class TryForm(forms.Form):
+    """On whose mailbox a connection is tried."""
+
+    user = forms.CharField(
+        label="User principal name",
+        max_length=320,
+        help_text="Nothing is changed in this mailbox, and nobody is told anything.",
+        widget=forms.TextInput({"placeholder": "anna@contoso.com", "autocomplete": "off"}),
+    )
+
+    def __init__(self, data: QueryDict | None, tenant: Tenant) -> None:
+        self.tenant = tenant
+        super().__init__(data, auto_id="try_%s")
+        style_fields(self)
+
+    def clean_user(self) -> ConferencingUser:
+        upn = self.cleaned_data["user"].strip()
+        found = ConferencingUser.objects.with_upns(self.tenant, [upn]).select_related("tenant").first()
+        if found is None:
+            raise ValidationError(f"{self.tenant.name} has no user {upn}: correct the name.")
+        return found
+
+
 class MailServerForm(MergingForm):
     """By which mail server a tenant's messages go out, within which limits and in whose name."""
 
-    password = forms.CharField(
-        required=False,
-        max_length=500,
-        strip=False,
-        widget=forms.PasswordInput({"autocomplete": "new-password"}),
-        help_text="It is kept encrypted and never shown. Empty: the one that is kept stays.",
-    )
+    password = _Password("It is kept encrypted and never shown again. Empty: the one that is stored stays.")
 
     class Meta:
         model = MailServerConnection
@@ -295,6 +401,17 @@ class MailServerForm(MergingForm):
 
     field_order = Meta.fields
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None, instance: MailServerConnection) -> None:
+        super().__init__(data, instance=instance, auto_id="mail_%s")
+        self.fields["password"].show_hidden_initial = False
         style_fields(self)
+
+    def edited(self) -> dict[str, Any]:
+        """What was edited, as ``changes.change_mail_server`` takes it."""
+        values = super().edited()
+        if not values.get("password"):
+            values.pop("password", None)
+        return values
+
+    def _post_clean(self) -> None:
+        """The change itself checks the row: it knows what belongs together."""

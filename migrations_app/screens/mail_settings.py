@@ -31,10 +31,8 @@ def mail_settings(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     form = MailServerForm(request.POST if is_post else None, instance=MailServerConnection.of(access.tenant))
     if is_post and form.is_valid():
-        values = form.edited()
-        password = values.pop("password", "") or None
         with refusals_told(form):
-            change_mail_server(access.tenant, access.actor, password=password, **values)
+            change_mail_server(access.tenant, access.actor, **form.edited())
             messages.success(request, "The mail settings are saved. Messages that waited are tried at once.")
             return redirect("mail", slug)
     return _page(request, access, form)

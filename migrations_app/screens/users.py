@@ -88,6 +88,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "refusal": why_not_served(UserSettings.of(stored, "")),
         "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
         "runs": Run.objects.filter(user=stored)[:5],
+        "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }
     return answer(request, "users/user.html", "users/consequence.html", context)

@@ -8,9 +8,8 @@ from django import template
 from django.template import Context
 from django.utils.safestring import SafeString
 
-from migrations_app.badges import BADGES, FINDINGS, FORESEEN, NEVER_RUN
+from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
-from migrations_app.mail.findings import Finding
 from migrations_app.mail.waiting import Queue, Waiting
 from migrations_app.models import MeetingResult, NumberRelease, Update
 from migrations_app.runs.movements import movement_of
@@ -42,13 +41,6 @@ def badge(value: str | None) -> SafeString:
 def foreseen_badge(outcome: str) -> SafeString:
     """The badge of what a run would make of a meeting."""
     return badge(FORESEEN[outcome])
-
-
-@register.simple_tag
-def finding_badge(finding: Finding) -> SafeString:
-    """How good what was found is."""
-    look = FINDINGS[finding.tone.name]
-    return state(look.tone, look.icon, look.label)
 
 
 @register.filter

@@ -226,8 +226,8 @@ OBSTACLES = (
         "R15",
         "mailbox_location",
         "on-premises",
-        "the mailbox is on Exchange on-premises: connect it (Mailboxes), or use the Meeting Migration Tool instead",
-        unless="has_reachable_mailbox",
+        "the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead",
+        unless="is_mailbox_connected",
     ),
     Obstacle(
         "R16",

@@ -40,13 +40,13 @@ SERVED = UserSettings(
     toll_free_number_id=None,
     meeting_service="",
     mailbox="",
-    has_reachable_mailbox=True,
+    is_mailbox_connected=False,
 )
 USERS = {
     "Microsoft's user, all online": SERVED,
     "User on a third-party provider": replace(SERVED, conferencing_provider="Fabrikam"),
     "User hosted on-premises": replace(SERVED, hosting="on-premises"),
-    "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises", has_reachable_mailbox=False),
+    "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises"),
 }
 """One user of each kind that the rules tell apart: first one whom MMS serves, then those it may refuse (R15 to R17)."""
 
@@ -171,14 +171,14 @@ KINDS = (
     KindOfChange(
         "R15",
         "Move the mailbox to on-premises",
-        _edit({"mailbox_location": "online"}, {"mailbox_location": "on-premises", "has_reachable_mailbox": False}),
+        _edit({"mailbox_location": "online"}, {"mailbox_location": "on-premises"}),
     ),
     KindOfChange(
         "R15",
         "Move the mailbox to online",
         _edit(
-            {"mailbox_location": "on-premises", "has_reachable_mailbox": False},
-            {"mailbox_location": "online", "has_reachable_mailbox": True},
+            {"mailbox_location": "on-premises"},
+            {"mailbox_location": "online"},
         ),
     ),
     KindOfChange(
@@ -195,6 +195,7 @@ KINDS = (
         "R17", "Move the user from online to on-premises", _edit({"hosting": "online"}, {"hosting": "on-premises"})
     ),
     KindOfChange("R36", "Change between public and private conference IDs", _edit({}, _PRIVATE)),
+    KindOfChange("R36", "Give the user another mailbox connection", _edit({}, {"mailbox": "Nextcloud"})),
     KindOfChange("R36", "Change the user's language", _edit({}, {"language": "it-IT"})),
     KindOfChange("", "Save without a change", _edit({}, {})),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from tenants_app.audit import Actor, entry
 from tenants_app.bulk import batched
@@ -169,9 +170,19 @@ def rotate_secrets() -> tuple[int, list[str]]:
     return count, unopenable
 
 
-def has_secrets() -> bool:
-    """Whether any password is stored."""
-    return any(True for _ in _sealed_rows())
+def require_secrets_key() -> None:
+    """Stop the start of a service that has passwords stored, and no key to open them with."""
+    if settings.MMS_SECRETS_KEYS:
+        return
+    try:
+        has_any = any(True for _ in _sealed_rows())
+    except DatabaseError:
+        return  # not there yet, or not prepared for this version: what needs it says so
+    if has_any:
+        raise SystemExit(
+            "MMS cannot start: MMS_SECRETS_KEY is not set, but passwords are stored that only it opens: set it, or "
+            "remove the mailbox connections that have them."
+        )
 
 
 def _sealed_rows() -> Iterator[tuple[type[Any], int]]:

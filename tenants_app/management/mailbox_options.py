@@ -65,9 +65,6 @@ def connection_named(tenant: Tenant, name: str) -> MailboxConnection:
     """The tenant's connection of that name."""
     found = MailboxConnection.objects.filter(tenant=tenant, name__iexact=name.strip()).first()
     if found is None:
-        raise CommandError(
-            f"{tenant.name} has no mailbox connection {name}: get_mailbox_connection lists them, "
-            "new_mailbox_connection adds one."
-        )
+        raise CommandError(f"{tenant.name} has no mailbox connection {name}: get_mailbox_connection lists them.")
     found.tenant = tenant
     return found

@@ -15,7 +15,7 @@ from django.utils.text import get_text_list
 from tenants_app.catalogue import ON_FORM, STORED_WITH_USER
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.changes.users import numbers_left_behind
-from tenants_app.models import Bridge, ConferencingUser, MeetingService, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, MeetingService, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import stored_provider
 
@@ -153,6 +153,7 @@ class UserForm(MergingForm):
         help_texts = {
             "language": f"Of the invitation: {_LANGUAGES}; others get English.",
             "toll_number": "",  # its empty choice says it
+            "mailbox": "Where the user's meetings are. Changing it starts no run.",
             "meeting_service": "Hosts the meetings that are made anew. Changing it starts no run.",
         }
 
@@ -168,6 +169,8 @@ class UserForm(MergingForm):
         theirs = Q(is_leaving=False) | Q(pk__in=[instance.toll_number_id or 0, instance.toll_free_number_id or 0])
         numbers = ServiceNumber.objects.filter(theirs, tenant=instance.tenant_id).select_related("bridge")
         self._offer("bridge", Bridge.objects.filter(tenant=instance.tenant_id), "No bridge")
+        connections = MailboxConnection.objects.filter(tenant=instance.tenant_id)
+        self._offer("mailbox", connections, f"The tenant's ({instance.tenant.mailbox or 'kept by MMS'})")
         self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), "The bridge's default number")
         self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), "None")
         style_fields(self)

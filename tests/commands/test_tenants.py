@@ -22,8 +22,9 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import NumberRelease, Run
 from migrations_app.procedures.number_release import start_release
 from tenants_app.changes.bridges import register_number
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant
-from tenants_app.models import Bridge, ConferencingUser, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.name_server import names
@@ -39,6 +40,7 @@ ACTS_ON_A_TENANT = {
     "get_dial_in_conferencing_bridge": "",
     "get_dial_in_conferencing_tenant_settings": "",
     "get_dial_in_conferencing_user": ANNA,
+    "get_mailbox_connection": "",
     "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
     "get_meeting_migration_status": ANNA,
     "get_mail_server": "",
@@ -49,8 +51,10 @@ ACTS_ON_A_TENANT = {
     "import_meetings": f"{{meeting}} {ANNA}",
     "import_users": "{users}",
     "move_user": f"{ANNA} --target on-premises",
+    "new_mailbox_connection": "Nextcloud --kind caldav --address https://dav.contoso.com/",
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
     "release_service_number": "--number {leaving} --reason cut",
+    "remove_mailbox_connection": "{connection}",
     "replace_service_number": "--from {toll} --to +442079460199",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
@@ -58,6 +62,7 @@ ACTS_ON_A_TENANT = {
         f"{ANNA} --bridge {{bridge}} --toll-number {{toll}} --toll-free-number {{toll_free}}"
     ),
     "set_mail_server": "--sender-mode service",
+    "set_mailbox_connection": "{connection} --calendars Work",
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
@@ -65,6 +70,9 @@ ACTS_ON_A_TENANT = {
     "unassign_service_number": "--number {spare} --replace-with {toll}",
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
+
+ASKS_A_SERVER = {"test_mailbox_connection"}
+"""They act on a tenant too, and need its server: tests/mailboxes/test_connections.py."""
 
 LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
     "check_migrations": "",
@@ -79,6 +87,7 @@ ABOUT_THE_INSTALLATION = {
     "new_administrator",
     "new_tenant",
     "prune_history",
+    "rotate_secrets",
     "run_cluster",
     "run_migrations",
     "serve",
@@ -94,6 +103,7 @@ INVENTED = {
     "spare": "+12065550189",
     "leaving": "+12065550190",
     "run": str(uuid4()),
+    "connection": "Nowhere",
 }
 """Keys of rows that are nobody's."""
 
@@ -123,6 +133,10 @@ def run_of(user: ConferencingUser) -> Run:
     )
 
 
+def connection_of(tenant: Tenant, name: str) -> MailboxConnection:
+    return create_connection(tenant, ACTOR, name, address=f"https://dav.{tenant.domain}/")
+
+
 def leaving_number(bridge: Bridge, number: str, successor: str) -> str:
     """A number that is on its way off the bridge, and whose users were moved."""
     row, other = register_number(bridge, number, "toll", ACTOR), register_number(bridge, successor, "toll", ACTOR)
@@ -143,6 +157,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "spare": register_number(fabrikam.bridge, "+12065550148", "toll", ACTOR).number,
         "leaving": leaving_number(fabrikam.bridge, "+12065550149", "+12065550150"),
         "run": str(run_of(fabrikam.user).correlation_id),
+        "connection": connection_of(fabrikam.tenant, "Harbour-mail").name,
     }
 
 
@@ -160,6 +175,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "spare": register_number(new_bridge, "+442079460124", "toll", ACTOR).number,
         "leaving": leaving_number(new_bridge, "+442079460125", "+442079460126"),
         "run": str(run_of(anna).correlation_id),
+        "connection": connection_of(anna.tenant, "Contoso-mail").name,
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
@@ -191,7 +207,7 @@ def refusal(*arguments: str) -> str:
 
 
 def test_every_command_is_classified() -> None:
-    with_tenant = {*ACTS_ON_A_TENANT, *LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED}
+    with_tenant = {*ACTS_ON_A_TENANT, *ASKS_A_SERVER, *LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED}
     unclassified = {name for name, _ in own_commands()} - with_tenant - ABOUT_THE_INSTALLATION
 
     assert not unclassified, (

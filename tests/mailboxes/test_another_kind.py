@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.db.models import QuerySet
 from django.test import Client
 
 from migrations_app.calendars.facts import read_facts
+from migrations_app.failures import Failure
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes import of_user, upcoming
 from migrations_app.mailboxes.base import FutureMeetings, Listed, Mailbox, Stored, Write
@@ -32,10 +33,20 @@ NEW_NUMBER = "+44 20 7946 0123"
 class Shelf:
     """Meetings in a dictionary, as a calendar server holds them: nothing of them is in the database."""
 
-    bodies: dict[tuple[int, str], bytes] = {}
+    is_outside: ClassVar[bool] = True
+    tries: ClassVar[int] = 3
+    tells_attendees = False
+    as_of = None
+    bodies: ClassVar[dict[tuple[int, str], bytes]] = {}
 
     def __init__(self, user: ConferencingUser) -> None:
         self.user = user
+
+    def refresh(self, keep: Callable[[], object]) -> None:
+        """What is listed is always what is there."""
+
+    def note_failure(self, failure: Failure) -> None:
+        """Each shelf stands for itself."""
 
     def _all(self) -> list[Listed]:
         return [
@@ -61,11 +72,11 @@ class Shelf:
             if each.uid in uids and (body := self.bodies[self.user.pk, each.uid])
         }
 
-    def write(self, writes: Sequence[Write]) -> set[str]:
+    def write(self, writes: Sequence[Write], keep: Callable[[], object] = lambda: None) -> Mapping[str, None]:
         now = self.read([each.uid for each in writes])
         written = [each for each in writes if each.uid in now and now[each.uid].etag == each.etag]
         self.bodies.update({(self.user.pk, each.uid): each.body for each in written})
-        return {each.uid for each in written}
+        return dict.fromkeys(each.uid for each in written)
 
     @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -284,7 +284,7 @@ def test_a_meeting_that_changed_in_between_is_read_again(
     write = EmbeddedMailbox.write
     tries: list[int] = []
 
-    def after_an_edit(self: EmbeddedMailbox, writes: list[Write]) -> set[str]:
+    def after_an_edit(self: EmbeddedMailbox, writes: list[Write]) -> Mapping[str, None]:
         tries.append(len(writes))
         if len(tries) == 1:
             EmbeddedMailbox(anna).store([(uid, edited)])
@@ -301,7 +301,7 @@ def test_a_meeting_that_keeps_changing_is_left_alone_and_tried_later(
     anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uid, before = invite(anna)
-    monkeypatch.setattr(EmbeddedMailbox, "write", lambda self, writes: set())
+    monkeypatch.setattr(EmbeddedMailbox, "write", lambda self, writes: {})
     run = migrate(anna)
     assert (run.state, run.last_error_code) == ("Pending", "meeting-kept-changing")
     assert body_of(anna, uid) == before

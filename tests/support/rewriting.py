@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 
 from migrations_app.rewriting import links
 from migrations_app.rewriting.block import MeetingBlock
@@ -14,6 +15,7 @@ from migrations_app.rewriting.rewrite import Rewrite, write
 from migrations_app.rewriting.written_numbers import DialIn
 
 
+@lru_cache(maxsize=64)
 def own_of_link(url: str, belongs_to_someone_else: Callable[[str], bool] | None = None) -> Own:
     """What a meeting's ``Link`` link alone tells."""
     name = links.owner_of(url).partition("@")[0].lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class Asked:
 @dataclass(frozen=True)
 class Told:
     """An answer. Without ``length`` it is as long as its body; a greater one breaks off, ``None`` ends with the
-    connection. ``hangs_up`` ends the connection without any answer.
+    connection. ``hangs_up`` ends the connection without any answer, ``resets`` does so by RST.
     """
 
     status: int = 207
@@ -36,6 +37,7 @@ class Told:
     headers: Mapping[str, str] = field(default_factory=dict)
     length: int | None = -1
     hangs_up: bool = False
+    resets: bool = False
 
 
 Script = Callable[[Asked], Told]
@@ -91,6 +93,11 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Scri
             told = server.script(asked)
             if told.hangs_up:
                 self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+                return
+            if told.resets:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
                 self.close_connection = True
                 return
             self.send_response_only(told.status)

@@ -53,11 +53,15 @@ OWNER = {
     "ShownMeeting": "user__tenant",
     "UntoldNumber": "number__tenant",
     "CalendarObject": "user__tenant",
+    "IndexedMeeting": "user__tenant",
+    "IntendedWrite": "user__tenant",
+    "MailboxCredential": "user__tenant",
+    "MailboxScan": "user__tenant",
     "MeetingResult": "run__tenant",
     "Update": "result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat", "MailServer"}
+OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately"}
 
 
 def _models() -> list[type[Model]]:

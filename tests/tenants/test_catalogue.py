@@ -14,7 +14,7 @@ from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import tenant_record, user_record
 from tests.support.actors import ACTOR
 
-NO_SETTINGS_OF_A_TENANT = {"id", "slug", "created", "directory_key_hash"}
+NO_SETTINGS_OF_A_TENANT = {"id", "slug", "created", "directory_key_hash", "mailbox"}
 NO_SETTINGS_OF_A_USER = {
     "id",
     "tenant",
@@ -99,4 +99,5 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "TollNumber",
         "TollFreeNumber",
         "MeetingService",
+        "Mailbox",
     ]

@@ -36,6 +36,8 @@ SERVED = UserSettings(
     toll_number_id=None,
     toll_free_number_id=None,
     meeting_service="",
+    mailbox="",
+    is_mailbox_connected=False,
 )
 
 

@@ -83,6 +83,7 @@ CHANGES = {
     ),
     "moved on-premises": Change("", "online to on-premises", {"hosting": "online"}, {"hosting": "on-premises"}),
     "kind of ID": Change("", "kind of conference ID", PUBLIC, PRIVATE),
+    "another connection": Change("", "mailbox connection", {}, {"mailbox": "Nextcloud"}),
     "language": Change("", "language", {}, {"language": "it-IT"}),
     "nothing": Change("", "nothing changed", {}, {}),
 }
@@ -114,6 +115,8 @@ BASE = UserSettings(
     toll_number_id=1,
     toll_free_number_id=None,
     meeting_service="",
+    mailbox="",
+    is_mailbox_connected=False,
 )
 
 
@@ -203,7 +206,7 @@ def is_right(answer: Decision, rules: list[str], word: str = "") -> bool:
 
 
 def test_r1_to_r17_every_change_of_every_user_under_every_switch() -> None:
-    """6,400 combinations of change × switches × provider × bridge's provider × licence × hosting × mailbox location.
+    """6,656 combinations of change × switches × provider × bridge's provider × licence × hosting × mailbox location.
 
     21 changes are about none of the last five, 8 are about one of them: (21 × 32 + 8 × 16) users × 8 switches.
     """
@@ -211,7 +214,7 @@ def test_r1_to_r17_every_change_of_every_user_under_every_switch() -> None:
     answers = [(case, expected(case), decided(case)) for case in cases]
 
     assert [answer for answer in answers if not is_right(answer[2], *answer[1])] == []
-    assert len(set(map(str, cases))) == 6_400
+    assert len(set(map(str, cases))) == 6_656
 
 
 def every_pair() -> Iterator[tuple[str, str]]:
@@ -239,7 +242,7 @@ def expected_together(pair: tuple[str, str], enabled: bool, automatic: bool) -> 
 
 
 def test_r18_every_two_changes_at_once_start_what_each_would() -> None:
-    """2,440 combinations: 305 pairs of changes that can be saved at once × 8 switches."""
+    """2,648 combinations: 331 pairs of changes that can be saved at once × 8 switches."""
     wrong, count = [], 0
     for pair in every_pair():
         one, other = (CHANGES[name] for name in pair)
@@ -253,7 +256,7 @@ def test_r18_every_two_changes_at_once_start_what_each_would() -> None:
                 wrong.append((pair, enabled, automatic, answer))
 
     assert wrong == []
-    assert count == 2_440
+    assert count == 2_648
 
 
 # --- the table as people read it ----------------------------------------------------------------------
@@ -284,6 +287,7 @@ ACTIONS = {
     "Change the provider to a third party": "to the ACP",
     "Move the user from online to on-premises": "moved on-premises",
     "Change between public and private conference IDs": "kind of ID",
+    "Give the user another mailbox connection": "another connection",
     "Change the user's language": "language",
     "Save without a change": "nothing",
 }

@@ -57,6 +57,7 @@ BATCH = 50
 """Objects that are asked for at once."""
 _MOST_PAGES = 2_000
 """Parts that a list of changes may come in; a server that cuts it into more goes round in circles."""
+_LONGEST_NAME = 255
 _CTAG = "ctag:"
 """How a token begins that is none of the server's, but the CTag of the calendar (no sync-collection there)."""
 _XML = {"Content-Type": 'application/xml; charset="utf-8"'}
@@ -278,22 +279,26 @@ class Client:
         return self._transport.origin.url(normal(path))
 
     def calendars(self, principal: str) -> list[Calendar]:
-        """The calendars of a principal that can hold meetings, in the server's order. It may be a calendar home, too.
+        """The calendars of a principal that can hold meetings, in the server's order.
 
-        What the user has subscribed to or may only read is among them, and marked.
+        It may be a calendar home, too, or a single calendar: Cyrus shows others' calendars only one by one. What the
+        user has subscribed to or may only read is among them, and marked.
         """
         href = self._href(principal)
         homes: list[str] = []
         inboxes: list[str] = []
         asked = [caldav("calendar-home-set"), caldav("schedule-inbox-URL"), dav("resourcetype")]
         answer = self._propfind(href, "0", asked)
+        depth = "1"
         for response in answer:
+            if response.has(dav("resourcetype"), caldav("calendar")):
+                depth = "0"
             homes += answer.resolved(response.properties.get(caldav("calendar-home-set")))
             inboxes += answer.resolved(response.properties.get(caldav("schedule-inbox-URL")))
         found: dict[str, Calendar] = {}
         defaults: list[str] = []
         for home in dict.fromkeys(homes or [href]):
-            answer = self._propfind(home, "1", _OF_A_CALENDAR)
+            answer = self._propfind(home, depth, _OF_A_CALENDAR)
             for response in answer:
                 defaults += answer.resolved(response.properties.get(caldav("schedule-default-calendar-URL")))
                 calendar = _calendar(response, answer)
@@ -337,7 +342,7 @@ class Client:
                         is_cut = is_cut or response.status == 507  # RFC 6578 section 3.6
                     elif response.status in {404, 410}:
                         yield Entry(response.href, None)
-                    elif response.status == 200 and not response.href.endswith("/"):
+                    elif response.status // 100 == 2 and not response.href.endswith("/"):
                         yield Entry(response.href, _tag(response.text(dav("getetag"))))
             if not is_cut:
                 changes.next_token = told.sync_token
@@ -593,7 +598,9 @@ def _calendar(response: Response, answer: Multistatus) -> Calendar | None:
     owners = answer.resolved(response.properties.get(dav("owner")))
     return Calendar(
         href=response.href,
-        name=response.text(dav("displayname")) or unquote(response.href.rstrip("/").rpartition("/")[2]),
+        name=(response.text(dav("displayname")) or unquote(response.href.rstrip("/").rpartition("/")[2]))[
+            :_LONGEST_NAME
+        ],
         is_default=False,
         components=components,
         ctag=response.text(calendarserver("getctag")),

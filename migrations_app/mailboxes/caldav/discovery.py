@@ -9,6 +9,7 @@ import dns.resolver
 
 WELL_KNOWN = "/.well-known/caldav"
 _SECONDS = 5
+_MOST_SERVERS = 5
 
 
 def service_addresses(host: str) -> Iterator[str]:
@@ -22,7 +23,7 @@ def service_addresses(host: str) -> Iterator[str]:
     except (dns.exception.DNSException, OSError):
         return
     path = _path(name)
-    for record in sorted(found, key=lambda record: (record.priority, -record.weight)):
+    for record in sorted(found, key=lambda record: (record.priority, -record.weight))[:_MOST_SERVERS]:
         target = record.target.to_text(omit_final_dot=True).lower()
         if target not in {"", "."}:  # a dot says that there is no such service
             yield f"https://{target}:{record.port}{path}"

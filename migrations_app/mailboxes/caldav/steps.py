@@ -15,6 +15,8 @@ from migrations_app.mailboxes.caldav.transport import Account, Limits
 
 WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is warned of."""
+_NAMED = 10
+"""Calendars that are named."""
 _LOOKED_AT = 200
 """Objects among which one without attendees is looked for."""
 
@@ -75,17 +77,23 @@ def check(
         except Failure as failure:
             yield _failed("scheduling", failure)
             return
-        yield Finding(
-            "scheduling",
-            True,
-            "The server tells attendees of changes itself (calendar-auto-schedule), so MMS sends them nothing."
-            if features.auto_schedule
-            else "The server tells nobody of changes, so MMS sends the attendees an update by mail.",
-        )
+        is_own = calendar.owner == "" or principal.endswith(calendar.owner)
+        yield Finding("scheduling", True, _WHO_TELLS[features.auto_schedule, is_own or not features.auto_schedule])
         if rights.ok:
             yield _conditional_write(client, calendar)
 
 
+_WHO_TELLS = {
+    (False, True): "The server tells nobody of changes, so MMS sends the attendees an update by mail.",
+    (True, True): "The server tells attendees of changes itself (calendar-auto-schedule), so MMS sends them nothing.",
+    (
+        True,
+        False,
+    ): "The server tells attendees of changes itself (calendar-auto-schedule), but MMS signs in as somebody "
+    "else than the organizer, and some servers, such as Cyrus 3.6, then tell nobody. Migrate one meeting with yourself "
+    "as its only attendee, and say in the connection who tells the attendees.",
+}
+"""By whether the server says that it does, and whether it is the owner of the calendar who signs in."""
 _STEP_OF = {"mailbox-certificate": "certificate", "mailbox-sign-in-refused": "sign-in"}
 
 
@@ -127,9 +135,10 @@ def _certificate(client: Client) -> Finding:
 
 
 def _rights(upn: str, default: Calendar, calendars: Sequence[Calendar]) -> Finding:
-    named = ", ".join(
-        f"“{calendar.name}”{_marks(calendar)}" for calendar in sorted(calendars, key=lambda each: not each.is_default)
-    )
+    listed = sorted(calendars, key=lambda each: not each.is_default)
+    named = ", ".join(f"“{calendar.name}”{_marks(calendar)}" for calendar in listed[:_NAMED])
+    if len(listed) > _NAMED:
+        named += f" and {len(listed) - _NAMED} more"
     if default.may_write:
         return Finding("mailbox", True, f"The mailbox of {upn} has {named}. MMS may write to “{default.name}”.")
     failure = Failure("mailbox-forbidden", f"MMS may only read the calendar “{default.name}” of {upn}")

@@ -41,8 +41,10 @@ class Limits:
     connect: float = 10
     read: float = 60
     """For the next octets of an answer."""
-    write: float = 300
-    """The same of an answer to a PUT, during which an auto-scheduling server hands over its mail (RFC 6638)."""
+    write: float = 360
+    """The same of an answer to a PUT, during which an auto-scheduling server hands over its mail (RFC 6638). Cyrus 3.6
+    gives up a mail server that does not answer after 300, and then stores the object all the same.
+    """
     whole: float = 900
     """From the beginning of a request to the end of its answer."""
     answer: int = 50_000_000

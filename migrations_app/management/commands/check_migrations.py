@@ -59,6 +59,8 @@ class Command(MonitoringCommand):
             if waited > limit:
                 why = _why(tenant) if what.startswith("a message") else ""
                 found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}{why}")
+        for name in state.refused_by:
+            found.add(Status.CRITICAL, f"the mailbox connection {name} is refused, and runs of its users wait")
         if state.undeliverable:
             found.add(Status.WARNING, f"{counted(state.undeliverable, 'message')} refused by the mail server")
         seconds = int(limit.total_seconds())

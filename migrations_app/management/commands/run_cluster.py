@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from migrations_app.cluster.watchdog import PATIENCE, Watchdog
+from tenants_app.changes.mailboxes import require_secrets_key
 from tenants_app.management.base import SafeOutput
 
 
@@ -24,6 +25,7 @@ class Command(SafeOutput):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_secrets_key()
         watchdog = Watchdog(options["patience"])
         signal.signal(signal.SIGTERM, watchdog.stop)
         signal.signal(signal.SIGINT, watchdog.stop)

@@ -98,7 +98,7 @@ def test_collections_that_hold_no_meetings_are_no_calendars(server: RadicaleServ
         '<c:supported-calendar-component-set><c:comp name="VTODO"/></c:supported-calendar-component-set>'
         "</d:prop></d:set></c:mkcalendar>"
     )
-    assert server.request("MKCALENDAR", href, body.encode()).status_code == 201
+    assert server.request("MKCALENDAR", href, body.encode(), user=ANNA).status_code == 201
 
     assert href not in {calendar.href for calendar in client.calendars(client.principal("/{upn}/", ANNA))}
 
@@ -196,6 +196,14 @@ def test_an_object_is_found_by_its_whole_uid(server: RadicaleServer, client: Cli
     assert client.find([calendar], "1 < 2 & 3@contoso.com") == [f"{calendar}a.ics"]
     assert client.find([calendar], "2 & 3@contoso.com") == []
     assert client.find([calendar], "\x01") == []
+
+
+def test_a_uid_that_two_calendars_have_is_found_in_both(server: RadicaleServer, client: Client, calendar: str) -> None:
+    other = server.make_calendar(ANNA, uuid.uuid4().hex)
+    for each in (calendar, other):
+        server.put(f"{each}same.ics", event("same@contoso.com"))
+
+    assert client.find([calendar, other], "same@contoso.com") == [f"{calendar}same.ics", f"{other}same.ics"]
 
 
 def test_a_wrong_password_is_said_to_be_one(server: RadicaleServer) -> None:

@@ -1,0 +1,143 @@
+"""Mailbox connections: where organizers' mailboxes are, trying one, and looking at one user's mailbox now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count, Q
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from migrations_app.mailboxes.of_user import try_connection
+from migrations_app.models import MailboxScan
+from migrations_app.procedures.mailbox_scans import request_scan
+from migrations_app.screens.forms import ConnectionForm, NewConnectionForm, TryForm
+from tenants_app.access import Access, access_for
+from tenants_app.changes.mailboxes import (
+    change_connection,
+    create_connection,
+    remove_connection,
+    use_embedded_by_default,
+)
+from tenants_app.models import ConferencingUser, MailboxConnection, Role
+from tenants_app.screens.refusals import refusals_told
+from tenants_app.screens.requests import Request
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def connections(request: Request, slug: str) -> HttpResponse:
+    """All connections. A POST by an admin makes one, or with ``embedded`` has MMS keep the mailboxes by default."""
+    is_post = request.method == "POST"
+    access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
+    if "embedded" in request.POST:
+        use_embedded_by_default(access.tenant, access.actor)
+        messages.success(request, "MMS keeps the mailboxes of users who have no other.")
+        return redirect("mailboxes", slug)
+    form = NewConnectionForm(request.POST if is_post else None, access.tenant)
+    if is_post and form.is_valid():
+        with refusals_told(form):
+            made = create_connection(access.tenant, access.actor, **form.cleaned_data)
+            messages.success(request, f"The connection {made} is there. Try it on one user's mailbox first.")
+            return redirect("mailbox-connection", slug, made.pk)
+    found = _outside(access).annotate(
+        scan_count=Count("scans"), scanned_count=Count("scans", filter=~Q(scans__scanned_at=None))
+    )
+    context = {"access": access, "connections": found, "form": form}
+    return render(request, "mailboxes/connections.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def connection(request: Request, slug: str, pk: int) -> HttpResponse:
+    """One connection. A POST by an admin saves the form, or with ``make_default`` makes it the tenant's default."""
+    is_post = request.method == "POST"
+    access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
+    shown = _connection(access, pk)
+    if "make_default" in request.POST:
+        change_connection(shown, access.actor, make_default=True)
+        messages.success(request, f"{shown} has the mailboxes of all users who have no other.")
+        return redirect("mailbox-connection", slug, pk)
+    form = ConnectionForm(request.POST if is_post else None, _connection(access, pk))
+    if is_post and form.is_valid():
+        with refusals_told(form):
+            change_connection(shown, access.actor, **form.edited())
+            messages.success(request, f"The settings of {shown} are saved.")
+            return redirect("mailbox-connection", slug, pk)
+    return _connection_page(request, access, shown, form=form)
+
+
+@require_POST
+def try_it(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Try the connection on one user's mailbox, step by step; changes nothing there."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _connection(access, pk)
+    form = TryForm(request.POST, access.tenant)
+    findings = list(try_connection(shown, form.cleaned_data["user"])) if form.is_valid() else None
+    return _connection_page(request, access, shown, try_form=form, findings=findings)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def remove(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Remove the connection. GET says whether that is possible, POST removes it."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _connection(access, pk)
+    refusal = ""
+    try:
+        with transaction.atomic():
+            remove_connection(_connection(access, pk), access.actor)
+            # The change is made and taken back, so that the answer is what the change itself would say.
+            transaction.set_rollback(request.method != "POST")
+    except ValidationError as error:
+        refusal = " ".join(error.messages)
+    if request.method == "POST" and not refusal:
+        messages.success(request, f"The connection {shown} is removed.")
+        return redirect("mailboxes", slug)
+    return render(request, "mailboxes/remove.html", {"access": access, "connection": shown, "refusal": refusal})
+
+
+@require_POST
+def scan_now(request: Request, slug: str, upn: str) -> HttpResponse:
+    """Let the background service look at the user's mailbox now."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    user = ConferencingUser.objects.with_upns(access.tenant, [upn]).first()
+    if user is None:
+        raise Http404
+    if request_scan(user):
+        messages.success(request, "The mailbox is looked at now. What has changed there shows in a moment.")
+    else:
+        messages.info(request, "MMS keeps this mailbox itself, so there is nothing to look at.")
+    return redirect("user", slug, user.upn)
+
+
+def _connection_page(
+    request: Request,
+    access: Access,
+    shown: MailboxConnection,
+    form: ConnectionForm | None = None,
+    **more: Any,
+) -> HttpResponse:
+    of_it = MailboxScan.objects.filter(connection=shown)
+    context = {
+        "access": access,
+        "connection": shown,
+        "is_default": access.tenant.mailbox_id == shown.pk,
+        "form": form or ConnectionForm(None, _connection(access, shown.pk)),
+        "try_form": TryForm(None, access.tenant),
+        "user_count": of_it.count(),
+        "scanned_count": of_it.exclude(scanned_at=None).count(),
+        "failing": of_it.exclude(code="").select_related("user").order_by("user__upn")[:10],
+        "failing_count": of_it.exclude(code="").count(),
+    } | more
+    return render(request, "mailboxes/connection.html", context)
+
+
+def _outside(access: Access) -> Any:
+    return MailboxConnection.objects.filter(tenant=access.tenant).exclude(kind=MailboxConnection.Kind.EMBEDDED)
+
+
+def _connection(access: Access, pk: int) -> MailboxConnection:
+    found: MailboxConnection = get_object_or_404(_outside(access).select_related("tenant"), pk=pk)
+    return found

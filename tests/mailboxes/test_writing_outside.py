@@ -1,0 +1,256 @@
+"""Writing into a mailbox outside, where no transaction covers it: nothing lost, nothing doubled, nobody told twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from migrations_app.mail.delivery import deliver
+from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
+from migrations_app.models import IndexedMeeting, IntendedWrite, MeetingResult, Run, Update
+from migrations_app.rewriting.spans import unpack
+from migrations_app.runs import queue, worker
+from migrations_app.runs.commit import Committer
+from tenants_app.changes.mailboxes import change_connection
+from tenants_app.changes.users import change_user
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection
+from tests.mailboxes.conftest import Store
+from tests.support.actors import ACTOR
+from tests.support.fault_proxy import (
+    ASK_TO_WAIT,
+    FAULTS,
+    RESET_AFTER,
+    RESET_BEFORE,
+    TRUNCATED,
+    Fault,
+    FaultProxy,
+    in_turn,
+    to,
+)
+from tests.support.meetings import STAY, calendar_of, logical_lines, messages_in, migrate
+from tests.support.radicale_server import RadicaleServer
+
+NEW = "+44 20 7946 0123"
+"""The number of the bridge that Anna moves to; her invitations show another before."""
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Killed(BaseException):
+    """Stands in for ``kill -9``: nothing of the worker goes on."""
+
+
+@pytest.fixture
+def moved(anna: ConferencingUser, new_bridge: Bridge, connection: MailboxConnection, store: Store) -> ConferencingUser:
+    """Anna, whose three invitations show the numbers of the bridge that she was on."""
+    store(3)
+    change_user(anna, ACTOR, bridge=new_bridge)
+    Run.objects.all().delete()
+    return ConferencingUser.objects.select_related("tenant__mailbox", "bridge").get(pk=anna.pk)
+
+
+def texts(server: RadicaleServer, calendar: str) -> list[str]:
+    return ["".join(logical_lines(server.request("GET", f"{calendar}{number}.ics").content)) for number in range(3)]
+
+
+def assert_each_is_right_and_each_attendee_told_once(server: RadicaleServer, calendar: str, outbox: Path) -> None:
+    for text in texts(server, calendar):
+        assert NEW in text
+    assert not IntendedWrite.objects.exists()
+    deliver()
+    assert set(Update.objects.values_list("state", flat=True)) <= {"Sent", "Superseded"}
+    told: Counter[tuple[str, str]] = Counter()
+    for message in messages_in(outbox):
+        (uid,) = [line for line in logical_lines(calendar_of(message)) if line.startswith("UID:")]
+        told.update((uid, address) for address in str(message["To"]).split(", "))
+    assert len({uid for uid, _ in told}) == 3
+    assert set(told.values()) == {1}
+
+
+def work_until_done(run: Run, tries: int = 12) -> Run:
+    """Work the run as often as it comes back, without waiting for the pauses in between."""
+    for _ in range(tries):
+        MailboxConnection.objects.update(paused_until=None)
+        Run.objects.filter(pk=run.pk, state="Pending").update(due_at=timezone.now())
+        claimed = queue.claim()
+        if claimed is None:
+            break
+        worker.work_run(claimed)
+    run.refresh_from_db()
+    return run
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, *ASK_TO_WAIT], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("method", ["PUT", "GET", "PROPFIND", "REPORT"])
+def test_a_fault_of_any_request_costs_nothing(
+    fault: Fault,
+    method: str,
+    moved: ConferencingUser,
+    faults: FaultProxy,
+    server: RadicaleServer,
+    calendar: str,
+    outbox: Path,
+) -> None:
+    faults.plan = to(method, in_turn(fault, None, fault))
+    run = migrate(moved, STAY)
+    faults.plan = in_turn()
+    run = work_until_done(run)
+    if run.state == "Failed":  # an answer that waiting cannot cure, as 403; then the administrator starts it again
+        run = work_until_done(migrate(moved, STAY))
+
+    assert faults.faults()
+    assert run.state == "Succeeded"
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def kill_in(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool) -> None:
+    """The first call of this method is the worker's last: before it does anything, or when it has done all."""
+    original = getattr(owner, name)
+    killed = iter([True])
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        is_last = next(killed, False)
+        if is_last and not after:
+            raise Killed
+        answer = original(self, *args, **kwargs)
+        if is_last:
+            raise Killed
+        return answer
+
+    monkeypatch.setattr(owner, name, method)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        (CalDavMailbox, "refresh", True),
+        (CalDavMailbox, "write", False),
+        (CalDavMailbox, "write", True),
+        (Committer, "_record", True),
+    ],
+    ids=["after the listing", "before the write", "after the write", "before the result is committed"],
+)
+def test_a_worker_that_is_killed_leaves_nothing_half_done(
+    owner: Any,
+    name: str,
+    after: bool,
+    moved: ConferencingUser,
+    server: RadicaleServer,
+    calendar: str,
+    outbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kill_in(monkeypatch, owner, name, after=after)
+    with pytest.raises(Killed):
+        migrate(moved, STAY)
+    run = Run.objects.get()
+    assert run.state == "InProgress"
+    Run.objects.update(lease_until=timezone.now() - timedelta(hours=1))
+    queue.sweep()
+    run = work_until_done(run)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_what_was_written_before_a_kill_keeps_its_record(
+    moved: ConferencingUser, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_in(monkeypatch, CalDavMailbox, "write", after=True)
+    with pytest.raises(Killed):
+        migrate(moved, STAY)
+    intents = {intent.uid: intent for intent in IntendedWrite.objects.all()}
+    Run.objects.update(lease_until=timezone.now() - timedelta(hours=1))
+    queue.sweep()
+    work_until_done(Run.objects.get())
+
+    for result in MeetingResult.objects.all():
+        assert result.outcome == "Succeeded"
+        assert result.sequence == intents[result.uid].result["sequence"]
+        assert any(NEW in span.after and NEW not in span.before for span in unpack(bytes(result.spans or b"")))
+    assert IndexedMeeting.objects.count() == 3
+
+
+def test_r40_what_somebody_changes_at_this_moment_is_kept(
+    moved: ConferencingUser,
+    server: RadicaleServer,
+    calendar: str,
+    outbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, edits = CalDavMailbox.write, iter([True])
+
+    def after_an_edit(self: CalDavMailbox, *args: Any) -> Any:
+        if next(edits, False):
+            body = server.request("GET", f"{calendar}0.ics").content
+            edited = body.replace(b"\r\nEND:VEVENT", b"\r\nX-NOTE:Bring the figures\r\nEND:VEVENT", 1)
+            assert server.request("PUT", f"{calendar}0.ics", edited).status_code in {201, 204}
+        return write(self, *args)
+
+    monkeypatch.setattr(CalDavMailbox, "write", after_an_edit)
+    run = migrate(moved, STAY)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert "X-NOTE:Bring the figures" in texts(server, calendar)[0]
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_a_meeting_that_the_server_will_not_take_fails_alone(
+    moved: ConferencingUser, faults: FaultProxy, server: RadicaleServer, calendar: str
+) -> None:
+    full = next(fault for fault in FAULTS if fault.name == "507")
+    faults.plan = to("PUT", in_turn(full))
+    run = migrate(moved, STAY)
+
+    assert (run.state, run.succeeded_meetings, run.failed_meetings) == ("Failed", 2, 1)
+    assert run.last_error_code == "meeting-refused-by-server"
+    assert sum(NEW in text for text in texts(server, calendar)) == 2
+    assert not IntendedWrite.objects.exists()
+
+
+@pytest.mark.parametrize("fault", [RESET_BEFORE, RESET_AFTER, TRUNCATED], ids=lambda fault: fault.name)
+def test_r28_a_server_that_goes_away_leaves_what_it_took_and_the_rest_is_done_later(
+    fault: Fault,
+    moved: ConferencingUser,
+    faults: FaultProxy,
+    server: RadicaleServer,
+    calendar: str,
+    outbox: Path,
+) -> None:
+    def gone_from_the_second_write_on() -> Iterator[Fault | None]:
+        yield None
+        while True:
+            yield fault
+
+    plan = gone_from_the_second_write_on()
+    faults.plan = lambda asked: next(plan) if asked.method == "PUT" or fault_began(faults) else None
+    run = migrate(moved, STAY)
+    assert run.state == "Pending"
+    assert run.last_error_code in {"mailbox-unavailable", "meeting-kept-changing"}
+    faults.plan = in_turn()
+    run = work_until_done(run)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def fault_began(faults: FaultProxy) -> bool:
+    return bool(list(faults.faults()))
+
+
+def test_r24_where_the_server_tells_attendees_mms_does_not(
+    moved: ConferencingUser, connection: MailboxConnection, outbox: Path
+) -> None:
+    change_connection(connection, ACTOR, who_tells="server")
+    run = migrate(ConferencingUser.objects.select_related("tenant").get(pk=moved.pk), STAY)
+    deliver()
+
+    assert (run.state, run.succeeded_meetings, run.invites_update) == ("Succeeded", 3, 0)
+    assert set(Update.objects.values_list("state", flat=True)) == {"ByServer"}
+    assert messages_in(outbox) == []
