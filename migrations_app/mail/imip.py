@@ -122,7 +122,7 @@ def _authors(content: Content, via: str) -> list[str]:
     organizer = content.organizer
     if not content.is_from_service:
         return [f"From: {mailbox(organizer)}", f"Sender: {content.sender}"]
-    name = via.format(name=(organizer.name or organizer.address)[:_LONGEST_NAME])
+    name = via.format(name=(organizer.name or organizer.address)[:_LONGEST_NAME].strip())
     return [f"From: {mailbox(Person(name, content.sender))}"]
 
 

@@ -51,8 +51,9 @@ class Rule(NamedTuple):
     post: str = ""
     form: Mapping[str, Any] = {}
     again: int = 302
-    only_looks: bool = False
     """What the same POST answers once it has been done."""
+    only_looks: bool = False
+    """Whether a POST changes nothing here, and answers with what it has seen."""
 
 
 class Upload:
