@@ -271,7 +271,9 @@ def test_a_long_name_leaves_room_for_on_whose_behalf_it_is(
     migrate(anna)
     deliver()
     (message,) = messages_in(outbox)
-    assert " ".join(message["From"].addresses[0].display_name.split()) == f"{('Anna {name} ' * 12)[:100].strip()} via MMS"
+    assert (
+        " ".join(message["From"].addresses[0].display_name.split()) == f"{('Anna {name} ' * 12)[:100].strip()} via MMS"
+    )
 
 
 # --- what servers say -----------------------------------------------------------------------------------
