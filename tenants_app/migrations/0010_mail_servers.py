@@ -92,8 +92,8 @@ class Migration(migrations.Migration):
                     "sender_mode",
                     models.CharField(
                         choices=[
-                            ("organizer", "From the organizer, with the service as Sender"),
-                            ("service", "From the service, with replies to the organizer"),
+                            ("organizer", "The organizer's"),
+                            ("service", "The service's, for the organizer"),
                         ],
                         default="organizer",
                         help_text="The deliverability check says what recipients' servers make of either.",

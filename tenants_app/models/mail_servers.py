@@ -34,8 +34,8 @@ class MailServerConnection(Sealed):
     class SenderMode(models.TextChoices):
         """Who stands in From."""
 
-        ORGANIZER = "organizer", "From the organizer, with the service as Sender"
-        SERVICE = "service", "From the service, with replies to the organizer"
+        ORGANIZER = "organizer", "The organizer's"
+        SERVICE = "service", "The service's, for the organizer"
 
     tenant = models.OneToOneField("tenants_app.Tenant", models.CASCADE, related_name="mail_server")
     host = models.CharField(
