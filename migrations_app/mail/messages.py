@@ -53,12 +53,15 @@ class UpdateMessage(EmailMessage):
 def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessage]]]:
     """Each update with its messages, one for all who may see the same; one whose meeting is gone, or names nobody any
     more, is closed instead."""
+    services: dict[int, Service] = {}
     for user, group in groupby(batch, key=lambda update: update.result.run.user):
         updates = list(group)
         uids = [update.result.uid for update in updates]
         stored = mailbox_of(user).read(uids)
         latest = _latest_results(user, uids)
-        service = service_of(user.tenant, MailServerConnection.of(user.tenant))
+        if user.tenant_id not in services:
+            services[user.tenant_id] = service_of(user.tenant, MailServerConnection.of(user.tenant))
+        service = services[user.tenant_id]
         for update in updates:
             found = stored.get(update.result.uid)
             try:

@@ -131,7 +131,7 @@ def _sign_in(session: smtp.Session, backend: smtp.EmailBackend) -> Finding:
         raise
     except smtplib.SMTPException:
         return Finding("sign-in", "The server offers no kind of sign-in that MMS knows.", Tone.BAD)
-    return Finding("sign-in", f"Signed in as {backend.username}.")
+    return Finding("sign-in", "Signed in.")
 
 
 def _offers(session: smtp.Session, _: smtp.EmailBackend) -> Finding:

@@ -61,5 +61,5 @@ def oldest(tenant: Tenant | None = None) -> Update | None:
     """The message that has waited longest, of one tenant or of all."""
     queued = Update.objects.filter(state=Update.State.QUEUED).order_by("queued_at", "pk")
     if tenant:
-        queued = queued.filter(tenant=tenant)
+        queued = queued.filter(result__run__tenant=tenant)
     return queued.select_related("result__run__tenant").defer("result__spans").first()

@@ -43,7 +43,7 @@ def name_of(connection: MailServerConnection) -> str:
     A tenant's own is its alone, though another may name the same machine: what is refused to the one says nothing
     about the other.
     """
-    return f"{_begin_of(connection.tenant)}{connection}" if connection.is_own else installations()
+    return f"{connection}{_end_of(connection.tenant)}" if connection.is_own else installations()
 
 
 def of_tenant(tenant: Tenant) -> str:
@@ -61,7 +61,7 @@ def host_of(connection: MailServerConnection) -> str:
 def forget(tenant: Tenant) -> None:
     """Begin anew with the tenant's own server: its messages go out in another way now."""
     for model, field in ((MailServer, "name"), (SentLately, "server")):
-        model._default_manager.filter(**{f"{field}__startswith": _begin_of(tenant)}).delete()
+        model._default_manager.filter(**{f"{field}__endswith": _end_of(tenant)}).delete()
 
 
 def silence(name: str) -> MailServer | None:
@@ -168,5 +168,5 @@ def _holds(server: MailServer) -> bool:
     return timedelta(0) < left <= LONGEST_HOLD
 
 
-def _begin_of(tenant: Tenant) -> str:
-    return f"{tenant.slug} "
+def _end_of(tenant: Tenant) -> str:
+    return f" of {tenant.slug}"

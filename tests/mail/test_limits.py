@@ -186,6 +186,10 @@ def test_the_pages_of_run_and_meeting_and_the_check_say_why_a_message_sleeps(
         text = alice.get(address).content.decode()
         assert "asks to be given the message later" in text
         assert "MMS tries again" in text
+    call_command("get_mail_server", "--tenant", "contoso")
+    shown = capsys.readouterr().out
+    assert "MessagesWaiting    : 1" in shown
+    assert "WaitingBecause     : The mail server asks to be given the message later" in shown
     Update.objects.update(queued_at=timezone.now() - timedelta(hours=3))
     with pytest.raises(SystemExit) as ended:
         call_command("check_migrations")
@@ -206,7 +210,7 @@ def test_a_silent_server_is_the_reason_for_all_that_waits_for_it(
     queue_of(anna, 2)
     until = timezone.now() + timedelta(minutes=5)
     MailServer.objects.create(
-        name=f"contoso {HOST}:{own.port}", failing_since=timezone.now(), next_try_at=until, **server
+        name=f"{HOST}:{own.port} of contoso", failing_since=timezone.now(), next_try_at=until, **server
     )
     assert why(anna) == [(told, until)] * 2
 

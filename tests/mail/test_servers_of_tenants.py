@@ -340,7 +340,7 @@ def test_a_server_that_is_gone_holds_up_no_other_tenants_messages(
     assert states_of(anna) == {"Queued": 5}
     assert states_of(frank) == {"Sent": 5}
     silent = MailServer.objects.exclude(failures=0).get()
-    assert silent.name == f"contoso {HOST}:9"
+    assert silent.name == f"{HOST}:9 of contoso"
 
 
 def test_a_refusing_installations_server_holds_up_no_tenant_that_has_its_own(
