@@ -204,6 +204,16 @@ def test_the_password_is_sealed_audited_without_itself_and_rotated(own: Served, 
     assert MailServerConnection.objects.get().password == PASSWORD
 
 
+def test_without_a_key_for_secrets_no_password_is_kept_and_nothing_else_is_either(
+    tenant: Tenant, settings: Any
+) -> None:
+    settings.MMS_SECRETS_KEYS = []
+    with pytest.raises(ValidationError, match="MMS_SECRETS_KEY is not set"):
+        change_mail_server(tenant, ACTOR, host="smtp.contoso.com", username="mms", password=PASSWORD)
+    assert not MailServerConnection.objects.exists()
+    assert change_mail_server(tenant, ACTOR, host="smtp.contoso.com").is_own
+
+
 def test_a_password_that_no_key_opens_is_told_and_loses_no_message(
     anna: ConferencingUser, own: Served, settings: Any
 ) -> None:
@@ -309,15 +319,16 @@ def test_a_refused_recipient_shows_and_the_others_are_told(anna: ConferencingUse
 
 
 def test_a_server_that_falls_silent_after_the_message_leaves_it_in_doubt_and_tells_nobody_twice(
-    anna: ConferencingUser, own: Served
+    anna: ConferencingUser, own: Served, now: Clock
 ) -> None:
-    own.relay.hangs_after_data = True
+    own.relay.hangs_after_data = lambda: now.passes(121)
     invite(anna)
     migrate(anna)
     assert deliver() == 0
     (update,) = updates_of(anna)
     assert (update.state, update.error_code) == ("Failed", "mail-unconfirmed")
-    own.relay.hangs_after_data = False
+    own.relay.hangs_after_data = None
+    now.passes(3_600)
     assert deliver() == 0
     assert set(own.relay.copies().values()) == {1}
 
@@ -341,6 +352,24 @@ def test_a_server_that_is_gone_holds_up_no_other_tenants_messages(
     assert states_of(frank) == {"Sent": 5}
     silent = MailServer.objects.exclude(failures=0).get()
     assert silent.name == f"{HOST}:9 of contoso"
+
+
+def test_a_server_that_hangs_after_data_costs_other_tenants_one_wait_and_no_more(
+    anna: ConferencingUser, frank: ConferencingUser, own: Served, outbox: Path, now: Clock
+) -> None:
+    own.relay.hangs_after_data = lambda: now.passes(121)
+    for number in range(5):
+        invite(anna, number)
+        invite(frank, 10 + number)
+    migrate(anna)
+    migrate(frank)
+    began = timezone.now()
+    while is_due():
+        deliver(timezone.now() + timedelta(seconds=20))
+    assert timezone.now() - began < timedelta(seconds=130)
+    assert states_of(frank) == {"Sent": 5}
+    assert states_of(anna) == {"Failed": 1, "Queued": 4}
+    assert len(own.relay.envelopes) == 1
 
 
 def test_a_refusing_installations_server_holds_up_no_tenant_that_has_its_own(
