@@ -108,6 +108,12 @@ FAILED = {
         "Enter the https address of the CalDAV server in the connection. Only the installation's operator can allow "
         "private addresses and plain http, for one host at a time.",
     ),
+    "mailbox-who-tells": Entry(
+        "The mailbox's server says that it tells attendees of changes, but not whether it does where a service account "
+        "makes them, so MMS has changed nothing.",
+        "Change a test meeting with the service account and see whether its attendee gets a mail; then choose on the "
+        "connection who tells attendees.",
+    ),
     "mailbox-answer": Entry(
         "The mailbox's server gave an answer that MMS cannot use.",
         "Check that the address is that of the CalDAV server and not of a web page, and look in the server's log; "

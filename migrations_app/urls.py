@@ -117,6 +117,7 @@ tenant_urlpatterns = [
     path("settings/mailboxes/", mailboxes.connections, name="mailboxes"),
     path("settings/mailboxes/<key:pk>/", mailboxes.connection, name="mailbox-connection"),
     path("settings/mailboxes/<key:pk>/try/", mailboxes.try_it, name="try-mailbox-connection"),
+    path("settings/mailboxes/<key:pk>/sign-ins/", mailboxes.sign_ins, name="mailbox-sign-ins"),
     path("settings/mailboxes/<key:pk>/remove/", mailboxes.remove, name="remove-mailbox-connection"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),
     path("dial-in/phoneNumberList", dial_in_directory.phone_number_list, name="phone-number-list"),

@@ -67,16 +67,28 @@ def _computed(languages: tuple[str, ...], database: str) -> RawSQL:
     return RawSQL(sql, parameters, output_field=_TEXT)  # noqa: S611 - no outside text
 
 
+def begin(users: QuerySet[ConferencingUser]) -> None:
+    """Compute what new users' invitations should say, and note that they say it. Call it in the transaction that makes
+    them: nobody else sees them yet."""
+    users.update(settings_fingerprint=_computed(tuple(settings.MMS_INVITATION_LANGUAGES), users.db))
+    users.update(invitations_fingerprint=F("settings_fingerprint"))
+    insert(_invited(users))
+
+
 @transaction.atomic
 def presume_up_to_date(users: QuerySet[ConferencingUser]) -> None:
     """Note that the users' invitations say what their settings ask for, without looking at them."""
     for pks in batched(users.order_by("pk").values_list("pk", flat=True)):
         some = ConferencingUser.objects.filter(pk__in=pks)
-        shown = _with_phone(some).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
-        rows = [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
         InvitedNumber.objects.filter(user__in=pks).delete()
-        insert(rows)
+        insert(_invited(some))
         some.update(invitations_fingerprint=F("settings_fingerprint"))
+
+
+def _invited(users: QuerySet[ConferencingUser]) -> list[InvitedNumber]:
+    """The numbers that the users' settings ask invitations to show."""
+    shown = _with_phone(users).filter(has_phone=True).values_list("pk", "shown_toll", "toll_free_number")
+    return [InvitedNumber(user_id=user, number_id=number) for user, *both in shown for number in both if number]
 
 
 def become_unknown(*users: ConferencingUser) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.management import call_command
 from django.db import connection
+from django.template import Context, Template
+from django.utils.safestring import SafeString
 from hypothesis import settings as hypothesis_settings
 
 from tenants_app.changes.bridges import register_number, set_bridge
@@ -19,7 +25,9 @@ from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
+from tests.support.commands import Command
 from tests.support.migrated import migrated_database
+from tests.support.remembered import Keys, Remembered, keys_in
 
 pytest_plugins = ["tests.support.visitors"]
 
@@ -45,6 +53,27 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def contexts_of_pages(django_test_environment: None) -> Iterator[None]:
+    """Answers know the context of their page, and not copies of it for each widget and icon on it, which take long."""
+    told = Template._render
+    is_inside = False
+
+    def render(template: Template, context: Context) -> SafeString:
+        nonlocal is_inside
+        if is_inside:
+            return template.nodelist.render(context)
+        is_inside = True
+        try:
+            return told(template, context)
+        finally:
+            is_inside = False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -75,32 +104,54 @@ def outbox(settings: Any, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def tenant(db: None) -> Tenant:
-    return create_tenant(
-        ACTOR,
-        slug="contoso",
-        name="Contoso",
-        domain="contoso.com",
-        meeting_url="https://meet.contoso.com",
-        settling_time=0,
-        local_numbers_url="https://meet.contoso.com/dialin",
-    )
+@pytest.fixture(scope="session")
+def first_keys(request: pytest.FixtureRequest) -> Keys:
+    if connection.vendor != "sqlite":
+        return []
+    with closing(sqlite3.connect(request.getfixturevalue("migrated"))) as database:
+        return keys_in(database)
 
 
 @pytest.fixture
-def old_bridge(tenant: Tenant) -> Bridge:
-    bridge = set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
-    register_number(bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond")
-    return bridge
+def remembered(db: None, first_keys: Keys) -> Remembered:
+    return Remembered(first_keys)
 
 
 @pytest.fixture
-def new_bridge(tenant: Tenant) -> Bridge:
-    bridge = set_bridge(tenant, "New bridge", ACTOR)
-    register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
-    register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
-    return bridge
+def tenant(remembered: Remembered) -> Tenant:
+    def make() -> Tenant:
+        return create_tenant(
+            ACTOR,
+            slug="contoso",
+            name="Contoso",
+            domain="contoso.com",
+            meeting_url="https://meet.contoso.com",
+            settling_time=0,
+            local_numbers_url="https://meet.contoso.com/dialin",
+        )
+
+    return remembered.make("tenant", make)
+
+
+@pytest.fixture
+def old_bridge(tenant: Tenant, remembered: Remembered) -> Bridge:
+    def make() -> Bridge:
+        bridge = set_bridge(tenant, "Old bridge", ACTOR, make_default=True)
+        register_number(bridge, "+14255550100", ServiceNumber.Kind.TOLL, ACTOR, country="United States", city="Redmond")
+        return bridge
+
+    return remembered.make("old_bridge", make)
+
+
+@pytest.fixture
+def new_bridge(tenant: Tenant, remembered: Remembered) -> Bridge:
+    def make() -> Bridge:
+        bridge = set_bridge(tenant, "New bridge", ACTOR)
+        register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR, country="United Kingdom")
+        register_number(bridge, "+448081570123", ServiceNumber.Kind.TOLL_FREE, ACTOR, country="United Kingdom")
+        return bridge
+
+    return remembered.make("new_bridge", make)
 
 
 @pytest.fixture
@@ -135,8 +186,8 @@ def make_user(make_users: Callable[..., list[ConferencingUser]], tenant: Tenant)
 
 
 @pytest.fixture
-def anna(make_user: Callable[..., ConferencingUser]) -> ConferencingUser:
-    return make_user("anna.rossi")
+def anna(make_user: Callable[..., ConferencingUser], remembered: Remembered) -> ConferencingUser:
+    return remembered.make("anna", lambda: make_user("anna.rossi"))
 
 
 @pytest.fixture
@@ -144,3 +195,15 @@ def wakes(django_capture_on_commit_callbacks: Any) -> Iterator[list[Any]]:
     """The wake-ups that the test asks for; none is acted on."""
     with django_capture_on_commit_callbacks() as callbacks:
         yield callbacks
+
+
+@pytest.fixture
+def command(db: None) -> Command:
+    """Runs a command with its arguments as text and returns what it prints; errors are raised."""
+
+    def run(*arguments: str, errors: io.StringIO | None = None) -> str:
+        output = io.StringIO()
+        call_command(*arguments, stdout=output, stderr=errors or io.StringIO())
+        return output.getvalue()
+
+    return run

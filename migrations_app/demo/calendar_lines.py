@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 _LIMIT = 75
-_TEXT = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
 
 
 def text(value: str) -> str:
     """The value as TEXT (RFC 5545, section 3.3.11): backslash, semicolon, comma and line break escaped."""
-    return value.translate(_TEXT)
+    return value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def fold(line: str, indent: str = " ") -> bytes:

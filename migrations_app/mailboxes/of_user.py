@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+
+from django.utils import timezone
 
 from migrations_app.mailboxes.base import Mailbox
 from migrations_app.mailboxes.caldav.steps import Finding
@@ -22,9 +25,15 @@ def mailbox_of(user: ConferencingUser) -> Mailbox:
 
 
 def try_connection(connection: MailboxConnection, user: ConferencingUser) -> Iterator[Finding]:
-    """What works of the connection and what does not, tried on the user's mailbox step by step; changes nothing.
+    """What works of the connection and what does not, tried on the user's mailbox step by step; changes nothing there.
 
-    ``user`` need not have the connection, as before anybody is given it.
+    ``user`` need not have the connection, as before anybody is given it. What was found is kept with the connection.
     """
     user.mailbox = connection
-    yield from _KINDS[connection.kind](user).try_it()
+    findings = []
+    for finding in _KINDS[connection.kind](user).try_it():
+        findings.append(finding)
+        yield finding
+    MailboxConnection.objects.filter(pk=connection.pk).update(
+        tested_at=timezone.now(), tested_on=user.upn, findings=[asdict(finding) for finding in findings]
+    )

@@ -75,6 +75,7 @@ class Component:
     """A master (`recurrence_id` is "") or an override with its descriptions.
 
     `inherited` are the machine-read properties of the master, which hold for an override that has none.
+    `organizer_domain` is the domain of the organizer's mail address, as the series names it; "" where it names none.
     """
 
     source: bytes
@@ -82,6 +83,7 @@ class Component:
     recurrence_id: str
     descriptions: Sequence[Description]
     inherited: Mapping[bytes, str]
+    organizer_domain: str
 
     @cached_property
     def blocks(self) -> list[Found]:
@@ -97,12 +99,6 @@ class Component:
     def machine_read(self) -> dict[bytes, str]:
         """Its machine-read properties that say something, unescaped."""
         return _machine_read(self.source, self.event)
-
-    @cached_property
-    def organizer_domain(self) -> str:
-        """The domain of the organizer's mail address, as the series names it; "" where it names none."""
-        named = organizer(self.source)
-        return named.address.rpartition("@")[2].lower() if named else ""
 
     @property
     def effective(self) -> Mapping[bytes, str]:
@@ -123,8 +119,17 @@ def components_of(source: bytes, calendars: list[Calendar], now: datetime, own_p
     events = events_of(calendars)
     masters = [event for event in events if not event.named(b"RECURRENCE-ID")]
     inherited = _machine_read(source, masters[0]) if masters and len(events) > 1 else {}
+    named = organizer(source, events)
+    domain = named.address.rpartition("@")[2].lower() if named else ""
     return [
-        Component(source, event, recurrence_id_of(source, event), [*_descriptions(source, event, own_place)], inherited)
+        Component(
+            source,
+            event,
+            recurrence_id_of(source, event),
+            [*_descriptions(source, event, own_place)],
+            inherited,
+            domain,
+        )
         for event in events_not_over(source, calendars, now)
         if len(events) == 1 or not _is_cancelled_override(source, event)
     ]

@@ -14,6 +14,9 @@ from django.utils.http import urlencode
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
+from tenants_app.csv_files.cells import decoded
+from tenants_app.csv_files.sign_ins import COLUMNS as SIGN_IN_COLUMNS
+from tenants_app.csv_files.sign_ins import read_sign_ins
 from tenants_app.models import (
     Bridge,
     ConferencingUser,
@@ -375,6 +378,25 @@ class TryForm(forms.Form):
         if found is None:
             raise ValidationError(f"{self.tenant.name} has no user {upn}: correct the name.")
         return found
+
+
+class SignInsForm(forms.Form):
+    """A CSV file of users' own sign-ins."""
+
+    file = forms.FileField(
+        label="CSV file",
+        widget=forms.FileInput({"accept": ".csv,text/csv"}),
+        help_text=f"UTF-8, with the columns {', '.join(SIGN_IN_COLUMNS)}. An empty user name is the user principal "
+        "name; an empty password removes the sign-in. The file itself is not kept.",
+    )
+
+    def __init__(self, data: QueryDict | None = None, files: Any = None) -> None:
+        super().__init__(data, files, auto_id="sign_ins_%s")
+        style_fields(self)
+
+    def clean_file(self) -> list[tuple[str, str, str]]:
+        """The rows of the file."""
+        return read_sign_ins(decoded(self.cleaned_data["file"].read()))
 
 
 class MailServerForm(MergingForm):

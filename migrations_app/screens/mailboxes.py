@@ -15,17 +15,19 @@ from django.views.decorators.http import require_http_methods, require_POST
 from migrations_app.mailboxes.of_user import try_connection
 from migrations_app.models import MailboxScan
 from migrations_app.procedures.mailbox_scans import request_scan
-from migrations_app.screens.forms import ConnectionForm, NewConnectionForm, TryForm
+from migrations_app.screens.forms import ConnectionForm, NewConnectionForm, SignInsForm, TryForm
 from tenants_app.access import Access, access_for
 from tenants_app.changes.mailboxes import (
     change_connection,
     create_connection,
     remove_connection,
+    set_credentials,
     use_embedded_by_default,
 )
-from tenants_app.models import ConferencingUser, MailboxConnection, Role
+from tenants_app.models import ConferencingUser, MailboxConnection, MailboxCredential, Role
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
+from tenants_app.wording import counted
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -71,12 +73,29 @@ def connection(request: Request, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def try_it(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Try the connection on one user's mailbox, step by step; changes nothing there."""
+    """Try the connection on one user's mailbox, step by step, and keep what is found; changes nothing there."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _connection(access, pk)
     form = TryForm(request.POST, access.tenant)
-    findings = list(try_connection(shown, form.cleaned_data["user"])) if form.is_valid() else None
-    return _connection_page(request, access, shown, try_form=form, findings=findings)
+    if not form.is_valid():
+        return _connection_page(request, access, shown, try_form=form)
+    for _ in try_connection(shown, form.cleaned_data["user"]):
+        """What is found is kept with the connection."""
+    return redirect("mailbox-connection", slug, pk)
+
+
+@require_POST
+def sign_ins(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Keep the sign-ins of a file: users' own, where the connection has no service account."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = _connection(access, pk)
+    form = SignInsForm(request.POST, request.FILES)
+    if form.is_valid():
+        with refusals_told(form):
+            count = set_credentials(access.tenant, form.cleaned_data["file"], access.actor)
+            messages.success(request, f"The sign-ins of {counted(count, 'user')} are kept.")
+            return redirect("mailbox-connection", slug, pk)
+    return _connection_page(request, access, shown, sign_ins_form=form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -126,6 +145,8 @@ def _connection_page(
         "is_default": access.tenant.mailbox_id == shown.pk,
         "form": form or ConnectionForm(None, _connection(access, shown.pk)),
         "try_form": TryForm(None, access.tenant),
+        "sign_ins_form": SignInsForm(),
+        "sign_in_count": MailboxCredential.objects.filter(user__mailbox_scan__connection=shown).count(),
         "user_count": of_it.count(),
         "scanned_count": of_it.exclude(scanned_at=None).count(),
         "failing": of_it.exclude(code="").select_related("user").order_by("user__upn")[:10],

@@ -211,9 +211,7 @@ def create_in_batches(
         for user, digits in zip(users, wanted, strict=True):
             numbers.assign(user, None, digits)
         numbers.save()
-        stored = ConferencingUser.objects.filter(pk__in=[user.pk for user in users])
-        fingerprints.refresh(stored)
-        fingerprints.presume_up_to_date(stored)
+        fingerprints.begin(ConferencingUser.objects.filter(pk__in=[user.pk for user in users]))
         if tenant.mailbox_id or any(user.mailbox_id for user in users):
             # What invitations say that MMS has not seen is not known (R36).
             fingerprints.become_unknown(*(user for user in users if user.mailbox_connection))

@@ -144,6 +144,17 @@ class Migration(migrations.Migration):
                 ("problem_code", models.CharField(blank=True, editable=False, max_length=40)),
                 ("problem_detail", models.CharField(blank=True, editable=False, max_length=500)),
                 ("problem_since", models.DateTimeField(editable=False, null=True)),
+                ("tested_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "tested_on",
+                    models.CharField(
+                        blank=True, editable=False, help_text="Whose mailbox it was tried on.", max_length=320
+                    ),
+                ),
+                (
+                    "findings",
+                    models.JSONField(default=list, editable=False, help_text="What the last test found, step by step."),
+                ),
                 ("created", models.DateTimeField(auto_now_add=True)),
                 (
                     "tenant",

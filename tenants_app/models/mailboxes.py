@@ -113,6 +113,9 @@ class MailboxConnection(Sealed):
     problem_code = models.CharField(max_length=40, blank=True, editable=False)
     problem_detail = models.CharField(max_length=500, blank=True, editable=False)
     problem_since = models.DateTimeField(null=True, editable=False)
+    tested_at = models.DateTimeField(null=True, editable=False)
+    tested_on = models.CharField(max_length=320, blank=True, editable=False, help_text="Whose mailbox it was tried on.")
+    findings = models.JSONField(default=list, editable=False, help_text="What the last test found, step by step.")
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:

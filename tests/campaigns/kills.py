@@ -129,6 +129,9 @@ def main() -> int:
     parser.add_argument(
         "--short", action="store_true", help="a few kills, with an impatient watchdog and leases that run out at once"
     )
+    parser.add_argument(
+        "--migrated", type=Path, help="an SQLite database to begin with a copy of, instead of migrating"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # also then the service is stopped
 
@@ -137,7 +140,10 @@ def main() -> int:
         import django
 
         django.setup()
-        installation.run("migrate", "--verbosity", "0")
+        if options.migrated:
+            installation.migrate(options.migrated)
+        else:
+            installation.run("migrate", "--verbosity", "0")
         name = {"seed": options.seed, "database": database_name(installation.environment["DATABASE_URL"])}
         results = Results(options.results, name)
         supervisor = Supervisor(installation, patience=3 if options.short else None)

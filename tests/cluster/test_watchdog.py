@@ -27,11 +27,14 @@ ENDED_WITHIN = 60
 """Seconds after which nothing may be left of what a dead process had started."""
 
 
-def test_kill_9_of_each_kind_of_process_is_healed_within_a_minute(tmp_path: Path) -> None:
+def test_kill_9_of_each_kind_of_process_is_healed_within_a_minute(tmp_path: Path, migrated: Path) -> None:
     """The short form of `make soak-kills`."""
     results = tmp_path / "results"
     campaign = subprocess.run(
-        [sys.executable, "-m", "tests.campaigns.kills", "--short", "--results", str(results)],
+        [
+            *(sys.executable, "-m", "tests.campaigns.kills", "--short"),
+            *("--results", str(results), "--migrated", str(migrated)),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -22,6 +22,7 @@ from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import register_number
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
@@ -59,6 +60,9 @@ PAGES = [
     "/contoso/settings/",
     "/contoso/settings/rules/",
     "/contoso/settings/mail/",
+    "/contoso/settings/mailboxes/",
+    "/contoso/settings/mailboxes/{connection}/",
+    "/contoso/settings/mailboxes/{connection}/remove/",
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
@@ -81,6 +85,7 @@ def fill(
         "failed": run.results.filter(outcome="Failed").get().pk,
         "stored": key_of(anna.calendar_objects.get().uid),
         "checked": checked_import(anna).pk,
+        "connection": create_connection(anna.tenant, ACTOR, HOSTILE[:100], address="https://dav.contoso.com/").pk,
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,

@@ -26,11 +26,12 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run, UntoldNumber, Update, UserImport
+from migrations_app.models import MailboxScan, NumberRelease, Run, UntoldNumber, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant, grant_role, revoke_role
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -38,6 +39,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.name_server import names
 from tests.support.pages import key_of, shown
+from tests.support.remembered import Remembered
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
 from tests.support.visitors import sign_in
@@ -65,7 +67,15 @@ class Upload:
         return b"UserPrincipalName\nclara.sanz@contoso.com\n"
 
 
+class SignIns(Upload):
+    """A file of sign-ins."""
+
+    def read(self) -> bytes:
+        return b"UserPrincipalName,Username,Password\nanna.rossi@contoso.com,,secret\n"
+
+
 BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
+CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_tells": "detect"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
@@ -127,6 +137,20 @@ BELOW_A_TENANT = {
     ),
     "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin", form={"seen": "1"}),
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
+    "mailboxes": Rule("/{tenant}/settings/mailboxes/", get="viewer", post="admin", form=CONNECTION, again=200),
+    "mailbox-connection": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/", get="viewer", post="admin", form={"calendars": "Work"}
+    ),
+    "try-mailbox-connection": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/try/", post="admin", form={"user": "anna.rossi@contoso.com"}
+    ),
+    "mailbox-sign-ins": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/sign-ins/", post="admin", form={"file": SignIns()}
+    ),
+    "remove-mailbox-connection": Rule(
+        "/{tenant}/settings/mailboxes/{connection}/remove/", get="admin", post="admin", again=404
+    ),
+    "scan-now": Rule("/{tenant}/users/{scanned}/scan-now/", post="operator"),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
     "directory-key": Rule("/{tenant}/settings/directory-key/", post="admin"),
     "mail": Rule("/{tenant}/settings/mail/", get="viewer", post="admin", form={"dkim_selectors": "s1"}),
@@ -232,10 +256,14 @@ def who() -> SignIn:
 
 
 @pytest.fixture
-def fabrikam(cast: None) -> Fabrikam:
+def fabrikam(cast: None, remembered: Remembered) -> Fabrikam:
     """The other tenant, of which charlie is admin; nora has an account and no role."""
-    User.objects.create_user("nora", "nora@example.org", "a long pass phrase")
-    return furnish(Tenant.objects.get(slug="fabrikam"))
+
+    def make() -> Fabrikam:
+        User.objects.create_user("nora", "nora@example.org", "a long pass phrase")
+        return furnish(Tenant.objects.get(slug="fabrikam"))
+
+    return remembered.make("fabrikam", make)
 
 
 @pytest.fixture
@@ -249,9 +277,19 @@ def dora(fabrikam: Fabrikam, tenant: Tenant) -> Client:
 
 @pytest.fixture
 def contoso(
-    fabrikam: Fabrikam, make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+    fabrikam: Fabrikam,
+    make_user: Callable[..., ConferencingUser],
+    new_bridge: Bridge,
+    make_run: Callable[..., Run],
+    remembered: Remembered,
 ) -> dict[str, Any]:
     """Keys of Contoso's rows, on which every POST of the table acts."""
+    return remembered.make("keys of Contoso's rows", lambda: make_contoso(make_user, new_bridge, make_run))
+
+
+def make_contoso(
+    make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+) -> dict[str, Any]:
     anna, bruno = make_user("anna.rossi"), make_user("bruno.costa")
     run = make_run(anna, "Failed", [("Weekly sync", "Succeeded", "")], last_error_code="no-bridge")
     Update.objects.update(state=Update.State.FAILED, error_code="mail-refused", sent_at=None)
@@ -283,7 +321,17 @@ def contoso(
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
         "target": new_bridge.pk,
+        "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
+        "scanned": scanned(make_user("gina.falk")).upn,
     }
+
+
+def scanned(user: ConferencingUser) -> ConferencingUser:
+    """The user, with a mailbox outside that waits for its next look."""
+    outside = create_connection(user.tenant, ACTOR, "Outside", address="https://dav.contoso.com/")
+    change_user(user, ACTOR, is_data_fix=True, mailbox=outside)
+    MailboxScan.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    return user
 
 
 def leaving_numbers(
@@ -343,6 +391,8 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "waiting": waiting.pk,
         "updating": updating.pk,
         "held": updating.pk,
+        "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
+        "scanned": fabrikam.user.upn,
         "empty": fabrikam.bridge.pk,
     }
 
@@ -356,6 +406,8 @@ INVENTED = {
     "outdated": "nobody@contoso.com",
     "stored": key_of("nothing"),
     "imported": 987_654,
+    "connection": 987_654,
+    "scanned": "nobody@contoso.com",
     "bridge": 987_654,
     "target": 987_654,
     "number": 987_654,

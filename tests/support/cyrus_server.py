@@ -162,7 +162,7 @@ def cyrus(users: tuple[str, ...]) -> Iterator[CyrusServer]:
         if os.geteuid() == 0:
             for path in (folder, *folder.rglob("*")):
                 shutil.chown(path, user, "mail")
-        with _running(folder, ports) as process, httpx.Client(trust_env=False) as http:
+        with _running(folder, ports) as process, httpx.Client(trust_env=False, timeout=60) as http:
             address = f"http://127.0.0.1:{ports['http']}/"
             server = CyrusServer(address, controller.handler, http, ports["imap"], process)
             with server.imap() as imap:

@@ -118,7 +118,7 @@ def radicale(
     try:
         wait_until(lambda: listens(port, process), every=0.02)
         scheme, host = ("https", issued_for) if issued_for else ("http", "127.0.0.1")
-        with httpx.Client(verify=False, trust_env=False) as http:
+        with httpx.Client(verify=False, trust_env=False, timeout=60) as http:
             yield RadicaleServer(f"{scheme}://{host}:{port}/", pem, process, http)
     finally:
         process.terminate()

@@ -16,6 +16,7 @@ from migrations_app.rewriting.spans import Span, pack
 from tenants_app.changes.tenants import create_tenant, grant_role
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
+from tests.support.remembered import Remembered
 
 SPANS = pack(
     [
@@ -42,32 +43,35 @@ def sign_in(name: str) -> Client:
 
 
 @pytest.fixture
-def cast(tenant: Tenant) -> None:
-    fabrikam = create_tenant(
-        ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
-    )
-    for name, where, role in (
-        ("alice", tenant, "admin"),
-        ("bob", tenant, "operator"),
-        ("vera", tenant, "viewer"),
-        ("charlie", fabrikam, "admin"),
-    ):
-        grant_role(where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR)
+def cast(tenant: Tenant, remembered: Remembered) -> None:
+    def make() -> None:
+        fabrikam = create_tenant(
+            ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_url="https://meet.fabrikam.com"
+        )
+        for name, where, role in (
+            ("alice", tenant, "admin"),
+            ("bob", tenant, "operator"),
+            ("vera", tenant, "viewer"),
+            ("charlie", fabrikam, "admin"),
+        ):
+            grant_role(where, User.objects.create_user(name, f"{name}@example.org", "a long pass phrase"), role, ACTOR)
+
+    remembered.make("cast", make)
 
 
 @pytest.fixture
-def alice(cast: None) -> Client:
-    return sign_in("alice")
+def alice(cast: None, remembered: Remembered) -> Client:
+    return remembered.beside(lambda: sign_in("alice"))
 
 
 @pytest.fixture
-def bob(cast: None) -> Client:
-    return sign_in("bob")
+def bob(cast: None, remembered: Remembered) -> Client:
+    return remembered.beside(lambda: sign_in("bob"))
 
 
 @pytest.fixture
-def vera(cast: None) -> Client:
-    return sign_in("vera")
+def vera(cast: None, remembered: Remembered) -> Client:
+    return remembered.beside(lambda: sign_in("vera"))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from migrations_app.models import MeetingResult, NumberRelease, Run, UntoldNumbe
 from migrations_app.procedures import number_release
 from migrations_app.runs import actions, receivers
 from tenants_app.audit import Actor, Channel, action_choices, entry
-from tenants_app.changes import bridges, conference_ids, locking, mail_servers, tenants, users
+from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
     describe_number,
     register_number,
@@ -34,6 +34,13 @@ from tenants_app.changes.bridges import (
     set_default_number,
 )
 from tenants_app.changes.mail_servers import change_mail_server
+from tenants_app.changes.mailboxes import (
+    change_connection,
+    create_connection,
+    remove_connection,
+    set_credentials,
+    use_embedded_by_default,
+)
 from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, renew_directory_key, revoke_role
 from tenants_app.changes.users import (
     UserEdit,
@@ -45,12 +52,12 @@ from tenants_app.changes.users import (
     create_users,
     mark_up_to_date,
 )
-from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
-CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking)
+CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
 MODULES = (*CHANGES, actions, receivers, mail_actions, number_release)
 
 
@@ -89,6 +96,12 @@ class World:
         doubt = {"zoe@fabrikam.com": "<a@contoso.com>"}
         Update.objects.update(error_code="mail-unconfirmed", recipients_left=[*doubt], recipients_in_doubt=doubt)
         return run
+
+    def connection(self) -> MailboxConnection:
+        return create_connection(self.tenant, ACTOR, "Nextcloud", address="https://dav.contoso.com/")
+
+    def default_connection(self) -> MailboxConnection:
+        return change_connection(self.connection(), ACTOR, make_default=True)
 
     def release(self) -> NumberRelease:
         other = register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
@@ -148,6 +161,25 @@ AUDITED = {
     "mail_servers.change_mail_server": Case(
         "change mail server",
         lambda world, actor: change_mail_server(world.tenant, actor, sender_mode="service"),
+    ),
+    "mailboxes.create_connection": Case(
+        "create mailbox connection",
+        lambda world, actor: create_connection(world.tenant, actor, "Other", address="https://dav.contoso.com/"),
+    ),
+    "mailboxes.change_connection": Case(
+        "change mailbox connection",
+        lambda connection, actor: change_connection(connection, actor, calendars="Work"),
+        World.connection,
+    ),
+    "mailboxes.remove_connection": Case("remove mailbox connection", remove_connection, World.connection),
+    "mailboxes.use_embedded_by_default": Case(
+        "change default mailbox",
+        lambda connection, actor: use_embedded_by_default(connection.tenant, actor),
+        World.default_connection,
+    ),
+    "mailboxes.set_credentials": Case(
+        "change mailbox sign-ins",
+        lambda world, actor: set_credentials(world.tenant, [(world.anna.upn, "anna", "secret")], actor),
     ),
     "bridges.set_bridge": Case(
         "change bridge", lambda world, actor: set_bridge(world.tenant, "New bridge", actor, make_default=True)
@@ -219,6 +251,9 @@ AUDITED = {
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
 }
 WITHOUT_ENTRY = {
+    "mailboxes.read_mailbox": "only reads",
+    "mailboxes.require_secrets_key": "only reads",
+    "mailboxes.rotate_secrets": "is about the installation's keys: what is stored stays what it is",
     "locking.wait_for_others": "only locks",
     "locking.lock": "only locks",
     "locking.audited_value": "only computes",

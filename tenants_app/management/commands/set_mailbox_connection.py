@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from tenants_app.changes.mailboxes import EMBEDDED, change_connection, set_credentials, use_embedded_by_default
+from tenants_app.csv_files.sign_ins import read_sign_ins
 from tenants_app.management.arguments import read_text
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.management.mailbox_options import (
@@ -17,8 +16,6 @@ from tenants_app.management.mailbox_options import (
 )
 from tenants_app.records import connection_record
 from tenants_app.wording import counted
-
-_COLUMNS = ["UserPrincipalName", "Username", "Password"]
 
 
 class Command(AdministratorCommand):
@@ -44,7 +41,7 @@ class Command(AdministratorCommand):
             self.stdout.write("embedded: MMS keeps the mailboxes of users who have no other.")
             return
         connection = connection_named(tenant, options["name"])
-        sign_ins = _sign_ins(options["sign_ins"]) if options["sign_ins"] else []
+        sign_ins = read_sign_ins(read_text(options["sign_ins"])) if options["sign_ins"] else []
         before = connection_record(connection)
         changed = change_connection(
             connection,
@@ -62,15 +59,3 @@ class Command(AdministratorCommand):
         if sign_ins:
             count = set_credentials(tenant, sign_ins, self.actor)
             self.stdout.write(f"{changed.name}: the sign-ins of {counted(count, 'user')} are kept.")
-
-
-def _sign_ins(path: str) -> list[tuple[str, str, str]]:
-    reader = csv.DictReader(io.StringIO(read_text(path)))
-    if reader.fieldnames != _COLUMNS:
-        raise CommandError(f"{path} must begin with the line {','.join(_COLUMNS)}: correct it and repeat.")
-    rows = []
-    for row in reader:
-        if None in row or any(row[name] is None for name in _COLUMNS) or not row[_COLUMNS[0]].strip():
-            raise CommandError(f"{path}, line {reader.line_num}: expected {', '.join(_COLUMNS)}. Nothing was written.")
-        rows.append((row["UserPrincipalName"].strip(), row["Username"].strip(), row["Password"]))
-    return rows

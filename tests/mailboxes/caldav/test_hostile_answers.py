@@ -22,6 +22,7 @@ from migrations_app.mailboxes.caldav.client import (
     Unsettled,
     Written,
 )
+from migrations_app.mailboxes.caldav.steps import check
 from tests.support.calendar_objects import event
 from tests.support.scripted_server import Asked, Script, ScriptedServer, Told, multistatus, response, scripted
 
@@ -29,7 +30,9 @@ HOSTS = ("localhost",)
 CALENDAR = "/cal/work/"
 HREF = "/cal/work/1.ics"
 BODY = event("1@contoso.com")
-BRIEF = Limits(connect=5, read=0.2, write=0.2, whole=5, answer=100_000)
+BRIEF = Limits(connect=20, read=20, write=20, whole=60, answer=100_000)
+"""Of these tests: small answers are large here, and a busy machine is waited for."""
+SILENT = Limits(connect=20, read=0.2, write=0.2, whole=60)
 """So that nobody waits for a server that is silent on purpose."""
 
 
@@ -127,7 +130,7 @@ def test_a_long_list_is_never_in_memory_as_a_whole() -> None:
         finally:
             tracemalloc.stop()
     assert count == 10_000
-    assert peak < 2_000_000
+    assert peak < 5_000_000
 
 
 def test_a_redirect_on_the_same_host_is_followed_with_method_and_body() -> None:
@@ -251,7 +254,7 @@ def test_r28_a_server_that_does_not_answer_in_time_leaves_a_write_unsettled() ->
         ended.wait(30)
         return Told(204)
 
-    with scripted(script) as server, connected(server) as client:
+    with scripted(script) as server, connected(server, SILENT) as client:
         try:
             with pytest.raises(Unsettled):
                 put(client)
@@ -471,3 +474,25 @@ def test_an_etag_that_could_not_be_sent_back_is_none() -> None:
         read = client.get(HREF)
     assert read is not None
     assert read.etag == ""
+
+
+def test_the_check_finds_a_server_that_writes_whatever_the_condition_says() -> None:
+    def script(asked: Asked) -> Told:
+        if asked.method == "GET":
+            return Told(200, BODY, {"ETag": '"1"'})
+        if asked.method == "PUT":
+            return Told(204)
+        if asked.method == "OPTIONS":
+            return Told(200, headers={"DAV": "1, calendar-access"})
+        if b"current-user-principal" in asked.body:
+            found = "<d:current-user-principal><d:href>/cal/</d:href></d:current-user-principal>"
+            return Told(207, multistatus(response("/", found)))
+        if asked.method == "REPORT":
+            return Told(207, multistatus(response(HREF, '<d:getetag>"1"</d:getetag>'), token="t"))
+        kind = "<d:resourcetype><d:collection/><c:calendar/></d:resourcetype>"
+        return Told(207, multistatus(response(CALENDAR, kind)))
+
+    with scripted(script) as server:
+        *_, last = check(server.account(), "anna.rossi@contoso.com", allowed_hosts=HOSTS)
+        assert [asked.headers["if-match"] for asked in server.asked if asked.method == "PUT"] != ['"1"']
+    assert (last.step, last.ok, last.code) == ("write", False, "mailbox-ignores-conditions")
