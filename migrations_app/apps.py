@@ -11,10 +11,12 @@ class MigrationsConfig(AppConfig):
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
         from migrations_app.advice import on_next_steps_wanted, on_remedy_wanted
+        from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.mailbox_scans import follow
         from migrations_app.runs.receivers import on_tenant_changed, on_users_changed
         from tenants_app.audit import register_actions
         from tenants_app.signals import (
+            mail_server_changed,
             mailboxes_changed,
             next_steps_wanted,
             remedy_wanted,
@@ -26,6 +28,7 @@ class MigrationsConfig(AppConfig):
         register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
+        mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")
         mailboxes_changed.connect(follow, dispatch_uid="migrations_app")
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")

@@ -166,7 +166,24 @@ FAILED = {
 UNSENT = {
     "mail-server-unreachable": Entry(
         "The mail server could not be reached.",
-        "Check EMAIL_URL and the mail server; MMS tries again by itself.",
+        "Check the mail server, and what MMS knows of it: on the tenant's page Mail, or in EMAIL_URL. MMS tries again "
+        "by itself.",
+        cures_by_waiting=True,
+    ),
+    "mail-server-without-sign-in": Entry(
+        "MMS has nothing to sign in to the mail server with.",
+        "Enter the password anew on the tenant's page Mail; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "mail-put-off": Entry(
+        "The mail server asks to be given the message later, as it does with greylisting.",
+        "Nothing: MMS tries again by itself. Where it lasts, read the server's answer and log.",
+        cures_by_waiting=True,
+    ),
+    "mail-limit": Entry(
+        "As many recipients of the domain as the limit allows were written to in this minute.",
+        "Nothing: the message goes out when there is room. The limit stands on the tenant's page Mail, or in the "
+        "installation's settings.",
         cures_by_waiting=True,
     ),
     "mail-refused": Entry(

@@ -9,6 +9,7 @@ from time import monotonic
 from django.utils import timezone
 
 from migrations_app.mail import delivery, outbox
+from migrations_app.mail.servers import Connections
 from migrations_app.models import Run
 from migrations_app.monitoring.health import beat
 from migrations_app.procedures import registry
@@ -32,10 +33,15 @@ def work(
     Runs and messages take turns, and a mail server that is slow costs the runs no more than half of the time.
     ``after_run`` is called with each run when it was worked. Returns how many these were.
     """
-    worked = 0
     beat()
     queue.sweep()
     outbox.sweep()
+    with Connections() as connections:
+        return _work(until, stop, after_run, connections)
+
+
+def _work(until: datetime, stop: Callable[[], bool], after_run: Callable[[Run], None], connections: Connections) -> int:
+    worked = 0
     mail_from = monotonic()
     while timezone.now() < until and not stop():
         registry.advance_what_is_waited_for(until)
@@ -45,7 +51,7 @@ def work(
             worked += 1
             beat()
         if run is None or monotonic() >= mail_from:
-            mail_from = _deliver(until)
+            mail_from = _deliver(until, connections)
         if run:
             after_run(run)
         elif not registry.advance(until) and not delivery.is_due():
@@ -53,9 +59,9 @@ def work(
     return worked
 
 
-def _deliver(until: datetime) -> float:
+def _deliver(until: datetime, connections: Connections) -> float:
     """One turn of delivering; when the next may begin, so that runs have as much time before as this one took."""
     began = monotonic()
-    delivery.deliver(min(until, timezone.now() + delivery.TURN))
+    delivery.deliver(min(until, timezone.now() + delivery.TURN), connections)
     beat()
     return 2 * monotonic() - began

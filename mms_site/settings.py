@@ -187,6 +187,11 @@ MMS_SENDER = given("MMS_SENDER")
 if MMS_SENDER:
     read("MMS_SENDER", "an address like meetings@example.org", lambda: validate_email(MMS_SENDER))
 
+MMS_MAIL_PER_MINUTE = read_int("MMS_MAIL_PER_MINUTE", 0, 0, 100_000)
+"""How many messages the installation's mail server is given in a minute, by all workers together; 0: no limit."""
+MMS_MAIL_PER_DOMAIN_PER_MINUTE = read_int("MMS_MAIL_PER_DOMAIN_PER_MINUTE", 0, 0, 100_000)
+"""To how many recipients of one domain it is given messages in a minute; 0: no limit."""
+
 # --- mailboxes ----------------------------------------------------------------------------------------
 
 MMS_ALLOWED_MAIL_HOSTS = read_list(

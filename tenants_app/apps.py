@@ -26,6 +26,7 @@ class TenantsConfig(AppConfig):
             "change default mailbox",
             "change mailbox sign-ins",
         )
+        register_actions("Mail", "change mail server")
         register_actions(
             "Tenant and roles", "create tenant", "change tenant", "renew directory key", "grant role", "revoke role"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from tenants_app.catalogue import TENANT_SETTINGS, TOLL_NUMBER, USER_SETTINGS, Kind, TenantSetting
 from tenants_app.meeting_services import TENANTS_OWN
-from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, MailServerConnection, ServiceNumber, Tenant
 from tenants_app.wording import provider_name
 
 
@@ -83,6 +83,23 @@ CONNECTION_COLUMNS = (
     "Problem",
     "ProblemSince",
 )
+
+
+def mail_server_record(server: MailServerConnection) -> dict[str, Any]:
+    """How a tenant's messages go out, without the password."""
+    return {
+        "Server": server.host or "installation",
+        "Port": server.port if server.is_own else "",
+        "Security": server.security if server.is_own else "",
+        "Username": server.username,
+        "HasPassword": bool(server.sealed_password),
+        "HasOwnAuthorities": bool(server.ca_certificates),
+        "MessagesPerMinute": server.messages_per_minute,
+        "PerDomainPerMinute": server.per_domain_per_minute,
+        "SenderMode": server.sender_mode,
+        "Sender": server.sender,
+        "DkimSelectors": server.dkim_selectors,
+    }
 
 
 def user_record(user: ConferencingUser) -> dict[str, Any]:

@@ -76,3 +76,6 @@ tenant_changed = Signal()
 
 mailboxes_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant``: its connections, or who has which, are others now."""
+
+mail_server_changed = Signal()
+"""Sent inside the transaction of the change, with ``tenant``: its messages go out in another way now."""

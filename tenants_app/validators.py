@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
@@ -53,6 +54,24 @@ def validate_mailbox_address(text: str) -> None:
         raise ValidationError("Give the server's web address, such as https://dav.contoso.com/.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValidationError("Give a server and perhaps a path, without user name, ? and #.")
+
+
+def validate_host(text: str) -> None:
+    """The name of a machine, or an IP address without brackets."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        if len(text) > 253 or not all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels):
+            raise ValidationError("Give the name of a server, such as smtp.contoso.com, without port.") from None
+
+
+def validate_selectors(text: str) -> None:
+    """Names of DKIM keys (RFC 6376 section 3.1), separated by commas; at most ten."""
+    names = [name.strip() for name in text.split(",")]
+    name = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+    if len(names) > 10 or not all(re.fullmatch(name, each) for each in names):
+        raise ValidationError("Give at most ten selectors, such as s1, s2: letters, digits, dots and hyphens.")
 
 
 def validate_path_template(text: str) -> None:

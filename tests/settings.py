@@ -15,6 +15,8 @@ for _name in (
     "EMAIL_URL",
     "CACHE_URL",
     "MMS_SENDER",
+    "MMS_MAIL_PER_MINUTE",
+    "MMS_MAIL_PER_DOMAIN_PER_MINUTE",
     "MMS_WORKERS",
 ):
     os.environ.pop(_name, None)

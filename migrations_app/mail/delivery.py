@@ -13,17 +13,15 @@ from datetime import datetime, timedelta
 from smtplib import SMTPDataError, SMTPSenderRefused
 from time import monotonic
 
-from django.conf import settings
-from django.core.mail import get_connection
-from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from migrations_app.failures import Failure
-from migrations_app.mail import outbox, smtp
+from migrations_app.mail import limits, outbox, servers, smtp
 from migrations_app.mail.messages import UpdateMessage, is_outdated, messages_of
+from migrations_app.mail.servers import Connections, Server
 from migrations_app.models import Update
-from migrations_app.monitoring import mail_server
+from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import beat
 
 log = logging.getLogger(__name__)
@@ -41,17 +39,39 @@ _SIGN = outbox.LEASE.total_seconds() / 3
 
 
 def is_due() -> bool:
-    """Whether a message is to be delivered now, and the mail server is not known to be silent."""
-    return outbox.is_due() and mail_server.may_try()
+    """Whether a message is to be delivered now, by a mail server that is not known to be silent."""
+    return bool(servers.due())
 
 
-def deliver(until: datetime | None = None) -> int:
-    """Send what is due, but begin nothing after ``until``; how many updates reached everybody."""
-    turn = _Turn(until)
-    try:
-        return turn.deliver()
-    finally:
-        turn.end()
+def deliver(until: datetime | None = None, connections: Connections | None = None) -> int:
+    """Send what is due, but begin nothing after ``until``; how many updates reached everybody.
+
+    Each server gets its part of the time, so that one with many messages, or a slow one, holds up no other's. With
+    ``connections`` these are left open.
+    """
+    if connections is None:
+        with Connections() as opened:
+            return deliver(until, opened)
+    sent, tried = 0, set[str]()
+    while found := [server for server in servers.due() if server.name not in tried]:
+        if until is not None and timezone.now() >= until:
+            break
+        server = found[0]
+        if len(found) > 1:
+            mail_server.begin_turn(server.name)
+        turn = _Turn(server, connections, _part(until, len(found)))
+        sent += turn.deliver()
+        if turn.is_through:
+            tried.add(server.name)
+    return sent
+
+
+def _part(until: datetime | None, parts: int) -> datetime | None:
+    """The end of one of so many parts of the time that is left."""
+    if parts == 1:
+        return until
+    now = timezone.now()
+    return now + (TURN if until is None else until - now) / parts
 
 
 class _Unreachable(Exception):
@@ -59,55 +79,62 @@ class _Unreachable(Exception):
 
 
 class _Turn:
-    """One worker's delivering, over one connection that is kept open."""
+    """One worker's delivering by one server, over one connection that is kept open."""
 
-    def __init__(self, until: datetime | None) -> None:
+    def __init__(self, server: Server, connections: Connections, until: datetime | None) -> None:
+        self._server = server
+        self._connections = connections
         self._until = until
         self._claimed: list[Update] = []
         self._is_server_silent = False
+        self._is_held = False
         self._has_tried = False
         self._next_sign = 0.0
-        if settings.EMAIL_BACKEND == "django.core.mail.backends.smtp.EmailBackend":
-            self._backend: BaseEmailBackend = smtp.EmailBackend(self._live)
-        else:
-            self._backend = get_connection()
+        self.is_through = False
+        """Whether there is nothing more to do with the server for now, though there be time."""
 
     def deliver(self) -> int:
         """Claim and send, some at a time, as long as there is something to send, time, and a server that answers."""
         sent = 0
-        while self._has_time() and outbox.is_due() and (room := mail_server.room(outbox.BATCH)):
-            self._claimed = outbox.claim(room)
-            self._next_sign = monotonic() + _SIGN
+        while self._has_time():
+            room = mail_server.room(self._server.name, outbox.BATCH) if self._is_due() else 0
+            self._claimed = outbox.claim(room, self._server.messages) if room else []
             if not self._claimed:
+                self.is_through = True
                 break
+            self._next_sign = monotonic() + _SIGN
             failure = None
             try:
                 sent += self._deliver_claimed()
             except _Unreachable as unreachable:
-                failure = Failure("mail-server-unreachable", str(unreachable))
+                failure = unreachable.args[0]
+                self.is_through = True
                 break
             finally:
                 outbox.put_back(self._claimed, failure)
             if not self._has_tried:
-                mail_server.was_not_tried()
+                mail_server.was_not_tried(self._server.name)
         return sent
 
-    def end(self) -> None:
-        self._backend.close()
+    def _is_due(self) -> bool:
+        return self._server.messages(outbox.due(clock.now())).exists()
 
     def _has_time(self) -> bool:
         return self._until is None or timezone.now() < self._until
 
     def _may_go_on(self) -> bool:
-        return self._has_time() and not self._is_server_silent
+        return self._has_time() and not self._is_server_silent and not self._is_held
 
     def _server_answered(self) -> None:
         self._has_tried = True
-        mail_server.answered()
+        mail_server.answered(self._server.name)
 
     def _server_failed(self, error: BaseException) -> None:
+        self._failed(smtp.told_by(error), after_waiting=smtp.timed_out(error))
+
+    def _failed(self, why: str, *, after_waiting: bool = False) -> None:
         self._has_tried = True
-        self._is_server_silent = mail_server.failed(smtp.told_by(error), after_waiting=smtp.timed_out(error))
+        self._is_server_silent = mail_server.failed(self._server.name, why, after_waiting=after_waiting)
 
     def _live(self) -> None:
         """Show that this worker is alive and holds its messages; called often, and dear only now and then."""
@@ -123,6 +150,11 @@ class _Turn:
             connection.close_if_unusable_or_obsolete()
 
     def _deliver_claimed(self) -> int:
+        try:
+            self._backend = self._connections.to(self._server, self._live)
+        except Failure as failure:
+            self._failed(failure.what)
+            raise _Unreachable(failure) from failure
         if getattr(self._backend, "is_repeatable", False):
             return self._write_together()
         sent = 0
@@ -176,13 +208,12 @@ class _Turn:
         except (SMTPSenderRefused, SMTPDataError) as error:
             if error.smtp_code in _TURNED_AWAY:
                 self._server_failed(error)
-                raise _Unreachable(smtp.told_by(error)) from error
+                raise _Unreachable(Failure("mail-server-unreachable", smtp.told_by(error))) from error
             if error.smtp_code == 421:
                 self._server_failed(error)
             else:
                 self._server_answered()
-            code = "mail-server-unreachable" if 400 <= error.smtp_code < 500 else "mail-refused"
-            outbox.postpone([update], Failure(code, f"answer {error.smtp_code}"))
+            outbox.postpone([update], Failure(_code_of(error.smtp_code), f"answer {error.smtp_code}"))
         except ValueError as error:  # an address that the mail library cannot write; only this message is at fault
             outbox.postpone([update], Failure("mail-refused", type(error).__name__))
         except OSError as error:
@@ -194,25 +225,41 @@ class _Turn:
         everyone = [address for message in messages for address in message.to]
         addressed = [(message, list(message.to)) for message in messages]
         put_off: dict[str, int] = {}
+        asleep: dict[str, datetime] = {}
         has_begun = False
         for message, to in addressed:
-            while some := [each for each in outbox.still_to_ask(update, to) if each not in put_off]:
+            while some := [each for each in outbox.still_to_ask(update, to) if each not in put_off.keys() | asleep]:
                 if has_begun and not self._may_go_on():
-                    if put_off:
-                        outbox.postpone([update], Failure("mail-server-unreachable", outbox.who(put_off)))
-                    return False  # otherwise the rest is due still, and goes out with the next turn
+                    return self._leave(update, put_off)
                 session = self._session()
                 if not has_begun and is_outdated(update):
                     outbox.close(update, Failure("meeting-changed-since"), Update.State.SUPERSEDED)
                     return False
+                grant = limits.take(self._server.name, self._server.limits, some[:MOST_RECIPIENTS])
+                asleep |= grant.asleep
+                if grant.held_until:
+                    mail_server.hold(self._server.name, grant.held_until)
+                    self._is_held = True
+                    return self._leave(update, put_off)
+                if not grant.now:
+                    continue
                 if not has_begun:
                     outbox.begin([update])
                     has_begun = True
-                put_off |= self._hand_over(session, update, message, everyone, some[:MOST_RECIPIENTS])
+                put_off |= self._hand_over(session, update, message, everyone, grant.now)
         if put_off:
-            outbox.postpone([update], Failure("mail-server-unreachable", outbox.who(put_off)))
+            return self._leave(update, put_off)
+        if asleep:
+            domains = sorted({limits.domain_of(address) for address in asleep})
+            outbox.sleep_until(update, min(asleep.values()), Failure("mail-limit", ", ".join(domains)[:300]))
             return False
         return outbox.finish(update, everyone)
+
+    def _leave(self, update: Update, put_off: dict[str, int]) -> bool:
+        """Leave the message unfinished: the rest is due still, but where the server asked to wait. Returns False."""
+        if put_off:
+            outbox.postpone([update], Failure("mail-put-off", outbox.who(put_off)))
+        return False
 
     def _hand_over(
         self,
@@ -255,5 +302,12 @@ class _Turn:
             self._backend.open()
         except OSError as error:
             self._server_failed(error)
-            raise _Unreachable(smtp.told_by(error)) from error
+            raise _Unreachable(Failure("mail-server-unreachable", smtp.told_by(error))) from error
         return None
+
+
+def _code_of(answer: int) -> str:
+    """What it means for a message that the server answered so to MAIL or DATA."""
+    if answer == 421:
+        return "mail-server-unreachable"
+    return "mail-put-off" if 400 <= answer < 500 else "mail-refused"

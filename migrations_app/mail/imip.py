@@ -23,6 +23,8 @@ from migrations_app.mail.when_and_where import when_and_where
 from migrations_app.rewriting.labels import LABELS, language_of
 
 _MANY_LINES = struct.Struct("76s" * 128)  # a fifth faster than one slice for each line
+_LONGEST_NAME = 100
+"""Characters of an organizer's name that leave room for on whose behalf it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Content:
     calendar: bytes
     language: str = "en"
     appointments: Sequence[Appointment] = ()
+    is_from_service: bool = False
+    """Whether the service is the author, on the organizer's behalf, instead of the organizer by the service."""
 
 
 def message_id(correlation_id: object, uid: str, sequence: int, domain: str, part: str = "") -> str:
@@ -57,8 +61,7 @@ def compose(content: Content) -> bytes:
     note, facts = labels["mail_note"], when_and_where(content.appointments, language)
     boundary = content.message_id.strip("<>").partition("@")[0]
     headers = [
-        f"From: {mailbox(content.organizer)}",
-        f"Sender: {content.sender}",
+        *_authors(content, labels["mail_via"]),
         f"Reply-To: {mailbox(content.organizer)}",
         "To: " + ",\r\n ".join(map(mailbox, content.recipients)),
         text_field("Subject", labels["mail_subject"].format(subject=content.subject)),
@@ -109,6 +112,18 @@ def compose(content: Content) -> bytes:
         "",
     ]
     return "\r\n".join(lines).encode("ascii")
+
+
+def _authors(content: Content, via: str) -> list[str]:
+    """The fields that say who wrote and who sent the message; an author is no Sender too (RFC 5322 section 3.6.2).
+
+    ORGANIZER in the calendar is the organizer either way, and that is whom replies go to (RFC 6047 section 2.3).
+    """
+    organizer = content.organizer
+    if not content.is_from_service:
+        return [f"From: {mailbox(organizer)}", f"Sender: {content.sender}"]
+    name = via.format(name=(organizer.name or organizer.address)[:_LONGEST_NAME].strip())
+    return [f"From: {mailbox(Person(name, content.sender))}"]
 
 
 def _octets(text: str) -> bytes:

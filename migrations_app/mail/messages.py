@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from itertools import groupby
 
-from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db.models import Max
 from django.utils import timezone
@@ -16,11 +15,12 @@ from migrations_app.calendars import itip
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
 from migrations_app.mail import imip, outbox
+from migrations_app.mail.servers import Service, service_of
 from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult, Update
 from migrations_app.rewriting.inherited import lines_of_block
-from tenants_app.models import ConferencingUser
+from tenants_app.models import ConferencingUser, MailServerConnection
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class UpdateMessage(EmailMessage):
 def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessage]]]:
     """Each update with its messages, one for all who may see the same; one whose meeting is gone, or names nobody any
     more, is closed instead."""
+    services: dict[int, Service] = {}
     for user, group in groupby(batch, key=lambda update: update.result.run.user):
         updates = list(group)
         uids = [update.result.uid for update in updates]
@@ -71,12 +72,15 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
                 outbox.postpone(updates, failure)
             continue
         latest = _latest_results(user, uids)
+        if user.tenant_id not in services:
+            services[user.tenant_id] = service_of(user.tenant, MailServerConnection.of(user.tenant))
+        service = services[user.tenant_id]
         for update in updates:
             found = stored.get(update.result.uid)
             try:
                 if update.pk < latest.get(update.result.uid, 0):
                     raise Failure("meeting-changed-since")
-                messages = [*map(UpdateMessage, _contents(update, user, found))]
+                messages = [*map(UpdateMessage, _contents(update, user, found, service))]
             except Failure as failure:
                 outbox.close(update, failure, Update.State.SUPERSEDED)
                 continue
@@ -101,7 +105,7 @@ def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, in
     return dict(changed.order_by().values_list("uid").annotate(Max("pk")))
 
 
-def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> list[imip.Content]:
+def _contents(update: Update, user: ConferencingUser, found: Stored | None, service: Service) -> list[imip.Content]:
     """What the messages are made of; a ``Failure`` where none is to be sent any more."""
     result, run, tenant = update.result, update.result.run, user.tenant
     if found is None:
@@ -117,7 +121,8 @@ def _contents(update: Update, user: ConferencingUser, found: Stored | None) -> l
     return [
         imip.Content(
             organizer=organizer,
-            sender=settings.MMS_SENDER or f"meeting-migration@{tenant.domain}",
+            sender=service.address,
+            is_from_service=service.is_author,
             recipients=request.recipients,
             message_id=imip.message_id(
                 run.correlation_id, result.uid, result.sequence or 0, tenant.domain, request.key

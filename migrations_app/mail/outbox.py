@@ -27,9 +27,12 @@ from migrations_app.mail.smtp import FINAL_ANSWER, Answers
 from migrations_app.models import Run, UntoldNumber, Update
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
+from tenants_app.models import Tenant
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Picked = Callable[[QuerySet[Update]], QuerySet[Update]]
+"""Picks some of the messages."""
 
 log = logging.getLogger(__name__)
 
@@ -87,22 +90,21 @@ def sweep() -> None:
         log.warning("The clock was set back: %d messages that bore a time to come are due now.", made_due)
 
 
-def is_due() -> bool:
-    """Whether a message is due that nobody has claimed."""
-    return _due(clock.now()).exists()
-
-
-def _due(now: datetime) -> QuerySet[Update]:
+def due(now: datetime) -> QuerySet[Update]:
+    """The messages that are due and that nobody has claimed."""
     free = Q(lease_until=None) | clock.lease_is_over(now, LEASE + timedelta(seconds=FINAL_ANSWER))
     return Update.objects.filter(free, state=Update.State.QUEUED, due_at__lte=now)
 
 
 @transaction.atomic
-def claim(most: int = BATCH) -> list[Update]:
-    """Take the messages that have been due longest. They are this worker's for a lease; none of them is tried yet."""
+def claim(
+    most: int = BATCH, of: Callable[[QuerySet[Update]], QuerySet[Update]] = lambda updates: updates
+) -> list[Update]:
+    """Take the messages that have been due longest, of those that ``of`` picks. They are this worker's for a lease;
+    none of them is tried yet."""
     now = clock.now()
-    due = _due(now).order_by("due_at", "pk").select_for_update(skip_locked=True)
-    pks = list(due.values_list("pk", flat=True)[:most])
+    found = of(due(now)).order_by("due_at", "pk").select_for_update(skip_locked=True)
+    pks = list(found.values_list("pk", flat=True)[:most])
     if not pks:
         return []
     Update.objects.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
@@ -135,6 +137,18 @@ def put_back(claimed: Sequence[Update], failure: Failure | None = None) -> None:
     """Give up the claim on what is left of it; where it was not tried for a reason, with that. It stays due."""
     reason = {"error_code": failure.code, "error_detail": failure.detail} if failure else {}
     _mine(*claimed).update(lease_token=None, lease_until=None, **reason)
+
+
+def sleep_until(update: Update, until: datetime, failure: Failure) -> None:
+    """Let the message sleep for a reason that is no failed try, so that it counts none."""
+    _let_go(_mine(update), failure, due_at=until)
+
+
+def wake(tenant: Tenant) -> int:
+    """Make the tenant's messages due that wait for another try; how many there are."""
+    return Update.objects.filter(
+        tenant=tenant, state=Update.State.QUEUED, lease_token=None, due_at__gt=clock.now()
+    ).update(due_at=clock.now())
 
 
 def still_to_ask(update: Update, recipients: Iterable[str]) -> list[str]:

@@ -12,15 +12,17 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.mail.backends import smtp
+
+from migrations_app.reachable import is_allowed_host, is_public
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -36,6 +38,8 @@ FINAL_ANSWER = 120.0
 cannot know whether the message was taken; MMS gives up earlier, since others wait, and tells a person instead."""
 GOODBYE = 5.0
 """Seconds for the answer to QUIT, on which nothing depends."""
+IDLE = 5.0
+"""Seconds after which a connection that was not used is tried before a message is entrusted to it."""
 _GLANCE = 5.0
 """Seconds after which somebody is called who waits for an answer."""
 _CHUNK = 65_536
@@ -44,6 +48,10 @@ _CHUNK = 65_536
 
 class Unanswered(Exception):
     """The server got the message whole and did not say whether it took it: it may be on its way (RFC 1047)."""
+
+
+class NotAllowed(OSError):
+    """The server is at an address that no tenant may have messages sent to."""
 
 
 class Closing(smtplib.SMTPServerDisconnected):
@@ -67,11 +75,41 @@ class Session(smtplib.SMTP):
 
     timeout: float
 
-    def __init__(self, *args: Any, while_waiting: Callable[[], object], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, while_waiting: Callable[[], object], allowed_hosts: Collection[str] | None, **kwargs: Any
+    ) -> None:
         self._while_waiting = while_waiting
+        self._allowed_hosts = allowed_hosts
         self._until = monotonic() + OPENING
         self._answer_until = self._until  # for the greeting, which follows no command
         super().__init__(*args, **kwargs)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        """Connect. What an administrator of a tenant has named is looked up once, and all of it is checked: between
+        check and connection no name is asked for again. Raises ``NotAllowed``."""
+        if self._allowed_hosts is None or is_allowed_host(host.lower(), self._allowed_hosts):
+            return self._connected(host, port, timeout)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        private = next((address for address in addresses if not is_public(address)), None)
+        if private is not None:
+            raise NotAllowed(f"{host} is at {private}, an address of a private network or of MMS itself")
+        for address in addresses[:-1]:
+            with suppress(OSError):
+                return self._connected(address, port, min(timeout, max(self._until - monotonic(), 0.001)))
+        return self._connected(addresses[-1], port, min(timeout, max(self._until - monotonic(), 0.001)))
+
+    def _connected(self, address: str, port: int, timeout: float) -> socket.socket:
+        connected: socket.socket = super()._get_socket(address, port, timeout)  # type: ignore[misc]
+        return connected
+
+    def is_alive(self) -> bool:
+        """Whether the server still answers; asked where the connection has not been used for a while."""
+        self._until = monotonic() + GOODBYE
+        try:
+            return self.noop()[0] == 250
+        except OSError:
+            return False
 
     def transmit(
         self,
@@ -232,26 +270,52 @@ class EmailBackend(smtp.EmailBackend):
     connection: Session | None
     _partial_connection: Session | None
 
-    def __init__(self, while_waiting: Callable[[], object]) -> None:
-        super().__init__()
-        self._while_waiting = while_waiting
+    def __init__(
+        self, *, ca_certificates: str = "", allowed_hosts: Collection[str] | None = None, **options: Any
+    ) -> None:
+        """``options`` are Django's, of which the installation's are the defaults. With ``allowed_hosts`` others than
+        these must be at public addresses."""
+        super().__init__(**options)
+        self.while_waiting: Callable[[], object] = lambda: None
+        self._ca_certificates = ca_certificates
+        self._allowed_hosts = allowed_hosts
+        self._used_at = 0.0
 
     @property
     def connection_class(self) -> Any:
-        return partial(SessionOverTLS if self.use_ssl else Session, while_waiting=self._while_waiting)
+        return partial(
+            SessionOverTLS if self.use_ssl else Session,
+            while_waiting=self._wait,
+            allowed_hosts=self._allowed_hosts,
+        )
+
+    def _wait(self) -> None:
+        self.while_waiting()
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """What certificates are checked against: Django's choice, and the authorities that are given."""
+        if not self._ca_certificates:
+            return super().ssl_context
+        context = ssl.create_default_context()
+        context.load_verify_locations(cadata=self._ca_certificates)
+        return context
 
     def session(self) -> Session:
         """The open connection. Raises ``OSError`` where the server cannot be reached or does not let us in."""
+        if self.connection is not None and monotonic() - self._used_at > IDLE and not self.connection.is_alive():
+            self.connection.close()
         if self.connection is not None and self.connection.sock is None:
             self.connection = None  # it was given up
         self.open()
+        self._used_at = monotonic()
         return cast(Session, self.connection)
 
     def close(self) -> None:
         for session in (self.connection, self._partial_connection):
             if session is not None:
                 session.say_goodbye_soon()
-        with suppress(smtplib.SMTPException):  # whatever it answered to QUIT
+        with suppress(OSError):  # whatever it answered to QUIT, and though TLS may have left no connection
             super().close()
 
 
@@ -276,7 +340,7 @@ _WORDS: Mapping[type[Exception], str] = MappingProxyType(
 
 def told_by(error: BaseException) -> str:
     """What happened, in few words and without the server's text."""
-    if isinstance(error, Closing | Unanswered):
+    if isinstance(error, Closing | Unanswered | NotAllowed):
         return str(error)
     if isinstance(error, smtplib.SMTPResponseException):
         return f"answer {error.smtp_code}"

@@ -3,7 +3,7 @@
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
-from migrations_app.models.service import Heartbeat, MailServer, Turn
+from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
 from migrations_app.models.updates import UntoldNumber, Update
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "NumberRelease",
     "OnlineMeeting",
     "Run",
+    "SentLately",
     "ShownMeeting",
     "Turn",
     "UntoldNumber",

@@ -20,13 +20,19 @@ class Heartbeat(models.Model):
 class MailServer(models.Model):
     """Whether a mail server answers, as all workers know it: while it does not, none of them waits for it."""
 
-    name = models.CharField(max_length=300, primary_key=True)
+    name = models.CharField(max_length=330, primary_key=True)
     failures = models.PositiveIntegerField(default=0, help_text="In a row.")
     failing_since = models.DateTimeField(null=True, help_text="The first failure of those in a row.")
     next_try_at = models.DateTimeField(
         null=True, help_text="Until then no message is tried, and one at this time; empty while messages go out."
     )
     last_error = models.CharField(max_length=200, blank=True)
+    held_until = models.DateTimeField(
+        null=True, help_text="Until then it is given no message, because the limit of messages per minute is reached."
+    )
+    turn_at = models.DateTimeField(
+        null=True, help_text="When a worker turned to it last while others waited: who has waited longest is next."
+    )
 
     def __str__(self) -> str:
         return self.name
@@ -35,6 +41,23 @@ class MailServer(models.Model):
     def turns_away(self) -> bool:
         """Whether it does answer, but only to refuse: a sign-in, or any service at all."""
         return self.last_error.startswith("answer ")
+
+
+class SentLately(models.Model):
+    """What a mail server was given in the last minute, where that has a limit; all workers count here."""
+
+    server = models.CharField(max_length=330)
+    domain = models.CharField(max_length=253, blank=True, help_text="Recipients of this domain; empty: all messages.")
+    seconds = models.JSONField(default=dict, help_text="How many in each second since 1970.")
+    booked_until = models.DateTimeField(
+        null=True, help_text="Up to when the room ahead is spoken for by those who were sent to sleep."
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["server", "domain"], name="one_count_per_server_and_domain")]
+
+    def __str__(self) -> str:
+        return f"{self.server} {self.domain}".strip()
 
 
 class Turn(models.Model):

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from migrations_app.failures import describe
 from migrations_app.models.runs import MeetingResult
-from tenants_app.models import ServiceNumber
+from tenants_app.models import ServiceNumber, Tenant
 
 
 class Update(models.Model):
@@ -30,6 +30,14 @@ class Update(models.Model):
     """The code of a failed one that the mail server got whole, and did not say whether it took it."""
 
     result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
+    tenant = models.ForeignKey(
+        Tenant,
+        models.CASCADE,
+        null=True,
+        db_index=False,
+        related_name="+",
+        help_text="Whose mail server it goes through; empty for one that had come to its end before tenants had any.",
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     recipient_count = models.PositiveIntegerField()
     recipients_left = models.JSONField(null=True, help_text="Addresses still to be told, where not all are.")
@@ -52,6 +60,7 @@ class Update(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time"),
+            models.Index(fields=["tenant", "due_at"], condition=Q(state="Queued"), name="queued_updates_by_tenant"),
             models.Index(fields=["due_at"], condition=Q(state="Failed"), name="failed_updates_by_due_time"),
         ]
 

@@ -1,19 +1,22 @@
-"""Whether the mail server answers: a circuit breaker that all workers share.
+"""Whether a mail server takes messages: a circuit breaker for each server, that all workers share.
 
-While the server answers, messages go out as they are due. Once it was silent, or could not be used several times in
+While a server answers, messages go out as they are due. Once it was silent, or could not be used several times in
 a row, none is tried for a pause. Then a single worker tries a single message: where the server answers, all go on;
-where it does not, the next pause is twice as long, up to a quarter of an hour.
+where it does not, the next pause is twice as long, up to a quarter of an hour. A server whose limit of messages per
+minute is reached is left alone too, until it has room again.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from migrations_app.models import MailServer
+from migrations_app.models import MailServer, SentLately, Update
+from tenants_app.models import MailServerConnection, Tenant
 
 FAILURES = 3
 """Failures in a row after which there is a pause. One suffices where the server kept a worker waiting."""
@@ -23,11 +26,64 @@ TRIAL = timedelta(minutes=5)
 """How long the one who tries has for it, until another may; longer than a message may take."""
 GONE = timedelta(minutes=15)
 """After this long it is more than a restart of the server."""
+LONGEST_HOLD = timedelta(minutes=2)
+"""Longer than a limit per minute ever holds a server up."""
 
 
-def silence() -> MailServer | None:
+def installations() -> str:
+    """The name of the installation's server; another server begins anew."""
+    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    return str(settings.EMAIL_BACKEND)
+
+
+def name_of(connection: MailServerConnection) -> str:
+    """The name of the server that a tenant's messages go through.
+
+    A tenant's own is its alone, though another may name the same machine: what is refused to the one says nothing
+    about the other.
+    """
+    return f"{connection}{_end_of(connection.tenant)}" if connection.is_own else installations()
+
+
+def of_tenant(tenant: Tenant) -> str:
+    """The name of the server that the tenant's messages go through."""
+    return name_of(MailServerConnection.of(tenant))
+
+
+def host_of(connection: MailServerConnection) -> str:
+    """The host of the SMTP server; empty where messages go to none."""
+    if connection.is_own:
+        return connection.host
+    return str(settings.EMAIL_HOST) if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend") else ""
+
+
+def forget(tenant: Tenant) -> None:
+    """Begin anew with the tenant's own server: its messages go out in another way now."""
+    for model, field in ((MailServer, "name"), (SentLately, "server")):
+        model._default_manager.filter(**{f"{field}__endswith": _end_of(tenant)}).delete()
+
+
+def silence(name: str) -> MailServer | None:
     """The server, where it does not answer; None where messages go out as they are due."""
-    return MailServer.objects.filter(name=_name(), next_try_at__isnull=False).first()
+    return MailServer.objects.filter(name=name, next_try_at__isnull=False).first()
+
+
+def silences() -> list[tuple[MailServer, int]]:
+    """The servers in use that do not answer though messages wait for them, and how many these are."""
+    found = {server.name: server for server in MailServer.objects.filter(next_try_at__isnull=False)}
+    queued = Update.objects.filter(state=Update.State.QUEUED)
+    own = MailServerConnection.objects.exclude(host="").select_related("tenant") if found else ()
+    waiting = {name_of(connection): queued.filter(tenant=connection.tenant) for connection in own}
+    waiting[installations()] = queued.exclude(tenant__in=[each.tenant_id for each in own])
+    counted = [(found[name], updates.count()) for name, updates in waiting.items() if name in found]
+    return [(server, count) for server, count in counted if count]
+
+
+def holds() -> Mapping[str, datetime]:
+    """Until when each server is given no message, because its limit is reached."""
+    found = MailServer.objects.filter(held_until__gt=timezone.now())
+    return {server.name: server.held_until for server in found if server.held_until and _holds(server)}
 
 
 def length_of(server: MailServer) -> timedelta:
@@ -36,16 +92,20 @@ def length_of(server: MailServer) -> timedelta:
     return max(now - (server.failing_since or now), timedelta(0))
 
 
-def may_try() -> bool:
+def may_try(name: str) -> bool:
     """Whether a message may be tried now."""
-    server = silence()
-    return server is None or _is_over(server)
+    server = MailServer.objects.filter(name=name).first()
+    return server is None or (not _holds(server) and (server.next_try_at is None or _is_over(server)))
 
 
-def room(most: int) -> int:
+def room(name: str, most: int) -> int:
     """How many messages the caller may try now, up to ``most``: one where it shows whether the server answers again."""
-    server = silence()
+    server = MailServer.objects.filter(name=name).first()
     if server is None:
+        return most
+    if _holds(server):
+        return 0
+    if server.next_try_at is None:
         return most
     if not _is_over(server):
         return 0
@@ -54,15 +114,15 @@ def room(most: int) -> int:
     return mine.update(next_try_at=timezone.now() + TRIAL)
 
 
-def was_not_tried() -> None:
+def was_not_tried(name: str) -> None:
     """Let another message show whether the server answers: the one that was to show it was not to be sent any more."""
-    MailServer.objects.filter(name=_name(), next_try_at__isnull=False).update(next_try_at=timezone.now())
+    MailServer.objects.filter(name=name, next_try_at__isnull=False).update(next_try_at=timezone.now())
 
 
-def failed(why: str, *, after_waiting: bool) -> bool:
+def failed(name: str, why: str, *, after_waiting: bool) -> bool:
     """Note that the server could not be used, and whether it kept somebody waiting; whether there is a pause now."""
     with transaction.atomic():
-        server, _ = MailServer.objects.select_for_update().get_or_create(name=_name())
+        server, _ = MailServer.objects.select_for_update().get_or_create(name=name)
         now = timezone.now()
         server.failures += 1
         server.failing_since = server.failing_since or now
@@ -74,11 +134,26 @@ def failed(why: str, *, after_waiting: bool) -> bool:
     return server.next_try_at is not None
 
 
-def answered() -> None:
+def answered(name: str) -> None:
     """Note that the server does its work."""
-    failing = MailServer.objects.filter(name=_name(), failures__gt=0)
+    failing = MailServer.objects.filter(name=name, failures__gt=0)
     if failing.exists():  # a look costs less than an update that changes nothing
         failing.update(failures=0, failing_since=None, next_try_at=None, last_error="")
+
+
+def hold(name: str, until: datetime) -> None:
+    """Give the server no message until then, because its limit is reached."""
+    MailServer.objects.update_or_create(name=name, defaults={"held_until": until})
+
+
+def begin_turn(name: str) -> None:
+    """Note that a worker turns to the server now, while others wait."""
+    MailServer.objects.update_or_create(name=name, defaults={"turn_at": timezone.now()})
+
+
+def last_turns() -> Mapping[str, datetime]:
+    """When a worker turned to each server last."""
+    return {name: at for name, at in MailServer.objects.values_list("name", "turn_at") if at}
 
 
 def _is_over(server: MailServer) -> bool:
@@ -87,8 +162,11 @@ def _is_over(server: MailServer) -> bool:
     return left <= timedelta(0) or left > LONGEST_PAUSE + TRIAL
 
 
-def _name() -> str:
-    """Another server begins anew."""
-    if settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
-        return f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
-    return str(settings.EMAIL_BACKEND)
+def _holds(server: MailServer) -> bool:
+    """Whether its limit is reached. A longer hold than any was begun by a clock that has been set back since."""
+    left = (server.held_until or timezone.now()) - timezone.now()
+    return timedelta(0) < left <= LONGEST_HOLD
+
+
+def _end_of(tenant: Tenant) -> str:
+    return f" of {tenant.slug}"

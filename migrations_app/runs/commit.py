@@ -157,7 +157,14 @@ class Committer:
         state = {"state": Update.State.BY_SERVER, "sent_at": now} if is_told_by_server else {}
         insert(
             [
-                Update(result_id=keys[uid], recipient_count=each.recipient_count, queued_at=now, due_at=now, **state)
+                Update(
+                    result_id=keys[uid],
+                    tenant_id=self._user.tenant_id,
+                    recipient_count=each.recipient_count,
+                    queued_at=now,
+                    due_at=now,
+                    **state,
+                )
                 for uid, each in told.items()
             ]
         )

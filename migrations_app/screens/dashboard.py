@@ -62,7 +62,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
     messages_queued = queued.count()
-    silent_server = mail_server.silence() if messages_queued else None
+    silent_server = mail_server.silence(mail_server.of_tenant(tenant)) if messages_queued else None
     is_sending = messages_queued and not silent_server
     is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= _soon()))
     return {

@@ -1,4 +1,4 @@
-"""Forms about bridges and their numbers. They only read and check what was typed: others save it."""
+"""Forms about bridges, their numbers and mail servers. They only read and check what was typed: others save it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.sign_ins import COLUMNS as SIGN_IN_COLUMNS
 from tenants_app.csv_files.sign_ins import read_sign_ins
-from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import (
+    Bridge,
+    ConferencingUser,
+    MailboxConnection,
+    MailServerConnection,
+    ServiceNumber,
+    Tenant,
+)
 from tenants_app.screens.forms import MergingForm, style_fields
 from tenants_app.validators import validate_e164
 from tenants_app.wording import stored_provider
@@ -390,3 +397,43 @@ class SignInsForm(forms.Form):
     def clean_file(self) -> list[tuple[str, str, str]]:
         """The rows of the file."""
         return read_sign_ins(decoded(self.cleaned_data["file"].read()))
+
+
+class MailServerForm(MergingForm):
+    """By which mail server a tenant's messages go out, within which limits and in whose name."""
+
+    password = _Password("It is kept encrypted and never shown again. Empty: the one that is stored stays.")
+
+    class Meta:
+        model = MailServerConnection
+        fields = [
+            "sender_mode",
+            "sender",
+            "dkim_selectors",
+            "host",
+            "port",
+            "security",
+            "username",
+            "password",
+            "messages_per_minute",
+            "per_domain_per_minute",
+            "ca_certificates",
+        ]
+        widgets = {"ca_certificates": forms.Textarea({"rows": 3, "spellcheck": "false"})}
+
+    field_order = Meta.fields
+
+    def __init__(self, data: QueryDict | None, instance: MailServerConnection) -> None:
+        super().__init__(data, instance=instance, auto_id="mail_%s")
+        self.fields["password"].show_hidden_initial = False
+        style_fields(self)
+
+    def edited(self) -> dict[str, Any]:
+        """What was edited, as ``changes.change_mail_server`` takes it."""
+        values = super().edited()
+        if not values.get("password"):
+            values.pop("password", None)
+        return values
+
+    def _post_clean(self) -> None:
+        """The change itself checks the row: it knows what belongs together."""

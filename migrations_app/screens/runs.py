@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mail.outbox import count_failed
+from migrations_app.mail.waiting import Queue
 from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
@@ -58,6 +59,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
         "failed_messages": count_failed(shown),
         "messages_in_doubt": count_failed(shown, in_doubt=True),
+        "queue": Queue(access.tenant),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
     }
@@ -71,7 +73,7 @@ def meeting(request: Request, slug: str, correlation_id: uuid.UUID, pk: int) -> 
     shown = _run(access, correlation_id)
     result = get_object_or_404(MeetingResult.objects.select_related("update"), run=shown, pk=pk)
     changes = compare(unpack(bytes(result.spans))) if result.spans else []
-    context = {"access": access, "run": shown, "result": result, "changes": changes}
+    context = {"access": access, "run": shown, "result": result, "changes": changes, "queue": Queue(access.tenant)}
     return answer(request, "runs/meeting.html", "runs/meeting_changes.html", context)
 
 

@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
-from migrations_app.models import MeetingResult, NumberRelease
+from migrations_app.mail.waiting import Queue, Waiting
+from migrations_app.models import MeetingResult, NumberRelease, Update
 from migrations_app.runs.movements import movement_of
 from tenants_app.templatetags.components import draw, state
 
@@ -65,6 +66,12 @@ def state_label(value: str) -> str:
 def failure(code: str, detail: str) -> dict[str, Any]:
     """What happened and what to do, from the catalogue (R31)."""
     return {"what": happened(code, detail), "do": entry_of(code).do} if code else {}
+
+
+@register.simple_tag
+def why_waiting(queue: Queue, update: Update) -> Waiting | None:
+    """Why a message is not sent yet; None where it does not wait."""
+    return queue.why(update)
 
 
 @register.simple_block_tag(takes_context=True)

@@ -6,6 +6,7 @@ Rows change only through the functions of ``tenants_app.changes``: they lock, ch
 from tenants_app.models.audit import AuditEntry
 from tenants_app.models.bridges import Bridge, ServiceNumber
 from tenants_app.models.conference_ids import ConferenceId, FormerConferenceId
+from tenants_app.models.mail_servers import MailServerConnection
 from tenants_app.models.mailboxes import MailboxConnection, MailboxCredential, Sealed
 from tenants_app.models.tenants import MeetingService, Role, Tenant
 from tenants_app.models.users import OUT_OF_DATE, ConferencingUser, ConferencingUserQuerySet, InvitedNumber
@@ -19,6 +20,7 @@ __all__ = [
     "ConferencingUserQuerySet",
     "FormerConferenceId",
     "InvitedNumber",
+    "MailServerConnection",
     "MailboxConnection",
     "MailboxCredential",
     "MeetingService",

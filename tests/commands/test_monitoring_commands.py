@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from migrations_app.models import Heartbeat, MailServer, MeetingResult, Run, Update
 from migrations_app.monitoring.health import beat
+from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import ConferencingUser, Tenant
 from tests.support.actors import ACTOR
@@ -238,6 +239,24 @@ def test_a_mail_server_that_does_not_answer_alarms(settings: Any, unsent: Update
         "check EMAIL_URL and the server" in line
     )
     assert f"mail_unanswered={minutes * 60}s;0;900;0 unsent=1;;;0" in line
+
+
+def test_a_tenants_silent_mail_server_alarms_by_its_name(settings: Any, unsent: Update) -> None:
+    tenant = unsent.result.run.tenant
+    Update.objects.update(tenant=tenant)
+    change_mail_server(tenant, ACTOR, host="smtp.contoso.com")
+    MailServer.objects.create(
+        name="smtp.contoso.com:587 of contoso",
+        failures=3,
+        failing_since=timezone.now() - timedelta(minutes=20),
+        next_try_at=timezone.now(),
+        last_error="no answer in time",
+    )
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    code, line = check("check_worker")
+    assert code == 2
+    assert "the mail server smtp.contoso.com:587 of contoso has not answered for 20 min" in line
+    assert "messages waiting: 1; check get_mail_server" in line
 
 
 def test_a_silent_mail_server_for_which_nothing_waits_does_not_alarm(settings: Any, unsent: Update) -> None:

@@ -27,12 +27,14 @@ from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
+from tests.support.name_server import names
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
 
 ANNA = "--user {upn}"
 ACTS_ON_A_TENANT = {
     "accept_given_up_messages": "--number {leaving}",
+    "check_deliverability": ANNA,
     "explain_meeting": f"{{meeting}} {ANNA}",
     "export_meetings": f"{ANNA} --output {{folder}}",
     "get_dial_in_conferencing_bridge": "",
@@ -41,6 +43,7 @@ ACTS_ON_A_TENANT = {
     "get_mailbox_connection": "",
     "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
     "get_meeting_migration_status": ANNA,
+    "get_mail_server": "",
     "get_number_release": "--number {leaving}",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
@@ -58,10 +61,12 @@ ACTS_ON_A_TENANT = {
     "set_dial_in_conferencing_user": (
         f"{ANNA} --bridge {{bridge}} --toll-number {{toll}} --toll-free-number {{toll_free}}"
     ),
+    "set_mail_server": "--sender-mode service",
     "set_mailbox_connection": "{connection} --calendars Work",
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
+    "test_mail_server": "",
     "unassign_service_number": "--number {spare} --replace-with {toll}",
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
@@ -101,6 +106,14 @@ INVENTED = {
     "connection": "Nowhere",
 }
 """Keys of rows that are nobody's."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """check_deliverability asks about names: those of a server that knows just enough."""
+    spf = ['"v=spf1 -all"']
+    with names({("contoso.com.", "TXT"): spf, ("fabrikam.com.", "TXT"): spf}, monkeypatch):
+        yield
 
 
 @pytest.fixture

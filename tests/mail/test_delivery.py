@@ -302,7 +302,7 @@ def test_a_message_that_the_server_puts_off_is_sent_later(anna: ConferencingUser
     smtp.answer = "451 Try again later"
     assert deliver() == 0
     update = Update.objects.get()
-    assert (update.state, update.error_code) == ("Queued", "mail-server-unreachable")
+    assert (update.state, update.error_code) == ("Queued", "mail-put-off")
     assert update.due_at > timezone.now() + timedelta(minutes=1)
     smtp.answer = "250 OK"
     Update.objects.update(due_at=timezone.now())
@@ -447,7 +447,7 @@ def test_r24_a_guest_who_is_put_off_is_told_later_and_nobody_twice(
     assert deliver() == 0
     update = Update.objects.get()
     assert update.recipients_left == [refused]
-    assert update.error_code == ("recipients-refused" if for_good else "mail-server-unreachable")
+    assert update.error_code == ("recipients-refused" if for_good else "mail-put-off")
     picky.never, picky.not_now = set(), set()
     if for_good:
         send_updates_again(update.result.run, ACTOR)

@@ -56,6 +56,7 @@ def test_messages_that_wait_go_on_where_they_were(before: Any) -> None:
         "untouched": everyone,
         "half told": ["zoe@fabrikam.com"],
     }
+    assert {update.tenant_id for update in updates.values()} == {tenant.pk}, "whose mail server they go through"
     assert updates["half told"].attempts == 3
     assert finish(updates["untouched"], everyone)
     assert sorted(Update.objects.values_list("result__subject", "state")) == [

@@ -59,6 +59,7 @@ PAGES = [
     "/contoso/releases/{release}/anyway/",
     "/contoso/settings/",
     "/contoso/settings/rules/",
+    "/contoso/settings/mail/",
     "/contoso/settings/mailboxes/",
     "/contoso/settings/mailboxes/{connection}/",
     "/contoso/settings/mailboxes/{connection}/remove/",

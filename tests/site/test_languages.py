@@ -25,6 +25,7 @@ LABELS = Path("migrations_app/rewriting/labels.toml")
 GERMAN = {
     "name": "German",
     "mail_subject": "Aktualisiert: {subject}",
+    "mail_via": "{name} über MMS",
     "mail_note": "Die Einwahldaten dieser Besprechung haben sich geändert, sonst nichts.",
     "when": "Wann",
     "where": "Wo",
@@ -151,6 +152,7 @@ def test_every_language_has_every_text() -> None:
     assert {code: labels.keys() for code, labels in languages.items()} == dict.fromkeys(languages, GERMAN.keys())
     assert all(re.fullmatch("[a-z]{2,3}", code) for code in languages)
     assert all("{subject}" in labels["mail_subject"] for labels in languages.values())
+    assert all("{name}" in labels["mail_via"] for labels in languages.values())
     assert all(len(labels["weekdays"].split()) == 7 for labels in languages.values())
     assert all(len(labels["months"].split()) == 12 for labels in languages.values())
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import trustme
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
 class Inbox:
@@ -71,5 +74,97 @@ def serving(handler: Handler, settings: Any, **options: Any) -> Iterator[Handler
     settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
     try:
         yield handler
+    finally:
+        controller.stop()
+
+
+class Relay(Inbox):
+    """A server as organizations have them: it takes messages of who has signed in, and says what a test has it say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.signed_in: list[str] = []
+        self.says: Callable[[str], str] = lambda address: "250 OK"
+        """Its answer to a recipient."""
+        self.hangs_after_data: Callable[[], object] | None = None
+        """Called when it has got a message whole; then it says nothing."""
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.asked.append(address)
+        answer = self.says(address)
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        answer = await super().handle_DATA(server, session, envelope)
+        if self.hangs_after_data:
+            self.hangs_after_data()
+            await silence()
+        return answer
+
+    def greylist(self) -> None:
+        """Put off each recipient the first time that it is asked about."""
+        self.says = lambda address: "250 OK" if self.asked.count(address) > 1 else "451 4.7.1 Greylisted, try again"
+
+    def refuse(self, *addresses: str) -> None:
+        self.says = lambda address: "550 5.1.1 No such person" if address in addresses else "250 OK"
+
+
+@dataclass(slots=True)
+class Served:
+    """A relay that runs, and what there is to know of it."""
+
+    relay: Relay
+    port: int
+    ca: str
+    """The certificate of the authority that its own is from, in PEM form."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """It as a tenant's mail server."""
+        return {
+            "host": HOST,
+            "port": self.port,
+            "username": USER,
+            "password": PASSWORD,
+            "ca_certificates": self.ca,
+        }
+
+
+HOST = "localhost"
+USER, PASSWORD = "mms@contoso.com", "a long pass phrase"
+
+
+@contextmanager
+def relay(*, is_tls_from_the_start: bool = False, issued_for: str = HOST) -> Iterator[Served]:
+    """A relay with a certificate and a sign-in, at a port of its own; Django's settings know nothing of it."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(issued_for).configure_cert(context)
+    handler = Relay()
+
+    def sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+        is_right = isinstance(data, LoginPassword) and (data.login, data.password) == (
+            USER.encode(),
+            PASSWORD.encode(),
+        )
+        if is_right:
+            handler.signed_in.append(mechanism)
+        return AuthResult(success=is_right, handled=False)
+
+    options: dict[str, Any] = {"authenticator": sign_in}
+    if is_tls_from_the_start:  # aiosmtpd takes this for a connection without TLS
+        options |= {"ssl_context": context, "auth_require_tls": False}
+    else:
+        options |= {"tls_context": context, "require_starttls": True, "auth_required": True}
+    port = free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=port, **options)
+    controller.start()
+    try:
+        yield Served(handler, port, authority.cert_pem.bytes().decode())
     finally:
         controller.stop()

@@ -61,7 +61,7 @@ OWNER = {
     "Update": "result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat", "MailServer"}
+OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately"}
 
 
 def _models() -> list[type[Model]]:

@@ -24,7 +24,7 @@ from migrations_app.models import MeetingResult, NumberRelease, Run, UntoldNumbe
 from migrations_app.procedures import number_release
 from migrations_app.runs import actions, receivers
 from tenants_app.audit import Actor, Channel, action_choices, entry
-from tenants_app.changes import bridges, conference_ids, locking, mailboxes, tenants, users
+from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
     describe_number,
     register_number,
@@ -33,6 +33,7 @@ from tenants_app.changes.bridges import (
     set_bridge,
     set_default_number,
 )
+from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.changes.mailboxes import (
     change_connection,
     create_connection,
@@ -56,7 +57,7 @@ from tests.support.actors import ACTOR
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
-CHANGES = (tenants, bridges, users, conference_ids, locking, mailboxes)
+CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
 MODULES = (*CHANGES, actions, receivers, mail_actions, number_release)
 
 
@@ -157,6 +158,10 @@ AUDITED = {
         "grant role", lambda world, actor: grant_role(world.tenant, world.account, "admin", actor)
     ),
     "tenants.revoke_role": Case("revoke role", revoke_role, World.role),
+    "mail_servers.change_mail_server": Case(
+        "change mail server",
+        lambda world, actor: change_mail_server(world.tenant, actor, sender_mode="service"),
+    ),
     "mailboxes.create_connection": Case(
         "create mailbox connection",
         lambda world, actor: create_connection(world.tenant, actor, "Other", address="https://dav.contoso.com/"),

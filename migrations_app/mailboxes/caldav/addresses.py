@@ -1,9 +1,7 @@
-"""Addresses: which server is meant, the one form in which paths are compared, and which machines may be reached."""
+"""Addresses: which server is meant, and the one form in which paths are compared."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
@@ -13,7 +11,6 @@ from migrations_app.failures import Failure
 
 _STANDS_AS_IT_IS = "-._~!$&'()*+,;=:@"
 """Characters of a path's segment that need no percent-encoding (RFC 3986 section 3.3)."""
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MOST_CHARACTERS = 8_000
 
@@ -94,25 +91,3 @@ def _origin_of(scheme: str, host: str | None, port: int | None) -> Origin:
     if scheme not in _DEFAULT_PORTS or not host:
         raise ValueError("no address of a server")
     return Origin(scheme, host.rstrip(".").lower(), port or _DEFAULT_PORTS[scheme])
-
-
-def is_allowed_host(host: str, allowed_hosts: Collection[str]) -> bool:
-    """Whether the operator has named this host, as it stands in the address."""
-    return host in {name.strip().rstrip(".").lower() for name in allowed_hosts}
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the Internet: not private, not this machine's, not the local network's.
-
-    An IPv4 address inside an IPv6 one counts as what it is, so that nobody hides in one.
-    """
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner:
-            return is_public(str(inner))
-        if ip.is_site_local:
-            return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)

@@ -15,20 +15,7 @@ from typing import Any
 import httpcore2 as httpcore
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.addresses import is_allowed_host, is_public
-
-_WHY_NOT_TRUSTED = {
-    9: "is not valid yet",
-    10: "has expired",
-    18: "is signed by the server itself",
-    19: "is issued by a CA that is not known here",
-    20: "is issued by a CA that is not known here",
-    21: "comes without the certificates that lead to a known CA",
-    23: "was revoked",
-    62: "is made out to another host",
-    64: "is made out to another address",
-}
-"""By the verification codes of OpenSSL (``X509_V_ERR_…``)."""
+from migrations_app.reachable import is_allowed_host, is_public, why_not_trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +143,7 @@ class _Stream(httpcore.NetworkStream):
 
 def _failure_of_tls(host: str, cause: BaseException | None) -> Failure:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        why = _WHY_NOT_TRUSTED.get(cause.verify_code, "does not stand up to the check")
+        why = why_not_trusted(cause)
         return Failure("mailbox-certificate", f"the certificate of {host} {why}")
     if isinstance(cause, ssl.SSLError) and cause.reason in {
         "WRONG_VERSION_NUMBER",

@@ -14,8 +14,9 @@ import httpcore2 as httpcore
 import httpx2 as httpx
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.addresses import Origin, is_allowed_host, leads_to, parse
+from migrations_app.mailboxes.caldav.addresses import Origin, leads_to, parse
 from migrations_app.mailboxes.caldav.network import Certificate, Network, trust
+from migrations_app.reachable import is_allowed_host
 
 MOST_REDIRECTS = 5
 _IN_MEMORY = 1024 * 1024

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from migrations_app.mail.waiting import Queue, oldest
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring.health import queue_state
 from tenants_app.management.arguments import at_least
-from tenants_app.wording import counted
+from tenants_app.models import Tenant
+from tenants_app.wording import counted, plain
 
 
 class Command(MonitoringCommand):
@@ -41,7 +43,8 @@ class Command(MonitoringCommand):
         warning, critical = options["warning"], options["critical"]
         if warning > critical:
             raise CommandError(f"--warning {warning} is more than --critical {critical}: give the smaller one first.")
-        state = queue_state(self.tenant(options) if options["tenant"] is not None else None)
+        tenant = self.tenant(options) if options["tenant"] is not None else None
+        state = queue_state(tenant)
         limit = timedelta(minutes=options["max_age"])
         found = Answer()
         if state.failed >= warning:
@@ -54,7 +57,8 @@ class Command(MonitoringCommand):
             (state.longest_unsent, "a message has waited"),
         ):
             if waited > limit:
-                found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}")
+                why = _why(tenant) if what.startswith("a message") else ""
+                found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}{why}")
         for name in state.refused_by:
             found.add(Status.CRITICAL, f"the mailbox connection {name} is refused, and runs of its users wait")
         if state.undeliverable:
@@ -72,3 +76,12 @@ class Command(MonitoringCommand):
         failed = f"{state.failed:,} failed" if state.failed else "none failed"
         found.when_ok = f"{counted(state.pending, 'user')} pending, {state.in_progress:,} in progress, {failed}"
         return found
+
+
+def _why(tenant: Tenant | None) -> str:
+    """Why the message that has waited longest is not sent yet, and until when it sleeps."""
+    update = oldest(tenant)
+    why = Queue(update.result.run.tenant).why(update) if update else None
+    if why is None:
+        return ""
+    return f" ({why.reason.rstrip('.')}{f'; tried again at {plain(why.until)}' if why.until else ''})"

@@ -30,15 +30,17 @@ class Command(MonitoringCommand):
                 Status.CRITICAL,
                 f"a due run has waited for {age(state.longest_wait)} and none is in progress: start the cluster again",
             )
-        server = mail_server.silence() if state.unsent else None
-        unanswered = mail_server.length_of(server) if server else timedelta(0)
-        if server:
+        silent = mail_server.silences() if state.unsent else []
+        for server, waiting in silent:
+            is_own = server.name != mail_server.installations()
+            lasts, which = mail_server.length_of(server), f"mail server {server.name}" if is_own else "mail server"
             found.add(
-                Status.CRITICAL if unanswered > mail_server.GONE else Status.WARNING,
-                f"the mail server has {'turned MMS away' if server.turns_away else 'not answered'} for "
-                f"{age(unanswered)} ({server.last_error}), messages waiting: "
-                f"{state.unsent:,}; check EMAIL_URL and the server",
+                Status.CRITICAL if lasts > mail_server.GONE else Status.WARNING,
+                f"the {which} has {'turned MMS away' if server.turns_away else 'not answered'} for {age(lasts)} "
+                f"({server.last_error}), messages waiting: {waiting:,}; check "
+                f"{'get_mail_server' if is_own else 'EMAIL_URL'} and the server",
             )
+        unanswered = max((mail_server.length_of(server) for server, _ in silent), default=timedelta(0))
         _judge_clocks(found)
         limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
         found.data = {

@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.mail import delivery
+from migrations_app.mail.waiting import Queue
 from migrations_app.models import Run, Update
-from migrations_app.monitoring import clock, mail_server
+from migrations_app.monitoring import clock
 from migrations_app.procedures import registry
 from migrations_app.tasks import work
 from tenants_app.management.base import AdministratorCommand
@@ -76,13 +77,13 @@ class Command(AdministratorCommand):
         if first:
             self.stdout.write(f"{counted(waiting.count(), 'run')} due later, the next at {plain(first.due_at)}.")
         unsent = Update.objects.filter(state=Update.State.QUEUED).order_by("due_at")
-        update = unsent.first()
+        update = unsent.select_related("result__run__tenant").defer("result__spans").first()
         if update:
-            reason = f" {update.error_message}" if update.error_message else ""
-            server = mail_server.silence()
-            due_at = max(update.due_at, server.next_try_at or update.due_at) if server else update.due_at
+            why = Queue(update.result.run.tenant).why(update)
+            at = why.until if why and why.until else update.due_at
+            reason = f" {update.error_message}" if update.error_message else f" {why.reason}" if why else ""
             self.stdout.write(
-                f"{counted(unsent.count(), 'message')} still to be sent, the next at {plain(due_at)}.{reason}"
+                f"{counted(unsent.count(), 'message')} still to be sent, the next at {plain(at)}.{reason}"
             )
 
 

@@ -13,10 +13,11 @@ import pytest
 import trustme
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.addresses import is_public, normal
+from migrations_app.mailboxes.caldav.addresses import normal
 from migrations_app.mailboxes.caldav.client import Client
 from migrations_app.mailboxes.caldav.steps import check
 from migrations_app.mailboxes.caldav.transport import Account, Limits
+from migrations_app.reachable import is_public
 from tests.support.mail_servers import free_port
 from tests.support.name_server import names
 from tests.support.scripted_server import Asked, Told, multistatus, response, scripted
