@@ -32,8 +32,10 @@ log = logging.getLogger(__name__)
 IS_WAITED_FOR = False
 LEASE = timedelta(minutes=6)
 """Longer than one request may take; it is renewed before each."""
+TURN = timedelta(seconds=20)
+"""How long a worker looks at mailboxes until messages have their turn; a look that was begun goes on."""
 _LOOK_EVERY = 1.0
-"""Seconds between two looks whether a run waits."""
+"""Seconds between two looks whether a run waits, within the look at one mailbox."""
 
 
 class _GiveWay(Exception):
@@ -71,13 +73,16 @@ def request_scan(user: ConferencingUser) -> bool:
 
 
 def advance(until: datetime) -> bool:
-    """Look at one mailbox after the other that is due. Makes no runs due."""
+    """Look at one mailbox after the other that is due, until a run is due or messages have their turn."""
+    turn_ends = timezone.now() + TURN
     while timezone.now() < until and (scan := _claim()):
         try:
             _scan(scan, until)
         except _GiveWay:
             _release(scan, clock.now())
-            return False
+            return queue.is_due()
+        if timezone.now() >= turn_ends or queue.is_due():
+            return True
     return False
 
 

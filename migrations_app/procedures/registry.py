@@ -17,7 +17,8 @@ class Procedure(Protocol):
     """Whether somebody waits before a page for its next step. Such a procedure goes on before the next run does."""
 
     def advance(self, until: datetime) -> bool:
-        """Go as far as possible now, but begin no step after ``until``. Returns whether that may have made runs due."""
+        """Go as far as possible now, but begin no step after ``until``. Returns whether runs may be due now, or it gave
+        way to something else before it was through."""
 
     def is_due(self, now: datetime) -> bool:
         """Whether there is a step to be done at this moment."""
@@ -37,9 +38,9 @@ def advance_what_is_waited_for(until: datetime) -> None:
 
 
 def advance(until: datetime) -> bool:
-    """Take all procedures further. Returns whether that may have made runs due."""
-    made_due = [procedure.advance(until) for procedure in PROCEDURES]  # each of them, whatever the first one says
-    return any(made_due)
+    """Take all procedures further. Returns whether runs may be due now, or one of them is to go on after others."""
+    goes_on = [procedure.advance(until) for procedure in PROCEDURES]  # each of them, whatever the first one says
+    return any(goes_on)
 
 
 def is_due(now: datetime) -> bool:
