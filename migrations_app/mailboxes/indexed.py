@@ -65,8 +65,7 @@ class IndexedMailbox(ListedByRows):
 
     @property
     def left_alone_until(self) -> datetime | None:
-        connection = MailboxConnection.objects.filter(pk=self.connection.pk, paused_until__gt=timezone.now()).first()
-        return connection.paused_until if connection else None
+        return throttling.left_alone_until(self.connection)
 
     def note_failure(self, failure: Failure) -> datetime | None:
         return throttling.note_failure(self.connection, failure)

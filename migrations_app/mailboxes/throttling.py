@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from migrations_app.failures import Failure
 from migrations_app.models import MailboxScan, Run
@@ -20,6 +20,8 @@ MOMENT = timedelta(minutes=1)
 """How long one is left alone that cannot be reached; the run or the message that found out is tried again by R28."""
 LONGEST_PAUSE = timedelta(hours=1)
 """A server that asks for more is tried after this all the same."""
+SCAN_LEASE = timedelta(minutes=6)
+"""Longer than one request of a scan may take; it is renewed before each."""
 
 _OF_THE_CONNECTION = frozenset(
     {"mailbox-certificate", "mailbox-address", "mailbox-ignores-conditions", "mailbox-who-tells"}
@@ -39,11 +41,23 @@ def unavailable_connections() -> list[int]:
     busy: Counter[int] = Counter()
     at_work = Run.objects.filter(state=Run.State.IN_PROGRESS).order_by()
     busy.update(at_work.annotate(at=Coalesce("user__mailbox", "tenant__mailbox")).values_list("at", flat=True))
-    busy.update(MailboxScan.objects.filter(lease_until__gt=now).values_list("connection", flat=True))
+    scans = MailboxScan.objects.exclude(lease_until=None).exclude(clock.lease_is_over(now, SCAN_LEASE))
+    busy.update(scans.values_list("connection", flat=True))
     # With others beside it, a slow server never has all workers.
     spared = 1 if len(connections) > 1 or Tenant.objects.count() > 1 else 0
     workers = max(settings.MMS_WORKERS - spared, 1)
-    return [pk for pk, until, most in connections if (until and until > now) or busy[pk] >= min(most, workers)]
+    return [pk for pk, until, most in connections if _lasts(until, now) or busy[pk] >= min(most, workers)]
+
+
+def left_alone_until(connection: MailboxConnection) -> datetime | None:
+    """Until when a connection is left alone, as it is stored; None where it may be asked."""
+    until = MailboxConnection.objects.filter(pk=connection.pk).values_list("paused_until", flat=True).first()
+    return until if _lasts(until, clock.now()) else None
+
+
+def _lasts(until: datetime | None, now: datetime) -> bool:
+    """Whether a pause goes on. A longer one than any is was begun by a clock that has been set back since."""
+    return until is not None and now < until <= now + LONGEST_PAUSE + clock.TOLERANCE
 
 
 def reaches(connections: list[int], prefix: str = "user__") -> Q:
@@ -68,20 +82,26 @@ def note_failure(connection: MailboxConnection, failure: Failure) -> datetime | 
         return until
     if failure.retry_after:
         until = now + min(failure.retry_after, LONGEST_PAUSE)
-        _leave_alone(rows, until)
+        _leave_alone(rows, until, now)
         return until
     if failure.code == "mailbox-unavailable":
-        _leave_alone(rows, now + MOMENT)  # so that not one worker after the other waits for it in vain
+        _leave_alone(rows, now + MOMENT, now)  # so that not one worker after the other waits for it in vain
     return None
 
 
-def _leave_alone(rows: QuerySet[MailboxConnection], until: datetime) -> None:
-    rows.update(paused_until=Greatest(Coalesce(F("paused_until"), until), until))
+def _leave_alone(rows: QuerySet[MailboxConnection], until: datetime, now: datetime) -> None:
+    """Until then, or as long as it is already."""
+    longer = Q(paused_until__gt=until, paused_until__lte=now + LONGEST_PAUSE + clock.TOLERANCE)
+    rows.exclude(longer).update(paused_until=until)
 
 
 def note_success(connection: MailboxConnection) -> None:
-    """The server has let MMS in: what was wrong with the connection is over."""
+    """The server has let MMS in: what was wrong with the connection when it was read is over.
+
+    What another worker has found since stays: a server may let in who is signed in, and ask everybody to wait.
+    """
     if connection.problem_code or connection.paused_until:
-        MailboxConnection.objects.filter(pk=connection.pk).update(
+        same = MailboxConnection.objects.filter(pk=connection.pk, paused_until=connection.paused_until)
+        same.update(
             paused_until=None, problem_code="", problem_detail="", problem_since=None
         )

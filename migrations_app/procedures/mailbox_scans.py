@@ -30,8 +30,7 @@ from tenants_app.models import ConferencingUser, Tenant
 log = logging.getLogger(__name__)
 
 IS_WAITED_FOR = False
-LEASE = timedelta(minutes=6)
-"""Longer than one request may take; it is renewed before each."""
+LEASE = throttling.SCAN_LEASE
 TURN = timedelta(seconds=20)
 """How long a worker looks at mailboxes until messages have their turn; a look that was begun goes on."""
 _LOOK_EVERY = 1.0

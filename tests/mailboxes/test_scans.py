@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
+from migrations_app.failures import Failure
+from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
-from migrations_app.models import MailboxScan
+from migrations_app.models import MailboxScan, Turn
 from migrations_app.procedures import mailbox_scans
+from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
-from tenants_app.changes.mailboxes import create_connection, read_mailbox
-from tenants_app.changes.users import change_user
+from tenants_app.changes.mailboxes import change_connection, create_connection, read_mailbox
+from tenants_app.changes.tenants import create_tenant
+from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import ConferencingUser, MailboxConnection
 from tests.support.actors import ACTOR
 
@@ -66,3 +71,56 @@ def test_messages_wait_for_some_looks_and_not_for_all(
     assert mailbox_scans.advance(timezone.now() + LATER)
     assert not mailbox_scans.advance(timezone.now() + LATER)
     assert len(looked_at) == 2
+
+
+# --- clocks that are set back, and workers who know what was --------------------------------------------
+
+
+def test_a_pause_that_was_begun_by_a_clock_ahead_is_over(connection: MailboxConnection, anna: ConferencingUser) -> None:
+    mailbox = CalDavMailbox(ConferencingUser.objects.select_related("tenant__mailbox").get(pk=anna.pk))
+    MailboxConnection.objects.update(paused_until=timezone.now() + timedelta(days=1))
+    assert throttling.unavailable_connections() == []
+    assert mailbox.left_alone_until is None
+
+    mailbox.note_failure(Failure("mailbox-unavailable", "", timedelta(minutes=5)))
+    assert throttling.unavailable_connections() == [connection.pk]
+    until = mailbox.left_alone_until
+    assert until is not None
+    assert until < timezone.now() + timedelta(minutes=6)
+    mailbox.note_failure(Failure("mailbox-unavailable"))
+    assert mailbox.left_alone_until == until, "a shorter pause ends no longer one"
+
+
+def test_a_scan_that_was_begun_by_a_clock_ahead_keeps_nobody_out(connection: MailboxConnection) -> None:
+    change_connection(connection, ACTOR, most_requests=1)
+    MailboxScan.objects.update(lease_token=uuid.uuid4(), lease_until=timezone.now() + timedelta(minutes=1))
+    assert throttling.unavailable_connections() == [connection.pk]
+    MailboxScan.objects.update(lease_until=timezone.now() + timedelta(days=1))
+    assert throttling.unavailable_connections() == []
+
+
+def test_who_was_let_in_before_ends_no_pause_that_began_since(connection: MailboxConnection) -> None:
+    MailboxConnection.objects.update(paused_until=timezone.now() - timedelta(hours=1))
+    known = MailboxConnection.objects.get(pk=connection.pk)
+    throttling.note_failure(connection, Failure("mailbox-unavailable", "", timedelta(minutes=5)))
+    throttling.note_success(known)
+    assert throttling.left_alone_until(connection)
+
+    throttling.note_success(MailboxConnection.objects.get(pk=connection.pk))
+    assert throttling.left_alone_until(connection) is None
+
+
+def test_tenants_take_turns_though_the_clock_was_set_back(make_user: Callable[..., ConferencingUser]) -> None:
+    other = create_tenant(
+        ACTOR, slug="fabrikam", name="Fabrikam", domain="fabrikam.com", meeting_service="none", settling_time=0
+    )
+    for number in range(3):
+        user = make_user(f"user{number}")
+        start_by_hand(user.tenant, [user], ACTOR, now_due=True)
+        start_by_hand(other, [create_user(other, ACTOR, upn=f"user{number}@fabrikam.com")], ACTOR, now_due=True)
+    ahead = timezone.now() + timedelta(days=1)
+    Turn.objects.create(tenant=user.tenant, at=ahead)
+    Turn.objects.create(tenant=other, at=ahead + timedelta(hours=1))
+    claimed = [queue.claim() for _ in range(4)]
+
+    assert [run and run.tenant.slug for run in claimed] == ["contoso", "fabrikam", "contoso", "fabrikam"]
