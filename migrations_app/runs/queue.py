@@ -19,7 +19,7 @@ from time import monotonic
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
@@ -185,8 +185,8 @@ def _claim(claimable: QuerySet[Run], waiting: Sequence[int]) -> Run | None:
     if run is None:
         return None
     now = clock.now()
-    if len(waiting) > 1 and not Turn.objects.filter(tenant=run.tenant_id).update(at=now):
-        Turn.objects.bulk_create([Turn(tenant_id=run.tenant_id, at=now)], ignore_conflicts=True)
+    if len(waiting) > 1:
+        _end_turn(run.tenant_id, now)
     run.state = Run.State.IN_PROGRESS
     run.lease_token = uuid.uuid4()
     run.lease_until = now + LEASE
@@ -196,6 +196,14 @@ def _claim(claimable: QuerySet[Run], waiting: Sequence[int]) -> Run | None:
     run.finished_at = None
     run.save()
     return run
+
+
+def _end_turn(tenant: int, now: datetime) -> None:
+    """Put the tenant (key) behind all others, also behind those whose turn was noted by a clock that was ahead."""
+    latest = Turn.objects.aggregate(Max("at"))["at__max"]
+    at = max(now, latest + timedelta(microseconds=1)) if latest else now
+    if not Turn.objects.filter(tenant=tenant).update(at=at):
+        Turn.objects.bulk_create([Turn(tenant_id=tenant, at=at)], ignore_conflicts=True)
 
 
 def hold(run: Run, **changes: object) -> None:
