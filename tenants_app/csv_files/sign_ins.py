@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 from django.core.exceptions import ValidationError
 
@@ -13,14 +14,21 @@ COLUMNS = ("UserPrincipalName", "Username", "Password")
 
 def read_sign_ins(text: str) -> list[tuple[str, str, str]]:
     """The rows of the file; raises ``ValidationError`` with a sentence for one that cannot be used."""
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    try:
+        return list(_rows(reader))
+    except csv.Error:
+        raise ValidationError(
+            f"Line {reader.reader.line_num}: this is no CSV, or a cell is too long: correct the file and repeat."
+        ) from None
+
+
+def _rows(reader: csv.DictReader[str]) -> Iterator[tuple[str, str, str]]:
     if tuple(reader.fieldnames or ()) != COLUMNS:
         raise ValidationError(f"The file must begin with the line {','.join(COLUMNS)}: correct it and repeat.")
-    rows = []
     for row in reader:
         cells = [row[name] for name in COLUMNS]
         if None in row or None in cells or not cells[0].strip():
             raise ValidationError(f"Line {reader.line_num}: expected {', '.join(COLUMNS)}. Nothing was written.")
         upn, username, password = cells
-        rows.append((upn.strip(), username.strip(), password))
-    return rows
+        yield upn.strip(), username.strip(), password

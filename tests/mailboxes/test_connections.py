@@ -203,6 +203,8 @@ def test_connections_are_made_listed_changed_and_removed_by_command(
         ("UserPrincipalName,Username,Password\n,x,y\n", "Line 2: expected UserPrincipalName"),
         ("UserPrincipalName,Username,Password\na,b\n", "Line 2: expected UserPrincipalName"),
         ("UserPrincipalName,Username,Password\na,b,c,d\n", "Line 2: expected UserPrincipalName"),
+        ('UserPrincipalName,Username,Password\nanna,b,"c\nd,e,f\n', "Line 3: this is no CSV"),
+        (f"UserPrincipalName,Username,Password\n{'a' * 200_000},b,c\n", "Line 2: this is no CSV"),
     ],
 )
 def test_a_file_of_sign_ins_with_a_fault_writes_nothing(
@@ -212,6 +214,14 @@ def test_a_file_of_sign_ins_with_a_fault_writes_nothing(
     (tmp_path / "file.csv").write_text(text)
     with pytest.raises(CommandError, match=sentence):
         call_command("set_mailbox_connection", "DAV", "--sign-ins", str(tmp_path / "file.csv"), stdout=io.StringIO())
+    assert not MailboxCredential.objects.exists()
+
+
+@pytest.mark.parametrize("username", ["x" * 400, "two\nlines", "with\0nul"])
+def test_a_user_name_that_cannot_be_kept_is_refused_in_a_sentence(anna: ConferencingUser, username: str) -> None:
+    connection = create_connection(anna.tenant, ACTOR, "DAV", address=ADDRESS)
+    with pytest.raises(ValidationError):
+        set_credentials(connection, [(anna.upn, username, "hers")], ACTOR)
     assert not MailboxCredential.objects.exists()
 
 
@@ -400,7 +410,7 @@ def test_a_refused_sign_in_of_one_user_fails_that_user_alone(
     bruno = make_user("bruno.costa")
     change_connection(connection, ACTOR, username="", password="", path_template="")
     set_credentials(
-        bruno.tenant,
+        connection,
         [("anna.rossi@contoso.com", "", "wrong"), (bruno.upn, "", PASSWORD)],
         ACTOR.through(Channel.COMMAND),
     )
