@@ -78,6 +78,11 @@ class IndexedMailbox(ListedByRows):
             credential = getattr(self.user, "mailbox_credential", None)
             if credential is None:
                 raise Failure("mailbox-without-sign-in", f"{self.connection} has no service account")
+            if credential.server != self.connection.server:
+                raise Failure(
+                    "mailbox-without-sign-in",
+                    f"the password of {self.user.upn} was given for {credential.server} and is sent to no other server",
+                )
             return credential.username, credential.password
         except (NoSecretsKey, UnopenableSecret) as error:
             raise Failure("secret-unopenable", f"that of {self.connection}") from error

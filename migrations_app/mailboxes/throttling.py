@@ -102,6 +102,4 @@ def note_success(connection: MailboxConnection) -> None:
     """
     if connection.problem_code or connection.paused_until:
         same = MailboxConnection.objects.filter(pk=connection.pk, paused_until=connection.paused_until)
-        same.update(
-            paused_until=None, problem_code="", problem_detail="", problem_since=None
-        )
+        same.update(paused_until=None, problem_code="", problem_detail="", problem_since=None)

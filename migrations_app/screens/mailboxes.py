@@ -92,7 +92,7 @@ def sign_ins(request: Request, slug: str, pk: int) -> HttpResponse:
     form = SignInsForm(request.POST, request.FILES)
     if form.is_valid():
         with refusals_told(form):
-            count = set_credentials(access.tenant, form.cleaned_data["file"], access.actor)
+            count = set_credentials(shown, form.cleaned_data["file"], access.actor)
             messages.success(request, f"The sign-ins of {counted(count, 'user')} are kept.")
             return redirect("mailbox-connection", slug, pk)
     return _connection_page(request, access, shown, sign_ins_form=form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -74,12 +74,13 @@ def change_connection(
     connection = MailboxConnection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if not connection.is_outside:
         raise ValidationError("MMS keeps these mailboxes itself: there is nothing to set.")
+    server = connection.server
     before, after = apply_values(connection, values)
     if password is not None:
         _seal(connection, password)
         after["password"] = "changed" if password else "removed"
     if after:
-        if _is_other_host(before, connection) and connection.sealed_password and password is None:
+        if connection.server != server and connection.sealed_password and password is None:
             raise ValidationError(
                 {"address": "Enter the password too: it is not sent to another server than the one it was given for."}
             )
@@ -117,12 +118,14 @@ def remove_connection(connection: MailboxConnection, actor: Actor) -> None:
 
 
 @transaction.atomic
-def set_credentials(tenant: Tenant, rows: Iterable[tuple[str, str, str]], actor: Actor) -> int:
-    """Keep users' own sign-ins: pairs of UPN, user name and password. All of them or, where one is bad, none.
+def set_credentials(connection: MailboxConnection, rows: Iterable[tuple[str, str, str]], actor: Actor) -> int:
+    """Keep users' own sign-ins for the connection's server: pairs of UPN, user name and password. All of them or,
+    where one is bad, none.
 
     Returns how many there are. An empty password removes the sign-in.
     """
-    tenant = lock(tenant)
+    tenant = lock(connection.tenant)
+    connection.refresh_from_db(fields=["address"])
     count = 0
     for some in batched(list(rows)):
         users = {
@@ -134,12 +137,12 @@ def set_credentials(tenant: Tenant, rows: Iterable[tuple[str, str, str]], actor:
         for upn, username, password in some:
             user = users[upn.lower()]
             if password:
-                credential, _ = MailboxCredential.objects.update_or_create(
-                    user=user, defaults={"username": username or user.upn}
-                )
+                credential = MailboxCredential.objects.filter(user=user).first() or MailboxCredential(user=user)
+                credential.username, credential.server = username or user.upn, connection.server
                 credential.full_clean()
-                _seal(credential, password)
                 credential.save()
+                _seal(credential, password)
+                credential.save(update_fields=["sealed_password"])
             else:
                 MailboxCredential.objects.filter(user=user).delete()
             count += 1
@@ -212,11 +215,6 @@ def _check(connection: MailboxConnection, *, has_password: bool) -> None:
                 "user has a password of their own."
             }
         )
-
-
-def _is_other_host(before: Mapping[str, Any], connection: MailboxConnection) -> bool:
-    old = str(before.get("address", ""))
-    return bool(old) and old.split("/")[:3] != connection.address.split("/")[:3]
 
 
 def _resume(connection: MailboxConnection) -> None:

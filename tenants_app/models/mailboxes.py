@@ -136,6 +136,11 @@ class MailboxConnection(Sealed):
         return self.kind != self.Kind.EMBEDDED
 
     @property
+    def server(self) -> str:
+        """Scheme, host and port of the address: what a password was given for."""
+        return "/".join(self.address.split("/")[:3]).lower()
+
+    @property
     def tells_attendees(self) -> bool:
         """Whether the server mails attendees itself when a meeting changes."""
         if self.who_tells == self.WhoTells.DETECT:
@@ -148,6 +153,9 @@ class MailboxCredential(Sealed):
 
     user = models.OneToOneField("tenants_app.ConferencingUser", models.CASCADE, related_name="mailbox_credential")
     username = models.CharField("user name", max_length=320, validators=[validate_one_line])
+    server = models.CharField(
+        max_length=500, blank=True, editable=False, help_text="For which it was given; it is sent to no other."
+    )
 
     def __str__(self) -> str:
         return f"{self.username} for {self.user}"

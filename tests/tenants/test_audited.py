@@ -179,7 +179,8 @@ AUDITED = {
     ),
     "mailboxes.set_credentials": Case(
         "change mailbox sign-ins",
-        lambda world, actor: set_credentials(world.tenant, [(world.anna.upn, "anna", "secret")], actor),
+        lambda connection, actor: set_credentials(connection, [("anna.rossi@contoso.com", "anna", "secret")], actor),
+        World.connection,
     ),
     "bridges.set_bridge": Case(
         "change bridge", lambda world, actor: set_bridge(world.tenant, "New bridge", actor, make_default=True)

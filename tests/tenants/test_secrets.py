@@ -13,6 +13,9 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
+from migrations_app.failures import Failure
+from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
+from migrations_app.mailboxes.of_user import try_connection
 from tenants_app.changes.mailboxes import change_connection, create_connection, set_credentials
 from tenants_app.models import AuditEntry, ConferencingUser, MailboxConnection, MailboxCredential, Tenant
 from tenants_app.records import connection_record
@@ -72,7 +75,7 @@ def test_what_no_key_opens_is_an_error_and_no_password(connection: MailboxConnec
 def test_an_older_key_opens_until_everything_is_closed_with_the_newest(
     connection: MailboxConnection, anna: ConferencingUser, settings: Any
 ) -> None:
-    set_credentials(anna.tenant, [(anna.upn, "anna", "hers")], ACTOR)
+    set_credentials(connection, [(anna.upn, "anna", "hers")], ACTOR)
     old, new = settings.MMS_SECRETS_KEYS, [key()]
     settings.MMS_SECRETS_KEYS = new + old
     assert stored(connection).password == PASSWORD
@@ -91,7 +94,7 @@ def test_a_password_that_no_key_opens_keeps_no_other_from_being_rotated(
 ) -> None:
     lost, kept = settings.MMS_SECRETS_KEYS, [key()]
     settings.MMS_SECRETS_KEYS = kept
-    set_credentials(anna.tenant, [(anna.upn, "anna", "hers")], ACTOR)
+    set_credentials(connection, [(anna.upn, "anna", "hers")], ACTOR)
     before = stored(connection).sealed_password
     settings.MMS_SECRETS_KEYS = [key(), *kept]
     output = io.StringIO()
@@ -123,6 +126,28 @@ def test_another_server_is_not_sent_the_password_of_the_old_one(connection: Mail
     change_connection(stored(connection), ACTOR, address="https://dav.fabrikam.com/", password="new")
 
     assert stored(connection).password == "new"
+
+
+def test_a_users_own_password_is_sent_to_no_other_server_than_it_was_given_for(
+    connection: MailboxConnection, anna: ConferencingUser
+) -> None:
+    change_connection(connection, ACTOR, username="", password="", make_default=True)
+    set_credentials(stored(connection), [(anna.upn, "", "hers")], ACTOR)
+
+    def sign_in() -> tuple[str, str]:
+        return CalDavMailbox(ConferencingUser.objects.select_related("tenant__mailbox").get(pk=anna.pk)).sign_in()
+
+    assert sign_in() == (anna.upn, "hers")
+    change_connection(stored(connection), ACTOR, address="https://DAV.contoso.com/other/")
+    assert sign_in() == (anna.upn, "hers")
+    for address in ("https://dav.fabrikam.com/", "http://dav.contoso.com/", "https://dav.contoso.com:8443/"):
+        change_connection(stored(connection), ACTOR, address=address)
+        with pytest.raises(Failure, match="mailbox-without-sign-in") as failure:
+            sign_in()
+        assert "was given for https://dav.contoso.com and is sent to no other server" in failure.value.detail
+    other = create_connection(anna.tenant, ACTOR, "Other", address="https://dav.fabrikam.com/")
+    findings = list(try_connection(other, ConferencingUser.objects.get(pk=anna.pk)))
+    assert [finding.code for finding in findings] == ["mailbox-without-sign-in"]
 
 
 @pytest.fixture

@@ -57,5 +57,5 @@ class Command(AdministratorCommand):
         if before != after or (options["secret_file"] is None and not sign_ins):
             self.tell_changes(changed.name, before, after)
         if sign_ins:
-            count = set_credentials(tenant, sign_ins, self.actor)
+            count = set_credentials(changed, sign_ins, self.actor)
             self.stdout.write(f"{changed.name}: the sign-ins of {counted(count, 'user')} are kept.")
