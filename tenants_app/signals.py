@@ -75,7 +75,8 @@ tenant_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant`` and ``fields``, the names of what changed."""
 
 mailboxes_changed = Signal()
-"""Sent inside the transaction of the change, with ``tenant``: its connections, or who has which, are others now."""
+"""Sent inside the transaction of the change, with ``tenant``: its connections, or who has which, are others now. With
+``moved`` where it is a connection that leads to another server now."""
 
 mail_server_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant``: its messages go out in another way now."""

@@ -25,7 +25,7 @@ from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs import queue
 from tenants_app.bulk import batched
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,10 @@ class _GiveWay(Exception):
     """Something more urgent waits, or the time is over."""
 
 
-def follow(sender: object, *, tenant: Tenant, **_: object) -> None:
-    """Who has a mailbox outside is looked at from now on, and who has none any more is forgotten."""
+def follow(sender: object, *, tenant: Tenant, moved: MailboxConnection | None = None, **_: object) -> None:
+    """Who has a mailbox outside is looked at from now on, and who has none any more is forgotten. ``moved`` leads to
+    another server than before.
+    """
     users = ConferencingUser.objects.filter(tenant=tenant)
     inside = users.exclude(IndexedMailbox.whose).values("pk")
     MailboxScan.objects.filter(user__tenant=tenant, user__in=inside).delete()
@@ -59,6 +61,9 @@ def follow(sender: object, *, tenant: Tenant, **_: object) -> None:
             unique_fields=["user"],
             update_fields=["due_at"],
         )
+    if moved:
+        # What one server means by a token, another may take for something else, and leave out what it has.
+        has_any = bool(MailboxScan.objects.filter(connection=moved).update(calendars={}, due_at=now)) or has_any
     if has_any:
         queue.wake_cluster()
 

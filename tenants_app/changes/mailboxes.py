@@ -91,7 +91,7 @@ def change_connection(
         entry(tenant, actor, "change mailbox connection", connection.name, before, after).save()
     if make_default:
         _make_default(tenant, connection, actor)
-    _tell(tenant)
+    _tell(tenant, moved=connection if connection.server != server else None)
     return connection
 
 
@@ -234,5 +234,5 @@ def _make_default(tenant: Tenant, connection: MailboxConnection | None, actor: A
     entry(tenant, actor, "change default mailbox", tenant.slug, before, after).save()
 
 
-def _tell(tenant: Tenant) -> None:
-    mailboxes_changed.send(Tenant, tenant=tenant)
+def _tell(tenant: Tenant, moved: MailboxConnection | None = None) -> None:
+    mailboxes_changed.send(Tenant, tenant=tenant, moved=moved)

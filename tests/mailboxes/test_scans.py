@@ -124,3 +124,18 @@ def test_tenants_take_turns_though_the_clock_was_set_back(make_user: Callable[..
     claimed = [queue.claim() for _ in range(4)]
 
     assert [run and run.tenant.slug for run in claimed] == ["contoso", "fabrikam", "contoso", "fabrikam"]
+
+
+# --- what is hostile ------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_leads_to_another_server_is_listed_from_the_beginning(
+    connection: MailboxConnection,
+) -> None:
+    MailboxScan.objects.update(calendars={"/anna/": "http://sabre.io/ns/sync/7"}, due_at=timezone.now() + LATER)
+    change_connection(connection, ACTOR, calendars="Work")
+    assert MailboxScan.objects.get().calendars
+    change_connection(connection, ACTOR, address="https://new.contoso.com/")
+    scan = MailboxScan.objects.get()
+    assert scan.calendars == {}
+    assert scan.due_at <= timezone.now()
