@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import ClassVar
@@ -16,7 +17,7 @@ from migrations_app.calendars.facts import read_facts
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import AsOf, Listed, Stored
-from migrations_app.mailboxes.listing import COLUMNS, FACTS, ListedByRows, facts_of
+from migrations_app.mailboxes.listing import COLUMNS, FACTS, LONGEST_UID, ListedByRows, facts_of
 from migrations_app.models import IndexedMeeting, MailboxScan
 from migrations_app.rewriting.written_numbers import shown_numbers
 from tenants_app import fingerprints
@@ -158,10 +159,11 @@ class IndexedMailbox(ListedByRows):
 
 def _uid(href: str, body: bytes) -> str:
     """The UID of an object; of one that cannot be read its path, so that it has a name of its own."""
-    try:
-        return read_facts(body).uid or href[-500:]
-    except UnreadableCalendar:
-        return href[-500:]
+    with suppress(UnreadableCalendar):
+        uid = read_facts(body).uid
+        if 0 < len(uid) <= LONGEST_UID:
+            return uid
+    return href[-LONGEST_UID:]
 
 
 def begin_scan(user: ConferencingUser, connection: MailboxConnection) -> MailboxScan:

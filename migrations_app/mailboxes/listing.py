@@ -18,6 +18,8 @@ from migrations_app.mailboxes.base import NO_END, FutureMeetings, Listed
 from migrations_app.models import MeetingFacts
 from tenants_app.models import ConferencingUser
 
+LONGEST_UID = 500
+"""Characters of a UID by which a meeting is known."""
 FACTS = tuple(field.name for field in fields(Listed))
 """What a listed meeting says stands in columns of the same names."""
 
@@ -83,6 +85,9 @@ def facts_of(uid: str, body: bytes, user: ConferencingUser) -> dict[str, Any]:
         facts = read_facts(body)
     except UnreadableCalendar as error:
         return {"uid": uid, "last_end": NO_END, "unreadable": str(error)[:500]}
+    if len(facts.uid) > LONGEST_UID:
+        told = f"Its UID has more than {LONGEST_UID} characters."
+        return {"uid": uid, "last_end": NO_END, "unreadable": told}
     recipients = itip.read(body, user.addresses, now=timezone.now()).recipients
     listed = replace(Listed.of(facts, len(recipients)), uid=uid, subject=facts.subject[:255])
     return {name: value for name, value in asdict(listed).items() if name in COLUMNS}

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
+from migrations_app.mailboxes.caldav import client
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
-from migrations_app.models import MailboxScan, Turn
+from migrations_app.models import IndexedMeeting, MailboxScan, Turn
 from migrations_app.procedures import mailbox_scans
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
@@ -21,6 +22,8 @@ from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import ConferencingUser, MailboxConnection
 from tests.support.actors import ACTOR
+from tests.support.commands import invitation
+from tests.support.scripted_server import Asked, Told, multistatus, response, scripted
 
 pytestmark = pytest.mark.django_db
 
@@ -139,3 +142,32 @@ def test_a_connection_that_leads_to_another_server_is_listed_from_the_beginning(
     scan = MailboxScan.objects.get()
     assert scan.calendars == {}
     assert scan.due_at <= timezone.now()
+
+
+LONG_UID, LONG_TAG = "u" * 600, f'"{"e" * 400}"'
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_uid_that_is_too_long_fails_that_meeting_alone(anna: ConferencingUser) -> None:
+    mailbox = CalDavMailbox(ConferencingUser.objects.select_related("tenant__mailbox").get(pk=anna.pk))
+    bodies = {uid: invitation(anna, "budget").replace(b"UID:budget", b"UID:" + uid.encode()) for uid in ("a", LONG_UID)}
+    mailbox.note("/c/", [(f"/c/{uid[:9]}.ics", '"1"', "", body) for uid, body in bodies.items()])
+
+    assert dict(IndexedMeeting.objects.values_list("uid", "unreadable")) == {
+        "a": "",
+        "/c/uuuuuuuuu.ics": "Its UID has more than 500 characters.",
+    }
+
+
+def test_an_etag_that_is_too_long_to_be_kept_is_none_and_so_is_an_address() -> None:
+    def script(asked: Asked) -> Told:
+        if asked.method == "GET":
+            return Told(200, b"x", {"ETag": LONG_TAG, "Schedule-Tag": LONG_TAG})
+        return Told(207, multistatus(response(f"/c/{'%41' * 1001}.ics", "<d:getetag>1</d:getetag>")))
+
+    with scripted(script) as server, client.Client(server.account(), ["localhost"]) as asking:
+        assert asking.get("/c/1.ics") == client.Resource("/c/1.ics", "", "", b"x")
+        with pytest.raises(Failure) as failure:
+            list(asking.changes("/c/"))
+    assert failure.value.code == "mailbox-answer"
+    assert failure.value.detail == "the answer about /c/ names paths that are too long"

@@ -12,7 +12,8 @@ from migrations_app.failures import Failure
 _STANDS_AS_IT_IS = "-._~!$&'()*+,;=:@"
 """Characters of a path's segment that need no percent-encoding (RFC 3986 section 3.3)."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_MOST_CHARACTERS = 8_000
+_MOST_CHARACTERS = 1_000
+"""Of a path in its one form, as it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,22 @@ def normal(path: str) -> str:
 def resolve(href: str, origin: Origin, base: str) -> str:
     """The path that ``href`` means in an answer to a request for the path ``base``.
 
-    Raises ``ValueError`` where it is on another server, or is no address at all.
+    Raises ``ValueError``, which says what was named instead, where it is on another server, or is no address at all.
     """
-    if len(href) > _MOST_CHARACTERS:
-        raise ValueError("too long")
+    if len(href) > 8 * _MOST_CHARACTERS:
+        raise ValueError("paths that are too long")
     # Without its dots' meaning: a path of two slashes would be a host.
-    split = urlsplit(urljoin(origin.url(base), href.strip()))
-    if _origin_of(split.scheme, split.hostname, split.port) != origin:
-        raise ValueError("another server")
-    return normal(split.path or "/")
+    try:
+        split = urlsplit(urljoin(origin.url(base), href.strip()))
+        named = _origin_of(split.scheme, split.hostname, split.port)
+    except ValueError:
+        raise ValueError("what is no address") from None
+    if named != origin:
+        raise ValueError(f"objects that are not on {origin}")
+    path = normal(split.path or "/")
+    if len(path) > _MOST_CHARACTERS:
+        raise ValueError("paths that are too long")
+    return path
 
 
 def leads_to(location: str, origin: Origin, base: str) -> tuple[Origin, str]:

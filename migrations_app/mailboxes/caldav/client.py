@@ -58,6 +58,8 @@ BATCH = 50
 _MOST_PAGES = 2_000
 """Parts that a list of changes may come in; a server that cuts it into more goes round in circles."""
 _LONGEST_NAME = 255
+_LONGEST_TAG = 300
+"""Characters of an ETag that are kept; those of servers have some tens."""
 _CTAG = "ctag:"
 """How a token begins that is none of the server's, but the CTag of the calendar (no sync-collection there)."""
 _XML = {"Content-Type": 'application/xml; charset="utf-8"'}
@@ -631,9 +633,9 @@ def _with_default(calendars: list[Calendar], defaults: Collection[str], principa
 
 
 def _tag(text: str) -> str:
-    """An ETag or Schedule-Tag as it is stated; empty where it could not be sent back."""
+    """An ETag or Schedule-Tag as it is stated; empty where it could not be kept and sent back."""
     text = text.strip()
-    return text if _VISIBLE.fullmatch(text) else ""
+    return text if len(text) <= _LONGEST_TAG and _VISIBLE.fullmatch(text) else ""
 
 
 def _quoted(tag: str) -> str:

@@ -90,10 +90,8 @@ class Multistatus:
         answer = self._answer
         try:
             return resolve(href, answer.origin, answer.base)
-        except ValueError:
-            raise Failure(
-                "mailbox-answer", f"the answer about {answer.base} names objects that are not on {answer.origin}"
-            ) from None
+        except ValueError as error:
+            raise Failure("mailbox-answer", f"the answer about {answer.base} names {error}") from None
 
     def resolved(self, element: Element | None) -> list[str]:
         """The paths of all addresses in a property; those that are none of this server are left out."""

@@ -15,6 +15,7 @@ from migrations_app.calendars.joining import Clash, join, join_stored
 from migrations_app.calendars.objects import split_objects
 from migrations_app.mailboxes.base import Mailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.mailboxes.listing import LONGEST_UID
 from migrations_app.runs.imported import note_imported
 from migrations_app.runs.outcomes import BATCH
 from tenants_app.bulk import batched
@@ -23,8 +24,6 @@ from tenants_app.management.arguments import read_bytes
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.management.listing import printable
 from tenants_app.wording import counted
-
-LONGEST_UID = 500
 
 
 class Command(AdministratorCommand):
