@@ -53,6 +53,8 @@ def _take(server: str, limits: Limits, recipients: Sequence[str]) -> Grant:
     domains = sorted({domain_of(address) for address in recipients}) if limits.per_domain else []
     counts = _locked(server, ["", *domains])
     now = clock.now()
+    for row in counts.values():
+        _forget_times_to_come(row, now)
     if limits.messages and not _room(counts[""], limits.messages, now):
         return Grant(held_until=_next_room(counts[""], limits.messages, now))
     grant = Grant()
@@ -66,9 +68,10 @@ def _take(server: str, limits: Limits, recipients: Sequence[str]) -> Grant:
         _add(counts[""], 1, now)
         for domain in domains:
             _add(counts[domain], taken[domain], now)
-    for address in recipients:
-        if address not in grant.now:
-            grant.asleep[address] = _book(counts[domain_of(address)], limits.per_domain, now)
+    # A message books once for each domain: it comes back as a whole, and takes as much room as there is then.
+    left = [address for address in recipients if address not in grant.now]
+    until = {domain: _book(counts[domain], limits.per_domain, now) for domain in dict.fromkeys(map(domain_of, left))}
+    grant.asleep = {address: until[domain_of(address)] for address in left}
     for row in counts.values():
         row.save()
     return grant
@@ -99,6 +102,14 @@ def _recent(row: SentLately, now: datetime) -> dict[int, int]:
 
 
 _SPAN = range(_MINUTE + 1)
+
+
+def _forget_times_to_come(row: SentLately, now: datetime) -> None:
+    """What was sent at a time to come was sent by a clock that has been set back since, and booked by it too."""
+    limit = (now + clock.TOLERANCE).timestamp()
+    if any(int(key) > limit for key in row.seconds):
+        row.seconds = {str(at): count for at, count in _recent(row, now).items()}
+        row.booked_until = None
 
 
 def _room(row: SentLately, limit: int, now: datetime) -> int:

@@ -218,3 +218,44 @@ def test_a_silent_server_is_the_reason_for_all_that_waits_for_it(
 def test_a_message_that_waits_for_nothing_is_next(anna: ConferencingUser, own: Served) -> None:
     queue_of(anna, 1)
     assert why(anna) == [("It is next, as soon as a worker is free.", None)]
+
+
+# --- many recipients, and clocks that are set back ------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "recipients", "messages"), [(20, 1000, 1), (1, 100, 1), (20, 100, 3), (20, 1, 200)])
+@pytest.mark.django_db
+def test_large_messages_take_the_time_that_the_limit_leaves_them_and_no_more(
+    limit: int, recipients: int, messages: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = began = timezone.now()
+    monkeypatch.setattr(database_clock, "now", lambda: now)
+    left = {each: [f"{each}-{number}@example.org" for number in range(recipients)] for each in range(messages)}
+    due = dict.fromkeys(left, began)
+    while due:
+        message = min(due, key=lambda each: due[each])
+        now = due[message]
+        asleep: dict[str, datetime] = {}
+        while some := [address for address in left[message] if address not in asleep][:100]:
+            grant = limits.take("a", Limits(per_domain=limit), some)
+            asleep |= grant.asleep
+            left[message] = [address for address in left[message] if address not in grant.now]
+        due[message] = min(asleep.values(), default=now)
+        if not left[message]:
+            del due[message]
+
+    assert now - began <= 1.5 * timedelta(minutes=recipients * messages / limit) + timedelta(minutes=2)
+
+
+@pytest.mark.django_db
+def test_room_that_was_booked_by_a_clock_ahead_is_forgotten() -> None:
+    ahead = timezone.now() + timedelta(days=1)
+    for domain in ("", "example.org"):
+        SentLately.objects.create(
+            server="a", domain=domain, seconds={str(int(ahead.timestamp())): 1}, booked_until=ahead
+        )
+    one = Limits(per_domain=1)
+    assert limits.take("a", one, ["bo@example.org"]).now
+    waits = [limits.take("a", one, [f"guest{number}@example.org"]).asleep.popitem()[1] for number in range(2)]
+    assert timedelta(seconds=59) <= waits[1] - waits[0] <= timedelta(seconds=61)
+    assert waits[1] < timezone.now() + timedelta(minutes=3)
