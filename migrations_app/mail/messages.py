@@ -71,6 +71,12 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
                 outbox.begin(updates)  # a try, so that they come to an end
                 outbox.postpone(updates, failure)
             continue
+        except Exception:
+            reference = updates[0].result.run.correlation_id
+            log.exception("the mailbox of %s, in which updates of run %s are, cannot be read", user.upn, reference)
+            outbox.begin(updates)
+            outbox.postpone(updates, Failure("internal-error", f"reference {reference}"))
+            continue
         latest = _latest_results(user, uids)
         if user.tenant_id not in services:
             services[user.tenant_id] = service_of(user.tenant, MailServerConnection.of(user.tenant))

@@ -207,6 +207,29 @@ def test_one_message_that_cannot_be_composed_does_not_hold_up_the_others(
     assert Update.objects.get(result__uid=bad).error_code == "message-retries-used-up"
 
 
+def test_one_mailbox_that_cannot_be_read_at_all_does_not_hold_up_the_others(
+    anna: ConferencingUser,
+    make_user: Callable[..., ConferencingUser],
+    outbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bruno = make_user("bruno.costa")
+    for user in (anna, bruno):
+        invite(user)
+        migrate(user)
+    read = EmbeddedMailbox.read
+
+    def broken(self: EmbeddedMailbox, uids: Any) -> Any:
+        if self.user == anna:
+            raise ZeroDivisionError
+        return read(self, uids)
+
+    monkeypatch.setattr(EmbeddedMailbox, "read", broken)
+    assert deliver() == 1
+    waiting = Update.objects.get(state="Queued")
+    assert (waiting.result.run.user, waiting.error_code) == (anna, "internal-error")
+
+
 # --- guests of single occurrences -----------------------------------------------------------------------
 
 
