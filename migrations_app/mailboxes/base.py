@@ -141,8 +141,9 @@ class Mailbox(Protocol):
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """The texts of these objects; those that are gone are missing."""
 
-    def write(self, writes: Sequence[Write], keep: Callable[[], object] = ...) -> Mapping[str, Failure | None]:
-        """Write each text if its object is unchanged: by UID None where it was written, or why the server refused it.
+    def write(self, writes: Sequence[Write], keep: Callable[[], object] = ...) -> Mapping[str, Failure | Stored | None]:
+        """Write each text if its object is unchanged: by UID None where it was written, what is stored where that is
+        known to be another text than was sent, or why the server refused it.
 
         What somebody else changed meanwhile is missing, and so is what is gone. ``keep`` is called before each write
         into a mailbox outside, and may raise: then that one is not written.

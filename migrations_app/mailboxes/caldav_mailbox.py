@@ -10,6 +10,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from migrations_app.calendars.content_lines import all_events
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import Stored, Write
@@ -77,8 +80,8 @@ class CalDavMailbox(IndexedMailbox):
                 found |= self._moved(client, uid)
         return found
 
-    def write(self, writes: Sequence[Write], keep: Keep = lambda: None) -> Mapping[str, Failure | None]:
-        answers: dict[str, Failure | None] = {}
+    def write(self, writes: Sequence[Write], keep: Keep = lambda: None) -> Mapping[str, Failure | Stored | None]:
+        answers: dict[str, Failure | Stored | None] = {}
         rows = {row.uid: row for row in self.index.filter(uid__in=[write.uid for write in writes])}
         with self._client() as client:
             for write in writes:
@@ -96,12 +99,26 @@ class CalDavMailbox(IndexedMailbox):
                 except Refused as refused:
                     answers[write.uid] = refused
                     continue
-                answers[write.uid] = None
-                # Many servers store other octets than they were sent, under an ETag that they do not tell.
                 self.index.filter(pk=row.pk).update(
                     etag=written.etag or "", schedule_tag=written.schedule_tag, size=len(write.body)
                 )
+                # Who tells no ETag may store other octets than were sent (RFC 4791 section 5.3.4), or none.
+                answers[write.uid] = None if written.etag else self._read_back(client, row, write)
         return answers
+
+    def _read_back(self, client: Client, row: IndexedMeeting, write: Write) -> Failure | Stored | None:
+        """What became of a text that the server says it took; None where that is what is stored, or nobody knows."""
+        try:
+            resource = client.get(row.href)
+            if resource is None or resource.body == write.body:
+                return None
+            sent, there = (highest_sequence(body, all_events(body)) for body in (write.body, resource.body))
+        except (Failure, UnreadableCalendar):
+            return None
+        if resource.etag == write.etag and there < sent:
+            return Failure("meeting-refused-by-server", "it says that it took the meeting, and has the old one still")
+        row.etag = ""
+        return self.stored(row, resource.etag, resource.schedule_tag, resource.body)
 
     @staticmethod
     def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:

@@ -8,7 +8,10 @@ from functools import cached_property, partial
 from django.db import transaction
 from django.utils import timezone
 
+from migrations_app.calendars.content_lines import all_events
+from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure
+from migrations_app.mailboxes.base import Stored
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
@@ -65,9 +68,9 @@ class Committer:
         return left
 
     def _record(
-        self, outcomes: Sequence[Outcome], answers: Mapping[str, Failure | None], *, last_try: bool
+        self, outcomes: Sequence[Outcome], answers: Mapping[str, Failure | Stored | None], *, last_try: bool
     ) -> set[str]:
-        refused = {uid: failure for uid, failure in answers.items() if failure}
+        refused = {uid: answer for uid, answer in answers.items() if isinstance(answer, Failure)}
         _refuse(outcomes, refused)
         written = answers.keys() - refused.keys()
         if written:
@@ -78,8 +81,12 @@ class Committer:
             unwritten = set()
         for outcome in outcomes:
             if outcome.write and outcome.write.uid in written:
-                old = digits_in(outcome.write.body, self._old_numbers.keys() - self._numbers_left)
-                self._numbers_left |= shown_numbers(outcome.write.body, old) if old else old
+                answer, body = answers[outcome.write.uid], outcome.write.body
+                if isinstance(answer, Stored):  # the update is about the revision that the server made of it
+                    body = answer.body
+                    outcome.result.sequence = highest_sequence(body, all_events(body))
+                old = digits_in(body, self._old_numbers.keys() - self._numbers_left)
+                self._numbers_left |= shown_numbers(body, old) if old else old
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
         insert([outcome.result for outcome in final])
         told = self._queue_updates(final)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from migrations_app.failures import Failure
 from migrations_app.mail.delivery import deliver
+from migrations_app.mailboxes.caldav.client import Client, Resource, Written
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.models import IndexedMeeting, IntendedWrite, MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Declined
@@ -285,3 +288,67 @@ def test_r24_where_the_server_tells_attendees_mms_does_not(
     assert (run.state, run.succeeded_meetings, run.invites_update) == ("Succeeded", 3, 0)
     assert set(Update.objects.values_list("state", flat=True)) == {"ByServer"}
     assert messages_in(outbox) == []
+
+
+# --- servers that do otherwise than they say ------------------------------------------------------------
+
+
+def test_r24_attendees_are_told_though_the_server_counts_the_revision_on(
+    moved: ConferencingUser, server: RadicaleServer, calendar: str, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Client.put
+
+    def counting_on(self: Client, href: str, body: bytes, **conditions: str) -> Written:
+        counted = re.sub(rb"SEQUENCE:(\d+)", lambda found: b"SEQUENCE:%d" % (int(found[1]) + 1), body)
+        put(self, href, counted, **conditions)
+        return Written(None, "")
+
+    monkeypatch.setattr(Client, "put", counting_on)
+    run = migrate(moved, STAY)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_a_server_that_says_it_stored_and_did_not_fails_the_meeting(
+    moved: ConferencingUser, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "put", lambda *_, **__: Written(None, ""))
+    run = migrate(moved, STAY)
+
+    assert (run.state, run.failed_meetings, run.last_error_code) == ("Failed", 3, "meeting-refused-by-server")
+    assert run.results.first().detail == "it says that it took the meeting, and has the old one still"
+    assert not Update.objects.exists()
+    assert not IntendedWrite.objects.exists()
+
+
+@pytest.mark.parametrize("gone", [Failure("mailbox-unavailable"), None])
+def test_what_was_taken_and_cannot_be_read_back_is_written_all_the_same(
+    gone: Failure | None,
+    moved: ConferencingUser,
+    server: RadicaleServer,
+    calendar: str,
+    outbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put, get, was_put = Client.put, Client.get, set[str]()
+
+    def without_etag(self: Client, href: str, body: bytes, **conditions: str) -> Written:
+        put(self, href, body, **conditions)
+        was_put.add(href)
+        return Written(None, "")
+
+    def not_at_once(self: Client, href: str) -> Resource | None:
+        if href not in was_put:
+            return get(self, href)
+        was_put.remove(href)
+        if gone:
+            raise gone
+        return None
+
+    monkeypatch.setattr(Client, "put", without_etag)
+    monkeypatch.setattr(Client, "get", not_at_once)
+    run = migrate(moved, STAY)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
