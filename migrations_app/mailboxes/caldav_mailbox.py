@@ -150,14 +150,19 @@ class CalDavMailbox(IndexedMailbox):
     def account(self) -> Account:
         """How to sign in. Raises ``Failure``."""
         username, password = self.sign_in()
-        return Account(self.connection.address, username, password, self.connection.ca_certificates)
+        address = self.connection.found_at or self.connection.address
+        return Account(address, username, password, self.connection.ca_certificates)
 
     def _client(self) -> Client:
         return Client(self.account(), settings.MMS_ALLOWED_MAIL_HOSTS)
 
     def _calendars(self, client: Client) -> list[Calendar]:
         template = self.connection.path_template
+        before = client.address
         principal = client.principal(template, self.user.upn) if template else client.discover()
+        if client.address != before:  # whoever reads and writes what is listed here must go there too
+            self.connection.found_at = client.address
+            MailboxConnection.objects.filter(pk=self.connection.pk).update(found_at=client.address)
         calendars = [calendar for calendar in client.calendars(principal) if calendar.may_write]
         names = {name.strip().casefold() for name in self.connection.calendars.split(",")} - {""}
         if names:

@@ -219,7 +219,7 @@ def _check(connection: MailboxConnection, *, has_password: bool) -> None:
 
 def _resume(connection: MailboxConnection) -> None:
     connection.paused_until = connection.problem_since = None
-    connection.problem_code = connection.problem_detail = ""
+    connection.problem_code = connection.problem_detail = connection.found_at = ""
 
 
 def _make_default(tenant: Tenant, connection: MailboxConnection | None, actor: Actor) -> None:

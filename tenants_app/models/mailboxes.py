@@ -107,6 +107,12 @@ class MailboxConnection(Sealed):
     server_tells = models.BooleanField(
         null=True, editable=False, help_text="What the server said of itself last: whether it tells attendees."
     )
+    found_at = models.CharField(
+        max_length=1500,
+        blank=True,
+        editable=False,
+        help_text="Where the server is, if DNS names another than the address.",
+    )
     paused_until = models.DateTimeField(
         null=True, editable=False, help_text="Until then no run of its users is begun, because the server refuses."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mail.delivery import deliver
+from migrations_app.mailboxes.caldav import client
 from migrations_app.mailboxes.caldav.client import Client, Resource, Written
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.models import IndexedMeeting, IntendedWrite, MeetingResult, Run, Update
@@ -22,7 +24,7 @@ from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs import queue, worker
 from migrations_app.runs.commit import Committer
-from tenants_app.changes.mailboxes import change_connection
+from tenants_app.changes.mailboxes import change_connection, create_connection, set_credentials
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection
 from tests.mailboxes.conftest import Store
@@ -39,7 +41,8 @@ from tests.support.fault_proxy import (
     to,
 )
 from tests.support.meetings import STAY, calendar_of, logical_lines, messages_in, migrate
-from tests.support.radicale_server import RadicaleServer
+from tests.support.radicale_server import PASSWORD, RadicaleServer
+from tests.support.scripted_server import Told, scripted
 
 NEW = "+44 20 7946 0123"
 """The number of the bridge that Anna moves to; her invitations show another before."""
@@ -352,3 +355,36 @@ def test_what_was_taken_and_cannot_be_read_back_is_written_all_the_same(
 
     assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
     assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_a_server_that_dns_names_is_where_meetings_are_read_and_written_too(
+    anna: ConferencingUser,
+    new_bridge: Bridge,
+    server: RadicaleServer,
+    calendar: str,
+    store: Store,
+    outbox: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.MMS_ALLOWED_MAIL_HOSTS = ["localhost", "dav.localhost"]
+    named = server.address.replace("127.0.0.1", "dav.localhost")
+    monkeypatch.setattr(client, "service_addresses", lambda host: [named] if host == "localhost" else [])
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *_, **__: look_up("127.0.0.1", *_, **__))
+    store(3)
+    with scripted(lambda _: Told(404)) as web:
+        connection = create_connection(anna.tenant, ACTOR, "By DNS", address=web.address, make_default=True)
+        set_credentials(connection, [(anna.upn, "", PASSWORD)], ACTOR)
+        change_user(anna, ACTOR, bridge=new_bridge)
+        Run.objects.all().delete()
+        run = migrate(ConferencingUser.objects.select_related("tenant__mailbox", "bridge").get(pk=anna.pk), STAY)
+
+        assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+        assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+        assert {asked.path for asked in web.asked} == {"/", "/.well-known/caldav"}
+    connection.refresh_from_db()
+    assert connection.found_at == named
+    change_connection(connection, ACTOR, most_requests=5)
+    connection.refresh_from_db()
+    assert connection.found_at == ""

@@ -212,6 +212,11 @@ class Client:
         """The certificate that the server has shown; None before the first request, and without TLS."""
         return self._transport.certificate
 
+    @property
+    def address(self) -> str:
+        """Where the server is: the account's address, or what DNS named instead (see :meth:`discover`)."""
+        return self._transport.origin.url(self._transport.path)
+
     # What is where
 
     def features(self, href: str = "") -> Features:
