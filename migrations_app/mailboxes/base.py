@@ -72,6 +72,16 @@ class Write:
     body: bytes
 
 
+class PartlyWritten(Exception):
+    """Something was in the way of the others after some were dealt with: ``answers`` is what :meth:`Mailbox.write`
+    would have returned of these, ``failure`` what it was.
+    """
+
+    def __init__(self, answers: Mapping[str, Failure | Stored | None], failure: Failure) -> None:
+        super().__init__(failure.code)
+        self.answers, self.failure = answers, failure
+
+
 @dataclass(frozen=True, slots=True)
 class FutureMeetings:
     """Meetings that their organizers still have before them, and how many invitations they stand for."""
@@ -146,7 +156,8 @@ class Mailbox(Protocol):
         known to be another text than was sent, or why the server refused it.
 
         What somebody else changed meanwhile is missing, and so is what is gone. ``keep`` is called before each write
-        into a mailbox outside, and may raise: then that one is not written.
+        into a mailbox outside, and may raise: then that one is not written. Raises :class:`PartlyWritten` instead of a
+        ``Failure`` where some were dealt with before it.
         """
 
     @staticmethod

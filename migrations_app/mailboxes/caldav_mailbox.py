@@ -15,7 +15,7 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes import throttling
-from migrations_app.mailboxes.base import Stored, Write
+from migrations_app.mailboxes.base import PartlyWritten, Stored, Write
 from migrations_app.mailboxes.caldav.client import (
     BATCH,
     Account,
@@ -99,6 +99,10 @@ class CalDavMailbox(IndexedMailbox):
                 except Refused as refused:
                     answers[write.uid] = refused
                     continue
+                except Failure as failure:
+                    if answers:
+                        raise PartlyWritten(answers, failure) from failure
+                    raise
                 self.index.filter(pk=row.pk).update(
                     etag=written.etag or "", schedule_tag=written.schedule_tag, size=len(write.body)
                 )

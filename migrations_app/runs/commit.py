@@ -11,7 +11,7 @@ from django.utils import timezone
 from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.base import Stored
+from migrations_app.mailboxes.base import PartlyWritten, Stored
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
@@ -61,10 +61,20 @@ class Committer:
                 self._begin_to_write()
                 self._intents.announce(outcomes)
                 queue.hold(self._run)
-        answers = self._mailbox.write(writes, partial(queue.keep, self._run)) if writes else {}
+        answers: Mapping[str, Failure | Stored | None] = {}
+        failure = None
+        try:
+            if writes:
+                answers = self._mailbox.write(writes, partial(queue.keep, self._run))
+        except PartlyWritten as partly:
+            # The run may never be taken up again, and what was written is to be told all the same.
+            answers, failure = partly.answers, partly.failure
+            outcomes = [outcome for outcome in outcomes if outcome.result.uid in answers]
         with transaction.atomic():
             left = self._record(outcomes, answers, last_try=last_try)
             self._intents.forget({outcome.result.uid for outcome in outcomes} - left)
+        if failure:
+            raise failure
         return left
 
     def _record(

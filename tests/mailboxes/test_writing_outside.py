@@ -388,3 +388,21 @@ def test_a_server_that_dns_names_is_where_meetings_are_read_and_written_too(
     change_connection(connection, ACTOR, most_requests=5)
     connection.refresh_from_db()
     assert connection.found_at == ""
+
+
+def test_r24_what_was_written_before_the_run_failed_for_good_is_told(
+    moved: ConferencingUser, faults: FaultProxy, server: RadicaleServer, calendar: str, outbox: Path
+) -> None:
+    forbidden = next(fault for fault in FAULTS if fault.name == "403")
+    faults.plan = to("PUT", in_turn(None, forbidden))
+    run = migrate(moved, STAY)
+    faults.plan = in_turn()
+    deliver()
+
+    assert (run.state, run.last_error_code, run.succeeded_meetings) == ("Failed", "mailbox-forbidden", 1)
+    assert sum(NEW in text for text in texts(server, calendar)) == 1
+    assert len(messages_in(outbox)) == 1
+    assert IntendedWrite.objects.count() == 2
+    run = work_until_done(migrate(moved, STAY))
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 2)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
