@@ -21,6 +21,7 @@ from migrations_app.mailboxes.listing import COLUMNS, FACTS, LONGEST_UID, Listed
 from migrations_app.models import IndexedMeeting, MailboxScan
 from migrations_app.rewriting.written_numbers import shown_numbers
 from tenants_app import fingerprints
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, MailboxConnection
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
 
@@ -131,7 +132,8 @@ class IndexedMailbox(ListedByRows):
         with transaction.atomic():
             rows.delete()
             # What stood twice may stand once by now: it is read anew.
-            self.index.filter(uid__in=uids).exclude(unreadable="").update(etag="")
+            for some in batched(uids):
+                self.index.filter(uid__in=some).exclude(unreadable="").update(etag="")
 
     def _mark_those_that_stand_twice(self, uids: Collection[str]) -> None:
         # Nobody could tell which of them counts, and a change of one would leave the other wrong.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection as database
 from django.utils import timezone
 
 from migrations_app.failures import Failure
+from migrations_app.mail import smtp
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.caldav import client
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
@@ -171,3 +177,42 @@ def test_an_etag_that_is_too_long_to_be_kept_is_none_and_so_is_an_address() -> N
             list(asking.changes("/c/"))
     assert failure.value.code == "mailbox-answer"
     assert failure.value.detail == "the answer about /c/ names paths that are too long"
+
+
+def test_the_error_says_that_a_host_is_inside_and_not_at_which_address(
+    connection: MailboxConnection, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.MMS_ALLOWED_MAIL_HOSTS = []
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.20.30.40", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with client.Client(client.Account(ADDRESS, "mms", "secret")) as asking, pytest.raises(Failure) as failure:
+        asking.get("/x")
+    assert failure.value.detail == "dav.contoso.com is in a private network, or MMS itself"
+    with pytest.raises(smtp.NotAllowed, match=r"^mail.contoso.com is in a private network, or MMS itself$"):
+        smtp.EmailBackend(host="mail.contoso.com", port=25, allowed_hosts=[]).session()
+
+
+@contextmanager
+def few_variables() -> Iterator[None]:
+    """As where SQLite was built to take few variables in a statement; another database stays as it is."""
+    if database.vendor != "sqlite":
+        yield
+        return
+    before = database.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 2_000)
+    try:
+        yield
+    finally:
+        database.connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, before)
+
+
+@pytest.mark.usefixtures("connection")
+def test_a_calendar_of_any_size_can_vanish(anna: ConferencingUser) -> None:
+    mailbox = CalDavMailbox(ConferencingUser.objects.select_related("tenant__mailbox").get(pk=anna.pk))
+    end = timezone.now() + LATER
+    IndexedMeeting.objects.bulk_create(
+        IndexedMeeting(user=anna, uid=f"{number}", calendar="/c/", href=f"/c/{number}", last_end=end)
+        for number in range(3_000)
+    )
+    with few_variables():
+        mailbox.forget(mailbox.index.filter(calendar="/c/"))
+    assert not IndexedMeeting.objects.exists()
