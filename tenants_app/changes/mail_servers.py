@@ -38,8 +38,6 @@ def change_mail_server(
     if values.get("username") == "" and server.sealed_password and not password:
         password = ""  # it was for the user who is gone
     before, after = apply_values(server, values)
-    if "ca_certificates" in after:  # pages long, and no secret: that they changed is what the audit needs
-        before["ca_certificates"], after["ca_certificates"] = "", "changed" if server.ca_certificates else "removed"
     if password is not None:
         after["password"] = "changed" if password else "removed"
     if not after:

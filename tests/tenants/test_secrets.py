@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
@@ -54,6 +55,13 @@ def test_the_audit_says_that_a_password_changed_and_not_to_what(connection: Mail
 
     assert AuditEntry.objects.latest("pk").after == {"password": "changed"}
     assert stored(connection).password == "another"
+
+
+def test_the_audit_says_that_certificates_changed_and_does_not_hold_them(connection: MailboxConnection) -> None:
+    change_connection(connection, ACTOR, ca_certificates=trustme.CA().cert_pem.bytes().decode())
+
+    told = AuditEntry.objects.latest("pk")
+    assert (told.before, told.after) == ({"ca_certificates": ""}, {"ca_certificates": "changed"})
 
 
 def test_a_password_that_is_copied_into_another_row_opens_nothing(connection: MailboxConnection) -> None:
