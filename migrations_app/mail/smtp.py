@@ -91,9 +91,9 @@ class Session(smtplib.SMTP):
             return self._connected(host, port, timeout)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        private = next((address for address in addresses if not is_public(address)), None)
-        if private is not None:
-            raise NotAllowed(f"{host} is at {private}, an address of a private network or of MMS itself")
+        if not all(map(is_public, addresses)):
+            # Not which: that is for those who run the network to know.
+            raise NotAllowed(f"{host} is in a private network, or MMS itself")
         for address in addresses[:-1]:
             with suppress(OSError):
                 return self._connected(address, port, min(timeout, max(self._until - monotonic(), 0.001)))

@@ -28,7 +28,7 @@ from migrations_app.mailboxes.caldav.client import (
     TokenExpired,
     Unsettled,
 )
-from migrations_app.mailboxes.caldav.steps import Finding, check
+from migrations_app.mailboxes.caldav.steps import SOMEBODY_WAITS, Finding, check
 from migrations_app.mailboxes.indexed import SCAN_EVERY, IndexedMailbox, Keep, begin_scan
 from migrations_app.models import IndexedMeeting, MailboxScan
 from tenants_app.bulk import batched
@@ -149,6 +149,7 @@ class CalDavMailbox(IndexedMailbox):
             self.user.upn,
             template=self.connection.path_template,
             allowed_hosts=settings.MMS_ALLOWED_MAIL_HOSTS,
+            limits=SOMEBODY_WAITS,
         )
 
     def account(self) -> Account:

@@ -553,6 +553,7 @@ class Client:
         before = self._transport
         account = replace(self._account, address=address)
         self._transport = Transport(account, self._allowed_hosts, before.limits)
+        self._transport.ends_at = before.ends_at
         try:
             principal = self._principal_at(path)
         except Failure:

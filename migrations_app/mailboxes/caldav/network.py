@@ -90,9 +90,8 @@ class Network(httpcore.NetworkBackend):
         if not is_allowed_host(host, self.allowed_hosts):
             for address in addresses:
                 if not is_public(address):
-                    raise Failure(
-                        "mailbox-address", f"{host} is at {address}, an address of a private network or of MMS itself"
-                    )
+                    # Not which: that is for those who run the network to know.
+                    raise Failure("mailbox-address", f"{host} is in a private network, or MMS itself")
         return addresses
 
     def left(self, timeout: float | None) -> float:

@@ -17,6 +17,8 @@ WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is warned of."""
 _NAMED = 10
 """Calendars that are named."""
+SOMEBODY_WAITS = Limits(read=20, write=60, whole=60, session=120)
+"""For a test that somebody waits for before a page, and that must not hold up the page of anybody else."""
 _LOOKED_AT = 200
 """Objects among which one without attendees is looked for."""
 

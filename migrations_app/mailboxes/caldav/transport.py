@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -47,6 +48,8 @@ class Limits:
     """
     whole: float = 900
     """From the beginning of a request to the end of its answer."""
+    session: float = math.inf
+    """From the first request to the end of the last answer."""
     answer: int = 50_000_000
 
 
@@ -105,6 +108,7 @@ class Transport:
             "User-Agent": _USER_AGENT,
             "Accept": "*/*",
         }
+        self.ends_at = math.inf
         self._network = Network(allowed_hosts)
         pool = httpcore.ConnectionPool(
             ssl_context=trust(account.ca_certificates),
@@ -207,7 +211,9 @@ class Transport:
             write=limits.read,
             pool=limits.connect,
         )
-        self._network.deadline = time.monotonic() + limits.whole
+        now = time.monotonic()
+        self.ends_at = min(self.ends_at, now + limits.session)
+        self._network.deadline = min(now + limits.whole, self.ends_at)
         url = httpx.URL(
             scheme=self.origin.scheme, host=self.origin.host, port=self.origin.port, raw_path=href.encode("ascii")
         )
