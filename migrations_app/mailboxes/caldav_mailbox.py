@@ -16,6 +16,7 @@ from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import PartlyWritten, Stored, Write
+from migrations_app.mailboxes.caldav.answers import OfOnePath
 from migrations_app.mailboxes.caldav.client import (
     BATCH,
     Account,
@@ -136,6 +137,10 @@ class CalDavMailbox(IndexedMailbox):
             while some := list(islice(uids, BATCH)):
                 for stored in mailbox.read(some).values():
                     yield user.pk, stored
+
+    def note_failure(self, failure: Failure) -> datetime | None:
+        is_of_one = isinstance(failure, OfOnePath) and failure.retry_after is None
+        return None if is_of_one else super().note_failure(failure)
 
     def try_it(self) -> Iterator[Finding]:
         """What works and what does not, step by step, in words (see :mod:`migrations_app.mailboxes.caldav.steps`)."""

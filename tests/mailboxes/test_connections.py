@@ -442,6 +442,20 @@ def test_a_server_that_asks_to_wait_is_left_alone_by_all_workers(
     assert len(work_all()) == 2
 
 
+@pytest.mark.parametrize("name", ["500", "423", "507"])
+def test_what_is_wrong_with_one_mailbox_keeps_no_other_waiting(
+    name: str, connection: MailboxConnection, make_user: Callable[..., ConferencingUser], faults: FaultProxy
+) -> None:
+    make_user("bruno.costa")
+    broken = next(fault for fault in FAULTS if fault.name == name)
+    faults.plan = lambda asked: broken if asked.path.startswith("/anna") else None
+    start_all()
+    assert len(work_all()) == 2
+    assert Run.objects.get(user__upn="anna.rossi@contoso.com").last_error_code == "mailbox-unavailable"
+    connection.refresh_from_db()
+    assert connection.paused_until is None
+
+
 def test_no_more_workers_than_the_connection_takes_are_at_it_at_once(
     connection: MailboxConnection, make_user: Callable[..., ConferencingUser]
 ) -> None:

@@ -48,6 +48,13 @@ class Refused(Failure):
         self.conditions = conditions
 
 
+class OfOnePath(Failure):
+    """The server answers, and something is wrong with what was asked about: it says nothing of other mailboxes."""
+
+
+_OF_ONE_PATH = {423, 500, 507}
+
+
 def failure_of(answer: Answer) -> Failure:
     """What an answer that is not the expected one means for whatever was asked."""
     host, status, base = answer.origin.host, answer.status, answer.base
@@ -59,7 +66,8 @@ def failure_of(answer: Answer) -> Failure:
         return Failure("mailbox-address", f"what answers at {base} of {host} is no CalDAV server")
     if status in _PASSES or status >= 500:
         why = "is locked" if status == 423 else f"was answered with {status}"
-        return Failure("mailbox-unavailable", f"{base} of {host} {why}", retry_after(answer))
+        kind = OfOnePath if status in _OF_ONE_PATH else Failure
+        return kind("mailbox-unavailable", f"{base} of {host} {why}", retry_after(answer))
     return Failure("mailbox-answer", f"{host} answered {status} about {base}")
 
 
