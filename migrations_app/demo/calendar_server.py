@@ -50,7 +50,7 @@ file = {folder}/rights
 [storage]
 filesystem_folder = {folder}/collections
 [logging]
-level = error
+level = warning
 """
 
 
