@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
@@ -19,7 +18,7 @@ from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo import people
 from migrations_app.demo.calendar_server import PATH_TEMPLATE, SERVICE_ACCOUNT, CalendarServer, DemoCalendar
-from migrations_app.demo.mailbox import invitations
+from migrations_app.demo.mailbox import invitations, plan_meeting
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
@@ -126,7 +125,15 @@ class Command(SafeOutput):
                     objects.append(demo.damaged_invitation(user, now))
                 EmbeddedMailbox(row).store([pair for text in objects for pair in split_objects(text)])
         else:
-            _fill(server, dict(zip((user.upn for user in users), mailboxes, strict=True)))
+            calendars = [
+                DemoCalendar(user.upn, "Calendar", objects) for user, objects in zip(users, mailboxes, strict=True)
+            ]
+            for user in everyone[:count]:
+                if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
+                    # Radicale shows nobody a damaged object, so this one's mailbox has a meeting twice.
+                    twice = [demo.skype_html(plan_meeting(user, everyone, now, SEED, 300))]
+                    calendars += [DemoCalendar(user.upn, name, twice) for name in ("Team", "Project")]
+            server.fill(calendars)
             create_connection(
                 tenant,
                 ACTOR,
@@ -182,12 +189,3 @@ class Command(SafeOutput):
         edits.append(UserEdit(branch_user.pk, {"audio_conferencing_license": True}))
         told = change_users(tenant, edits, ACTOR)
         return sum(consequence.starts_run for consequence in told)
-
-
-def _fill(server: CalendarServer, mailboxes: Mapping[str, Sequence[bytes]]) -> None:
-    """Radicale shows nobody what it cannot read: who has a damaged object elsewhere has one meeting twice here."""
-    calendars = [DemoCalendar(upn, "Calendar", objects) for upn, objects in mailboxes.items()]
-    twice = people.DAMAGED_MAILBOX_USER_UPN
-    if twice in mailboxes:
-        calendars.append(DemoCalendar(twice, "Team", mailboxes[twice][:1]))
-    server.fill(calendars)
