@@ -21,9 +21,9 @@ install: .venv/installed ## Install the project into .venv
 hooks: .venv/installed ## Check every commit before it is made (.pre-commit-config.yaml)
 	@$(BIN)/prek install
 
-run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1 stops when all is migrated)
+run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1 stops when all is migrated, MAILBOXES=caldav on a Radicale)
 	@$(BIN)/python manage.py migrate --verbosity 0
-	@$(BIN)/python manage.py load_demo --if-empty
+	@$(BIN)/python manage.py load_demo --if-empty $(if $(MAILBOXES),--mailboxes $(MAILBOXES))
 	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
 
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)

@@ -25,7 +25,7 @@ from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs import queue
 from tenants_app.bulk import batched
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,12 @@ class _GiveWay(Exception):
 
 
 def follow(sender: object, *, tenant: Tenant, **_: object) -> None:
-    """Who has a mailbox outside is looked at from now on, and who has none any more is forgotten."""
+    """Who has a mailbox outside is looked at from now on, and who has none any more is forgotten.
+
+    What a connection held up that is taken up again goes on.
+    """
+    free = MailboxConnection.objects.filter(tenant=tenant, paused_until=None)
+    throttling.let_go_on(list(free.values_list("pk", flat=True)))
     users = ConferencingUser.objects.filter(tenant=tenant)
     inside = users.exclude(IndexedMailbox.whose).values("pk")
     MailboxScan.objects.filter(user__tenant=tenant, user__in=inside).delete()
