@@ -5,6 +5,8 @@ From Debian's packages, everything in one folder and on ports of its own; nothin
 
 from __future__ import annotations
 
+import email
+import email.policy
 import imaplib
 import os
 import pwd
@@ -12,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +23,11 @@ from typing import Any
 
 import httpx2 as httpx
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 
 from migrations_app.mailboxes.caldav.transport import Account
 from tests.support.mail_servers import Inbox, free_port
+from tests.support.meetings import calendar_of, logical_lines
 from tests.support.radicale_server import listens
 from tests.support.waiting import wait_until
 
@@ -114,6 +119,14 @@ class CyrusServer:
             for recipient in envelope.rcpt_tos
         ]
 
+    def told_of(self) -> Counter[tuple[str, str]]:
+        """How many messages were sent about each meeting, by its UID, to each address."""
+        return Counter(
+            (uid_of(envelope.content), recipient)
+            for envelope in self.inbox.envelopes
+            for recipient in envelope.rcpt_tos
+        )
+
     @contextmanager
     def imap(self) -> Iterator[imaplib.IMAP4]:
         """A session of the administrator."""
@@ -125,8 +138,26 @@ class CyrusServer:
             session.logout()
 
 
+class _LongLines(SMTP):
+    """Takes lines as long as Cyrus makes them of a description; a strict server refuses all beyond 998 octets."""
+
+    line_length_limit = 1_000_000
+
+
+class _MailServer(Controller):
+    def factory(self) -> SMTP:
+        return _LongLines(self.handler, **self.SMTP_kwargs)
+
+
 def _subject(content: Any) -> str:
     return next(line[9:].decode() for line in content.splitlines() if line.lower().startswith(b"subject: "))
+
+
+def uid_of(content: Any) -> str:
+    """The UID of the meeting that a message is about."""
+    message: Any = email.message_from_bytes(content, policy=email.policy.default)
+    (uid,) = {line[4:] for line in logical_lines(calendar_of(message)) if line.startswith("UID:")}
+    return uid
 
 
 def missing() -> str:
@@ -145,7 +176,7 @@ def cyrus(users: tuple[str, ...]) -> Iterator[CyrusServer]:
     assert not missing(), missing()
     folder = Path(tempfile.mkdtemp(prefix="mms-cyrus-"))
     user = "cyrus" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    controller = Controller(Inbox(), hostname="127.0.0.1", port=free_port())
+    controller = _MailServer(Inbox(), hostname="127.0.0.1", port=free_port())
     controller.start()
     ports = {"imap": free_port(), "http": free_port(), "smtp": controller.port}
     try:
