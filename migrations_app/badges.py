@@ -45,6 +45,7 @@ BADGES = {
     # messages, beside Failed
     "Queued": Badge("Queued", "pending", "mail"),
     "Sent": Badge("Sent", "succeeded", "mail-check"),
+    "ByServer": Badge("Sent by the mailbox's server", "succeeded", "mail-check"),
     "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
 }
 

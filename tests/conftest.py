@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import shutil
 import sqlite3
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.management import call_command
 from django.db import connection
 from django.template import Context, Template
 from django.utils.safestring import SafeString
@@ -23,6 +25,7 @@ from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
+from tests.support.commands import Command
 from tests.support.migrated import migrated_database
 from tests.support.remembered import Keys, Remembered, keys_in
 
@@ -192,3 +195,15 @@ def wakes(django_capture_on_commit_callbacks: Any) -> Iterator[list[Any]]:
     """The wake-ups that the test asks for; none is acted on."""
     with django_capture_on_commit_callbacks() as callbacks:
         yield callbacks
+
+
+@pytest.fixture
+def command(db: None) -> Command:
+    """Runs a command with its arguments as text and returns what it prints; errors are raised."""
+
+    def run(*arguments: str, errors: io.StringIO | None = None) -> str:
+        output = io.StringIO()
+        call_command(*arguments, stdout=output, stderr=errors or io.StringIO())
+        return output.getvalue()
+
+    return run

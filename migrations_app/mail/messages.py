@@ -56,7 +56,20 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
     for user, group in groupby(batch, key=lambda update: update.result.run.user):
         updates = list(group)
         uids = [update.result.uid for update in updates]
-        stored = mailbox_of(user).read(uids)
+        mailbox = mailbox_of(user)
+        if until := mailbox.left_alone_until:
+            outbox.put_off(updates, until)
+            continue
+        try:
+            stored = mailbox.read(uids)
+        except Failure as failure:
+            again_at = mailbox.note_failure(failure)
+            if again_at:
+                outbox.put_off(updates, again_at, failure)
+            else:
+                outbox.begin(updates)  # a try, so that they come to an end
+                outbox.postpone(updates, failure)
+            continue
         latest = _latest_results(user, uids)
         for update in updates:
             found = stored.get(update.result.uid)

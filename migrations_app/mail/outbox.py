@@ -259,6 +259,11 @@ def postpone(updates: Sequence[Update], failure: Failure) -> None:
     log.warning("%d updates not sent: %s %s", len(updates), failure.code, failure.detail)
 
 
+def put_off(updates: Sequence[Update], until: datetime, failure: Failure | None = None) -> None:
+    """Try again then; this was no try, because what is in the way is not about these messages."""
+    _let_go(_mine(*updates), failure, due_at=until)
+
+
 def close(update: Update, failure: Failure, state: str = Update.State.FAILED) -> None:
     """Give the update up for good. Where somebody is in doubt, that comes before every other reason why it failed."""
     if update.recipients_in_doubt and state == Update.State.FAILED:

@@ -118,6 +118,10 @@ class Mailbox(Protocol):
     def refresh(self, keep: Callable[[], object]) -> None:
         """Bring what is listed up to date, before a run; ``keep`` is called again and again meanwhile."""
 
+    @property
+    def left_alone_until(self) -> datetime | None:
+        """Until when its server is left alone; None where it may be asked."""
+
     def note_failure(self, failure: Failure) -> datetime | None:
         """What went wrong; until when the whole connection is left alone because of it, so that its other users need
         not fail one by one. None where it is about this mailbox alone."""

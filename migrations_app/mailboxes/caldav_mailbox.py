@@ -28,6 +28,7 @@ from migrations_app.mailboxes.caldav.client import (
 from migrations_app.mailboxes.caldav.steps import Finding, check
 from migrations_app.mailboxes.indexed import SCAN_EVERY, IndexedMailbox, Keep, begin_scan
 from migrations_app.models import IndexedMeeting, MailboxScan
+from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, MailboxConnection
 
 _OF_A_LOOK = ["connection", "calendars", "scanned_at", "failures", "code", "detail"]
@@ -48,11 +49,12 @@ class CalDavMailbox(IndexedMailbox):
                 self._note_who_tells(client, calendars)
                 throttling.note_success(self.connection)
                 hrefs = [calendar.href for calendar in calendars]
-                self.forget(self.rows.exclude(calendar__in=hrefs))
+                self.forget(self.index.exclude(calendar__in=hrefs))
                 scan.calendars = {href: token for href, token in scan.calendars.items() if href in hrefs}
                 for href in hrefs:
                     scan.calendars[href] = self._scan(client, href, scan.calendars.get(href, ""), keep)
                     scan.save(update_fields=_OF_A_LOOK)
+                self._read_anew(client, keep)
         except Failure as failure:
             scan.failures += 1
             scan.code, scan.detail = failure.code, failure.detail
@@ -66,7 +68,7 @@ class CalDavMailbox(IndexedMailbox):
         """Each by itself and octet for octet, since what is read may be written."""
         found: dict[str, Stored] = {}
         with self._client() as client:
-            for row in self.rows.filter(uid__in=uids).order_by("href"):
+            for row in self.index.filter(uid__in=uids).order_by("href"):
                 resource = client.get(row.href)
                 if resource is not None:
                     found[row.uid] = self.stored(row, resource.etag, resource.schedule_tag, resource.body)
@@ -77,7 +79,7 @@ class CalDavMailbox(IndexedMailbox):
 
     def write(self, writes: Sequence[Write], keep: Keep = lambda: None) -> Mapping[str, Failure | None]:
         answers: dict[str, Failure | None] = {}
-        rows = {row.uid: row for row in self.rows.filter(uid__in=[write.uid for write in writes])}
+        rows = {row.uid: row for row in self.index.filter(uid__in=[write.uid for write in writes])}
         with self._client() as client:
             for write in writes:
                 keep()
@@ -96,7 +98,7 @@ class CalDavMailbox(IndexedMailbox):
                     continue
                 answers[write.uid] = None
                 # Many servers store other octets than they were sent, under an ETag that they do not tell.
-                self.rows.filter(pk=row.pk).update(
+                self.index.filter(pk=row.pk).update(
                     etag=written.etag or "", schedule_tag=written.schedule_tag, size=len(write.body)
                 )
         return answers
@@ -106,7 +108,7 @@ class CalDavMailbox(IndexedMailbox):
         theirs = users.filter(IndexedMailbox.whose).select_related("tenant__mailbox", "mailbox", "mailbox_credential")
         for user in theirs.order_by("pk").iterator(chunk_size=100):
             mailbox = CalDavMailbox(user)
-            of_the_user = mailbox.rows.filter(
+            of_the_user = mailbox.index.filter(
                 organizer__in=[*user.addresses, ""], last_end__gt=now, cancelled=False
             ).values_list("uid", flat=True)
             uids = iter(list(of_the_user))
@@ -171,24 +173,36 @@ class CalDavMailbox(IndexedMailbox):
                 seen.update(entry.href for entry in some if entry.etag is not None)
             self._take(client, calendar, some)
         if changes.is_complete_list:
-            known = self.rows.filter(calendar=calendar).values_list("pk", "href")
+            known = self.index.filter(calendar=calendar).values_list("pk", "href")
             gone = [pk for pk, href in known.iterator() if href not in seen]
             for start in range(0, len(gone), BATCH):
-                self.forget(self.rows.filter(pk__in=gone[start : start + BATCH]))
+                self.forget(self.index.filter(pk__in=gone[start : start + BATCH]))
         return changes.next_token
 
     def _take(self, client: Client, calendar: str, entries: Sequence[Entry]) -> None:
         gone = [entry.href for entry in entries if entry.etag is None]
         if gone:
-            self.forget(self.rows.filter(href__in=gone))
+            self.forget(self.index.filter(href__in=gone))
         there = {entry.href: entry.etag for entry in entries if entry.etag is not None}
-        known = dict(self.rows.filter(href__in=list(there)).values_list("href", "etag"))
-        wanted = [href for href, etag in there.items() if not etag or known.get(href) != etag]
+        known = dict(self.index.filter(href__in=list(there)).values_list("href", "etag"))
+        self._read_into(client, calendar, [href for href, etag in there.items() if not etag or known.get(href) != etag])
+
+    def _read_anew(self, client: Client, keep: Keep) -> None:
+        """What the index says no ETag of is not what it was, although the server names it as unchanged."""
+        unknown: dict[str, list[str]] = {}
+        for calendar, href in self.index.filter(etag="").order_by("pk").values_list("calendar", "href"):
+            unknown.setdefault(calendar, []).append(href)
+        for calendar, hrefs in unknown.items():
+            for some in batched(hrefs, BATCH):
+                keep()
+                self._read_into(client, calendar, some)
+
+    def _read_into(self, client: Client, calendar: str, hrefs: Sequence[str]) -> None:
         self.note(
             calendar,
             [
                 (resource.href, resource.etag, resource.schedule_tag, resource.body)
-                for resource in client.read(calendar, wanted)
+                for resource in client.read(calendar, hrefs)
             ],
         )
 
@@ -200,7 +214,7 @@ class CalDavMailbox(IndexedMailbox):
                 resource = client.get(href)
                 if resource is not None:
                     self.note(calendar, [(href, resource.etag, resource.schedule_tag, resource.body)])
-                    self.forget(self.rows.filter(uid=uid).exclude(href=href))
+                    self.forget(self.index.filter(uid=uid).exclude(href=href))
                     row = IndexedMeeting.objects.get(user=self.user, href=href)
                     return {uid: self.stored(row, resource.etag, resource.schedule_tag, resource.body)}
         return {}

@@ -47,6 +47,10 @@ class EmbeddedMailbox(ListedByRows):
     def refresh(self, keep: Callable[[], object]) -> None:
         """What is in the database needs no look."""
 
+    @property
+    def left_alone_until(self) -> None:
+        return None
+
     def note_failure(self, failure: Failure) -> None:
         """Each of these mailboxes stands for itself."""
 

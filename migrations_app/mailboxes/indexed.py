@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
@@ -44,8 +44,15 @@ class IndexedMailbox(ListedByRows):
         self.connection = connection
 
     @property
-    def rows(self) -> QuerySet[IndexedMeeting]:
+    def index(self) -> QuerySet[IndexedMeeting]:
+        """What is known of the mailbox, one row for each object in it."""
         return IndexedMeeting.objects.filter(user=self.user)
+
+    @property
+    def rows(self) -> QuerySet[IndexedMeeting]:
+        # Of a meeting that stands twice, one row: it is one that fails.
+        another = IndexedMeeting.objects.filter(user=self.user, uid=OuterRef("uid"), pk__lt=OuterRef("pk"))
+        return self.index.exclude(Exists(another))
 
     @property
     def tells_attendees(self) -> bool:
@@ -55,6 +62,11 @@ class IndexedMailbox(ListedByRows):
     def as_of(self) -> AsOf:
         scan = MailboxScan.objects.filter(user=self.user).first()
         return AsOf(scan.scanned_at, scan.problem) if scan else AsOf(None)
+
+    @property
+    def left_alone_until(self) -> datetime | None:
+        connection = MailboxConnection.objects.filter(pk=self.connection.pk, paused_until__gt=timezone.now()).first()
+        return connection.paused_until if connection else None
 
     def note_failure(self, failure: Failure) -> datetime | None:
         return throttling.note_failure(self.connection, failure)
@@ -114,16 +126,16 @@ class IndexedMailbox(ListedByRows):
         with transaction.atomic():
             rows.delete()
             # What stood twice may stand once by now: it is read anew.
-            self.rows.filter(uid__in=uids).exclude(unreadable="").update(etag="")
+            self.index.filter(uid__in=uids).exclude(unreadable="").update(etag="")
 
     def _mark_those_that_stand_twice(self, uids: Collection[str]) -> None:
         # Nobody could tell which of them counts, and a change of one would leave the other wrong.
         places: dict[str, list[str]] = {}
-        for uid, href in self.rows.filter(uid__in=uids).order_by("href").values_list("uid", "href"):
+        for uid, href in self.index.filter(uid__in=uids).order_by("href").values_list("uid", "href"):
             places.setdefault(uid, []).append(href)
         for uid, hrefs in places.items():
             if len(hrefs) > 1:
-                self.rows.filter(uid=uid).update(unreadable=_TWICE.format(*hrefs)[:500])
+                self.index.filter(uid=uid).update(unreadable=_TWICE.format(*hrefs)[:500])
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
 from migrations_app.failures import Failure
 from migrations_app.models import MailboxScan, Run
 from migrations_app.monitoring import clock
-from tenants_app.models import MailboxConnection
+from tenants_app.models import MailboxConnection, Tenant
 
 PAUSE = timedelta(minutes=15)
 """How long a connection that refuses MMS as a whole is left alone, before one user's mailbox is tried again."""
+MOMENT = timedelta(minutes=1)
+"""How long one is left alone that cannot be reached; the run or the message that found out is tried again by R28."""
 LONGEST_PAUSE = timedelta(hours=1)
 """A server that asks for more is tried after this all the same."""
 
@@ -37,7 +40,10 @@ def unavailable_connections() -> list[int]:
     at_work = Run.objects.filter(state=Run.State.IN_PROGRESS).order_by()
     busy.update(at_work.annotate(at=Coalesce("user__mailbox", "tenant__mailbox")).values_list("at", flat=True))
     busy.update(MailboxScan.objects.filter(lease_until__gt=now).values_list("connection", flat=True))
-    return [pk for pk, until, most in connections if (until and until > now) or busy[pk] >= most]
+    # With others beside it, a slow server never has all workers.
+    spared = 1 if len(connections) > 1 or Tenant.objects.count() > 1 else 0
+    workers = max(settings.MMS_WORKERS - spared, 1)
+    return [pk for pk, until, most in connections if (until and until > now) or busy[pk] >= min(most, workers)]
 
 
 def reaches(connections: list[int], prefix: str = "user__") -> Q:
@@ -62,9 +68,15 @@ def note_failure(connection: MailboxConnection, failure: Failure) -> datetime | 
         return until
     if failure.retry_after:
         until = now + min(failure.retry_after, LONGEST_PAUSE)
-        rows.update(paused_until=Greatest(Coalesce(F("paused_until"), until), until))
+        _leave_alone(rows, until)
         return until
+    if failure.code == "mailbox-unavailable":
+        _leave_alone(rows, now + MOMENT)  # so that not one worker after the other waits for it in vain
     return None
+
+
+def _leave_alone(rows: QuerySet[MailboxConnection], until: datetime) -> None:
+    rows.update(paused_until=Greatest(Coalesce(F("paused_until"), until), until))
 
 
 def note_success(connection: MailboxConnection) -> None:

@@ -53,7 +53,9 @@ class Intents:
         found = False
         for outcome in outcomes:
             intent = self._by_uid.get(outcome.result.uid)
-            if intent is not None and outcome.result.code == "already-current":
+            # One with the ETag of before was not written; it may be current because the settings were changed back.
+            is_changed = intent is not None and outcome.etag != intent.etag
+            if intent is not None and is_changed and outcome.result.code == "already-current":
                 _take_over(outcome, intent)
                 found = True
         return found

@@ -101,6 +101,8 @@ class Outcome:
 
     result: MeetingResult
     write: Write | None = None
+    etag: str = ""
+    """Of the text that was judged; empty where it was settled without."""
     recipient_count: int = 0
     ends_at: datetime = NO_END
     """When the meeting is over; known where it is changed."""
@@ -360,6 +362,7 @@ class Outcomes:
                 log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, stored.listed.uid)
                 decided = self._failed_unexpectedly()
         outcome = self._outcome(stored.listed, decided or Decided(MeetingResult.Outcome.SKIPPED, "no-block"))
+        outcome.etag = stored.etag
         result = outcome.result
         if found is not None:
             result.meeting_service = found.first.service

@@ -155,8 +155,9 @@ def claim() -> Run | None:
     """
     # Looked for before the transaction begins: on SQLite that takes the only write lock, which waiting writers get in
     # no order, so that workers with nothing to do would keep one of them from it for half a minute.
-    waiting = _tenants_in_turn()
-    return _claim(waiting) if waiting else None
+    claimable = _claimable()
+    waiting = _tenants_in_turn(claimable)
+    return _claim(claimable, waiting) if waiting else None
 
 
 def is_due() -> bool:
@@ -171,15 +172,15 @@ def _claimable() -> QuerySet[Run]:
     return runs.exclude(throttling.reaches(unavailable)) if unavailable else runs
 
 
-def _tenants_in_turn() -> list[int]:
+def _tenants_in_turn(claimable: QuerySet[Run]) -> list[int]:
     """Tenants (keys) that have a run to be claimed: first the one whose last claim was longest ago."""
-    waiting = Tenant.objects.filter(Exists(_claimable().filter(tenant=OuterRef("pk"))))
+    waiting = Tenant.objects.filter(Exists(claimable.filter(tenant=OuterRef("pk"))))
     return list(waiting.order_by(F("turn__at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 
 @transaction.atomic
-def _claim(waiting: Sequence[int]) -> Run | None:
-    oldest_first = _claimable().order_by("due_at", "pk").select_for_update(skip_locked=True, of=("self",))
+def _claim(claimable: QuerySet[Run], waiting: Sequence[int]) -> Run | None:
+    oldest_first = claimable.order_by("due_at", "pk").select_for_update(skip_locked=True, of=("self",))
     run = next(filter(None, (oldest_first.filter(tenant=tenant).first() for tenant in waiting)), None)
     if run is None:
         return None

@@ -152,8 +152,11 @@ def set_credentials(tenant: Tenant, rows: Iterable[tuple[str, str, str]], actor:
 def rotate_secrets() -> tuple[int, list[str]]:
     """Close every stored password with the newest key. Returns how many, and which no key opens; repeatable.
 
-    Each row is a transaction of its own, so that one that nobody can open does not keep the others.
+    Each row is a transaction of its own, so that one that nobody can open does not keep the others. Raises
+    ``NoSecretsKey``.
     """
+    if not settings.MMS_SECRETS_KEYS:
+        raise NoSecretsKey
     count, unopenable = 0, []
     for model, pk in _sealed_rows():
         with transaction.atomic():

@@ -37,6 +37,7 @@ class Shelf:
     tries: ClassVar[int] = 3
     tells_attendees = False
     as_of = None
+    left_alone_until = None
     bodies: ClassVar[dict[tuple[int, str], bytes]] = {}
 
     def __init__(self, user: ConferencingUser) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.models import IndexedMeeting, IntendedWrite, MeetingResult, Run, Update
+from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs import queue, worker
 from migrations_app.runs.commit import Committer
@@ -199,6 +200,29 @@ def test_r40_what_somebody_changes_at_this_moment_is_kept(
     assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
     assert "X-NOTE:Bring the figures" in texts(server, calendar)[0]
     assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_a_write_that_did_not_happen_is_none_though_the_settings_were_changed_back(
+    moved: ConferencingUser, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kill_in(monkeypatch, CalDavMailbox, "write", after=False)
+    with pytest.raises(Killed):
+        migrate(moved, STAY)
+    shown = set(IndexedMeeting.objects.values_list("etag", flat=True))
+    monkeypatch.setattr("migrations_app.runs.outcomes.write", no_block_is_wrong)
+    Run.objects.update(lease_until=timezone.now() - timedelta(hours=1))
+    queue.sweep()
+    run = work_until_done(Run.objects.get())
+
+    assert (run.state, run.succeeded_meetings, run.skipped_meetings) == ("Succeeded", 0, 3)
+    assert set(IndexedMeeting.objects.values_list("etag", flat=True)) == shown
+    assert not IntendedWrite.objects.exists()
+    assert not Update.objects.exists()
+
+
+def no_block_is_wrong(*_: Any, **__: Any) -> Any:
+    """As where the settings are what the invitations say."""
+    raise Declined("already-current", "")
 
 
 def test_a_meeting_that_the_server_will_not_take_fails_alone(

@@ -33,6 +33,13 @@ from tenants_app.changes.bridges import (
     set_bridge,
     set_default_number,
 )
+from tenants_app.changes.mailboxes import (
+    change_connection,
+    create_connection,
+    remove_connection,
+    set_credentials,
+    use_embedded_by_default,
+)
 from tenants_app.changes.tenants import change_tenant, create_tenant, grant_role, renew_directory_key, revoke_role
 from tenants_app.changes.users import (
     UserEdit,
@@ -44,7 +51,7 @@ from tenants_app.changes.users import (
     create_users,
     mark_up_to_date,
 )
-from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
@@ -88,6 +95,12 @@ class World:
         doubt = {"zoe@fabrikam.com": "<a@contoso.com>"}
         Update.objects.update(error_code="mail-unconfirmed", recipients_left=[*doubt], recipients_in_doubt=doubt)
         return run
+
+    def connection(self) -> MailboxConnection:
+        return create_connection(self.tenant, ACTOR, "Nextcloud", address="https://dav.contoso.com/")
+
+    def default_connection(self) -> MailboxConnection:
+        return change_connection(self.connection(), ACTOR, make_default=True)
 
     def release(self) -> NumberRelease:
         other = register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
@@ -144,6 +157,25 @@ AUDITED = {
         "grant role", lambda world, actor: grant_role(world.tenant, world.account, "admin", actor)
     ),
     "tenants.revoke_role": Case("revoke role", revoke_role, World.role),
+    "mailboxes.create_connection": Case(
+        "create mailbox connection",
+        lambda world, actor: create_connection(world.tenant, actor, "Other", address="https://dav.contoso.com/"),
+    ),
+    "mailboxes.change_connection": Case(
+        "change mailbox connection",
+        lambda connection, actor: change_connection(connection, actor, calendars="Work"),
+        World.connection,
+    ),
+    "mailboxes.remove_connection": Case("remove mailbox connection", remove_connection, World.connection),
+    "mailboxes.use_embedded_by_default": Case(
+        "change default mailbox",
+        lambda connection, actor: use_embedded_by_default(connection.tenant, actor),
+        World.default_connection,
+    ),
+    "mailboxes.set_credentials": Case(
+        "change mailbox sign-ins",
+        lambda world, actor: set_credentials(world.tenant, [(world.anna.upn, "anna", "secret")], actor),
+    ),
     "bridges.set_bridge": Case(
         "change bridge", lambda world, actor: set_bridge(world.tenant, "New bridge", actor, make_default=True)
     ),
@@ -214,6 +246,9 @@ AUDITED = {
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
 }
 WITHOUT_ENTRY = {
+    "mailboxes.read_mailbox": "only reads",
+    "mailboxes.require_secrets_key": "only reads",
+    "mailboxes.rotate_secrets": "is about the installation's keys: what is stored stays what it is",
     "locking.wait_for_others": "only locks",
     "locking.lock": "only locks",
     "locking.audited_value": "only computes",

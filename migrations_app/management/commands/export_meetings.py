@@ -33,6 +33,8 @@ class Command(AdministratorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         user = self.user(self.tenant(options), options["user"])
         output: Path = options["output"]
+        if user.mailbox_connection:
+            raise CommandError(f"The mailbox of {user.upn} is in {user.mailbox_connection}: export it there.")
         try:
             if output.name.lower().endswith(".ics") and not output.is_dir():
                 count = _write_one(user, output)

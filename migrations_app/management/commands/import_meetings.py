@@ -43,6 +43,11 @@ class Command(AdministratorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         user = self.user(self.tenant(options), options["user"])
+        if user.mailbox_connection:
+            raise CommandError(
+                f"The mailbox of {user.upn} is in {user.mailbox_connection}: import there, or have MMS keep it "
+                "with set_dial_in_conferencing_user --mailbox embedded."
+            )
         mailbox = EmbeddedMailbox(user)
         paths = dict.fromkeys(path for given in options["paths"] for path in _files(given))
         files = _Files()
