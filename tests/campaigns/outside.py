@@ -233,14 +233,15 @@ def _work_until_done(installation: Installation, sql: Sql, misfortune: Misfortun
 
 def _let_time_pass(installation: Installation, sql: Sql) -> None:
     """From now on whatever is to wait for a time to come is due at once."""
-    for table, column, to, applies in (
-        ("migrations_app_run", "due_at", "created", "NEW.state = 'Pending'"),
-        ("tenants_app_mailboxconnection", "paused_until", "NULL", "NEW.paused_until IS NOT NULL"),
+    for table, key, column, to, applies in (
+        ("migrations_app_run", "id", "due_at", "created", "NEW.state = 'Pending'"),
+        ("migrations_app_update", "result_id", "due_at", "queued_at", "NEW.state = 'Queued'"),
+        ("tenants_app_mailboxconnection", "id", "paused_until", "NULL", "NEW.paused_until IS NOT NULL"),
     ):
         if database_name(installation.environment["DATABASE_URL"]) == "SQLite":
             sql(
                 f"CREATE TRIGGER {table}_waits_not AFTER UPDATE OF {column} ON {table} WHEN {applies} "
-                f"BEGIN UPDATE {table} SET {column} = {to} WHERE id = NEW.id; END"  # noqa: S608 - all of it is above
+                f"BEGIN UPDATE {table} SET {column} = {to} WHERE {key} = NEW.{key}; END"  # noqa: S608 - all of it is above
             )
         else:
             new = "NEW." + to if to != "NULL" else to
