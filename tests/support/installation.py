@@ -96,9 +96,10 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def run_to_be_killed(self, *arguments: str) -> bool:
-        """Run a command that another thread may kill (``kill``); whether it ended by itself, and well."""
-        return self._commands.run(*arguments).returncode == 0
+    def run_to_be_killed(self, *arguments: str) -> None:
+        """Run a command that another thread may kill (``kill``). By itself it must end well."""
+        done = self._commands.run(*arguments)
+        assert done.returncode in {0, -signal.SIGKILL}, done.stderr
 
     def kill(self) -> bool:
         """Kill the command that runs at this moment with -9; whether there was one."""

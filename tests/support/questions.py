@@ -13,6 +13,7 @@ from migrations_app.calendars.objects import split_objects
 from migrations_app.demo.invitations import skype_html
 from migrations_app.demo.meetings import Attendee
 from migrations_app.demo.people import BRANCH_USER_UPN, DAMAGED_MAILBOX_USER_UPN
+from migrations_app.mail import outbox
 from migrations_app.models import CalendarObject, IntendedWrite, MeetingResult, OnlineMeeting, Run, Update
 from migrations_app.procedures.number_release import start_replacement
 from migrations_app.runs.actions import start_by_hand
@@ -223,7 +224,9 @@ def move_everybody(bridge: str) -> None:
 
 
 def left_to_move() -> int:
-    """What is still to be done for the runs; those that failed are started again, as an administrator would."""
+    """What is still to be done; runs and messages that failed are tried again, as an administrator would."""
+    for run in Run.objects.filter(results__update__state="Failed").distinct():
+        outbox.send_again(run)
     failed = [run.user for run in Run.objects.filter(is_latest=True, state="Failed").select_related("user__bridge")]
     if failed:
         start_by_hand(failed[0].tenant, failed, ACTOR, now_due=True)
