@@ -173,8 +173,13 @@ class Misfortune:
                 self.kills += self._kill()
 
 
-def run_campaign(installation: Installation, mailboxes: Mailboxes, count: int, seed: int) -> dict[str, Any]:
-    """Move everybody to and fro until there were so many faults, and kills among them; what was found."""
+def run_campaign(
+    installation: Installation, mailboxes: Mailboxes, count: int, seed: int, tell: Callable[[str], object] = str
+) -> dict[str, Any]:
+    """Move everybody to and fro until there were so many faults, and kills among them; what was found.
+
+    After each move ``tell`` gets a line about it.
+    """
     with faulty(mailboxes.address) as proxy, installation.watching() as sql:
         account = f"service={mailboxes.service!r}, password={mailboxes.password!r}"
         installation.ask(f"connect_outside({proxy.address!r}, {[*USERS]!r}, {account})")
@@ -193,6 +198,7 @@ def run_campaign(installation: Installation, mailboxes: Mailboxes, count: int, s
             before, texts = texts, {uid: mailboxes.get(href, upn) for uid, (upn, href) in hrefs.items()}
             found.update(_compare(before, texts, bridge))
             found.update(_told(mailboxes.told(outbox), [*hrefs]))
+            tell(f"{len([*proxy.faults()]):,} faults, {misfortune.kills} kills, {moves} moves: {dict(found)}\n")
             for upn in USERS:
                 calendar = next(href for whose, href in hrefs.values() if whose == upn).rpartition("/")[0] + "/"
                 found["doubled meetings"] += max(0, mailboxes.get(calendar, upn).count(b"BEGIN:VEVENT") - MEETINGS)
@@ -239,9 +245,9 @@ def _let_time_pass(installation: Installation, sql: Sql) -> None:
         ("tenants_app_mailboxconnection", "id", "paused_until", "NULL", "NEW.paused_until IS NOT NULL"),
     ):
         if database_name(installation.environment["DATABASE_URL"]) == "SQLite":
+            update = f"UPDATE {table} SET {column} = {to} WHERE {key} = NEW.{key}"  # noqa: S608 - all of it is above
             sql(
-                f"CREATE TRIGGER {table}_waits_not AFTER UPDATE OF {column} ON {table} WHEN {applies} "
-                f"BEGIN UPDATE {table} SET {column} = {to} WHERE {key} = NEW.{key}; END"
+                f"CREATE TRIGGER {table}_waits_not AFTER UPDATE OF {column} ON {table} WHEN {applies} BEGIN {update}; END"
             )
         else:
             new = "NEW." + to if to != "NULL" else to
@@ -335,7 +341,8 @@ def main() -> int:
                 new_installation(Path(folder) / "installation", **SETTINGS) as installation,
             ):
                 installation.run("migrate", "--verbosity", "0")
-                results.add(**run_campaign(installation, mailboxes, options.count, options.seed))
+                found = run_campaign(installation, mailboxes, options.count, options.seed, sys.stderr.write)
+                results.add(**found)
     for row in results.rows():
         sys.stdout.write(summary(row))
     return 0 if all(map(is_right, results.rows())) else 1
