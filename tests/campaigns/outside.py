@@ -246,9 +246,8 @@ def _let_time_pass(installation: Installation, sql: Sql) -> None:
     ):
         if database_name(installation.environment["DATABASE_URL"]) == "SQLite":
             update = f"UPDATE {table} SET {column} = {to} WHERE {key} = NEW.{key}"  # noqa: S608 - all of it is above
-            sql(
-                f"CREATE TRIGGER {table}_waits_not AFTER UPDATE OF {column} ON {table} WHEN {applies} BEGIN {update}; END"
-            )
+            trigger = f"CREATE TRIGGER {table}_waits_not AFTER UPDATE OF {column} ON {table} WHEN {applies}"
+            sql(f"{trigger} BEGIN {update}; END")
         else:
             new = "NEW." + to if to != "NULL" else to
             sql(
