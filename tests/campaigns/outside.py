@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -174,16 +174,23 @@ class Misfortune:
 
 
 def run_campaign(
-    installation: Installation, mailboxes: Mailboxes, count: int, seed: int, tell: Callable[[str], object] = str
+    installation: Installation,
+    mailboxes: Mailboxes,
+    count: int,
+    seed: int,
+    *,
+    users: Sequence[str] = USERS,
+    meetings: int = MEETINGS,
+    tell: Callable[[str], object] = str,
 ) -> dict[str, Any]:
-    """Move everybody to and fro until there were so many faults, and kills among them; what was found.
+    """Move the users to and fro until there were so many faults, and kills among them; what was found.
 
-    After each move ``tell`` gets a line about it.
+    Each has so many meetings. After each move ``tell`` gets a line about it.
     """
     with faulty(mailboxes.address) as proxy, installation.watching() as sql:
         account = f"service={mailboxes.service!r}, password={mailboxes.password!r}"
-        installation.ask(f"connect_outside({proxy.address!r}, {[*USERS]!r}, {account})")
-        hrefs = _fill(installation, mailboxes)
+        installation.ask(f"connect_outside({proxy.address!r}, {[*users]!r}, {account})")
+        hrefs = _fill(installation, mailboxes, meetings)
         outbox = installation.data_dir / "outbox"
         mailboxes.told(outbox)
         texts = {uid: mailboxes.get(href, upn) for uid, (upn, href) in hrefs.items()}
@@ -199,9 +206,9 @@ def run_campaign(
             found.update(_compare(before, texts, bridge))
             found.update(_told(mailboxes.told(outbox), [*hrefs]))
             tell(f"{len([*proxy.faults()]):,} faults, {misfortune.kills} kills, {moves} moves: {dict(found)}\n")
-            for upn in USERS:
+            for upn in users:
                 calendar = next(href for whose, href in hrefs.values() if whose == upn).rpartition("/")[0] + "/"
-                found["doubled meetings"] += max(0, mailboxes.get(calendar, upn).count(b"BEGIN:VEVENT") - MEETINGS)
+                found["doubled meetings"] += max(0, mailboxes.get(calendar, upn).count(b"BEGIN:VEVENT") - meetings)
         faults = Counter(proxy.faults())
         return {
             "faults": faults.total(),
@@ -215,10 +222,10 @@ def run_campaign(
         }
 
 
-def _fill(installation: Installation, mailboxes: Mailboxes) -> dict[str, tuple[str, str]]:
+def _fill(installation: Installation, mailboxes: Mailboxes, meetings: int) -> dict[str, tuple[str, str]]:
     """Put the meetings where they belong; by UID the user and the href."""
     hrefs = {}
-    for upn, texts in installation.ask(f"invitations_of({MEETINGS})").items():
+    for upn, texts in installation.ask(f"invitations_of({meetings})").items():
         calendar = mailboxes.calendar(upn)
         for number, (uid, text) in enumerate(texts.items()):
             hrefs[uid] = upn, f"{calendar}{number}.ics"
@@ -340,7 +347,7 @@ def main() -> int:
                 new_installation(Path(folder) / "installation", **SETTINGS) as installation,
             ):
                 installation.run("migrate", "--verbosity", "0")
-                found = run_campaign(installation, mailboxes, options.count, options.seed, sys.stderr.write)
+                found = run_campaign(installation, mailboxes, options.count, options.seed, tell=sys.stderr.write)
                 results.add(**found)
     for row in results.rows():
         sys.stdout.write(summary(row))

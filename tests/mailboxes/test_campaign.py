@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.outside import FAULTS_PER_KILL, SETTINGS, is_right, mailboxes_on, run_campaign, summary
+from tests.campaigns.outside import FAULTS_PER_KILL, SETTINGS, USERS, is_right, mailboxes_on, run_campaign, summary
 from tests.support.installation import new_installation
 
 FAULTS = 40
@@ -18,7 +18,7 @@ def test_r28_faults_and_kills_lose_nothing_and_tell_nobody_twice(server: str, tm
     folder.mkdir()
     with mailboxes_on(server, folder) as mailboxes, new_installation(tmp_path, **SETTINGS) as installation:
         installation.migrate(migrated)
-        found = run_campaign(installation, mailboxes, FAULTS, seed=2)
+        found = run_campaign(installation, mailboxes, FAULTS, seed=2, users=USERS[:2], meetings=4)
 
     told = summary({"server": server, "database": "", "seed": 2} | found)
     assert is_right(found), told
