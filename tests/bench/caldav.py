@@ -1,9 +1,9 @@
 """`make bench ARGS=caldav`: mailboxes on a real Radicale, beside the plain script of an administrator.
 
 One mailbox of each size: the first scan, one after ten meetings were changed, a run that changes at most ``MIGRATED``
-meetings and mails their attendees (files), and then the script with the ``caldav`` library, which changes as many and
-mails nobody. Each is a process of its own; its requests are counted by a proxy before the server. What is not to be
-migrated is over.
+meetings (8 KB with HTML) and mails their attendees (files), and then the script with the ``caldav`` library, which changes as many and
+mails nobody. Each is a process of its own; its requests are counted by a proxy before the server. The other meetings
+are over (3 KB of text).
 """
 
 from __future__ import annotations
@@ -120,8 +120,12 @@ def store(folder: Path, size: int) -> None:
     anna = replace(everyone[0], upn=UPN, sip_address=UPN, display_name="Anna Rossi")
     now = datetime.now(UTC)
     for number in range(size):
-        build = invitations.skype_html if number < MIGRATED else invitations.past_meeting
-        (calendar / f"{number}.ics").write_bytes(build(plan_meeting(anna, everyone, now, 7, number)))
+        meeting = plan_meeting(anna, everyone, now, 7, number)
+        if number < MIGRATED:
+            body = invitations.skype_html(meeting)
+        else:
+            body = invitations.skype_text(replace(meeting, tzid="", start=meeting.weeks_later(-26)))
+        (calendar / f"{number}.ics").write_bytes(body)
 
 
 def warm(server: RadicaleServer) -> None:
