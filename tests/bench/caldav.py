@@ -1,9 +1,9 @@
 """`make bench ARGS=caldav`: mailboxes on a real Radicale, beside the plain script of an administrator.
 
 One mailbox of each size: the first scan, one after ten meetings were changed, a run that changes at most ``MIGRATED``
-meetings (8 KB with HTML) and mails their attendees (files), and then the script with the ``caldav`` library, which changes as many and
-mails nobody. Each is a process of its own; its requests are counted by a proxy before the server. The other meetings
-are over (3 KB of text).
+meetings (8 KB with HTML) and mails their attendees (files), and then the script with the ``caldav`` library, which
+changes as many and mails nobody. Each is a process of its own; its requests are counted by a proxy before the server.
+The other meetings are over (3 KB of text).
 """
 
 from __future__ import annotations
