@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew lint format docs bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew campaign lint format docs bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -21,9 +21,9 @@ install: .venv/installed ## Install the project into .venv
 hooks: .venv/installed ## Check every commit before it is made (.pre-commit-config.yaml)
 	@$(BIN)/prek install
 
-run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1 stops when all is migrated)
+run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1 stops when all is migrated, MAILBOXES=caldav on a Radicale)
 	@$(BIN)/python manage.py migrate --verbosity 0
-	@$(BIN)/python manage.py load_demo --if-empty
+	@$(BIN)/python manage.py load_demo --if-empty $(if $(MAILBOXES),--mailboxes $(MAILBOXES))
 	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
 
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
@@ -45,6 +45,9 @@ soak-kills: .venv/installed ## Kill each process of the service 20 times, idle a
 soak-made-anew: .venv/installed ## Kill the worker 50 times at random points while meetings are made anew (ARGS="--count --seed --results")
 	@$(BIN)/python -m tests.campaigns.made_anew $(ARGS)
 
+campaign: .venv/installed ## Move users between bridges on a real mail server while requests fail and workers are killed (ARGS="--count --seed --results --server radicale|cyrus")
+	@$(BIN)/python -m tests.campaigns.outside $(ARGS)
+
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -61,7 +64,7 @@ format: .venv/installed ## Put code and templates in the project's format
 docs: .venv/installed ## Write the pages of docs/ that follow from the code: decisions.md, errors.md
 	@$(BIN)/python manage.py write_documentation
 
-bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size)
+bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size; ARGS=caldav: mailboxes on a real Radicale)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 browser: .venv/installed ## Install what the browser tests need (a system Chromium must be there)

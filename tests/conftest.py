@@ -26,6 +26,7 @@ from tenants_app.changes.users import create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command
+from tests.support.installation import Installation, new_installation
 from tests.support.migrated import migrated_database
 from tests.support.remembered import Keys, Remembered, keys_in
 
@@ -81,6 +82,14 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite database as ``migrate`` leaves it, to copy; the same one for all processes of the suite."""
     folder = tmp_path_factory.getbasetemp()
     return migrated_database(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+@pytest.fixture
+def installation(tmp_path: Path, migrated: Path) -> Iterator[Installation]:
+    """A database, a data folder and an outbox of its own, for tests that run real processes."""
+    with new_installation(tmp_path) as made:
+        made.migrate(migrated)
+        yield made
 
 
 @pytest.fixture(scope="session")

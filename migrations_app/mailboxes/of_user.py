@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from django.utils import timezone
 
+from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import Mailbox
 from migrations_app.mailboxes.caldav.steps import Finding
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
@@ -27,7 +28,8 @@ def mailbox_of(user: ConferencingUser) -> Mailbox:
 def try_connection(connection: MailboxConnection, user: ConferencingUser) -> Iterator[Finding]:
     """What works of the connection and what does not, tried on the user's mailbox step by step; changes nothing there.
 
-    ``user`` need not have the connection, as before anybody is given it. What was found is kept with the connection.
+    ``user`` need not have the connection, as before anybody is given it. What was found is kept with the connection;
+    one that was left alone is taken up again where all of it works.
     """
     user.mailbox = connection
     findings = []
@@ -37,3 +39,5 @@ def try_connection(connection: MailboxConnection, user: ConferencingUser) -> Ite
     MailboxConnection.objects.filter(pk=connection.pk).update(
         tested_at=timezone.now(), tested_on=user.upn, findings=[asdict(finding) for finding in findings]
     )
+    if all(finding.ok for finding in findings):
+        throttling.note_success(connection)

@@ -102,4 +102,15 @@ def note_success(connection: MailboxConnection) -> None:
     """
     if connection.problem_code or connection.paused_until:
         same = MailboxConnection.objects.filter(pk=connection.pk, paused_until=connection.paused_until)
-        same.update(paused_until=None, problem_code="", problem_detail="", problem_since=None)
+        if same.update(paused_until=None, problem_code="", problem_detail="", problem_since=None):
+            let_go_on([connection.pk])
+
+
+def let_go_on(connections: list[int]) -> None:
+    """The runs and looks that met the refusal of one of these connections, which is over, need not wait any longer."""
+    codes, now = _OF_THE_CONNECTION | _OF_ITS_ACCOUNT, clock.now()
+    waiting = Run.objects.filter(
+        reaches(connections), state=Run.State.PENDING, last_error_code__in=codes, due_at__gt=now
+    )
+    Run.objects.filter(pk__in=list(waiting.values_list("pk", flat=True)), state=Run.State.PENDING).update(due_at=now)
+    MailboxScan.objects.filter(connection__in=connections, code__in=codes, due_at__gt=now).update(due_at=now)

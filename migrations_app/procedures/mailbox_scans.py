@@ -42,9 +42,12 @@ class _GiveWay(Exception):
 
 
 def follow(sender: object, *, tenant: Tenant, moved: MailboxConnection | None = None, **_: object) -> None:
-    """Who has a mailbox outside is looked at from now on, and who has none any more is forgotten. ``moved`` leads to
-    another server than before.
+    """Who has a mailbox outside is looked at from now on, and who has none any more is forgotten.
+
+    What a connection held up that is taken up again goes on. ``moved`` leads to another server than before.
     """
+    free = MailboxConnection.objects.filter(tenant=tenant, paused_until=None)
+    throttling.let_go_on(list(free.values_list("pk", flat=True)))
     users = ConferencingUser.objects.filter(tenant=tenant)
     inside = users.exclude(IndexedMailbox.whose).values("pk")
     MailboxScan.objects.filter(user__tenant=tenant, user__in=inside).delete()

@@ -67,11 +67,11 @@ class _Attempt:
             for tries in reversed(range(self.outcomes.mailbox.tries)):
                 left = self._migrate(left, last_try=tries == 0) if left else left
         self._judge()
+        queue.keep(self.run, self.outcomes.octets)  # the meetings that were left as they are are all read once more
+        self.committer.search_what_was_left()
 
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
-        queue.keep(self.run, self.outcomes.octets)  # the meetings that were left as they are are all read once more
-        self.committer.search_what_was_left()
         with transaction.atomic():
             self.committer.record_what_invitations_say()
             self.committer.forget_intents()

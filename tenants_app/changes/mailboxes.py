@@ -87,6 +87,8 @@ def change_connection(
         _check(connection, has_password=bool(connection.sealed_password))
         connection.full_clean()
         _resume(connection)
+        # What was found of it as it was says nothing of it as it is.
+        connection.findings, connection.tested_at, connection.tested_on = [], None, ""
         connection.save()
         entry(tenant, actor, "change mailbox connection", connection.name, before, after).save()
     if make_default:

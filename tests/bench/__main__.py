@@ -3,8 +3,9 @@
 The same invitations go through the engine, through whole runs with and without messages, and through the plain
 script that an administrator would write with icalendar, one save() and one composed message a meeting.
 `make bench ARGS=curve` prints only how the engine's time grows with the size of one invitation,
-`make bench ARGS=lists` only what the lists and the dashboard take at 100,000 users, and
-`make bench ARGS=import` only how long it takes to import these.
+`make bench ARGS=lists` only what the lists and the dashboard take at 100,000 users,
+`make bench ARGS=import` only how long it takes to import these, and
+`make bench ARGS=caldav` only what mailboxes on a CalDAV server take.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 import django
 
 from migrations_app.demo.mailbox import plan_meeting
-from tests.bench import imports, lists
+from tests.bench import caldav, imports, lists
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
@@ -53,6 +54,10 @@ def main() -> None:
         os.sched_setaffinity(0, cores)
         imports.main()
         return
+    if sys.argv[1:] == ["caldav"]:
+        os.sched_setaffinity(0, cores)
+        caldav.main()
+        return
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
@@ -72,6 +77,7 @@ def main() -> None:
     )
     lists.main()
     imports.main()
+    caldav.main()
 
 
 def measure(kind: str, count: int) -> dict[str, float]:

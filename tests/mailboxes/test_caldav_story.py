@@ -90,11 +90,13 @@ def test_from_the_scan_to_the_update_that_other_programs_read(
     assert set(Update.objects.values_list("state", flat=True)) == {"Sent"}
     assert len(list(outbox.iterdir())) == 3
 
-    client = caldav.DAVClient(server.address, username=SERVICE, password=PASSWORD)
-    for each in client.calendar(url=server.address.rstrip("/") + calendar).events():
-        text = str(each.icalendar_component["DESCRIPTION"])
+    with caldav.DAVClient(server.address, username=SERVICE, password=PASSWORD) as client:
+        read = client.calendar(url=server.address.rstrip("/") + calendar).events()
+        texts = [str(each.icalendar_component["DESCRIPTION"]) for each in read]
+    assert len(texts) == 3
+    for text in texts:
         assert "+44 20 7946 0123" in text
-        assert "425-555-0100" not in text
+        assert "(425) 555-0101" not in text
 
     again = migrate(reloaded(anna), STAY)
     codes = Counter(MeetingResult.objects.filter(run=again).values_list("code", flat=True))

@@ -15,11 +15,12 @@ from django.db.models import Count
 from django.test import Client
 from django.utils import timezone
 
-from migrations_app.failures import FAILED
+from migrations_app.failures import FAILED, Failure
 from migrations_app.mail.delivery import deliver
+from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.mailboxes.of_user import mailbox_of, try_connection
 from migrations_app.models import IndexedMeeting, MailboxScan, Run, Update
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
@@ -397,9 +398,34 @@ def test_a_refused_service_account_pauses_the_tenants_runs_with_one_alert(
 
     faults.plan = in_turn()
     change_connection(connection, ACTOR, password=PASSWORD, username=SERVICE)
-    Run.objects.update(due_at=timezone.now())
     assert len(work_all()) == 2  # neither has a calendar there, which is about each of them alone
     assert set(Run.objects.values_list("last_error_code", flat=True)) == {"mailbox-not-found"}
+    connection.refresh_from_db()
+    assert (connection.problem_code, connection.paused_until) == ("", None)
+
+
+def test_what_a_test_found_is_gone_when_the_connection_changes(
+    connection: MailboxConnection, anna: ConferencingUser, calendar: str
+) -> None:
+    assert all(finding.ok for finding in try_connection(connection, anna))
+    connection.refresh_from_db()
+    assert len(connection.findings) == 6
+    changed = change_connection(connection, ACTOR, password="another")
+    assert (changed.findings, changed.tested_at, changed.tested_on) == ([], None, "")
+
+
+def test_a_test_that_finds_all_well_takes_up_again_what_was_left_alone(
+    connection: MailboxConnection, anna: ConferencingUser, calendar: str, faults: FaultProxy
+) -> None:
+    throttling.note_failure(connection, Failure("mailbox-sign-in-refused"))
+    refused = next(fault for fault in FAULTS if fault.name == "401")
+    faults.plan = lambda asked: refused
+    connection.refresh_from_db()
+    assert not all(finding.ok for finding in try_connection(connection, anna))
+    connection.refresh_from_db()
+    assert connection.paused_until
+    faults.plan = in_turn()
+    assert all(finding.ok for finding in try_connection(connection, anna))
     connection.refresh_from_db()
     assert (connection.problem_code, connection.paused_until) == ("", None)
 

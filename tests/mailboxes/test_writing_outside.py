@@ -123,6 +123,27 @@ def test_a_fault_of_any_request_costs_nothing(
     assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
 
 
+def test_r28_a_fault_of_the_last_look_at_what_was_left_is_tried_again(
+    moved: ConferencingUser, faults: FaultProxy, server: RadicaleServer, calendar: str, outbox: Path
+) -> None:
+    away = next(fault for fault in FAULTS if fault.name == "500")
+    # The first attempt reads one, the second all three; then it reads them once more, for other old numbers.
+    faults.plan = to("GET", in_turn(away, None, None, None, away))
+    run = migrate(moved, STAY)
+    MailboxConnection.objects.update(paused_until=None)
+    Run.objects.update(due_at=timezone.now())
+    second = queue.claim()
+    assert second is not None
+    worker.work_run(second)
+    run.refresh_from_db()
+    assert (run.state, run.last_error_code, run.succeeded_meetings) == ("Pending", "mailbox-unavailable", 3)
+
+    run = work_until_done(run)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
 def kill_in(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool) -> None:
     """The first call of this method is the worker's last: before it does anything, or when it has done all."""
     original = getattr(owner, name)

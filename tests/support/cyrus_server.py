@@ -5,6 +5,8 @@ From Debian's packages, everything in one folder and on ports of its own; nothin
 
 from __future__ import annotations
 
+import email
+import email.policy
 import imaplib
 import os
 import pwd
@@ -12,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from typing import Any
 
 import httpx2 as httpx
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 
 from migrations_app.mailboxes.caldav.transport import Account
 from tests.support.mail_servers import Inbox, free_port
@@ -114,6 +118,16 @@ class CyrusServer:
             for recipient in envelope.rcpt_tos
         ]
 
+    def told_of(self) -> Counter[tuple[str, str]]:
+        """How many messages were sent about each meeting, by its UID, to each address."""
+        from tests.support.meetings import uid_of  # needs Django, which asking for the programs does not
+
+        found = Counter[tuple[str, str]]()
+        for envelope in self.inbox.envelopes:
+            message: Any = email.message_from_bytes(bytes(envelope.content or b""), policy=email.policy.default)
+            found.update((uid_of(message), recipient) for recipient in envelope.rcpt_tos)
+        return found
+
     @contextmanager
     def imap(self) -> Iterator[imaplib.IMAP4]:
         """A session of the administrator."""
@@ -123,6 +137,17 @@ class CyrusServer:
             yield session
         finally:
             session.logout()
+
+
+class _LongLines(SMTP):
+    """Takes lines as long as Cyrus makes them of a description; a strict server refuses all beyond 998 octets."""
+
+    line_length_limit = 1_000_000
+
+
+class _MailServer(Controller):
+    def factory(self) -> SMTP:
+        return _LongLines(self.handler, **self.SMTP_kwargs)
 
 
 def _subject(content: Any) -> str:
@@ -145,7 +170,7 @@ def cyrus(users: tuple[str, ...]) -> Iterator[CyrusServer]:
     assert not missing(), missing()
     folder = Path(tempfile.mkdtemp(prefix="mms-cyrus-"))
     user = "cyrus" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    controller = Controller(Inbox(), hostname="127.0.0.1", port=free_port())
+    controller = _MailServer(Inbox(), hostname="127.0.0.1", port=free_port())
     controller.start()
     ports = {"imap": free_port(), "http": free_port(), "smtp": controller.port}
     try:

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -25,11 +25,11 @@ from tests.support.waiting import wait_until
 class Installation:
     """Runs ``manage.py`` as an administrator would."""
 
-    def __init__(self, data_dir: Path, database_url: str) -> None:
+    def __init__(self, data_dir: Path, database_url: str, settings: Mapping[str, str]) -> None:
         self.data_dir = data_dir
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))
-        } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2"}
+        } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2", **settings}
         self._commands = ManagePy(self.environment)
 
     def __enter__(self) -> Self:
@@ -81,7 +81,7 @@ class Installation:
         else:
             connection = psycopg.connect(url, autocommit=True)
         with closing(connection):
-            yield lambda sql: connection.execute(sql).fetchall()
+            yield lambda sql: _rows(connection.execute(sql))
 
     def migrate(self, migrated: Path) -> None:
         """Prepare the database: on SQLite as a copy of one that is prepared, which is quicker."""
@@ -96,6 +96,20 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def run_to_be_killed(self, *arguments: str) -> None:
+        """Run a command that another thread may kill (``kill``). By itself it must end well."""
+        done = self._commands.run(*arguments)
+        assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+
+    def kill(self) -> bool:
+        """Kill the command that runs at this moment with -9; whether there was one."""
+        killed = False
+        for pid in self._commands.at_work:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed = True
+        return killed
+
     def ask(self, expression: str) -> Any:
         """The value of a Python expression inside the installation, through JSON."""
         code = (
@@ -104,6 +118,10 @@ class Installation:
             f"from tests.support.questions import *; print(json.dumps({expression}))"
         )
         return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))
+
+
+def _rows(cursor: Any) -> list[tuple[Any, ...]]:
+    return cursor.fetchall() if cursor.description else []  # psycopg fetches nothing from what is no question
 
 
 class Service:
@@ -123,11 +141,14 @@ class Service:
 
 
 @contextmanager
-def new_installation(folder: Path) -> Iterator[Installation]:
-    """On SQLite in the folder, or with a database of its own on the server of MMS_TEST_DATABASE_URL."""
+def new_installation(folder: Path, **settings: str) -> Iterator[Installation]:
+    """On SQLite in the folder, or with a database of its own on the server of MMS_TEST_DATABASE_URL.
+
+    ``settings`` are set in its environment.
+    """
     server = os.environ.get("MMS_TEST_DATABASE_URL", "")
     if not server:
-        with Installation(folder, f"sqlite:///{folder}/db.sqlite3") as installation:
+        with Installation(folder, f"sqlite:///{folder}/db.sqlite3", settings) as installation:
             yield installation
         return
     base, _, _ = server.rpartition("/")
@@ -135,7 +156,7 @@ def new_installation(folder: Path) -> Iterator[Installation]:
     with psycopg.connect(f"{base}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
         try:
-            with Installation(folder, f"{base}/{name}") as installation:
+            with Installation(folder, f"{base}/{name}", settings) as installation:
                 yield installation
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

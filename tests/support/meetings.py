@@ -138,6 +138,12 @@ def calendar_of(message: EmailMessage) -> bytes:
     raise AssertionError("the message has no calendar part")
 
 
+def uid_of(message: EmailMessage) -> str:
+    """The UID of the meeting that a message is about."""
+    (uid,) = {line[4:] for line in logical_lines(calendar_of(message)) if line.startswith("UID:")}
+    return uid
+
+
 def addressees(message: EmailMessage) -> set[str]:
     return {address.addr_spec for address in message["To"].addresses}
 
@@ -146,7 +152,7 @@ def told(folder: Path) -> Counter[tuple[str, str]]:
     """How often each address was told about each meeting, by its UID."""
     found: Counter[tuple[str, str]] = Counter()
     for message in messages_in(folder):
-        (uid,) = {line[4:] for line in logical_lines(calendar_of(message)) if line.startswith("UID:")}
+        uid = uid_of(message)
         found.update((uid, address) for address in addressees(message))
     return found
 

@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+from tests.support.process_tree import children_of
+
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 600
 
@@ -60,6 +62,11 @@ class _Forked:
 
 class ManagePy(_Forked):
     """Runs manage.py in an environment."""
+
+    @property
+    def at_work(self) -> list[int]:
+        """The process (ID) of the command that runs at this moment, for another thread; none between two commands."""
+        return children_of(self._parent.pid)
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__(environment, "manage.py")

@@ -9,9 +9,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from migrations_app.calendars.objects import split_objects
+from migrations_app.demo.invitations import skype_html
 from migrations_app.demo.meetings import Attendee
 from migrations_app.demo.people import BRANCH_USER_UPN, DAMAGED_MAILBOX_USER_UPN
-from migrations_app.models import CalendarObject, MeetingResult, OnlineMeeting, Run, Update
+from migrations_app.mail import outbox
+from migrations_app.models import CalendarObject, IntendedWrite, MeetingResult, OnlineMeeting, Run, Update
 from migrations_app.procedures.number_release import start_replacement
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import wake_cluster
@@ -19,10 +22,11 @@ from migrations_app.targets import LINK, SKYPE, Targets
 from migrations_app.tasks import work_queue
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.mailboxes import create_connection, set_credentials
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, create_users
-from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
-from tests.support.meetings import ANEW, calendar_of, invite, logical_lines, messages_in
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tests.support.meetings import ANEW, STAY, calendar_of, invite, logical_lines, messages_in, plan
 
 ACTOR = Actor("test", Channel.COMMAND)
 
@@ -169,6 +173,70 @@ def moved(outbox: str) -> dict[str, Any]:
         "told_once": sum(count == 1 for count in told.values()),
         "results": Counter(MeetingResult.objects.values_list("outcome", flat=True)),
     }
+
+
+# --- of a campaign with mailboxes outside -----------------------------------------------------------------
+
+GUESTS = ("guest.one@example.org", "guest.two@example.org")
+"""Who is invited to each meeting."""
+
+
+def connect_outside(address: str, users: list[str], *, service: str, password: str) -> None:
+    """Users whose mailboxes are on the server there, reached by a service account, or by their own sign-ins if none
+    is named; and the two bridges that they are moved between."""
+    tenant = create_tenant(
+        ACTOR,
+        slug="contoso",
+        name="Contoso",
+        domain="contoso.com",
+        meeting_url="https://meet.contoso.com",
+        settling_time=0,
+    )
+    bridges = [set_bridge(tenant, name, ACTOR, make_default=name == "one") for name in ("one", "two")]
+    register_number(bridges[0], "+14255550100", "toll", ACTOR, country="United States", city="Redmond")
+    register_number(bridges[1], "+442079460123", "toll", ACTOR, country="United Kingdom")
+    phone = {"audio_conferencing_license": True, "audio_conferencing_enabled": True, "bridge": bridges[0]}
+    create_users(tenant, [{"upn": upn, "display_name": upn.partition("@")[0], **phone} for upn in users], ACTOR)
+    if service:
+        account = {"username": service, "password": password, "path_template": "/{upn}/"}
+        create_connection(tenant, ACTOR, "outside", address=address, make_default=True, **account)
+    else:
+        connection = create_connection(tenant, ACTOR, "outside", address=address, make_default=True)
+        set_credentials(connection, [(upn, upn.partition("@")[0], password) for upn in users], ACTOR)
+
+
+def invitations_of(meetings: int) -> dict[str, dict[str, str]]:
+    """So many invitations of each user, by UPN and UID."""
+    guests = tuple(Attendee(address, address.partition("@")[0]) for address in GUESTS)
+    made = {}
+    for user in ConferencingUser.objects.order_by("pk"):
+        texts = [skype_html(plan(user, number, attendees=guests)) for number in range(meetings)]
+        made[user.upn] = {uid: body.decode() for text in texts for uid, body in split_objects(text)}
+    return made
+
+
+def move_everybody(bridge: str) -> None:
+    """Begin to move all users to this bridge."""
+    users = list(ConferencingUser.objects.select_related("bridge"))
+    for user in users:
+        change_user(user, ACTOR, bridge=Bridge.objects.get(name=bridge))
+    start_by_hand(users[0].tenant, users, ACTOR, targets=STAY, now_due=True)
+
+
+def left_to_move() -> int:
+    """What is still to be done; runs and messages that failed are tried again, as an administrator would."""
+    for run in Run.objects.filter(results__update__state="Failed").distinct():
+        outbox.send_again(run)
+    failed = [run.user for run in Run.objects.filter(is_latest=True, state="Failed").select_related("user__bridge")]
+    if failed:
+        start_by_hand(failed[0].tenant, failed, ACTOR, now_due=True)
+    unfinished = Run.objects.filter(state__in=["Pending", "InProgress"]).count()
+    return unfinished + Update.objects.filter(state="Queued").count()
+
+
+def moved_outside() -> dict[str, Any]:
+    """How many runs there were, and how many announced writes were never settled."""
+    return {"runs": Run.objects.count(), "intents": IntendedWrite.objects.count()}
 
 
 # --- of a campaign that kills -----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from argparse import ArgumentParser
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -16,14 +17,17 @@ from django.utils import timezone
 from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
 from migrations_app.demo import people
-from migrations_app.demo.mailbox import invitations
+from migrations_app.demo.calendar_server import PATH_TEMPLATE, SERVICE_ACCOUNT, CalendarServer, DemoCalendar
+from migrations_app.demo.mailbox import invitations, plan_meeting
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant, grant_role
 from tenants_app.changes.users import UserEdit, change_users, create_users
+from tenants_app.management.arguments import at_least, one_of
 from tenants_app.management.base import SafeOutput
-from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Role, ServiceNumber, Tenant
 
 ACTOR = Actor("load_demo", Channel.COMMAND)
 SEED = 2016
@@ -37,20 +41,48 @@ class Command(SafeOutput):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--if-empty", action="store_true", help="do nothing where there is a tenant already")
+        parser.add_argument(
+            "--mailboxes",
+            metavar="embedded|caldav",
+            type=one_of(["embedded", "caldav"], "a kind of mailbox that the demo can have"),
+            default="embedded",
+            help="where the calendars are: in MMS itself (embedded), or on a Radicale that `serve` starts (caldav)",
+        )
+        parser.add_argument(
+            "--users",
+            metavar="N",
+            type=at_least(1),
+            default=None,
+            help="only so many of the 160 users; the first two are those whose run fails",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        server = CalendarServer(settings.MMS_DATA_DIR) if options["mailboxes"] == "caldav" else None
         if Tenant.objects.exists() and options["if_empty"]:
+            if server is not None and not server.is_there:
+                raise CommandError(
+                    "There are tenants already, whose mailboxes are not on Radicale: name an empty data folder with "
+                    "MMS_DATA_DIR= to load the demo there."
+                )
             return
         if Tenant.objects.filter(slug=people.CONTOSO.slug).exists():
             raise CommandError("The Contoso tenant is there already: use a new database to load the demo afresh.")
-        with transaction.atomic():
-            tenant = self._load()
+        if server is not None and find_spec("radicale") is None:
+            raise CommandError("Radicale is not installed: `make install` does it, or pip install radicale.")
+        try:
+            with transaction.atomic():
+                tenant = self._load(server, options["users"])
+        except FileExistsError as error:
+            raise CommandError(
+                f"{error} holds the mailboxes of a demo that is not in this database: move it away, or name another "
+                "folder with MMS_DATA_DIR=."
+            ) from None
         told = self._change_bridge(tenant)
         self.stdout.write(
             f"Contoso is ready: {told:,} users changed, most of them to the bridge {people.CLOUD}; their runs are due."
         )
 
-    def _load(self) -> Tenant:
+    def _load(self, server: CalendarServer | None, count: int | None) -> Tenant:
         tenant = create_tenant(ACTOR, settling_time=0, **asdict(people.CONTOSO))
         bridges: dict[str, Bridge] = {}
         for bridge in people.BRIDGES:
@@ -81,16 +113,38 @@ class Command(SafeOutput):
                 "toll_free_number": numbers.get(user.toll_free_number),
                 "meeting_service": user.meeting_service,
             }
-            for user in everyone
+            for user in everyone[:count]
         ]
         now = timezone.now()
-        for row, user in zip(create_users(tenant, rows, ACTOR), everyone, strict=True):
-            objects = invitations(user, everyone, now, SEED)
-            if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
-                objects.append(demo.damaged_invitation(user, now))
-            pairs = [pair for text in objects for pair in split_objects(text)]
-            EmbeddedMailbox(row).store(pairs)
+        users = create_users(tenant, rows, ACTOR)
+        mailboxes = [invitations(user, everyone, now, SEED) for user in everyone[:count]]
         self._sign_in(tenant)
+        if server is None:
+            for row, user, objects in zip(users, everyone, mailboxes, strict=False):
+                if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
+                    objects.append(demo.damaged_invitation(user, now))
+                EmbeddedMailbox(row).store([pair for text in objects for pair in split_objects(text)])
+        else:
+            calendars = [
+                DemoCalendar(user.upn, "Calendar", objects) for user, objects in zip(users, mailboxes, strict=True)
+            ]
+            for user in everyone[:count]:
+                if user.upn == people.DAMAGED_MAILBOX_USER_UPN:
+                    # Radicale shows nobody a damaged object, so this one's mailbox has a meeting twice.
+                    twice = [demo.skype_html(plan_meeting(user, everyone, now, SEED, 300))]
+                    calendars += [DemoCalendar(user.upn, name, twice) for name in ("Team", "Project")]
+            server.fill(calendars)
+            create_connection(
+                tenant,
+                ACTOR,
+                "Radicale",
+                kind=MailboxConnection.Kind.CALDAV,
+                address=server.address,
+                username=SERVICE_ACCOUNT,
+                password=server.password_of(SERVICE_ACCOUNT),
+                path_template=PATH_TEMPLATE,
+                make_default=True,
+            )
         return tenant
 
     def _sign_in(self, tenant: Tenant) -> None:

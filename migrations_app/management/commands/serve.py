@@ -9,6 +9,8 @@ import socket
 import subprocess
 import time
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +18,8 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from migrations_app.cluster import lifeline
+from migrations_app.demo import people
+from migrations_app.demo.calendar_server import HOST, CalendarServer
 from migrations_app.models import Run
 from migrations_app.monitoring.progress import Progress, progress
 from tenants_app.management.base import SafeOutput
@@ -34,22 +38,59 @@ class Command(SafeOutput):
 
     def handle(self, *args: Any, **options: Any) -> None:
         port = options["port"]
+        calendars: list[subprocess.Popen[bytes]] = []
         children: list[subprocess.Popen[bytes]] = []
         signal.signal(signal.SIGTERM, _interrupt)
+        server = CalendarServer(settings.MMS_DATA_DIR)
+        environment = dict(os.environ)
         try:
             if not options["once"]:
                 _require_free(port)
-                children.append(self._start_web_server(port))
-            children.append(lifeline.start("django", "run_cluster"))
-            self._watch(children, until_idle=options["once"])
+            if server.is_there:
+                calendars.append(self._start_calendar_server(server))
+                hosts = [*settings.MMS_ALLOWED_MAIL_HOSTS, HOST]
+                environment["MMS_ALLOWED_MAIL_HOSTS"] = ",".join(hosts)
+            if not options["once"]:
+                children.append(self._start_web_server(port, environment))
+            children.append(lifeline.start("django", "run_cluster", environment=environment))
+            self._watch([*calendars, *children], until_idle=options["once"])
         except KeyboardInterrupt:
             self.stdout.write("\nStopping …")
         finally:
             _stop(children)
+            _stop(calendars)  # after the workers, who finish what they are at
 
-    def _start_web_server(self, port: int) -> subprocess.Popen[bytes]:
+    def _start_calendar_server(self, server: CalendarServer) -> subprocess.Popen[bytes]:
+        """The demo's, where its mailboxes are on one."""
+        if find_spec("radicale") is None:
+            raise CommandError(
+                f"The demo's mailboxes in {server.folder} need Radicale, which is not installed: pip install radicale."
+            )
+        _require_free(server.port, "begin the demo anew with another MMS_DATA_DIR=")
+        process = lifeline.start("radicale", "--config", str(server.configuration))
+        try:
+            _wait_until_it_listens(server.port, process)
+        except BaseException:
+            _stop([process])
+            raise
+        self.stdout.write(
+            f"Calendars: {server.address} for calendar programs, with a user's name such as "
+            f"{people.DAMAGED_MAILBOX_USER_UPN} and the password "
+            f"{server.password_of(people.DAMAGED_MAILBOX_USER_UPN)}"
+        )
+        return process
+
+    def _start_web_server(self, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         server = lifeline.start(
-            "gunicorn", "mms_site.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8", "--log-level", "warning"
+            "gunicorn",
+            "mms_site.wsgi",
+            "--bind",
+            f"127.0.0.1:{port}",
+            "--threads",
+            "8",
+            "--log-level",
+            "warning",
+            environment=environment,
         )
         self.stdout.write(f"Dashboard: http://127.0.0.1:{port}/")
         password = settings.MMS_DATA_DIR / "demo-password"
@@ -72,7 +113,7 @@ class Command(SafeOutput):
                 return
             for child in children:
                 if child.poll() is not None:
-                    raise CommandError("The web server or the cluster stopped by itself: read the lines above.")
+                    raise CommandError("A part of the service has stopped by itself: read the lines above.")
             time.sleep(0.2 if until_idle else 1)
 
     def _only_waiting(self) -> bool:
@@ -116,15 +157,23 @@ def _stop(children: list[subprocess.Popen[bytes]]) -> None:
             child.wait()
 
 
-def _require_free(port: int) -> None:
+def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise CommandError("Radicale does not start: read the lines above.")
+
+
+def _require_free(port: int, otherwise: str = "choose another with PORT=") -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise CommandError(
-                f"Port {port} is in use: stop what listens there, or choose another with PORT=."
-            ) from None
+            raise CommandError(f"Port {port} is in use: stop what listens there, or {otherwise}.") from None
 
 
 def _interrupt(*_: object) -> None:
