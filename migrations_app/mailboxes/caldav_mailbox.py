@@ -71,15 +71,30 @@ class CalDavMailbox(IndexedMailbox):
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """Each by itself and octet for octet, since what is read may be written."""
         found: dict[str, Stored] = {}
+        rows = list(self.index.filter(uid__in=uids).order_by("href"))
         with self._client() as client:
-            for row in self.index.filter(uid__in=uids).order_by("href"):
+            for row in rows:
                 resource = client.get(row.href)
                 if resource is not None:
                     found[row.uid] = self.stored(row, resource.etag, resource.schedule_tag, resource.body)
             # What was moved to another calendar since the last look has the same UID there.
             for uid in [uid for uid in uids if uid not in found]:
                 found |= self._moved(client, uid)
+            self._confirm_gone(client, [row for row in rows if row.uid not in found])
         return found
+
+    def _confirm_gone(self, client: Client, rows: Sequence[IndexedMeeting]) -> None:
+        """Look whether the server lists them still: a meeting is not given up because of one answer. Raises ``Failure``
+        where it does."""
+        if not rows:
+            return
+        scan = begin_scan(self.user, self.connection)
+        for calendar in {row.calendar for row in rows}:
+            scan.calendars[calendar] = self._scan(client, calendar, scan.calendars.get(calendar, ""), lambda: None)
+        scan.save(update_fields=["connection", "calendars"])
+        listed = self.index.filter(pk__in=[row.pk for row in rows]).first()
+        if listed is not None:
+            raise OfOnePath("mailbox-unavailable", f"it lists {listed.href}, and says that it is not there")
 
     def write(self, writes: Sequence[Write], keep: Keep = lambda: None) -> Mapping[str, Failure | Stored | None]:
         answers: dict[str, Failure | Stored | None] = {}
@@ -230,13 +245,12 @@ class CalDavMailbox(IndexedMailbox):
                 self._read_into(client, calendar, some)
 
     def _read_into(self, client: Client, calendar: str, hrefs: Sequence[str]) -> None:
-        self.note(
-            calendar,
-            [
-                (resource.href, resource.etag, resource.schedule_tag, resource.body)
-                for resource in client.read(calendar, hrefs)
-            ],
-        )
+        texts = [
+            (resource.href, resource.etag, resource.schedule_tag, resource.body)
+            for resource in client.read(calendar, hrefs)
+        ]
+        self.note(calendar, texts)
+        self.note_unseen(calendar, set(hrefs) - {href for href, *_ in texts})
 
     def _moved(self, client: Client, uid: str) -> dict[str, Stored]:
         scan = MailboxScan.objects.filter(user=self.user).first()

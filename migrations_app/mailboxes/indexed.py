@@ -16,7 +16,7 @@ from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
-from migrations_app.mailboxes.base import AsOf, Listed, Stored
+from migrations_app.mailboxes.base import NO_END, AsOf, Listed, Stored
 from migrations_app.mailboxes.listing import COLUMNS, FACTS, LONGEST_UID, ListedByRows, facts_of
 from migrations_app.models import IndexedMeeting, MailboxScan
 from migrations_app.rewriting.written_numbers import shown_numbers
@@ -27,6 +27,7 @@ from tenants_app.sealing import NoSecretsKey, UnopenableSecret
 
 SCAN_EVERY = timedelta(hours=1)
 """How old what is listed may become before the background service looks again."""
+_UNSEEN = "The mailbox's server lists it, and did not give it out when it was asked"
 _TWICE = "The same meeting stands twice in the mailbox, at {} and {}: delete one of them, or move it to another mailbox"
 
 
@@ -125,6 +126,23 @@ class IndexedMailbox(ListedByRows):
             self._mark_those_that_stand_twice({row.uid for row in rows})
             if shown:
                 fingerprints.add_numbers(self.user, shown)
+
+    def note_unseen(self, calendar: str, hrefs: Collection[str]) -> None:
+        """The server lists these, and did not give them out: they are read anew at the next look, and until then count
+        as what cannot be read, so that none of them is lost from sight."""
+        known = self.index.filter(href__in=hrefs)
+        there = set(known.values_list("href", flat=True))
+        known.update(etag="")
+        IndexedMeeting.objects.bulk_create(
+            [
+                IndexedMeeting(
+                    user=self.user, calendar=calendar, href=href, uid=href[-500:], last_end=NO_END, unreadable=_UNSEEN
+                )
+                for href in hrefs
+                if href not in there
+            ],
+            ignore_conflicts=True,
+        )
 
     def forget(self, rows: QuerySet[IndexedMeeting]) -> None:
         """These are gone from the mailbox."""

@@ -427,3 +427,31 @@ def test_r24_what_was_written_before_the_run_failed_for_good_is_told(
     run = work_until_done(migrate(moved, STAY))
     assert (run.state, run.succeeded_meetings) == ("Succeeded", 2)
     assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_a_meeting_is_not_given_up_because_the_server_says_once_that_it_is_not_there(
+    moved: ConferencingUser, faults: FaultProxy, server: RadicaleServer, calendar: str, outbox: Path
+) -> None:
+    missing = next(fault for fault in FAULTS if fault.name == "404")
+    faults.plan = to("GET", in_turn(missing, None, None, missing))
+    run = migrate(moved, STAY)
+    assert (run.state, run.last_error_code) == ("Pending", "mailbox-unavailable")
+    faults.plan = in_turn()
+    run = work_until_done(run)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_a_meeting_that_is_listed_and_not_given_out_is_not_lost_from_sight(
+    moved: ConferencingUser, server: RadicaleServer, calendar: str, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "read", lambda *_: iter(()))  # each of them is said not to be there
+        run = migrate(moved, STAY)
+    assert (run.state, run.failed_meetings) == ("Failed", 3)
+    assert "did not give it out" in run.results.first().reason
+    again = migrate(moved, STAY)
+
+    assert (again.state, again.succeeded_meetings, again.failed_meetings) == ("Succeeded", 3, 0)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
