@@ -103,6 +103,8 @@ def measure(folder: Path, size: int) -> Iterator[tuple[str, int, Taken]]:
             plain = taken(script, dict(os.environ), proxy)
         except SystemExit:
             # It asks for all texts in one answer, which a server may take too long for.
+            from tests.bench.__main__ import show
+
             show(f"  {size:>7,}  {'plain script':30}  did not come to its end")
             return
         text = server.request("GET", f"{CALENDAR}0.ics").text
