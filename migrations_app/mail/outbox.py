@@ -24,7 +24,7 @@ from django.db.models import F, Q, QuerySet
 
 from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
-from migrations_app.models import Run, UntoldNumber, Update
+from migrations_app.models import Run, UntoldNumber, Update, UpdateText
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from tenants_app.models import Tenant
@@ -292,10 +292,12 @@ def close(update: Update, failure: Failure, state: str = Update.State.FAILED) ->
 
 @transaction.atomic
 def _end(updates: Sequence[Update], failure: Failure | None, **changes: object) -> None:
-    """Nobody is to be told any more; what the updates were to take out of attendees' hands holds no number now."""
+    """Nobody is to be told any more: what the updates were to take out of attendees' hands holds no number now, and
+    texts that were kept for them are not needed."""
     if _let_go(_mine(*updates), failure, **changes):
         ended = Update.objects.filter(pk__in=[update.pk for update in updates], state=changes["state"])
         UntoldNumber.objects.filter(update__in=ended).delete()
+        UpdateText.objects.filter(update__in=ended).delete()
 
 
 def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> int:

@@ -4,7 +4,7 @@ from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, Mail
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
-from migrations_app.models.updates import UntoldNumber, Update
+from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "CalendarObject",
@@ -23,5 +23,6 @@ __all__ = [
     "Turn",
     "UntoldNumber",
     "Update",
+    "UpdateText",
     "UserImport",
 ]

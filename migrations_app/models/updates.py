@@ -72,6 +72,21 @@ class Update(models.Model):
         return describe(self.error_code, self.error_detail) if self.error_code else ""
 
 
+class UpdateText(models.Model):
+    """The meeting that an update is about, where it stands in no mailbox that MMS can read (R38).
+
+    It goes when the update was sent or is not needed any more. With one that failed it stays as long as the history
+    does, so that it can be sent again.
+    """
+
+    update = models.OneToOneField(Update, models.CASCADE, primary_key=True, related_name="text")
+    body = models.BinaryField(help_text="The calendar object, with the block that attendees are told of.")
+    language = models.CharField(max_length=35, help_text="In which the message is written.")
+
+    def __str__(self) -> str:
+        return f"text of {self.update}"
+
+
 class UntoldNumber(models.Model):
     """A service number that an update takes out of attendees' hands, as long as not all of them were told.
 

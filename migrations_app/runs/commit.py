@@ -12,7 +12,7 @@ from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.base import PartlyWritten, Stored
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.models import MeetingResult, Run, Update, UpdateText
 from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
@@ -199,6 +199,7 @@ class Committer:
             Update.objects.filter(pk__in=pks, state=Update.State.QUEUED, lease_token=None).update(
                 state=Update.State.SUPERSEDED
             )
+            UpdateText.objects.filter(pk__in=pks, update__state=Update.State.SUPERSEDED).delete()
 
     @cached_property
     def _earlier_runs(self) -> list[int]:
