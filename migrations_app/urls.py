@@ -16,6 +16,7 @@ from migrations_app.screens import (
     runs,
     starting,
     tenant_settings,
+    tool,
     user_imports,
     users,
 )
@@ -120,6 +121,7 @@ tenant_urlpatterns = [
     path("settings/mailboxes/<key:pk>/sign-ins/", mailboxes.sign_ins, name="mailbox-sign-ins"),
     path("settings/mailboxes/<key:pk>/remove/", mailboxes.remove, name="remove-mailbox-connection"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),
+    path("tool/", tool.tool, name="tool"),
     path("dial-in/phoneNumberList", dial_in_directory.phone_number_list, name="phone-number-list"),
     path("dial-in/conferenceMapper", dial_in_directory.conference_mapper, name="conference-mapper"),
 ]

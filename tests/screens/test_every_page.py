@@ -57,6 +57,7 @@ PAGES = [
     "/contoso/releases/",
     "/contoso/releases/{release}/",
     "/contoso/releases/{release}/anyway/",
+    "/contoso/tool/?user=anna.rossi@contoso.com",
     "/contoso/settings/",
     "/contoso/settings/rules/",
     "/contoso/settings/mail/",

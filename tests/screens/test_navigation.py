@@ -18,6 +18,7 @@ TAB_OF = {
     "out-of-date/": "Users",
     "migrations/": "History",
     "users/": "Users",
+    "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",
     "settings/": "Settings",

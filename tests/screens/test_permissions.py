@@ -136,6 +136,7 @@ BELOW_A_TENANT = {
         "/{tenant}/releases/{held}/anyway/", get="admin", post="admin", form={"reason": "The carrier cut it"}
     ),
     "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin", form={"seen": "1"}),
+    "tool": Rule("/{tenant}/tool/?user={upn}", "operator", "operator", {"do": "look"}, again=200, only_looks=True),
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
     "mailboxes": Rule("/{tenant}/settings/mailboxes/", get="viewer", post="admin", form=CONNECTION, again=200),
     "mailbox-connection": Rule(

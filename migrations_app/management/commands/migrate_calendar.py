@@ -60,8 +60,8 @@ class Command(AdministratorCommand):
         by_hand.add_argument("--display-name", default="", metavar="NAME")
         by_hand.add_argument("--language", default="", metavar="TAG", help="such as es-ES")
         by_hand.add_argument("--bridge", metavar="NAME", help="whose numbers the invitations show")
-        by_hand.add_argument("--toll-number", type=e164, default="", metavar="E164", help="of the bridge, or any other")
-        by_hand.add_argument("--toll-free-number", type=e164, default="", metavar="E164")
+        by_hand.add_argument("--toll-number", type=e164, metavar="E164", help="of the bridge, or any other")
+        by_hand.add_argument("--toll-free-number", type=e164, metavar="E164")
         by_hand.add_argument("--place", default="", help="of a toll number that is no service number of the tenant")
         by_hand.add_argument("--conference-id", default="", metavar="ID")
         by_hand.add_argument(
@@ -99,8 +99,8 @@ class Command(AdministratorCommand):
             language=options["language"],
             has_dial_in=not options["no_dial_in"],
             bridge=self.bridge(tenant, options["bridge"]) if options["bridge"] else None,
-            toll_number=options["toll_number"],
-            toll_free_number=options["toll_free_number"],
+            toll_number=options["toll_number"] or "",
+            toll_free_number=options["toll_free_number"] or "",
             place=options["place"],
             conference_id=options["conference_id"],
             former_ids=tuple(options["former_conference_id"]),
