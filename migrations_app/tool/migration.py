@@ -36,8 +36,6 @@ class Counts:
     failed: int = 0
     messages: int = 0
     recipients: int = 0
-    losing_phone: int = 0
-    """Changed meetings whose dial-in details go."""
     by_code: Counter[str] = field(default_factory=Counter)
 
     @property
