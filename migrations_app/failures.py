@@ -147,7 +147,9 @@ FAILED = {
         "Check that the service runs and that MMS may connect to it; MMS tries again by itself.",
         cures_by_waiting=True,
     ),
-    "cannot-be-served": Entry("MMS cannot migrate this user.", "Use the Meeting Migration Tool."),
+    "cannot-be-served": Entry(
+        "MMS cannot migrate this user.", "Use the Meeting Migration Tool: its page, or the command migrate_calendar."
+    ),
     "worker-lost": Entry(
         "The worker stopped in the middle of the run.",
         "Nothing: MMS tries again by itself.",

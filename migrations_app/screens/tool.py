@@ -6,13 +6,12 @@ import zipfile
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import IO, cast
+from typing import Any, cast
 
 from django import forms
 from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils.datastructures import MultiValueDict
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -41,8 +40,16 @@ MOST_SHOWN = 200
 """Meetings that the page shows; the report has all."""
 
 
-class _Files(forms.FileInput):
+class _FileInput(forms.FileInput):
     allow_multiple_selected = True
+
+
+class _FilesField(forms.FileField):
+    """One file or several, as a list."""
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        files = data if isinstance(data, list) else [data]
+        return [super(_FilesField, self).clean(each, initial) for each in files or [None]]
 
 
 class ToolForm(forms.Form):
@@ -55,11 +62,11 @@ class ToolForm(forms.Form):
         widget=forms.TextInput({"placeholder": "anna@contoso.com", "autocapitalize": "off", "spellcheck": "false"}),
         help_text="The UPN of the organizer. Of somebody who is no user here give the address instead, further below.",
     )
-    calendar = forms.FileField(
+    calendar = _FilesField(
         label="Calendar",
         allow_empty_file=True,  # which is refused with more of a reason
         error_messages={"required": "Choose an .ics file, an .eml file or a ZIP file of them."},
-        widget=_Files({"accept": ".ics,.eml,.zip,text/calendar,message/rfc822,application/zip"}),
+        widget=_FileInput({"accept": ".ics,.eml,.zip,text/calendar,message/rfc822,application/zip"}),
         help_text=f".ics files, messages with an invitation (.eml), or one ZIP file of them: at most "
         f"{LARGEST_UPLOAD // 10**6} MB, {LIMITS.octets // 10**6} MB unpacked, {MOST_MEETINGS:,} meetings. The command "
         "migrate_calendar takes more.",
@@ -185,8 +192,7 @@ def _migration(request: Request, access: Access, form: ToolForm) -> Migration:
         user = settings_of(_user(access.tenant, upn), by_hand)
     else:
         user = settings_by_hand(access.tenant, addresses, by_hand)
-    uploads = cast("MultiValueDict[str, IO[bytes]]", request.FILES).getlist("calendar")
-    given = read_files([(str(file.name), file) for file in uploads], LIMITS)
+    given = read_files([(str(file.name), file) for file in form.cleaned_data["calendar"]], LIMITS)
     return Migration(user, given, types.targets() or ALL_CURRENT, by_hand, most_meetings=MOST_MEETINGS)
 
 
@@ -221,6 +227,12 @@ def _download(migration: Migration, access: Access, *, sends: bool) -> FileRespo
     return FileResponse(packed, as_attachment=True, filename=f"{migration.user.upn}-migrated.zip")
 
 
+def _why(user: ConferencingUser) -> str:
+    """Why MMS does not migrate the user itself, without the advice that led here; empty where it does."""
+    refusal = why_not_served(UserSettings.of(user, ""))
+    return refusal.sentence.partition(": ")[0] if refusal else ""
+
+
 def _page(
     request: Request,
     access: Access,
@@ -239,7 +251,7 @@ def _page(
         "types": types,
         "refusal": refusal,
         "user_shown": shown,
-        "why": why_not_served(UserSettings.of(shown, "")) if shown else None,
+        "why": _why(shown) if shown else "",
         "migration": migration,
     }
     if migration:

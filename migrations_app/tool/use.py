@@ -47,12 +47,17 @@ def use(migration: Migration, folder: Path, actor: Actor, *, sends: bool = False
     if sends:
         check_may_send(migration.user)
     migration.work()
-    counts = migration.counts()
+    counts, sending = migration.counts(), None
+    _write_calendars(migration, folder / CALENDAR)
+    if not sends:
+        _write_messages(migration, folder / MESSAGES)
+        _write_report(migration, folder, None)
     with transaction.atomic():
-        sending = send(migration, actor) if sends else None
+        if sends:
+            sending = send(migration, actor)
+            _write_report(migration, folder, sending)
         sentence = _sentence(counts, sending)
         migration.note(actor, sentence)
-        _write(migration, folder, sending)
     return Done(counts, sending, sentence)
 
 
@@ -67,17 +72,18 @@ def _sentence(counts: Counts, sending: Sending | None) -> str:
     return f"{told}; attendees of {counted(len(sending.queued), 'meeting')} are told by MMS{again}."
 
 
-def _write(migration: Migration, folder: Path, sending: Sending | None) -> None:
+def _write_calendars(migration: Migration, folder: Path) -> None:
     for source in migration.mailbox.migrated():
-        path = folder / CALENDAR / PurePosixPath(source.name)
+        path = folder / PurePosixPath(source.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(source.octets)
+
+
+def _write_report(migration: Migration, folder: Path, sending: Sending | None) -> None:
     with (folder / "report.csv").open("wb") as file:
         file.writelines(as_csv(rows_of(migration, sending)))
     with (folder / "report.html").open("wb") as file:
         file.writelines(as_page(migration, rows_of(migration, sending), sending))
-    if sending is None:
-        _write_messages(migration, folder / MESSAGES)
 
 
 def _write_messages(migration: Migration, folder: Path) -> None:
