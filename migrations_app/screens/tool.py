@@ -258,7 +258,7 @@ def _page(
         counts = migration.counts()
         context |= {
             "counts": counts,
-            "rows": list(islice(rows_of(migration), MOST_SHOWN)),
+            "rows": list(islice(rows_of(migration, first=lambda outcome: outcome.is_change), MOST_SHOWN)),
             "is_cut": counts.all > MOST_SHOWN,
             "most_shown": MOST_SHOWN,
         }

@@ -65,9 +65,12 @@ FIELDS: Mapping[str, Callable[[Row], Any]] = {
 """The columns of the CSV file; those that a run's preview has too are called the same."""
 
 
-def rows_of(migration: Migration, sending: Sending | None = None) -> Iterator[Row]:
-    """A row for each meeting, in the order of their start. ``sending`` is what was sent, if anything was asked for."""
-    for outcome in migration.done:
+def rows_of(
+    migration: Migration, sending: Sending | None = None, first: Callable[[Outcome], bool] = lambda outcome: False
+) -> Iterator[Row]:
+    """A row for each meeting, in the order of their start, but for those that come ``first``. ``sending`` is what was
+    sent, if anything was asked for."""
+    for outcome in sorted(migration.done, key=lambda each: not first(each)):
         result = outcome.result
         spans = unpack(bytes(result.spans)) if result.spans else ()
         yield Row(
