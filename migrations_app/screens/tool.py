@@ -6,7 +6,7 @@ import zipfile
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from django import forms
 from django.http import FileResponse, Http404, HttpResponse
@@ -150,8 +150,9 @@ def tool(request: Request, slug: str) -> HttpResponseBase:
     initial = {"user": request.GET.get("user", "").strip()}
     if initial["user"] and not ConferencingUser.objects.with_upns(access.tenant, [initial["user"]]).exists():
         raise Http404
-    if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_UPLOAD:
-        octets = int(request.META["CONTENT_LENGTH"])
+    told = request.headers.get("Content-Length", "")
+    octets = int(told) if told.isascii() and told.isdigit() else 0
+    if octets > LARGEST_UPLOAD:
         refusal = (
             f"The files have {octets / 1e6:,.0f} MB, and at most {LARGEST_UPLOAD // 10**6} MB go at once here: divide "
             "them, or use the command migrate_calendar."
@@ -212,19 +213,24 @@ def _download(migration: Migration, access: Access, *, sends: bool) -> FileRespo
     packed = TemporaryFile()  # noqa: SIM115 - the response closes it
     try:
         with TemporaryDirectory() as folder:
-            use(migration, Path(folder), access.actor, sends=sends)
-            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-                for path in sorted(Path(folder).rglob("*")):
-                    if path.is_file():
-                        archive.write(path, path.relative_to(folder))
+            use(migration, Path(folder), access.actor, sends=sends, hand_over=lambda: _pack(Path(folder), packed))
     except OSError as error:
         packed.close()
-        raise Refused(f"The result cannot be written ({error.strerror}): try again later.") from error
+        raise Refused(
+            f"The result cannot be written ({error.strerror}): give the files other names, or try again later."
+        ) from error
     except BaseException:
         packed.close()
         raise
     packed.seek(0)
     return FileResponse(packed, as_attachment=True, filename=f"{migration.user.upn}-migrated.zip")
+
+
+def _pack(folder: Path, packed: IO[bytes]) -> None:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
 
 
 def _why(user: ConferencingUser) -> str:

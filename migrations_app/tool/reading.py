@@ -26,6 +26,7 @@ _ENCRYPTED = 0x1
 _DRIVE = re.compile(r"[A-Za-z]:")
 _LARGEST_RATIO = 200
 """Calendars with long HTML shrink to a fiftieth; what shrinks further is made to fill a memory."""
+_NO_INVITATIONS = {"REPLY", "CANCEL", "COUNTER", "DECLINECOUNTER", "REFRESH"}
 _MESSAGE_ROOM = 2
 """An invitation in a message is Base64, and stands there twice."""
 
@@ -212,7 +213,8 @@ def _invitation(name: str, text: bytes) -> bytes:
         message = email.message_from_bytes(text, policy=email.policy.default)
         for wanted in ("text/calendar", "application/ics"):
             for part in message.walk():
-                if part.get_content_type() == wanted and (found := _calendar(part)):
+                is_answer = str(part.get_param("method") or "").upper() in _NO_INVITATIONS
+                if part.get_content_type() == wanted and not is_answer and (found := _calendar(part)):
                     return found
     except (LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise Refused(f"{name} cannot be read as a message: give the calendar itself as .ics.") from error

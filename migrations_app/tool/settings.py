@@ -74,13 +74,21 @@ def settings_of(user: ConferencingUser, by_hand: ByHand) -> ConferencingUser:
     made._state.fields_cache = dict(user._state.fields_cache)
     made.mailbox_location = made.hosting = ConferencingUser.Hosting.ONLINE
     provider, made.conferencing_provider = made.conferencing_provider, ""
-    has_phone = made.audio_conferencing_license and made.audio_conferencing_enabled
-    if provider and by_hand.has_dial_in and not by_hand.gives_phone and has_phone:
+    is_told = by_hand.gives_phone or not by_hand.has_dial_in
+    if provider and not is_told:
+        # With or without a licence of Microsoft's: the invitations show the provider's numbers, and people dial them.
         raise Refused(
             f"{provider} provides the conferencing of {user.upn}, and MMS does not know its numbers: give the toll "
-            "number that the invitations are to show, or the bridge, or choose to leave out the dial-in details."
+            "number that the invitations are to show, or the bridge, or choose to leave the dial-in details out."
         )
     if made.bridge is not None:
+        has_phone = made.audio_conferencing_license and made.audio_conferencing_enabled
+        if made.bridge.provider and not has_phone and not is_told:
+            raise Refused(
+                f"The bridge {made.bridge} belongs to {made.bridge.provider}, and {user.upn} has no audio conferencing "
+                "here: give the bridge or the toll number that the invitations are to show, or choose to leave the "
+                "dial-in details out."
+            )
         made.bridge = _microsofts(made.bridge)
     _apply(made, by_hand)
     return made
@@ -97,14 +105,17 @@ def settings_by_hand(tenant: Tenant, addresses: Sequence[str], by_hand: ByHand) 
         raise Refused("An organizer has at most two addresses, that of sign-in and that of SIP: leave out the others.")
     if ConferencingUser.objects.with_upns(tenant, addresses).exists():
         raise Refused(f"{addresses[0]} is a user of {tenant.name}: choose the user instead of the address.")
+    if by_hand.has_dial_in and not by_hand.gives_phone:
+        raise Refused(
+            "Say how people dial in: give the toll number or the bridge that the invitations are to show, or choose to "
+            "leave the dial-in details out."
+        )
     made = ConferencingUser(
         pk=NOBODY,
         tenant=tenant,
         upn=addresses[0],
         sip_address=addresses[-1],
     )
-    if by_hand.gives_phone and not by_hand.toll_number and by_hand.bridge:
-        made.bridge = _microsofts(by_hand.bridge)
     _apply(made, by_hand)
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,12 +38,19 @@ class Done:
     sentence: str
 
 
-def use(migration: Migration, folder: Path, actor: Actor, *, sends: bool = False) -> Done:
+def use(
+    migration: Migration,
+    folder: Path,
+    actor: Actor,
+    *,
+    sends: bool = False,
+    hand_over: Callable[[], object] = lambda: None,
+) -> Done:
     """Migrate, and write the result into an empty ``folder``: the calendars, the report, and the messages, unless they
     are sent.
 
-    All is written before anything is committed that leads to mail, so what fails on the way tells nobody anything.
-    Raises ``Refused``, and ``OSError`` where the folder cannot be written.
+    All is written, and ``hand_over`` is called, before anything is committed that leads to mail: what fails on the way
+    tells nobody anything. Raises ``Refused``, and ``OSError`` where the folder cannot be written.
     """
     if sends:
         check_may_send(migration.user)
@@ -58,6 +66,7 @@ def use(migration: Migration, folder: Path, actor: Actor, *, sends: bool = False
             _write_report(migration, folder, sending)
         sentence = _sentence(counts, sending)
         migration.note(actor, sentence)
+        hand_over()
     return Done(counts, sending, sentence)
 
 
@@ -104,7 +113,7 @@ def _write_messages(migration: Migration, folder: Path) -> None:
 
 
 def write_into(output: Path, migration: Migration, actor: Actor, *, sends: bool = False) -> Done:
-    """:func:`use`, with a folder that is there only once all of it is written and committed.
+    """:func:`use`, with a folder that is there only once all of it is written.
 
     ``output`` must not be there yet, or be empty. Raises ``Refused``.
     """
@@ -114,8 +123,8 @@ def write_into(output: Path, migration: Migration, actor: Actor, *, sends: bool 
         with TemporaryDirectory(dir=output.parent, prefix=".migrate-") as made:
             whole = Path(made, "whole")
             whole.mkdir()
-            done = use(migration, whole, actor, sends=sends)
-            whole.replace(output)  # an empty folder gives way
+            # An empty folder gives way.
+            done = use(migration, whole, actor, sends=sends, hand_over=lambda: whole.replace(output))
     except OSError as error:
         raise Refused(
             f"{error.filename or output} cannot be written ({error.strerror}): check the path and its permissions."

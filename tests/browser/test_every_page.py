@@ -53,6 +53,7 @@ PAGES = {
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
         "/contoso/users/olga@contoso.com/",
         "/contoso/users/olga@contoso.com/meetings/",
+        "/contoso/tool/?user=olga@contoso.com",
         "/contoso/users/import/",
         "/contoso/users/import/{checked}/",
         "/contoso/users/import/{checking}/",

@@ -110,7 +110,11 @@ def test_bad_input_is_told_in_one_sentence_and_nothing_is_done(
         ({"user": "nobody@contoso.com", "calendar": upload("a.ics", text)}, "There is no user nobody@contoso.com"),
         ({"calendar": upload("a.ics", text)}, "Say whose calendar it is"),
         ({"user": barred.upn, "addresses": "x@y.org", "calendar": upload("a.ics", text)}, "leave out either"),
-        ({"addresses": "a@example.org", "calendar": upload("a.ics", text), **ANEW}, "users of the tenant alone"),
+        (
+            {"addresses": "a@example.org", "calendar": upload("a.ics", text), "no_dial_in": "on", **ANEW},
+            "users of the tenant alone",
+        ),
+        ({"addresses": "a@example.org", "calendar": upload("a.ics", text)}, "Say how people dial in"),
         (
             {"user": barred.upn, "calendar": upload("a.ics", text), "target_meeting_type": "Teams"},
             "Teams is not a meeting service of Contoso",

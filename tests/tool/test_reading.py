@@ -150,6 +150,7 @@ def test_an_invitation_is_taken_out_of_a_message_byte_for_byte() -> None:
     [
         (message(PLAIN), "holds no invitation"),
         (message(PLAIN, invitation_part(b"")), "holds no invitation"),
+        (message(PLAIN, invitation_part(CALENDAR).replace(b"=REQUEST", b"=REPLY")), "holds no invitation"),
         (message(invitation_part(b"\xff\xfe", "nonsense-8")), "cannot be read as a message"),
         (b"\x00\xff garbage", "holds no invitation"),
         (b"", "is empty"),

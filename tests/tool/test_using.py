@@ -158,7 +158,8 @@ def test_sending_is_refused_where_somebody_could_be_told_twice_or_may_not_be(
     change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=False)
     Run.objects.all().delete()
     assert "switched off for this tenant" in refusal(command, *arguments, "--user", anna.upn)
-    assert "users of the tenant alone" in refusal(command, *arguments[:-2], "--address", "carla@example.org")
+    by_hand = ["--address", "carla@example.org", "--no-dial-in"]
+    assert "users of the tenant alone" in refusal(command, *arguments[:-2], *by_hand)
     assert not (tmp_path / "out").exists()
     assert everything_stored()["Update"] == before["Update"]
     assert not Update.objects.exists()
@@ -175,13 +176,13 @@ def test_r40_r43_settings_by_hand_are_enough(
     arguments = ["migrate_calendar", "--input", str(tmp_path / "carla.ics"), "--address", carla.upn]
     before = everything_stored()
     for wrong, told in (
-        (["--target-meeting-type", "Link"], "Online meetings are made for users of the tenant alone"),
+        ([], "Say how people dial in"),
+        (["--no-dial-in", "--target-meeting-type", "Link"], "Online meetings are made for users of the tenant alone"),
         (["--bridge", old_bridge.name], "the user has no conference ID there"),
-        (["--toll-free-number", "+18005550100"], "A toll-free number alone does not do"),
-        (["--conference-id", "12"], "is no conference ID"),
-        (["--conference-id", "1234567"], "needs numbers"),
+        (["--toll-free-number", "+18005550100"], "Say how people dial in"),
+        (["--toll-number", "+34910000100", "--conference-id", "12"], "is no conference ID"),
         (["--no-dial-in", "--toll-number", "+14255550100"], "Without dial-in details"),
-        (["--language", "not a language"], "Give a language tag"),
+        (["--no-dial-in", "--language", "not a language"], "Give a language tag"),
         (
             ["--bridge", old_bridge.name, "--toll-number", "+34910000100", "--conference-id", "1234567"],
             "is no number of the bridge",
@@ -312,3 +313,18 @@ def test_r16_a_third_partys_bridge_whose_numbers_are_here_needs_nothing_by_hand(
     assert all("+1 425-555-0100" in block for block in blocks)
     assert Bridge.objects.get(pk=old_bridge.pk).provider == "InterCall"
     assert ConferencingUser.objects.get(pk=anna.pk).conferencing_provider == ""
+
+
+def test_r14_r16_numbers_that_people_dial_are_taken_away_only_if_somebody_says_so(
+    command: Command, anna: ConferencingUser, old_bridge: Bridge, given: Path, tmp_path: Path
+) -> None:
+    """With a provider of their own, a user needs no licence of Microsoft's, and the invitations show its numbers."""
+    arguments = ["migrate_calendar", "--user", anna.upn, "--input", str(given), "--output", str(tmp_path / "out")]
+    change_user(anna, ACTOR, conferencing_provider="Fabrikam", audio_conferencing_license=False)
+    assert "MMS does not know its numbers" in refusal(command, *arguments)
+    change_user(anna, ACTOR, conferencing_provider="")
+    set_bridge(anna.tenant, old_bridge.name, ACTOR, provider="InterCall")
+    assert "belongs to InterCall, and anna.rossi@contoso.com has no audio" in refusal(command, *arguments)
+    assert not (tmp_path / "out").exists()
+    command(*arguments, "--no-dial-in")
+    assert all("425" not in row["BlockAfter"] for row in rows(tmp_path / "out"))

@@ -14,6 +14,7 @@ from migrations_app.tool.settings import ByHand, settings_by_hand, settings_of
 from migrations_app.tool.use import check_output, write_into
 from tenants_app.management.arguments import e164, one_of
 from tenants_app.management.base import AdministratorCommand, wrong_usage
+from tenants_app.management.listing import printable
 from tenants_app.models import ConferencingUser, Tenant
 
 LIMITS = Limits(files=100_000, octets=250_000_000)
@@ -87,7 +88,7 @@ class Command(AdministratorCommand):
             migration = Migration(user, read_path(given, LIMITS), targets, by_hand)
             done = write_into(output, migration, self.actor, sends=options["send"])
         except Refused as refused:
-            raise CommandError(str(refused)) from refused
+            raise CommandError(printable(str(refused))) from refused
         self.stdout.write(f"{user.upn}: {done.sentence}")
         self.stdout.write(f"Everything is in {output}; begin with {output / 'report.html'}.")
         if done.counts.failed:
