@@ -24,6 +24,10 @@ from migrations_app.tool.errors import Refused
 _PIECE = 1 << 16
 _ENCRYPTED = 0x1
 _DRIVE = re.compile(r"[A-Za-z]:")
+_END_MARK, _END = b"PK\x05\x06", 22
+"""How the end of a ZIP file begins, and its octets without a comment."""
+_LARGEST_ENTRY = 600
+"""Octets of a file's entry in the list of a ZIP file: its name, its times and more."""
 _LARGEST_RATIO = 200
 """Calendars with long HTML shrink to a fiftieth; what shrinks further is made to fill a memory."""
 _NO_INVITATIONS = {"REPLY", "CANCEL", "COUNTER", "DECLINECOUNTER", "REFRESH"}
@@ -141,11 +145,24 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _unzipped(name: str, file: IO[bytes], limits: Limits) -> Given:
+    if _directory_size(file) > limits.files * _LARGEST_ENTRY:  # reading it takes ten times the room
+        limits.check(limits.files + 1, 0)
     try:
         with zipfile.ZipFile(file) as archive:
             return _members(archive, name, limits)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError, ValueError) as error:
         raise Refused(f"{name} is damaged or packed in a way that is not read here: pack it anew as ZIP.") from error
+
+
+def _directory_size(file: IO[bytes]) -> int:
+    """Octets of the list of files of a ZIP file, as its end says: no more of it is read."""
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - _END - 0xFFFF))
+    tail = file.read()
+    has_comment = not (tail[-_END:].startswith(_END_MARK) and tail.endswith(b"\0\0"))
+    at = tail.rfind(_END_MARK) if has_comment else len(tail) - _END
+    record = tail[at : at + _END] if at >= 0 else b""
+    return int.from_bytes(record[12:16], "little")
 
 
 def _members(archive: zipfile.ZipFile, name: str, limits: Limits) -> Given:

@@ -170,3 +170,14 @@ def test_files_that_cannot_stand_side_by_side() -> None:
     with pytest.raises(Refused, match="more than 4 MB together"):
         read_files([("a.ics", io.BytesIO(bytes(4_000_001)))], LIMITS)
     assert [each.name for each in read_files([("..", io.BytesIO(CALENDAR))], LIMITS).sources] == ["calendar.ics"]
+
+
+def test_a_zip_file_of_endless_files_is_not_even_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = zipped(*((f"{number:040}.txt", b"") for number in range(150)))
+
+    def listed(*_: object) -> None:
+        raise AssertionError("The list of files was read.")
+
+    monkeypatch.setattr(zipfile, "ZipFile", listed)
+    with pytest.raises(Refused, match="more than 20 files"):
+        read_files([("x.zip", packed)], LIMITS)

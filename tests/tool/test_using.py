@@ -328,3 +328,26 @@ def test_r14_r16_numbers_that_people_dial_are_taken_away_only_if_somebody_says_s
     assert not (tmp_path / "out").exists()
     command(*arguments, "--no-dial-in")
     assert all("425" not in row["BlockAfter"] for row in rows(tmp_path / "out"))
+
+
+def test_r43_only_the_ids_that_are_named_give_way(
+    command: Command, make_user: Callable[..., ConferencingUser], tmp_path: Path
+) -> None:
+    source = demo.teams_gen2(plan(make_user("anna.rossi")))
+    (tmp_path / "carla.ics").write_bytes(source.replace(b"anna.rossi@contoso.com", b"carla@example.org"))
+    arguments = ["migrate_calendar", "--input", str(tmp_path / "carla.ics"), "--address", "carla@example.org"]
+    arguments += ["--toll-number", "+34910000100", "--place", "Madrid", "--conference-id", "2345678"]
+
+    def shown(name: str, *others: str) -> tuple[str, str]:
+        command(*arguments, "--output", str(tmp_path / name), *others)
+        (row,) = rows(tmp_path / name)
+        return row["BlockBefore"].replace(" ", ""), row["BlockAfter"].replace(" ", "")
+
+    before, after = shown("kept")
+    (old,) = set(re.findall(r"ConferenceID:([0-9]+)#", before))
+    assert old in after
+    assert "2345678" not in after
+    before, after = shown("exchanged", "--former-conference-id", "1112223", "--former-conference-id", old)
+    assert "2345678" in after
+    assert old not in after
+    assert (tmp_path / "exchanged" / "messages").is_dir()
