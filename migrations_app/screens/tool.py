@@ -33,7 +33,7 @@ from tenants_app.user_settings import UserSettings
 
 LARGEST_UPLOAD = 25_000_000
 """Octets of a request."""
-LIMITS = Limits(files=2_000, octets=100_000_000)
+LIMITS = Limits(files=2_000, octets=50_000_000)
 MOST_MEETINGS = 2_000
 """Meetings that are migrated while somebody waits for the page."""
 MOST_SHOWN = 200

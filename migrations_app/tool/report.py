@@ -10,7 +10,7 @@ from django.template.loader import get_template
 from django.utils import timezone
 
 from migrations_app.failures import describe, entry_of, happened
-from migrations_app.models import MeetingResult
+from migrations_app.models import MeetingResult, Update
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs.history import plain_block
 from migrations_app.runs.outcomes import Outcome
@@ -88,10 +88,13 @@ def _told(outcome: Outcome, sending: Sending | None) -> str:
         return ""
     if sending is None:
         return "by you, with the .eml file"
-    run = sending.told_already.get(outcome.result.uid)
-    if run:
-        return f"already, by the run {run.correlation_id} of {run.created:%Y-%m-%d}"
-    return "by MMS, from its outbox"
+    earlier = sending.told_already.get(outcome.result.uid)
+    if earlier is None:
+        return "by MMS, from its outbox"
+    run = earlier.result.run
+    if earlier.state == Update.State.FAILED:
+        return f"once the failed message of the run {run.correlation_id} is sent again, on its page"
+    return f"already, by the run {run.correlation_id} of {run.created:%Y-%m-%d}"
 
 
 def as_csv(rows: Iterator[Row]) -> Iterator[bytes]:

@@ -23,8 +23,8 @@ from tenants_app.changes.locking import lock
 from tenants_app.models import ConferencingUser
 from tenants_app.wording import counted
 
-_ENDED_WELL = (Update.State.QUEUED, Update.State.SENT, Update.State.FAILED, Update.State.BY_SERVER)
-"""An update in one of these states tells the attendees, or waits for a person to send it again."""
+_TELLS = (Update.State.QUEUED, Update.State.SENT, Update.State.FAILED, Update.State.BY_SERVER)
+"""An update in one of these states has told the attendees or will; a failed one waits for a person to send it again."""
 _TEXTS = 100
 """Meetings whose texts are written together."""
 
@@ -35,8 +35,8 @@ class Sending:
 
     queued: set[str] = field(default_factory=set)
     """UIDs of the meetings whose attendees are told now."""
-    told_already: dict[str, Run] = field(default_factory=dict)
-    """By UID of a meeting, the run that told its attendees the very same."""
+    told_already: dict[str, Update] = field(default_factory=dict)
+    """By UID of a meeting, the earlier update that is about the very same."""
 
 
 def check_may_send(user: ConferencingUser) -> None:
@@ -114,20 +114,21 @@ def _queue(
     note_untold(user.tenant, kept, spanned, keys, earlier_runs)
 
 
-def _told_already(user: ConferencingUser, outcomes: Sequence[Outcome]) -> dict[str, Run]:
-    """The runs that told attendees the very same of these meetings, by UID: the same change, as the same revision."""
-    uids = [outcome.result.uid for outcome in outcomes]
-    earlier = MeetingResult.objects.filter(
-        run__user=user.pk, uid__in=uids, sequence__isnull=False, update__state__in=_ENDED_WELL
-    ).select_related("run")
-    known = {(result.uid, result.sequence, bytes(result.spans or b"")): result.run for result in earlier}
-    found = {}
-    for outcome in outcomes:
-        result = outcome.result
-        run = known.get((result.uid, result.sequence, bytes(result.spans or b"")))
-        if run is not None:
-            found[result.uid] = run
-    return found
+def _told_already(user: ConferencingUser, outcomes: Sequence[Outcome]) -> dict[str, Update]:
+    """Earlier updates about the very same of these meetings, by UID: the same change, as the same revision."""
+    earlier = Update.objects.filter(
+        result__run__user=user.pk,
+        result__uid__in=[outcome.result.uid for outcome in outcomes],
+        result__sequence__isnull=False,
+        state__in=_TELLS,
+    ).select_related("result__run")
+    known = {_what(update.result): update for update in earlier}
+    return {outcome.result.uid: known[what] for outcome in outcomes if (what := _what(outcome.result)) in known}
+
+
+def _what(result: MeetingResult) -> tuple[str, int | None, bytes]:
+    """What attendees are told by an update about this result."""
+    return result.uid, result.sequence, bytes(result.spans or b"")
 
 
 def _record(migration: Migration, actor: Actor, messages: int) -> None:

@@ -103,8 +103,10 @@ def settings_by_hand(tenant: Tenant, addresses: Sequence[str], by_hand: ByHand) 
         raise Refused(f"{shown}give the organizer's address, such as anna@contoso.com.")
     if len(addresses) > 2:
         raise Refused("An organizer has at most two addresses, that of sign-in and that of SIP: leave out the others.")
-    if ConferencingUser.objects.with_upns(tenant, addresses).exists():
-        raise Refused(f"{addresses[0]} is a user of {tenant.name}: choose the user instead of the address.")
+    users = ConferencingUser.objects.filter(tenant=tenant, sip_address__in=[each.lower() for each in addresses])
+    known = users.first() or ConferencingUser.objects.with_upns(tenant, addresses).first()
+    if known:
+        raise Refused(f"{known.upn} is a user of {tenant.name} with this address: choose the user instead.")
     if by_hand.has_dial_in and not by_hand.gives_phone:
         raise Refused(
             "Say how people dial in: give the toll number or the bridge that the invitations are to show, or choose to "

@@ -59,7 +59,8 @@ def test_a_message_that_was_refused_can_be_sent_again_from_the_text_that_was_kep
     send(anna, tmp_path / "out", demo.teams_gen2(plan(anna)))
     Update.objects.update(state="Failed", error_code="mail-refused")
     assert deliver() == 0
-    assert len(send(anna, tmp_path / "again", demo.teams_gen2(plan(anna))).sending.told_already) == 1  # type: ignore[union-attr]
+    assert len(send(anna, tmp_path / "again", demo.teams_gen2(plan(anna))).sending.told_already) == 1
+    assert "once the failed message of the run" in (tmp_path / "again" / "report.csv").read_text("utf-8-sig")
     run = Run.objects.get()
     assert mail.send_again(run) == 1
     assert deliver() == 1
@@ -113,4 +114,4 @@ def test_what_fails_while_it_is_written_tells_nobody(
     assert not AuditEntry.objects.filter(action="use migration tool").exists()
     with pytest.raises(Refused, match="There is no meeting in what was given"):
         send(anna, tmp_path / "empty", b"BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:t\r\nEND:VTODO\r\nEND:VCALENDAR\r\n")
-    assert len(send(anna, tmp_path / "now", demo.skype_text(plan(anna))).sending.queued) == 1  # type: ignore[union-attr]
+    assert len(send(anna, tmp_path / "now", demo.skype_text(plan(anna))).sending.queued) == 1
