@@ -26,7 +26,7 @@ from migrations_app.tool.settings import ByHand, settings_by_hand, settings_of
 from migrations_app.tool.use import use
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import Access, access_for
-from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MeetingService, Role, Tenant
 from tenants_app.screens.forms import style_fields
 from tenants_app.screens.requests import Request
 from tenants_app.user_settings import UserSettings
@@ -82,6 +82,12 @@ class ToolForm(forms.Form):
     )
     display_name = forms.CharField(label="Display name", max_length=200, required=False)
     language = forms.CharField(label="Language", max_length=35, required=False, help_text="Such as es-ES.")
+    meeting_service = forms.ChoiceField(
+        label="Meeting service",
+        choices=[("", "As the settings say"), *MeetingService.choices],
+        required=False,
+        help_text="Where meetings are made anew, if any are.",
+    )
     bridge = forms.ModelChoiceField(
         label="Bridge",
         queryset=Bridge.objects.none(),
@@ -131,6 +137,7 @@ class ToolForm(forms.Form):
         return ByHand(
             display_name=found["display_name"],
             language=found["language"],
+            meeting_service=found["meeting_service"],
             has_dial_in=not found["no_dial_in"],
             bridge=found["bridge"],
             toll_number=found["toll_number"],

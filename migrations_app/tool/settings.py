@@ -24,6 +24,8 @@ class ByHand:
 
     display_name: str = ""
     language: str = ""
+    meeting_service: str = ""
+    """One of ``MeetingService``: where meetings are made anew, if any are."""
     has_dial_in: bool = True
     """Whether invitations show a phone part at all, if the settings have one."""
     bridge: Bridge | None = None
@@ -47,6 +49,7 @@ class ByHand:
         told = {
             "DisplayName": self.display_name,
             "Language": self.language,
+            "MeetingService": self.meeting_service,
             "Bridge": str(self.bridge or ""),
             "TollNumber": self.toll_number,
             "TollFreeNumber": self.toll_free_number,
@@ -127,6 +130,8 @@ def _apply(user: ConferencingUser, by_hand: ByHand) -> None:
         user.display_name = _checked(by_hand.display_name, validate_one_line)[:200]
     if by_hand.language:
         user.language = _checked(by_hand.language, validate_language)
+    if by_hand.meeting_service:
+        user.meeting_service = by_hand.meeting_service
     for digits in filter(None, (by_hand.conference_id, *by_hand.former_ids)):
         if not _DIGITS.fullmatch(digits):
             raise Refused(f"{digits[:50]!r} is no conference ID: give its 4 to 12 digits.")

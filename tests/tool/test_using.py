@@ -351,3 +351,22 @@ def test_r43_only_the_ids_that_are_named_give_way(
     assert "2345678" in after
     assert old not in after
     assert (tmp_path / "exchanged" / "messages").is_dir()
+
+
+def test_r40_a_meeting_service_by_hand_decides_where_meetings_are_made_anew(
+    command: Command, anna: ConferencingUser, given: Path, tmp_path: Path
+) -> None:
+    change_user(anna, ACTOR, meeting_service="none", mailbox_location="on-premises")
+    arguments = [
+        "migrate_calendar",
+        "--user",
+        anna.upn,
+        "--input",
+        str(given),
+        "--output",
+        str(tmp_path / "out"),
+        *ANEW,
+    ]
+    assert "Link is not the user's meeting service" in refusal(command, *arguments)
+    assert "2 of 3 meetings changed" in command(*arguments, "--meeting-service", "link")
+    assert ConferencingUser.objects.get(pk=anna.pk).meeting_service == "none"

@@ -12,7 +12,7 @@ from migrations_app.tool.migration import Migration
 from migrations_app.tool.reading import Limits, read_path
 from migrations_app.tool.settings import ByHand, settings_by_hand, settings_of
 from migrations_app.tool.use import check_output, write_into
-from tenants_app.management.arguments import e164, one_of
+from tenants_app.management.arguments import MEETING_SERVICES, e164, meeting_service, one_of
 from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.management.listing import printable
 from tenants_app.models import ConferencingUser, Tenant
@@ -60,6 +60,12 @@ class Command(AdministratorCommand):
         by_hand = parser.add_argument_group("instead of the user's settings")
         by_hand.add_argument("--display-name", default="", metavar="NAME")
         by_hand.add_argument("--language", default="", metavar="TAG", help="such as es-ES")
+        by_hand.add_argument(
+            "--meeting-service",
+            type=meeting_service,
+            metavar=MEETING_SERVICES,
+            help="where meetings are made anew, if --target-meeting-type asks for it",
+        )
         by_hand.add_argument("--bridge", metavar="NAME", help="whose numbers the invitations show")
         by_hand.add_argument("--toll-number", type=e164, metavar="E164", help="of the bridge, or any other")
         by_hand.add_argument("--toll-free-number", type=e164, metavar="E164")
@@ -98,6 +104,7 @@ class Command(AdministratorCommand):
         by_hand = ByHand(
             display_name=options["display_name"],
             language=options["language"],
+            meeting_service=options["meeting_service"] or "",
             has_dial_in=not options["no_dial_in"],
             bridge=self.bridge(tenant, options["bridge"]) if options["bridge"] else None,
             toll_number=options["toll_number"] or "",
