@@ -14,7 +14,7 @@ from django.utils import timezone
 from migrations_app.calendars import itip
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
-from migrations_app.mail import imip, outbox
+from migrations_app.mail import imip, organizer_notes, outbox
 from migrations_app.mail.servers import Service, service_of
 from migrations_app.mailboxes.base import Stored
 from migrations_app.mailboxes.of_user import mailbox_of
@@ -39,12 +39,18 @@ class _Composed:
 
 
 class UpdateMessage(EmailMessage):
-    """An iMIP message for Django's mail backends; the envelope's sender is the service."""
+    """A message for Django's mail backends that is composed already; the envelope's sender is the service."""
 
-    def __init__(self, content: imip.Content) -> None:
-        super().__init__(from_email=content.sender, to=[person.address for person in content.recipients])
-        self.content = content
-        self._composed = _Composed(content.message_id, imip.compose(content))
+    def __init__(self, sender: str, recipients: Sequence[str], message_id: str, data: bytes) -> None:
+        super().__init__(from_email=sender, to=recipients)
+        self.message_id = message_id
+        self._composed = _Composed(message_id, data)
+
+    @classmethod
+    def of(cls, content: imip.Content) -> UpdateMessage:
+        """The iMIP message."""
+        recipients = [person.address for person in content.recipients]
+        return cls(content.sender, recipients, content.message_id, imip.compose(content))
 
     def message(self, **_: object) -> _Composed:  # type: ignore[override]
         return self._composed
@@ -86,7 +92,7 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
             try:
                 if update.pk < latest.get(update.result.uid, 0):
                     raise Failure("meeting-changed-since")
-                messages = [*map(UpdateMessage, _contents(update, user, found, service))]
+                messages = _messages(update, user, found, service)
             except Failure as failure:
                 outbox.close(update, failure, Update.State.SUPERSEDED)
                 continue
@@ -111,11 +117,19 @@ def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, in
     return dict(changed.order_by().values_list("uid").annotate(Max("pk")))
 
 
-def _contents(update: Update, user: ConferencingUser, found: Stored | None, service: Service) -> list[imip.Content]:
-    """What the messages are made of; a ``Failure`` where none is to be sent any more."""
-    result, run, tenant = update.result, update.result.run, user.tenant
+def _messages(update: Update, user: ConferencingUser, found: Stored | None, service: Service) -> list[UpdateMessage]:
+    """The update's messages; a ``Failure`` where none is to be sent any more."""
     if found is None:
         raise Failure("meeting-gone")
+    if update.asks_organizer:
+        to = itip.ascii_address(user.upn)
+        return [UpdateMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
+    return [UpdateMessage.of(content) for content in _contents(update, user, found, service)]
+
+
+def _contents(update: Update, user: ConferencingUser, found: Stored, service: Service) -> list[imip.Content]:
+    """What the messages are made of; a ``Failure`` where none is to be sent any more."""
+    result, run, tenant = update.result, update.result.run, user.tenant
     now, body = timezone.now(), found.body
     invitation = itip.read(body, user.addresses, now=now, inherited=lambda: lines_of_block(body, now))
     if not invitation.recipients:

@@ -26,6 +26,7 @@ from migrations_app.procedures.number_release import (
     release_anyway,
 )
 from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.left import open_count_of
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import ReleaseAnywayForm
 from migrations_app.screens.tables import ReleaseTable
@@ -66,6 +67,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
     progress = progress_of(shown)
     is_begun = shown.is_open and shown.state != NumberRelease.State.WAITING
     holding = holders_with_why(shown).select_related("latest", "bridge").order_by("why", "upn")
+    holding = holding.annotate(still_open=open_count_of("user"))
     page = HolderPaginator(holding, progress.holders).get_page(request.GET.get("page")) if is_begun else None
     now = timezone.now()
     is_due = shown.due_at <= now

@@ -8,7 +8,7 @@ from datetime import datetime
 import django_tables2 as tables
 
 from migrations_app.mailboxes.base import Listed
-from migrations_app.models import MeetingResult, NumberRelease, Run, UserImport
+from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Run, UserImport
 from tenants_app.models import ConferencingUser, ServiceNumber
 
 _NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
@@ -26,7 +26,7 @@ class RunTable(tables.Table):
     """The history of a tenant's runs."""
 
     user = tables.TemplateColumn(template_name="runs/cells/user.html", order_by="user__upn")
-    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    state = tables.TemplateColumn("{% load runs %}{% run_badge value record.still_open %}")
     why = tables.TemplateColumn(
         template_name="runs/cells/why.html", verbose_name="Why", order_by="migration_type", empty_values=()
     )
@@ -34,6 +34,7 @@ class RunTable(tables.Table):
     succeeded_meetings = _number("Updated")
     skipped_meetings = _number("Skipped")
     failed_meetings = _number("Failed")
+    left_meetings = _number("Left")
     invites_update = _number("Messages")
 
     caption = "Runs"
@@ -42,6 +43,34 @@ class RunTable(tables.Table):
         model = Run
         fields: tuple[str, ...] = ()
         empty_text = "No run matches. Widen the dates or clear the filter."
+
+
+class LeftTable(tables.Table):
+    """Meetings that need a person."""
+
+    chosen = tables.TemplateColumn(
+        template_name="left/cells/chosen.html", verbose_name="Choose", orderable=False, empty_values=()
+    )
+    subject = tables.TemplateColumn(template_name="left/cells/meeting.html", verbose_name="Meeting", empty_values=())
+    code = tables.TemplateColumn(template_name="left/cells/reason.html", verbose_name="Why, and what to do")
+    user = tables.TemplateColumn(
+        template_name="left/cells/organizer.html", verbose_name="Organizer", order_by="user__upn"
+    )
+    starts_at = tables.TemplateColumn(
+        "{% load page_parts %}{% if value %}{{ value|when }}{% else %}Not known{% endif %}",
+        verbose_name="Starts",
+        empty_values=(),
+    )
+    attendee_count = _number("Attendees")
+    state = tables.TemplateColumn(template_name="left/cells/state.html")
+
+    caption = "Meetings that need a person"
+
+    class Meta:
+        model = LeftMeeting
+        fields: tuple[str, ...] = ()
+        order_by = ("starts_at",)
+        empty_text = "No meeting matches. Widen the dates or clear the filter."
 
 
 class ResultTable(tables.Table):
@@ -161,7 +190,9 @@ class DependantTable(tables.Table):
 
     upn = tables.TemplateColumn(template_name="users/cells/name.html", verbose_name="User")
     how = tables.Column(verbose_name="Depends on it by", orderable=False, empty_values=())
-    latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
+    latest_state = tables.TemplateColumn(
+        "{% load runs %}{% run_badge value record.still_open %}", verbose_name="Latest run", empty_values=()
+    )
     latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
 
     caption = "Users who depend on the number"
