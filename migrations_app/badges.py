@@ -28,8 +28,8 @@ BADGES = {
     "Would fail": Badge("Would fail", "failed", "circle-x"),
     "Not known": Badge("Not known", "quiet", "circle-dashed"),
     # meetings that need a person
-    "Open": Badge("Needs a person", "pending", "alert-triangle"),
-    "Assigned": Badge("Assigned to the organizer", "progress", "user-circle"),
+    "Open": Badge("Open", "pending", "alert-triangle"),
+    "Assigned": Badge("Assigned", "progress", "user-circle"),
     "DealtWith": Badge("Dealt with", "succeeded", "circle-check"),
     # whether invitations say what the settings ask for
     "Out of date": Badge("Out of date", "pending", "calendar-event"),

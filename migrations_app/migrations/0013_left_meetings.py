@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("Open", "Open"),
-                            ("Assigned", "Assigned to the organizer"),
+                            ("Assigned", "Assigned"),
                             ("DealtWith", "Dealt with"),
                         ],
                         default="Open",

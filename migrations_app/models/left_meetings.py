@@ -21,7 +21,7 @@ class LeftMeeting(models.Model):
 
     class State(models.TextChoices):
         OPEN = "Open"
-        ASSIGNED = "Assigned", "Assigned to the organizer"
+        ASSIGNED = "Assigned"
         DEALT_WITH = "DealtWith", "Dealt with"
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="left_meetings")

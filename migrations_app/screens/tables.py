@@ -26,7 +26,9 @@ class RunTable(tables.Table):
     """The history of a tenant's runs."""
 
     user = tables.TemplateColumn(template_name="runs/cells/user.html", order_by="user__upn")
-    state = tables.TemplateColumn("{% load runs %}{% run_badge value record.still_open %}")
+    state = tables.TemplateColumn(
+        "{% load runs %}{% run_badge value record.still_open %}", attrs={"td": {"class": "narrow"}}
+    )
     why = tables.TemplateColumn(
         template_name="runs/cells/why.html", verbose_name="Why", order_by="migration_type", empty_values=()
     )
@@ -34,7 +36,6 @@ class RunTable(tables.Table):
     succeeded_meetings = _number("Updated")
     skipped_meetings = _number("Skipped")
     failed_meetings = _number("Failed")
-    left_meetings = _number("Left")
     invites_update = _number("Messages")
 
     caption = "Runs"
@@ -52,22 +53,27 @@ class LeftTable(tables.Table):
         template_name="left/cells/chosen.html", verbose_name="Choose", orderable=False, empty_values=()
     )
     subject = tables.TemplateColumn(template_name="left/cells/meeting.html", verbose_name="Meeting", empty_values=())
-    code = tables.TemplateColumn(template_name="left/cells/reason.html", verbose_name="Why, and what to do")
     user = tables.TemplateColumn(
         template_name="left/cells/organizer.html", verbose_name="Organizer", order_by="user__upn"
     )
+    code = tables.TemplateColumn(template_name="left/cells/reason.html", verbose_name="Why, and what to do")
     starts_at = tables.TemplateColumn(
         "{% load page_parts %}{% if value %}{{ value|when }}{% else %}Not known{% endif %}",
         verbose_name="Starts",
         empty_values=(),
     )
-    attendee_count = _number("Attendees")
+    attendee_count = tables.TemplateColumn(
+        "{% load humanize %}{{ value|intcomma }}<span class='on-phones'> attendee{{ value|pluralize }}</span>",
+        verbose_name="Attendees",
+        attrs=_NUMBER,
+    )
     state = tables.TemplateColumn(template_name="left/cells/state.html")
 
     caption = "Meetings that need a person"
 
     class Meta:
         model = LeftMeeting
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
         fields: tuple[str, ...] = ()
         order_by = ("starts_at",)
         empty_text = "No meeting matches. Widen the dates or clear the filter."
