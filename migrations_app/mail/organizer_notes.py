@@ -29,7 +29,7 @@ from migrations_app.mailboxes.base import Stored
 from migrations_app.models import LeftMeeting, MeetingResult, Update
 from migrations_app.monitoring import clock
 from migrations_app.rewriting.labels import LABELS, language_of
-from migrations_app.runs.left import locked
+from migrations_app.runs.left_actions import MARKED, locked, marked
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, entry, record
 from tenants_app.bulk import batched, insert, update
@@ -64,20 +64,10 @@ def assign(tenant: Tenant, pks: Iterable[int], actor: Actor) -> Assigned:
     new = [key for key in keys.values() if key not in there]
     insert([Update(result_id=key, tenant=tenant, recipient_count=1, queued_at=now, due_at=now) for key in new])
     for row in found:
-        row.state, row.note, row.by, row.at = State.ASSIGNED, "", actor.name, timezone.now()
         row.request_id = keys[row.pk]
-    update(found, ["state", "note", "by", "at", "request"])
-    record(
-        entry(
-            tenant,
-            actor,
-            "assign meeting to organizer",
-            row.user.upn,
-            {"State": State.OPEN.value},
-            {"Meeting": str(row), "State": State.ASSIGNED.value},
-        )
-        for row in found
-    )
+    states = [(row, *marked(row, actor, State.ASSIGNED)) for row in found]
+    record(entry(tenant, actor, "assign meeting to organizer", row.user.upn, old, new) for row, old, new in states)
+    update(found, [*MARKED, "request"])
     if new:
         wake_cluster()
     return Assigned(len(new), len(found) - len(new), len(rows) - len(meetings), len(meetings) - len(found))

@@ -1,4 +1,4 @@
-"""Meetings that need a person: one row for each that is left now, and what a person does about it.
+"""Meetings that need a person: one row for each that is left now.
 
 Rows follow what runs find: each attempt that ends brings those of its user up to date, in the same transaction. What
 failed and may cure by waiting is no row before the run has ended.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -17,7 +16,7 @@ from django.utils import timezone
 from migrations_app.failures import LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import LeftMeeting, MeetingResult, Run, Update
-from tenants_app.audit import Actor, entry, record
+from tenants_app.audit import Actor
 from tenants_app.bulk import batched, insert, update
 from tenants_app.models import Tenant
 
@@ -156,40 +155,3 @@ def open_count_of(key: str) -> Coalesce:
     rows = to_come().filter(state=State.OPEN, **{key: OuterRef("pk")})
     counted = rows.order_by().values(key).annotate(rows=Count("*")).values("rows")
     return Coalesce(Subquery(counted), Value(0))
-
-
-# --- acting -----------------------------------------------------------------------------------------------------------
-
-
-def locked(tenant: Tenant, pks: Iterable[int]) -> list[LeftMeeting]:
-    """These of the tenant's rows, for a change in the caller's transaction; in the order in which everybody locks."""
-    rows = LeftMeeting.objects.filter(tenant=tenant, pk__in=list(pks)).select_for_update(of=("self",))
-    return list(rows.select_related("user", "request").order_by("pk"))
-
-
-@transaction.atomic
-def deal_with(tenant: Tenant, pks: Iterable[int], actor: Actor, note: str = "") -> int:
-    """Note that a person has seen to these meetings; how many were not dealt with before."""
-    rows = [row for row in locked(tenant, pks) if row.state != State.DEALT_WITH]
-    return _mark(tenant, rows, actor, "meeting dealt with", State.DEALT_WITH, note[:500])
-
-
-@transaction.atomic
-def open_again(tenant: Tenant, pks: Iterable[int], actor: Actor) -> int:
-    """Take back what was noted about these meetings; how many need somebody again."""
-    rows = [row for row in locked(tenant, pks) if row.state != State.OPEN]
-    return _mark(tenant, rows, actor, "open meeting again", State.OPEN, "")
-
-
-def _mark(
-    tenant: Tenant, rows: Sequence[LeftMeeting], actor: Actor, action: str, state: LeftMeeting.State, note: str
-) -> int:
-    now = timezone.now()
-    entries = []
-    for row in rows:
-        after = {"Meeting": str(row), "State": state.value, **({"Note": note} if note else {})}
-        entries.append(entry(tenant, actor, action, row.user.upn, {"State": row.state}, after))
-        row.state, row.note, row.by, row.at = state, note, actor.name, now
-    update(rows, ["state", "note", "by", "at"])
-    record(entries)
-    return len(rows)

@@ -21,7 +21,8 @@ from migrations_app.models import LeftMeeting
 from migrations_app.rewriting.labels import LANGUAGES, language_of
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.history import LEFT_FIELDS, LEFT_FIELDS_OF_FILES
-from migrations_app.runs.left import deal_with, open_again, to_come
+from migrations_app.runs.left import to_come
+from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import LeftFilter
 from migrations_app.screens.tables import LeftTable

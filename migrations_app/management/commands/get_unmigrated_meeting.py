@@ -36,8 +36,8 @@ class Command(AdministratorCommand):
         rows = unmigrated(tenant)
         if options["user"] is not None:
             rows = rows.filter(user=self.user(tenant, options["user"]))
-        if options["reason"]:
-            rows = rows.filter(code=options["reason"])
+        if reason := options["reason"]:
+            rows = rows.filter(code=reason)
         self.list_rows(
             map(left_record, rows.iterator()),
             options,
