@@ -26,7 +26,7 @@ from migrations_app.procedures.number_release import (
     release_anyway,
 )
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.left import open_count_of
+from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import ReleaseAnywayForm
 from migrations_app.screens.tables import ReleaseTable
@@ -187,11 +187,16 @@ def _why_not_anyway(shown: NumberRelease) -> ValidationError | None:
 
 
 def _first_meetings(shown: NumberRelease, page: str | None) -> Page[Any]:
-    """A page of the meetings that hold the number, each with ``where`` it stands."""
+    """A page of the meetings that hold the number, each with ``where`` it stands, and its row where it was left."""
     found = Paginator(meetings(shown), 10).get_page(page)
+    found.object_list = list(found.object_list)
+    users, uids = {meeting.user_id for meeting in found.object_list}, {meeting.uid for meeting in found.object_list}
+    rows = to_come(shown.tenant).filter(message=None, user__in=users, uid__in=uids)
+    left = {(row.user_id, row.uid): row for row in rows}
     meeting: Any
     for meeting in found.object_list:
         meeting.where = where(meeting.places)
+        meeting.left = left.get((meeting.user_id, meeting.uid))
     return found
 
 
