@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -21,6 +21,8 @@ from tenants_app.bulk import batched, insert, update
 from tenants_app.models import Tenant
 
 State = LeftMeeting.State
+BY_START = (F("starts_at").asc(nulls_first=True), "pk")
+"""By start; what cannot be read first."""
 _FOUND = ("subject", "starts_at", "last_end", "attendee_count", "code", "detail", "etag", "run")
 _DONE = ("state", "note", "by", "at", "request")
 
@@ -75,9 +77,14 @@ def _in_order(run: Run, known: Sequence[LeftMeeting], left: Mapping[str, Meeting
 
 
 def _noted(row: LeftMeeting | None, result: MeetingResult, fact: tuple[datetime, str]) -> LeftMeeting:
-    """The row as the run leaves the meeting. What was done about it holds while reason and text are the same."""
+    """The row as the run leaves the meeting. What was done about it holds while reason and text are the same.
+
+    A mailbox that tells no ETag says nothing of the text.
+    """
     last_end, etag = fact
-    if row is None or (row.code, row.etag) != (result.code, etag):
+    if row is not None and not etag:
+        etag = row.etag
+    if row is None or row.code != result.code or (row.etag or etag) != etag:
         row = LeftMeeting(pk=row.pk if row else None, created=row.created if row else timezone.now(), uid=result.uid)
     row.subject, row.starts_at, row.attendee_count = result.subject, result.starts_at, result.attendee_count
     row.code, row.detail, row.run_id = result.code, result.detail, result.run_id
@@ -140,9 +147,9 @@ def to_come(tenant: Tenant | None = None) -> QuerySet[LeftMeeting]:
 
 
 def unmigrated(tenant: Tenant) -> QuerySet[LeftMeeting]:
-    """What a person must still see to, by start; what cannot be read first."""
+    """What a person must still see to, by start."""
     rows = to_come(tenant).filter(state__in=[State.OPEN, State.ASSIGNED])
-    return rows.select_related("user", "run").order_by("starts_at", "pk")
+    return rows.select_related("user", "run").order_by(*BY_START)
 
 
 def count_open(tenant: Tenant | None = None) -> int:

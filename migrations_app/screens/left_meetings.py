@@ -21,7 +21,7 @@ from migrations_app.models import LeftMeeting
 from migrations_app.rewriting.labels import LANGUAGES, language_of
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.history import LEFT_FIELDS, LEFT_FIELDS_OF_FILES
-from migrations_app.runs.left import to_come
+from migrations_app.runs.left import BY_START, to_come
 from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import LeftFilter
@@ -55,7 +55,7 @@ def left_csv(request: Request, slug: str) -> HttpResponseBase:
     """What the filter of the list finds, as a CSV file."""
     access = access_for(request, slug)
     found, _ = _found(request, access)
-    rows = found.qs.select_related("user", "run").order_by("starts_at", "pk")
+    rows = found.qs.select_related("user", "run").order_by(*BY_START)
     response = StreamingHttpResponse(
         _csv(rows) if request.method == "GET" else (), content_type="text/csv; charset=utf-8"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import django_tables2 as tables
+from django.db.models import F, QuerySet
 
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Run, UserImport
@@ -70,6 +71,12 @@ class LeftTable(tables.Table):
     state = tables.TemplateColumn(template_name="left/cells/state.html")
 
     caption = "Meetings that need a person"
+
+    def order_starts_at(self, rows: QuerySet[LeftMeeting], is_descending: bool) -> tuple[QuerySet[LeftMeeting], bool]:
+        """What cannot be read has no start and comes first, in any database."""
+        start = F("starts_at")
+        by_start = start.desc(nulls_last=True) if is_descending else start.asc(nulls_first=True)
+        return rows.order_by(by_start, "pk"), True
 
     class Meta:
         model = LeftMeeting

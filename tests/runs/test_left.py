@@ -18,13 +18,15 @@ from migrations_app.mail.actions import confirm_updates_delivered, send_updates_
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.meeting_services.link import LinkService
-from migrations_app.models import CalendarObject, LeftMeeting, Run, Update
+from migrations_app.models import CalendarObject, LeftMeeting, NumberRelease, Run, UntoldNumber, Update
+from migrations_app.procedures.number_release import accept_given_up, start_release
 from migrations_app.runs import queue
 from migrations_app.runs.left import count_open, unmigrated
 from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.runs.pruning import prune
 from migrations_app.runs.worker import work_run
 from migrations_app.targets import CURRENT, LINK, SKYPE, TEAMS, Targets
+from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, ConferencingUser
@@ -247,3 +249,21 @@ def test_r24_a_message_that_was_given_up_is_listed_until_it_is_sent_again(anna: 
     change_user(anna, ACTOR, is_data_fix=True, conference_id="7654321")
     migrate(anna)
     assert left() == {}, "a newer message tells of the meeting as it is now"
+
+
+def test_r35_messages_that_were_accepted_for_a_number_need_nobody(anna: ConferencingUser, smtp: Inbox) -> None:
+    smtp.answer = "550 No such thing here"
+    uid, _ = invite(anna)
+    migrate(anna)
+    deliver()
+    assert left() == {uid: "mail-refused"}
+    assert anna.bridge
+    spare = register_number(anna.bridge, "+14255550122", "toll", ACTOR)
+    release = start_release(spare, anna.bridge.numbers.get(is_default=True), ACTOR)
+    NumberRelease.objects.update(state=NumberRelease.State.UPDATING, searched_at=timezone.now())
+    ends = timezone.now() + timedelta(days=1)
+    UntoldNumber.objects.create(update=Update.objects.get(), number=spare, meeting_ends_at=ends)
+    assert accept_given_up(release, ACTOR) == 1
+
+    row = LeftMeeting.objects.get()
+    assert (row.state, row.by) == ("DealtWith", ACTOR.name)
