@@ -122,6 +122,8 @@ def _messages(update: Update, user: ConferencingUser, found: Stored | None, serv
     if found is None:
         raise Failure("meeting-gone")
     if update.asks_organizer:
+        if not organizer_notes.is_wanted(update):
+            raise Failure("request-withdrawn")
         to = itip.ascii_address(user.upn)
         return [UpdateMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
     return [UpdateMessage.of(content) for content in _contents(update, user, found, service)]

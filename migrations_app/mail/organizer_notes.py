@@ -14,6 +14,7 @@ from datetime import UTC
 from email.utils import format_datetime
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from migrations_app.calendars import itip
@@ -59,18 +60,34 @@ def assign(tenant: Tenant, pks: Iterable[int], actor: Actor) -> Assigned:
     results = _results(meetings)
     found = [row for row in meetings if (row.run_id, row.uid) in results]
     keys = {row.pk: results[row.run_id, row.uid] for row in found}
-    there = set(Update.objects.filter(pk__in=list(keys.values())).values_list("pk", flat=True))
+    earlier = Update.objects.filter(pk__in=list(keys.values()))
+    there = set(earlier.values_list("pk", flat=True))
     now = clock.now()
     new = [key for key in keys.values() if key not in there]
     insert([Update(result_id=key, tenant=tenant, recipient_count=1, queued_at=now, due_at=now) for key in new])
+    mailed = len(new) + _queue_again(earlier)
     for row in found:
         row.request_id = keys[row.pk]
     states = [(row, *marked(row, actor, State.ASSIGNED)) for row in found]
     record(entry(tenant, actor, "assign meeting to organizer", row.user.upn, old, new) for row, old, new in states)
     update(found, [*MARKED, "request"])
-    if new:
+    if mailed:
         wake_cluster()
-    return Assigned(len(new), len(found) - len(new), len(rows) - len(meetings), len(meetings) - len(found))
+    return Assigned(mailed, len(found) - mailed, len(rows) - len(meetings), len(meetings) - len(found))
+
+
+def _queue_again(earlier: QuerySet[Update]) -> int:
+    """Queue those of the messages that have not reached their organizer; how many there are."""
+    failed = Q(state=Update.State.FAILED) & ~Q(error_code=Update.IN_DOUBT)
+    unsent = earlier.filter(failed | Q(state=Update.State.SUPERSEDED))
+    return unsent.update(
+        state=Update.State.QUEUED, due_at=clock.now(), attempts=0, recipients_refused={}, error_code="", error_detail=""
+    )
+
+
+def is_wanted(update: Update) -> bool:
+    """Whether the meeting is still with its organizer: no run has found it in order since, and no person."""
+    return LeftMeeting.objects.filter(request=update, state=State.ASSIGNED).exists()
 
 
 def _results(rows: Sequence[LeftMeeting]) -> Mapping[tuple[int | None, str], int]:

@@ -15,13 +15,14 @@ from migrations_app.mail.actions import send_updates_again
 from migrations_app.mail.delivery import deliver
 from migrations_app.mail.organizer_notes import Assigned, assign
 from migrations_app.models import LeftMeeting, MeetingResult, Run, Update
-from migrations_app.runs.left_actions import open_again
+from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.models import AuditEntry, ConferencingUser
 from tests.support.actors import ACTOR
 from tests.support.mail_servers import Inbox, serving
 from tests.support.meetings import addressees, body_of, invite, messages_in, migrate
+from tests.support.together import together
 
 
 @pytest.fixture
@@ -138,6 +139,29 @@ def test_a_meeting_that_is_gone_needs_no_mail(anna: ConferencingUser, outbox: Pa
     assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "meeting-gone")
 
 
+def test_a_request_that_was_taken_back_is_not_mailed_until_it_is_made_again(
+    anna: ConferencingUser, smtp: Inbox
+) -> None:
+    row = leave(anna)
+    assign(anna.tenant, [row.pk], ACTOR)
+    deal_with(anna.tenant, [row.pk], ACTOR)
+    deliver()
+    assert smtp.envelopes == []
+    assert (Update.objects.get().state, Update.objects.get().error_code) == ("Superseded", "request-withdrawn")
+
+    open_again(anna.tenant, [row.pk], ACTOR)
+    assert assign(anna.tenant, [row.pk], ACTOR) == Assigned(mailed=1)
+    smtp.answer = "550 No such thing here"
+    deliver()
+    open_again(anna.tenant, [row.pk], ACTOR)
+    assert assign(anna.tenant, [row.pk], ACTOR) == Assigned(mailed=1)
+    smtp.answer = "250 OK"
+    assert deliver() == 1
+    open_again(anna.tenant, [row.pk], ACTOR)
+    assert assign(anna.tenant, [row.pk], ACTOR) == Assigned(told_before=1)
+    assert deliver() == 0
+
+
 @pytest.mark.parametrize(
     ("language", "subject", "words"),
     [("es-MX", "Revise su reunión:", "están dañados"), ("it", "Controlli la sua riunione:", "sono danneggiati")],
@@ -185,3 +209,26 @@ def test_what_cannot_be_assigned_is_passed_over_and_said(anna: ConferencingUser,
 
     assert assign(anna.tenant, [row.pk, undelivered.pk], ACTOR) == Assigned(messages=1, out_of_history=1)
     assert set(LeftMeeting.objects.values_list("state", flat=True)) == {"Open"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_at_the_same_moment_beside_a_run_has_each_organizer_mailed_once(
+    make_users: Callable[..., list[ConferencingUser]], outbox: Path
+) -> None:
+    users = make_users({f"user{number}": {} for number in range(4)})
+    rows = [leave(user, number).pk for number, user in enumerate(users)]
+
+    def do(number: int) -> int:
+        if number == 0:
+            for user in users:
+                migrate(user)
+            return 0
+        return assign(users[0].tenant, rows if number == 1 else rows[::-1], ACTOR).mailed
+
+    assert sum(together(do)) == len(rows)
+    assert deliver() == len(rows)
+    assert {frozenset(addressees(message)) for message in messages_in(outbox)} == {
+        frozenset({user.upn}) for user in users
+    }
+    assert len(messages_in(outbox)) == len(rows)
+    assert set(LeftMeeting.objects.values_list("state", flat=True)) == {"Assigned"}

@@ -307,6 +307,7 @@ WITHOUT_ENTRY = {
     "left_actions.locked": "only locks",
     "left_actions.marked": "only sets what its caller saves and audits",
     "organizer_notes.compose": "only computes",
+    "organizer_notes.is_wanted": "only reads",
     "number_release.holders": "only reads",
     "number_release.holding_meetings": "only reads",
     "number_release.holding_updates": "only reads",
