@@ -29,7 +29,7 @@ BADGES = {
     "Not known": Badge("Not known", "quiet", "circle-dashed"),
     # meetings that need a person
     "Open": Badge("Open", "pending", "alert-triangle"),
-    "Assigned": Badge("Assigned", "progress", "user-circle"),
+    "Assigned": Badge("Assigned", "quiet", "user-circle"),
     "DealtWith": Badge("Dealt with", "succeeded", "circle-check"),
     # whether invitations say what the settings ask for
     "Out of date": Badge("Out of date", "pending", "calendar-event"),

@@ -68,7 +68,7 @@ class LeftTable(tables.Table):
         verbose_name="Attendees",
         attrs=_NUMBER,
     )
-    state = tables.TemplateColumn(template_name="left/cells/state.html")
+    state = tables.TemplateColumn(template_name="left/cells/state.html", attrs={"td": {"class": "slim"}})
 
     caption = "Meetings that need a person"
 
