@@ -16,10 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.demo import invitations as demo
-from migrations_app.models import LeftMeeting, Run, Update
+from migrations_app.models import LeftMeeting, NumberRelease, Run, ShownMeeting, Update
+from migrations_app.procedures.number_release import start_release
 from migrations_app.tasks import work_queue
+from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant
-from tenants_app.models import AuditEntry, ConferencingUser, Tenant
+from tenants_app.models import AuditEntry, ConferencingUser, InvitedNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite, migrate_all
 from tests.support.pages import words
@@ -145,6 +147,23 @@ def test_looking_again_starts_a_run_and_what_is_in_order_leaves_the_list(people:
     change_tenant(people["anna"].tenant, ACTOR, meeting_migration_enabled=False)
     assert "switched off" in post(bob, "look-again", rows[1])
     assert "nothing was done" in post(bob, "look-again", rows[0])
+
+
+def test_r35_the_number_procedure_shows_of_them_those_that_hold_the_number(people: Users, alice: Client) -> None:
+    anna = people["anna"]
+    assert anna.bridge
+    spare = register_number(anna.bridge, "+14255550122", "toll", ACTOR)
+    release = start_release(spare, anna.bridge.numbers.get(is_default=True), ACTOR)
+    NumberRelease.objects.update(state=NumberRelease.State.UPDATING, searched_at=timezone.now())
+    InvitedNumber.objects.create(user=anna, number=spare)
+    held, other = LeftMeeting.objects.filter(user=anna).order_by("pk")
+    ShownMeeting.objects.create(release=release, user=anna, uid=held.uid, last_end=held.last_end, places=[])
+
+    answer = alice.get(f"/contoso/releases/{release.pk}/")
+    assert f'href="/contoso/left/{held.pk}/"' in answer.content.decode()
+    assert f"/contoso/left/{other.pk}/" not in answer.content.decode()
+    assert "1 meeting: The block is damaged" in words(answer.content)
+    assert "2 meetings: The block is damaged" not in words(answer.content)
 
 
 def test_another_tenants_meetings_are_not_there(people: Users, cast: None, tenant: Tenant, alice: Client) -> None:
