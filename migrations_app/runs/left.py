@@ -60,15 +60,15 @@ def _facts(run: Run, uids: Iterable[str]) -> dict[str, tuple[datetime, str]]:
 
 def _in_order(run: Run, known: Sequence[LeftMeeting], left: Mapping[str, MeetingResult]) -> set[int]:
     """The rows (keys) of meetings that the run has found in order, or has changed."""
-    judged: dict[str, tuple[str, str]] = {}
+    judged: dict[str, tuple[int, str, str]] = {}
     for some in batched({row.uid for row in known}):
-        found = run.results.filter(uid__in=some).values_list("uid", "outcome", "code")
-        judged |= {uid: (outcome, code) for uid, outcome, code in found}
+        found = run.results.filter(uid__in=some).values_list("uid", "pk", "outcome", "code")
+        judged |= {uid: (key, outcome, code) for uid, key, outcome, code in found}
     in_order = set()
     for row in known:
-        outcome, code = judged.get(row.uid, ("", ""))
-        if row.message_id:  # only a change is told anew
-            is_done = outcome == MeetingResult.Outcome.SUCCEEDED
+        key, outcome, code = judged.get(row.uid, (0, "", ""))
+        if row.message_id:  # a later change is told anew; a message's key is that of the result which it tells of
+            is_done = outcome == MeetingResult.Outcome.SUCCEEDED and key != row.message_id
         else:
             is_done = row.uid not in left and code != "not-selected" and outcome not in {"", "Failed"}
         if is_done:

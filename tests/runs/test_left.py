@@ -21,7 +21,7 @@ from migrations_app.meeting_services.link import LinkService
 from migrations_app.models import CalendarObject, LeftMeeting, NumberRelease, Run, UntoldNumber, Update
 from migrations_app.procedures.number_release import accept_given_up, start_release
 from migrations_app.runs import queue
-from migrations_app.runs.left import count_open, unmigrated
+from migrations_app.runs.left import count_open, settle, unmigrated
 from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.runs.pruning import prune
 from migrations_app.runs.worker import work_run
@@ -235,6 +235,8 @@ def test_r24_a_message_that_was_given_up_is_listed_until_it_is_sent_again(anna: 
     assert left() == {uid: "mail-refused"}
     row = LeftMeeting.objects.get()
     assert (row.run, row.message) == (run, Update.objects.get())
+    settle(run, has_ended=True)  # as where the run goes on while its messages are sent
+    assert left() == {uid: "mail-refused"}
     migrate(anna)
     assert left() == {uid: "mail-refused"}, "a run that changes nothing tells nobody"
 
