@@ -156,6 +156,32 @@ def test_a_retry_lists_what_it_has_skipped_and_leaves_the_rest_as_it_was(
     assert left() == dict.fromkeys([damaged, other], "needs-review"), "of the other nothing new is certain"
 
 
+def test_a_worker_that_is_killed_at_the_end_of_a_run_loses_nothing_of_it(
+    anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, _ = invite(anna, build=demo.damaged_frame)
+    monkeypatch.setattr("migrations_app.runs.left.update", killed)
+    with pytest.raises(KeyboardInterrupt):
+        migrate(anna)
+    assert Run.objects.get().state == "InProgress"
+    assert left() == {}
+
+    monkeypatch.undo()
+    Run.objects.update(lease_until=timezone.now() - timedelta(hours=1))
+    assert queue.sweep() == 1
+    assert left() == {uid: "needs-review"}, "what was skipped is known, whatever comes of the retry"
+    again = queue.claim()
+    assert again is not None
+    work_run(again)
+    again.refresh_from_db()
+    assert (again.state, again.left_meetings) == ("Succeeded", 1)
+    assert left() == {uid: "needs-review"}
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_what_was_done_holds_until_reason_or_text_change(anna: ConferencingUser) -> None:
     uid, _ = invite(anna, build=demo.damaged_frame)
     migrate(anna)
