@@ -15,7 +15,7 @@ from migrations_app.calendars import itip
 from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
-from migrations_app.mail import imip, outbox
+from migrations_app.mail import imip, organizer_notes, outbox
 from migrations_app.mail.servers import Service, service_of
 from migrations_app.mailboxes.base import Listed, Stored
 from migrations_app.mailboxes.of_user import mailbox_of
@@ -40,12 +40,18 @@ class _Composed:
 
 
 class UpdateMessage(EmailMessage):
-    """An iMIP message for Django's mail backends; the envelope's sender is the service."""
+    """A message for Django's mail backends that is composed already; the envelope's sender is the service."""
 
-    def __init__(self, content: imip.Content) -> None:
-        super().__init__(from_email=content.sender, to=[person.address for person in content.recipients])
-        self.content = content
-        self._composed = _Composed(content.message_id, imip.compose(content))
+    def __init__(self, sender: str, recipients: Sequence[str], message_id: str, data: bytes) -> None:
+        super().__init__(from_email=sender, to=recipients)
+        self.message_id = message_id
+        self._composed = _Composed(message_id, data)
+
+    @classmethod
+    def of(cls, content: imip.Content) -> UpdateMessage:
+        """The iMIP message."""
+        recipients = [person.address for person in content.recipients]
+        return cls(content.sender, recipients, content.message_id, imip.compose(content))
 
     def message(self, **_: object) -> _Composed:  # type: ignore[override]
         return self._composed
@@ -72,8 +78,7 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
                 if update.pk < latest.get(update.result.uid, 0):
                     raise Failure("meeting-changed-since")
                 language = texts[update.pk].language if has_texts else user.language
-                contents = contents_of(update.result, user, found, service, update.queued_at, language)
-                messages = [*map(UpdateMessage, contents)]
+                messages = _messages(update, user, found, service, language)
             except Failure as failure:
                 outbox.close(update, failure, Update.State.SUPERSEDED)
                 continue
@@ -127,13 +132,26 @@ def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, in
     return dict(changed.order_by().values_list("uid").annotate(Max("pk")))
 
 
+def _messages(
+    update: Update, user: ConferencingUser, found: Stored | None, service: Service, language: str
+) -> list[UpdateMessage]:
+    """The update's messages; a ``Failure`` where none is to be sent any more."""
+    if found is None:
+        raise Failure("meeting-gone")
+    if update.asks_organizer:
+        if not organizer_notes.is_wanted(update):
+            raise Failure("request-withdrawn")
+        to = itip.ascii_address(user.upn)
+        return [UpdateMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
+    contents = contents_of(update.result, user, found, service, update.queued_at, language)
+    return [UpdateMessage.of(content) for content in contents]
+
+
 def contents_of(
-    result: MeetingResult, user: ConferencingUser, found: Stored | None, service: Service, date: datetime, language: str
+    result: MeetingResult, user: ConferencingUser, found: Stored, service: Service, date: datetime, language: str
 ) -> list[imip.Content]:
     """What the messages about a changed meeting are made of; a ``Failure`` where none is to be sent any more."""
     run, tenant = result.run, user.tenant
-    if found is None:
-        raise Failure("meeting-gone")
     now, body = timezone.now(), found.body
     invitation = itip.read(body, user.addresses, now=now, inherited=lambda: lines_of_block(body, now))
     if not invitation.recipients:

@@ -1,5 +1,6 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
@@ -11,6 +12,7 @@ __all__ = [
     "Heartbeat",
     "IndexedMeeting",
     "IntendedWrite",
+    "LeftMeeting",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",

@@ -16,7 +16,8 @@ class Update(models.Model):
 
     Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
     composed from the mailbox when it is sent, so that it is stored only once. Guests of single occurrences get messages
-    of their own, under the same row.
+    of their own, under the same row. Of a meeting that a run has left as it is, the row is the one message that asks
+    its organizer to look at it.
     """
 
     class State(models.TextChoices):
@@ -66,6 +67,11 @@ class Update(models.Model):
 
     def __str__(self) -> str:
         return f"update {self.result_id}"
+
+    @property
+    def asks_organizer(self) -> bool:
+        """Whether it asks the organizer to look at a meeting that was left, instead of telling of a change."""
+        return self.result.outcome != MeetingResult.Outcome.SUCCEEDED
 
     @property
     def error_message(self) -> str:

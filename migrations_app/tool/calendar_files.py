@@ -103,6 +103,9 @@ class CalendarFiles:
         found = (each for each in self._listed.values() if each.last_end > now)
         return sorted(found, key=lambda each: (each.starts_at is not None, each.starts_at or now, each.uid))
 
+    def known(self, uids: Sequence[str]) -> Mapping[str, tuple[datetime, str]]:
+        return {uid: (self._listed[uid].last_end, "") for uid in uids if uid in self._listed}
+
     def text_of(self, uid: str) -> bytes:
         """An object as it is by now."""
         return self._changed.get(uid, self._objects[uid])

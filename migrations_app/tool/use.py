@@ -108,7 +108,7 @@ def _write_messages(migration: Migration, folder: Path) -> None:
             stored = found[outcome.result.uid]
             with suppress(Failure):  # nobody is to be told of it
                 contents = contents_of(outcome.result, user, stored, service, migration.run.created, user.language)
-                messages += map(UpdateMessage, contents)
+                messages += map(UpdateMessage.of, contents)
         backend.send_messages(messages)
 
 

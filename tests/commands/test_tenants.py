@@ -47,6 +47,7 @@ ACTS_ON_A_TENANT = {
     "get_number_release": "--number {leaving}",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
+    "get_unmigrated_meeting": ANNA,
     "grant_role": "vera --role viewer",
     "import_meetings": f"{{meeting}} {ANNA}",
     "import_users": "{users}",

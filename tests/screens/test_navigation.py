@@ -15,6 +15,7 @@ from tenants_app.models import Bridge, ConferencingUser
 TAB_OF = {
     "": "Dashboard",
     "retry-failed/": "Dashboard",
+    "left/": "Dashboard",
     "out-of-date/": "Users",
     "migrations/": "History",
     "users/": "Users",
