@@ -20,6 +20,7 @@ BADGES = {
     "InProgress": Badge("In progress", "progress", "loader-2"),
     "Failed": Badge("Failed", "failed", "circle-x"),
     "Succeeded": Badge("Succeeded", "succeeded", "circle-check"),
+    "Accepted": Badge("Accepted", "quiet", "check"),  # a failure of which somebody said that it may be
     # outcomes of meetings, beside Failed and Succeeded
     "Skipped": Badge("Skipped", "quiet", "arrow-right"),
     # what a run would make of a meeting

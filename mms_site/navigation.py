@@ -29,7 +29,7 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed"})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed", "failures", "errors"})),
     Tab("History", "history", "history", frozenset({"migrations"})),
     Tab("Users", "users", "users", frozenset({"users", "out-of-date"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),

@@ -247,6 +247,7 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
     With ``again_at`` it waits until then whatever the failure is, and the attempt does not count: it is not about this
     run. A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """
+    cause = ""
     lock_users([run.user_id])
     replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).first()
     if again_at is not None and not replaced:
@@ -272,13 +273,14 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
     if replaced and (again_at or (failure.cures_by_waiting and run.attempts <= RETRIES)):
         _take_over(replaced, run)
     elif failure.cures_by_waiting and not replaced:
-        failure = Failure("retries-used-up", failure.what)
+        cause, failure = failure.code, Failure("retries-used-up", failure.what)
     _release(
         run,
         Run.State.FAILED,
         finished_at=clock.now(),
         last_error_code=failure.code,
         last_error_detail=failure.detail,
+        last_error_cause=cause,
     )
 
 

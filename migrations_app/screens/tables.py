@@ -44,6 +44,28 @@ class RunTable(tables.Table):
         empty_text = "No run matches. Widen the dates or clear the filter."
 
 
+class FailureTable(tables.Table):
+    """Latest runs of users that failed by one thing."""
+
+    user = tables.TemplateColumn(template_name="failures/cells/user.html", order_by="user__upn")
+    last_error_detail = tables.TemplateColumn(
+        template_name="failures/cells/what.html", verbose_name="What happened", empty_values=()
+    )
+    failed_meetings = _number("Failed meetings")
+    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Failed", empty_values=())
+    accepted_at = tables.TemplateColumn(
+        template_name="failures/cells/accepted.html", verbose_name="Accepted", empty_values=()
+    )
+
+    caption = "Users whose latest run failed by this"
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = ()
+        empty_text = "No user matches. Search for a part of the name or clear the filter."
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+
+
 class ResultTable(tables.Table):
     """A run's meetings."""
 

@@ -17,11 +17,13 @@ from django_htmx.http import push_url
 from migrations_app.failures import Failure
 from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import Run
+from migrations_app.models import MeetingResult, Run
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.preview.meetings import foresee_meetings
+from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 from migrations_app.runs.starts import decide_starts
 from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.failures import AcceptForm
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
 from migrations_app.screens.meeting_explanation import answer_explanation
@@ -39,15 +41,22 @@ from tenants_app.screens.requests import Request
 from tenants_app.signals import Consequence
 from tenants_app.user_settings import UserSettings
 
+LEFT_FOR_A_PERSON = frozenset(LEFT_AS_THEY_ARE) - {"not-selected"}
+"""Why a run leaves a meeting that it will leave the next time too."""
+
 
 def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
-    """The users with the state and the last change of their latest run (R29).
+    """The users with the state, the error and the last change of their latest run (R29).
 
     Looked up by its index for the rows that are shown, so that to count the users no run is looked at.
     """
     latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
     return users.annotate(
-        latest_state=Subquery(latest.values("state")), latest_modified=Subquery(latest.values("modified"))
+        latest_state=Subquery(latest.values("state")),
+        latest_modified=Subquery(latest.values("modified")),
+        latest_error=Subquery(latest.values("last_error_code")),
+        latest_detail=Subquery(latest.values("last_error_detail")),
+        latest_accepted=Subquery(latest.values("accepted_at")),
     )
 
 
@@ -88,6 +97,8 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "refusal": why_not_served(UserSettings.of(stored, "")),
         "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
         "runs": Run.objects.filter(user=stored)[:5],
+        **_left(stored),
+        "accept_form": AcceptForm(),
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }
@@ -177,6 +188,13 @@ def _dial_in(user: ConferencingUser) -> dict[str, Any]:
         return {"dial_in": dial_in_details(user)}
     except Failure as failure:
         return {"failure": failure}
+
+
+def _left(user: ConferencingUser) -> dict[str, Any]:
+    """How many meetings the user's last run that succeeded left for a person, where they are out of date."""
+    run = Run.objects.filter(user=user, state=Run.State.SUCCEEDED).first() if user.is_out_of_date else None
+    left = run.results.filter(outcome=MeetingResult.Outcome.SKIPPED, code__in=LEFT_FOR_A_PERSON).count() if run else 0
+    return {"left_count": left, "left_run": run}
 
 
 def _foretell(user: ConferencingUser, targets: Targets, meetings: Sequence[UpcomingMeeting]) -> Failure | None:

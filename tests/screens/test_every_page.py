@@ -34,6 +34,9 @@ HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [
     "/contoso/",
     "/contoso/out-of-date/",
+    "/contoso/errors/",
+    "/contoso/failures/",
+    "/contoso/failures/unreadable-calendar-object/",
     "/contoso/migrations/",
     "/contoso/migrations/{run}/",
     "/contoso/migrations/{run}/meetings/{meeting}/",
@@ -66,7 +69,7 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
-FILES = {"users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+FILES = {"failure-group-csv", "users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
 """Addresses below a tenant that answer with a file, or to programs."""
 
 
@@ -178,6 +181,7 @@ def assert_has_one_title_heading_and_main_part(page: str) -> None:
 
 PARTS = {
     "/contoso/": 'id="live"',
+    "/contoso/failures/unreadable-calendar-object/": 'id="results"',
     "/contoso/migrations/": 'id="results"',
     "/contoso/migrations/{run}/": 'id="live"',
     "/contoso/migrations/{run}/meetings/{meeting}/": 'class="compare"',
@@ -230,6 +234,8 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
         "/contoso/",
         "/contoso/migrations/",
         "/contoso/users/",
+        "/contoso/failures/",
+        "/contoso/failures/no-bridge/",
         f"/contoso/bridges/{old_bridge.pk}/",
         "/contoso/bridges/",
         "/contoso/audit/",

@@ -15,6 +15,8 @@ from tenants_app.models import Bridge, ConferencingUser
 TAB_OF = {
     "": "Dashboard",
     "retry-failed/": "Dashboard",
+    "failures/": "Dashboard",
+    "errors/": "Dashboard",
     "out-of-date/": "Users",
     "migrations/": "History",
     "users/": "Users",

@@ -79,6 +79,15 @@ CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_t
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
+    "errors": Rule("/{tenant}/errors/", get="viewer"),
+    "failures": Rule("/{tenant}/failures/", get="viewer"),
+    "failure-group": Rule("/{tenant}/failures/no-bridge/", get="viewer"),
+    "failure-group-csv": Rule("/{tenant}/failures/no-bridge/export.csv", get="viewer"),
+    "retry-group": Rule("/{tenant}/failures/no-bridge/retry/", post="operator"),
+    "accept-group": Rule("/{tenant}/failures/no-bridge/accept/", post="operator", form={"note": "Known"}),
+    "take-back-group": Rule("/{tenant}/failures/user-without-conference-id/take-back/", post="operator"),
+    "accept-failure": Rule("/{tenant}/users/{upn}/accept-failure/", post="operator", form={"note": "Known"}),
+    "take-back-acceptance": Rule("/{tenant}/users/{accepted}/take-back-acceptance/", post="operator"),
     "out-of-date": Rule("/{tenant}/out-of-date/?bridge={bridge}", get="operator", post="operator"),
     "history": Rule("/{tenant}/migrations/", get="viewer"),
     "run": Rule("/{tenant}/migrations/{run}/", get="viewer"),
@@ -316,6 +325,7 @@ def make_contoso(
         "pending": make_run(bruno, "Pending").correlation_id,
         "doubtful": doubtful.correlation_id,
         "upn": anna.upn,
+        "accepted": accepted(make_run(make_user("hugo.lind"), "Failed")).user.upn,
         "outdated": bruno.upn,
         "stored": key_of(anna.calendar_objects.get().uid),
         "imported": imported(anna.tenant).pk,
@@ -324,6 +334,14 @@ def make_contoso(
         "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
         "scanned": scanned(make_user("gina.falk")).upn,
     }
+
+
+def accepted(run: Run) -> Run:
+    """The run, failed by something that somebody has accepted."""
+    Run.objects.filter(pk=run.pk).update(
+        last_error_code="user-without-conference-id", accepted_at=timezone.now(), accepted_by="zoe", accepted_note="Old"
+    )
+    return run
 
 
 def scanned(user: ConferencingUser) -> ConferencingUser:
@@ -381,6 +399,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "pending": run.correlation_id,
         "doubtful": run.correlation_id,
         "upn": fabrikam.user.upn,
+        "accepted": fabrikam.user.upn,
         "outdated": fabrikam.user.upn,
         "stored": key_of("harbour"),
         "imported": imported(fabrikam.tenant).pk,
@@ -403,6 +422,7 @@ INVENTED = {
     "pending": uuid4(),
     "doubtful": uuid4(),
     "upn": "nobody@contoso.com",
+    "accepted": "nobody@contoso.com",
     "outdated": "nobody@contoso.com",
     "stored": key_of("nothing"),
     "imported": 987_654,
