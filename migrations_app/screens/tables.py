@@ -51,8 +51,14 @@ class FailureTable(tables.Table):
     last_error_detail = tables.TemplateColumn(
         template_name="failures/cells/what.html", verbose_name="What happened", empty_values=()
     )
-    failed_meetings = _number("Failed meetings")
-    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Failed", empty_values=())
+    failed_meetings = tables.TemplateColumn(
+        "{% load humanize %}<span class='on-phones'>Failed meetings: </span>{{ value|intcomma }}"
+    )
+    finished_at = tables.TemplateColumn(
+        "{% load page_parts %}<span class='on-phones'>Failed </span>{{ value|ago }}",
+        verbose_name="Failed",
+        empty_values=(),
+    )
     accepted_at = tables.TemplateColumn(
         template_name="failures/cells/accepted.html", verbose_name="Accepted", empty_values=()
     )

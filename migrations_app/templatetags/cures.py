@@ -8,7 +8,7 @@ from django import template
 from django.urls import reverse
 
 from migrations_app.cures import CURES, Place, place_of
-from migrations_app.failures import entry_of, happened
+from migrations_app.failures import do_when_given_up, entry_of, happened
 from migrations_app.models import MeetingResult, Run
 from migrations_app.runs.failed import Group
 from tenants_app.models import ConferencingUser
@@ -33,20 +33,21 @@ def failure_in_full(
     run: Run | None = None,
     result: MeetingResult | None = None,
     cause: str = "",
+    here: str = "",
 ) -> dict[str, Any]:
     """What happened, what to do, a link to where that is done, and one to the catalogue (R31).
 
     ``user.bridge`` and ``user.mailbox`` should be loaded already. ``cause`` is the code to be cured, where the retries
-    are used up.
+    are used up; ``here`` the address of the page, to which no link is needed.
     """
     if not code:
         return {}
-    do = entry_of(cause).do if cause else ""
+    found = cure(slug, cause or code, user, run, result)
     return {
         "slug": slug,
         "what": happened(code, detail),
-        "do": f"{do} {entry_of(code).do}" if do else entry_of(code).do,
-        "cure": cure(slug, cause or code, user, run, result),
+        "do": do_when_given_up(cause) if cause else entry_of(code).do,
+        "cure": found if found and found.address != here else None,
         "code": cause or code,
     }
 
@@ -118,6 +119,12 @@ def cure_in_words(code: str) -> str:
     if isinstance(found, Place):
         return f"Where: {found.value.replace('*', '')}."
     return "" if entry_of(code).cures_by_waiting else found
+
+
+@register.filter
+def do_now(code: str) -> str:
+    """What to do about runs that failed by this and are not tried again."""
+    return do_when_given_up(code) if entry_of(code).cures_by_waiting else entry_of(code).do
 
 
 @register.filter

@@ -150,7 +150,7 @@ def test_one_user_is_accepted_and_taken_back(
     address = f"/contoso/users/{failing['dora'].upn}/"
     first = words(bob.get(address).content)
     assert first.index("The latest run failed") < first.index("Audio conferencing is on") < first.index("Latest runs")
-    assert "Assign the user a bridge, then retry. Open the user" in first
+    assert "Assign the user a bridge, then retry. About no-bridge" in first
     assert "Nothing was accepted." in words(bob.post(f"{address}accept-failure/", follow=True).content)
     bob.post(f"{address}accept-failure/", NOTE)
     bob.post(f"{address}accept-failure/", {"note": "Once more"})
