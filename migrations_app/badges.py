@@ -50,5 +50,20 @@ BADGES = {
     "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
 }
 
+STORY = {
+    "changed": ("succeeded", "refresh"),
+    "left": ("quiet", "arrow-right"),
+    "failed": ("failed", "circle-x"),
+    "told": ("succeeded", "mail-check"),
+    "not told": ("failed", "mail-x"),
+    "to be told": ("pending", "mail"),
+    "withdrawn": ("quiet", "mail"),
+    "nobody": ("quiet", "mail"),
+    "run failed": ("failed", "circle-x"),
+    "run ahead": ("pending", "hourglass"),
+    "unsettled": ("pending", "alert-triangle"),
+}
+"""For each kind of entry in the story of a meeting its tone and its icon."""
+
 FORESEEN = {"Succeeded": "Would be updated", "Skipped": "Would be skipped", "Failed": "Would fail"}
 """For each outcome of a meeting, the badge that shows it before the run."""

@@ -30,7 +30,7 @@ class Tab(NamedTuple):
 
 TABS = (
     Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed", "failures", "errors"})),
-    Tab("History", "history", "history", frozenset({"migrations"})),
+    Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
     Tab("Users", "users", "users", frozenset({"users", "out-of-date"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),

@@ -146,6 +146,7 @@ class MeetingResult(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "uid"], name="one_result_per_run_and_meeting")]
+        indexes = [models.Index(fields=["uid"], name="results_by_uid")]
 
     def __str__(self) -> str:
         return self.subject or self.uid

@@ -138,6 +138,27 @@ class MeetingTable(tables.Table):
         empty_text = "The mailbox has no future meetings."
 
 
+class FoundMeetingTable(tables.Table):
+    """Meetings that a search has found, each a ``stories.search.FoundMeeting``."""
+
+    subject = tables.TemplateColumn(template_name="stories/cells/meeting.html", verbose_name="Meeting", empty_values=())
+    user = tables.TemplateColumn(template_name="stories/cells/user.html", verbose_name="Organizer")
+    starts_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Starts", empty_values=())
+    attendee_count = tables.TemplateColumn(
+        "{% load humanize %}<span class='on-phones'>Attendees: </span>{{ value|intcomma }}", verbose_name="Attendees"
+    )
+    latest = tables.TemplateColumn(
+        template_name="stories/cells/latest.html", verbose_name="The latest run", empty_values=()
+    )
+
+    caption = "Meetings found"
+
+    class Meta:
+        orderable = False
+        empty_text = "No meeting matches. Leave a criterion out, or write less of it."
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+
+
 class UserTable(tables.Table):
     """The tenant's users with the state of their latest run; see ``screens.users.with_latest_run``."""
 

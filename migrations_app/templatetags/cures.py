@@ -94,7 +94,7 @@ def _of_tenant(place: Place | None, slug: str) -> Link:
 
 def _meeting(slug: str, user: ConferencingUser, run: Run, result: MeetingResult | None) -> Link:
     if result:
-        return Link("Open the meeting", reverse("explain", args=[slug, run.correlation_id, result.pk]))
+        return Link("Open the meeting", reverse("meeting-story", args=[slug, user.upn, result.uid]))
     return Link("Show the failed meetings", f"{reverse('run', args=[slug, run.correlation_id])}?outcome=Failed")
 
 

@@ -19,6 +19,7 @@ TAB_OF = {
     "errors/": "Dashboard",
     "out-of-date/": "Users",
     "migrations/": "History",
+    "meetings/": "History",
     "users/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",

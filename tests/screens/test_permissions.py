@@ -113,6 +113,8 @@ BELOW_A_TENANT = {
     "mark-up-to-date": Rule("/{tenant}/users/{outdated}/mark-up-to-date/", post="admin"),
     "user-meetings": Rule("/{tenant}/users/{upn}/meetings/", get="viewer"),
     "user-meeting": Rule("/{tenant}/users/{upn}/meetings/{stored}/", get="viewer"),
+    "meeting-story": Rule("/{tenant}/users/{upn}/meetings/{stored}/story/", get="viewer"),
+    "meetings": Rule("/{tenant}/meetings/?organizer=a", get="viewer"),
     "bridges": Rule("/{tenant}/bridges/", get="viewer"),
     "bridge": Rule("/{tenant}/bridges/{bridge}/", get="viewer"),
     "move-everyone": Rule("/{tenant}/bridges/{bridge}/move/?to={target}", get="admin", post="admin"),
