@@ -37,6 +37,12 @@ PAGES = {
     "alice": [
         "/",
         "/contoso/",
+        "/contoso/errors/#no-bridge",
+        "/contoso/failures/",
+        "/contoso/failures/no-bridge/",
+        "/contoso/failures/unreadable-calendar-object/",
+        "/contoso/meetings/?organizer=anna",
+        "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
         "/contoso/migrations/",
         "/contoso/migrations/{ended}/",
         "/contoso/migrations/{running}/",
