@@ -59,6 +59,7 @@ STORY = {
     "to be told": ("pending", "mail"),
     "withdrawn": ("quiet", "mail"),
     "nobody": ("quiet", "mail"),
+    "asked": ("pending", "mail"),
     "run failed": ("failed", "circle-x"),
     "run ahead": ("pending", "hourglass"),
     "unsettled": ("pending", "alert-triangle"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -13,16 +14,17 @@ from django.db.models.lookups import Contains, Lookup
 
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ı": "i"}
 _PAIRS = {"ß": "ss", "æ": "ae", "œ": "oe"}
-_MARKS = "".join(map(chr, range(0x300, 0x370)))
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 """Accents as characters of their own, which a decomposed text has (Unicode block Combining Diacritical Marks)."""
-_TABLE = str.maketrans({**_LETTERS, **_PAIRS, **dict.fromkeys(_MARKS, "")})
+_TABLE = str.maketrans({**_LETTERS, **_PAIRS})
 
 
 def fold(text: str) -> str:
     """The text in small letters without accents: ``Álvaro Grünewald`` is ``alvaro grunewald``."""
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFKD", text.lower()).translate(_TABLE)
+    text = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.lower()))
+    return text if text.isascii() else text.translate(_TABLE)
 
 
 class Folded(Func):
@@ -32,14 +34,16 @@ class Folded(Func):
     output_field = TextField()
 
     def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        letters = "".join(_LETTERS)
-        template = "translate(normalize(lower(%(expressions)s), NFKD), %%s, %%s)"
-        values = [letters + _MARKS, "".join(_LETTERS.values())]
+        text, given = compiler.compile(self.source_expressions[0])
+        folded = f"translate(regexp_replace(normalize(lower({text}), NFKD), %s, '', 'g'), %s, %s)"
+        values = [_ACCENTS.pattern, "".join(_LETTERS), "".join(_LETTERS.values())]
         for pair, plain in _PAIRS.items():
-            template = f"replace({template}, %%s, %%s)"
+            folded = f"replace({folded}, %s, %s)"
             values += [pair, plain]
-        sql, params = super().as_sql(compiler, connection, template=template, **context)
-        return sql, (*params, *values)
+        # Most texts are ASCII, which takes a tenth of the time.
+        is_plain = f"octet_length({text}) = char_length({text})"
+        sql = f"CASE WHEN {is_plain} THEN lower({text}) ELSE {folded} END"
+        return sql, (*given, *given, *given, *given, *values)
 
 
 def any_contains(typed: str, *fields: str) -> Lookup[Any]:

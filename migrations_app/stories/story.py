@@ -40,6 +40,7 @@ class Kind(StrEnum):
     TO_BE_TOLD = "to be told"
     WITHDRAWN = "withdrawn"
     NOBODY = "nobody"
+    ASKED = "asked"
     RUN_FAILED = "run failed"
     RUN_AHEAD = "run ahead"
     UNSETTLED = "unsettled"
@@ -160,7 +161,7 @@ def story_of(user: ConferencingUser, uid: str) -> Story:
     ]
     entries.sort(key=lambda entry: (entry.at is None, entry.at or timezone.now()))
     changes = [entry.result for entry in entries if entry.kind == Kind.CHANGED and entry.result]
-    updates = [entry.update for entry in entries if entry.update and entry.kind != Kind.WITHDRAWN]
+    updates = [entry.update for entry in entries if entry.update and entry.kind not in {Kind.WITHDRAWN, Kind.ASKED}]
     ids = ConferenceId.objects.filter(Q(meeting_uid=uid) | Q(meeting_uid=""), user=user).order_by("-meeting_uid")
     return Story(
         user,
@@ -185,13 +186,15 @@ def _entries(run: Run, result: MeetingResult | None, *, is_intended: bool) -> It
         return
     result.run = run
     update: Update | None = getattr(result, "update", None)
-    at = update.queued_at if update else run.finished_at or run.modified
+    is_change = result.outcome == MeetingResult.Outcome.SUCCEEDED
+    at = update.queued_at if update and is_change else run.finished_at or run.modified
     yield Entry(_OUTCOMES[result.outcome], at, run, result)
     if update:
         update.result = result
-        kind = _MESSAGES[Update.State(update.state)]
+        # The message about a meeting that was left asks its organizer to look at it.
+        kind = _MESSAGES[Update.State(update.state)] if is_change else Kind.ASKED
         yield Entry(kind, _moment_of(update), run, result, update)
-    elif result.outcome == MeetingResult.Outcome.SUCCEEDED:
+    elif is_change:
         yield Entry(Kind.NOBODY, at, run, result)
 
 

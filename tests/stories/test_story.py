@@ -206,6 +206,17 @@ def test_what_was_left_what_failed_and_what_is_not_settled(
     assert "What it said before the first change Join Skype Meeting" in page
 
 
+def test_a_message_about_a_meeting_that_was_left_asks_its_organizer(
+    vera: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    run = make_run(anna, meetings=[("Budget", "Skipped", "needs-review")])
+    now = timezone.now() + timedelta(minutes=5)
+    Update.objects.create(result=run.results.get(), recipient_count=1, state="Sent", queued_at=now, sent_at=now)
+
+    assert kinds(anna, "meeting-0") == [Kind.LEFT, Kind.ASKED]
+    assert "A message asks the organizer to look at it: sent." in told(vera, anna, "meeting-0")
+
+
 def test_a_mailbox_outside_that_does_not_answer_says_so(
     vera: Client, anna: ConferencingUser, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
