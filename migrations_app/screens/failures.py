@@ -41,11 +41,11 @@ class AcceptForm(forms.Form):
     """Why it may be that runs fail, and how many of them the page showed."""
 
     note = forms.CharField(
-        label="Why this may be",
+        label="Why it is accepted",
         max_length=LONGEST_NOTE,
         validators=[validate_one_line],
         help_text="It stands beside the failure and in the audit.",
-        error_messages={"required": "Say why it may be: whoever looks next must know."},
+        error_messages={"required": "Say why it is accepted: whoever looks next must know."},
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

@@ -11,7 +11,7 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.folding import any_contains
-from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import OUT_OF_DATE, Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.filters import DayFilter, StyledForm, search_box
 from tenants_app.screens.forms import number_in_words
 from tenants_app.wording import MICROSOFT
@@ -103,7 +103,10 @@ class UserFilter(django_filters.FilterSet):
     caption = "Search the users"
 
     q = django_filters.CharFilter(
-        label="User", method="by_name", max_length=320, widget=search_box("Name, user principal name or SIP address")
+        label="User",
+        method="by_name",
+        max_length=320,
+        widget=search_box("Name, user principal name, SIP address or conference ID"),
     )
     state = django_filters.ChoiceFilter(
         label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
@@ -137,7 +140,11 @@ class UserFilter(django_filters.FilterSet):
         self.filters["provider"].extra["choices"] = offered
 
     def by_name(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        return users.filter(any_contains(value, *NAMES))
+        found = Q(any_contains(value, *NAMES))
+        if value.isdecimal():
+            having = ConferenceId.objects.filter(bridge__in=self.tenant.bridges.all(), digits=value)
+            found |= Q(pk__in=having.values("user"))
+        return users.filter(found)
 
     def by_state(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
         latest = Run.objects.filter(tenant=self.tenant, is_latest=True)

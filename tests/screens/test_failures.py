@@ -115,7 +115,7 @@ def test_an_operator_tries_a_group_again(bob: Client, failing: dict[str, Confere
 def test_an_accepted_failure_alarms_nobody_until_the_next_run(
     bob: Client, failing: dict[str, ConferencingUser], tenant: Tenant, make_run: MakeRun
 ) -> None:
-    assert "Say why it may be" in words(bob.post(f"{NUMBERS}accept/", {"note": " ", "seen": "3"}).content)
+    assert "Say why it is accepted" in words(bob.post(f"{NUMBERS}accept/", {"note": " ", "seen": "3"}).content)
     overtaken = bob.post(f"{NUMBERS}accept/", NOTE | {"seen": "2"}, follow=True)
     assert "the group has 3 to accept now, and the page showed 2" in words(overtaken.content)
     assert queue_state(tenant).failed == 4
@@ -170,6 +170,16 @@ def test_users_whose_runs_failed_stand_with_the_reason(vera: Client, failing: di
 
     assert page.count("no toll number to print: bridge Old bridge. Register a toll number on the bridge") == 2
     assert "but the user has no bridge. Assign the user a bridge" in page
+
+
+def test_users_are_found_whatever_the_case_and_accents_and_by_conference_id(
+    vera: Client, failing: dict[str, ConferencingUser]
+) -> None:
+    for typed in ("ÁLVAREZ", "alvarez", failing["anna"].conference_id):
+        assert users_found(vera, f"?q={typed}") == ["anna"]
+    assert [run.user.upn for run in vera.get("/contoso/migrations/?user=ALVAREZ").context["filter"].qs] == [
+        failing["anna"].upn
+    ]
 
 
 def test_retries_that_are_used_up_are_cured_where_each_of_them_failed(
