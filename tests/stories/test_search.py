@@ -166,7 +166,9 @@ def test_the_page_tells_what_was_found_and_leads_to_the_story(vera: Client, anna
     assert "Write a conference ID with its digits." in wrong
     for page in ("/contoso/", f"/contoso/users/{anna.upn}/"):
         assert 'href="/contoso/meetings/"' in vera.get(page).content.decode()
-    assert vera.get("/contoso/meetings/?uid=%00").status_code == 200
+    for name in ("organizer", "subject", "day", "conference_id", "number", "uid"):
+        for value in ("%00", "%C2%B2", "9" * 5000, "(((%25", "%ED%A0%80"):
+            assert vera.get(f"/contoso/meetings/?organizer=a&{name}={value}").status_code == 200
 
 
 def test_no_tenant_finds_another_ones_meetings(
