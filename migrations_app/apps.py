@@ -25,6 +25,7 @@ class MigrationsConfig(AppConfig):
         )
 
         register_actions("Runs", "start migration", "retry migration", "run now")
+        register_actions("Runs", "accept failure", "take back accepted failure")
         register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Runs", "use migration tool")
         register_actions("Runs", "assign meeting to organizer", "meeting dealt with", "open meeting again")

@@ -20,6 +20,7 @@ BADGES = {
     "InProgress": Badge("In progress", "progress", "loader-2"),
     "Failed": Badge("Failed", "failed", "circle-x"),
     "Succeeded": Badge("Succeeded", "succeeded", "circle-check"),
+    "Accepted": Badge("Accepted", "quiet", "check"),  # a failure of which somebody said that it may be
     # outcomes of meetings, beside Failed and Succeeded
     "Skipped": Badge("Skipped", "quiet", "arrow-right"),
     # what a run would make of a meeting
@@ -52,6 +53,22 @@ BADGES = {
     "ByServer": Badge("Sent by the mailbox's server", "succeeded", "mail-check"),
     "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
 }
+
+STORY = {
+    "changed": ("succeeded", "refresh"),
+    "left": ("quiet", "arrow-right"),
+    "failed": ("failed", "circle-x"),
+    "told": ("succeeded", "mail-check"),
+    "not told": ("failed", "mail-x"),
+    "to be told": ("pending", "mail"),
+    "withdrawn": ("quiet", "mail"),
+    "nobody": ("quiet", "mail"),
+    "asked": ("pending", "mail"),
+    "run failed": ("failed", "circle-x"),
+    "run ahead": ("pending", "hourglass"),
+    "unsettled": ("pending", "alert-triangle"),
+}
+"""For each kind of entry in the story of a meeting its tone and its icon."""
 
 FORESEEN = {"Succeeded": "Would be updated", "Skipped": "Would be skipped", "Failed": "Would fail"}
 """For each outcome of a meeting, the badge that shows it before the run."""

@@ -6,6 +6,7 @@ should do; ``cures_by_waiting`` tells the queue whether to try again by itself (
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -236,6 +237,15 @@ NEEDS_A_PERSON = {
 """Why a meeting may need a person, by what came of it."""
 
 CATALOGUE = {**SKIPPED, **FAILED, **UNSENT}
+
+
+_AGAIN = re.compile(r"(?:Nothing: |; |\. )?MMS tries again by itself\.")
+
+
+def do_when_given_up(code: str) -> str:
+    """What to do about something that waiting might have cured, once MMS has given up trying again."""
+    rest = _AGAIN.sub(".", entry_of(code).do).removeprefix(".").strip()
+    return f"{rest} {FAILED['retries-used-up'].do}".strip()
 
 
 class Failure(Exception):

@@ -29,8 +29,8 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed", "left"})),
-    Tab("History", "history", "history", frozenset({"migrations"})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed", "failures", "errors", "left"})),
+    Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
     Tab("Users", "users", "users", frozenset({"users", "out-of-date", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),

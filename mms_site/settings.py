@@ -104,10 +104,17 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "mms_site.urls"
-# The pages of tenants and users are not those of the app that has their models, so the site says where they are.
+# The pages of these rows are not those of the app that has their models, so the site says where they are.
 ABSOLUTE_URL_OVERRIDES = {
     "tenants_app.tenant": lambda tenant: reverse("dashboard", args=[tenant.slug]),
     "tenants_app.conferencinguser": lambda user: reverse("user", args=[user.tenant.slug, user.upn]),
+    "tenants_app.bridge": lambda bridge: reverse("bridge", args=[bridge.tenant.slug, bridge.pk]),
+    "tenants_app.servicenumber": lambda number: reverse(
+        "number", args=[number.tenant.slug, number.bridge_id, number.pk]
+    ),
+    "tenants_app.mailboxconnection": lambda connection: reverse(
+        "mailbox-connection", args=[connection.tenant.slug, connection.pk]
+    ),
 }
 WSGI_APPLICATION = "mms_site.wsgi.application"
 

@@ -6,8 +6,12 @@ class TenantsConfig(AppConfig):
     verbose_name = "Tenants and users"
 
     def ready(self) -> None:
-        from tenants_app.audit import register_actions
+        from django.db.backends.signals import connection_created
 
+        from tenants_app.audit import register_actions
+        from tenants_app.folding import teach
+
+        connection_created.connect(teach, dispatch_uid="folding")
         register_actions("Users", "create user", "change user", "import users", "mark as up to date")
         register_actions(
             "Bridges and numbers",

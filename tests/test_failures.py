@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+from migrations_app.cures import CURES, Place
 from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Reason
@@ -19,11 +20,11 @@ PROMISED = {"service-refused"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """The code that can give a code: everything but the catalogue itself, the demo and the database's migrations."""
+    """The code that can give a code: all but the catalogue and its cures, the demo and the database's migrations."""
     for app in ("migrations_app", "tenants_app"):
         for path in sorted((ROOT / app).rglob("*.py")):
             name = path.relative_to(ROOT).as_posix()
-            if name != "migrations_app/failures.py" and not re.search("/(demo|migrations)/", name):
+            if not re.search("/(failures|cures).py$|/(demo|migrations)/", name):
                 yield name, ast.parse(path.read_text(encoding="utf-8"))
 
 
@@ -105,6 +106,13 @@ def test_every_entry_is_in_sentences_and_every_code_fits_its_column() -> None:
         assert entry.do == "" or entry.do.endswith(".")
     for field in (MeetingResult.code.field, Run.last_error_code.field, Update.error_code.field):
         assert max(map(len, CATALOGUE)) <= field.max_length
+
+
+def test_r31_every_code_has_a_cure_or_says_why_there_is_none() -> None:
+    assert CURES.keys() == CATALOGUE.keys()
+    for found in CURES.values():
+        assert isinstance(found, Place) or found.endswith(".")
+    assert set(Place) == {found for found in CURES.values() if isinstance(found, Place)}
 
 
 def test_no_code_has_two_meanings() -> None:

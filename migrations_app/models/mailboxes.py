@@ -38,7 +38,11 @@ class CalendarObject(MeetingFacts):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "uid"], name="one_calendar_object_per_uid")]
-        indexes = [models.Index(fields=["user", "last_end"], name="calendar_object_by_end")]
+        indexes = [
+            models.Index(fields=["user", "last_end"], name="calendar_object_by_end"),
+            models.Index(fields=["uid"], name="calendar_object_by_uid"),
+            models.Index(fields=["starts_at"], name="calendar_object_by_start"),
+        ]
 
 
 class IndexedMeeting(MeetingFacts):
@@ -56,6 +60,8 @@ class IndexedMeeting(MeetingFacts):
         indexes = [
             models.Index(fields=["user", "last_end"], name="indexed_meeting_by_end"),
             models.Index(fields=["user", "uid"], name="indexed_meeting_by_uid"),
+            models.Index(fields=["uid"], name="indexed_meetings_of_uid"),
+            models.Index(fields=["starts_at"], name="indexed_meeting_by_start"),
         ]
 
 

@@ -56,6 +56,12 @@ class Run(models.Model):
     )
     last_error_code = models.CharField(max_length=40, blank=True)
     last_error_detail = models.CharField(max_length=500, blank=True)
+    last_error_cause = models.CharField(
+        max_length=40, blank=True, help_text="Where the retries are used up, the code of what failed each time."
+    )
+    accepted_at = models.DateTimeField(null=True, help_text="When a person accepted that it failed.")
+    accepted_by = models.CharField(max_length=200, blank=True)
+    accepted_note = models.CharField(max_length=500, blank=True, help_text="Why.")
 
     held_until = 0.0
     """The end of the lease by the clock of the process that has it (``time.monotonic``); stored nowhere."""
@@ -79,6 +85,11 @@ class Run(models.Model):
             models.Index(fields=["tenant", "due_at"], condition=Q(state="Pending"), name="pending_runs_by_tenant"),
             models.Index(fields=["lease_until"], condition=Q(state="InProgress"), name="leases_by_end"),
             models.Index(fields=["tenant", "state"], condition=Q(is_latest=True), name="latest_runs_by_state"),
+            models.Index(
+                fields=["tenant"],
+                condition=Q(is_latest=True, state="Failed", accepted_at__isnull=False),
+                name="accepted_failures",
+            ),
             models.Index(fields=["tenant", "-created"], name="runs_by_time"),
         ]
 
@@ -93,6 +104,16 @@ class Run(models.Model):
     @property
     def done_meetings(self) -> int:
         return self.succeeded_meetings + self.skipped_meetings + self.failed_meetings
+
+    @property
+    def failed_by(self) -> str:
+        """The code to be cured: of what failed each time, where the retries are used up."""
+        return self.last_error_cause or self.last_error_code
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether a person has accepted that it failed, so that nobody need be alarmed."""
+        return self.state == self.State.FAILED and self.accepted_at is not None
 
     @property
     def last_error_message(self) -> str:
@@ -126,6 +147,7 @@ class MeetingResult(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "uid"], name="one_result_per_run_and_meeting")]
+        indexes = [models.Index(fields=["uid"], name="results_by_uid")]
 
     def __str__(self) -> str:
         return self.subject or self.uid

@@ -10,7 +10,7 @@ from django.db.models import Max, Q
 
 from migrations_app.models import Heartbeat, Run, Update
 from migrations_app.monitoring import clock
-from migrations_app.monitoring.progress import users_by_state
+from migrations_app.monitoring.progress import count_accepted, users_by_state
 from tenants_app.models import MailboxConnection, Tenant
 
 WORKER_SILENT = timedelta(minutes=3)
@@ -27,6 +27,9 @@ class QueueState:
     """The queue at one moment: users by the state of their latest run (R29), and what waits though it is due."""
 
     failed: int
+    """Without those that somebody has accepted."""
+    accepted: int
+    """Whose latest run failed too, which somebody has accepted."""
     pending: int
     in_progress: int
     longest_wait: timedelta
@@ -56,9 +59,10 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
     if names:
         theirs = Q(user__mailbox__in=list(names)) | Q(user__mailbox=None, tenant__mailbox__in=list(names))
         due = due.exclude(theirs)
-    users = users_by_state(tenant)
+    users, accepted = users_by_state(tenant), count_accepted(tenant)
     return QueueState(
-        failed=users[Run.State.FAILED],
+        failed=max(users[Run.State.FAILED] - accepted, 0),
+        accepted=accepted,
         pending=users[Run.State.PENDING],
         in_progress=users[Run.State.IN_PROGRESS],
         longest_wait=_since(due.order_by("due_at").values_list("due_at", flat=True).first(), now),

@@ -36,6 +36,12 @@ def users_by_state(tenant: Tenant | None = None) -> dict[str, int]:
     return {state: found.get(state, 0) for state in Run.State.values}
 
 
+def count_accepted(tenant: Tenant | None = None) -> int:
+    """Users whose latest run failed, which somebody has accepted; of one tenant or of all, by an index of these."""
+    runs = Run.objects.filter(is_latest=True, state=Run.State.FAILED, accepted_at__isnull=False)
+    return (runs if tenant is None else runs.filter(tenant=tenant)).count()
+
+
 def progress() -> Progress:
     """How far the latest runs of all tenants are."""
     sums = Run.objects.filter(is_latest=True).aggregate(

@@ -249,6 +249,7 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
     With ``again_at`` it waits until then whatever the failure is, and the attempt does not count: it is not about this
     run. A change meanwhile may have put a new run in the queue; then that one takes over instead of a retry.
     """
+    cause = ""
     lock_users([run.user_id])
     replaced = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).first()
     if again_at is not None and not replaced:
@@ -277,7 +278,7 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
     if replaced and is_taken_over:
         _take_over(replaced, run)
     elif failure.cures_by_waiting and not replaced:
-        failure = Failure("retries-used-up", failure.what)
+        cause, failure = failure.code, Failure("retries-used-up", failure.what)
     _release(
         run,
         Run.State.FAILED,
@@ -285,6 +286,7 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
         last_error_code=failure.code,
         last_error_detail=failure.detail,
         left_meetings=run.left_meetings + (0 if is_taken_over else run.failed_meetings),
+        last_error_cause=cause,
     )
     left.settle(run, has_ended=not is_taken_over)
 

@@ -5,25 +5,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
-from migrations_app.monitoring.progress import users_by_state
-from migrations_app.runs.actions import start_by_hand
+from migrations_app.monitoring.progress import count_accepted, users_by_state
+from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
-from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import access_for
-from tenants_app.models import ConferencingUser, Role, Tenant
+from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.requests import Request
 
@@ -39,23 +36,9 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
 
 
-@require_POST
-def retry_failed(request: Request, slug: str) -> HttpResponse:
-    """Start runs for all users whose latest run failed."""
-    access = access_for(request, slug, Role.Name.OPERATOR)
-    users = ConferencingUser.objects.filter(
-        tenant=access.tenant, runs__is_latest=True, runs__state=Run.State.FAILED
-    ).select_related("bridge")
-    consequences = start_by_hand(access.tenant, users, access.actor, now_due=True)
-    if not consequences:
-        messages.info(request, "No user's latest run has failed any more, so there was nothing to retry.")
-    tell_consequences(request, consequences)
-    return redirect("dashboard", slug)
-
-
 def _status(tenant: Tenant) -> dict[str, Any]:
-    latest = Run.objects.filter(tenant=tenant, is_latest=True)
     counts = users_by_state(tenant)
+    accepted = count_accepted(tenant) if counts[Run.State.FAILED] else 0
     # So that a database begins with the few runs in a state, and not with all the runs or users that the tenant has.
     of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=tenant)
     runs = Run.objects.filter(Exists(of_tenant)).select_related("user")
@@ -68,6 +51,8 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= _soon()))
     return {
         "counts": counts,
+        "accepted_count": accepted,
+        "failed_count": max(counts[Run.State.FAILED] - accepted, 0),
         "segments": [(segment, BADGES[segment.name]) for segment in charts.stacked_bar(counts)],
         "never_run": NEVER_RUN,
         "chart_width": charts.WIDTH,
@@ -76,8 +61,11 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "out_of_date": count_out_of_date(tenant),
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
-        "failed_runs": latest.filter(state=Run.State.FAILED).select_related("user").order_by("-finished_at")[:SHOWN],
         "left_count": count_open(tenant),
+        "failed_runs": failed_runs(tenant)
+        .filter(accepted_at=None)
+        .select_related("user__bridge", "user__mailbox")
+        .order_by("-finished_at")[:SHOWN],
         "running": runs.filter(state=Run.State.IN_PROGRESS).order_by("started_at", "pk")[:SHOWN],
         "running_count": runs.filter(state=Run.State.IN_PROGRESS).count(),
         "pending": pending,

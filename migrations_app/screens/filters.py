@@ -11,7 +11,8 @@ from migrations_app.failures import CATALOGUE, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
 from migrations_app.models import LeftMeeting, MeetingResult, Run
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
-from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.folding import any_contains
+from tenants_app.models import OUT_OF_DATE, Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.filters import DayFilter, StyledForm, search_box
 from tenants_app.screens.forms import number_in_words
 from tenants_app.wording import MICROSOFT
@@ -24,6 +25,8 @@ LEFT = "Left"
 NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
 YES, NO = "yes", "no"
+NAMES = ("display_name", "upn", "sip_address")
+"""Of a user, what a search by name looks at."""
 
 
 class RunFilter(django_filters.FilterSet):
@@ -47,7 +50,34 @@ class RunFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def by_user(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
-        return runs.filter(Q(user__upn__icontains=value) | Q(user__display_name__icontains=value))
+        return runs.filter(any_contains(value, "user__upn", "user__display_name"))
+
+
+class FailureFilter(django_filters.FilterSet):
+    """Failed runs by their users, and by whether somebody has accepted them."""
+
+    caption = "Search these users"
+
+    q = django_filters.CharFilter(
+        label="User",
+        method="by_name",
+        max_length=320,
+        widget=search_box("Name, user principal name or SIP address"),
+    )
+    accepted = django_filters.ChoiceFilter(
+        label="Accepted", choices=[(NO, "Not accepted"), (YES, "Accepted")], empty_label="Any", method="by_acceptance"
+    )
+
+    class Meta:
+        model = Run
+        form = StyledForm
+        fields: list[str] = []
+
+    def by_name(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        return runs.filter(any_contains(value, *(f"user__{field}" for field in NAMES)))
+
+    def by_acceptance(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        return runs.filter(accepted_at__isnull=value == NO)
 
 
 class LeftFilter(django_filters.FilterSet):
@@ -129,7 +159,10 @@ class UserFilter(django_filters.FilterSet):
     caption = "Search the users"
 
     q = django_filters.CharFilter(
-        label="User", method="by_name", max_length=320, widget=search_box("Name, user principal name or SIP address")
+        label="User",
+        method="by_name",
+        max_length=320,
+        widget=search_box("Name, user principal name, SIP address or conference ID"),
     )
     state = django_filters.ChoiceFilter(
         label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
@@ -163,9 +196,11 @@ class UserFilter(django_filters.FilterSet):
         self.filters["provider"].extra["choices"] = offered
 
     def by_name(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        return users.filter(
-            Q(upn__icontains=value) | Q(display_name__icontains=value) | Q(sip_address__icontains=value)
-        )
+        found = Q(any_contains(value, *NAMES))
+        if value.isdecimal():
+            having = ConferenceId.objects.filter(bridge__in=self.tenant.bridges.all(), digits=value)
+            found |= Q(pk__in=having.values("user"))
+        return users.filter(found)
 
     def by_state(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
         latest = Run.objects.filter(tenant=self.tenant, is_latest=True)

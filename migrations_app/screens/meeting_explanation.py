@@ -46,6 +46,7 @@ def answer_explanation(
         "user_shown": user,
         "subject": of_run["result"].subject if of_run else stored.listed.subject if stored else "",
         "now": now,
+        "story_uid": uid,
         "failure": failure,
         "explanation": explained,
         "aim": "" if start.targets == ALL_CURRENT else start.targets.words,

@@ -86,6 +86,34 @@ class LeftTable(tables.Table):
         empty_text = "No meeting matches. Widen the dates or clear the filter."
 
 
+class FailureTable(tables.Table):
+    """Latest runs of users that failed by one thing."""
+
+    user = tables.TemplateColumn(template_name="failures/cells/user.html", order_by="user__upn")
+    last_error_detail = tables.TemplateColumn(
+        template_name="failures/cells/what.html", verbose_name="What happened", empty_values=()
+    )
+    failed_meetings = tables.TemplateColumn(
+        "{% load humanize %}<span class='on-phones'>Failed meetings: </span>{{ value|intcomma }}"
+    )
+    finished_at = tables.TemplateColumn(
+        "{% load page_parts %}<span class='on-phones'>Failed </span>{{ value|ago }}",
+        verbose_name="Failed",
+        empty_values=(),
+    )
+    accepted_at = tables.TemplateColumn(
+        template_name="failures/cells/accepted.html", verbose_name="Accepted", empty_values=()
+    )
+
+    caption = "Users whose latest run failed by this"
+
+    class Meta:
+        model = Run
+        fields: tuple[str, ...] = ()
+        empty_text = "No user matches. Search for a part of the name or clear the filter."
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+
+
 class ResultTable(tables.Table):
     """A run's meetings."""
 
@@ -150,6 +178,27 @@ class MeetingTable(tables.Table):
     class Meta:
         orderable = False
         empty_text = "The mailbox has no future meetings."
+
+
+class FoundMeetingTable(tables.Table):
+    """Meetings that a search has found, each a ``stories.search.FoundMeeting``."""
+
+    subject = tables.TemplateColumn(template_name="stories/cells/meeting.html", verbose_name="Meeting", empty_values=())
+    user = tables.TemplateColumn(template_name="stories/cells/user.html", verbose_name="Organizer")
+    starts_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Starts", empty_values=())
+    attendee_count = tables.TemplateColumn(
+        "{% load humanize %}<span class='on-phones'>Attendees: </span>{{ value|intcomma }}", verbose_name="Attendees"
+    )
+    latest = tables.TemplateColumn(
+        template_name="stories/cells/latest.html", verbose_name="The latest run", empty_values=()
+    )
+
+    caption = "Meetings found"
+
+    class Meta:
+        orderable = False
+        empty_text = "No meeting matches. Leave a criterion out, or write less of it."
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
 
 
 class UserTable(tables.Table):

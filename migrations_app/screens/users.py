@@ -23,6 +23,7 @@ from migrations_app.preview.meetings import foresee_meetings
 from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.runs.starts import decide_starts
 from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.failures import AcceptForm
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
 from migrations_app.screens.meeting_explanation import answer_explanation
@@ -42,7 +43,8 @@ from tenants_app.user_settings import UserSettings
 
 
 def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
-    """The users with the state and the last change of their latest run (R29), and how many meetings need a person.
+    """The users with the state, the error and the last change of their latest run (R29), and how many meetings need a
+    person.
 
     Looked up by its index for the rows that are shown, so that to count the users no run is looked at.
     """
@@ -51,6 +53,9 @@ def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
         latest_state=Subquery(latest.values("state")),
         latest_modified=Subquery(latest.values("modified")),
         still_open=open_count_of("user"),
+        latest_error=Subquery(latest.values("last_error_code")),
+        latest_detail=Subquery(latest.values("last_error_detail")),
+        latest_accepted=Subquery(latest.values("accepted_at")),
     )
 
 
@@ -92,6 +97,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
         "runs": Run.objects.filter(user=stored).annotate(still_open=open_count_of("run"))[:5],
         "left_count": to_come(access.tenant).filter(user=stored, state=LeftMeeting.State.OPEN).count(),
+        "accept_form": AcceptForm(),
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }

@@ -78,6 +78,12 @@ def failure(code: str, detail: str) -> dict[str, Any]:
     return {"what": happened(code, detail), "do": entry_of(code).do} if code else {}
 
 
+@register.filter(name="happened")
+def what_happened(code: str, detail: str = "") -> str:
+    """What happened alone, without what to do."""
+    return happened(code, detail) if code else ""
+
+
 @register.simple_tag
 def why_waiting(queue: Queue, update: Update) -> Waiting | None:
     """Why a message is not sent yet; None where it does not wait."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -41,6 +43,9 @@ class Bridge(models.Model):
             ),
         ]
 
+    get_absolute_url: Callable[[], str]
+    """Where its page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
+
     def __str__(self) -> str:
         return self.name
 
@@ -77,6 +82,9 @@ class ServiceNumber(models.Model):
             ),
             models.CheckConstraint(condition=Q(is_default=False) | Q(kind="toll"), name="default_number_is_toll"),
         ]
+
+    get_absolute_url: Callable[[], str]
+    """Where its page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
 
     def __str__(self) -> str:
         return self.number

@@ -54,6 +54,7 @@ class FormerConferenceId(models.Model):
                 name="one_row_per_former_conference_id",
             )
         ]
+        indexes = [models.Index(fields=["digits"], name="former_ids_by_digits")]
 
     def __str__(self) -> str:
         return self.digits

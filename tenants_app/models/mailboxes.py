@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -132,6 +134,9 @@ class MailboxConnection(Sealed):
                 fields=["tenant"], condition=Q(kind="embedded"), name="one_embedded_mailbox_per_tenant"
             ),
         ]
+
+    get_absolute_url: Callable[[], str]
+    """Where its page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
 
     def __str__(self) -> str:
         return self.name

@@ -35,16 +35,16 @@ class DayFilter(django_filters.DateFilter):
     """
 
     FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
+    SENTENCE = f"Give a date from {FIRST.year} to {LAST.year}."
 
     def __init__(self, label: str, field_name: str, *, is_last: bool = False) -> None:
         bounds = {"min": self.FIRST.isoformat(), "max": self.LAST.isoformat()}
-        sentence = f"Give a date from {self.FIRST.year} to {self.LAST.year}."
         super().__init__(
             field_name,
             "lte" if is_last else "gte",
             label=label,
             widget=forms.DateInput({"type": "date", **bounds}, "%Y-%m-%d"),
-            validators=[MinValueValidator(self.FIRST, sentence), MaxValueValidator(self.LAST, sentence)],
+            validators=[MinValueValidator(self.FIRST, self.SENTENCE), MaxValueValidator(self.LAST, self.SENTENCE)],
         )
         self.moment = time.max if is_last else time.min
 

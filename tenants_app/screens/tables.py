@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import django_tables2 as tables
+from collections.abc import Mapping
 
-from tenants_app.models import AuditEntry
+import django_tables2 as tables
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from tenants_app.models import AuditEntry, Tenant
+from tenants_app.screens.audit_targets import addresses_of
 
 
 class AuditTable(tables.Table):
@@ -24,9 +29,18 @@ class AuditTable(tables.Table):
     )
 
     caption = "Audit"
+    addresses: Mapping[int, str] = {}
+    """Where what the entries of the page are about is shown, by their keys."""
 
     class Meta:
         model = AuditEntry
         fields = ("at", "actor", "action")
         empty_text = "No entry matches. Widen the dates or clear the filter."
         attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+
+    def __init__(self, entries: QuerySet[AuditEntry], tenant: Tenant) -> None:
+        self.tenant = tenant
+        super().__init__(entries)
+
+    def before_render(self, request: HttpRequest) -> None:
+        self.addresses = addresses_of(self.tenant, [row.record for row in self.paginated_rows])

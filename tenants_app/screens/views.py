@@ -83,7 +83,7 @@ def audit(request: Request, slug: str) -> HttpResponse:
         "filter": found,
         "download": "" if found.errors else _with_filters(reverse("audit-csv", args=[slug]), request, found),
     }
-    table, part = AuditTable(found.qs), "tenants/audit_results.html"
+    table, part = AuditTable(found.qs, access.tenant), "tenants/audit_results.html"
     return answer_table(request, "tenants/audit.html", table, context, per_page=50, fragment=part)
 
 

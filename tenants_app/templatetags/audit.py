@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django import template
@@ -28,6 +29,12 @@ class Change(NamedTuple):
     before: str
     after: str
     is_from_to: bool
+
+
+@register.filter
+def of(addresses: Mapping[int, str], entry: AuditEntry) -> str:
+    """The page of what the entry is about; empty where it has none."""
+    return addresses.get(entry.pk, "")
 
 
 @register.filter

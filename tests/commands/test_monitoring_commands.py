@@ -75,6 +75,16 @@ def test_it_counts_users_whose_latest_run_failed(
     assert f"failed={failed};" in line
 
 
+def test_a_failure_that_somebody_has_accepted_does_not_alarm(make_run: Callable[..., Run]) -> None:
+    make_run(1, Run.State.FAILED, accepted_at=timezone.now())
+    code, line = check("check_migrations")
+    assert code == 0
+    assert "none failed beside 1 accepted | failed=0;1;10;0 " in line
+    assert line.endswith(" accepted=1;;;0")
+    make_run(2, Run.State.FAILED)
+    assert check("check_migrations")[0] == 1
+
+
 @pytest.mark.parametrize(("minutes", "code"), [(59, 0), (61, 1), (121, 2)])
 def test_a_due_run_that_waits_too_long_alarms(make_run: Callable[..., Run], minutes: int, code: int) -> None:
     make_run(1, Run.State.PENDING, minutes)

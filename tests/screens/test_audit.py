@@ -18,7 +18,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tenants_app.audit import Actor, Channel
-from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.csv_files import audit_out
 from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.csv_files.cells import defused
@@ -392,3 +393,24 @@ def test_it_has_the_entries_of_its_own_tenant_only(alice: Client, anna: Conferen
     for text in (words(alice.get(f"{AUDIT}?q=bridge").content), str(table(alice)), str(table(alice, "?q=harbour"))):
         assert not re.search(r"fabrikam|harbour|2065550147|charlie", text, re.IGNORECASE)
     assert {row["Target"] for row in table(alice, "?action=create+bridge")} == {"Old bridge", "New bridge"}
+
+
+def test_entries_lead_to_what_they_are_about_as_long_as_it_is_there(
+    vera: Client, anna: ConferencingUser, old_bridge: Bridge
+) -> None:
+    outside = create_connection(anna.tenant, ACTOR, "Nextcloud", address="https://dav.contoso.com/")
+    number = register_number(old_bridge, "+14255550122", "toll", ACTOR)
+    gone = set_bridge(anna.tenant, "Gone", ACTOR)
+    remove_bridge(gone, ACTOR)
+    page = vera.get("/contoso/audit/").content.decode()
+
+    for address in (
+        f"/contoso/users/{anna.upn}/",
+        f"/contoso/bridges/{old_bridge.pk}/",
+        f"/contoso/bridges/{old_bridge.pk}/numbers/{number.pk}/",
+        f"/contoso/settings/mailboxes/{outside.pk}/",
+    ):
+        assert f'href="{address}"' in page
+        assert vera.get(address).status_code == 200
+    assert "<bdi>Gone</bdi></a>" not in page
+    assert "<bdi>Gone</bdi>" in page

@@ -37,6 +37,9 @@ PAGES = [
     "/contoso/out-of-date/",
     "/contoso/left/",
     "/contoso/left/{left}/",
+    "/contoso/errors/",
+    "/contoso/failures/",
+    "/contoso/failures/unreadable-calendar-object/",
     "/contoso/migrations/",
     "/contoso/migrations/{run}/",
     "/contoso/migrations/{run}/meetings/{meeting}/",
@@ -48,6 +51,8 @@ PAGES = [
     "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
+    "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
+    "/contoso/meetings/?organizer=anna",
     "/contoso/users/import/",
     "/contoso/users/import/{checked}/",
     "/contoso/bridges/",
@@ -70,7 +75,10 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
-FILES = {"left-csv", "users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+FILES = {
+    *("left-csv", "failure-group-csv"),
+    *("users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"),
+}
 """Addresses below a tenant that answer with a file, or to programs."""
 
 
@@ -197,6 +205,7 @@ def assert_has_one_title_heading_and_main_part(page: str) -> None:
 PARTS = {
     "/contoso/": 'id="live"',
     "/contoso/left/": 'id="results"',
+    "/contoso/failures/unreadable-calendar-object/": 'id="results"',
     "/contoso/migrations/": 'id="results"',
     "/contoso/migrations/{run}/": 'id="live"',
     "/contoso/migrations/{run}/meetings/{meeting}/": 'class="compare"',
@@ -206,6 +215,8 @@ PARTS = {
     "/contoso/users/import/{checked}/": 'id="live"',
     "/contoso/users/anna.rossi@contoso.com/meetings/": 'id="results"',
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/": 'class="decision"',
+    "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/": 'class="rows story"',
+    "/contoso/meetings/?organizer=anna": 'id="results"',
     "/contoso/bridges/{bridge}/": 'id="results"',
     "/contoso/bridges/{bridge}/numbers/{number}/": 'id="results"',
     "/contoso/releases/": 'id="results"',
@@ -249,6 +260,8 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
         "/contoso/",
         "/contoso/migrations/",
         "/contoso/users/",
+        "/contoso/failures/",
+        "/contoso/failures/no-bridge/",
         f"/contoso/bridges/{old_bridge.pk}/",
         "/contoso/bridges/",
         "/contoso/audit/",

@@ -88,6 +88,15 @@ CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_t
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
+    "errors": Rule("/{tenant}/errors/", get="viewer"),
+    "failures": Rule("/{tenant}/failures/", get="viewer"),
+    "failure-group": Rule("/{tenant}/failures/no-bridge/", get="viewer"),
+    "failure-group-csv": Rule("/{tenant}/failures/no-bridge/export.csv", get="viewer"),
+    "retry-group": Rule("/{tenant}/failures/no-bridge/retry/", post="operator"),
+    "accept-group": Rule("/{tenant}/failures/no-bridge/accept/", post="operator", form={"note": "Known"}),
+    "take-back-group": Rule("/{tenant}/failures/user-without-conference-id/take-back/", post="operator"),
+    "accept-failure": Rule("/{tenant}/users/{upn}/accept-failure/", post="operator", form={"note": "Known"}),
+    "take-back-acceptance": Rule("/{tenant}/users/{accepted}/take-back-acceptance/", post="operator"),
     "out-of-date": Rule("/{tenant}/out-of-date/?bridge={bridge}", get="operator", post="operator"),
     "left-meetings": Rule("/{tenant}/left/", get="viewer"),
     "left-csv": Rule("/{tenant}/left/export.csv", get="viewer"),
@@ -120,6 +129,8 @@ BELOW_A_TENANT = {
     "mark-up-to-date": Rule("/{tenant}/users/{outdated}/mark-up-to-date/", post="admin"),
     "user-meetings": Rule("/{tenant}/users/{upn}/meetings/", get="viewer"),
     "user-meeting": Rule("/{tenant}/users/{upn}/meetings/{stored}/", get="viewer"),
+    "meeting-story": Rule("/{tenant}/users/{upn}/meetings/{stored}/story/", get="viewer"),
+    "meetings": Rule("/{tenant}/meetings/?organizer=a", get="viewer"),
     "bridges": Rule("/{tenant}/bridges/", get="viewer"),
     "bridge": Rule("/{tenant}/bridges/{bridge}/", get="viewer"),
     "move-everyone": Rule("/{tenant}/bridges/{bridge}/move/?to={target}", get="admin", post="admin"),
@@ -336,6 +347,7 @@ def make_contoso(
         "pending": make_run(bruno, "Pending").correlation_id,
         "doubtful": doubtful.correlation_id,
         "upn": anna.upn,
+        "accepted": accepted(make_run(make_user("hugo.lind"), "Failed")).user.upn,
         "outdated": bruno.upn,
         "stored": key_of(anna.calendar_objects.get().uid),
         "imported": imported(anna.tenant).pk,
@@ -356,6 +368,14 @@ def left_of(user: ConferencingUser, **values: Any) -> LeftMeeting:
     return LeftMeeting.objects.create(
         tenant=user.tenant, user=user, uid="left", run=run, code="needs-review", last_end=ends, **values
     )
+
+
+def accepted(run: Run) -> Run:
+    """The run, failed by something that somebody has accepted."""
+    Run.objects.filter(pk=run.pk).update(
+        last_error_code="user-without-conference-id", accepted_at=timezone.now(), accepted_by="zoe", accepted_note="Old"
+    )
+    return run
 
 
 def scanned(user: ConferencingUser) -> ConferencingUser:
@@ -414,6 +434,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "doubtful": run.correlation_id,
         "left": left_of(fabrikam.user).pk,
         "upn": fabrikam.user.upn,
+        "accepted": fabrikam.user.upn,
         "outdated": fabrikam.user.upn,
         "stored": key_of("harbour"),
         "imported": imported(fabrikam.tenant).pk,
@@ -437,6 +458,7 @@ INVENTED = {
     "doubtful": uuid4(),
     "left": 987_654,
     "upn": "nobody@contoso.com",
+    "accepted": "nobody@contoso.com",
     "outdated": "nobody@contoso.com",
     "stored": key_of("nothing"),
     "imported": 987_654,

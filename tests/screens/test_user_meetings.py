@@ -294,8 +294,10 @@ def test_any_uid_has_an_address(vera: Client, anna: ConferencingUser, uid: str) 
     EmbeddedMailbox(anna).store([(uid, body)])
 
     page = vera.get(meetings_of(anna)).content.decode()
-    (address,) = set(re.findall(r'href="(/contoso/users/[^"]+/meetings/[^"]+/)"', page))
+    address, story = sorted(set(re.findall(r'href="(/contoso/users/[^"]+/meetings/[^"]+/)"', page)))
     assert 'class="decision"' in vera.get(address).content.decode()
+    assert story == f"{address}story/"
+    assert vera.get(story).status_code == 200
 
 
 def test_a_mailbox_that_cannot_be_reached_is_said_to_be(

@@ -15,6 +15,7 @@ import pytest
 from django.core.management import call_command, get_commands, load_command_class
 from django.core.management.base import CommandParser
 
+from migrations_app.cures import place_of
 from migrations_app.failures import FAILED, SKIPPED, UNSENT
 from tenants_app.models import ConferencingUser
 from tests.support.commands import invitation
@@ -62,12 +63,17 @@ def test_r31_the_page_of_codes_has_all_that_the_catalogue_says() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:3] == "| `"]
 
     assert rows == [
-        *([f"`{code}`", entry.what, entry.do or "–"] for code, entry in SKIPPED.items()),
+        *([f"`{code}`", entry.what, entry.do or "–", where(code)] for code, entry in SKIPPED.items()),
         *(
-            [f"`{code}`", entry.what, entry.do or "–", "yes" if entry.cures_by_waiting else "no"]
+            [f"`{code}`", entry.what, entry.do or "–", where(code), "yes" if entry.cures_by_waiting else "no"]
             for code, entry in (FAILED | UNSENT).items()
         ),
     ]
+
+
+def where(code: str) -> str:
+    place = place_of(code)
+    return place.value if place else "–"
 
 
 # --- links, files and names ---------------------------------------------------------------------------

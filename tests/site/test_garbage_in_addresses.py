@@ -215,6 +215,7 @@ def test_what_the_admin_did_not_understand_can_be_found_in_the_log(
 PUBLIC = ["/{}/", "/accounts/{}/", "/accounts/sign-in-link/{}/x/", "/accounts/sign-in-link/MQ/{}/", "/static/{}"]
 QUERIES = ["page", "sort", "next", "unsaved", "to", "by", "replacement", "bridge", "number", "provider", "q"]
 QUERIES += ["who", "user", "state", "outcome", "action", "channel", "out_of_date", "created_from", "at_to", "%00"]
+QUERIES += ["organizer", "subject", "day", "conference_id", "uid", "accepted"]
 
 
 def routes_below_a_tenant() -> list[str]:
@@ -231,6 +232,7 @@ def routes_below_a_tenant() -> list[str]:
 def keys(rows: None, anna: ConferencingUser) -> dict[str, str]:
     """What stands for each part of a route, where nothing is wrong with it."""
     keys = {"slug": "contoso", "upn": anna.upn, "uid": key_of("m"), "name": "MeetingMigrationEnabled"}
+    keys["code"] = "unreadable-calendar-object"
     return keys | {"correlation_id": str(Run.objects.get().correlation_id), "pk": str(anna.bridge_id), "number_pk": "1"}
 
 

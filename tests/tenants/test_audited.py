@@ -86,6 +86,14 @@ class World:
         actions.start_by_hand(self.tenant, [self.anna], ACTOR)
         return Run.objects.get()
 
+    def failed_run(self, **values: Any) -> Run:
+        run = self.run()
+        Run.objects.update(state=Run.State.FAILED, last_error_code="no-bridge", **values)
+        return run
+
+    def accepted_run(self) -> Run:
+        return self.failed_run(accepted_at=timezone.now(), accepted_by="zoe", accepted_note="Known")
+
     def run_with_a_failed_message(self) -> Run:
         run = self.run()
         result = MeetingResult.objects.create(run=run, uid="a", subject="a", outcome="Succeeded", attendee_count=1)
@@ -239,6 +247,16 @@ AUDITED = {
     "users.mark_up_to_date": Case("mark as up to date", mark_up_to_date, World.out_of_date),
     "actions.start_by_hand": Case(
         "start migration", lambda world, actor: actions.start_by_hand(world.tenant, [world.anna], actor)
+    ),
+    "actions.accept_failures": Case(
+        "accept failure",
+        lambda run, actor: actions.accept_failures(run.tenant, [run], "Known", actor),
+        World.failed_run,
+    ),
+    "actions.take_back_acceptance": Case(
+        "take back accepted failure",
+        lambda run, actor: actions.take_back_acceptance(run.tenant, [run], actor),
+        World.accepted_run,
     ),
     "actions.make_due_now": Case("run now", actions.make_due_now, World.run),
     "actions.send_updates_again": Case(

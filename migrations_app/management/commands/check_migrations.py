@@ -85,8 +85,11 @@ class Command(MonitoringCommand):
             "oldest_unsent": f"{int(state.longest_unsent.total_seconds())}s;{seconds};{2 * seconds};0",
             "left": f"{left};{'' if most is None else most};;0",
             "refused": f"{state.undeliverable};1;;0",
+            "accepted": f"{state.accepted};;;0",
         }
         failed = f"{state.failed:,} failed" if state.failed else "none failed"
+        if state.accepted:
+            failed += f" beside {state.accepted:,} accepted"
         found.when_ok = f"{counted(state.pending, 'user')} pending, {state.in_progress:,} in progress, {failed}"
         return found
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from migrations_app.cures import place_of
 from migrations_app.failures import FAILED, SKIPPED, UNSENT, Entry
 from migrations_app.retries import RETRIES, RETRY_WINDOW
 from migrations_app.triggers.switches import Switches
@@ -105,6 +106,8 @@ Written by `make docs` from the catalogue itself (`migrations_app/failures.py`):
 
 Screens and commands show the sentences below, followed by what is known of the single case. The code itself stands in
 the column `Reason` of `get_meeting_migration_history`, in the answer of `explain_meeting`, and in the service's log.
+*Where* names the page on which it is put right, to which each failure leads; the site shows this catalogue too, on a
+page of each tenant, `/<tenant>/errors/`.
 MMS tries again where the tables say so: by itself, up to {RETRIES} times in {_HOURS} hours, with growing pauses (R28).
 """
 
@@ -113,10 +116,10 @@ def _errors() -> Iterator[str]:
     yield CODES
     yield "## Why a meeting is skipped (R20)\n"
     yield "The meeting stays exactly as it is and nobody is told. A skipped meeting does not make its run fail.\n"
-    yield "| code | what happened | what to do |"
-    yield "|---|---|---|"
+    yield "| code | what happened | what to do | where |"
+    yield "|---|---|---|---|"
     for code, entry in SKIPPED.items():
-        yield f"| `{code}` | {entry.what} | {entry.do or '–'} |"
+        yield f"| `{code}` | {entry.what} | {entry.do or '–'} | {_where(code)} |"
     yield "\n## Why a meeting or a run fails\n"
     yield "A meeting that fails stays as it is, and the others go on. A run is `Failed` when no further try can help.\n"
     yield from _failures(FAILED)
@@ -127,7 +130,13 @@ def _errors() -> Iterator[str]:
 
 
 def _failures(entries: Mapping[str, Entry]) -> Iterator[str]:
-    yield "| code | what happened | what to do | tries again |"
-    yield "|---|---|---|---|"
+    yield "| code | what happened | what to do | where | tries again |"
+    yield "|---|---|---|---|---|"
     for code, entry in entries.items():
-        yield f"| `{code}` | {entry.what} | {entry.do or '–'} | {'yes' if entry.cures_by_waiting else 'no'} |"
+        again = "yes" if entry.cures_by_waiting else "no"
+        yield f"| `{code}` | {entry.what} | {entry.do or '–'} | {_where(code)} | {again} |"
+
+
+def _where(code: str) -> str:
+    place = place_of(code)
+    return place.value if place else "–"

@@ -1,0 +1,87 @@
+"""Where what went wrong is put right: for each code of the catalogue the page to open, or why there is none (R31)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Place(Enum):
+    """A page on which something is put right, as the documentation calls it."""
+
+    USER = "the user's page"
+    BRIDGE = "the page of the user's bridge"
+    CONNECTION = "the page of the mailbox's connection"
+    MEETING_SERVICE = "the user's page, or *Settings* where the meeting service is the tenant's"
+    SETTINGS = "*Settings*"
+    MAIL = "*Settings → Mail*"
+    START = "*Start with options* of the user"
+    RUN = "the page of the run"
+    TOOL = "the Meeting Migration Tool"
+    MEETING = "*What happened to this meeting*"
+
+
+_NOTHING_WRONG = "Nothing is wrong with it."
+_BY_ITSELF = "MMS tries again by itself."
+_NOBODY_TO_TELL = "Nobody is left to be told."
+
+CURES: Mapping[str, Place | str] = {
+    # why a meeting is skipped
+    "past": _NOTHING_WRONG,
+    "not-organizer": _NOTHING_WRONG,
+    "cancelled": _NOTHING_WRONG,
+    "no-block": _NOTHING_WRONG,
+    "pasted-block": Place.MEETING,
+    "too-many-attendees": Place.SETTINGS,
+    "already-current": _NOTHING_WRONG,
+    "needs-review": Place.MEETING,
+    "other-service": _NOTHING_WRONG,
+    "not-selected": Place.START,
+    "no-meeting-service": Place.MEETING_SERVICE,
+    "no-conference-id": Place.START,
+    # why a meeting or a run fails
+    "unreadable-calendar-object": Place.MEETING,
+    "meeting-kept-changing": _BY_ITSELF,
+    "mailbox-unavailable": Place.CONNECTION,
+    "mailbox-sign-in-refused": Place.CONNECTION,
+    "mailbox-without-sign-in": Place.CONNECTION,
+    "secret-unopenable": Place.CONNECTION,
+    "mailbox-not-found": Place.CONNECTION,
+    "mailbox-forbidden": Place.CONNECTION,
+    "mailbox-certificate": Place.CONNECTION,
+    "mailbox-address": Place.CONNECTION,
+    "mailbox-who-tells": Place.CONNECTION,
+    "mailbox-answer": Place.CONNECTION,
+    "mailbox-ignores-conditions": Place.CONNECTION,
+    "meeting-refused-by-server": Place.MEETING,
+    "no-bridge": Place.USER,
+    "no-dial-in-number": Place.BRIDGE,
+    "user-without-conference-id": Place.USER,
+    "service-refused": Place.MEETING_SERVICE,
+    "service-unavailable": Place.MEETING_SERVICE,
+    "cannot-be-served": Place.TOOL,
+    "worker-lost": _BY_ITSELF,
+    "retries-used-up": Place.RUN,
+    "newer-run": Place.USER,
+    "internal-error": "What to do follows from the service's log.",
+    # why a message is not sent
+    "mail-server-unreachable": Place.MAIL,
+    "mail-server-without-sign-in": Place.MAIL,
+    "mail-put-off": Place.MAIL,
+    "mail-limit": Place.MAIL,
+    "mail-refused": Place.RUN,
+    "recipients-refused": Place.RUN,
+    "mail-unconfirmed": Place.RUN,
+    "message-retries-used-up": Place.RUN,
+    "meeting-gone": _NOBODY_TO_TELL,
+    "nobody-to-tell": _NOBODY_TO_TELL,
+    "request-withdrawn": _NOTHING_WRONG,
+    "meeting-changed-since": _NOBODY_TO_TELL,
+}
+"""By code: where it is put right, or the sentence that says why nowhere."""
+
+
+def place_of(code: str) -> Place | None:
+    """Where it is put right; None where nothing on a page does."""
+    found = CURES[code]
+    return found if isinstance(found, Place) else None

@@ -1,0 +1,236 @@
+"""Users whose latest run failed, by what failed: where it is cured, trying again, accepting; and the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django import forms
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpResponse, HttpResponseBadRequest, QueryDict, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
+from migrations_app.models import Run
+from migrations_app.runs import failed
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.filters import FailureFilter
+from migrations_app.screens.tables import FailureTable
+from tenants_app.access import Access, access_for
+from tenants_app.bulk import batched
+from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
+from tenants_app.models import ConferencingUser, Role
+from tenants_app.screens.forms import style_fields
+from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.requests import Request
+from tenants_app.validators import validate_one_line
+
+LONGEST_NOTE = Run._meta.get_field("accepted_note").max_length
+COLUMNS = (
+    *("UserPrincipalName", "DisplayName", "Reason", "Message", "FailedMeeting", "FinishDate", "CorrelationId"),
+    *("AcceptedBy", "AcceptedDate", "Note"),
+)
+
+
+class AcceptForm(forms.Form):
+    """Why it may be that runs fail, and how many of them the page showed."""
+
+    note = forms.CharField(
+        label="Why it is accepted",
+        max_length=LONGEST_NOTE,
+        validators=[validate_one_line],
+        help_text="It stands beside the failure and in the audit.",
+        error_messages={"required": "Say why it is accepted: whoever looks next must know."},
+    )
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: QueryDict | None = None, seen: int = 0) -> None:
+        super().__init__(data, auto_id="accept_%s", initial={"seen": seen})
+        style_fields(self)
+
+
+@require_safe
+def catalogue(request: Request, slug: str) -> HttpResponse:
+    """Every code with what happened, what to do and where (R31)."""
+    access = access_for(request, slug)
+    parts = [
+        ("Why a meeting is skipped", "The meeting stays exactly as it is and nobody is told.", SKIPPED),
+        ("Why a meeting or a run fails", "A meeting that fails stays as it is, and the others go on.", FAILED),
+        ("Why a message to attendees is not sent", "The meeting itself is migrated.", UNSENT),
+    ]
+    return render(request, "failures/catalogue.html", {"access": access, "parts": parts})
+
+
+@require_safe
+def failures(request: Request, slug: str) -> HttpResponse:
+    """All groups, with a way to the cure of each."""
+    access = access_for(request, slug)
+    found = failed.groups(access.tenant)
+    return render(request, "failures/failures.html", {"access": access, "groups": found})
+
+
+@require_safe
+def group(request: Request, slug: str, code: str) -> HttpResponse:
+    """The users of one group, with what happened to each, and what can be done for all of them."""
+    return _group(request, access_for(request, slug), code, AcceptForm())
+
+
+def _group(request: Request, access: Access, code: str, form: AcceptForm) -> HttpResponse:
+    _check(code)
+    runs = failed.failed_runs(access.tenant, code)
+    found = FailureFilter(request.GET, runs.select_related("user"))
+    (shown,) = [each for each in failed.groups(access.tenant) if each.code == code] or [failed.Group(code)]
+    if not form.is_bound:
+        form = AcceptForm(seen=shown.to_see_to)
+    asked = urlencode([(name, value) for name in found.filters if (value := request.GET.get(name))])
+    context = {
+        "access": access,
+        "group": shown,
+        "entry": entry_of(code),
+        "form": form,
+        "filter": found,
+        "asked": f"?{asked}" if asked and not found.errors else "",
+    }
+    return answer_table(request, "failures/group.html", FailureTable(found.qs), context)
+
+
+@never_cache
+@require_safe
+def group_csv(request: Request, slug: str, code: str) -> HttpResponseBase:
+    """The users of the group that the filter of the page finds, as a file."""
+    access = access_for(request, slug)
+    _check(code)
+    found = FailureFilter(request.GET, failed.failed_runs(access.tenant, code).select_related("user"))
+    if found.errors:
+        sentence = "Nothing was exported: the filter cannot be understood. Correct it and download it again.\n"
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    return StreamingHttpResponse(
+        _lines(found.qs) if request.method == "GET" else (),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="failures-{code}-{timezone.localdate()}.csv"'},
+    )
+
+
+def _lines(runs: QuerySet[Run]) -> Iterator[str]:
+    yield BYTE_ORDER_MARK + lines([COLUMNS])
+    for some in batched(runs.order_by("user__upn").iterator(chunk_size=500)):
+        yield lines(
+            [
+                *(run.user.upn, run.user.display_name, run.failed_by, run.last_error_message, run.failed_meetings),
+                *(run.finished_at, run.correlation_id, run.accepted_by, run.accepted_at, run.accepted_note),
+            ]
+            for run in some
+        )
+
+
+@require_POST
+def retry_failed(request: Request, slug: str) -> HttpResponse:
+    """Start runs for all users whose latest run failed and whose failure nobody has accepted."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    _retry(request, access, failed.failed_runs(access.tenant).filter(accepted_at=None))
+    return redirect("dashboard", slug)
+
+
+@require_POST
+def retry_group(request: Request, slug: str, code: str) -> HttpResponse:
+    """The same for one group."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    _check(code)
+    _retry(request, access, failed.failed_runs(access.tenant, code).filter(accepted_at=None))
+    return redirect("failures", slug)
+
+
+def _retry(request: Request, access: Access, runs: QuerySet[Run]) -> None:
+    consequences = failed.retry(access.tenant, failed.failed_users(runs), access.actor)
+    if not consequences:
+        messages.info(request, "No user's latest run has failed any more, so there was nothing to retry.")
+    tell_consequences(request, consequences)
+
+
+@require_POST
+def accept_group(request: Request, slug: str, code: str) -> HttpResponse:
+    """Accept the failures of a group, as it was when the page was shown, with a note."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    _check(code)
+    form = AcceptForm(request.POST)
+    runs = failed.failed_runs(access.tenant, code).filter(accepted_at=None)
+    if form.is_valid():
+        count, seen = runs.count(), form.cleaned_data["seen"]
+        if count == 0:
+            messages.info(request, "No failure of this group is left to accept, so nothing was changed.")
+        elif seen is not None and seen != count:
+            messages.warning(
+                request,
+                f"Nothing was accepted: the group has {count:,} to accept now, and the page showed {seen:,}. Look at "
+                "it again, then accept.",
+            )
+        else:
+            _tell_accepted(request, failed.accept(access.tenant, runs, form.cleaned_data["note"], access.actor))
+        return redirect("failure-group", slug, code)
+    return _group(request, access, code, form)
+
+
+@require_POST
+def take_back_group(request: Request, slug: str, code: str) -> HttpResponse:
+    """Let the accepted failures of a group count again."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    _check(code)
+    runs = failed.failed_runs(access.tenant, code).exclude(accepted_at=None)
+    _tell_taken_back(request, failed.take_back(access.tenant, runs, access.actor))
+    return redirect("failure-group", slug, code)
+
+
+@require_POST
+def accept_failure(request: Request, slug: str, upn: str) -> HttpResponse:
+    """Accept that the user's latest run failed, with a note."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    runs = failed.failed_runs(access.tenant).filter(user=_user(access, upn))
+    form = AcceptForm(request.POST)
+    if form.is_valid():
+        _tell_accepted(request, failed.accept(access.tenant, runs, form.cleaned_data["note"], access.actor))
+    else:
+        for sentence in form.errors.get("note", []):
+            messages.error(request, f"Nothing was accepted. {sentence}")
+    return redirect("user", slug, upn)
+
+
+@require_POST
+def take_back_acceptance(request: Request, slug: str, upn: str) -> HttpResponse:
+    """Let the user's accepted failure count again."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    runs = failed.failed_runs(access.tenant).filter(user=_user(access, upn))
+    _tell_taken_back(request, failed.take_back(access.tenant, runs, access.actor))
+    return redirect("user", slug, upn)
+
+
+def _tell_accepted(request: Request, count: int) -> None:
+    if count:
+        told = "The failure of 1 user is" if count == 1 else f"The failures of {count:,} users are"
+        messages.success(request, f"{told} accepted until the next run.")
+    else:
+        messages.info(request, "There is no failure to accept any more, so nothing was changed.")
+
+
+def _tell_taken_back(request: Request, count: int) -> None:
+    if count:
+        told = "The failure of 1 user counts" if count == 1 else f"The failures of {count:,} users count"
+        messages.success(request, f"{told} again.")
+    else:
+        messages.info(request, "No failure is accepted here any more, so nothing was changed.")
+
+
+def _check(code: str) -> None:
+    if code not in CATALOGUE:
+        raise Http404
+
+
+def _user(access: Access, upn: str) -> ConferencingUser:
+    found = ConferencingUser.objects.with_upns(access.tenant, [upn]).first()
+    if found is None:
+        raise Http404
+    return found

@@ -1,0 +1,243 @@
+"""Finding meetings of a tenant, in mailboxes and in what runs have recorded, without looking at all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from migrations_app.models import CalendarObject, IndexedMeeting, MeetingResult
+from tenants_app.folding import any_contains
+from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId, InvitedNumber, Tenant
+
+MOST = 100
+"""Meetings that are shown at once."""
+MOST_ORGANIZERS = 20
+"""Users whose meetings are looked through at once."""
+_MOST_RESULTS = 1_000
+"""Rows of what runs have recorded that are looked at for meetings which are in no mailbox any more."""
+_LEAST_DIGITS = 6
+"""Of a number that is written without its country."""
+_FIRST = datetime.min.replace(tzinfo=UTC)
+NAMES = ("display_name", "upn", "sip_address")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is known of the meeting that is looked for; all that is given must be true of it."""
+
+    subject: str = ""
+    organizer: str = ""
+    conference_id: str = ""
+    number: str = ""
+    uid: str = ""
+    day: date | None = None
+
+    def __bool__(self) -> bool:
+        return any((self.subject, self.organizer, self.conference_id, self.number, self.uid, self.day))
+
+
+@dataclass(slots=True)
+class FoundMeeting:
+    """One meeting of one user."""
+
+    user: ConferencingUser
+    uid: str
+    subject: str
+    starts_at: datetime | None
+    attendee_count: int
+    organizer: str = ""
+    """As the mailbox has it, in lower case; empty where the meeting is in no mailbox any more."""
+    is_in_mailbox: bool = True
+    latest: MeetingResult | None = None
+    """What the user's latest run made of it."""
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether somebody else organizes it, so that no run changes it here."""
+        return bool(self.organizer) and self.organizer not in self.user.addresses
+
+
+@dataclass(slots=True)
+class Found:
+    """What a search has found, or the sentence that says what it needs."""
+
+    meetings: Sequence[FoundMeeting] = ()
+    is_cut: bool = False
+    """Whether there are more."""
+    needs: str = ""
+    """Why nothing was looked for, and what to do."""
+    remarks: list[str] = field(default_factory=list)
+
+
+class _NothingCanMatch(Exception):
+    """One of the criteria leads to nothing; the argument is a sentence that says so."""
+
+
+def find(tenant: Tenant, wanted: Wanted) -> Found:
+    """The tenant's meetings of which all that is wanted is true; those to be changed here first, then by start."""
+    if not (wanted.organizer or wanted.conference_id or wanted.uid or wanted.day):
+        what = "A number" if wanted.number and not wanted.subject else "A subject"
+        return Found(
+            needs=f"{what} alone would take a look at every meeting of {tenant}: give the organizer, the day, the "
+            "conference ID or the UID as well."
+        )
+    found = Found()
+    try:
+        people = _organizers(tenant, wanted.organizer)
+        whose = _whose(tenant, wanted, people)
+    except _NothingCanMatch as nothing:
+        found.remarks.append(str(nothing))
+        return found
+    if people is not None and len(people) > MOST_ORGANIZERS:
+        return Found(needs=f"More than {MOST_ORGANIZERS} users match the organizer: write more of the name.")
+    is_narrow = bool(wanted.uid or wanted.conference_id or wanted.organizer)
+    meetings: dict[tuple[int, str], Mapping[str, Any]] = {
+        (row["user"], row["uid"]): row
+        for model in (IndexedMeeting, CalendarObject)
+        for row in _in_mailboxes(tenant, model, wanted, whose, is_narrow)
+    }
+    if is_narrow:
+        for row in _recorded(tenant, wanted, whose):
+            meetings.setdefault((row["user"], row["uid"]), row)
+    elif wanted.day:
+        found.remarks.append(
+            "By the day alone a series is found by its first occurrence, and only what is in a mailbox now: give the "
+            "organizer as well to find others."
+        )
+    rows = sorted(meetings.values(), key=_order)
+    found.is_cut, found.meetings = len(rows) > MOST, _complete(tenant, rows[:MOST])
+    return found
+
+
+def _organizers(tenant: Tenant, typed: str) -> list[int] | None:
+    """The keys of users whose name or address matches, one more than are looked through; None where nobody asked."""
+    if not typed:
+        return None
+    users = ConferencingUser.objects.filter(tenant=tenant)
+    exact = list(users.with_upns(tenant, [typed]).values_list("pk", flat=True))
+    pks = exact or list(
+        users.filter(any_contains(typed, *NAMES)).order_by("upn").values_list("pk", flat=True)[: MOST_ORGANIZERS + 1]
+    )
+    if not pks:
+        raise _NothingCanMatch(f"No user of {tenant} has “{typed}” in their name or address.")
+    return pks
+
+
+def _whose(tenant: Tenant, wanted: Wanted, people: Sequence[int] | None) -> Q:
+    """The condition on ``user`` and ``uid`` that follows from organizer, conference ID, number and UID."""
+    condition = Q()
+    if people is not None:
+        condition &= Q(user__in=people)
+    if wanted.uid:
+        condition &= Q(uid=wanted.uid)
+    if wanted.conference_id:
+        condition &= reduce(
+            or_, (Q(user=user, uid=uid) if uid else Q(user=user) for user, uid in _by_id(tenant, wanted))
+        )
+    if wanted.number:
+        numbers = _numbers(tenant, wanted.number)
+        condition &= Q(Exists(InvitedNumber.objects.filter(user=OuterRef("user"), number__in=numbers)))
+    return condition
+
+
+def _by_id(tenant: Tenant, wanted: Wanted) -> list[tuple[int, str]]:
+    """Users and UIDs that have the conference ID, or had it; an empty UID stands for all meetings of the user."""
+    digits = re.sub(r"\D", "", wanted.conference_id)
+    now = ConferenceId.objects.filter(bridge__in=list(tenant.bridges.values_list("pk", flat=True)), digits=digits)
+    once = FormerConferenceId.objects.filter(user__tenant=tenant, digits=digits)
+    pairs = [*now.values_list("user__pk", "meeting_uid"), *once.values_list("user__pk", "meeting_uid")[:MOST]]
+    if not pairs:
+        raise _NothingCanMatch(
+            f"MMS gave nobody the conference ID {wanted.conference_id}. One that a meeting service gave stands only in "
+            "the invitation: search by the organizer."
+        )
+    return list(dict.fromkeys(pairs))
+
+
+def _numbers(tenant: Tenant, typed: str) -> list[int]:
+    """The tenant's service numbers that may be meant, also without the country or in its own way of writing."""
+    digits = re.sub(r"\D", "", typed).removeprefix("00")
+    end = digits.lstrip("0")
+    pks = [
+        pk
+        for pk, number in tenant.service_numbers.values_list("pk", "number")
+        if number[1:] == digits or (len(end) >= _LEAST_DIGITS and number.endswith(end))
+    ]
+    if not pks:
+        raise _NothingCanMatch(f"No service number of {tenant} is {typed}.")
+    return pks
+
+
+def _in_mailboxes(
+    tenant: Tenant, model: type[CalendarObject | IndexedMeeting], wanted: Wanted, whose: Q, is_narrow: bool
+) -> Iterable[dict[str, Any]]:
+    # The tenant as a condition on each row found, so that a database does not begin with all of its users.
+    of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=tenant)
+    rows: QuerySet[Any] = model._default_manager.filter(whose, Exists(of_tenant))
+    if wanted.day:
+        begin, end = _bounds(wanted.day)
+        in_time = Q(starts_at__lt=end, last_end__gt=begin) if is_narrow else Q(starts_at__gte=begin, starts_at__lt=end)
+        rows = rows.filter(in_time)
+    if wanted.subject:
+        rows = rows.filter(any_contains(wanted.subject, "subject"))
+    own = Q(organizer=Lower("user__upn")) | Q(organizer=Lower("user__sip_address")) | Q(organizer="")
+    is_copy = Case(When(own, then=0), default=1)
+    rows = rows.order_by(is_copy, F("starts_at").asc(nulls_first=True), "pk").annotate(is_copy=is_copy)
+    return rows.values("user", "uid", "subject", "starts_at", "attendee_count", "organizer", "is_copy")[: MOST + 1]
+
+
+def _recorded(tenant: Tenant, wanted: Wanted, whose: Q) -> Iterator[Mapping[str, Any]]:
+    """Meetings that runs have met, newest first, each once."""
+    results = MeetingResult.objects.annotate(user=F("run__user")).filter(whose, run__tenant=tenant)
+    if wanted.day:
+        begin, end = _bounds(wanted.day)
+        results = results.filter(starts_at__gte=begin, starts_at__lt=end)
+    if wanted.subject:
+        results = results.filter(any_contains(wanted.subject, "subject"))
+    seen = set()
+    rows = results.order_by("-pk").values("user", "uid", "subject", "starts_at", "attendee_count")
+    for row in rows[:_MOST_RESULTS]:
+        if (row["user"], row["uid"]) not in seen:
+            seen.add((row["user"], row["uid"]))
+            yield row
+
+
+def _bounds(day: date) -> tuple[datetime, datetime]:
+    begin = datetime.combine(day, time.min, timezone.get_current_timezone())
+    return begin, begin + timedelta(days=1)
+
+
+def _order(row: Mapping[str, Any]) -> tuple[int, datetime, str]:
+    return row.get("is_copy", 2), row["starts_at"] or _FIRST, row["uid"]
+
+
+def _complete(tenant: Tenant, rows: Sequence[Mapping[str, Any]]) -> list[FoundMeeting]:
+    """The rows with their users, and what the users' latest runs made of them."""
+    users = ConferencingUser.objects.in_bulk({row["user"] for row in rows})
+    latest = MeetingResult.objects.filter(run__user__in=list(users), run__is_latest=True).defer("spans")
+    found = {
+        (result.run.user_id, result.uid): result
+        for result in latest.filter(uid__in={row["uid"] for row in rows}).select_related("run")
+    }
+    return [
+        FoundMeeting(
+            users[row["user"]],
+            row["uid"],
+            row["subject"],
+            row["starts_at"],
+            row["attendee_count"],
+            row.get("organizer", ""),
+            "organizer" in row,
+            found.get((row["user"], row["uid"])),
+        )
+        for row in rows
+    ]
