@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tests.support.installation import Installation, new_installation
 
 USERS, MEETINGS = 10, 40
 """Of one batch; more are added when all of them are done before the last kill."""
-START = 0.6
+START = 0.1
 """Seconds until a worker has begun, about."""
 LONGEST = 2.5
 """Seconds that a worker is then left at work, at most."""
@@ -29,13 +28,14 @@ LONGEST = 2.5
 
 def strike(installation: Installation, after: float) -> bool:
     """Let a worker work for so many seconds and kill it; whether it was still there."""
-    with installation.start("run_migrations", "--until-idle") as worker:
-        time.sleep(after)
-        if worker.poll() is not None:
-            return False
-        os.kill(worker.pid, signal.SIGKILL)
-    installation.ask("expire_leases()")
-    return True
+    killer = threading.Timer(after, installation.kill)
+    killer.start()
+    was_there = installation.run_to_be_killed("run_migrations", "--until-idle")
+    killer.cancel()
+    killer.join()
+    if was_there:
+        installation.ask("expire_leases()")
+    return was_there
 
 
 def kill_and_look(
