@@ -32,7 +32,7 @@ STILL = "sentinel, which stands still"
 """Not killed but stopped, as one that waits for ever for a lock that a dead process took along."""
 KILLED = (*ROLES, BOTH, STILL)
 MEETINGS = 400
-"""So many that a run takes a while, in which somebody can be killed."""
+"""So many that a run takes a while, in which somebody can be killed; half of them in the short form."""
 SHORT = [
     (BOTH, False),
     ("main process", True),
@@ -69,12 +69,12 @@ class Supervisor(threading.Thread):
 
 
 class Campaign:
-    def __init__(self, supervisor: Supervisor, *, expire_leases: bool) -> None:
+    def __init__(self, supervisor: Supervisor, meetings: int, *, expire_leases: bool) -> None:
         self.supervisor = supervisor
         self.expire_leases = expire_leases
         from tests.support import questions  # Django is set up by now
 
-        self.anna, self.bruno = questions.two_users(MEETINGS)
+        self.anna, self.bruno = questions.two_users(meetings)
         self.questions = questions
 
     def processes(self) -> dict[str, int]:
@@ -149,7 +149,7 @@ def main() -> int:
         supervisor = Supervisor(installation, patience=3 if options.short else None)
         supervisor.start()
         try:
-            campaign = Campaign(supervisor, expire_leases=options.short)
+            campaign = Campaign(supervisor, MEETINGS // 2 if options.short else MEETINGS, expire_leases=options.short)
             for number in range(1 if options.short else options.times):
                 cases = list(SHORT) if options.short else [(role, busy) for role in KILLED for busy in (False, True)]
                 random.Random(f"{options.seed}-{number}").shuffle(cases)  # noqa: S311 - an order, no secret

@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import signal
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +20,34 @@ from tests.support.installation import Installation, new_installation
 
 USERS, MEETINGS = 10, 40
 """Of one batch; more are added when all of them are done before the last kill."""
-START = 0.6
+START = 0.1
 """Seconds until a worker has begun, about."""
+LONGEST = 2.5
+"""Seconds that a worker is then left at work, at most."""
 
 
 def strike(installation: Installation, after: float) -> bool:
     """Let a worker work for so many seconds and kill it; whether it was still there."""
-    with installation.start("run_migrations", "--until-idle") as worker:
-        time.sleep(after)
-        if worker.poll() is not None:
-            return False
-        os.kill(worker.pid, signal.SIGKILL)
-    installation.ask("expire_leases()")
-    return True
+    killer = threading.Timer(after, installation.kill)
+    killer.start()
+    was_there = installation.run_to_be_killed("run_migrations", "--until-idle")
+    killer.cancel()
+    killer.join()
+    if was_there:
+        installation.ask("expire_leases()")
+    return was_there
 
 
-def kill_and_look(installation: Installation, kills: int, seed: int) -> dict[str, Any]:
+def kill_and_look(
+    installation: Installation, kills: int, seed: int, *, meetings: int = MEETINGS, longest: float = LONGEST
+) -> dict[str, Any]:
     """Kill so often, let what is left be done, and report."""
     chance = random.Random(seed)  # noqa: S311 - it picks moments and guards nothing
-    installation.run("migrate", "--verbosity", "0")
     done = 0
     while done < kills:
         if not installation.ask("Run.objects.filter(state__in=['Pending', 'InProgress']).exists()"):
-            installation.ask(f"begin_moving(users={USERS}, meetings={MEETINGS})")
-        done += strike(installation, START + chance.uniform(0, 2.5))
+            installation.ask(f"begin_moving(users={USERS}, meetings={meetings})")
+        done += strike(installation, START + chance.uniform(0, longest))
     installation.run("run_migrations", "--until-idle")
     found: dict[str, Any] = installation.ask(f"moved({str(installation.data_dir / 'outbox')!r})")
     return {"kills": done} | found
@@ -67,6 +70,7 @@ def main() -> int:
     results = Results(options.results, {"seed": options.seed, "count": options.count, "database": database})
     if not results.rows():
         with tempfile.TemporaryDirectory() as folder, new_installation(Path(folder)) as installation:
+            installation.run("migrate", "--verbosity", "0")
             results.add(**kill_and_look(installation, options.count, options.seed))
     for row in results.rows():
         sys.stdout.write(f"{row}\n")

@@ -11,8 +11,7 @@ from tests.support.process_tree import kill, with_descendants
 
 
 def test_killed_in_the_middle_every_user_ends_and_nothing_is_done_twice(installation: Installation) -> None:
-    installation.run("load_demo")
-    installation.ask("keep_runs(60)")
+    installation.run("load_demo", "--users", "60")
     before = installation.ask("sequences()")
 
     with installation.start("serve", "--once") as service:

@@ -44,8 +44,7 @@ def test_its_mailboxes_are_migrated_where_they_are_and_go_on_from_there(installa
 
 def test_where_it_is_on_mms_itself_it_is_not_moved_to_radicale(installation: Installation) -> None:
     installation.run("load_demo", "--users", "2")
-    with installation.start("load_demo", "--if-empty", "--mailboxes", "caldav") as refused:
-        assert refused.wait() == 1
+    installation.run_in_vain("load_demo", "--if-empty", "--mailboxes", "caldav")
     assert not CalendarServer(installation.data_dir).is_there
 
 
@@ -53,7 +52,6 @@ def test_mailboxes_of_an_earlier_demo_are_not_written_over(installation: Install
     server = CalendarServer(installation.data_dir)
     server.fill([])
     before = server.password_of(SERVICE_ACCOUNT)
-    with installation.start("load_demo", "--mailboxes", "caldav", "--users", "2") as refused:
-        assert refused.wait() == 1
+    installation.run_in_vain("load_demo", "--mailboxes", "caldav", "--users", "2")
     assert server.password_of(SERVICE_ACCOUNT) == before
     assert installation.ask("Update.objects.count()") == 0

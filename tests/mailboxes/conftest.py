@@ -15,6 +15,7 @@ from tests.support.actors import ACTOR
 from tests.support.fault_proxy import FaultProxy, faulty, in_turn
 from tests.support.meetings import plan
 from tests.support.radicale_server import PASSWORD, SERVICE, RadicaleServer, radicale
+from tests.support.remembered import Remembered
 
 
 @pytest.fixture(scope="package")
@@ -40,19 +41,23 @@ def faults(gateway: FaultProxy) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def connection(anna: ConferencingUser, faults: FaultProxy, settings: Any) -> MailboxConnection:
+def connection(anna: ConferencingUser, faults: FaultProxy, settings: Any, remembered: Remembered) -> MailboxConnection:
     """Of all users of Contoso."""
     settings.MMS_ALLOWED_MAIL_HOSTS = ["127.0.0.1", "localhost"]
-    return create_connection(
-        anna.tenant,
-        ACTOR,
-        "Radicale",
-        address=faults.address,
-        username=SERVICE,
-        password=PASSWORD,
-        path_template="/{upn}/",
-        make_default=True,
-    )
+
+    def make() -> MailboxConnection:
+        return create_connection(
+            anna.tenant,
+            ACTOR,
+            "Radicale",
+            address=faults.address,
+            username=SERVICE,
+            password=PASSWORD,
+            path_template="/{upn}/",
+            make_default=True,
+        )
+
+    return remembered.make(f"connection to {faults.address}", make)
 
 
 @pytest.fixture

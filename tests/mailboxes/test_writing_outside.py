@@ -98,7 +98,7 @@ def work_until_done(run: Run, tries: int = 12) -> Run:
     ("method", "fault"),
     [
         *product(["PUT"], FAULTS),
-        *some(product(["GET", "PROPFIND", "REPORT"], FAULTS), 4),
+        *some(product(["GET", "PROPFIND", "REPORT"], FAULTS), 9),
     ],
     ids=lambda part: part if isinstance(part, str) else part.name,
 )

@@ -96,10 +96,15 @@ class Installation:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def run_to_be_killed(self, *arguments: str) -> None:
-        """Run a command that another thread may kill (``kill``). By itself it must end well."""
+    def run_in_vain(self, *arguments: str) -> None:
+        """Run a command that must refuse what it is asked for."""
+        assert self._commands.run(*arguments).returncode == 1
+
+    def run_to_be_killed(self, *arguments: str) -> bool:
+        """Run a command that another thread may kill (``kill``); whether it was. By itself it must end well."""
         done = self._commands.run(*arguments)
         assert done.returncode in {0, -signal.SIGKILL}, done.stderr
+        return done.returncode != 0
 
     def kill(self) -> bool:
         """Kill the command that runs at this moment with -9; whether there was one."""

@@ -28,19 +28,24 @@ MOST_SECONDS = 600
 
 
 class _Forked:
-    """One that hangs is ended by SIGALRM."""
+    """One that hangs is ended by SIGALRM. The process that they are forked off is started by the first job."""
 
     def __init__(self, environment: Mapping[str, str], kind: str, *options: str) -> None:
-        self._parent = subprocess.Popen(
-            [sys.executable, *options, "-m", "tests.support.processes", kind],
+        self._environment, self._program = environment, [*options, "-m", "tests.support.processes", kind]
+        self._parent: subprocess.Popen[str] | None = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *self._program],
             cwd=ROOT,
-            env=environment,
+            env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
     def _run(self, job: Any, text: str = "") -> subprocess.CompletedProcess[str]:
+        self._parent = self._parent or self._start()
         assert self._parent.stdin
         assert self._parent.stdout
         with tempfile.TemporaryDirectory() as name:
@@ -57,7 +62,8 @@ class _Forked:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._parent.communicate()
+        if self._parent:
+            self._parent.communicate()
 
 
 class ManagePy(_Forked):
@@ -66,7 +72,7 @@ class ManagePy(_Forked):
     @property
     def at_work(self) -> list[int]:
         """The process (ID) of the command that runs at this moment, for another thread; none between two commands."""
-        return children_of(self._parent.pid)
+        return children_of(self._parent.pid) if self._parent else []
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__(environment, "manage.py")

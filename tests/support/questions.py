@@ -12,7 +12,6 @@ from django.utils import timezone
 from migrations_app.calendars.objects import split_objects
 from migrations_app.demo.invitations import skype_html
 from migrations_app.demo.meetings import Attendee
-from migrations_app.demo.people import BRANCH_USER_UPN, DAMAGED_MAILBOX_USER_UPN
 from migrations_app.mail import outbox
 from migrations_app.models import CalendarObject, IntendedWrite, MeetingResult, OnlineMeeting, Run, Update
 from migrations_app.procedures.number_release import start_replacement
@@ -55,13 +54,6 @@ def expire_leases() -> int:
     past = timezone.now() - timedelta(seconds=1)
     Update.objects.exclude(lease_until=None).update(lease_until=past)
     return Run.objects.filter(state="InProgress").update(lease_until=past)
-
-
-def keep_runs(count: int) -> None:
-    """Leave only so many of the runs that wait, those of the demo's users whose runs fail among them."""
-    doomed = Run.objects.filter(user__upn__in=[DAMAGED_MAILBOX_USER_UPN, BRANCH_USER_UPN]).values_list("pk", flat=True)
-    kept = [*doomed, *Run.objects.order_by("pk").values_list("pk", flat=True)][:count]
-    Run.objects.exclude(pk__in=kept).delete()
 
 
 def states() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from tenants_app.models import AuditEntry, ConferencingUser, MailboxConnection, 
 from tenants_app.records import connection_record
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
 from tests.support.actors import ACTOR
-from tests.support.installation import ROOT, Installation, new_installation
+from tests.support.installation import new_installation
+from tests.support.processes import Starts
 from tests.support.two_tenants import everything_stored
 
 PASSWORD = "Pässwörd with spaces, ünïcode\tand a tab"
@@ -158,12 +159,18 @@ def test_a_users_own_password_is_sent_to_no_other_server_than_it_was_given_for(
     assert [finding.code for finding in findings] == ["mailbox-without-sign-in"]
 
 
+Start = Callable[..., subprocess.CompletedProcess[str]]
+
+
 @pytest.fixture
-def production(tmp_path: Path, migrated: Path) -> Any:
-    with new_installation(tmp_path) as made:
+def production(tmp_path: Path, migrated: Path) -> Iterator[Start]:
+    """Runs a program where MMS is in production, with these variables besides."""
+    with new_installation(tmp_path) as made, Starts() as starts:
         made.migrate(migrated)
-        made.environment |= {"ALLOWED_HOSTS": "mms.example.org", "SECRET_KEY": "x" * 50}
-        yield made
+        (made.data_dir / "static").mkdir()
+        told = {"ALLOWED_HOSTS": "mms.example.org", "SECRET_KEY": "x" * 50}
+        told["DJANGO_SETTINGS_MODULE"] = "mms_site.settings"
+        yield lambda program, **more: starts.run(made.environment | told | more, program)
 
 
 IMPORT = "import mms_site.wsgi"
@@ -178,21 +185,14 @@ create_connection(tenant, actor, "DAV", address="https://dav.contoso.com/", user
 """
 
 
-def python(installation: Installation, program: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = installation.environment | {"DJANGO_SETTINGS_MODULE": "mms_site.settings"} | more
-    return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-
-
-def test_production_does_not_start_without_the_key_of_what_is_stored(production: Installation) -> None:
-    assert python(production, IMPORT).returncode == 0  # nothing is stored yet
+def test_production_does_not_start_without_the_key_of_what_is_stored(production: Start) -> None:
+    assert production(IMPORT).returncode == 0  # nothing is stored yet
     with_key = {"MMS_SECRETS_KEY": key()}
-    made = python(production, STORE, **with_key)
+    made = production(STORE, **with_key)
     assert made.returncode == 0, made.stderr
 
-    assert python(production, IMPORT, **with_key).returncode == 0
-    refused = python(production, IMPORT)
+    assert production(IMPORT, **with_key).returncode == 0
+    refused = production(IMPORT)
     assert refused.returncode == 1
     assert refused.stderr.startswith("MMS cannot start: MMS_SECRETS_KEY is not set, but passwords are stored")
     assert refused.stderr.count("\n") == 1

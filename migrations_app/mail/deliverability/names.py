@@ -5,9 +5,6 @@ from __future__ import annotations
 import ipaddress
 from time import monotonic
 
-import dns.exception
-import dns.resolver
-
 SECONDS = 3.0
 """For each look-up."""
 ALL_SECONDS = 25.0
@@ -56,6 +53,9 @@ class Names:
         return found
 
     def _look_up(self, name: str, kind: str) -> list[str] | None:
+        import dns.exception
+        import dns.resolver  # a tenth of what a process loads to start, and few ever ask
+
         left = self._until - monotonic()
         if len(self._known) > MOST or left <= 0:
             return None

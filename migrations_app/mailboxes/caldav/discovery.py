@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import dns.exception
-import dns.resolver
-
 WELL_KNOWN = "/.well-known/caldav"
 _SECONDS = 5
 _MOST_SERVERS = 5
@@ -17,6 +14,9 @@ def service_addresses(host: str) -> Iterator[str]:
 
     None where DNS names none, or does not answer.
     """
+    import dns.exception
+    import dns.resolver  # a tenth of what a process loads to start, and few ever ask
+
     name = f"_caldavs._tcp.{host}."
     try:
         found = dns.resolver.resolve(name, "SRV", lifetime=_SECONDS)
@@ -31,6 +31,9 @@ def service_addresses(host: str) -> Iterator[str]:
 
 def _path(name: str) -> str:
     """Where the service begins, by the key ``path`` of the TXT record; the well-known address where there is none."""
+    import dns.exception
+    import dns.resolver
+
     try:
         found = dns.resolver.resolve(name, "TXT", lifetime=_SECONDS)
     except (dns.exception.DNSException, OSError):
