@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import chain
 
@@ -20,6 +20,12 @@ def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:
     return sum((kind.count_upcoming(users, now) for kind in KINDS), FutureMeetings())
 
 
-def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
-    """The texts of all that may still send somebody to a number that the users' meetings show, with the user's key."""
-    return chain.from_iterable(kind.read_upcoming(users, now) for kind in KINDS)
+def read_upcoming(
+    users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
+) -> Iterator[tuple[int, Stored]]:
+    """The texts of all that may still send somebody to a number that the users' meetings show, with the user's key.
+
+    With ``showing``, an E.164 number, what surely does not show it may be left out: of mailboxes outside what the last
+    look at them has not found it in. With ``uids`` only these meetings.
+    """
+    return chain.from_iterable(kind.read_upcoming(users, now, showing, uids) for kind in KINDS)

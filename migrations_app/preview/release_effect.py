@@ -46,7 +46,7 @@ def effect_of_release(number: ServiceNumber, e164: str, most: int) -> ReleaseEff
             effect.note(outcome)
             if outcome.write:
                 shows[user.pk, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
-    for pk, stored in read_upcoming(everybody, now):
+    for pk, stored in read_upcoming(everybody, now, number.number):
         shown = shows.get((pk, stored.listed.uid))
         effect.still_shown += bool(where_shown(stored.body, number.number, now)) if shown is None else shown
     return effect

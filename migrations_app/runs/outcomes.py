@@ -235,7 +235,7 @@ class Outcomes:
         Makes the online meetings and gives out the private conference IDs that are needed, unless it only looks
         ``ahead``, for a preview: that asks no service for anything.
         """
-        stored = self.mailbox.read(uids)
+        stored = self.mailbox.look_at(uids) if ahead else self.mailbox.read(uids)
         return self.judge([found for uid in uids if (found := stored.get(uid))], ahead=ahead)
 
     def judge(self, stored: Sequence[Stored], *, ahead: bool, terms: Terms | None = None) -> list[Outcome]:

@@ -1,0 +1,59 @@
+"""Looks at mailboxes outside, before a number is released (R35): what the search goes by is no older than the search.
+
+The search asks what MMS knows of mailboxes outside, and reads only what may show the number. So it waits for a look at
+each that began after nobody was about to change meetings any more, and no update was on its way. A mailbox that
+cannot be looked at is passed over, and holds the number until it can be, or a person decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from migrations_app.mailboxes.indexed import IndexedMailbox
+from migrations_app.models import MailboxScan, NumberRelease
+from migrations_app.monitoring import clock
+from migrations_app.runs.queue import wake_cluster
+from tenants_app.models import ConferencingUser
+
+
+def are_needed(release: NumberRelease) -> bool:
+    """Whether any of the tenant's users has a mailbox outside."""
+    return _outside(release).exists()
+
+
+def not_looked_at(release: NumberRelease) -> QuerySet[ConferencingUser]:
+    """Users with a mailbox outside whose last look began before this search for the number, or found out nothing."""
+    now = clock.now()
+    since = release.looks_since or now
+    seen = Q(
+        mailbox_scan__connection=F("at"),
+        mailbox_scan__scanned_at__gte=since,
+        mailbox_scan__scanned_at__lte=now + clock.TOLERANCE,  # a later one was written by a clock that was ahead
+    )
+    return _outside(release).annotate(at=Coalesce("mailbox", "tenant__mailbox")).exclude(seen)
+
+
+def awaited(release: NumberRelease) -> QuerySet[ConferencingUser]:
+    """Of these, those whose look is still to come: nothing has gone wrong with it so far."""
+    at_hand = Q(mailbox_scan=None) | Q(mailbox_scan__failures=0)
+    is_let_in = Q(mailbox__problem_code="") | Q(mailbox=None, tenant__mailbox__problem_code="")
+    return not_looked_at(release).filter(at_hand, is_let_in)
+
+
+def ask_for(users: QuerySet[ConferencingUser]) -> None:
+    """Let these mailboxes be looked at now, and not when it would be their time again."""
+    later = MailboxScan.objects.filter(user__in=users.values("pk"), due_at__gt=clock.now())
+    if later.update(due_at=clock.now()):
+        wake_cluster()
+
+
+def passed_over(release: NumberRelease, users: Collection[int]) -> set[int]:
+    """Which of the users (keys) are not to be searched, since nothing is known of their mailboxes."""
+    return set(not_looked_at(release).filter(pk__in=users).values_list("pk", flat=True))
+
+
+def _outside(release: NumberRelease) -> QuerySet[ConferencingUser]:
+    return ConferencingUser.objects.filter(IndexedMailbox.whose, tenant=release.tenant_id)
