@@ -199,6 +199,12 @@ UNSENT = {
         "Look in the mail server's log for the Message-ID. Then say on the page of the run that it was delivered, or "
         "choose “Send again” if it was not. MMS does neither by itself, so that nobody is told twice.",
     ),
+    "meeting-changed-while-cut-off": Entry(
+        "MMS was cut off when it had changed the meeting, and somebody may have changed it again before MMS could note "
+        "that. Such a change tells the attendees; without one they know nothing yet.",
+        "Ask the organizer or an attendee which revision they have. Then say on the page of the run that it was "
+        "delivered, or choose “Send again” if it was not.",
+    ),
     "message-retries-used-up": Entry(
         "The message could not be sent in a day of tries.",
         "Correct the cause, then choose “Send again” on the page of the run.",

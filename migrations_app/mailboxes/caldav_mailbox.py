@@ -123,22 +123,29 @@ class CalDavMailbox(IndexedMailbox):
                     etag=written.etag or "", schedule_tag=written.schedule_tag, size=len(write.body)
                 )
                 # Who tells no ETag may store other octets than were sent (RFC 4791 section 5.3.4), or none.
-                answers[write.uid] = None if written.etag else self._read_back(client, row, write)
+                answers |= {write.uid: None} if written.etag else self._read_back(client, row, write)
         return answers
 
-    def _read_back(self, client: Client, row: IndexedMeeting, write: Write) -> Failure | Stored | None:
-        """What became of a text that the server says it took; None where that is what is stored, or nobody knows."""
+    def _read_back(self, client: Client, row: IndexedMeeting, write: Write) -> dict[str, Failure | Stored | None]:
+        """What became of a text that the server says it took, by its UID; empty where nobody knows, so that the meeting
+        is read and decided anew."""
         try:
             resource = client.get(row.href)
-            if resource is None or resource.body == write.body:
-                return None
+        except Failure:
+            return {}
+        if resource is None:
+            return {}
+        if resource.body == write.body:
+            return {write.uid: None}
+        try:
             sent, there = (highest_sequence(body, all_events(body)) for body in (write.body, resource.body))
-        except (Failure, UnreadableCalendar):
-            return None
+        except UnreadableCalendar:
+            return {write.uid: None}
         if resource.etag == write.etag and there < sent:
-            return Failure("meeting-refused-by-server", "it says that it took the meeting, and has the old one still")
+            told = "it says that it took the meeting, and has the old one still"
+            return {write.uid: Failure("meeting-refused-by-server", told)}
         row.etag = ""
-        return self.stored(row, resource.etag, resource.schedule_tag, resource.body)
+        return {write.uid: self.stored(row, resource.etag, resource.schedule_tag, resource.body)}
 
     def look_at(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """Some at a time, which takes one request where reading takes one for each."""
@@ -155,6 +162,8 @@ class CalDavMailbox(IndexedMailbox):
             with self._client() as client:
                 for calendar, theirs in hrefs.items():
                     for resource in client.read(calendar, theirs):
+                        if resource.href not in rows:
+                            continue  # it was not asked for
                         row = rows.pop(resource.href)
                         yield self.stored(row, resource.etag, resource.schedule_tag, resource.body)
         missing |= {row.uid for row in rows.values()}

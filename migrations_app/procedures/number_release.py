@@ -145,7 +145,9 @@ def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = 
     """
     wait_for_others(release.tenant)
     given_up = (
-        holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=Update.IN_DOUBT)
+        holding_updates(release)
+        .filter(update__state=Update.State.FAILED)
+        .exclude(update__error_code__in=Update.FOR_A_PERSON)
     )
     rows = list(given_up.values_list("pk", "update__result__subject", "update__result__run__user__upn"))
     if rows and seen is not None and seen != str(len(rows)):
@@ -217,7 +219,7 @@ class Holds:
     @classmethod
     def of(cls, release: NumberRelease) -> Holds:
         """What is known by now. Takes the same few queries however much it is."""
-        doubt = Q(update__state=Update.State.FAILED, update__error_code=Update.IN_DOUBT)
+        doubt = Q(update__state=Update.State.FAILED, update__error_code__in=Update.FOR_A_PERSON)
         queued = Q(update__state=Update.State.QUEUED)
         updates = holding_updates(release).aggregate(
             unsent=Count("pk", filter=queued),

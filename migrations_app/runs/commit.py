@@ -145,7 +145,7 @@ class Committer:
 
     @cached_property
     def _intents(self) -> Intents:
-        return Intents(self._run, self._user)
+        return Intents(self._run, self._user, self._settings.fingerprint)
 
     @cached_property
     def _old_numbers(self) -> dict[str, int]:
@@ -171,7 +171,8 @@ class Committer:
         keys = dict(self._run.results.filter(uid__in=list(told)).values_list("uid", "pk"))
         now = clock.now()
         is_told_by_server = self._mailbox.tells_attendees
-        state = {"state": Update.State.BY_SERVER, "sent_at": now} if is_told_by_server else {}
+        by_server = {"state": Update.State.BY_SERVER, "sent_at": now}
+        in_doubt = {"state": Update.State.FAILED, "error_code": Update.CUT_OFF}
         insert(
             [
                 Update(
@@ -180,7 +181,7 @@ class Committer:
                     recipient_count=each.recipient_count,
                     queued_at=now,
                     due_at=now,
-                    **state,
+                    **(by_server if is_told_by_server else in_doubt if each.is_in_doubt else {}),
                 )
                 for uid, each in told.items()
             ]
@@ -189,7 +190,7 @@ class Committer:
             return 0
         if told:
             note_untold(self._user.tenant, self._settings.number_keys, told, keys, self._earlier_runs)
-        return len(told)
+        return sum(not each.is_in_doubt for each in told.values())
 
     def _supersede(self, uids: list[str]) -> None:
         """Withdraw the earlier updates of these meetings that were not sent yet: the newer one replaces them."""
