@@ -232,6 +232,11 @@ class Failure(Exception):
         return CATALOGUE[self.code].cures_by_waiting
 
     @property
+    def told(self) -> str:
+        """What happened, and what to do."""
+        return describe(self.code, self.detail)
+
+    @property
     def what(self) -> str:
         """What happened, without what to do."""
         return happened(self.code, self.detail)

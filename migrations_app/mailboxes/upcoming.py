@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import chain
 
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from migrations_app.mailboxes.base import FutureMeetings, Stored
+from migrations_app.mailboxes.base import AsOf, FutureMeetings, Stored
+from migrations_app.mailboxes.indexed import IndexedMailbox
 from migrations_app.mailboxes.of_user import KINDS
 from tenants_app.models import ConferencingUser
 
@@ -29,3 +30,13 @@ def read_upcoming(
     look at them has not found it in. With ``uids`` only these meetings.
     """
     return chain.from_iterable(kind.read_upcoming(users, now, showing, uids) for kind in KINDS)
+
+
+def oldest_look(users: QuerySet[ConferencingUser]) -> AsOf | None:
+    """How current is what MMS knows of the users' mailboxes outside; None where they have none."""
+    found = users.filter(IndexedMailbox.whose).aggregate(
+        users=Count("pk"), seen=Count("mailbox_scan__scanned_at"), oldest=Min("mailbox_scan__scanned_at")
+    )
+    if not found["users"]:
+        return None
+    return AsOf(found["oldest"] if found["seen"] == found["users"] else None)

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from migrations_app.failures import describe
 from migrations_app.mailboxes.indexed import IndexedMailbox
 from migrations_app.models import MailboxScan, NumberRelease
 from migrations_app.monitoring import clock
@@ -41,6 +42,25 @@ def awaited(release: NumberRelease) -> QuerySet[ConferencingUser]:
     at_hand = Q(mailbox_scan=None) | Q(mailbox_scan__failures=0)
     is_let_in = Q(mailbox__problem_code="") | Q(mailbox=None, tenant__mailbox__problem_code="")
     return not_looked_at(release).filter(at_hand, is_let_in)
+
+
+def refused(release: NumberRelease) -> QuerySet[ConferencingUser]:
+    """Those with whose look something has gone wrong, or who were passed over by a search that has ended; by name."""
+    unseen = not_looked_at(release).select_related("mailbox_scan__connection", "mailbox", "tenant__mailbox")
+    if release.searched_at is None:
+        unseen = unseen.exclude(pk__in=awaited(release).values("pk"))
+    return unseen.order_by("upn")
+
+
+def why(user: ConferencingUser) -> str:
+    """Why one of :func:`refused` was not looked at, and what to do."""
+    scan: MailboxScan | None = getattr(user, "mailbox_scan", None)
+    connection = user.mailbox_connection
+    if scan and scan.problem:
+        return scan.problem
+    if connection and connection.problem_code:
+        return describe(connection.problem_code, connection.problem_detail)
+    return "Their mailbox is to be looked at first: it will be, as soon as a worker is free."
 
 
 def ask_for(users: QuerySet[ConferencingUser]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from migrations_app import tasks
@@ -21,7 +24,9 @@ from tenants_app.changes.users import mark_up_to_date
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber
 from tests.mailboxes.conftest import Store
 from tests.support.actors import ACTOR
-from tests.support.fault_proxy import FaultProxy
+from tests.support.commands import Command
+from tests.support.fault_proxy import FAULTS, FaultProxy
+from tests.support.pages import words
 from tests.support.radicale_server import RadicaleServer
 
 pytestmark = pytest.mark.django_db
@@ -201,6 +206,8 @@ def test_r35_a_mailbox_that_cannot_be_looked_at_holds_it_until_a_person_decides(
     numbers: tuple[ServiceNumber, ServiceNumber],
     meetings: list[str],
     faults: FaultProxy,
+    alice: Client,
+    command: Command,
 ) -> None:
     old, new = numbers
     without = make_user("carla.lind")  # has no calendar there
@@ -211,6 +218,16 @@ def test_r35_a_mailbox_that_cannot_be_looked_at_holds_it_until_a_person_decides(
     assert release.searched_at
     holds = Holds.of(release)
     assert (holds.meetings, holds.mailboxes) == (0, 1)
+    page = words(alice.get(reverse("release", args=["contoso", release.pk])).content)
+    assert "1 mailbox could not be looked at, so nobody knows what the meetings there show." in page
+    assert "Mailboxes that could not be looked at" in page
+    assert "carla.lind@contoso.com, in Radicale" in page
+    assert "Mailboxes not looked at" in words(
+        alice.get(reverse("release-anyway", args=["contoso", release.pk])).content
+    )
+    rows = json.loads(command("get_number_release", "--tenant", "contoso", "--number", OLD, "--format", "json"))
+    assert [(row["HeldBy"], row["UserPrincipalName"]) for row in rows] == [("Mailbox", without.upn)]
+    assert "mailbox" in rows[0]["Message"]
 
     release_anyway(release, "Carla has no calendar", ACTOR, seen=holds.key)
     release.refresh_from_db()
@@ -220,11 +237,14 @@ def test_r35_a_mailbox_that_cannot_be_looked_at_holds_it_until_a_person_decides(
 
 def test_r32_previews_read_many_meetings_in_one_request(
     anna: ConferencingUser,
-    new_bridge: Bridge,
     numbers: tuple[ServiceNumber, ServiceNumber],
     meetings: list[str],
+    server: RadicaleServer,
+    calendar: str,
     faults: FaultProxy,
+    alice: Client,
 ) -> None:
+    show(server, calendar, 1)
     go_on()
     faults.done.clear()
     user = ConferencingUser.objects.select_related("tenant__mailbox", "mailbox").get(pk=anna.pk)
@@ -233,4 +253,12 @@ def test_r32_previews_read_many_meetings_in_one_request(
     assert Counter(done.method for done in faults.done) == {"REPORT": 1}
     effect = effect_of_release(numbers[0], NEW, 1_000)
     assert effect is not None
-    assert effect.still_shown == 0
+    assert effect.still_shown == 1
+
+    page = reverse("replace-number", args=["contoso", numbers[0].bridge_id, numbers[0].pk])
+    told = words(alice.get(f"{page}?by=%2B{NEW[1:]}&count=exactly").content)
+    assert "Of mailboxes in mail systems as of now. MMS looks at all of them again before it releases" in told
+    away = next(fault for fault in FAULTS if fault.name == "500")
+    faults.plan = lambda _: away
+    told = words(alice.get(f"{page}?by=%2B{NEW[1:]}&count=exactly").content)
+    assert "What the runs will change cannot be counted now." in told
