@@ -194,6 +194,10 @@ UNSENT = {
         "The mail server took the message for some attendees and refused it for others.",
         "Tell these attendees yourself, or correct the cause and choose “Send again” on the page of the run.",
     ),
+    "attendees-not-told-by-server": Entry(
+        "The mailbox's server has taken the change, and could not tell some of the attendees.",
+        "Tell these attendees yourself, or correct their addresses in the meeting, so that the server tells them.",
+    ),
     "mail-unconfirmed": Entry(
         "The mail server got the message and did not say whether it took it.",
         "Look in the mail server's log for the Message-ID. Then say on the page of the run that it was delivered, or "

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
+from migrations_app.calendars.schedule_status import not_told
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.base import PartlyWritten, Stored
 from migrations_app.models import MeetingResult, Run, Update
@@ -92,9 +93,11 @@ class Committer:
         for outcome in outcomes:
             if outcome.write and outcome.write.uid in written:
                 answer, body = answers[outcome.write.uid], outcome.write.body
+                outcome.body = b""  # what was judged stands there no more
                 if isinstance(answer, Stored):  # the update is about the revision that the server made of it
                     body = answer.body
                     outcome.result.sequence = highest_sequence(body, all_events(body))
+                    outcome.body = body
                 old = digits_in(body, self._old_numbers.keys() - self._numbers_left)
                 self._numbers_left |= shown_numbers(body, old) if old else old
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
@@ -173,6 +176,7 @@ class Committer:
         is_told_by_server = self._mailbox.tells_attendees
         by_server = {"state": Update.State.BY_SERVER, "sent_at": now}
         in_doubt = {"state": Update.State.FAILED, "error_code": Update.CUT_OFF}
+        refused = {uid: _refused_by_server(each.body) for uid, each in told.items() if is_told_by_server and each.body}
         insert(
             [
                 Update(
@@ -182,6 +186,7 @@ class Committer:
                     queued_at=now,
                     due_at=now,
                     **(by_server if is_told_by_server else in_doubt if each.is_in_doubt else {}),
+                    **refused.get(uid, {}),
                 )
                 for uid, each in told.items()
             ]
@@ -225,6 +230,16 @@ class Committer:
         """The fingerprint of the settings that all attempts of the run worked with, or MIXED."""
         known = self._run.settings_fingerprint
         return self._settings.fingerprint if known in {"", self._settings.fingerprint} else MIXED
+
+
+def _refused_by_server(body: bytes) -> dict[str, str]:
+    """What an update says of the attendees whom the mailbox's server could not tell."""
+    failed = not_told(body)
+    if not failed:
+        return {}
+    (first, code), *others = failed.items()
+    detail = f"{first}{f' and {len(others)} more' if others else ''}, status {code}"
+    return {"error_code": "attendees-not-told-by-server", "error_detail": detail[:500]}
 
 
 def _refuse(outcomes: Sequence[Outcome], refused: Mapping[str, Failure]) -> None:

@@ -104,7 +104,8 @@ class Outcome:
     etag: str = ""
     """Of the text that was judged; empty where it was settled without."""
     body: bytes = b""
-    """That text, where it may be the result of a write into a mailbox outside; empty in previews."""
+    """That text, where it may be the result of a write into a mailbox outside, or what its server made of the text that
+    was written; empty in previews."""
     is_in_doubt: bool = False
     """Whether the attendees of the changed meeting may have been told of it by somebody else, or by nobody."""
     recipient_count: int = 0

@@ -316,6 +316,27 @@ def test_r24_where_the_server_tells_attendees_mms_does_not(
     assert messages_in(outbox) == []
 
 
+def test_r24_whom_the_server_could_not_tell_is_named(
+    moved: ConferencingUser, connection: MailboxConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_connection(connection, ACTOR, who_tells="server")
+    put, statuses = Client.put, iter([b'"5.1"', b"1.2", b"2.0"])
+
+    def scheduling(self: Client, href: str, body: bytes, **conditions: str) -> Written:
+        status = b"ATTENDEE;SCHEDULE-STATUS=" + next(statuses)
+        put(self, href, re.sub(rb"\nATTENDEE(?=[;:])", b"\n" + status, body, count=1), **conditions)
+        return Written(None, "")
+
+    monkeypatch.setattr(Client, "put", scheduling)
+    run = migrate(ConferencingUser.objects.select_related("tenant").get(pk=moved.pk), STAY)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert set(Update.objects.values_list("state", flat=True)) == {"ByServer"}
+    (refused,) = Update.objects.exclude(error_code="")
+    assert refused.error_code == "attendees-not-told-by-server"
+    assert re.fullmatch(r"\S+@\S+, status 5.1", refused.error_detail)
+
+
 # --- servers that do otherwise than they say ------------------------------------------------------------
 
 
