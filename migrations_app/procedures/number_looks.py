@@ -8,6 +8,7 @@ cannot be looked at is passed over, and holds the number until it can be, or a p
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -25,7 +26,7 @@ def are_needed(release: NumberRelease) -> bool:
     return _outside(release).exists()
 
 
-def not_looked_at(release: NumberRelease) -> QuerySet[ConferencingUser]:
+def not_looked_at(release: NumberRelease) -> QuerySet[Any]:
     """Users with a mailbox outside whose last look began before this search for the number, or found out nothing."""
     now = clock.now()
     since = release.looks_since or now
@@ -37,8 +38,8 @@ def not_looked_at(release: NumberRelease) -> QuerySet[ConferencingUser]:
     return _outside(release).annotate(at=Coalesce("mailbox", "tenant__mailbox")).exclude(seen)
 
 
-def awaited(release: NumberRelease) -> QuerySet[ConferencingUser]:
-    """Of these, those whose look is still to come: nothing has gone wrong with it so far."""
+def awaited(release: NumberRelease) -> QuerySet[Any]:
+    """Of these, those whose look is still to come: nothing has gone wrong with it yet. ``at`` is their connection."""
     at_hand = Q(mailbox_scan=None) | Q(mailbox_scan__failures=0)
     is_let_in = Q(mailbox__problem_code="") | Q(mailbox=None, tenant__mailbox__problem_code="")
     return not_looked_at(release).filter(at_hand, is_let_in)
@@ -63,8 +64,12 @@ def why(user: ConferencingUser) -> str:
     return "Their mailbox is to be looked at first: it will be, as soon as a worker is free."
 
 
-def ask_for(users: QuerySet[ConferencingUser]) -> None:
-    """Let these mailboxes be looked at now, and not when it would be their time again."""
+def ask_for(users: QuerySet[Any]) -> None:
+    """Let these of :func:`awaited` be looked at now, and not when it would be their time again."""
+    without = users.filter(mailbox_scan=None).values_list("pk", "at")
+    MailboxScan.objects.bulk_create(
+        [MailboxScan(user_id=user, connection_id=connection) for user, connection in without], ignore_conflicts=True
+    )
     later = MailboxScan.objects.filter(user__in=users.values("pk"), due_at__gt=clock.now())
     if later.update(due_at=clock.now()):
         wake_cluster()
