@@ -76,6 +76,8 @@ CURES: Mapping[str, Place | str] = {
     "meeting-gone": _NOBODY_TO_TELL,
     "nobody-to-tell": _NOBODY_TO_TELL,
     "request-withdrawn": _NOTHING_WRONG,
+    "attendees-not-told-by-server": Place.RUN,
+    "meeting-changed-while-cut-off": Place.RUN,
     "meeting-changed-since": _NOBODY_TO_TELL,
 }
 """By code: where it is put right, or the sentence that says why nowhere."""

@@ -206,10 +206,20 @@ UNSENT = {
         "The mail server took the message for some attendees and refused it for others.",
         "Tell these attendees yourself, or correct the cause and choose “Send again” on the page of the run.",
     ),
+    "attendees-not-told-by-server": Entry(
+        "The mailbox's server has taken the change, and could not tell some of the attendees.",
+        "Tell these attendees yourself, or correct their addresses in the meeting, so that the server tells them.",
+    ),
     "mail-unconfirmed": Entry(
         "The mail server got the message and did not say whether it took it.",
         "Look in the mail server's log for the Message-ID. Then say on the page of the run that it was delivered, or "
         "choose “Send again” if it was not. MMS does neither by itself, so that nobody is told twice.",
+    ),
+    "meeting-changed-while-cut-off": Entry(
+        "MMS was cut off when it had changed the meeting, and somebody may have changed it again before MMS could note "
+        "that. Such a change tells the attendees; without one they know nothing yet.",
+        "Ask the organizer or an attendee which revision they have. Then say on the page of the run that it was "
+        "delivered, or choose “Send again” if it was not.",
     ),
     "message-retries-used-up": Entry(
         "The message could not be sent in a day of tries.",
@@ -260,6 +270,11 @@ class Failure(Exception):
     @property
     def cures_by_waiting(self) -> bool:
         return CATALOGUE[self.code].cures_by_waiting
+
+    @property
+    def told(self) -> str:
+        """What happened, and what to do."""
+        return describe(self.code, self.detail)
 
     @property
     def what(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,12 @@ SERVICE_ACCOUNT = "mms@contoso.com"
 """May read and write the calendars of everybody; the others only their own."""
 PATH_TEMPLATE = "/{upn}/"
 
-_RIGHTS = f"""\
+_RIGHTS = """\
 [service]
-user: {SERVICE_ACCOUNT}
+user: {service}
 collection: .*
 permissions: RrWw
-[root]
+{others}[root]
 user: .+
 collection:
 permissions: R
@@ -40,11 +40,11 @@ permissions: rw
 _CONFIGURATION = """\
 [server]
 hosts = {host}:{port}
-[auth]
+{server}[auth]
 type = htpasswd
 htpasswd_filename = {folder}/accounts
 htpasswd_encryption = plain
-[rights]
+{auth}[rights]
 type = from_file
 file = {folder}/rights
 [storage]
@@ -106,15 +106,34 @@ class CalendarServer:
             part = Path(unfinished, "radicale")
             part.mkdir()
             owners = dict.fromkeys(_store(part, calendar) for calendar in calendars)
-            accounts = part / "accounts"
-            accounts.touch(mode=0o600)
             service, shared = secrets.token_urlsafe(24), secrets.token_urlsafe(9)
-            lines = [f"{SERVICE_ACCOUNT}:{service}\n", *(f"{owner}:{shared}\n" for owner in owners)]
-            accounts.write_text("".join(lines), encoding="utf-8")
-            (part / "rights").write_text(_RIGHTS, encoding="utf-8")
-            configuration = _CONFIGURATION.format(host=HOST, port=_free_port(), folder=self.folder)
-            (part / "config").write_text(configuration, encoding="utf-8")
+            configure(part, {SERVICE_ACCOUNT: service} | dict.fromkeys(owners, shared), self.folder, _free_port())
             part.rename(self.folder)
+
+
+def configure(
+    folder: Path,
+    passwords: Mapping[str, str],
+    serves: Path,
+    port: int,
+    *,
+    others: str = "",
+    server: str = "",
+    auth: str = "",
+) -> None:
+    """Write what a Radicale goes by into a folder: ``config``, ``rights`` and ``accounts``.
+
+    The first of the accounts may reach everybody's calendars, the others their own. ``serves`` is where the folder is
+    when the server runs. More lines for the rights of ``others``, the section ``server`` and ``auth`` end with a line
+    break each.
+    """
+    accounts = folder / "accounts"
+    accounts.touch(mode=0o600)
+    accounts.write_text("".join(f"{name}:{password}\n" for name, password in passwords.items()), encoding="utf-8")
+    rights = _RIGHTS.format(service=next(iter(passwords)), others=others)
+    (folder / "rights").write_text(rights, encoding="utf-8")
+    configuration = _CONFIGURATION.format(host=HOST, port=port, folder=serves, server=server, auth=auth)
+    (folder / "config").write_text(configuration, encoding="utf-8")
 
 
 def _store(folder: Path, calendar: DemoCalendar) -> str:

@@ -134,7 +134,7 @@ def _around(user: ConferencingUser, uids: Sequence[str], now: datetime) -> Itera
     """What of these takes place now or within the notice; what cannot be read does not."""
     mailbox = mailbox_of(user)
     for some in batched(uids, 50):
-        for uid, stored in mailbox.read(some).items():
+        for uid, stored in mailbox.look_at(some).items():
             try:
                 yield from ((uid, each) for each in occurrences(stored.body, now, now + NOTICE))
             except UnreadableCalendar:

@@ -84,7 +84,8 @@ def count_failed(run: Run, *, in_doubt: bool = False) -> int:
 
 def _failed(run: Run, *, in_doubt: bool) -> QuerySet[Update]:
     failed = Update.objects.filter(result__run=run, state=Update.State.FAILED)
-    return failed.filter(error_code=Update.IN_DOUBT) if in_doubt else failed.exclude(error_code=Update.IN_DOUBT)
+    doubtful = {"error_code__in": Update.FOR_A_PERSON}
+    return failed.filter(**doubtful) if in_doubt else failed.exclude(**doubtful)
 
 
 def sweep() -> None:

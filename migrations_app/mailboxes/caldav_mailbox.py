@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
 from django.conf import settings
-from django.db.models import QuerySet
-from django.utils import timezone
+from django.db.models import Q, QuerySet
 
 from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.errors import UnreadableCalendar
@@ -30,8 +29,9 @@ from migrations_app.mailboxes.caldav.client import (
     Unsettled,
 )
 from migrations_app.mailboxes.caldav.steps import SOMEBODY_WAITS, Finding, check
-from migrations_app.mailboxes.indexed import SCAN_EVERY, IndexedMailbox, Keep, begin_scan
+from migrations_app.mailboxes.indexed import SCAN_EVERY, VERSION, IndexedMailbox, Keep, begin_scan
 from migrations_app.models import IndexedMeeting, MailboxScan
+from migrations_app.monitoring import clock
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, MailboxConnection
 
@@ -45,7 +45,7 @@ class CalDavMailbox(IndexedMailbox):
     def refresh(self, keep: Keep) -> None:
         """Look for what has changed in the mailbox since the last look. Goes on where an earlier look was cut off."""
         scan = begin_scan(self.user, self.connection)
-        began = timezone.now()
+        began = clock.now()
         try:
             with self._client() as client:
                 keep()
@@ -123,34 +123,62 @@ class CalDavMailbox(IndexedMailbox):
                     etag=written.etag or "", schedule_tag=written.schedule_tag, size=len(write.body)
                 )
                 # Who tells no ETag may store other octets than were sent (RFC 4791 section 5.3.4), or none.
-                answers[write.uid] = None if written.etag else self._read_back(client, row, write)
+                answers |= {write.uid: None} if written.etag else self._read_back(client, row, write)
         return answers
 
-    def _read_back(self, client: Client, row: IndexedMeeting, write: Write) -> Failure | Stored | None:
-        """What became of a text that the server says it took; None where that is what is stored, or nobody knows."""
+    def _read_back(self, client: Client, row: IndexedMeeting, write: Write) -> dict[str, Failure | Stored | None]:
+        """What became of a text that the server says it took, by its UID; empty where nobody knows, so that the meeting
+        is read and decided anew."""
         try:
             resource = client.get(row.href)
-            if resource is None or resource.body == write.body:
-                return None
+        except Failure:
+            return {}
+        if resource is None:
+            return {}
+        if resource.body == write.body:
+            return {write.uid: None}
+        try:
             sent, there = (highest_sequence(body, all_events(body)) for body in (write.body, resource.body))
-        except (Failure, UnreadableCalendar):
-            return None
+        except UnreadableCalendar:
+            return {write.uid: None}
         if resource.etag == write.etag and there < sent:
-            return Failure("meeting-refused-by-server", "it says that it took the meeting, and has the old one still")
+            told = "it says that it took the meeting, and has the old one still"
+            return {write.uid: Failure("meeting-refused-by-server", told)}
         row.etag = ""
-        return self.stored(row, resource.etag, resource.schedule_tag, resource.body)
+        return {write.uid: self.stored(row, resource.etag, resource.schedule_tag, resource.body)}
+
+    def look_at(self, uids: Sequence[str]) -> Mapping[str, Stored]:
+        """Some at a time, which takes one request where reading takes one for each."""
+        return {stored.listed.uid: stored for stored in self._look_at(uids)}
+
+    def _look_at(self, uids: Sequence[str]) -> Iterator[Stored]:
+        """Of one that stands twice both."""
+        rows = {row.href: row for row in self.index.filter(uid__in=uids).order_by("href")}
+        hrefs: dict[str, list[str]] = {}
+        for row in rows.values():
+            hrefs.setdefault(row.calendar, []).append(row.href)
+        missing = set(uids) - {row.uid for row in rows.values()}
+        if rows:
+            with self._client() as client:
+                for calendar, theirs in hrefs.items():
+                    for resource in client.read(calendar, theirs):
+                        if resource.href not in rows:
+                            continue  # it was not asked for
+                        row = rows.pop(resource.href)
+                        yield self.stored(row, resource.etag, resource.schedule_tag, resource.body)
+        missing |= {row.uid for row in rows.values()}
+        if missing:
+            yield from self.read(sorted(missing)).values()
 
     @staticmethod
-    def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+    def read_upcoming(
+        users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
+    ) -> Iterator[tuple[int, Stored]]:
         theirs = users.filter(IndexedMailbox.whose).select_related("tenant__mailbox", "mailbox", "mailbox_credential")
         for user in theirs.order_by("pk").iterator(chunk_size=100):
             mailbox = CalDavMailbox(user)
-            of_the_user = mailbox.index.filter(
-                organizer__in=[*user.addresses, ""], last_end__gt=now, cancelled=False
-            ).values_list("uid", flat=True)
-            uids = iter(list(of_the_user))
-            while some := list(islice(uids, BATCH)):
-                for stored in mailbox.read(some).values():
+            for some in batched(mailbox.upcoming(now, showing, uids), BATCH):
+                for stored in mailbox._look_at(some):
                     yield user.pk, stored
 
     def note_failure(self, failure: Failure) -> datetime | None:
@@ -235,9 +263,11 @@ class CalDavMailbox(IndexedMailbox):
         self._read_into(client, calendar, [href for href, etag in there.items() if not etag or known.get(href) != etag])
 
     def _read_anew(self, client: Client, keep: Keep) -> None:
-        """What the index says no ETag of is not what it was, although the server names it as unchanged."""
+        """What the index says no ETag of is not what it was, although the server names it as unchanged; and what an
+        earlier release has read is said otherwise now."""
         unknown: dict[str, list[str]] = {}
-        for calendar, href in self.index.filter(etag="").order_by("pk").values_list("calendar", "href"):
+        to_be_read = self.index.filter(Q(etag="") | Q(version__lt=VERSION))
+        for calendar, href in to_be_read.order_by("pk").values_list("calendar", "href"):
             unknown.setdefault(calendar, []).append(href)
         for calendar, hrefs in unknown.items():
             for some in batched(hrefs, BATCH):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import ClassVar
@@ -55,8 +55,12 @@ class EmbeddedMailbox(ListedByRows):
         """Each of these mailboxes stands for itself."""
 
     @staticmethod
-    def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+    def read_upcoming(
+        users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
+    ) -> Iterator[tuple[int, Stored]]:
         theirs = Q(organizer=Lower("user__upn")) | Q(organizer=Lower("user__sip_address")) | Q(organizer="")
+        if uids is not None:
+            theirs &= Q(uid__in=uids)
         rows = (
             CalendarObject.objects.filter(
                 theirs, user__in=users.filter(EmbeddedMailbox.whose), last_end__gt=now, cancelled=False
@@ -70,6 +74,9 @@ class EmbeddedMailbox(ListedByRows):
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         rows = self.rows.filter(uid__in=uids).values_list("body", "etag", *FACTS)
         return {facts[0]: Stored(Listed(*facts), bytes(body), etag) for body, etag, *facts in rows}
+
+    def look_at(self, uids: Sequence[str]) -> Mapping[str, Stored]:
+        return self.read(uids)
 
     def write(self, writes: Sequence[Write], keep: Callable[[], object] = lambda: None) -> Mapping[str, None]:
         """All in one statement. The facts (dates, people) stay, because a new meeting block does not change them."""

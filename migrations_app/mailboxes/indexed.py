@@ -18,8 +18,9 @@ from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import NO_END, AsOf, Listed, Stored
 from migrations_app.mailboxes.listing import COLUMNS, FACTS, LONGEST_UID, ListedByRows, facts_of
-from migrations_app.models import IndexedMeeting, MailboxScan
-from migrations_app.rewriting.written_numbers import shown_numbers
+from migrations_app.mailboxes.shown import note_shown, shown_meeting
+from migrations_app.models import IndexedMeeting, MailboxScan, NumberRelease, ShownMeeting
+from migrations_app.rewriting.written_numbers import SHORTEST_ROW, digit_rows, digits_of, shown_numbers, where_shown
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, MailboxConnection
@@ -27,6 +28,11 @@ from tenants_app.sealing import NoSecretsKey, UnopenableSecret
 
 SCAN_EVERY = timedelta(hours=1)
 """How old what is listed may become before the background service looks again."""
+VERSION = 1
+"""Of what the index says of a text. Raise it with every change of that, or of
+:func:`migrations_app.rewriting.written_numbers.digit_rows`: all is read anew then, and until then searched in full."""
+_LONGEST_DIGITS = 4_000
+"""Characters of a meeting's rows of digits; one that has more is read itself."""
 _UNSEEN = "The mailbox's server lists it, and did not give it out when it was asked"
 _TWICE = "The same meeting stands twice in the mailbox, at {} and {}: delete one of them, or move it to another mailbox"
 
@@ -95,7 +101,8 @@ class IndexedMailbox(ListedByRows):
     def note(self, calendar: str, texts: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Take texts that were read, each with href, ETag and schedule tag, into the index.
 
-        The service numbers that they show are noted, so that none of them is released meanwhile (R35).
+        The service numbers that they show are noted, so that none of them is released meanwhile (R35); and all rows of
+        digits, so that any number can be looked for later without reading the texts.
         """
         rows = [
             IndexedMeeting(
@@ -105,6 +112,7 @@ class IndexedMailbox(ListedByRows):
                 etag=etag,
                 schedule_tag=tag,
                 size=len(body),
+                version=VERSION,
                 **facts_of(_uid(href, body), body, self.user),
             )
             for href, etag, tag, body in texts
@@ -112,20 +120,33 @@ class IndexedMailbox(ListedByRows):
         if not rows:
             return
         now, shown = timezone.now(), set[int]()
+        releases = NumberRelease.objects.filter(tenant=self.user.tenant, state__in=NumberRelease.OPEN)
+        leaving = {release.e164: release for release in releases}
+        holding: dict[tuple[str, str], ShownMeeting] = {}
         for row, (*_, body) in zip(rows, texts, strict=True):
+            # What others organize, and what is over, is searched for no number.
             if row.organizer in {*self.user.addresses, ""} and row.last_end > now and not row.cancelled:
-                shown |= {self._numbers[number] for number in shown_numbers(body, self._numbers, now)}
+                digits = " ".join(sorted(digit_rows(body)))
+                row.digits = digits if len(digits) <= _LONGEST_DIGITS else None
+                possible = [number for number in self._numbers if digits_of(number) in digits]
+                for number in shown_numbers(body, possible, now):
+                    shown.add(self._numbers[number])
+                    if number in leaving:
+                        places = where_shown(body, number, now)
+                        meeting = shown_meeting(leaving[number], self.user.pk, row, places)
+                        holding[number, row.uid] = meeting
         with transaction.atomic():
             IndexedMeeting.objects.bulk_create(
                 rows,
                 batch_size=100,
                 update_conflicts=True,
                 unique_fields=["user", "href"],
-                update_fields=["calendar", "etag", "schedule_tag", "size", *COLUMNS],
+                update_fields=["calendar", "etag", "schedule_tag", "size", "digits", "version", *COLUMNS],
             )
             self._mark_those_that_stand_twice({row.uid for row in rows})
             if shown:
                 fingerprints.add_numbers(self.user, shown)
+            note_shown(list(holding.values()))
 
     def note_unseen(self, calendar: str, hrefs: Collection[str]) -> None:
         """The server lists these, and did not give them out: they are read anew at the next look, and until then count
@@ -165,6 +186,17 @@ class IndexedMailbox(ListedByRows):
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
         return dict(self.user.tenant.service_numbers.values_list("number", "pk"))
+
+    def upcoming(self, now: datetime, showing: str, uids: Collection[str] | None) -> list[str]:
+        """The UIDs of what :meth:`migrations_app.mailboxes.base.Mailbox.read_upcoming` reads."""
+        rows = self.index.filter(organizer__in=[*self.user.addresses, ""], last_end__gt=now, cancelled=False)
+        digits = digits_of(showing) if showing else ""
+        if len(digits) >= SHORTEST_ROW:
+            is_unknown = Q(digits=None) | Q(version__lt=VERSION) | Q(etag="")
+            rows = rows.filter(is_unknown | Q(digits__contains=digits))
+        if uids is not None:
+            rows = rows.filter(uid__in=uids)
+        return list(dict.fromkeys(rows.order_by("pk").values_list("uid", flat=True)))
 
     def stored(self, row: IndexedMeeting, etag: str, schedule_tag: str, body: bytes) -> Stored:
         """The meeting as it was read just now; the index follows where it has changed since the scan."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import chain
 
-from django.db.models import QuerySet
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from migrations_app.mailboxes.base import FutureMeetings, Stored
+from migrations_app.mailboxes.base import AsOf, FutureMeetings, Stored
+from migrations_app.mailboxes.indexed import IndexedMailbox
 from migrations_app.mailboxes.of_user import KINDS
 from tenants_app.models import ConferencingUser
 
@@ -20,6 +21,22 @@ def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:
     return sum((kind.count_upcoming(users, now) for kind in KINDS), FutureMeetings())
 
 
-def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
-    """The texts of all that may still send somebody to a number that the users' meetings show, with the user's key."""
-    return chain.from_iterable(kind.read_upcoming(users, now) for kind in KINDS)
+def read_upcoming(
+    users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
+) -> Iterator[tuple[int, Stored]]:
+    """The texts of all that may still send somebody to a number that the users' meetings show, with the user's key.
+
+    With ``showing``, an E.164 number, what surely does not show it may be left out: of mailboxes outside what the last
+    look at them has not found it in. With ``uids`` only these meetings.
+    """
+    return chain.from_iterable(kind.read_upcoming(users, now, showing, uids) for kind in KINDS)
+
+
+def oldest_look(users: QuerySet[ConferencingUser]) -> AsOf | None:
+    """How current is what MMS knows of the users' mailboxes outside; None where they have none."""
+    found = users.filter(IndexedMailbox.whose).aggregate(
+        users=Count("pk"), seen=Count("mailbox_scan__scanned_at"), oldest=Min("mailbox_scan__scanned_at")
+    )
+    if not found["users"]:
+        return None
+    return AsOf(found["oldest"] if found["seen"] == found["users"] else None)

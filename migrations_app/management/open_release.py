@@ -24,4 +24,5 @@ def told(holds: Holds) -> str:
     return (
         f"{counted(holds.meetings, 'meeting')} still showing it, {counted(holds.users, 'user')} holding it, "
         f"{counted(holds.unsent, 'message')} unsent, {holds.in_doubt:,} in doubt, {holds.given_up:,} given up"
+        + (f", {holds.mailboxes:,} of the users' mailboxes not looked at" if holds.mailboxes else "")
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
 
+from migrations_app.failures import Failure
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import foresee_release
@@ -39,7 +40,10 @@ class ReleaseCommand(ForeseeingCommand):
             self.list_meetings((outcome for _, outcomes in runs for outcome in outcomes), options)
             return
         foreseen = foresee_release(number)
-        effect = effect_of_release(number, e164, MOST_BY_COMMAND) if options["dry_run"] else None
+        try:
+            effect = effect_of_release(number, e164, MOST_BY_COMMAND) if options["dry_run"] else None
+        except Failure as failure:
+            raise CommandError(failure.told) from failure
         with rehearsed(options["dry_run"]):
             release = self.begin(tenant, number, options)
         depend = "depends" if foreseen.users == 1 else "depend"

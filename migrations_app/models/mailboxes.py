@@ -54,6 +54,12 @@ class IndexedMeeting(MeetingFacts):
     etag = models.CharField(max_length=300, blank=True, help_text="Empty: to be read anew.")
     schedule_tag = models.CharField(max_length=300, blank=True)
     size = models.PositiveIntegerField(default=0, help_text="Octets of its text.")
+    digits = models.TextField(
+        null=True, help_text="The rows of digits that its text shows, with blanks between; null where nobody looked."
+    )
+    version = models.PositiveSmallIntegerField(
+        default=0, help_text="Of the way in which this was read from its text: what an older one read is read anew."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "href"], name="one_indexed_meeting_per_href")]

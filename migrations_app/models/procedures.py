@@ -37,6 +37,9 @@ class NumberRelease(models.Model):
     finished_at = models.DateTimeField(null=True)
     cursor = models.BigIntegerField(default=0, help_text="The last user, by key, that was looked at.")
     users = models.ManyToManyField(ConferencingUser, related_name="number_releases")
+    looks_since = models.DateTimeField(
+        null=True, help_text="Mailboxes outside are searched by what a look has found that began later."
+    )
     searched_to = models.BigIntegerField(default=0, help_text="The last user, by key, whose meetings were searched.")
     searched_at = models.DateTimeField(null=True, help_text="When all users' meetings had been searched for it.")
     looked_again_to = models.BigIntegerField(

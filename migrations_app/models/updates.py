@@ -29,6 +29,10 @@ class Update(models.Model):
 
     IN_DOUBT = "mail-unconfirmed"
     """The code of a failed one that the mail server got whole, and did not say whether it took it."""
+    CUT_OFF = "meeting-changed-while-cut-off"
+    """The code of one that was not sent: somebody may have changed the meeting since, and told the attendees."""
+    FOR_A_PERSON = (IN_DOUBT, CUT_OFF)
+    """Codes of failed ones about which a person decides whether attendees were told."""
 
     result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
     tenant = models.ForeignKey(

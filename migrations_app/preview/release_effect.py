@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from django.utils import timezone
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.upcoming import future_meetings, read_upcoming
+from migrations_app.mailboxes.base import AsOf
+from migrations_app.mailboxes.upcoming import future_meetings, oldest_look, read_upcoming
 from migrations_app.models import Run
 from migrations_app.preview.meetings import Tally
 from migrations_app.rewriting.written_numbers import where_shown
@@ -30,23 +31,26 @@ class ReleaseEffect(Tally):
 
     still_shown: int = 0
     """Meetings to come, of all users, that show the number afterwards as well, and so hold it."""
+    as_of: AsOf | None = None
+    """How current this is of mailboxes outside; None where there are none."""
 
 
 def effect_of_release(number: ServiceNumber, e164: str, most: int) -> ReleaseEffect | None:
     """What replacing the number by ``e164`` for its users will do; None where the tenant has more meetings than
-    ``most``. Only reads: the users have the other number for the answer alone.
+    ``most``. Only reads: the users have the other number for the answer alone. Raises ``Failure`` where a mailbox
+    cannot be read.
     """
     everybody = ConferencingUser.objects.filter(tenant=number.tenant_id)
     if future_meetings(everybody).meetings > most:
         return None
-    effect, now = ReleaseEffect(), timezone.now()
+    effect, now = ReleaseEffect(as_of=oldest_look(everybody)), timezone.now()
     shows: dict[tuple[int, str], bool] = {}
     for user, outcomes in foresee_release_meetings(number, e164):
         for outcome in outcomes:
             effect.note(outcome)
             if outcome.write:
                 shows[user.pk, outcome.result.uid] = bool(where_shown(outcome.write.body, number.number, now))
-    for pk, stored in read_upcoming(everybody, now):
+    for pk, stored in read_upcoming(everybody, now, number.number):
         shown = shows.get((pk, stored.listed.uid))
         effect.still_shown += bool(where_shown(stored.body, number.number, now)) if shown is None else shown
     return effect

@@ -66,7 +66,10 @@ def follow(sender: object, *, tenant: Tenant, moved: MailboxConnection | None = 
         )
     if moved:
         # What one server means by a token, another may take for something else, and leave out what it has.
-        has_any = bool(MailboxScan.objects.filter(connection=moved).update(calendars={}, due_at=now)) or has_any
+        has_any = (
+            bool(MailboxScan.objects.filter(connection=moved).update(calendars={}, scanned_at=None, due_at=now))
+            or has_any
+        )
     if has_any:
         queue.wake_cluster()
 

@@ -49,7 +49,7 @@ def updates(release: NumberRelease) -> QuerySet[Any]:
     """The messages that are not out and keep the number: those first about which a person must decide."""
     order = Case(
         When(update__state=Update.State.QUEUED, then=Value(3)),
-        When(update__error_code=Update.IN_DOUBT, then=Value(2)),
+        When(update__error_code__in=Update.FOR_A_PERSON, then=Value(2)),
         default=Value(1),
         output_field=IntegerField(),
     )
@@ -61,7 +61,7 @@ def standing_of(row: UntoldNumber) -> str:
     """Why a message keeps the number, in a word."""
     if row.update.state == Update.State.QUEUED:
         return "Unsent"
-    return "InDoubt" if row.update.error_code == Update.IN_DOUBT else "GivenUp"
+    return "InDoubt" if row.update.error_code in Update.FOR_A_PERSON else "GivenUp"
 
 
 MEETING_FIELDS: Mapping[str, Callable[[ShownMeeting], Any]] = {

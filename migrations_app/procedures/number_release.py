@@ -4,8 +4,9 @@ A :class:`NumberRelease` goes from Waiting (it can be cancelled) through Moving 
 place, and their runs are started) and Updating (their invitations change) to Released. Each step is a transaction of
 its own that can be repeated, so the background service takes it up again wherever it was interrupted.
 
-The number is held by users (:func:`holders`), by meetings that show it (:func:`holding_meetings`) and by updates that
-take it out of attendees' hands (:func:`holding_updates`). :mod:`number_search` finds the meetings.
+The number is held by users (:func:`holders`), by meetings that show it (:func:`holding_meetings`), by updates that
+take it out of attendees' hands (:func:`holding_updates`) and by mailboxes that could not be looked at
+(:mod:`number_looks`). :mod:`number_search` finds the meetings.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySe
 from django.utils import timezone
 
 from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update
-from migrations_app.procedures import number_search
+from migrations_app.procedures import number_looks, number_search
 from migrations_app.runs.left import accept_messages
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel, entry
@@ -74,7 +75,12 @@ def holding_updates(release: NumberRelease) -> QuerySet[UntoldNumber]:
 
 def is_held(release: NumberRelease) -> bool:
     """Whether anything is known that keeps the number."""
-    return holders(release).exists() or holding_meetings(release).exists() or holding_updates(release).exists()
+    return (
+        holders(release).exists()
+        or holding_meetings(release).exists()
+        or holding_updates(release).exists()
+        or number_looks.not_looked_at(release).exists()
+    )
 
 
 # --- starting and stopping ----------------------------------------------------------------------------
@@ -140,7 +146,9 @@ def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = 
     """
     wait_for_others(release.tenant)
     given_up = (
-        holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=Update.IN_DOUBT)
+        holding_updates(release)
+        .filter(update__state=Update.State.FAILED)
+        .exclude(update__error_code__in=Update.FOR_A_PERSON)
     )
     rows = list(given_up.values_list("pk", "update__result__subject", "update__result__run__user__upn"))
     if rows and seen is not None and seen != str(len(rows)):
@@ -208,18 +216,21 @@ class Holds:
     unsent: int
     in_doubt: int
     given_up: int
+    mailboxes: int = 0
+    """Mailboxes outside that could not be looked at, so that nobody knows what their meetings show."""
 
     @classmethod
     def of(cls, release: NumberRelease) -> Holds:
         """What is known by now. Takes the same few queries however much it is."""
-        doubt = Q(update__state=Update.State.FAILED, update__error_code=Update.IN_DOUBT)
+        doubt = Q(update__state=Update.State.FAILED, update__error_code__in=Update.FOR_A_PERSON)
         queued = Q(update__state=Update.State.QUEUED)
         updates = holding_updates(release).aggregate(
             unsent=Count("pk", filter=queued),
             in_doubt=Count("pk", filter=doubt),
             given_up=Count("pk", filter=~queued & ~doubt),
         )
-        return cls(holders(release).count(), holding_meetings(release).count(), **updates)
+        unseen = number_looks.not_looked_at(release).count() if release.searched_at else 0
+        return cls(holders(release).count(), holding_meetings(release).count(), **updates, mailboxes=unseen)
 
     @property
     def key(self) -> str:
@@ -398,6 +409,8 @@ def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool
         # others have their runs, and whose run failed must not get another with every wake-up.
         return _move(release, number, late, actor) > 0
     if release.searched_at is None:
+        # Mailboxes outside are looked at after the last update was handed over.
+        _note_held(release, number_looks.are_needed(release) and holding_updates(release).exists())
         return False
     if not is_held(release):
         wait_for_others(release.tenant)  # from here on nobody changes a user, nor imports a meeting
@@ -406,10 +419,14 @@ def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool
                 return _let_go(release, number, actor)
             number_search.search_anew(release)
             return False
-    if not release.is_search_outdated:
+    _note_held(release, True)
+    return False
+
+
+def _note_held(release: NumberRelease, is_held_now: bool) -> None:
+    if is_held_now and not release.is_search_outdated:
         release.is_search_outdated = True
         release.save(update_fields=["is_search_outdated"])
-    return False
 
 
 def _let_go(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool:

@@ -1,25 +1,25 @@
 """Searching the meetings of all users for a number on its way off a bridge, before it is released (R35).
 
 Mailboxes are read without locks, some users at a time, so that a search may take as long as it likes and goes on where
-it was interrupted. What comes in meanwhile is noted by the import itself; what is listed is read again before every
-attempt to release the number; and where something held the number in between, all is searched once more.
+it was interrupted. Of mailboxes outside only that is read which may show the number, by a look that is new enough
+(:mod:`number_looks`). What comes in meanwhile is noted by the import, or the look, itself; what is listed is read again
+before every attempt to release the number; and where something held the number in between, all is searched once more.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.mailboxes.shown import note_shown, shown_meeting
 from migrations_app.mailboxes.upcoming import read_upcoming
 from migrations_app.models import NumberRelease, Run, ShownMeeting
+from migrations_app.monitoring import clock
 from migrations_app.monitoring.health import beat
+from migrations_app.procedures import number_looks
 from migrations_app.rewriting.written_numbers import where_shown
 from migrations_app.runs.served import not_served
-from migrations_app.runs.shown import is_before, note_shown, shown_meeting
 from tenants_app.bulk import batched
 from tenants_app.models import OUT_OF_DATE, ConferencingUser, InvitedNumber
 
@@ -42,7 +42,12 @@ def search(pk: int) -> bool:
         return False
     if is_under_way(release):
         return False
-    return _look_again(release) if release.searched_at else _go_on(release)
+    if release.searched_at:
+        return _look_again(release)
+    if release.looks_since is None:
+        release.looks_since = clock.now()
+        NumberRelease.objects.filter(pk=pk, looks_since=None).update(looks_since=release.looks_since)
+    return _go_on(release)
 
 
 def is_under_way(release: NumberRelease) -> bool:
@@ -54,7 +59,11 @@ def is_under_way(release: NumberRelease) -> bool:
 def _go_on(release: NumberRelease) -> bool:
     users = ConferencingUser.objects.filter(tenant=release.tenant_id, pk__gt=release.searched_to)
     pks = list(users.order_by("pk").values_list("pk", flat=True)[:USERS])
-    found = list(_found(release, pks))
+    unseen = number_looks.passed_over(release, pks) if pks else set()
+    if unseen and number_looks.awaited(release).filter(pk__in=unseen).exists():
+        number_looks.ask_for(number_looks.awaited(release))
+        return False
+    found = _found(release, [pk for pk in pks if pk not in unseen])
     with transaction.atomic():
         same = NumberRelease.objects.filter(pk=release.pk, searched_to=release.searched_to, searched_at=None)
         is_next = same.update(searched_to=pks[-1]) if pks else same.update(searched_at=timezone.now())
@@ -65,14 +74,17 @@ def _go_on(release: NumberRelease) -> bool:
     return True
 
 
-def _found(release: NumberRelease, pks: list[int]) -> Iterator[ShownMeeting]:
+def _found(release: NumberRelease, pks: list[int]) -> list[ShownMeeting]:
     now = timezone.now()
-    for count, (user, stored) in enumerate(read_upcoming(ConferencingUser.objects.filter(pk__in=pks), now)):
+    users = ConferencingUser.objects.filter(pk__in=pks)
+    rows: dict[tuple[int, str], ShownMeeting] = {}
+    for count, (user, stored) in enumerate(read_upcoming(users, now, release.e164)):
         if count % SIGN_OF_LIFE == 0:
             beat()
         places = where_shown(stored.body, release.e164, now)
-        if places:
-            yield shown_meeting(release, user, stored.listed, places)
+        if places:  # of one that stands twice in a mailbox either text may show it
+            rows[user, stored.listed.uid] = shown_meeting(release, user, stored.listed, places)
+    return list(rows.values())
 
 
 def _look_again(release: NumberRelease) -> bool:
@@ -87,16 +99,12 @@ def _look_again(release: NumberRelease) -> bool:
         last = row.pk
     NumberRelease.objects.filter(pk=release.pk).update(looked_again_to=last if len(listed) == LISTED else 0)
     gone = []
-    for user in ConferencingUser.objects.filter(pk__in=by_user):
-        rows = by_user[user.pk]
-        mailbox = mailbox_of(user)
+    for user, rows in by_user.items():
+        whose = ConferencingUser.objects.filter(pk=user)
         for uids in batched(rows, 100):
-            stored = mailbox.read(uids)
-            for uid in uids:
-                found = stored.get(uid)
-                is_to_come = found is not None and is_before(user, found.listed, now)
-                if found is None or not is_to_come or not where_shown(found.body, release.e164, now):
-                    gone.append(rows[uid])
+            texts = read_upcoming(whose, now, release.e164, uids)
+            shown = {stored.listed.uid for _, stored in texts if where_shown(stored.body, release.e164, now)}
+            gone += [rows[uid] for uid in uids if uid not in shown]
     with transaction.atomic():
         ShownMeeting.objects.filter(pk__in=gone).delete()
         forgotten = _forget_unshown(release)
@@ -122,4 +130,5 @@ def _forget_unshown(release: NumberRelease) -> int:
 def search_anew(release: NumberRelease) -> None:
     """Let all meetings be searched once more before the number is released."""
     release.searched_to, release.searched_at, release.is_search_outdated = 0, None, False
-    release.save(update_fields=["searched_to", "searched_at", "is_search_outdated"])
+    release.looks_since = None
+    release.save(update_fields=["searched_to", "searched_at", "is_search_outdated", "looks_since"])

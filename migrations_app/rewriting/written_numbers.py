@@ -40,7 +40,13 @@ MACHINES_OWN = frozenset(
 
 _WITHOUT_TEXT = MACHINES_OWN | {b"BEGIN", b"END"}
 
-_GAP = r"[\s()\[\].\-/·•∙‧⋅●・~*_|\u2010-\u2015\u2212\u2500\u2501\u30fc\u301c]{0,6}"
+SHORTEST_ROW = 4
+"""Digits of a row that is worth being kept: hardly any number has fewer, and each time of day would be one."""
+
+_BETWEEN = r"\s()\[\].\-/·•∙‧⋅●・~*_|\u2010-\u2015\u2212\u2500\u2501\u30fc\u301c"
+_GAP = rf"[{_BETWEEN}]{{0,6}}"
+_ROW = re.compile(rf"[0-9][0-9{_BETWEEN}]{{2,}}[0-9]")
+_NO_DIGIT = re.compile(r"[^0-9]+")
 _ABROAD = r"(?:\+|(?<![0-9])(?<![0-9][:.,])(?:0011|011|00|8 ?~? ?10))"
 """How a number from another country begins: a plus, or what is dialled in Australia, North America, most of the world,
 and Russia. The 00 of a time or a price is none."""
@@ -60,7 +66,8 @@ _FOLD = re.compile(rb"\r?\n[ \t]")
 _SOFT_BREAK = re.compile(rb"=\r?\n[ \t]?")
 # What is not closed runs to the end, or reading would begin anew at every piece of broken markup.
 _TAG = re.compile(r"<!--.*?(?:-->|\Z)|<[!?/A-Za-z][^<>]*>", re.DOTALL)
-_BLANKS = re.compile(r"(?:\s|\\[nNrR])+")
+_BLANKS = re.compile(r"(?:\s|\\[nNrR]){2,}|[^\S ]|\\[nNrR]")
+"""What one blank stands for; one that is alone stands for itself."""
 _PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
 _QUOTED = re.compile(r"(?<!UNTIL)=(?:20[0-9]{2}|(?:2[BDE]|A0|91)[0-9])")
 _QUOTED_OCTETS = re.compile(rb"(?<!UNTIL)=(?:20[0-9]{2}|(?:2[BDE]|A0|91)[0-9])")
@@ -71,7 +78,6 @@ _REFERENCE = re.compile(rb"&#?[0-9A-Za-z]{1,9};?|%(?:25)*[0-9A-Fa-f]{2}")
 _TAG_OCTETS = re.compile(rb"<!--.*?(?:-->|\Z)|<[!?/A-Za-z][^<>]*>", re.DOTALL)
 _WITHOUT_WIDTH = frozenset(["Cf", "Mn", "Me"])
 """Categories of what is not seen, or seen around another character: the key cap that makes an emoji of a digit."""
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _DATA = re.compile(r"data:([^,;\s\"]{0,100})((?:;[^,;\s\"]{0,100}){0,9}),([^\s\"<>]*)", re.I)
 _BASE64 = re.compile(rb";ENCODING=\"?(?:BASE64|B)\b", re.I)
 _NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
@@ -120,6 +126,29 @@ def numbers_in(text: str, numbers: Iterable[str]) -> set[str]:
         digits = _digits_of(reading)
         found |= {n for n in numbers if _national(n).encode() in digits and _is_shown(_pattern(n), reading)}
     return found
+
+
+def digit_rows(body: bytes) -> set[str]:
+    """Return every row of digits in the object, with nothing between them but what people write within a number.
+
+    Wherever :func:`where_shown` finds a number, now or later, its :func:`digits_of` stand in one of these rows; only
+    reading the object again tells whether it really shows the number. Rows of fewer than ``SHORTEST_ROW`` are left out.
+    """
+    rows: set[str] = set()
+    for _, text in _texts(body):
+        for reading in _as_read(text):
+            # Of others it only makes one blank of several.
+            plain = reading if reading.isascii() and "\\" not in reading else _plain(reading)
+            for found in _ROW.findall(plain):
+                digits = found if found.isdecimal() else _NO_DIGIT.sub("", found)
+                if len(digits) >= SHORTEST_ROW:
+                    rows.add(digits)
+    return rows
+
+
+def digits_of(number: str) -> str:
+    """The digits of an E.164 number that everybody writes, with or without the country's."""
+    return _national(number)
 
 
 def digits_in(text: bytes, numbers: Collection[str]) -> set[str]:
@@ -286,7 +315,12 @@ def _decoded(value: bytes) -> str:
 
 
 def _readings(text: str) -> Sequence[str]:
-    """Return the ways in which the text may be read: as it is, as HTML, and decoded; digits are ASCII in all."""
+    """Return the ways in which the text may be read, with ASCII digits in all."""
+    return [_plain(reading) for reading in _as_read(text)]
+
+
+def _as_read(text: str) -> Iterable[str]:
+    """Return the ways in which the text may be read: as it is, as HTML, and decoded."""
     readings = {text: True}
     if "&" in text or "<" in text:
         readings[characters(text)] = True
@@ -303,7 +337,7 @@ def _readings(text: str) -> Sequence[str]:
                 break
             reading = unquote(reading)  # noqa: PLW2901 - each layer is one more reading
             readings[reading] = True
-    return [_plain(reading) for reading in readings]
+    return readings
 
 
 def _plain(text: str) -> str:
@@ -311,11 +345,13 @@ def _plain(text: str) -> str:
     if not text.isascii():
         if not is_normalized("NFKC", text):
             text = normalize("NFKC", text)
-        if _OTHER_DIGIT.search(text):
-            text = _OTHER_DIGIT.sub(lambda found: str(digit(found[0])), text)
-        invisible = {sign for sign in set(text) if sign > "\x7f" and category(sign) in _WITHOUT_WIDTH}
-        if invisible:
-            text = text.translate(dict.fromkeys(map(ord, invisible)))
+        other: dict[str, str | int | None] = {
+            sign: str(digit(sign)) if sign.isdecimal() else ""
+            for sign in set(text)
+            if sign > "\x7f" and (sign.isdecimal() or category(sign) in _WITHOUT_WIDTH)
+        }
+        if other:
+            text = text.translate(str.maketrans(other))
     return _BLANKS.sub(" ", text)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
+from migrations_app.calendars.schedule_status import not_told
 from migrations_app.failures import LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.base import PartlyWritten, Stored
 from migrations_app.models import MeetingResult, Run, Update, UpdateText
@@ -17,6 +18,7 @@ from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.intents import Intents
+from migrations_app.runs.left import note_undelivered
 from migrations_app.runs.outcomes import BATCH, Outcome, Outcomes
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from migrations_app.runs.untold import note_untold
@@ -92,9 +94,11 @@ class Committer:
         for outcome in outcomes:
             if outcome.write and outcome.write.uid in written:
                 answer, body = answers[outcome.write.uid], outcome.write.body
+                outcome.body = b""  # what was judged stands there no more
                 if isinstance(answer, Stored):  # the update is about the revision that the server made of it
                     body = answer.body
                     outcome.result.sequence = highest_sequence(body, all_events(body))
+                    outcome.body = body
                 old = digits_in(body, self._old_numbers.keys() - self._numbers_left)
                 self._numbers_left |= shown_numbers(body, old) if old else old
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
@@ -145,7 +149,7 @@ class Committer:
 
     @cached_property
     def _intents(self) -> Intents:
-        return Intents(self._run, self._user)
+        return Intents(self._run, self._user, self._settings.fingerprint)
 
     @cached_property
     def _old_numbers(self) -> dict[str, int]:
@@ -171,7 +175,9 @@ class Committer:
         keys = dict(self._run.results.filter(uid__in=list(told)).values_list("uid", "pk"))
         now = clock.now()
         is_told_by_server = self._mailbox.tells_attendees
-        state = {"state": Update.State.BY_SERVER, "sent_at": now} if is_told_by_server else {}
+        by_server = {"state": Update.State.BY_SERVER, "sent_at": now}
+        in_doubt = {"state": Update.State.FAILED, "error_code": Update.CUT_OFF}
+        refused = {uid: _refused_by_server(each.body) for uid, each in told.items() if is_told_by_server and each.body}
         insert(
             [
                 Update(
@@ -180,16 +186,21 @@ class Committer:
                     recipient_count=each.recipient_count,
                     queued_at=now,
                     due_at=now,
-                    **state,
+                    **(by_server if is_told_by_server else in_doubt if each.is_in_doubt else {}),
+                    **refused.get(uid, {}),
                 )
                 for uid, each in told.items()
             ]
         )
+        for uid, each in told.items():
+            if refused.get(uid) or (each.is_in_doubt and not is_told_by_server):
+                message = Update.objects.select_related("result__run__user").get(pk=keys[uid])
+                note_undelivered(message, Failure(message.error_code, message.error_detail))
         if is_told_by_server:
             return 0
         if told:
             note_untold(self._user.tenant, self._settings.number_keys, told, keys, self._earlier_runs)
-        return len(told)
+        return sum(not each.is_in_doubt for each in told.values())
 
     def _supersede(self, uids: list[str]) -> None:
         """Withdraw the earlier updates of these meetings that were not sent yet: the newer one replaces them."""
@@ -227,6 +238,16 @@ class Committer:
         """The fingerprint of the settings that all attempts of the run worked with, or MIXED."""
         known = self._run.settings_fingerprint
         return self._settings.fingerprint if known in {"", self._settings.fingerprint} else MIXED
+
+
+def _refused_by_server(body: bytes) -> dict[str, str]:
+    """What an update says of the attendees whom the mailbox's server could not tell."""
+    failed = not_told(body)
+    if not failed:
+        return {}
+    (first, code), *others = failed.items()
+    detail = f"{first}{f' and {len(others)} more' if others else ''}, status {code}"
+    return {"error_code": "attendees-not-told-by-server", "error_detail": detail[:500]}
 
 
 def _refuse(outcomes: Sequence[Outcome], refused: Mapping[str, Failure]) -> None:

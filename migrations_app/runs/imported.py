@@ -8,10 +8,10 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.of_user import mailbox_of
+from migrations_app.mailboxes.shown import is_before, note_shown, shown_meeting
 from migrations_app.models import NumberRelease, Run, ShownMeeting
 from migrations_app.rewriting.written_numbers import shown_numbers, where_shown
 from migrations_app.runs.outcomes import BATCH, Outcomes
-from migrations_app.runs.shown import is_before, note_shown, shown_meeting
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser

@@ -8,6 +8,12 @@ Where a worker dies between 1 and 3, or the server's answer is lost, the intent 
 next. The meeting is read and decided as any other. If it is current now, the write had happened, by this worker or by
 one that lost its lease: it is recorded, and attendees are told, as if nothing had been. If not, it had not, and is done
 now. So nothing is written a second time on suspicion, and nobody stays untold.
+
+Two things may have come in between. The settings were changed back, and somebody else has changed the meeting: then it
+is current because the old text stands, and nothing of ours had happened. Or it bears a newer revision than was written:
+a server counts revisions on by itself, and then attendees are to be told of that one; or somebody has changed the
+meeting after the write, and has told them. What the meeting says tells these apart. Where it does not, the update is in
+doubt, and a person decides.
 """
 
 from __future__ import annotations
@@ -16,8 +22,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from migrations_app.calendars.content import content_of
+from migrations_app.calendars.content_lines import all_events
+from migrations_app.calendars.revision import highest_sequence
 from migrations_app.models import IntendedWrite, MeetingResult, Run
 from migrations_app.rewriting.spans import unpack
+from migrations_app.rewriting.standing import Standing, standing
 from migrations_app.runs.outcomes import Outcome
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -29,8 +39,10 @@ _KEPT = ("subject", "attendee_count", "detail", "meeting_service", "join_url_bef
 class Intents:
     """The intents of one user's run, those of earlier runs and attempts included."""
 
-    def __init__(self, run: Run, user: ConferencingUser) -> None:
+    def __init__(self, run: Run, user: ConferencingUser, fingerprint: str) -> None:
+        """``fingerprint`` is that of the settings that the run works by."""
         self._run, self._user = run, user
+        self._asked_for = [fingerprint, run.targets]
         self._by_uid = {each.uid: each for each in IntendedWrite.objects.filter(user=user)}
 
     def announce(self, outcomes: Sequence[Outcome]) -> None:
@@ -56,9 +68,33 @@ class Intents:
             # One with the ETag of before was not written; it may be current because the settings were changed back.
             is_changed = intent is not None and outcome.etag != intent.etag
             if intent is not None and is_changed and outcome.result.code == "already-current":
-                _take_over(outcome, intent)
-                found = True
+                found = self._take_over(outcome, intent) or found
         return found
+
+    def _take_over(self, outcome: Outcome, intent: IntendedWrite) -> bool:
+        """Make of the outcome what the intent says; whether the intended write had happened."""
+        kept: Mapping[str, Any] = intent.result
+        spans = unpack(bytes(intent.spans)) if intent.spans else ()
+        written = kept["sequence"] or 0
+        there = highest_sequence(outcome.body, all_events(outcome.body))
+        is_as_written = kept.get("content") == content_of(outcome.body)
+        if not is_as_written:
+            stands = standing(outcome.body, spans)
+            if stands is Standing.BEFORE:
+                return False
+            # Under the same settings the meeting was not current before, and nobody else makes it so.
+            is_ours = stands is Standing.AFTER or kept.get("asked_for") == self._asked_for
+            outcome.is_in_doubt = not is_ours or there > written
+        result = outcome.result
+        for name in _KEPT:
+            setattr(result, name, kept[name])
+        result.sequence = there
+        result.starts_at = datetime.fromisoformat(kept["starts_at"]) if kept["starts_at"] else None
+        result.outcome, result.code = MeetingResult.Outcome.SUCCEEDED, ""
+        result.spans = intent.spans
+        outcome.recipient_count, outcome.ends_at = kept["recipient_count"], datetime.fromisoformat(kept["ends_at"])
+        outcome.replaced = spans
+        return True
 
     def forget(self, uids: Collection[str]) -> None:
         """These meetings have their results, in the caller's transaction."""
@@ -78,6 +114,7 @@ class Intents:
         kept["starts_at"] = result.starts_at.isoformat() if result.starts_at else ""
         kept["ends_at"] = outcome.ends_at.isoformat()
         kept["recipient_count"] = outcome.recipient_count
+        kept["content"], kept["asked_for"] = content_of(outcome.write.body), self._asked_for
         return IntendedWrite(
             run=self._run,
             user=self._user,
@@ -86,15 +123,3 @@ class Intents:
             result=kept,
             spans=result.spans,
         )
-
-
-def _take_over(outcome: Outcome, intent: IntendedWrite) -> None:
-    result = outcome.result
-    kept: Mapping[str, Any] = intent.result
-    for name in _KEPT:
-        setattr(result, name, kept[name])
-    result.starts_at = datetime.fromisoformat(kept["starts_at"]) if kept["starts_at"] else None
-    result.outcome, result.code = MeetingResult.Outcome.SUCCEEDED, ""
-    result.spans = intent.spans
-    outcome.recipient_count, outcome.ends_at = kept["recipient_count"], datetime.fromisoformat(kept["ends_at"])
-    outcome.replaced = unpack(bytes(intent.spans)) if intent.spans else ()

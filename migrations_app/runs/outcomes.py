@@ -96,6 +96,11 @@ class Outcome:
     write: Write | None = None
     etag: str = ""
     """Of the text that was judged; empty where it was settled without."""
+    body: bytes = b""
+    """That text, where it may be the result of a write into a mailbox outside, or what its server made of the text that
+    was written; empty in previews."""
+    is_in_doubt: bool = False
+    """Whether the attendees of the changed meeting may have been told of it by somebody else, or by nobody."""
     recipient_count: int = 0
     ends_at: datetime = NO_END
     """When the meeting is over; known where it is changed."""
@@ -231,7 +236,7 @@ class Outcomes:
         Makes the online meetings and gives out the private conference IDs that are needed, unless it only looks
         ``ahead``, for a preview: that asks no service for anything.
         """
-        stored = self.mailbox.read(uids)
+        stored = self.mailbox.look_at(uids) if ahead else self.mailbox.read(uids)
         return self.judge([found for uid in uids if (found := stored.get(uid))], ahead=ahead)
 
     def judge(self, stored: Sequence[Stored], *, ahead: bool, terms: Terms | None = None) -> list[Outcome]:
@@ -243,7 +248,11 @@ class Outcomes:
             cases.append(self._case(each, terms))
         self._make(cases, ahead=ahead)
         ids = self._private_ids(cases, ahead=ahead)
-        return [self._concluded(case, ids.get(case.stored.listed.uid, ""), terms) for case in cases]
+        outcomes = [self._concluded(case, ids.get(case.stored.listed.uid, ""), terms) for case in cases]
+        if self.mailbox.is_outside and not ahead:
+            for case, outcome in zip(cases, outcomes, strict=True):
+                outcome.body = case.stored.body
+        return outcomes
 
     def foreseen(self, uids: Sequence[str] | None = None) -> Iterator[Outcome]:
         """What would become of these meetings, or of all, if the run were worked now; gives out no conference IDs."""

@@ -286,6 +286,9 @@ _CONNECTION_FIELDS = (
 )
 
 
+_CERTIFICATES = {"ca_certificates": forms.Textarea({"rows": 3, "spellcheck": "false"})}
+
+
 class _Password(forms.CharField):
     """A password that is typed in and never shown again."""
 
@@ -306,9 +309,19 @@ class NewConnectionForm(forms.ModelForm[MailboxConnection]):
 
     class Meta:
         model = MailboxConnection
-        fields = ["name", "address", "username", "path_template", "calendars", "who_tells"]
+        fields = ["name", "address", "username", "path_template", "calendars", "who_tells", "ca_certificates"]
+        widgets = _CERTIFICATES
 
-    field_order = ["name", "address", "username", "password", "path_template", "calendars", "who_tells", "make_default"]
+    field_order = [
+        "name",
+        "address",
+        "username",
+        "password",
+        "path_template",
+        "calendars",
+        "who_tells",
+        "ca_certificates",
+    ]
 
     def __init__(self, data: QueryDict | None, tenant: Tenant) -> None:
         self.tenant = tenant
@@ -335,7 +348,7 @@ class ConnectionForm(MergingForm):
     class Meta:
         model = MailboxConnection
         fields = _CONNECTION_FIELDS
-        widgets = {"ca_certificates": forms.Textarea({"rows": 3, "spellcheck": "false"})}
+        widgets = _CERTIFICATES
 
     def __init__(self, data: QueryDict | None, instance: MailboxConnection) -> None:
         super().__init__(data, instance=instance, auto_id="connection_%s")
@@ -419,7 +432,7 @@ class MailServerForm(MergingForm):
             "per_domain_per_minute",
             "ca_certificates",
         ]
-        widgets = {"ca_certificates": forms.Textarea({"rows": 3, "spellcheck": "false"})}
+        widgets = _CERTIFICATES
 
     field_order = Meta.fields
 

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from migrations_app.failures import Failure
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import BY_DEFAULT_ONLY, foresee_release
@@ -119,6 +120,12 @@ def _take_off(
         messages.success(request, f"{shown} is being taken off {shown.bridge}, and {e164} takes its place.")
         return redirect("release", access.tenant.slug, release.pk)
     foreseen = foresee_release(shown)
+    effect, failure = None, ""
+    if "count" in request.GET:
+        try:
+            effect = effect_of_release(shown, e164, MOST_ON_A_PAGE)
+        except Failure as unavailable:
+            failure = unavailable.told
     context = {
         "access": access,
         "number": shown,
@@ -127,7 +134,8 @@ def _take_off(
         "field": form.field,
         "foreseen": foreseen,
         "is_counted": "count" in request.GET,
-        "effect": effect_of_release(shown, e164, MOST_ON_A_PAGE) if "count" in request.GET else None,
+        "effect": effect,
+        "failure": failure,
         "holding": sum(count for sentence, count in foreseen.without_run.items() if sentence != BY_DEFAULT_ONLY),
     }
     return answer(request, "bridges/number_take_off.html", "bridges/number_effect.html", context)

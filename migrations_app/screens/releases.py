@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from migrations_app.models import NumberRelease
 from migrations_app.monitoring.health import workers
+from migrations_app.procedures import number_looks
 from migrations_app.procedures.number_holders import explain, holders_with_why, progress_of, startable
 from migrations_app.procedures.number_holds import meetings, standing_of, updates, where
 from migrations_app.procedures.number_release import (
@@ -31,7 +32,7 @@ from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import ReleaseAnywayForm
 from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
-from tenants_app.models import Role
+from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.fragments import answer, answer_table
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
@@ -73,7 +74,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
     is_due = shown.due_at <= now
     holds = Holds.of(shown)
     is_updating = shown.state == NumberRelease.State.UPDATING
-    waits_for_people = is_updating and (progress.held or holds.meetings) and not progress.under_way
+    waits_for_people = is_updating and (progress.held or holds.meetings or holds.mailboxes) and not progress.under_way
     context = {
         "access": access,
         "release": shown,
@@ -84,6 +85,8 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_held_by_meetings": bool(holds.meetings) and progress.held == progress.left,
         "shown_meetings": _first_meetings(shown, request.GET.get("meetings")),
         "untold": _first_updates(shown),
+        "unseen": _first_mailboxes(shown) if is_updating else [],
+        "awaited": number_looks.awaited(shown).count() if is_updating and shown.searched_at is None else 0,
         "is_searching": is_updating and shown.searched_at is None,
         "may_be_released": not _why_not_anyway(shown),
         "is_due": is_due,
@@ -174,6 +177,7 @@ def anyway(request: Request, slug: str, pk: int) -> HttpResponse:
         "form": form,
         "shown_meetings": _first_meetings(shown, request.GET.get("meetings")),
         "untold": _first_updates(shown),
+        "unseen": _first_mailboxes(shown),
     }
     return render(request, "releases/anyway.html", context)
 
@@ -205,6 +209,15 @@ def _first_updates(shown: NumberRelease) -> list[Any]:
     found = list(updates(shown).filter(order__lt=3)[:10])
     for row in found:
         row.standing = standing_of(row)
+    return found
+
+
+def _first_mailboxes(shown: NumberRelease) -> list[ConferencingUser]:
+    """The first users whose mailboxes outside could not be looked at, each with ``why_unseen``."""
+    found = list(number_looks.refused(shown)[:10])
+    user: Any
+    for user in found:
+        user.why_unseen = number_looks.why(user)
     return found
 
 

@@ -113,13 +113,18 @@ class CalendarFiles:
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         return {uid: Stored(self._listed[uid], self.text_of(uid), "") for uid in uids if uid in self._objects}
 
+    def look_at(self, uids: Sequence[str]) -> Mapping[str, Stored]:
+        return self.read(uids)
+
     def write(self, writes: Sequence[Write], keep: Callable[[], object] = lambda: None) -> Mapping[str, None]:
         """All of them: nobody else writes here."""
         self._changed |= {each.uid: each.body for each in writes}
         return dict.fromkeys(each.uid for each in writes)
 
     @staticmethod
-    def read_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> Iterator[tuple[int, Stored]]:
+    def read_upcoming(
+        users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
+    ) -> Iterator[tuple[int, Stored]]:
         """None: files are nobody's mailbox."""
         return iter(())
 

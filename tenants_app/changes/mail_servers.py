@@ -10,8 +10,8 @@ from django.db import transaction
 
 from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import apply_values, lock
+from tenants_app.changes.passwords import keep_password
 from tenants_app.models import MailServerConnection, Tenant
-from tenants_app.sealing import NoSecretsKey
 from tenants_app.signals import mail_server_changed
 
 _WHERE_IT_GOES = ("host", "port", "security")
@@ -51,7 +51,8 @@ def change_mail_server(
     server.full_clean()
     server.save()
     if password is not None:
-        _seal(server, password)
+        keep_password(server, password)
+        server.save(update_fields=["sealed_password"])
     entry(tenant, actor, "change mail server", tenant.slug, before, after).save()
     mail_server_changed.send(Tenant, tenant=tenant)
     return server
@@ -69,14 +70,6 @@ _OF_ITS_OWN_SERVER = (
 
 def _default_of(name: str) -> Any:
     return getattr(MailServerConnection(), name)
-
-
-def _seal(server: MailServerConnection, password: str) -> None:
-    try:
-        server.seal_password(password)
-    except NoSecretsKey as error:
-        raise ValidationError(str(error)) from None
-    server.save(update_fields=["sealed_password"])
 
 
 def _check(server: MailServerConnection, *, has_password: bool, password: str) -> None:

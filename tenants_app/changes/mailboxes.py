@@ -12,6 +12,7 @@ from django.db import DatabaseError, transaction
 from tenants_app.audit import Actor, entry
 from tenants_app.bulk import batched
 from tenants_app.changes.locking import apply_values, audited_value, lock
+from tenants_app.changes.passwords import keep_password
 from tenants_app.models import ConferencingUser, MailboxConnection, MailboxCredential, Sealed, Tenant
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
 from tenants_app.signals import mailboxes_changed
@@ -50,7 +51,7 @@ def create_connection(
     connection.full_clean()
     connection.save()
     if password:
-        _seal(connection, password)
+        keep_password(connection, password)
         connection.save(update_fields=["sealed_password"])
     after = {"address": connection.address, "username": connection.username, "kind": connection.kind}
     entry(tenant, actor, "create mailbox connection", connection.name, {}, after).save()
@@ -77,7 +78,7 @@ def change_connection(
     server = connection.server
     before, after = apply_values(connection, values)
     if password is not None:
-        _seal(connection, password)
+        keep_password(connection, password)
         after["password"] = "changed" if password else "removed"
     if after:
         if connection.server != server and connection.sealed_password and password is None:
@@ -143,7 +144,7 @@ def set_credentials(connection: MailboxConnection, rows: Iterable[tuple[str, str
                 credential.username, credential.server = username or user.upn, connection.server
                 credential.full_clean()
                 credential.save()
-                _seal(credential, password)
+                keep_password(credential, password)
                 credential.save(update_fields=["sealed_password"])
             else:
                 MailboxCredential.objects.filter(user=user).delete()
@@ -198,13 +199,6 @@ def _sealed_rows() -> Iterator[tuple[type[Any], int]]:
         rows = model._default_manager.exclude(sealed_password="").order_by("pk")
         for pk in rows.values_list("pk", flat=True).iterator():
             yield model, pk
-
-
-def _seal(row: Sealed, password: str) -> None:
-    try:
-        row.seal_password(password)
-    except NoSecretsKey as error:
-        raise ValidationError(str(error)) from None
 
 
 def _check(connection: MailboxConnection, *, has_password: bool) -> None:

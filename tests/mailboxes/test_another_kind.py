@@ -73,6 +73,9 @@ class Shelf:
             if each.uid in uids and (body := self.bodies[self.user.pk, each.uid])
         }
 
+    def look_at(self, uids: Sequence[str]) -> Mapping[str, Stored]:
+        return self.read(uids)
+
     def write(self, writes: Sequence[Write], keep: Callable[[], object] = lambda: None) -> Mapping[str, None]:
         now = self.read([each.uid for each in writes])
         written = [each for each in writes if each.uid in now and now[each.uid].etag == each.etag]

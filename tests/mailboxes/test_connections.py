@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db.models import Count
@@ -236,6 +237,20 @@ def test_a_file_of_users_gives_them_mailboxes(command: Command, anna: Conferenci
 
     mailboxes = dict(ConferencingUser.objects.values_list("upn", "mailbox__name"))
     assert mailboxes == {anna.upn: "DAV", "bruno@contoso.com": "embedded"}
+
+
+# --- on the page --------------------------------------------------------------------------------------
+
+
+def test_a_new_connection_has_the_certificates_of_its_server(tenant: Tenant, alice: Client) -> None:
+    certificate = trustme.CA().cert_pem.bytes().decode()
+    form = {"name": "DAV", "address": ADDRESS, "who_tells": "detect"}
+    refused = alice.post("/contoso/settings/mailboxes/", form | {"ca_certificates": "none"})
+    made = alice.post("/contoso/settings/mailboxes/", form | {"ca_certificates": certificate})
+
+    assert "in PEM form" in words(refused.content)
+    assert made.status_code == 302
+    assert MailboxConnection.objects.get(tenant=tenant, name="DAV").ca_certificates.strip() == certificate.strip()
 
 
 # --- trying one ---------------------------------------------------------------------------------------

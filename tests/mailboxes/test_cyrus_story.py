@@ -138,6 +138,7 @@ def test_from_the_test_of_the_connection_to_the_update_that_the_server_sends(
     deliver()
     assert messages_in(outbox) == []
     assert set(Update.objects.values_list("state", "recipient_count")) == {("ByServer", len(OUTSIDE))}
+    assert set(Update.objects.values_list("error_code", flat=True)) == {""}
     assert server.told_of() == each_attendee_once(stored)
 
     with caldav.DAVClient(server.address, username=NAME, password=PASSWORD) as client:

@@ -15,7 +15,9 @@ import pytest
 from django.utils import timezone
 
 from migrations_app.failures import Failure
+from migrations_app.mail.actions import send_updates_again
 from migrations_app.mail.delivery import deliver
+from migrations_app.mail.outbox import count_failed
 from migrations_app.mailboxes.caldav import client
 from migrations_app.mailboxes.caldav.client import Client, Resource, Written
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
@@ -319,20 +321,34 @@ def test_r24_where_the_server_tells_attendees_mms_does_not(
     assert messages_in(outbox) == []
 
 
+def test_r24_whom_the_server_could_not_tell_is_named(
+    moved: ConferencingUser, connection: MailboxConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_connection(connection, ACTOR, who_tells="server")
+    put, statuses = Client.put, iter([b'"5.1"', b"1.2", b"2.0"])
+
+    def scheduling(self: Client, href: str, body: bytes, **conditions: str) -> Written:
+        status = b"ATTENDEE;SCHEDULE-STATUS=" + next(statuses)
+        put(self, href, re.sub(rb"\nATTENDEE(?=[;:])", b"\n" + status, body, count=1), **conditions)
+        return Written(None, "")
+
+    monkeypatch.setattr(Client, "put", scheduling)
+    run = migrate(ConferencingUser.objects.select_related("tenant").get(pk=moved.pk), STAY)
+
+    assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
+    assert set(Update.objects.values_list("state", flat=True)) == {"ByServer"}
+    (refused,) = Update.objects.exclude(error_code="")
+    assert refused.error_code == "attendees-not-told-by-server"
+    assert re.fullmatch(r"\S+@\S+, status 5.1", refused.error_detail)
+
+
 # --- servers that do otherwise than they say ------------------------------------------------------------
 
 
 def test_r24_attendees_are_told_though_the_server_counts_the_revision_on(
     moved: ConferencingUser, server: RadicaleServer, calendar: str, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = Client.put
-
-    def counting_on(self: Client, href: str, body: bytes, **conditions: str) -> Written:
-        counted = re.sub(rb"SEQUENCE:(\d+)", lambda found: b"SEQUENCE:%d" % (int(found[1]) + 1), body)
-        put(self, href, counted, **conditions)
-        return Written(None, "")
-
-    monkeypatch.setattr(Client, "put", counting_on)
+    counting_on(monkeypatch)
     run = migrate(moved, STAY)
 
     assert (run.state, run.succeeded_meetings) == ("Succeeded", 3)
@@ -460,3 +476,107 @@ def test_a_meeting_that_is_listed_and_not_given_out_is_not_lost_from_sight(
 
     assert (again.state, again.succeeded_meetings, again.failed_meetings) == ("Succeeded", 3, 0)
     assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+# --- what comes in between the write and its record -----------------------------------------------------
+
+
+def counting_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the server counts the revision of whatever is written on by itself."""
+    put = Client.put
+
+    def counted_on(self: Client, href: str, body: bytes, **conditions: str) -> Written:
+        counted = re.sub(rb"SEQUENCE:(\d+)", lambda found: b"SEQUENCE:%d" % (int(found[1]) + 1), body)
+        put(self, href, counted, **conditions)
+        return Written(None, "")
+
+    monkeypatch.setattr(Client, "put", counted_on)
+
+
+def edit(server: RadicaleServer, calendar: str, number: int, *, is_counted: bool) -> None:
+    """The organizer gives the meeting another title, in a program that counts the revision on or does not."""
+    body = server.request("GET", f"{calendar}{number}.ics").content
+    edited = re.sub(rb"(\nSUMMARY[^:]*:)[^\r\n]*", rb"\1Another title", body)
+    if is_counted:
+        edited = re.sub(rb"\nSEQUENCE:(\d+)", lambda found: b"\nSEQUENCE:%d" % (int(found[1]) + 1), edited)
+    assert edited != body
+    assert server.request("PUT", f"{calendar}{number}.ics", edited).status_code in {201, 204}
+
+
+def killed_after_the_write(user: ConferencingUser, monkeypatch: pytest.MonkeyPatch, *, after: bool = True) -> Run:
+    kill_in(monkeypatch, CalDavMailbox, "write", after=after)
+    with pytest.raises(Killed):
+        migrate(user, STAY)
+    Run.objects.update(lease_until=timezone.now() - timedelta(hours=1))
+    queue.sweep()
+    return Run.objects.get()
+
+
+def test_r24_a_kill_where_the_server_counts_the_revision_on_leaves_nobody_untold(
+    moved: ConferencingUser, server: RadicaleServer, calendar: str, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting_on(monkeypatch)
+    run = work_until_done(killed_after_the_write(moved, monkeypatch))
+
+    assert (run.state, run.succeeded_meetings, run.invites_update) == ("Succeeded", 3, 3)
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+    there = {line for text in texts(server, calendar) for line in re.findall(r"\bSEQUENCE:\d+", text)}
+    sent = {line for message in messages_in(outbox) for line in logical_lines(calendar_of(message))}
+    assert {line for line in sent if line.startswith("SEQUENCE:")} == there
+
+
+def test_r24_what_the_organizer_changed_while_mms_was_cut_off_is_for_a_person_to_decide(
+    moved: ConferencingUser, server: RadicaleServer, calendar: str, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = killed_after_the_write(moved, monkeypatch)
+    edit(server, calendar, 0, is_counted=True)  # whose program tells the attendees
+    edit(server, calendar, 1, is_counted=False)
+    run = work_until_done(run)
+    deliver()
+
+    assert (run.state, run.succeeded_meetings, run.invites_update) == ("Succeeded", 3, 2)
+    (doubtful,) = Update.objects.filter(state="Failed")
+    assert doubtful.error_code == Update.CUT_OFF
+    assert "somebody may have changed it again" in doubtful.error_message
+    assert len(messages_in(outbox)) == 2
+    assert count_failed(run, in_doubt=True) == 1
+    assert count_failed(run) == 0
+    send_updates_again(run, ACTOR, in_doubt=True)
+    deliver()
+    assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
+
+
+def test_r24_an_edit_is_not_taken_for_a_write_that_never_was(
+    anna: ConferencingUser,
+    moved: ConferencingUser,
+    connection: MailboxConnection,
+    server: RadicaleServer,
+    calendar: str,
+    outbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = Bridge.objects.exclude(pk=moved.bridge_id).get()
+    change_user(moved, ACTOR, bridge=old)
+    Run.objects.all().delete()
+    moved = ConferencingUser.objects.select_related("tenant__mailbox", "bridge").get(pk=moved.pk)
+    migrate(moved, STAY)  # now all are what the settings of the old bridge ask for
+    Update.objects.all().delete()
+    change_user(moved, ACTOR, bridge=Bridge.objects.exclude(pk=old.pk).get())
+    Run.objects.all().delete()
+    moved = ConferencingUser.objects.select_related("tenant__mailbox", "bridge").get(pk=moved.pk)
+    run = killed_after_the_write(moved, monkeypatch, after=False)
+    Run.objects.filter(pk=run.pk).update(state="Failed", finished_at=timezone.now())
+    assert IntendedWrite.objects.count() == 3
+    for number in range(3):
+        edit(server, calendar, number, is_counted=number == 0)
+    change_user(moved, ACTOR, bridge=old)
+    Run.objects.filter(state="Pending").delete()
+    moved = ConferencingUser.objects.select_related("tenant__mailbox", "bridge").get(pk=moved.pk)
+    again = migrate(moved, STAY)
+    deliver()
+
+    assert (again.state, again.succeeded_meetings, again.skipped_meetings) == ("Succeeded", 0, 3)
+    assert set(again.results.values_list("code", flat=True)) == {"already-current"}
+    assert not IntendedWrite.objects.exists()
+    assert not Update.objects.exists()
+    assert messages_in(outbox) == []

@@ -471,6 +471,7 @@ def test_r35_a_person_may_release_it_knowingly(held: NumberRelease) -> None:
         "unsent": 0,
         "in_doubt": 0,
         "given_up": 0,
+        "mailboxes": 0,
     }
 
 

@@ -6,10 +6,12 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import event as event_of_test
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migrations_app.rewriting.written_numbers import Place, shown_numbers, where_shown
+from migrations_app.rewriting.written_numbers import Place, digit_rows, digits_of, shown_numbers, where_shown
+from tests.support.strategies import NASTY
 
 US, UK, DE, IT = "+14255550100", "+442079460000", "+493012345678", "+390612345678"
 NOW = datetime(2035, 1, 1, tzinfo=UTC)
@@ -18,6 +20,11 @@ NOW = datetime(2035, 1, 1, tzinfo=UTC)
 def event(*lines: str, between: str = "\r\n") -> bytes:
     head = ["BEGIN:VCALENDAR", "VERSION:2.0", "BEGIN:VEVENT", "UID:a", "DTSTART:20360115T100000Z"]
     return "".join(line + between for line in (*head, *lines, "END:VEVENT", "END:VCALENDAR")).encode()
+
+
+def may_show(body: bytes, number: str) -> bool:
+    """Whether the number is looked for in the text, by what an index keeps of it."""
+    return any(digits_of(number) in row for row in digit_rows(body))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +103,9 @@ def event(*lines: str, between: str = "\r\n") -> bytes:
     ],
 )
 def test_r35_a_number_is_found_however_it_is_written(number: str, written: str) -> None:
-    assert where_shown(event(f"X-NOTE:{written}"), number) == (Place("VEVENT", "X-NOTE"),)
+    body = event(f"X-NOTE:{written}")
+    assert where_shown(body, number) == (Place("VEVENT", "X-NOTE"),)
+    assert may_show(body, number)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +176,9 @@ ENCODED = base64.b64encode("Wählen Sie 425 555 0100".encode()).decode()
 )
 @pytest.mark.parametrize("between", ["\r\n", "\n"], ids=["crlf", "lf"])
 def test_r35_every_property_of_every_component_is_searched(lines: list[str], place: Place, between: str) -> None:
-    assert where_shown(event(*lines, between=between), US) == (place,)
+    body = event(*lines, between=between)
+    assert where_shown(body, US) == (place,)
+    assert may_show(body, US)
 
 
 def test_r35_what_only_machines_read_is_not_shown_to_anybody() -> None:
@@ -175,6 +186,7 @@ def test_r35_what_only_machines_read_is_not_shown_to_anybody() -> None:
 
 
 def test_r35_an_object_that_cannot_be_read_is_searched_too() -> None:
+    assert may_show(b"BEGIN:VCALENDAR\r\ncall 425 555 0100", US)
     assert where_shown(b"BEGIN:VCALENDAR\r\ncall 425 555 0100", US) == (Place("VCALENDAR", ""),)
     assert where_shown(b"END:VEVENT\r\nDESCRIPTION:call 425 555 0100\r\nBEGIN:", US) == (Place("", "DESCRIPTION"),)
 
@@ -205,7 +217,60 @@ def test_r35_the_quick_look_never_hides_a_number(number: str, gaps: list[str], n
     """Digits behind a plus, with anything between them that people and programs put there."""
     written = "".join(digit + gap for digit, gap in zip(number[1:-1], gaps, strict=False)) + number[-1]
 
-    assert shown_numbers(event(f"{name}:Dial +{written} <soon>"), [US, UK, DE, IT]) == {number}
+    body = event(f"{name}:Dial +{written} <soon>")
+    assert shown_numbers(body, [US, UK, DE, IT]) == {number}
+    assert may_show(body, number)
+
+
+_NOISE = st.sampled_from(
+    [
+        *(" ", "-", ".", "  ", "(", ")", "/", "_", "+", "011 ", "+44 ", "1", "x", "7654321", "tel:", ", ", "\r\n"),
+        *("\\n", "\\\\n", "\\N", "\r\n ", "=\r\n", ":", "\\,", "&nbsp;", "&#160;", "&", "&amp;", "<br>", "<b 5>", "<"),
+        *(">", "<!--", "-->", '"', ";", "%20", "%2B", "%2520", "%34", "=20", "=34", "=2B", "=", "https://", "\u00a0"),
+        *("\u200b", "\uff14", "\u0664", *NASTY),
+    ]
+)
+_GAPS = st.one_of(*[st.sampled_from(["", "", " ", "-", "&nbsp;", "<b>", "\r\n ", "%20", "=20", "\\n"])] * 5, _NOISE)
+_SPELLED = st.builds(
+    lambda number, start, gaps: start + "".join(map("".join, zip(number, gaps, strict=True))),
+    st.just(US[2:]),
+    st.sampled_from(["", "", "+1", "1-", "+1 (", "tel:+1", "%2B1", "=2B1"]),
+    st.one_of(
+        st.lists(st.just(""), min_size=10, max_size=10),
+        st.sampled_from([" ", "-", "&nbsp;", "<br>", "%20", "%2520", "=20"]).map(lambda gap: [gap] * 9 + [""]),
+        st.lists(_GAPS, min_size=10, max_size=10),
+    ),
+)
+_VALUE = st.lists(st.one_of(_NOISE, _SPELLED), max_size=5).map("".join)
+_HEADS = st.sampled_from(
+    [
+        "DESCRIPTION:",
+        "X-ALT-DESC;FMTTYPE=text/html:",
+        "LOCATION;ENCODING=QUOTED-PRINTABLE:",
+        'ATTENDEE;CN="',
+        "URL:https://a.example.org/?q=",
+        "END:VEVENT\r\nBEGIN:VEVENT\r\nRECURRENCE-ID:20360116T100000Z\r\nDTSTART:20360116T100000Z\r\nSUMMARY:",
+        "END:VEVENT\r\nBEGIN:VEVENT\r\nRECURRENCE-ID:20340116T100000Z\r\nDTSTART:20340116T100000Z\r\nSUMMARY:",
+        "",
+        "ATTACH:data:text/plain,",
+    ]
+)
+
+
+@given(st.lists(st.tuples(_HEADS, _VALUE), max_size=4))
+def test_r35_a_number_that_is_shown_stands_in_the_rows_of_digits(lines: list[tuple[str, str]]) -> None:
+    """Nothing that the search of a text finds, now or with all occurrences, is missed by what an index keeps of it."""
+    text = "".join(f"{head}{value}\r\n" for head, value in lines)
+    body = event("RRULE:FREQ=DAILY", "").replace(b"\r\nEND:", b"\r\n" + text.encode("utf-8", "replace") + b"END:", 1)
+    is_shown = where_shown(body, US) or where_shown(body, US, NOW)
+    event_of_test(f"shown: {bool(is_shown)}")
+    assert may_show(body, US) or not is_shown
+
+
+def test_r35_rows_of_digits_are_few() -> None:
+    """Of what people write a number stands in one row; times of day and figures of a text are none."""
+    text = "Room 17 at 9:30, 12 people. Dial +1 (425) 555-0100, then 7654321#. Costs 1,250 or 40%"
+    assert digit_rows(event(f"DESCRIPTION:{text}")) == {"14255550100", "7654321", "20360115", "100000"}
 
 
 @pytest.mark.parametrize(
@@ -234,3 +299,4 @@ def test_what_was_made_to_take_long_does_not(piece: str, name: str) -> None:
     body = event(f"{name}:{piece * (200_000 // len(piece))}")
     assert where_shown(body, US) == ()
     assert where_shown(body + event("COMMENT:425 555 0100"), US) == (Place("VEVENT", "COMMENT"),)
+    assert may_show(body + event("COMMENT:425 555 0100"), US)

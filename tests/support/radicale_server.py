@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2 as httpx
 import trustme
 
+from migrations_app.demo.calendar_server import configure
 from migrations_app.mailboxes.caldav.transport import Account
 from tests.support.mail_servers import free_port
 from tests.support.waiting import wait_until
@@ -21,45 +22,11 @@ PASSWORD = "correct horse battery staple"
 SERVICE = "service@contoso.com"
 """May read and write the calendars of everybody."""
 
-_RIGHTS = f"""
-[service]
-user: {SERVICE}
-collection: .*
-permissions: RrWw
+_READER = """\
 [reader]
 user: reader@contoso.com
 collection: .*
 permissions: Rr
-[root]
-user: .+
-collection:
-permissions: R
-[principal]
-user: .+
-collection: {{user}}
-permissions: RW
-[calendars]
-user: .+
-collection: {{user}}/[^/]+
-permissions: rw
-"""
-_CONFIGURATION = """
-[server]
-hosts = 127.0.0.1:{port}
-max_content_length = 100000000
-{tls}
-[auth]
-type = htpasswd
-htpasswd_filename = {folder}/users
-htpasswd_encryption = plain
-delay = 0
-[rights]
-type = from_file
-file = {folder}/rights
-[storage]
-filesystem_folder = {folder}/collections
-[logging]
-level = warning
 """
 
 
@@ -107,12 +74,12 @@ def radicale(
         certificate = ca.issue_cert(issued_for)
         certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
         certificate.cert_chain_pems[0].write_to_path(str(folder / "certificate.pem"))
-        tls = f"ssl = True\ncertificate = {folder}/certificate.pem\nkey = {folder}/key.pem"
+        tls = f"ssl = True\ncertificate = {folder}/certificate.pem\nkey = {folder}/key.pem\n"
         pem = ca.cert_pem.bytes().decode()
     everybody = (SERVICE, "reader@contoso.com", *users)
-    (folder / "users").write_text("".join(f"{user}:{PASSWORD}\n" for user in everybody))
-    (folder / "rights").write_text(_RIGHTS)
-    (folder / "config").write_text(_CONFIGURATION.format(port=port, folder=folder, tls=tls))
+    passwords = dict.fromkeys(everybody, PASSWORD)
+    server = f"max_content_length = 100000000\n{tls}"
+    configure(folder, passwords, folder, port, others=_READER, server=server, auth="delay = 0\n")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "radicale", "--config", folder / "config"], stderr=log)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.models import NumberRelease
-from migrations_app.procedures import number_holds
+from migrations_app.procedures import number_holds, number_looks
 from migrations_app.procedures.number_holders import explain, holders_with_why
 from tenants_app.bulk import batched
 from tenants_app.management.arguments import add_format, e164
@@ -17,7 +17,8 @@ from tenants_app.management.base import AdministratorCommand
 class Command(AdministratorCommand):
     help = (
         "List what keeps numbers that are on their way off a bridge: meetings that still show one, wherever it stands "
-        "in them, messages to attendees that are unsent, in doubt or given up, and users (R35)."
+        "in them, messages to attendees that are unsent, in doubt or given up, mailboxes that could not be looked at, "
+        "and users (R35)."
     )
     example = "--number +14255550100 --format csv"
 
@@ -46,6 +47,13 @@ def _rows(release: NumberRelease) -> Iterator[dict[str, Any]]:
         yield {name: read(meeting) for name, read in number_holds.MEETING_FIELDS.items()}
     for row in number_holds.updates(release).select_related("number").iterator():
         yield {name: read(row) for name, read in number_holds.UPDATE_FIELDS.items()}
+    for user in number_looks.refused(release).iterator():
+        yield dict.fromkeys(number_holds.MEETING_FIELDS) | {
+            "Number": release.e164,
+            "HeldBy": "Mailbox",
+            "UserPrincipalName": user.upn,
+            "Message": number_looks.why(user),
+        }
     users = holders_with_why(release).select_related("latest", "bridge").order_by("why", "upn")
     for some in batched(users):
         for holder in explain(release, some):

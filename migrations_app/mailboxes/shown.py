@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from migrations_app.mailboxes.base import Listed
-from migrations_app.models import NumberRelease, ShownMeeting
+from migrations_app.models import MeetingFacts, NumberRelease, ShownMeeting
 from migrations_app.rewriting.written_numbers import Place
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -18,7 +18,9 @@ def is_before(user: ConferencingUser, meeting: Listed, now: datetime) -> bool:
     return meeting.organizer in {*user.addresses, ""} and meeting.last_end > now and not meeting.cancelled
 
 
-def shown_meeting(release: NumberRelease, user: int, meeting: Listed, places: Sequence[Place]) -> ShownMeeting:
+def shown_meeting(
+    release: NumberRelease, user: int, meeting: Listed | MeetingFacts, places: Sequence[Place]
+) -> ShownMeeting:
     """The row, not saved, for a meeting of the user (by key) that shows the number in these places."""
     return ShownMeeting(
         release=release,
