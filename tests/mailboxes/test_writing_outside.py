@@ -340,6 +340,7 @@ def test_r24_whom_the_server_could_not_tell_is_named(
     (refused,) = Update.objects.exclude(error_code="")
     assert refused.error_code == "attendees-not-told-by-server"
     assert re.fullmatch(r"\S+@\S+, status 5.1", refused.error_detail)
+    assert [row.code for row in LeftMeeting.objects.all()] == ["attendees-not-told-by-server"]
 
 
 # --- servers that do otherwise than they say ------------------------------------------------------------
@@ -537,11 +538,13 @@ def test_r24_what_the_organizer_changed_while_mms_was_cut_off_is_for_a_person_to
     assert (run.state, run.succeeded_meetings, run.invites_update) == ("Succeeded", 3, 2)
     (doubtful,) = Update.objects.filter(state="Failed")
     assert doubtful.error_code == Update.CUT_OFF
+    assert [(row.message_id, row.code) for row in LeftMeeting.objects.all()] == [(doubtful.pk, Update.CUT_OFF)]
     assert "somebody may have changed it again" in doubtful.error_message
     assert len(messages_in(outbox)) == 2
     assert count_failed(run, in_doubt=True) == 1
     assert count_failed(run) == 0
     send_updates_again(run, ACTOR, in_doubt=True)
+    assert not LeftMeeting.objects.exists()
     deliver()
     assert_each_is_right_and_each_attendee_told_once(server, calendar, outbox)
 
