@@ -24,7 +24,7 @@ class MigrationsConfig(AppConfig):
             users_changed,
         )
 
-        register_actions("Runs", "start migration", "retry migration", "run now")
+        register_actions("Runs", "start migration", "retry migration", "undo migration", "run now")
         register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")

@@ -135,6 +135,13 @@ class Remembered:
         if shown:
             models.OnlineMeeting.objects.filter(user=self._user, uid__in=shown).update(has_given_id=True)
 
+    def renew(self, leads: Iterable[tuple[str, str]]) -> None:
+        """Note that invitations of these meetings (UID) lead into these links again: of several the newest counts."""
+        now = timezone.now()
+        for uid, join_url in leads:
+            rows = models.OnlineMeeting.objects.filter(user=self._user, uid=uid)
+            rows.filter(join_url=join_url).update(created=now)
+
     def _beginning(self, join_url: str) -> str:
         """The meeting URL below which a ``Link`` meeting lies: the tenant's, or an earlier one."""
         today = self._user.tenant.meeting_url.rstrip("/")

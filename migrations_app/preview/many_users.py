@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from migrations_app.mailboxes.base import FutureMeetings
 from migrations_app.mailboxes.upcoming import future_meetings
@@ -14,6 +14,7 @@ from migrations_app.runs.served import OWN_SETTINGS
 from migrations_app.targets import ALL_CURRENT, Targets
 from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
+from tenants_app.changes.conference_ids import former_ids_kept_on
 from tenants_app.dependants import dependants, has_or_shows
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.user_settings import SettingsChange, UserSettings
@@ -67,8 +68,10 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
     own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
     if not (source.gives_conference_ids and target.gives_conference_ids):
         own_ids = own_ids.none()  # where the meeting service hands them out, none is exchanged for another (R43)
-    # A conference ID that is taken on the new bridge cannot be kept there.
-    renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")
+    # A conference ID that is taken on the new bridge cannot be kept there, nor one that may go back to somebody else.
+    is_taken = Q(digits__in=ConferenceId.objects.filter(bridge=target).values("digits"))
+    is_kept = Exists(former_ids_kept_on(target).filter(digits=OuterRef("digits")).exclude(user=OuterRef("user")))
+    renumbered = own_ids.filter(is_taken | is_kept).values("user")
     on_it = ConferencingUser.objects.filter(bridge=source)
     alike = on_it.order_by().values(*DECISIVE)
     foreseen = Foreseen(future=future_meetings(on_it))

@@ -22,8 +22,21 @@ from migrations_app.runs.outcomes import Outcome
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
 
-_KEPT = ("subject", "attendee_count", "detail", "meeting_service", "join_url_before", "join_url_after", "sequence")
+_KEPT = (
+    "subject",
+    "attendee_count",
+    "detail",
+    "meeting_service",
+    "join_url_before",
+    "join_url_after",
+    "sequence",
+    "digest",
+)
 """What the result of a changed meeting says that a later look at the meeting cannot tell."""
+
+
+_HAS_HAPPENED = ("already-current", "already-put-back")
+"""What is found of a meeting that says already what was to be written."""
 
 
 class Intents:
@@ -55,7 +68,7 @@ class Intents:
             intent = self._by_uid.get(outcome.result.uid)
             # One with the ETag of before was not written; it may be current because the settings were changed back.
             is_changed = intent is not None and outcome.etag != intent.etag
-            if intent is not None and is_changed and outcome.result.code == "already-current":
+            if intent is not None and is_changed and outcome.result.code in _HAS_HAPPENED:
                 _take_over(outcome, intent)
                 found = True
         return found
@@ -70,6 +83,11 @@ class Intents:
         """The run has ended well: what has no result by now was deleted, or is over."""
         if self._by_uid:
             IntendedWrite.objects.filter(user=self._user).delete()
+
+    def forget_own(self) -> None:
+        """An undo has ended well. It has not looked at all meetings: what another run announced is still open."""
+        if self._by_uid:
+            IntendedWrite.objects.filter(run=self._run).delete()
 
     def _row(self, outcome: Outcome) -> IntendedWrite:
         assert outcome.write is not None  # noqa: S101 - for mypy
@@ -92,7 +110,7 @@ def _take_over(outcome: Outcome, intent: IntendedWrite) -> None:
     result = outcome.result
     kept: Mapping[str, Any] = intent.result
     for name in _KEPT:
-        setattr(result, name, kept[name])
+        setattr(result, name, kept.get(name, ""))  # one of an earlier release has no digest
     result.starts_at = datetime.fromisoformat(kept["starts_at"]) if kept["starts_at"] else None
     result.outcome, result.code = MeetingResult.Outcome.SUCCEEDED, ""
     result.spans = intent.spans
