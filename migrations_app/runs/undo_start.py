@@ -8,12 +8,15 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from migrations_app.models import Run
+from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.queue import UndoRequest, lock_users, request_undo
 from migrations_app.runs.undoing import Undoing, changed_meetings, put_back
 from migrations_app.targets import UNDO
 from migrations_app.triggers.rules import Reason, why_not_reachable
 from tenants_app.audit import Actor, entry
+from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.signals import Consequence
 from tenants_app.user_settings import UserSettings
 from tenants_app.wording import counted
 
@@ -69,3 +72,26 @@ def start_undo(run: Run, actor: Actor, *, chosen: Sequence[str] | None = None, n
     after = {"run": str(run.correlation_id), **({} if chosen is None else {"meetings": list(chosen)[:20]})}
     entry(run.tenant, actor, "undo migration", run.user.upn, after=after, consequence=sentence).save()
     return undo
+
+
+def undo_again(ended: Run, actor: Actor) -> Run:
+    """Start an undo once more that has failed, due at once. Raises ``ValidationError`` as :func:`start_undo` does."""
+    if ended.undoes is None:
+        raise ValidationError("The run that was to be undone is not in the history any more, so it cannot be undone.")
+    return start_undo(ended.undoes, actor, chosen=ended.chosen, now_due=True)
+
+
+def retry_failed(tenant: Tenant, actor: Actor) -> list[Consequence]:
+    """Try once more what the tenant's users have as their latest run, where that failed: undos are undone again, and
+    for all others runs are started by hand (R11)."""
+    latest = Run.objects.filter(tenant=tenant, is_latest=True, state=Run.State.FAILED)
+    told = []
+    for ended in latest.filter(migration_type=UNDO).select_related("user", "undoes"):
+        try:
+            undo_again(ended, actor)
+            told.append(Consequence(ended.user.upn, True, "Undo, because it was started again."))
+        except ValidationError as error:
+            told.append(Consequence(ended.user.upn, False, " ".join(error.messages)))
+    others = latest.exclude(migration_type=UNDO)
+    users = ConferencingUser.objects.filter(tenant=tenant, pk__in=others.values("user")).select_related("bridge")
+    return [*told, *start_by_hand(tenant, users, actor, now_due=True)]

@@ -17,8 +17,8 @@ from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import users_by_state
-from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import count_out_of_date
+from migrations_app.runs.undo_start import retry_failed as retry_all
 from migrations_app.screens import charts
 from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import access_for
@@ -42,10 +42,7 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
 def retry_failed(request: Request, slug: str) -> HttpResponse:
     """Start runs for all users whose latest run failed."""
     access = access_for(request, slug, Role.Name.OPERATOR)
-    users = ConferencingUser.objects.filter(
-        tenant=access.tenant, runs__is_latest=True, runs__state=Run.State.FAILED
-    ).select_related("bridge")
-    consequences = start_by_hand(access.tenant, users, access.actor, now_due=True)
+    consequences = retry_all(access.tenant, access.actor)
     if not consequences:
         messages.info(request, "No user's latest run has failed any more, so there was nothing to retry.")
     tell_consequences(request, consequences)

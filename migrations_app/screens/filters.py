@@ -20,7 +20,7 @@ OUTCOMES = [(outcome, BADGES[outcome].label) for outcome in MeetingResult.Outcom
 NEVER = "never"
 NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
-YES, NO = "yes", "no"
+YES, NO, UNDO_HOLDS = "yes", "no", "undo"
 
 
 class RunFilter(django_filters.FilterSet):
@@ -80,7 +80,7 @@ class UserFilter(django_filters.FilterSet):
     )
     out_of_date = django_filters.ChoiceFilter(
         label="Invitations",
-        choices=[(YES, "Out of date"), (NO, "Up to date")],
+        choices=[(YES, "Out of date"), (NO, "Up to date"), (UNDO_HOLDS, "An undo holds")],
         empty_label="Any",
         method="by_invitations",
     )
@@ -120,6 +120,8 @@ class UserFilter(django_filters.FilterSet):
         return users.filter(pk__in=latest.filter(state=value).values("user"))
 
     def by_invitations(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        if value == UNDO_HOLDS:
+            return users.filter(undo_holds=True)
         return users.filter(OUT_OF_DATE if value == YES else ~OUT_OF_DATE)
 
     def by_number(
