@@ -256,7 +256,7 @@ class MigrationCommitter(Committer):
             # What came in since was not looked for.
             left |= set(self._user.invited_numbers.values_list("number_id", flat=True)) - {*self._old_numbers.values()}
             fingerprints.record(self._user, self._settings.fingerprint, self._settings.number_keys | left)
-            note_taken_out(self._user, clock.now())
+            note_taken_out(self._user, self._run.finished_at or clock.now())
 
     @property
     def _kept_numbers(self) -> Collection[int]:

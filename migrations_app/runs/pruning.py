@@ -47,6 +47,6 @@ def prune(before: datetime) -> Counter[str]:
 
 def _free_conference_ids(before: datetime) -> None:
     """Let IDs of old go to others that were taken out of invitations ``before`` this, by runs that are pruned."""
-    kept = Run.objects.filter(user=OuterRef("user"), finished_at__gte=OuterRef("taken_out_at"), finished_at__lt=before)
+    kept = Run.objects.filter(user=OuterRef("user"), finished_at__lte=OuterRef("taken_out_at"))
     former = FormerConferenceId.objects.filter(is_free=False, taken_out_at__lt=before)
     former.exclude(Exists(kept)).update(is_free=True)

@@ -81,9 +81,9 @@ class _Attempt:
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
         with transaction.atomic():
+            queue.succeed(self.run)
             self.committer.record_what_invitations_say()
             self.committer.forget_intents()
-            queue.succeed(self.run)
 
     def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
