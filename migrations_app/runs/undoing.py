@@ -32,7 +32,7 @@ from migrations_app.rewriting.written_numbers import numbers_in
 from migrations_app.runs.outcomes import BATCH, Decided, Outcome, Terms, settle
 from migrations_app.targets import CURRENT, NO_SERVICE, Targets
 from tenants_app.bulk import batched
-from tenants_app.changes.conference_ids import conference_id_is_taken, known_conference_ids
+from tenants_app.changes.conference_ids import known_conference_ids, whose_conference_id
 from tenants_app.models import ConferencingUser
 
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class Undoing:
         self._known = known_numbers(self.user.tenant)
         self._dial_in = known_dial_in(self.user, self._known)
         self._given_ids = known_conference_ids(self.user)
+        self._held: dict[tuple[str, frozenset[int]], frozenset[tuple[int, str]]] = {}
         self._put_back = put_back(self.undone, but=run)
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
@@ -219,7 +220,7 @@ class Undoing:
         if released:
             return Decided(MeetingResult.Outcome.SKIPPED, "number-released", ", ".join(sorted(released)))
         for digits in sorted(self._ids(spans, found)):
-            if conference_id_is_taken(self.user, digits, uid, self._bridges(spans)):
+            if self._holders(digits, self._bridges(spans)) - {(self.user.pk, ""), (self.user.pk, uid)}:
                 return Decided(MeetingResult.Outcome.SKIPPED, "conference-id-taken", digits)
         return None
 
@@ -230,9 +231,16 @@ class Undoing:
         texts = "\n".join(unescaped(span.after.encode("utf-8", "surrogateescape")) for span in spans)
         return {re.sub("[ -]", "", digits) for digits in _SEVEN_DIGITS.findall(texts)}
 
-    def _bridges(self, spans: Sequence[Span]) -> set[int]:
+    def _bridges(self, spans: Sequence[Span]) -> frozenset[int]:
         """The bridges whose numbers come back."""
-        return {self._bridge_of[number] for number in _shown(spans, self._bridge_of)}
+        return frozenset(self._bridge_of[number] for number in _shown(spans, self._bridge_of))
+
+    def _holders(self, digits: str, bridges: frozenset[int]) -> frozenset[tuple[int, str]]:
+        """Whose a conference ID is now; asked once for all meetings that share it."""
+        key = (digits, bridges)
+        if key not in self._held:
+            self._held[key] = whose_conference_id(self.user, digits, bridges)
+        return self._held[key]
 
     def _examined(self, uid: str, body: bytes, terms: Terms) -> Examined | None:
         """What the meeting leads into once it is put back; None where that cannot be told for certain."""

@@ -20,6 +20,7 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.undo_start import foreseen_undo, start_undo, why_not_undone
+from migrations_app.runs.undoing import changed_meetings
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer
@@ -103,14 +104,18 @@ def _foresee(run: Run, keys: dict[str, int]) -> Foreseen:
 
 
 def _chosen(request: Request, run: Run) -> list[str] | None:
-    """UIDs of the meetings whose boxes are ticked; None where that is all which were offered."""
-    if "offered" not in request.POST:
+    """UIDs of the run's meetings but for those whose boxes were offered and are not ticked; None for all of them."""
+    offered, ticked = (_keys(request.POST.getlist(name)) for name in ("offered", "meeting"))
+    unticked = offered - ticked
+    if not unticked:
         return None
-    offered, ticked = ({*request.POST.getlist(name)} for name in ("offered", "meeting"))
-    if ticked == offered:
-        return None
-    pks = [int(key) for key in ticked if key.isascii() and key.isdecimal() and len(key) < 19]
-    return list(run.results.filter(pk__in=pks).order_by("pk").values_list("uid", flat=True))
+    if not ticked:
+        return []
+    return [result.uid for result in changed_meetings(run) if result.pk not in unticked]
+
+
+def _keys(values: list[str]) -> set[int]:
+    return {int(key) for key in values if key.isascii() and key.isdecimal() and len(key) < 19}
 
 
 def _run(access: Access, correlation_id: uuid.UUID) -> Run:

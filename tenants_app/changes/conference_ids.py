@@ -88,15 +88,15 @@ def known_conference_ids(user: ConferencingUser) -> frozenset[str]:
     return frozenset(digits for (digits,) in present.union(former))
 
 
-def conference_id_is_taken(user: ConferencingUser, digits: str, meeting_uid: str, bridges: Collection[int]) -> bool:
-    """Whether an ID that a meeting of the user showed before would lead to something else now.
+def whose_conference_id(user: ConferencingUser, digits: str, bridges: Collection[int]) -> frozenset[tuple[int, str]]:
+    """Whose an ID is now that a meeting of the user showed before: users (keys), with the UID of a private one.
 
     ``bridges`` are those (keys) whose numbers it stands beside; those on which the user once had it count too.
     """
-    of_user = {"user": user, "digits": digits}
-    had_on = {*bridges, *FormerConferenceId.objects.filter(**of_user).values_list("bridge", flat=True)}
-    rows = ConferenceId.objects.filter(bridge__in=had_on - {None}, digits=digits)
-    return rows.exclude(user=user, meeting_uid__in=["", meeting_uid]).exists()
+    former = FormerConferenceId.objects.filter(user=user, digits=digits)
+    had_on = {*bridges, *former.values_list("bridge", flat=True)} - {None}
+    rows = ConferenceId.objects.filter(bridge__in=had_on, digits=digits)
+    return frozenset(rows.values_list("user__pk", "meeting_uid"))
 
 
 def note_shown_again(user: ConferencingUser, digits: Collection[str]) -> None:
