@@ -22,7 +22,8 @@ from django.utils import timezone
 from migrations_app.mail import actions as mail_actions
 from migrations_app.models import MeetingResult, NumberRelease, Run, UntoldNumber, Update
 from migrations_app.procedures import number_release
-from migrations_app.runs import actions, receivers
+from migrations_app.rewriting.spans import pack
+from migrations_app.runs import actions, receivers, undo_start
 from tenants_app.audit import Actor, Channel, action_choices, entry
 from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
@@ -58,7 +59,7 @@ from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
-MODULES = (*CHANGES, actions, receivers, mail_actions, number_release)
+MODULES = (*CHANGES, actions, receivers, undo_start, mail_actions, number_release)
 
 
 class World:
@@ -84,6 +85,17 @@ class World:
     def run(self) -> Run:
         actions.start_by_hand(self.tenant, [self.anna], ACTOR)
         return Run.objects.get()
+
+    def changed_run(self) -> Run:
+        """A run that has changed a meeting."""
+        run = self.run()
+        MeetingResult.objects.create(run=run, uid="planning", outcome="Succeeded", spans=pack([]))
+        return run
+
+    def failed_undo(self) -> Run:
+        undo = undo_start.start_undo(self.changed_run(), ACTOR)
+        Run.objects.filter(pk=undo.pk).update(state="Failed", last_error_code="retries-used-up")
+        return Run.objects.get(pk=undo.pk)
 
     def run_with_a_failed_message(self) -> Run:
         run = self.run()
@@ -228,6 +240,11 @@ AUDITED = {
         "start migration", lambda world, actor: actions.start_by_hand(world.tenant, [world.anna], actor)
     ),
     "actions.make_due_now": Case("run now", actions.make_due_now, World.run),
+    "undo_start.start_undo": Case("undo migration", undo_start.start_undo, World.changed_run),
+    "undo_start.undo_again": Case("undo migration", undo_start.undo_again, World.failed_undo),
+    "undo_start.retry_failed": Case(
+        "undo migration", lambda undo, actor: undo_start.retry_failed(undo.tenant, actor), World.failed_undo
+    ),
     "actions.send_updates_again": Case(
         "send messages again", mail_actions.send_updates_again, World.run_with_a_failed_message
     ),
@@ -265,6 +282,12 @@ WITHOUT_ENTRY = {
     "users.check_user": "only checks",
     "conference_ids.own_conference_ids": "only reads",
     "conference_ids.known_conference_ids": "only reads",
+    "conference_ids.former_ids_kept_on": "only reads",
+    "conference_ids.whose_conference_id": "only reads",
+    "conference_ids.note_shown_again": "is what a run notes of invitations, which nobody changes by hand",
+    "conference_ids.note_taken_out": "is what a run notes of invitations, which nobody changes by hand",
+    "undo_start.why_not_undone": "only reads",
+    "undo_start.foreseen_undo": "only reads",
     "conference_ids.id_in_use": "only computes",
     "conference_ids.check_gives_conference_ids": "only checks",
     "conference_ids.users_without_id": "only reads",
