@@ -116,6 +116,8 @@ class Outcome:
     leads_into: Sequence[str] = ()
     """The join links of meetings made anew, or gone back to, that invitations lead into from now on."""
 
+    shown_numbers: Collection[int] = ()
+    """Keys of the service numbers that an undo brings back."""
     shown_ids: Collection[str] = ()
     """Conference IDs that an undo brings back."""
 

@@ -8,7 +8,6 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.runs import queue
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.outcomes import Outcome
-from migrations_app.runs.undoing import Undoing
 from tenants_app import fingerprints
 from tenants_app.changes.conference_ids import note_shown_again
 from tenants_app.models import ConferencingUser, ServiceNumber
@@ -16,10 +15,6 @@ from tenants_app.models import ConferencingUser, ServiceNumber
 
 class UndoCommitter(Committer):
     """Of a run that puts meetings back. Afterwards the user is out of date (R36)."""
-
-    def __init__(self, outcomes: Undoing) -> None:
-        super().__init__(outcomes)
-        self._undoing = outcomes
 
     def forget_intents(self) -> None:
         if self._mailbox.is_outside:
@@ -36,19 +31,21 @@ class UndoCommitter(Committer):
         The user first, then what belongs to them, as all changes lock. A number that was released since the meeting was
         judged does not come back: that meeting is left.
         """
-        shown = self._undoing.numbers_shown(outcomes)
-        if not any(outcome.write for outcome in outcomes):
+        written = [outcome for outcome in outcomes if outcome.write]
+        if not written:
             return
         queue.lock_users([self._user.pk])
-        numbers = set().union(*shown.values())
+        numbers = {number for outcome in written for number in outcome.shown_numbers}
         locked = ServiceNumber.objects.select_for_update(no_key=True).filter(pk__in=numbers).order_by("pk")
         there = set(locked.values_list("pk", flat=True))
-        for outcome in outcomes:
-            if outcome.write and not shown[outcome.result.uid] <= there:
+        for outcome in written:
+            if not there.issuperset(outcome.shown_numbers):
                 _leave(outcome)
+        if not any(outcome.write for outcome in written):
+            return
         fingerprints.become_unknown(self._user)
         fingerprints.add_numbers(self._user, there)
-        note_shown_again(self._user, {digits for outcome in outcomes if outcome.write for digits in outcome.shown_ids})
+        note_shown_again(self._user, {digits for outcome in written for digits in outcome.shown_ids if outcome.write})
 
     def _settled_by(self, outcomes: Sequence[Outcome]) -> set[str]:
         """What is left as it is may be what another run has announced, and not told yet."""

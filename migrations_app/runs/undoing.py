@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 
-from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.calendars.content_lines import all_events, unescaped
@@ -137,15 +136,6 @@ class Undoing:
         for some in batched(uids, BATCH):
             yield from self.of(some, ahead=True)
 
-    def numbers_shown(self, outcomes: Sequence[Outcome]) -> dict[str, set[int]]:
-        """Service numbers of the tenant (keys) that these meetings show once they are put back, by UID (R35)."""
-        numbers = dict(self.user.tenant.service_numbers.values_list("number", "pk"))
-        return {
-            outcome.result.uid: {numbers[number] for number in _shown(outcome.replaced, numbers)}
-            for outcome in outcomes
-            if outcome.write
-        }
-
     def _wanted(self) -> Iterator[MeetingResult]:
         chosen = None if self.run.chosen is None else frozenset(self.run.chosen)
         return (old for old in changed_meetings(self.undone) if chosen is None or old.uid in chosen)
@@ -233,7 +223,7 @@ class Undoing:
 
     def _bridges(self, spans: Sequence[Span]) -> frozenset[int]:
         """The bridges whose numbers come back."""
-        return frozenset(self._bridge_of[number] for number in _shown(spans, self._bridge_of))
+        return frozenset(self._numbers[number][1] for number in _shown(spans, self._numbers))
 
     def _holders(self, digits: str, bridges: frozenset[int]) -> frozenset[tuple[int, str]]:
         """Whose a conference ID is now; asked once for all meetings that share it."""
@@ -250,17 +240,17 @@ class Undoing:
             return None
 
     @cached_property
-    def _bridge_of(self) -> dict[str, int]:
-        """The tenant's service numbers, each with the key of its bridge."""
-        return dict(self.user.tenant.service_numbers.values_list("number", "bridge_id"))
+    def _numbers(self) -> dict[str, tuple[int, int]]:
+        """The tenant's service numbers, each with its key and that of its bridge."""
+        rows = self.user.tenant.service_numbers.values_list("number", "pk", "bridge_id")
+        return {number: (pk, bridge) for number, pk, bridge in rows}
 
     @cached_property
     def _released(self) -> frozenset[str]:
         """The tenant's numbers that were released from their bridge and are on none now."""
-        tenant = self.user.tenant
-        gone = NumberRelease.objects.filter(tenant=tenant, state=NumberRelease.State.RELEASED)
-        here = tenant.service_numbers.values("number")
-        return frozenset(gone.filter(~Q(e164__in=here)).values_list("e164", flat=True))
+        here = self._numbers  # read first: of what is released after this, the key is not there any more
+        gone = NumberRelease.objects.filter(tenant=self.user.tenant, state=NumberRelease.State.RELEASED)
+        return frozenset(gone.values_list("e164", flat=True)) - here.keys()
 
     def _fill(
         self, outcome: Outcome, old: MeetingResult, stored: Stored, undone: Undone, found: Examined | None
@@ -276,6 +266,7 @@ class Undoing:
         outcome.recipient_count = listed.recipient_count
         outcome.ends_at = listed.last_end
         outcome.replaced = undone.spans
+        outcome.shown_numbers = {self._numbers[number][0] for number in _shown(undone.spans, self._numbers)}
         outcome.shown_ids = self._ids(undone.spans, found)
         if found is not None:
             outcome.has_own_blocks = found.has_own_blocks

@@ -20,6 +20,7 @@ from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.revision import highest_sequence
+from migrations_app.dial_in_directory.lookup import by_id
 from migrations_app.failures import Failure
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
@@ -30,6 +31,7 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import users_out_of_date
 from migrations_app.runs.pruning import prune
 from migrations_app.runs.undo_start import foreseen_undo, retry_failed, start_undo, why_not_undone
+from migrations_app.runs.undoing import Undoing
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
 from tenants_app.changes.conference_ids import ConferenceNumbering
@@ -483,3 +485,52 @@ def test_r28_an_undo_is_tried_again_and_its_failure_is_retried_as_an_undo(
     assert (again.undoes, again.migration_type) == (run, "Undo")
     work(again)
     assert sorted(without_stamps(body_of(anna, uid))) == sorted(without_stamps(body))
+
+
+def test_r46_the_directory_answers_what_invitations_print_after_an_undo(anna: ConferencingUser) -> None:
+    invite(anna)
+    migrate(anna, ANEW)  # into Link at the meeting URL of today
+    first = ConferencingUser.objects.get(pk=anna.pk).conference_id
+    change_tenant(anna.tenant, ACTOR, meeting_url="https://rooms.contoso.com")
+    change_user(anna, ACTOR, is_data_fix=True, conference_id="7777777")
+    run = migrate(ConferencingUser.objects.get(pk=anna.pk), ANEW)
+    (result,) = run.results.all()
+    assert result.join_url_after.startswith("https://rooms.contoso.com/")
+    starts_at = result.starts_at
+    assert starts_at is not None
+
+    def led_to(digits: str) -> str:
+        found = by_id(anna.tenant, digits, "", starts_at)
+        (host,) = re.findall(r"(?:meet|rooms)\.contoso\.com", str(found.room)) or [""]
+        return host
+
+    assert (led_to(first), led_to("7777777")) == ("", "rooms.contoso.com")
+    undo(run)
+    assert (led_to(first), led_to("7777777")) == ("meet.contoso.com", "meet.contoso.com")
+    migrate(ConferencingUser.objects.get(pk=anna.pk), ANEW)
+    assert (led_to(first), led_to("7777777")) == ("", "rooms.contoso.com")
+
+
+def test_r35_a_number_that_is_released_while_the_meeting_is_judged_does_not_come_back(
+    anna: ConferencingUser, new_bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid, _ = invite(anna)
+    migrate(anna)
+    change_user(anna, ACTOR, bridge=new_bridge)
+    run = queue.claim()
+    assert run is not None
+    work_run(run)
+    shown = body_of(anna, uid)
+    undone = start_undo(run, ACTOR)
+    judged = Undoing.of
+
+    def meanwhile(self: Undoing, *arguments: Any, **named: Any) -> Any:
+        found = judged(self, *arguments, **named)
+        release_of_old_number(anna, new_bridge)
+        return found
+
+    monkeypatch.setattr(Undoing, "of", meanwhile)
+    work(undone)
+    assert outcomes_of(undone) == {uid: "number-released"}
+    assert body_of(anna, uid) == shown
+    assert not undone.results.get().spans
