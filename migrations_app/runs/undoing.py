@@ -40,9 +40,9 @@ _SEVEN_DIGITS = re.compile(r"(?<![\d+])\d(?:[ -]?\d){6}(?!\d)")
 
 
 def changed_meetings(run: Run) -> Iterator[MeetingResult]:
-    """The results of the run's meetings that an undo is about, in their order."""
+    """The results of the run's meetings that an undo is about, in their order, without what was replaced."""
     results = MeetingResult.objects.filter(run=run, outcome=MeetingResult.Outcome.SUCCEEDED, spans__isnull=False)
-    return results.order_by("pk").iterator(chunk_size=BATCH)
+    return results.defer("spans").order_by("pk").iterator(chunk_size=BATCH)
 
 
 def put_back(run: Run, *, but: Run | None = None) -> frozenset[str]:
