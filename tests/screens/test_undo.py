@@ -102,7 +102,7 @@ def test_a_failed_undo_is_started_again_as_an_undo(
     bob.post(f"/contoso/migrations/{run.correlation_id}/undo/")
     Run.objects.filter(undoes=run).update(state="Failed", last_error_code="retries-used-up")
     (failed,) = Run.objects.filter(undoes=run)
-    assert "Undo again" in bob.get(f"/contoso/migrations/{failed.correlation_id}/").content.decode()
+    assert "Undo again" in words(bob.get(f"/contoso/migrations/{failed.correlation_id}/").content)
     bob.post(f"/contoso/migrations/{failed.correlation_id}/start-again/")
     assert Run.objects.filter(undoes=run, state="Pending").count() == 1
     Run.objects.filter(state="Pending").update(state="Failed", last_error_code="retries-used-up")
