@@ -26,6 +26,8 @@ from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, NumberRelease, Run, UntoldNumber
 from migrations_app.preview.many_users import foresee_release, foresee_start
+from migrations_app.procedures.number_holders import explain, holders_with_why
+from migrations_app.procedures.number_release import advance, holders, start_release
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import users_out_of_date
@@ -34,6 +36,7 @@ from migrations_app.runs.undo_start import foreseen_undo, retry_failed, start_un
 from migrations_app.runs.undoing import Undoing
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
+from tenants_app.changes.bridges import register_number
 from tenants_app.changes.conference_ids import ConferenceNumbering
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_user, change_users, mark_up_to_date
@@ -43,6 +46,7 @@ from tests.support.actors import ACTOR
 from tests.support.content_lines import without_stamps
 from tests.support.meetings import ANEW, STAY, body_of, invite, messages_in, migrate, told
 from tests.support.taken_back import taken_back
+from tests.support.together import together
 
 MakeUser = Callable[..., ConferencingUser]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -534,3 +538,58 @@ def test_r35_a_number_that_is_released_while_the_meeting_is_judged_does_not_come
     assert outcomes_of(undone) == {uid: "number-released"}
     assert body_of(anna, uid) == shown
     assert not undone.results.get().spans
+
+
+def test_r18_undos_changes_and_starts_at_the_same_moment_leave_one_pending_run(anna: ConferencingUser) -> None:
+    invite(anna)
+    run = migrate(anna)
+
+    def ask(number: int) -> str:
+        user = ConferencingUser.objects.select_related("bridge").get(pk=anna.pk)
+        if number % 2:
+            return change_user(user, ACTOR, conference_id=f"777777{number}")[0].sentence
+        try:
+            return str(start_undo(run, ACTOR))
+        except ValidationError as refused:
+            return refused.messages[0]
+
+    told_ = together(ask)
+    pending = Run.objects.get(state="Pending")
+    assert pending.is_undo, "whoever changed before gave way, and whoever changed after started nothing"
+    assert Run.objects.get(is_latest=True) == pending
+    assert ConferencingUser.objects.get(pk=anna.pk).undo_holds
+    assert told_.count("An undo of the user is pending: wait until it has ended.") == 1
+
+
+def test_r35_a_number_on_its_way_off_the_bridge_stays_while_an_undo_has_put_it_back(
+    anna: ConferencingUser, outbox: Path
+) -> None:
+    invite(anna)
+    leaving = register_number(anna.bridge, "+14255550133", "toll", ACTOR)  # type: ignore[arg-type]
+    change_user(anna, ACTOR, toll_number=leaving)
+    migrate(ConferencingUser.objects.select_related("bridge").get(pk=anna.pk), STAY)
+    deliver()
+    other = register_number(anna.bridge, "+14255550144", "toll", ACTOR)  # type: ignore[arg-type]
+    release = start_release(leaving, other, ACTOR, now_due=True)
+    minute = timedelta(minutes=1)
+    advance(timezone.now() + minute)
+    run = queue.claim()
+    assert run is not None
+    work_run(run)
+    undone = undo(run)  # before the procedure goes on
+    assert undone.succeeded_meetings == 1
+    deliver()
+    for _ in range(3):
+        advance(timezone.now() + minute)
+    release.refresh_from_db()
+    assert (release.state, ServiceNumber.objects.filter(pk=leaving.pk).exists()) == ("Updating", True)
+    assert anna in holders(release)
+    (held,) = explain(release, list(holders_with_why(release).select_related("latest", "bridge")))
+    assert held.sentences == ["Their invitations were not brought up to date yet, and no run is under way: start one."]
+    migrate(ConferencingUser.objects.select_related("bridge").get(pk=anna.pk), STAY)
+    deliver()
+    for _ in range(3):
+        advance(timezone.now() + minute)
+    release.refresh_from_db()
+    assert (release.state, ServiceNumber.objects.filter(pk=leaving.pk).exists()) == ("Released", False)
+    assert "put back already" in why_not_undone(run)
