@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.base import Write
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
-from migrations_app.models import IntendedWrite, Run
-from migrations_app.runs import queue
+from migrations_app.models import IntendedWrite
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.undo_start import start_undo
-from migrations_app.runs.worker import work_run
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection
 from tests.mailboxes.conftest import Store
@@ -28,27 +24,13 @@ from tests.support.actors import ACTOR
 from tests.support.content_lines import without_stamps
 from tests.support.meetings import STAY, migrate, told
 from tests.support.radicale_server import RadicaleServer
+from tests.support.undoing import Killed, work
 
 pytestmark = pytest.mark.django_db
 
 
-class Killed(BaseException):
-    """Stands in for ``kill -9``: nothing of the worker goes on."""
-
-
 def bodies(server: RadicaleServer, calendar: str) -> list[bytes]:
     return [server.request("GET", f"{calendar}{number}.ics").content for number in range(3)]
-
-
-def work(run: Run) -> None:
-    """Another worker takes the run up, once the lease of one that was killed is over."""
-    Run.objects.filter(state="InProgress").update(lease_until=timezone.now() - timedelta(seconds=1))
-    queue.sweep()
-    Run.objects.filter(pk=run.pk, state="Pending").update(due_at=timezone.now())
-    claimed = queue.claim()
-    assert claimed == run
-    assert claimed is not None
-    work_run(claimed)
 
 
 @contextmanager
