@@ -1,10 +1,11 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
-from migrations_app.models.updates import UntoldNumber, Update
+from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "MAY_BE_WORKED",
@@ -12,6 +13,7 @@ __all__ = [
     "Heartbeat",
     "IndexedMeeting",
     "IntendedWrite",
+    "LeftMeeting",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",
@@ -24,5 +26,6 @@ __all__ = [
     "Turn",
     "UntoldNumber",
     "Update",
+    "UpdateText",
     "UserImport",
 ]
