@@ -206,6 +206,8 @@ def test_chosen_meetings_go_back_and_a_wrong_choice_is_refused_in_one_sentence(
         start_undo(run, ACTOR)
     nothing = migrate(make_user("bruno"))
     assert "changed no meeting" in why_not_undone(nothing)
+    nothing.reasons = [{"rule": "R38", "sentence": "Migrated with the Meeting Migration Tool, from files."}]
+    assert "files that MMS does not keep" in why_not_undone(nothing)
     entries = AuditEntry.objects.filter(action="undo migration")
     assert [entry.after.get("meetings") for entry in entries.order_by("pk")] == [[one], None]
     assert all(str(run.correlation_id) in entry.consequence for entry in entries)
