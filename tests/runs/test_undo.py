@@ -65,6 +65,8 @@ def test_r45_meetings_go_back_octet_for_octet_with_their_old_link_and_attendees_
     assert "start a run of the user" in why_not_undone(undone)
 
 
+# A worker that is killed while it reads leaves its cursor open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.parametrize("seed", range(2))
 def test_r28_killed_at_any_statement_nothing_is_put_back_twice_and_nobody_told_twice(
     anna: ConferencingUser, outbox: Path, seed: int
