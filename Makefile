@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew campaign lint format docs bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign lint format docs bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -44,6 +44,9 @@ soak-kills: .venv/installed ## Kill each process of the service 20 times, idle a
 
 soak-made-anew: .venv/installed ## Kill the worker 50 times at random points while meetings are made anew (ARGS="--count --seed --results")
 	@$(BIN)/python -m tests.campaigns.made_anew $(ARGS)
+
+soak-undo: .venv/installed ## Kill the worker 50 times at random points while runs are undone (ARGS="--count --seed --results")
+	@$(BIN)/python -m tests.campaigns.undone $(ARGS)
 
 campaign: .venv/installed ## Move users between bridges on a real mail server while requests fail and workers are killed (ARGS="--count --seed --results --server radicale|cyrus")
 	@$(BIN)/python -m tests.campaigns.outside $(ARGS)

@@ -24,7 +24,7 @@ class MigrationsConfig(AppConfig):
             users_changed,
         )
 
-        register_actions("Runs", "start migration", "retry migration", "run now")
+        register_actions("Runs", "start migration", "retry migration", "undo migration", "run now")
         register_actions("Runs", "accept failure", "take back accepted failure")
         register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Runs", "use migration tool")

@@ -39,6 +39,12 @@ CURES: Mapping[str, Place | str] = {
     "not-selected": Place.START,
     "no-meeting-service": Place.MEETING_SERVICE,
     "no-conference-id": Place.START,
+    # why an undo leaves a meeting
+    "changed-since": Place.MEETING,
+    "already-put-back": _NOTHING_WRONG,
+    "meeting-deleted": _NOTHING_WRONG,
+    "number-released": Place.MEETING,
+    "conference-id-taken": Place.MEETING,
     # why a meeting or a run fails
     "unreadable-calendar-object": Place.MEETING,
     "meeting-kept-changing": _BY_ITSELF,
@@ -62,6 +68,8 @@ CURES: Mapping[str, Place | str] = {
     "cannot-be-served": Place.TOOL,
     "worker-lost": _BY_ITSELF,
     "retries-used-up": Place.RUN,
+    "undone-instead": _NOTHING_WRONG,
+    "run-pruned": "What was changed is not known any more.",
     "newer-run": Place.USER,
     "internal-error": "What to do follows from the service's log.",
     # why a message is not sent

@@ -60,6 +60,21 @@ SKIPPED = {
         "Have the organizer add dial-in details in the meeting's own service, or start a run that moves the meeting to "
         "a service which has IDs. Until then people can join by the link alone.",
     ),
+    "changed-since": Entry(
+        "The meeting was changed after the run, so it is not put back.",
+        "Nothing, if the change is right. Otherwise have the organizer correct the meeting, or start the user, which "
+        "brings its dial-in details up to date.",
+    ),
+    "already-put-back": Entry("The meeting was put back before, or says again what it said before the run."),
+    "meeting-deleted": Entry("The meeting is not in the mailbox any more, so there is nothing to put back."),
+    "number-released": Entry(
+        "Before the run the invitation showed a number that was released from its bridge since, so it is not put back.",
+        "Nothing: nobody could dial in with the old invitation.",
+    ),
+    "conference-id-taken": Entry(
+        "Before the run the invitation showed a conference ID that is another's by now, so it is not put back.",
+        "Nothing: the old invitation would lead callers into somebody else's meeting.",
+    ),
 }
 """Why a run leaves a meeting as it is."""
 
@@ -166,6 +181,14 @@ FAILED = {
         cures_by_waiting=True,
     ),
     "retries-used-up": Entry("All retries within a day failed.", "Correct the cause, then start the run again."),
+    "undone-instead": Entry(
+        "An undo of an earlier run took its place before it was done.",
+        "Look at the undo. To bring the user's invitations up to date after all, start the user.",
+    ),
+    "run-pruned": Entry(
+        "The run that was to be undone is not in the history any more, so nobody knows what it had changed.",
+        "Nothing can be put back. To bring the user's invitations up to date, start the user.",
+    ),
     "newer-run": Entry("A newer run of this user took over.", "Look at the newer run."),
     "internal-error": Entry(
         "Something unexpected went wrong in MMS.",

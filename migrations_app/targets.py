@@ -130,10 +130,13 @@ def _meetings(sources: list[str]) -> str:
     return f"{' and '.join(map(service_name, sources))} meetings"
 
 
+UNDO = "Undo"
+"""What the record of a run has as its type that puts meetings back."""
 ALL_CURRENT = Targets.of_types(ALL, CURRENT)
 """What every change but a move to online means, and a start by hand without types."""
 MIGRATION_TYPES = (
     ALL_CURRENT.migration_type,
     *(Targets.of(dict.fromkeys(some, LINK)).migration_type for n in (3, 1, 2) for some in combinations(SOURCES, n)),
+    UNDO,
 )
 """The names that runs have by the services there are."""

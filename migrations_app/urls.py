@@ -20,6 +20,7 @@ from migrations_app.screens import (
     starting,
     tenant_settings,
     tool,
+    undoing,
     user_imports,
     users,
 )
@@ -85,6 +86,8 @@ tenant_urlpatterns = [
     path("migrations/<uuid:correlation_id>/", runs.run, name="run"),
     path("migrations/<uuid:correlation_id>/run-now/", runs.run_now, name="run-now"),
     path("migrations/<uuid:correlation_id>/start-again/", runs.start_again, name="start-again"),
+    path("migrations/<uuid:correlation_id>/undo/", undoing.undo_run, name="undo-run"),
+    path("migrations/<uuid:correlation_id>/undo/<key:pk>/", undoing.undo_meeting, name="undo-meeting"),
     path("migrations/<uuid:correlation_id>/send-again/", runs.send_again, name="send-again"),
     path("migrations/<uuid:correlation_id>/send-in-doubt-again/", runs.send_in_doubt_again, name="send-in-doubt-again"),
     path("migrations/<uuid:correlation_id>/confirm-delivered/", runs.confirm_delivered, name="confirm-delivered"),

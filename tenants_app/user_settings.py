@@ -32,6 +32,8 @@ class UserSettings:
     """The name of the user's own connection; empty: the tenant's mailboxes."""
     is_mailbox_connected: bool
     """Whether a connection leads to the mailbox; told only where that matters, of one on-premises (R15)."""
+    undo_holds: bool = False
+    """Whether meetings were put back, and stay so until a person wants them up to date."""
 
     @classmethod
     def of(cls, user: ConferencingUser, conference_id: str = "") -> UserSettings:
@@ -54,6 +56,7 @@ class UserSettings:
             meeting_service=user.meeting_service,
             mailbox=user.mailbox.name if user.mailbox_id and user.mailbox else "",
             is_mailbox_connected=user.mailbox_location != user.Hosting.ONLINE and user.mailbox_connection is not None,
+            undo_holds=user.undo_holds,
         )
 
 

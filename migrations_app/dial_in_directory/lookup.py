@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
 
 from migrations_app.calendars.dates import Occurrence
 from migrations_app.calendars.errors import UnreadableCalendar
@@ -14,7 +17,7 @@ from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import OnlineMeeting
 from migrations_app.targets import LINK
 from tenants_app.bulk import batched
-from tenants_app.models import ConferenceId, ConferencingUser, Tenant
+from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId, Tenant
 from tenants_app.validators import is_conference_id
 
 NOTICE = timedelta(minutes=15)
@@ -60,13 +63,18 @@ def by_id(tenant: Tenant, digits: str, number: str, now: datetime) -> Answer:
     """
     if not is_conference_id(digits):
         return Answer(UNKNOWN)
-    rows = ConferenceId.objects.filter(bridge__tenant=tenant, digits=digits).select_related("user")
-    if number:
-        rows = rows.filter(bridge__numbers__number=number)
+    rows = [*_with_id(ConferenceId.objects.all(), tenant, digits, number)]
+    if not rows:  # of whoever had it before an undo, whose invitations print it again
+        rows = [*_with_id(FormerConferenceId.objects.filter(user__undo_holds=True), tenant, digits, number)]
     answers = {_led_to(row, now) for row in rows if _can_be_called(row.user)} - {Answer(UNKNOWN, digits)}
     if len(answers) > 1:
         return Answer(TWICE, digits)
     return answers.pop() if answers else Answer(UNKNOWN, digits)
+
+
+def _with_id(ids: QuerySet[Any], tenant: Tenant, digits: str, number: str) -> QuerySet[Any]:
+    rows = ids.filter(bridge__tenant=tenant, digits=digits).select_related("user")
+    return rows.filter(bridge__numbers__number=number) if number else rows
 
 
 def _can_be_called(user: ConferencingUser) -> bool:
@@ -86,7 +94,7 @@ def _id_of(meeting: OnlineMeeting) -> str:
     return shared or own if is_public else own or shared
 
 
-def _led_to(row: ConferenceId, now: datetime) -> Answer:
+def _led_to(row: ConferenceId | FormerConferenceId, now: datetime) -> Answer:
     links = OnlineMeeting.objects.filter(user=row.user, service=LINK)
     if row.meeting_uid:
         meetings = list(links.filter(uid=row.meeting_uid).order_by("created", "pk"))
@@ -104,7 +112,7 @@ def _led_to(row: ConferenceId, now: datetime) -> Answer:
     return _found(row, _meant(list(links.filter(uid=uid).order_by("created", "pk")), occurrence.recurrence_id))
 
 
-def _found(row: ConferenceId, meeting: OnlineMeeting) -> Answer:
+def _found(row: ConferenceId | FormerConferenceId, meeting: OnlineMeeting) -> Answer:
     return Answer(FOUND, row.digits, room_of(meeting.join_url))
 
 

@@ -62,6 +62,8 @@ class ReleaseCommand(ForeseeingCommand):
             )
         for sentence, count in foreseen.without_run.items():
             self.stdout.write(f"{counted(count, 'user')}: {sentence}")
+        if foreseen.undos:
+            self.stdout.write(foreseen.undos.sentence)
         if not options["dry_run"]:
             self._tell_what_happens_next(tenant, release)
         self.tell_rehearsal(options)

@@ -135,6 +135,13 @@ class Remembered:
         if shown:
             models.OnlineMeeting.objects.filter(user=self._user, uid__in=shown).update(has_given_id=True)
 
+    def renew(self, leads: Iterable[tuple[str, str]]) -> None:
+        """Note that invitations of these meetings (UID) lead into these links again: of several the newest counts."""
+        now = timezone.now()
+        for uid, join_url in leads:
+            rows = models.OnlineMeeting.objects.filter(user=self._user, uid=uid)
+            rows.filter(join_url=join_url).update(created=now)
+
     def learn(self, seen: Iterable[SeenMeeting]) -> None:
         """Know these meetings as :meth:`remember` does, but without storing anything: for whom only looks."""
         for request, service, join_url, has_given_id in seen:

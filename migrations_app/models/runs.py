@@ -10,8 +10,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.failures import describe
-from migrations_app.targets import ALL_CURRENT
+from migrations_app.targets import ALL_CURRENT, UNDO
 from tenants_app.models import ConferencingUser, Tenant
+
+MAY_BE_WORKED = Q(tenant__meeting_migration_enabled=True) | Q(migration_type=UNDO)
+"""Runs of tenants that are switched on (R12). An undo is worked all the same: a person wants it just then."""
 
 
 class Run(models.Model):
@@ -35,6 +38,14 @@ class Run(models.Model):
     migration_type = models.CharField(
         max_length=80, default=ALL_CURRENT.migration_type, help_text="What that is called (R44)."
     )
+    undoes = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        related_name="undone_by",
+        help_text="The run whose meetings an undo puts back; gone once that is pruned.",
+    )
+    chosen = models.JSONField(null=True, help_text="UIDs of the meetings that an undo is about; empty: all of the run.")
     reasons = models.JSONField(default=list, help_text="Why it was asked for: rule numbers and sentences.")
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)
@@ -91,10 +102,20 @@ class Run(models.Model):
                 name="accepted_failures",
             ),
             models.Index(fields=["tenant", "-created"], name="runs_by_time"),
+            models.Index(fields=["user", "-created"], condition=Q(migration_type=UNDO), name="undos_by_user"),
         ]
 
     def __str__(self) -> str:
         return str(self.correlation_id)
+
+    @property
+    def is_undo(self) -> bool:
+        """Whether it puts meetings back that another run had changed."""
+        return self.migration_type == UNDO
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in {self.State.FAILED, self.State.SUCCEEDED}
 
     @property
     def retry_count(self) -> int:
@@ -144,6 +165,9 @@ class MeetingResult(models.Model):
     join_url_after = models.CharField(max_length=2000, blank=True)
     sequence = models.PositiveIntegerField(null=True, help_text="The SEQUENCE that the update carries.")
     spans = models.BinaryField(null=True, help_text="What was replaced by what, packed: for the page and for undo.")
+    digest = models.CharField(
+        max_length=32, blank=True, default="", help_text="Of what the meeting said after the change; empty: not known."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "uid"], name="one_result_per_run_and_meeting")]

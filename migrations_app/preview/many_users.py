@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.text import get_text_list
 
 from migrations_app.mailboxes.base import FutureMeetings
 from migrations_app.mailboxes.upcoming import future_meetings
@@ -14,6 +15,7 @@ from migrations_app.runs.served import OWN_SETTINGS
 from migrations_app.targets import ALL_CURRENT, Targets
 from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
+from tenants_app.changes.conference_ids import former_ids_kept_on
 from tenants_app.dependants import dependants, has_or_shows
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.user_settings import SettingsChange, UserSettings
@@ -26,11 +28,42 @@ DECISIVE = (
     "audio_conferencing_enabled",
     "conferencing_provider",
     "conference_id_type",
+    "undo_holds",
 )
 """Settings of a user that decide, beside bridge and conference ID, what a change of these two starts."""
 
+NAMED = 20
+"""Users whose undo ends who are told by name."""
 BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: they just get the new default."
 """Of users who have a default number only by their bridge, such as those without audio conferencing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedUndos:
+    """Users whose meetings were put back, and are brought up to date again."""
+
+    count: int = 0
+    upns: tuple[str, ...] = ()
+    """Of very many only the first."""
+
+    @classmethod
+    def of(cls, users: QuerySet[ConferencingUser]) -> EndedUndos:
+        """Those among the users."""
+        held = users.filter(undo_holds=True).order_by("upn")
+        upns = tuple(held.values_list("upn", flat=True)[: NAMED + 1])
+        return cls(held.count(), upns[:NAMED]) if len(upns) > NAMED else cls(len(upns), upns)
+
+    def __bool__(self) -> bool:
+        return self.count > 0
+
+    @property
+    def sentence(self) -> str:
+        """Who they are, for the page and the command."""
+        others = self.count - len(self.upns)
+        names = [*self.upns, *([f"{others:,} other{'s' if others > 1 else ''}"] if others else [])]
+        whose = get_text_list(names, "and")
+        meetings = "Their meetings are" if self.count > 1 else "The user's meetings are"
+        return f"This ends the undo of {whose}. {meetings} brought up to date again."
 
 
 @dataclass(slots=True)
@@ -46,6 +79,8 @@ class Foreseen:
     """Of the users who get a run: those whose run is pending already, which the start joins (R18)."""
     in_progress: int = 0
     """Of the users who get a run: those whose run is in progress, which another one follows."""
+    undos: EndedUndos = field(default_factory=EndedUndos)
+    """Of the users who get a run: those whose undo it ends."""
 
     @property
     def without(self) -> int:
@@ -67,8 +102,10 @@ def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
     own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
     if not (source.gives_conference_ids and target.gives_conference_ids):
         own_ids = own_ids.none()  # where the meeting service hands them out, none is exchanged for another (R43)
-    # A conference ID that is taken on the new bridge cannot be kept there.
-    renumbered = own_ids.filter(digits__in=ConferenceId.objects.filter(bridge=target).values("digits")).values("user")
+    # A conference ID that is taken on the new bridge cannot be kept there, nor one that may go back to somebody else.
+    is_taken = Q(digits__in=ConferenceId.objects.filter(bridge=target).values("digits"))
+    is_kept = Exists(former_ids_kept_on(target).filter(digits=OuterRef("digits")).exclude(user=OuterRef("user")))
+    renumbered = own_ids.filter(is_taken | is_kept).values("user")
     on_it = ConferencingUser.objects.filter(bridge=source)
     alike = on_it.order_by().values(*DECISIVE)
     foreseen = Foreseen(future=future_meetings(on_it))
@@ -105,6 +142,7 @@ def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser], targets: Ta
         foreseen.pending = states.get(Run.State.PENDING, 0)
         foreseen.in_progress = states.get(Run.State.IN_PROGRESS, 0)
         foreseen.future = future_meetings(starting)
+        foreseen.undos = EndedUndos.of(starting)
     return foreseen
 
 
@@ -115,13 +153,19 @@ def foresee_release(number: ServiceNumber) -> Foreseen:
     bridges = Bridge.objects.in_bulk(list(users.order_by().values_list("bridge", flat=True).distinct()))
     foreseen = Foreseen(future=future_meetings(users))
     moved = users.filter(has_or_shows(number)).order_by()
+    startable = Q(pk__in=())
     for row in moved.values("bridge", *DECISIVE).annotate(users=Count("pk")):
         alike = ConferencingUser(
             tenant=number.tenant, bridge=bridges.get(row["bridge"]), **{name: row[name] for name in DECISIVE}
         )
         settings = UserSettings.of(alike, "")
         change = SettingsChange(settings, settings, unassigned_number=number.number)
-        foreseen.add(decide(change, switches), row["users"])
+        decision = decide(change, switches)
+        foreseen.add(decision, row["users"])
+        if decision.starts_run:
+            startable |= Q(bridge=row["bridge"], **{name: row[name] for name in DECISIVE})
+    if foreseen.runs:
+        foreseen.undos = EndedUndos.of(moved.filter(startable))
     unseen = users.count() - foreseen.users
     if unseen:
         foreseen.users += unseen

@@ -3,6 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 from migrations_app.calendars.content_lines import (
     Edit,
@@ -20,7 +21,7 @@ from migrations_app.calendars.content_lines import (
 )
 from migrations_app.calendars.facts import events_not_over
 from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
-from migrations_app.rewriting.errors import needs_review
+from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.spans import Span
 
@@ -28,7 +29,19 @@ _REPEATABLE = frozenset([b"CONFERENCE"])
 """Properties that an event may have several times (RFC 7986 section 5.11), so one can go back beside others."""
 
 
-def undo(body: bytes, spans: Iterable[Span], *, now: datetime, same_sequence: bool = False) -> bytes:
+class Undone(NamedTuple):
+    """An object as it was before a rewrite.
+
+    `sequence` is its SEQUENCE now. `spans` are the replacements that led back: what a rewrite wrote, by what it had
+    replaced.
+    """
+
+    body: bytes
+    sequence: int
+    spans: tuple[Span, ...]
+
+
+def undo(body: bytes, spans: Iterable[Span], *, now: datetime, same_sequence: bool = False) -> Undone:
     """Return the object with what `spans` replaced put back, and its revision made newer once more (see `rewrite`).
 
     Overrides that are over by now stay as they are. Raises Declined (needs-review) where the replaced text does
@@ -40,16 +53,35 @@ def undo(body: bytes, spans: Iterable[Span], *, now: datetime, same_sequence: bo
     not_over = set(map(id, current))
     written = {recurrence_id_of(body, event): _Written(body, event) for event in events}
     edits: list[Edit] = []
+    back: list[Span] = []
     for span in spans:
         component = written.get(span.recurrence_id)
         if component is None:
             raise needs_review("An occurrence that was changed is no longer in the invitation, so it cannot be undone.")
         if id(component.event) in not_over:
             edits.append(component.put_back(span))
+            back.append(turned(span))
     if not edits:
         raise needs_review("There is nothing left to undo: every occurrence that was changed is over.")
-    renew(body, events, current, now, edits, same_sequence=same_sequence)
-    return splice(body, edits)
+    sequence = renew(body, events, current, now, edits, same_sequence=same_sequence)
+    return Undone(splice(body, edits), sequence, tuple(back))
+
+
+def turned(span: Span) -> Span:
+    """Return the replacement that leads back."""
+    return span._replace(before=span.after, after=span.before)
+
+
+def is_undone(body: bytes, spans: Iterable[Span], *, now: datetime) -> bool:
+    """Tell whether the object says already what it said before the rewrite that made `spans`.
+
+    Raises UnreadableCalendar when the object is no calendar.
+    """
+    try:
+        undo(body, map(turned, spans), now=now, same_sequence=True)
+    except Declined:
+        return False
+    return True
 
 
 class _Written:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property, partial
 
 from django.db import transaction
@@ -12,37 +12,39 @@ from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.calendars.schedule_status import not_told
 from migrations_app.failures import LEFT_FOR_A_PERSON, Failure
-from migrations_app.mailboxes.base import PartlyWritten, Stored
+from migrations_app.mailboxes.base import PartlyWritten, Stored, Write
 from migrations_app.models import MeetingResult, Run, Update, UpdateText
 from migrations_app.monitoring import clock
+from migrations_app.rewriting.unchanged import digest_of
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
 from migrations_app.runs.intents import Intents
 from migrations_app.runs.left import note_undelivered
 from migrations_app.runs.outcomes import BATCH, Outcome, Outcomes
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
+from migrations_app.runs.undoing import Undoing
 from migrations_app.runs.untold import note_untold
-from migrations_app.targets import Targets
+from migrations_app.targets import UNDO, Targets
 from tenants_app import fingerprints
 from tenants_app.bulk import batched, insert
-from tenants_app.changes.conference_ids import release_private_conference_ids
+from tenants_app.changes.conference_ids import note_taken_out, release_private_conference_ids
 
 MIXED = "mixed"
 """Stands for the fingerprint where a run's attempts had different settings: it equals the fingerprint of no user."""
 
 
 class Committer:
-    """Writes for one attempt at a run. Every method may raise ``LeaseLost``; then nothing of it was written."""
+    """Writes for one attempt at a run, whatever it does to meetings; what else is noted of it says each subclass.
 
-    def __init__(self, outcomes: Outcomes) -> None:
+    Every method may raise ``LeaseLost``; then nothing of it was written.
+    """
+
+    def __init__(self, outcomes: Outcomes | Undoing) -> None:
         self._run = outcomes.run
         self._user = outcomes.user
-        self._settings = outcomes.settings
         self._mailbox = outcomes.mailbox
         self._remembered = outcomes.remembered
-        self._has_begun_to_write = False
         self._has_settled = False
-        self._numbers_left: set[str] = set()
 
     def commit(self, outcomes: Sequence[Outcome], *, last_try: bool = True) -> set[str]:
         """Write mailbox, results, messages to send and the run's counters, in one transaction where that can be.
@@ -53,16 +55,19 @@ class Committer:
         Returns the UIDs of meetings that somebody changed since they were read: of these nothing was written, so that
         they can be looked at once more. On the ``last_try`` they fail instead, and none is returned.
         """
-        writes = [outcome.write for outcome in outcomes if outcome.write]
         if not self._mailbox.is_outside:
             with transaction.atomic():
+                self._before_writing(outcomes)
+                writes = _writes(outcomes)
                 return self._record(outcomes, self._mailbox.write(writes) if writes else {}, last_try=last_try)
         self._has_settled |= self._intents.settle(outcomes)
-        if writes:
+        if _writes(outcomes):
             with transaction.atomic():
+                self._before_writing(outcomes)
                 self._begin_to_write()
                 self._intents.announce(outcomes)
                 queue.hold(self._run)
+        writes = _writes(outcomes)
         answers: Mapping[str, Failure | Stored | None] = {}
         failure = None
         try:
@@ -74,7 +79,7 @@ class Committer:
             outcomes = [outcome for outcome in outcomes if outcome.result.uid in answers]
         with transaction.atomic():
             left = self._record(outcomes, answers, last_try=last_try)
-            self._intents.forget({outcome.result.uid for outcome in outcomes} - left)
+            self._intents.forget(self._settled_by(outcomes) - left)
         if failure:
             raise failure
         return left
@@ -98,21 +103,21 @@ class Committer:
                 if isinstance(answer, Stored):  # the update is about the revision that the server made of it
                     body = answer.body
                     outcome.result.sequence = highest_sequence(body, all_events(body))
+                    outcome.result.digest = digest_of(body)
                     outcome.body = body
-                old = digits_in(body, self._old_numbers.keys() - self._numbers_left)
-                self._numbers_left |= shown_numbers(body, old) if old else old
+                self._note_text(body)
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
         insert([outcome.result for outcome in final])
         told = self._queue_updates(final)
         self._remembered.remember(seen for outcome in final for seen in outcome.seen)
+        if self._was_undone:
+            self._remembered.renew(
+                (each.result.uid, link) for each in final if each.is_change for link in each.leads_into
+            )
         if any(outcome.has_own_blocks for outcome in final):
             fingerprints.note_own_blocks(self._user)
         self._count(final, told)
-        if self._settings.gives_private_ids:
-            # An ID that was given out for a meeting that does not show it after all is free again.
-            numbered = self._settings.newly_numbered
-            useless = [each.result.uid for each in final if not each.is_change and each.result.uid in numbered]
-            release_private_conference_ids(self._user, useless)
+        self._note_more(final)
         return unwritten
 
     def forget_intents(self) -> None:
@@ -120,49 +125,14 @@ class Committer:
         if self._mailbox.is_outside:
             self._intents.forget_all()
 
-    def search_what_was_left(self) -> None:
-        """Look in the meetings that were not changed for old numbers that they show; reads them once more."""
-        left = self._run.results.exclude(code__in=NOT_THEIRS_TO_COME)
-        # Of those that were changed in this attempt it is known already.
-        if self._run.attempts == 1 and not self._has_settled:
-            left = left.exclude(outcome=MeetingResult.Outcome.SUCCEEDED)
-        now = timezone.now()
-        for uids in batched(left.values_list("uid", flat=True), BATCH) if self._old_numbers else ():
-            queue.keep(self._run)
-            for stored in self._mailbox.read(uids).values():
-                wanted = self._old_numbers.keys() - self._numbers_left
-                self._numbers_left |= shown_numbers(stored.body, wanted, now)
-
-    def record_what_invitations_say(self) -> None:
-        """The run has ended well: all invitations say what the settings asked for, but for those left alone (R36).
-
-        Where an earlier attempt had other settings, some invitations follow those: then the user stays out of date. So
-        they do where the run was for the meetings of some services only (R40).
-        """
-        if not Targets.of(self._run.targets).selects_all:
-            return
-        if self._settings_of_all_attempts == self._settings.fingerprint:
-            left = {self._old_numbers[number] for number in self._numbers_left}
-            # What came in since was not looked for.
-            left |= set(self._user.invited_numbers.values_list("number_id", flat=True)) - {*self._old_numbers.values()}
-            fingerprints.record(self._user, self._settings.fingerprint, self._settings.number_keys | left)
+    @cached_property
+    def _was_undone(self) -> bool:
+        """Whether meetings of the user were ever put back, so that the newest of their links may not be theirs now."""
+        return Run.objects.filter(user=self._user, migration_type=UNDO).exists()
 
     @cached_property
     def _intents(self) -> Intents:
-        return Intents(self._run, self._user, self._settings.fingerprint)
-
-    @cached_property
-    def _old_numbers(self) -> dict[str, int]:
-        """The service numbers, with their keys, that invitations may show besides those that they should (R35)."""
-        others = self._user.invited_numbers.exclude(number__in=self._settings.number_keys)
-        return dict(others.values_list("number__number", "number_id"))
-
-    def _begin_to_write(self) -> None:
-        """From the first write on, what the invitations say is not known until the run has ended well."""
-        if not self._has_begun_to_write and self._user.invitations_fingerprint != self._settings.fingerprint:
-            fingerprints.become_unknown(self._user)
-            fingerprints.add_numbers(self._user, self._settings.number_keys)
-        self._has_begun_to_write = True
+        return Intents(self._run, self._user, self._asked_for)
 
     def _queue_updates(self, outcomes: Sequence[Outcome]) -> int:
         """Queue a message for each changed meeting that has somebody to tell. Returns how many these are.
@@ -199,7 +169,7 @@ class Committer:
         if is_told_by_server:
             return 0
         if told:
-            note_untold(self._user.tenant, self._settings.number_keys, told, keys, self._earlier_runs)
+            note_untold(self._user.tenant, self._kept_numbers, told, keys, self._earlier_runs)
         return sum(not each.is_in_doubt for each in told.values())
 
     def _supersede(self, uids: list[str]) -> None:
@@ -220,8 +190,7 @@ class Committer:
         """Bring the run's counters up to date, and renew its lease."""
         run, kinds = self._run, [outcome.result.outcome for outcome in outcomes]
         left = sum(outcome.result.code in LEFT_FOR_A_PERSON for outcome in outcomes)
-        if any(outcome.is_change or outcome.result.code == "already-current" for outcome in outcomes):
-            run.settings_fingerprint = self._settings_of_all_attempts
+        self._note_settings(outcomes)
         queue.hold(
             run,
             settings_fingerprint=run.settings_fingerprint,
@@ -233,11 +202,126 @@ class Committer:
             invites_update=run.invites_update + told,
         )
 
+    # What each kind of run notes besides
+
+    def _before_writing(self, outcomes: Sequence[Outcome]) -> None:
+        """In the transaction that writes, or announces, before it does."""
+
+    def _begin_to_write(self) -> None:
+        """In the transaction with the first write."""
+
+    def _note_text(self, body: bytes) -> None:
+        """A text that was written."""
+
+    def _note_more(self, outcomes: Sequence[Outcome]) -> None:
+        """In the transaction of the results."""
+
+    def _note_settings(self, outcomes: Sequence[Outcome]) -> None:
+        """Before the run's counters are written."""
+
+    def _settled_by(self, outcomes: Sequence[Outcome]) -> set[str]:
+        """UIDs of the meetings whose announced writes these results settle."""
+        return {outcome.result.uid for outcome in outcomes}
+
+    @property
+    def _asked_for(self) -> str:
+        """What the run makes invitations say; the same again where a later run makes them say the same."""
+        return f"undo of {self._run.undoes_id}"
+
+    @property
+    def _kept_numbers(self) -> Collection[int]:
+        """Keys of the numbers that every changed meeting shows from now on."""
+        return ()
+
+    def search_what_was_left(self) -> None:
+        """All meetings were dealt with: look once more at those that were left."""
+
+    def record_what_invitations_say(self) -> None:
+        """The run has ended well, in the caller's transaction."""
+
+
+class MigrationCommitter(Committer):
+    """Of a run that makes invitations say what the settings ask for."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        super().__init__(outcomes)
+        self._settings = outcomes.settings
+        self._has_begun_to_write = False
+        self._numbers_left: set[str] = set()
+
+    def search_what_was_left(self) -> None:
+        """Look in the meetings that were not changed for old numbers that they show; reads them once more."""
+        left = self._run.results.exclude(code__in=NOT_THEIRS_TO_COME)
+        # Of those that were changed in this attempt it is known already.
+        if self._run.attempts == 1 and not self._has_settled:
+            left = left.exclude(outcome=MeetingResult.Outcome.SUCCEEDED)
+        now = timezone.now()
+        for uids in batched(left.values_list("uid", flat=True), BATCH) if self._old_numbers else ():
+            queue.keep(self._run)
+            for stored in self._mailbox.read(uids).values():
+                wanted = self._old_numbers.keys() - self._numbers_left
+                self._numbers_left |= shown_numbers(stored.body, wanted, now)
+
+    def record_what_invitations_say(self) -> None:
+        """The run has ended well: all invitations say what the settings asked for, but for those left alone (R36).
+
+        Where an earlier attempt had other settings, some invitations follow those: then the user stays out of date. So
+        they do where the run was for the meetings of some services only (R40).
+        """
+        if not Targets.of(self._run.targets).selects_all:
+            return
+        if self._settings_of_all_attempts == self._settings.fingerprint:
+            left = {self._old_numbers[number] for number in self._numbers_left}
+            # What came in since was not looked for.
+            left |= set(self._user.invited_numbers.values_list("number_id", flat=True)) - {*self._old_numbers.values()}
+            fingerprints.record(self._user, self._settings.fingerprint, self._settings.number_keys | left)
+            note_taken_out(self._user, self._run.finished_at or clock.now())
+
+    @property
+    def _asked_for(self) -> str:
+        return self._settings.fingerprint
+
+    @property
+    def _kept_numbers(self) -> Collection[int]:
+        return self._settings.number_keys
+
+    @cached_property
+    def _old_numbers(self) -> dict[str, int]:
+        """The service numbers, with their keys, that invitations may show besides those that they should (R35)."""
+        others = self._user.invited_numbers.exclude(number__in=self._settings.number_keys)
+        return dict(others.values_list("number__number", "number_id"))
+
+    def _begin_to_write(self) -> None:
+        """From the first write on, what the invitations say is not known until the run has ended well."""
+        if not self._has_begun_to_write and self._user.invitations_fingerprint != self._settings.fingerprint:
+            fingerprints.become_unknown(self._user)
+            fingerprints.add_numbers(self._user, self._settings.number_keys)
+        self._has_begun_to_write = True
+
+    def _note_text(self, body: bytes) -> None:
+        old = digits_in(body, self._old_numbers.keys() - self._numbers_left)
+        self._numbers_left |= shown_numbers(body, old) if old else old
+
+    def _note_more(self, outcomes: Sequence[Outcome]) -> None:
+        if self._settings.gives_private_ids:
+            # An ID that was given out for a meeting that does not show it after all is free again.
+            numbered = self._settings.newly_numbered
+            useless = [each.result.uid for each in outcomes if not each.is_change and each.result.uid in numbered]
+            release_private_conference_ids(self._user, useless)
+
+    def _note_settings(self, outcomes: Sequence[Outcome]) -> None:
+        if any(outcome.is_change or outcome.result.code == "already-current" for outcome in outcomes):
+            self._run.settings_fingerprint = self._settings_of_all_attempts
+
     @property
     def _settings_of_all_attempts(self) -> str:
         """The fingerprint of the settings that all attempts of the run worked with, or MIXED."""
         known = self._run.settings_fingerprint
         return self._settings.fingerprint if known in {"", self._settings.fingerprint} else MIXED
+
+
+def _writes(outcomes: Sequence[Outcome]) -> list[Write]:
+    return [outcome.write for outcome in outcomes if outcome.write]
 
 
 def _refused_by_server(body: bytes) -> dict[str, str]:
@@ -269,3 +353,4 @@ def _fail_with(outcome: Outcome, code: str, detail: str = "") -> None:
     failed = outcome.result
     failed.outcome, failed.code, failed.detail = MeetingResult.Outcome.FAILED, code, detail
     failed.sequence = failed.spans = outcome.write = None
+    failed.digest = ""

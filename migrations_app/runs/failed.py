@@ -9,8 +9,9 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from migrations_app.cures import Place, place_of
 from migrations_app.models import Run
-from migrations_app.runs import actions
+from migrations_app.runs import actions, undo_start
 from migrations_app.runs.out_of_date import CHUNK, start_all
+from migrations_app.targets import UNDO
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
@@ -35,8 +36,11 @@ def failed_users(runs: QuerySet[Run]) -> QuerySet[ConferencingUser]:
 
 
 def retry(tenant: Tenant, users: QuerySet[ConferencingUser], actor: Actor) -> list[Consequence]:
-    """Start runs at once, some users in each transaction; or say for each why not."""
-    return start_all(tenant, users, actor, now_due=True)
+    """Start at once what failed, some users in each transaction; or say for each why not. An undo is undone again, and
+    for all others a run is started by hand (R11)."""
+    undos = failed_runs(tenant).filter(migration_type=UNDO, user__in=users)
+    others = users.exclude(pk__in=list(undos.values_list("user", flat=True)))
+    return [*undo_start.again(undos, actor), *start_all(tenant, others, actor, now_due=True)]
 
 
 def accept(tenant: Tenant, runs: QuerySet[Run], note: str, actor: Actor) -> int:

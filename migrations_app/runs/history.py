@@ -15,6 +15,7 @@ RUN_FIELDS: Mapping[str, Callable[[Run], Any]] = {
     "UserPrincipalName": lambda run: run.user.upn,
     "State": lambda run: run.state,
     "MigrationType": lambda run: run.migration_type,
+    "Undoes": lambda run: str(run.undoes.correlation_id) if run.undoes else "",
     "Reasons": lambda run: [reason["sentence"] for reason in run.reasons],
     "CreateDate": lambda run: run.created,
     "ModifiedDate": lambda run: run.modified,

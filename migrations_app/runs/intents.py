@@ -32,17 +32,30 @@ from migrations_app.runs.outcomes import Outcome
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
 
-_KEPT = ("subject", "attendee_count", "detail", "meeting_service", "join_url_before", "join_url_after", "sequence")
+_KEPT = (
+    "subject",
+    "attendee_count",
+    "detail",
+    "meeting_service",
+    "join_url_before",
+    "join_url_after",
+    "sequence",
+    "digest",
+)
 """What the result of a changed meeting says that a later look at the meeting cannot tell."""
+
+
+_HAS_HAPPENED = ("already-current", "already-put-back")
+"""What is found of a meeting that says already what was to be written."""
 
 
 class Intents:
     """The intents of one user's run, those of earlier runs and attempts included."""
 
-    def __init__(self, run: Run, user: ConferencingUser, fingerprint: str) -> None:
-        """``fingerprint`` is that of the settings that the run works by."""
+    def __init__(self, run: Run, user: ConferencingUser, asked_for: str) -> None:
+        """``asked_for`` stands for what the run makes invitations say, such as the fingerprint of the settings."""
         self._run, self._user = run, user
-        self._asked_for = [fingerprint, run.targets]
+        self._asked_for = [asked_for, run.targets]
         self._by_uid = {each.uid: each for each in IntendedWrite.objects.filter(user=user)}
 
     def announce(self, outcomes: Sequence[Outcome]) -> None:
@@ -67,7 +80,7 @@ class Intents:
             intent = self._by_uid.get(outcome.result.uid)
             # One with the ETag of before was not written; it may be current because the settings were changed back.
             is_changed = intent is not None and outcome.etag != intent.etag
-            if intent is not None and is_changed and outcome.result.code == "already-current":
+            if intent is not None and is_changed and outcome.result.code in _HAS_HAPPENED:
                 found = self._take_over(outcome, intent) or found
         return found
 
@@ -87,7 +100,7 @@ class Intents:
             outcome.is_in_doubt = not is_ours or there > written
         result = outcome.result
         for name in _KEPT:
-            setattr(result, name, kept[name])
+            setattr(result, name, kept.get(name, ""))  # one of an earlier release has no digest
         result.sequence = there
         result.starts_at = datetime.fromisoformat(kept["starts_at"]) if kept["starts_at"] else None
         result.outcome, result.code = MeetingResult.Outcome.SUCCEEDED, ""
@@ -106,6 +119,11 @@ class Intents:
         """The run has ended well: what has no result by now was deleted, or is over."""
         if self._by_uid:
             IntendedWrite.objects.filter(user=self._user).delete()
+
+    def forget_own(self) -> None:
+        """An undo has ended well. It has not looked at all meetings: what another run announced is still open."""
+        if self._by_uid:
+            IntendedWrite.objects.filter(run=self._run).delete()
 
     def _row(self, outcome: Outcome) -> IntendedWrite:
         assert outcome.write is not None  # noqa: S101 - for mypy

@@ -27,6 +27,8 @@ BY_START = (F("starts_at").asc(nulls_first=True), "pk")
 """By start; what cannot be read first."""
 _FOUND = ("subject", "starts_at", "last_end", "attendee_count", "code", "detail", "etag", "run")
 _DONE = ("state", "note", "by", "at", "request")
+_NOT_JUDGED = ("not-selected", "changed-since", "already-put-back", "number-released", "conference-id-taken")
+"""Reasons to skip a meeting that say nothing of whether it needs a person."""
 
 
 def settle(run: Run, *, has_ended: bool) -> None:
@@ -72,7 +74,7 @@ def _in_order(run: Run, known: Sequence[LeftMeeting], left: Mapping[str, Meeting
         if row.message_id:  # a later change is told anew; a message's key is that of the result which it tells of
             is_done = outcome == MeetingResult.Outcome.SUCCEEDED and key != row.message_id
         else:
-            is_done = row.uid not in left and code != "not-selected" and outcome not in {"", "Failed"}
+            is_done = row.uid not in left and code not in _NOT_JUDGED and outcome not in {"", "Failed"}
         if is_done:
             in_order.add(row.pk)
     return in_order

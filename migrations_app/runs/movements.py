@@ -53,6 +53,10 @@ def movement_of(result: MeetingResult) -> Movement | None:
     ``result.run`` should be loaded already. What is skipped or fails stays where it is.
     """
     has_new_link = result.join_url_before != result.join_url_after
+    if result.run.is_undo:
+        # Where it goes back to another meeting, its join links tell more than the names of services.
+        stays = bool(result.meeting_service) and not has_new_link
+        return Movement(result.meeting_service, result.meeting_service) if stays else None
     return _movement(result.meeting_service, result.outcome, has_new_link, Targets.of(result.run.targets))
 
 
@@ -102,6 +106,8 @@ class Movements:
 
 def movements_of(run: Run) -> Movements:
     """What the run made of its meetings so far; one question to the database."""
+    if run.is_undo:
+        return Movements()
     targets = Targets.of(run.targets)
     has_new_link = ExpressionWrapper(~Q(join_url_before=F("join_url_after")), BooleanField())
     rows: Iterable[tuple[str, str, bool, int]] = (

@@ -31,6 +31,7 @@ from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.rewrite import Identities, Rewrite, write
 from migrations_app.rewriting.services import Service
 from migrations_app.rewriting.spans import Span, pack
+from migrations_app.rewriting.unchanged import digest_of
 from migrations_app.rewriting.written_numbers import DialIn
 from migrations_app.runs.selection import why_skipped
 from migrations_app.targets import CURRENT
@@ -110,6 +111,13 @@ class Outcome:
     """Online meetings to remember (R41)."""
     has_own_blocks: bool = False
     """Whether the text, the new one where it changes, has a block that MMS drew."""
+    leads_into: Sequence[str] = ()
+    """The join links of meetings made anew, or gone back to, that invitations lead into from now on."""
+
+    shown_numbers: Collection[int] = ()
+    """Keys of the service numbers that an undo brings back."""
+    shown_ids: Collection[str] = ()
+    """Conference IDs that an undo brings back."""
 
     @property
     def is_change(self) -> bool:
@@ -395,6 +403,8 @@ class Outcomes:
             result.spans = pack(rewritten.spans)
             result.detail = rewritten.note[:500]
             result.join_url_after = rewritten.join_url[:2000]
+            result.digest = digest_of(rewritten.body)
+            outcome.leads_into = [made.join_url for made in case.made.values()]
             outcome.write = Write(stored.listed.uid, stored.etag, rewritten.body)
             outcome.recipient_count = stored.listed.recipient_count
             outcome.ends_at = stored.listed.last_end

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django_q.models import Task
 
 from migrations_app.models import LeftMeeting, Run, UntoldNumber, Update, UserImport
+from tenants_app.models import FormerConferenceId
 
 _RUNS_AT_ONCE = 100
 
@@ -19,18 +20,20 @@ def prune(before: datetime) -> Counter[str]:
 
     Imports of users go as well, applied or not, and what needed a person in meetings that were over by then. Kept are
     each user's latest run, which says what state they are in (R29), runs with a message still to be sent or one that
-    keeps a number (R35), and the audit. Deletes in small transactions, so it may be stopped at any time and never holds
-    up the queue.
+    keeps a number (R35), those just being undone, and the audit. Conference IDs that no undo can bring back may
+    be given to others. Deletes in small transactions, so it may be stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
+    being_undone = Run.objects.filter(undoes=OuterRef("pk")).exclude(state__in=[Run.State.SUCCEEDED, Run.State.FAILED])
     ended = Run.objects.filter(
         state__in=[Run.State.SUCCEEDED, Run.State.FAILED], is_latest=False, finished_at__lt=before
-    ).exclude(Exists(waiting) | Exists(untold))
+    ).exclude(Exists(waiting) | Exists(untold) | Exists(being_undone))
     deleted: Counter[str] = Counter()
     while pks := list(ended.order_by("finished_at").values_list("pk", flat=True)[:_RUNS_AT_ONCE]):
         _, counts = Run.objects.filter(pk__in=pks).delete()
         deleted.update(counts)
+    _free_conference_ids(before)
     LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
@@ -41,3 +44,10 @@ def prune(before: datetime) -> Counter[str]:
         imports=imports,
         wake_ups=tasks,
     )
+
+
+def _free_conference_ids(before: datetime) -> None:
+    """Let IDs of old go to others that were taken out of invitations ``before`` this, by runs that are pruned."""
+    kept = Run.objects.filter(user=OuterRef("user"), finished_at__lte=OuterRef("taken_out_at"))
+    former = FormerConferenceId.objects.filter(is_free=False, taken_out_at__lt=before)
+    former.exclude(Exists(kept)).update(is_free=True)

@@ -25,11 +25,11 @@ from django_q.tasks import async_task
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
-from migrations_app.models import Run, Turn
+from migrations_app.models import MAY_BE_WORKED, Run, Turn
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs import left
-from migrations_app.targets import ALL_CURRENT, Targets
+from migrations_app.targets import ALL_CURRENT, UNDO, Targets
 from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
 from tenants_app.bulk import batched
@@ -58,6 +58,15 @@ class RunRequest:
     targets: Targets = ALL_CURRENT
 
 
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """An undo of a run to be put in the queue, of all its meetings or the chosen ones (UIDs)."""
+
+    run: Run
+    reason: Reason
+    chosen: Sequence[str] | None = None
+
+
 def request_runs(
     tenant: Tenant, requests: Iterable[RunRequest], requested_by: str, *, now_due: bool = False
 ) -> list[Run]:
@@ -65,7 +74,8 @@ def request_runs(
 
     A user's pending run is joined: the new reasons and targets are added (R40), and it becomes due no later than a new
     one would. One that waits for its retry may have migrated some meetings with older settings: a new run takes over
-    from it, with its reasons and targets. Inserts in bulk and wakes the cluster when the transaction commits.
+    from it, with its reasons and targets. It also takes the place of a pending undo, and ends the hold of one that is
+    done. Inserts in bulk and wakes the cluster when the transaction commits.
     """
     # In the order in which everybody locks users, so that two large requests do not lock each other out.
     requests = sorted(requests, key=lambda request: request.user.pk)
@@ -90,6 +100,8 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
     new: list[Run] = []
     for request in requests:
         waiting = pending.get(request.user.pk)
+        if waiting and waiting.is_undo:
+            waiting = None
         targets = Targets.of(waiting.targets).joined(request.targets) if waiting else request.targets
         run = waiting
         if run is None or run.attempts:
@@ -109,13 +121,48 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
         run.modified = now
         run.targets, run.migration_type = targets.stored, targets.migration_type
     bulk.update(joined, ["reasons", "due_at", "targets", "migration_type", "modified"])
-    begun = Run.objects.filter(pk__in=[run.pk for run in pending.values() if run.attempts])
-    begun.update(
-        state=Run.State.FAILED, last_error_code="newer-run", last_error_detail="", finished_at=now, modified=now
-    )
+    _withdraw([run.pk for run in pending.values() if run.attempts or run.is_undo], "newer-run", now)
+    ConferencingUser.objects.filter(pk__in=pks, undo_holds=True).update(undo_holds=False)
     Run.objects.filter(user__in=[run.user_id for run in new], is_latest=True).update(is_latest=False)
     bulk.create(new, "correlation_id")
     return joined + new
+
+
+@transaction.atomic
+def request_undo(request: UndoRequest, requested_by: str, *, now_due: bool = False) -> Run:
+    """Put an undo in the queue, due after the settling time (R19) or at once.
+
+    It takes the place of the user's pending run, which ends without being done (R18), and no change starts a run of
+    theirs from now on, until a person does.
+    """
+    undone, now = request.run, clock.now()
+    lock_users([undone.user_id])
+    pending = Run.objects.select_for_update().filter(user=undone.user_id, state=Run.State.PENDING)
+    _withdraw(list(pending.values_list("pk", flat=True)), "undone-instead", now)
+    Run.objects.filter(user=undone.user_id, is_latest=True).update(is_latest=False)
+    run = Run.objects.create(
+        tenant_id=undone.tenant_id,
+        user_id=undone.user_id,
+        undoes=undone,
+        chosen=None if request.chosen is None else list(request.chosen),
+        targets={},
+        migration_type=UNDO,
+        reasons=[request.reason._asdict()],
+        requested_by=requested_by,
+        created=now,
+        due_at=now if now_due else now + timedelta(seconds=undone.tenant.settling_time),
+    )
+    ConferencingUser.objects.filter(pk=undone.user_id).update(undo_holds=True)
+    if run.due_at <= now:
+        wake_cluster()
+    return run
+
+
+def _withdraw(pks: Sequence[int], code: str, now: datetime) -> None:
+    """End pending runs without doing them."""
+    Run.objects.filter(pk__in=pks).update(
+        state=Run.State.FAILED, last_error_code=code, last_error_detail="", finished_at=now, modified=now
+    )
 
 
 def wake_cluster(runs: int = 1) -> None:
@@ -145,14 +192,15 @@ def run_now(run: Run) -> bool:
 
 
 def _due() -> Q:
-    return Q(state=Run.State.PENDING, due_at__lte=clock.now(), tenant__meeting_migration_enabled=True)
+    return Q(MAY_BE_WORKED, state=Run.State.PENDING, due_at__lte=clock.now())
 
 
 def claim() -> Run | None:
     """Take the run that has been due longest; its attempt is counted before any work is done.
 
-    A tenant that is switched off is passed over (R12), and so is a user whose earlier run is still going on, or whose
-    mailbox's server is left alone for now. Tenants take turns, so that a large one does not keep a small one waiting.
+    A tenant that is switched off is passed over but for undos (R12), and so is a user whose earlier run is still going
+    on, or whose mailbox's server is left alone for now. Tenants take turns, so that a large one does not keep a small
+    one waiting.
     """
     # Looked for before the transaction begins: on SQLite that takes the only write lock, which waiting writers get in
     # no order, so that workers with nothing to do would keep one of them from it for half a minute.
@@ -275,7 +323,7 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
         left.settle(run, has_ended=False)
         return
     is_taken_over = bool(replaced) and (again_at is not None or (failure.cures_by_waiting and run.attempts <= RETRIES))
-    if replaced and is_taken_over:
+    if replaced and is_taken_over and not (run.is_undo or replaced.is_undo):
         _take_over(replaced, run)
     elif failure.cures_by_waiting and not replaced:
         cause, failure = failure.code, Failure("retries-used-up", failure.what)

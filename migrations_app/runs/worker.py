@@ -12,8 +12,10 @@ from migrations_app.failures import FAILED, LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import MeetingResult, Run
 from migrations_app.runs import queue
-from migrations_app.runs.commit import Committer
+from migrations_app.runs.commit import Committer, MigrationCommitter
 from migrations_app.runs.outcomes import BATCH, Outcomes, in_batches
+from migrations_app.runs.undo_commit import UndoCommitter
+from migrations_app.runs.undoing import Undoing
 from tenants_app.bulk import batched
 from tenants_app.wording import counted
 
@@ -50,8 +52,14 @@ class _Attempt:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.outcomes = Outcomes(run, before_each=partial(queue.keep, run))
-        self.committer = Committer(self.outcomes)
+        self.outcomes: Outcomes | Undoing
+        self.committer: Committer
+        if run.is_undo:
+            self.outcomes = undoing = Undoing(run, before_each=partial(queue.keep, run))
+            self.committer = UndoCommitter(undoing)
+        else:
+            self.outcomes = migrating = Outcomes(run, before_each=partial(queue.keep, run))
+            self.committer = MigrationCommitter(migrating)
 
     def work(self) -> None:
         """Deal with every meeting. Raises ``Failure`` where one of them, or the mailbox, failed."""
@@ -73,9 +81,9 @@ class _Attempt:
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
         with transaction.atomic():
+            queue.succeed(self.run)
             self.committer.record_what_invitations_say()
             self.committer.forget_intents()
-            queue.succeed(self.run)
 
     def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""

@@ -19,6 +19,7 @@ from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
+from migrations_app.targets import UNDO
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.screens.fragments import answer
@@ -37,6 +38,8 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
 
 
 def _status(tenant: Tenant) -> dict[str, Any]:
+    is_on = tenant.meeting_migration_enabled
+    latest = Run.objects.filter(tenant=tenant, is_latest=True)
     counts = users_by_state(tenant)
     accepted = count_accepted(tenant) if counts[Run.State.FAILED] else 0
     # So that a database begins with the few runs in a state, and not with all the runs or users that the tenant has.
@@ -70,6 +73,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "running_count": runs.filter(state=Run.State.IN_PROGRESS).count(),
         "pending": pending,
         "pending_count": counts[Run.State.PENDING],  # a pending run is its user's latest
+        "waiting_count": 0 if is_on else latest.filter(state=Run.State.PENDING).exclude(migration_type=UNDO).count(),
         "messages_queued": messages_queued,
         "messages_failed": failed.count(),
         "undelivered": failed.select_related("result__run__user").defer("result__spans").order_by("-queued_at")[:3],

@@ -24,7 +24,7 @@ UNDONE = "undone"
 LEFT = "Left"
 NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
-YES, NO = "yes", "no"
+YES, NO, UNDO_HOLDS = "yes", "no", "undo"
 NAMES = ("display_name", "upn", "sip_address")
 """Of a user, what a search by name looks at."""
 
@@ -169,7 +169,7 @@ class UserFilter(django_filters.FilterSet):
     )
     out_of_date = django_filters.ChoiceFilter(
         label="Invitations",
-        choices=[(YES, "Out of date"), (NO, "Up to date")],
+        choices=[(YES, "Out of date"), (NO, "Up to date"), (UNDO_HOLDS, "An undo holds")],
         empty_label="Any",
         method="by_invitations",
     )
@@ -211,6 +211,8 @@ class UserFilter(django_filters.FilterSet):
         return users.filter(pk__in=latest.filter(state=value).values("user"))
 
     def by_invitations(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        if value == UNDO_HOLDS:
+            return users.filter(undo_holds=True)
         return users.filter(OUT_OF_DATE if value == YES else ~OUT_OF_DATE)
 
     def by_number(

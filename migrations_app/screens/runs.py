@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
@@ -20,6 +21,7 @@ from migrations_app.rewriting.spans import unpack
 from migrations_app.runs.actions import make_due_now, start_by_hand
 from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.runs.movements import movements_of
+from migrations_app.runs.undo_start import undo_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
@@ -28,6 +30,7 @@ from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
 
@@ -49,6 +52,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     results = shown.results.select_related("update").defer("spans").order_by("pk")
     found = ResultFilter(request.GET, results)
     is_open = shown.state in {Run.State.PENDING, Run.State.IN_PROGRESS}
+    is_at_work = shown.state == Run.State.IN_PROGRESS
     is_near = shown.due_at <= timezone.now() + timedelta(seconds=30)
     context = {
         "access": access,
@@ -57,6 +61,8 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "movements": movements_of(shown),
         "aim": Targets.of(shown.targets).words,
         "table": paginate(request, ResultTable(found.qs), 50),
+        "undos": shown.undone_by.order_by("pk"),
+        "may_be_undone": access.may_operate and not shown.is_undo and not is_at_work and shown.succeeded_meetings > 0,
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
         "still_open": to_come(access.tenant).filter(run=shown, state=LeftMeeting.State.OPEN).count(),
         "failed_messages": count_failed(shown),
@@ -93,7 +99,7 @@ def run_now(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpRespo
     """Make a pending run due at once (R19)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     pending = _run(access, correlation_id)
-    if not access.tenant.meeting_migration_enabled:
+    if not access.tenant.meeting_migration_enabled and not pending.is_undo:
         messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
     elif make_due_now(pending, access.actor):
         messages.success(request, f"The run of {pending.user.upn} begins as soon as a worker is free.")
@@ -109,6 +115,13 @@ def start_again(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpR
     """Start a new run for the user of this one, to do the same (R40)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     ended = _run(access, correlation_id)
+    if ended.is_undo:
+        try:
+            again = undo_again(ended, access.actor)
+        except ValidationError as error:
+            tell_errors(request, error)
+            return redirect("run", slug, correlation_id)
+        return redirect("run", slug, again.correlation_id)
     targets = Targets.of(ended.targets)
     told = start_by_hand(access.tenant, [ended.user], access.actor, targets=targets, now_due=True)
     tell_consequences(request, told)
@@ -155,7 +168,9 @@ def confirm_delivered(request: Request, slug: str, correlation_id: uuid.UUID) ->
 def _run(access: Access, correlation_id: uuid.UUID) -> Run:
     found = (
         Run.objects.filter(tenant=access.tenant, correlation_id=correlation_id)
-        .select_related("user__bridge", "user__tenant", "user__toll_number", "user__toll_free_number", "tenant")
+        .select_related(
+            "undoes", "user__bridge", "user__tenant", "user__toll_number", "user__toll_free_number", "tenant"
+        )
         .first()
     )
     if found is None:

@@ -49,6 +49,8 @@ class Trigger(NamedTuple):
     """Whether ``AutomaticallyMigrateUserMeetings`` can switch it off (R13: R2 to R7)."""
     is_move: bool = False
     """Whether meetings of the on-premises deployment are made anew in the user's meeting service (R40)."""
+    ends_undo: bool = False
+    """Whether it counts as a person's start, who has seen whose undo it ends."""
 
 
 TRIGGERS = (
@@ -113,6 +115,7 @@ TRIGGERS = (
         lambda old, new, change: change.unassigned_number != "",
         "the number {change.unassigned_number} was taken off the bridge",
         starts=True,
+        ends_undo=True,
     ),
     Trigger(
         "R7",
@@ -260,13 +263,19 @@ def why_not_served(settings: UserSettings) -> Reason | None:
     return None
 
 
+def why_not_reachable(settings: UserSettings) -> Reason | None:
+    """Why MMS cannot write into the user's mailbox (R15), or None where it can."""
+    refusal = why_not_served(settings)
+    return refusal if refusal and refusal.rule == "R15" else None
+
+
 def decide(change: SettingsChange, switches: Switches, service: str = NO_SERVICE) -> Decision:
     """Whether a change of a user's settings starts a run, and why or why not.
 
     ``service`` is the user's meeting service, which is asked for after a move to online alone (R40).
     Where several things prevent a run, the sentence names the first of these: a move to on-premises (R17), a change
-    that starts nothing by itself, a user whom MMS cannot serve (R14 to R17), the service switched off (R12), and
-    automatic runs switched off (R13).
+    that starts nothing by itself, a user whom MMS cannot serve (R14 to R17), the service switched off (R12),
+    automatic runs switched off (R13), and an undo that holds until a person starts the user.
     """
     old, new = change.before, change.after
     if old.hosting == "online" and new.hosting == "on-premises":
@@ -292,6 +301,8 @@ def decide(change: SettingsChange, switches: Switches, service: str = NO_SERVICE
         starting = [(trigger, clause) for trigger, clause in starting if not trigger.is_automatic]
         if not starting:
             return _no_run("AutomaticallyMigrateUserMeetings is off: start it by hand when you are ready")
+    if new.undo_holds and not any(trigger.ends_undo for trigger, _ in starting):
+        return _no_run("an undo holds, which put the user's meetings back: start it by hand when you are ready")
     targets = Targets.of_move(service) if any(trigger.is_move for trigger, _ in starting) else ALL_CURRENT
     return Decision(
         f"Run, because {' and '.join(clause for _, clause in starting)}{_aim(targets)}.",

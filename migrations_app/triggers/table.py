@@ -47,6 +47,7 @@ USERS = {
     "User on a third-party provider": replace(SERVED, conferencing_provider="Fabrikam"),
     "User hosted on-premises": replace(SERVED, hosting="on-premises"),
     "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises"),
+    "User whose undo holds": replace(SERVED, undo_holds=True),
 }
 """One user of each kind that the rules tell apart: first one whom MMS serves, then those it may refuse (R15 to R17)."""
 

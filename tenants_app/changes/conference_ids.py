@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -87,6 +88,28 @@ def known_conference_ids(user: ConferencingUser) -> frozenset[str]:
     return frozenset(digits for (digits,) in present.union(former))
 
 
+def whose_conference_id(user: ConferencingUser, digits: str, bridges: Collection[int]) -> frozenset[tuple[int, str]]:
+    """Whose an ID is now that a meeting of the user showed before: users (keys), with the UID of a private one.
+
+    ``bridges`` are those (keys) whose numbers it stands beside; those on which the user once had it count too.
+    """
+    former = FormerConferenceId.objects.filter(user=user, digits=digits)
+    had_on = {*bridges, *former.values_list("bridge", flat=True)} - {None}
+    rows = ConferenceId.objects.filter(bridge__in=had_on, digits=digits)
+    return frozenset(rows.values_list("user__pk", "meeting_uid"))
+
+
+def note_shown_again(user: ConferencingUser, digits: Collection[str]) -> None:
+    """Note that invitations of the user show these former IDs again, so that nobody else is given one."""
+    former = FormerConferenceId.objects.filter(user=user, digits__in=digits)
+    former.update(taken_out_at=None, is_free=False)
+
+
+def note_taken_out(user: ConferencingUser, now: datetime) -> None:
+    """Note that all of the user's invitations are up to date, so that none shows a former ID any more."""
+    FormerConferenceId.objects.filter(user=user, taken_out_at=None).update(taken_out_at=now)
+
+
 def check_gives_conference_ids(bridge: Bridge) -> None:
     """Raise ``ValidationError`` where MMS does not hand out the bridge's IDs, so that nobody can be given one."""
     if not bridge.gives_conference_ids:
@@ -116,7 +139,20 @@ def users_without_id(bridge: Bridge) -> QuerySet[ConferencingUser]:
 def keep_as_former(rows: Iterable[ConferenceId]) -> None:
     """Note that MMS once gave these IDs to whom they are of now."""
     for some in bulk.batched(rows):
-        bulk.insert([_former(row) for row in some], unless_there=True)
+        _keep([_former(row) for row in some])
+
+
+def _keep(rows: Sequence[FormerConferenceId]) -> None:
+    """Save them; one that was former before is so anew."""
+    if bulk.insert(rows, unless_there=True) == len(rows):
+        return
+    FormerConferenceId.objects.bulk_create(
+        rows,
+        batch_size=100,
+        update_conflicts=True,
+        unique_fields=["user", "bridge", "digits", "meeting_uid"],
+        update_fields=["taken_out_at", "is_free"],
+    )
 
 
 def _former(row: ConferenceId) -> FormerConferenceId:
@@ -130,6 +166,11 @@ def _check_conference_id(digits: str) -> None:
         validate_conference_id(digits)
     except ValidationError as error:
         raise ValidationError({"conference_id": error.messages}) from error
+
+
+def former_ids_kept_on(bridge: Bridge) -> QuerySet[FormerConferenceId]:
+    """IDs of old on the bridge that go to nobody else yet."""
+    return FormerConferenceId.objects.filter(bridge=bridge, is_free=False)
 
 
 def _digits_on(bridge: Bridge) -> QuerySet[ConferenceId, str]:
@@ -148,6 +189,7 @@ class ConferenceNumbering:
         self._read_all = many > BULK
         self._wanted = frozenset(wanted)
         self._taken: dict[int, set[str]] = {}
+        self._kept: dict[int, dict[str, set[int]]] = {}
         self._spare: dict[int, set[str]] = {}
         self._new: list[ConferenceId] = []
         self._changed: list[ConferenceId] = []
@@ -177,7 +219,7 @@ class ConferenceNumbering:
                     {"conference_id": f"{wanted} is already in use on the bridge {bridge}: choose another."}
                 )
             digits = wanted
-        elif own is not None and wanted == "" and self._is_to_spare(bridge, own.digits):
+        elif own is not None and wanted == "" and self._is_to_spare(bridge, own.digits, user):
             digits = own.digits  # the same digits on the new bridge: participants need not learn others
         else:
             (digits,) = self._free(bridge, 1)
@@ -190,8 +232,9 @@ class ConferenceNumbering:
             self._changed.append(own)
         return digits
 
-    def _is_to_spare(self, bridge: Bridge, digits: str) -> bool:
-        return digits not in self._wanted and not self._taken_among(bridge, [digits])
+    def _is_to_spare(self, bridge: Bridge, digits: str, user: ConferencingUser) -> bool:
+        is_free = digits not in self._wanted and not self._taken_among(bridge, [digits])
+        return is_free and not self._kept_among(bridge, [digits], user)
 
     def take(self, user: ConferencingUser, bridge: Bridge, meeting_uids: Sequence[str]) -> dict[str, str]:
         """A new private ID for each of the meetings."""
@@ -205,7 +248,8 @@ class ConferenceNumbering:
     def save(self) -> None:
         bulk.update(self._changed, ["bridge", "digits"])
         bulk.insert(self._new)
-        bulk.insert(self._former, unless_there=True)
+        if self._former:
+            _keep(self._former)
         self._changed, self._new, self._former = [], [], []
 
     def _taken_among(self, bridge: Bridge, candidates: Collection[str]) -> set[str]:
@@ -215,12 +259,30 @@ class ConferenceNumbering:
         taken = self._taken[bridge.pk].intersection(candidates)
         return taken if self._read_all else taken.union(_digits_on(bridge).filter(digits__in=candidates))
 
+    def _kept_among(
+        self, bridge: Bridge, candidates: Collection[str], user: ConferencingUser | None = None
+    ) -> set[str]:
+        """Those that were somebody else's and may come back to them, because what took them out can be undone.
+
+        Whoever asks for one of these gets it all the same: then it does not go back.
+        """
+        if self._read_all:
+            if bridge.pk not in self._kept:
+                self._kept[bridge.pk] = {}
+                for digits, whose in former_ids_kept_on(bridge).values_list("digits", "user__pk").iterator():
+                    self._kept[bridge.pk].setdefault(digits, set()).add(whose)
+            kept = self._kept[bridge.pk]
+            return {each for each in candidates if kept.get(each, set()) - ({user.pk} if user else set())}
+        rows = former_ids_kept_on(bridge).filter(digits__in=candidates)
+        return set((rows.exclude(user=user) if user else rows).values_list("digits", flat=True))
+
     def _free(self, bridge: Bridge, count: int) -> list[str]:
         found = self._spare.setdefault(bridge.pk, set())
         for _ in range(20):
             if len(found) < count:
                 found |= {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(2 * count + 8)}
             found -= self._wanted.intersection(found) | self._taken_among(bridge, found)
+            found -= self._kept_among(bridge, found)
             if len(found) >= count:
                 return [found.pop() for _ in range(count)]
         raise ValidationError(f"The bridge {bridge} has hardly any free conference IDs left: use another bridge.")

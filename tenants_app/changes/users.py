@@ -237,6 +237,7 @@ def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
     leaving = user.invited_numbers.filter(number__is_leaving=True).exists()
     if not (user.is_out_of_date or leaving):
         return False
+    ConferencingUser.objects.filter(pk=user.pk, undo_holds=True).update(undo_holds=False)
     fingerprints.presume_up_to_date(ConferencingUser.objects.filter(pk=user.pk))
     entry(tenant, actor, "mark as up to date", user.upn).save()
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 
 from tenants_app.models.bridges import Bridge
 from tenants_app.models.users import ConferencingUser
@@ -45,6 +46,12 @@ class FormerConferenceId(models.Model):
     )
     digits = models.CharField(max_length=7)
     meeting_uid = models.CharField(max_length=500, blank=True)
+    taken_out_at = models.DateTimeField(
+        null=True, help_text="When the last invitations that showed it were brought up to date; empty: not yet."
+    )
+    is_free = models.BooleanField(
+        default=False, help_text="Whether somebody else may be given it: no invitation can get it back any more."
+    )
 
     class Meta:
         verbose_name = "former conference ID"
@@ -54,7 +61,15 @@ class FormerConferenceId(models.Model):
                 name="one_row_per_former_conference_id",
             )
         ]
-        indexes = [models.Index(fields=["digits"], name="former_ids_by_digits")]
+        indexes = [
+            models.Index(fields=["digits"], name="former_ids_by_digits"),
+            models.Index(fields=["bridge", "digits"], condition=Q(is_free=False), name="former_ids_that_are_kept"),
+            models.Index(
+                fields=["taken_out_at"],
+                condition=Q(is_free=False, taken_out_at__isnull=False),
+                name="former_ids_by_time",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.digits

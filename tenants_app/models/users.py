@@ -103,6 +103,11 @@ class ConferencingUser(models.Model):
         editable=False,
         help_text="Whether invitations have blocks that MMS wrote, which show language and texts (R36).",
     )
+    undo_holds = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Whether meetings were put back as they were, so that no change starts anything by itself.",
+    )
     settings_fingerprint = models.CharField(
         max_length=32, default="", editable=False, help_text="Of what the settings ask the invitations to say."
     )
@@ -127,6 +132,7 @@ class ConferencingUser(models.Model):
             models.Index(fields=["tenant", "sip_address"], name="user_by_sip_address"),
             models.Index(fields=["tenant", "upn"], name="user_by_upn"),
             models.Index(fields=["tenant", "upn"], condition=OUT_OF_DATE, name="users_out_of_date"),
+            models.Index(fields=["tenant", "upn"], condition=Q(undo_holds=True), name="users_whose_undo_holds"),
         ]
 
     def __str__(self) -> str:

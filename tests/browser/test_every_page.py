@@ -50,6 +50,8 @@ PAGES = {
         "/contoso/migrations/{running}/",
         "/contoso/migrations/{ended}/meetings/{meeting}/",
         "/contoso/migrations/{ended}/meetings/{meeting}/explain/",
+        "/contoso/migrations/{ended}/undo/",
+        "/contoso/migrations/{ended}/undo/{meeting}/",
         "/contoso/migrations/{ended}/meetings/{skipped}/explain/",
         "/contoso/migrations/{ended}/meetings/{failed}/explain/",
         "/contoso/users/",

@@ -19,8 +19,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run
+from migrations_app.models import MeetingResult, NumberRelease, Run
 from migrations_app.procedures.number_release import start_release
+from migrations_app.rewriting.spans import pack
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant
@@ -69,6 +70,7 @@ ACTS_ON_A_TENANT = {
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
     "test_mail_server": "",
+    "undo_meeting_migration": "--correlation-id {run}",
     "unassign_service_number": "--number {spare} --replace-with {toll}",
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
@@ -127,13 +129,15 @@ def fabrikam(tenant: Tenant) -> Fabrikam:
 
 
 def run_of(user: ConferencingUser) -> Run:
-    return Run.objects.create(
+    run = Run.objects.create(
         tenant=user.tenant,
         user=user,
         state=Run.State.PENDING,
         reasons=[],
         due_at=timezone.now(),
     )
+    MeetingResult.objects.create(run=run, uid="planning", outcome=MeetingResult.Outcome.SUCCEEDED, spans=pack([]))
+    return run
 
 
 def connection_of(tenant: Tenant, name: str) -> MailboxConnection:

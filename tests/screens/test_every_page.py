@@ -45,6 +45,8 @@ PAGES = [
     "/contoso/migrations/{run}/meetings/{meeting}/",
     "/contoso/migrations/{run}/meetings/{meeting}/explain/",
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
+    "/contoso/migrations/{run}/undo/",
+    "/contoso/migrations/{run}/undo/{meeting}/",
     "/contoso/users/",
     "/contoso/users/start/",
     "/contoso/users/anna.rossi@contoso.com/",

@@ -109,6 +109,8 @@ BELOW_A_TENANT = {
     "run": Rule("/{tenant}/migrations/{run}/", get="viewer"),
     "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", post="operator"),
     "start-again": Rule("/{tenant}/migrations/{run}/start-again/", post="operator"),
+    "undo-run": Rule("/{tenant}/migrations/{run}/undo/", get="operator", post="operator"),
+    "undo-meeting": Rule("/{tenant}/migrations/{run}/undo/{meeting}/", get="operator"),
     "send-again": Rule("/{tenant}/migrations/{run}/send-again/", post="operator"),
     "send-in-doubt-again": Rule("/{tenant}/migrations/{doubtful}/send-in-doubt-again/", post="operator"),
     "confirm-delivered": Rule("/{tenant}/migrations/{doubtful}/confirm-delivered/", post="operator"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from migrations_app.models import CalendarObject, IntendedWrite, MeetingResult, 
 from migrations_app.procedures.number_release import start_replacement
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import wake_cluster
+from migrations_app.runs.undo_start import start_undo
 from migrations_app.targets import LINK, SKYPE, Targets
 from migrations_app.tasks import work_queue
 from tenants_app.audit import Actor, Channel
@@ -25,6 +28,7 @@ from tenants_app.changes.mailboxes import create_connection, set_credentials
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.changes.users import change_user, create_users
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tests.support.content_lines import without_stamps
 from tests.support.meetings import ANEW, STAY, calendar_of, invite, logical_lines, messages_in, plan
 
 ACTOR = Actor("test", Channel.COMMAND)
@@ -124,6 +128,49 @@ def mailing() -> dict[str, Any]:
 
 
 # --- of a campaign that kills while meetings are made anew ------------------------------------------------
+
+
+def begin_undoing(kept: str, *, users: int, meetings: int) -> None:
+    """Users whose meetings a run has changed, and told, and whose undo is pending. The file ``kept`` notes what each
+    meeting said before, and the revision that the run gave it."""
+    before = list(Run.objects.values_list("pk", flat=True))
+    begin_moving(users=users, meetings=meetings)
+    said = {f"{each.user_id} {each.uid}": _said(bytes(each.body)) for each in CalendarObject.objects.all()}
+    work_queue()
+    known = json.loads(Path(kept).read_text()) if Path(kept).exists() else {}
+    revisions = sequences()
+    new = Run.objects.exclude(pk__in=before).select_related("user")
+    of_new = {f"{run.user_id} {uid}" for run in new for uid in run.results.values_list("uid", flat=True)}
+    known |= {key: [said[key], revisions[key]] for key in of_new}
+    Path(kept).write_text(json.dumps(known))
+    for run in new:
+        start_undo(run, ACTOR, now_due=True)
+
+
+def _said(body: bytes) -> str:
+    return sha256(b"\n".join(sorted(without_stamps(body)))).hexdigest()
+
+
+def undone(outbox: str, kept: str) -> dict[str, Any]:
+    """What became of the meetings: how many there are, and how many of them are as they should be."""
+    known = json.loads(Path(kept).read_text())
+    revisions = sequences()
+    restored = [
+        known[key] == [_said(bytes(each.body)), revisions[key] - 1]
+        for each in CalendarObject.objects.all()
+        if (key := f"{each.user_id} {each.uid}")
+    ]
+    told = Counter(
+        next(line for line in logical_lines(calendar_of(message)) if line.startswith("UID:"))
+        for message in messages_in(Path(outbox))
+    )
+    return {
+        "meetings": len(restored),
+        "restored_once": sum(restored),
+        "told_twice": sum(count == 2 for count in told.values()),
+        "messages": told.total(),
+        "open": Run.objects.exclude(state="Succeeded").count(),
+    }
 
 
 def begin_moving(*, users: int, meetings: int) -> None:

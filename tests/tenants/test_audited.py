@@ -23,7 +23,8 @@ from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import organizer_notes
 from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Run, UntoldNumber, Update
 from migrations_app.procedures import number_release
-from migrations_app.runs import actions, left_actions, receivers
+from migrations_app.rewriting.spans import pack
+from migrations_app.runs import actions, left_actions, receivers, undo_start
 from tenants_app.audit import Actor, Channel, action_choices, entry
 from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
@@ -59,7 +60,7 @@ from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
-MODULES = (*CHANGES, actions, receivers, left_actions, mail_actions, organizer_notes, number_release)
+MODULES = (*CHANGES, actions, receivers, undo_start, left_actions, mail_actions, organizer_notes, number_release)
 
 
 class World:
@@ -93,6 +94,17 @@ class World:
 
     def accepted_run(self) -> Run:
         return self.failed_run(accepted_at=timezone.now(), accepted_by="zoe", accepted_note="Known")
+
+    def changed_run(self) -> Run:
+        """A run that has changed a meeting."""
+        run = self.run()
+        MeetingResult.objects.create(run=run, uid="planning", outcome="Succeeded", spans=pack([]))
+        return run
+
+    def failed_undo(self) -> Run:
+        undo = undo_start.start_undo(self.changed_run(), ACTOR)
+        Run.objects.filter(pk=undo.pk).update(state="Failed", last_error_code="retries-used-up")
+        return Run.objects.get(pk=undo.pk)
 
     def run_with_a_failed_message(self) -> Run:
         run = self.run()
@@ -259,6 +271,13 @@ AUDITED = {
         World.accepted_run,
     ),
     "actions.make_due_now": Case("run now", actions.make_due_now, World.run),
+    "undo_start.start_undo": Case("undo migration", undo_start.start_undo, World.changed_run),
+    "undo_start.again": Case(
+        "undo migration",
+        lambda undo, actor: undo_start.again(Run.objects.filter(pk=undo.pk), actor),
+        World.failed_undo,
+    ),
+    "undo_start.undo_again": Case("undo migration", undo_start.undo_again, World.failed_undo),
     "actions.send_updates_again": Case(
         "send messages again", mail_actions.send_updates_again, World.run_with_a_failed_message
     ),
@@ -311,6 +330,12 @@ WITHOUT_ENTRY = {
     "users.check_user": "only checks",
     "conference_ids.own_conference_ids": "only reads",
     "conference_ids.known_conference_ids": "only reads",
+    "conference_ids.former_ids_kept_on": "only reads",
+    "conference_ids.whose_conference_id": "only reads",
+    "conference_ids.note_shown_again": "is what a run notes of invitations, which nobody changes by hand",
+    "conference_ids.note_taken_out": "is what a run notes of invitations, which nobody changes by hand",
+    "undo_start.why_not_undone": "only reads",
+    "undo_start.foreseen_undo": "only reads",
     "conference_ids.id_in_use": "only computes",
     "conference_ids.check_gives_conference_ids": "only checks",
     "conference_ids.users_without_id": "only reads",

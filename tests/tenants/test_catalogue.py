@@ -21,6 +21,7 @@ NO_SETTINGS_OF_A_USER = {
     "user_id",
     "upn",
     "has_own_blocks",
+    "undo_holds",
     "settings_fingerprint",
     "invitations_fingerprint",
     "created",

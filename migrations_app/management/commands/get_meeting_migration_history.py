@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
 from typing import Any
-from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
 
+from migrations_app.management.correlation_id import correlation_id
 from migrations_app.models import MeetingResult
 from migrations_app.runs.history import MEETING_FIELDS, block_record, meeting_record
 from tenants_app.management.arguments import add_format
@@ -21,17 +20,17 @@ class Command(AdministratorCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--user", required=True, metavar="UPN")
-        parser.add_argument("--correlation-id", type=_correlation_id, metavar="ID", help="of this run only")
+        parser.add_argument("--correlation-id", type=correlation_id, metavar="ID", help="of this run only")
         add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options)
-        user, correlation_id = self.user(tenant, options["user"]), options["correlation_id"]
+        user, wanted = self.user(tenant, options["user"]), options["correlation_id"]
         results = MeetingResult.objects.filter(run__user=user).select_related("run")
-        if correlation_id:
-            if not user.runs.filter(correlation_id=correlation_id).exists():
-                raise CommandError(f"{user.upn} has no run {correlation_id}: get_meeting_migration_status lists them.")
-            results = results.filter(run__correlation_id=correlation_id)
+        if wanted:
+            if not user.runs.filter(correlation_id=wanted).exists():
+                raise CommandError(f"{user.upn} has no run {wanted}: get_meeting_migration_status lists them.")
+            results = results.filter(run__correlation_id=wanted)
         results = results.order_by("-run__created", "-run", "starts_at", "pk")
         if options["format"] == "json":
             rows = ({**meeting_record(result), **block_record(result)} for result in results.iterator())
@@ -40,10 +39,3 @@ class Command(AdministratorCommand):
         self.list_rows(
             rows, options, list(MEETING_FIELDS), in_table=IN_TABLE, when_empty="No run has looked at a meeting yet."
         )
-
-
-def _correlation_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a correlation ID: get_meeting_migration_status lists them.") from None

@@ -66,7 +66,7 @@ class Command(AdministratorCommand):
             self.list_rows(rows, options, ["State", "UserCount"])
             return
         self.list_rows(
-            map(run_record, runs.select_related("user").iterator()),
+            map(run_record, runs.select_related("user", "undoes").iterator()),
             options,
             list(RUN_FIELDS),
             in_table=IN_TABLE,

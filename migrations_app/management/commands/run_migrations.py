@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from migrations_app.mail import delivery
 from migrations_app.mail.waiting import Queue
-from migrations_app.models import Run, Update
+from migrations_app.models import MAY_BE_WORKED, Run, Update
 from migrations_app.monitoring import clock
 from migrations_app.procedures import registry
 from migrations_app.runs.left import count_open
@@ -75,10 +75,10 @@ class Command(AdministratorCommand):
             need = "needs" if left == 1 else "need"
             self.stdout.write(f"{counted(left, 'meeting')} {need} a person: get_unmigrated_meeting lists them.")
         pending = Run.objects.filter(state=Run.State.PENDING)
-        off = pending.filter(tenant__meeting_migration_enabled=False).count()
+        off = pending.exclude(MAY_BE_WORKED).count()
         if off:
             self.stdout.write(f"{counted(off, 'run')} of tenants whose service is switched off: waiting.")
-        waiting = pending.filter(tenant__meeting_migration_enabled=True).order_by("due_at")
+        waiting = pending.filter(MAY_BE_WORKED).order_by("due_at")
         first = waiting.first()
         if first:
             self.stdout.write(f"{counted(waiting.count(), 'run')} due later, the next at {plain(first.due_at)}.")
@@ -96,7 +96,7 @@ class Command(AdministratorCommand):
 def _pause() -> float | None:
     """Seconds until there may be something to do; None when the queue is idle but for retries that are due later."""
     now = clock.now()
-    pending = Run.objects.filter(state=Run.State.PENDING, tenant__meeting_migration_enabled=True)
+    pending = Run.objects.filter(MAY_BE_WORKED, state=Run.State.PENDING)
     if (
         Run.objects.filter(state=Run.State.IN_PROGRESS).exists()
         or pending.filter(due_at__lte=now).exists()

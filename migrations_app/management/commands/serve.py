@@ -20,7 +20,7 @@ from django.utils import timezone
 from migrations_app.cluster import lifeline
 from migrations_app.demo import people
 from migrations_app.demo.calendar_server import HOST, CalendarServer
-from migrations_app.models import Run
+from migrations_app.models import MAY_BE_WORKED, Run
 from migrations_app.monitoring.progress import Progress, progress
 from tenants_app.management.base import SafeOutput
 
@@ -119,7 +119,7 @@ class Command(SafeOutput):
     def _only_waiting(self) -> bool:
         """What is left cannot go on now: its tenant is switched off (R12)."""
         left = Run.objects.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
-        return left.exists() and not left.exclude(tenant__meeting_migration_enabled=False).exists()
+        return left.exists() and not left.filter(MAY_BE_WORKED).exists()
 
     def _print_summary(self, now: Progress) -> None:
         self.stdout.write("\nState        Users")

@@ -14,6 +14,7 @@ from migrations_app.management.foreseen_meetings import ForeseeingCommand
 from migrations_app.meeting_services.of_user import why_no_target
 from migrations_app.models import Run
 from migrations_app.monitoring.health import workers
+from migrations_app.preview.many_users import EndedUndos
 from migrations_app.preview.meetings import foresee_meetings
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
@@ -82,10 +83,13 @@ class Command(ForeseeingCommand):
         for service in targets.services if targets else ():
             if refusal := why_no_target(tenant, service):
                 raise CommandError(refusal)
-        consequences, started = self._start(tenant, targets, options)
+        consequences, started, undos = self._start(tenant, targets, options)
         if options["out_of_date"] and not consequences and options["format"] == "table":
             self.stdout.write("Nobody is out of date.")
             return
+        if undos:
+            out = self.stdout if options["format"] == "table" else self.stderr
+            out.write(EndedUndos(len(undos), tuple(undos[:NAMED])).sentence)
         is_named = len(consequences) <= NAMED or not options["out_of_date"]
         problems = [(each.upn, each.sentence) for each in consequences if not each.starts_run]
         if options["dry_run"]:
@@ -106,12 +110,14 @@ class Command(ForeseeingCommand):
 
     def _start(
         self, tenant: Tenant, targets: Targets | None, options: Mapping[str, Any]
-    ) -> tuple[list[Consequence], dict[int, Targets]]:
+    ) -> tuple[list[Consequence], dict[int, Targets], list[str]]:
         """Start the runs; a dry run takes each start back at once.
 
-        Returns the answers, and whose runs started, with the targets of each: a run that was pending keeps its own.
+        Returns the answers, whose runs started, with the targets of each, since a run that was pending keeps its own,
+        and whose undo that ends.
         """
         consequences: list[Consequence] = []
+        undos: list[str] = []
         started: dict[int, Targets] = {}
         for users in self._chunks(tenant, options):
             with rehearsed(options["dry_run"]):
@@ -120,7 +126,8 @@ class Command(ForeseeingCommand):
                 pks = [user.pk for user in users if user.upn in accepted]
                 started |= _targets_of_pending(pks)
             consequences += told
-        return consequences, started
+            undos += [user.upn for user in users if user.undo_holds and user.upn in accepted]
+        return consequences, started, undos
 
     def _chunks(self, tenant: Tenant, options: Mapping[str, Any]) -> Iterable[list[ConferencingUser]]:
         """The users that are asked for: all at once where they are named, in chunks where they are all out of date."""

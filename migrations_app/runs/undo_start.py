@@ -1,0 +1,94 @@
+"""Starting an undo: which runs can be undone, and why others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+
+from migrations_app.models import Run
+from migrations_app.runs.outcomes import Outcome
+from migrations_app.runs.queue import UndoRequest, lock_users, request_undo
+from migrations_app.runs.undoing import Undoing, changed_meetings, put_back
+from migrations_app.targets import UNDO
+from migrations_app.triggers.rules import Reason, why_not_reachable
+from tenants_app.audit import Actor, entry
+from tenants_app.signals import Consequence
+from tenants_app.user_settings import UserSettings
+from tenants_app.wording import counted
+
+
+def why_not_undone(run: Run, chosen: Collection[str] | None = None) -> str:
+    """Why the run, or the chosen meetings (UIDs) of it, cannot be undone now, in one sentence; empty where it can."""
+    if run.is_undo:
+        return "This run is an undo itself: to undo it, start a run of the user, which brings the meetings up to date."
+    if any(reason["rule"] == "R38" for reason in run.reasons):
+        return "The Meeting Migration Tool did this, in files that MMS does not keep: use the files from before it."
+    open_runs = Run.objects.filter(user=run.user_id, state=Run.State.IN_PROGRESS)
+    if open_runs.exists():
+        return "A run of the user is in progress: wait until it has ended, then undo."
+    if Run.objects.filter(user=run.user_id, state=Run.State.PENDING, migration_type=UNDO).exists():
+        return "An undo of the user is pending: wait until it has ended."
+    obstacle = why_not_reachable(UserSettings.of(run.user, ""))
+    if obstacle:
+        return f"MMS cannot put the meetings back, because {obstacle.sentence}."
+    changed = {result.uid for result in changed_meetings(run)}
+    if not changed:
+        return "This run has changed no meeting, so there is nothing to undo."
+    if chosen is not None:
+        if not chosen:
+            return "No meeting is chosen: choose at least one."
+        unknown = sorted(set(chosen) - changed)
+        if unknown:
+            return f"The run has not changed the meeting {unknown[0][:200]}, so it cannot be put back: look again."
+        changed = set(chosen)
+    if changed <= put_back(run):
+        what = "This meeting was" if len(changed) == 1 else "All of these meetings were"
+        return f"{what} put back already, and nothing is undone twice."
+    return ""
+
+
+def foreseen_undo(run: Run, chosen: Sequence[str] | None = None) -> Iterator[Outcome]:
+    """What undoing the run, or these meetings of it, would make of each meeting. Raises ``Failure`` as it would."""
+    undoing = Run(tenant=run.tenant, user=run.user, undoes=run, chosen=chosen, targets={}, migration_type=UNDO)
+    return Undoing(undoing).foreseen()
+
+
+@transaction.atomic
+def start_undo(run: Run, actor: Actor, *, chosen: Sequence[str] | None = None, now_due: bool = False) -> Run:
+    """Put the run's meetings, or the chosen ones (UIDs), back as they were and tell their attendees; the new run.
+
+    Done while the service is off, too (R12). Raises ``ValidationError`` with one sentence where it cannot be undone.
+    """
+    lock_users([run.user_id])  # nobody requests or joins a run of theirs before this is committed
+    run = Run.objects.select_related("tenant", "user__tenant", "user__bridge").get(pk=run.pk)
+    refusal = why_not_undone(run, chosen)
+    if refusal:
+        raise ValidationError(refusal)
+    what = "the run" if chosen is None else f"{counted(len(chosen), 'meeting')} of the run"
+    sentence = f"Undo of {what} {run.correlation_id}, started by {actor.name}."
+    undo = request_undo(UndoRequest(run, Reason("R45", sentence), chosen), actor.name, now_due=now_due)
+    after = {"run": str(run.correlation_id), **({} if chosen is None else {"meetings": list(chosen)[:20]})}
+    entry(run.tenant, actor, "undo migration", run.user.upn, after=after, consequence=sentence).save()
+    return undo
+
+
+def undo_again(ended: Run, actor: Actor) -> Run:
+    """Start an undo once more that has failed, due at once. Raises ``ValidationError`` as :func:`start_undo` does."""
+    if ended.undoes is None:
+        raise ValidationError("The run that was to be undone is not in the history any more, so it cannot be undone.")
+    return start_undo(ended.undoes, actor, chosen=ended.chosen, now_due=True)
+
+
+def again(undos: QuerySet[Run], actor: Actor) -> list[Consequence]:
+    """Start these failed undos once more, or say for each why not."""
+    told = []
+    for ended in undos.select_related("user", "undoes"):
+        try:
+            undo_again(ended, actor)
+            told.append(Consequence(ended.user.upn, True, "Undo, because it was started again."))
+        except ValidationError as error:
+            told.append(Consequence(ended.user.upn, False, " ".join(error.messages)))
+    return told

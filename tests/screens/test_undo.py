@@ -1,0 +1,128 @@
+"""The pages of undo (section 5): what it would do, choosing, one confirmation, and the way from run to run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.models import Run
+from migrations_app.tasks import work_queue
+from tenants_app.changes.tenants import change_tenant
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber
+from tests.support.actors import ACTOR
+from tests.support.content_lines import without_stamps
+from tests.support.meetings import body_of, invite, migrate
+from tests.support.pages import words
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def offered(page: str) -> list[str]:
+    return re.findall(r'name="meeting" value="(\d+)" checked', page)
+
+
+def test_from_the_button_of_a_run_to_the_run_of_its_undo_and_back(
+    bob: Client, vera: Client, anna: ConferencingUser, new_bridge: Bridge, outbox: Any
+) -> None:
+    before = dict(invite(anna, number) for number in range(3))
+    stays, changed, back = before
+    run = migrate(anna)
+    EmbeddedMailbox(anna).store([(changed, body_of(anna, changed).replace(b"\r\nSUMMARY", b"\r\nURL:x:y\r\nSUMMARY"))])
+    change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=False)
+    of_run = f"/contoso/migrations/{run.correlation_id}/"
+    assert "undo-run" not in vera.get(of_run).content.decode()
+    assert f'href="{of_run}undo/"' in bob.get(of_run).content.decode()
+
+    preview = bob.get(f"{of_run}undo/")
+    page = preview.content.decode()
+    assert len(offered(page)) == 2
+    assert "The meeting was changed after the run" in words(preview.content)
+    assert "The service is off for Contoso. An undo that you start here is done all the same." in words(preview.content)
+    keys = dict(run.results.values_list("uid", "pk"))
+    compared = bob.get(f"{of_run}undo/{keys[back]}/", headers={"HX-Request": "true"})
+    assert 'class="compare"' in compared.content.decode()
+    assert "Join link after the undo" in words(compared.content)
+    told = {person for person in re.findall(rb"[\w.]+@[\w.]+", before[back]) if person != anna.upn.encode()}
+    assert any(person in compared.content for person in told), "who is told stands there"
+
+    fields = {"offered": offered(page), "now": "on"}
+    nothing = bob.post(f"{of_run}undo/", fields, follow=True)
+    assert "No meeting is chosen" in words(nothing.content)
+    answer = bob.post(f"{of_run}undo/", fields | {"meeting": [str(keys[back])]})
+    undone = Run.objects.get(undoes=run)
+    assert answer.url == f"/contoso/migrations/{undone.correlation_id}/"  # type: ignore[attr-defined]
+    work_queue()
+    codes = dict(undone.results.values_list("uid", "code"))
+    assert codes == {back: "", changed: "changed-since"}
+    assert sorted(without_stamps(body_of(anna, back))) == sorted(without_stamps(before[back]))
+    assert body_of(anna, stays) != before[stays]
+
+    of_undo = bob.get(answer.url).content.decode()  # type: ignore[attr-defined]
+    assert f'href="{of_run}"' in of_undo
+    assert "Start again" not in of_undo
+    assert answer.url in bob.get(of_run).content.decode()  # type: ignore[attr-defined]
+    assert "This run is an undo itself" in words(bob.get(f"{answer.url}undo/").content)  # type: ignore[attr-defined]
+    refused = bob.post(f"{answer.url}undo/", follow=True)  # type: ignore[attr-defined]
+    assert "This run is an undo itself" in words(refused.content)
+    assert AuditEntry.objects.filter(action="undo migration").count() == 1
+
+    change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=True)
+    assert "An undo holds" in words(vera.get(f"/contoso/users/{anna.upn}/").content)
+    assert anna.upn in vera.get("/contoso/users/?out_of_date=undo").content.decode()
+    ends = f"This ends the undo of {anna.upn}."
+    number = ServiceNumber.objects.get(number="+14255550100")
+    assert ends in words(bob.get("/contoso/out-of-date/?count=exactly").content)
+    assert ends in words(bob.get(f"/contoso/users/{anna.upn}/start/options/").content)
+    alice_page = f"/contoso/bridges/{number.bridge_id}/numbers/{number.pk}/replace/?by=%2B14255550188"
+    assert bob.get(alice_page).status_code == 403
+
+
+def test_r6_the_preview_of_a_number_procedure_names_whose_undo_it_ends(alice: Client, anna: ConferencingUser) -> None:
+    invite(anna)
+    run = migrate(anna)
+    alice.post(f"/contoso/migrations/{run.correlation_id}/undo/", {"now": "on"})
+    work_queue()
+    number = ServiceNumber.objects.get(number="+14255550100")
+    address = f"/contoso/bridges/{number.bridge_id}/numbers/{number.pk}/replace/?by=%2B14255550188"
+    assert f"This ends the undo of {anna.upn}." in words(alice.get(address).content)
+
+
+def test_a_failed_undo_is_started_again_as_an_undo(
+    bob: Client, anna: ConferencingUser, make_user: Callable[..., ConferencingUser]
+) -> None:
+    invite(anna)
+    run = migrate(anna)
+    bob.post(f"/contoso/migrations/{run.correlation_id}/undo/")
+    Run.objects.filter(undoes=run).update(state="Failed", last_error_code="retries-used-up")
+    (failed,) = Run.objects.filter(undoes=run)
+    assert "Undo again" in words(bob.get(f"/contoso/migrations/{failed.correlation_id}/").content)
+    bob.post(f"/contoso/migrations/{failed.correlation_id}/start-again/")
+    assert Run.objects.filter(undoes=run, state="Pending").count() == 1
+    Run.objects.filter(state="Pending").update(state="Failed", last_error_code="retries-used-up")
+    bob.post("/contoso/retry-failed/")
+    assert Run.objects.get(state="Pending").undoes == run
+
+
+def test_the_preview_asks_the_database_as_often_for_9_meetings_as_for_2(
+    bob: Client, make_user: Callable[..., ConferencingUser]
+) -> None:
+    counts = []
+    for name, meetings in (("anna", 2), ("bruno", 9)):
+        user = make_user(name)
+        for number in range(meetings):
+            invite(user, number)
+        run = migrate(user)
+        with CaptureQueriesContext(
+            connection,
+        ) as asked:
+            page = bob.get(f"/contoso/migrations/{run.correlation_id}/undo/").content.decode()
+        assert len(offered(page)) == meetings
+        counts.append(len(asked))
+    assert counts[0] == counts[1]
