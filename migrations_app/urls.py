@@ -7,6 +7,7 @@ from django.urls.converters import IntConverter
 
 from migrations_app.screens import (
     bridges,
+    bulk_actions,
     dashboard,
     dial_in_directory,
     mail_settings,
@@ -14,6 +15,7 @@ from migrations_app.screens import (
     numbers,
     releases,
     runs,
+    selecting,
     starting,
     tenant_settings,
     user_imports,
@@ -61,8 +63,6 @@ register_converter(UIDConverter, "uid")
 
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
-    path("retry-failed/", dashboard.retry_failed, name="retry-failed"),
-    path("out-of-date/", starting.out_of_date, name="out-of-date"),
     path("migrations/", runs.history, name="history"),
     path("migrations/<uuid:correlation_id>/", runs.run, name="run"),
     path("migrations/<uuid:correlation_id>/run-now/", runs.run_now, name="run-now"),
@@ -73,7 +73,11 @@ tenant_urlpatterns = [
     path("migrations/<uuid:correlation_id>/meetings/<key:pk>/", runs.meeting, name="meeting"),
     path("migrations/<uuid:correlation_id>/meetings/<key:pk>/explain/", runs.explanation, name="explain"),
     path("users/", users.users, name="users"),
-    path("users/start/", starting.start_selected, name="start-selected"),
+    path("users/selected/<slug:kind>/", selecting.selected, name="selected"),
+    path("users/actions/", bulk_actions.bulk_actions, name="bulk-actions"),
+    path("users/actions/<key:pk>/", bulk_actions.bulk_action, name="bulk-action"),
+    path("users/actions/<key:pk>/results.csv", bulk_actions.results_csv, name="bulk-action-csv"),
+    path("users/actions/<key:pk>/stop/", bulk_actions.stop, name="stop-bulk-action"),
     path("users/export.csv", user_imports.users_csv, name="users-csv"),
     path("users/import/", user_imports.user_imports, name="user-imports"),
     path("users/import/template.csv", user_imports.template, name="users-template"),
@@ -91,7 +95,6 @@ tenant_urlpatterns = [
     path("bridges/", bridges.bridges, name="bridges"),
     path("bridges/add/", bridges.add_bridge, name="add-bridge"),
     path("bridges/<key:pk>/", bridges.bridge, name="bridge"),
-    path("bridges/<key:pk>/move/", bridges.move_everyone, name="move-everyone"),
     path("bridges/<key:pk>/edit/", bridges.edit_bridge, name="edit-bridge"),
     path("bridges/<key:pk>/remove/", bridges.remove, name="remove-bridge"),
     path("bridges/<key:pk>/numbers/add/", bridges.add_number, name="add-number"),

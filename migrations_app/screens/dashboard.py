@@ -5,24 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import redirect
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import users_by_state
-from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
-from migrations_app.screens.consequence_messages import tell_consequences
 from tenants_app.access import access_for
-from tenants_app.models import ConferencingUser, Role, Tenant
+from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.requests import Request
 
@@ -36,20 +32,6 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     context = {"access": access, **_status(access.tenant)}
     return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
-
-
-@require_POST
-def retry_failed(request: Request, slug: str) -> HttpResponse:
-    """Start runs for all users whose latest run failed."""
-    access = access_for(request, slug, Role.Name.OPERATOR)
-    users = ConferencingUser.objects.filter(
-        tenant=access.tenant, runs__is_latest=True, runs__state=Run.State.FAILED
-    ).select_related("bridge")
-    consequences = start_by_hand(access.tenant, users, access.actor, now_due=True)
-    if not consequences:
-        messages.info(request, "No user's latest run has failed any more, so there was nothing to retry.")
-    tell_consequences(request, consequences)
-    return redirect("dashboard", slug)
 
 
 def _status(tenant: Tenant) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import BulkActionUser, MeetingResult, Run
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -54,6 +54,17 @@ class ResultFilter(django_filters.FilterSet):
 
     class Meta:
         model = MeetingResult
+        form = StyledForm
+        fields: list[str] = []
+
+
+class BulkActionUserFilter(django_filters.FilterSet):
+    """The users of an action by what became of it for them."""
+
+    state = django_filters.ChoiceFilter(label="Result", choices=BulkActionUser.State.choices, empty_label="Any result")
+
+    class Meta:
+        model = BulkActionUser
         form = StyledForm
         fields: list[str] = []
 
@@ -120,7 +131,7 @@ class UserFilter(django_filters.FilterSet):
         return users.filter(pk__in=latest.filter(state=value).values("user"))
 
     def by_invitations(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        return users.filter(OUT_OF_DATE if value == YES else ~OUT_OF_DATE)
+        return users.filter(OUT_OF_DATE, upn__gt="") if value == YES else users.filter(~OUT_OF_DATE)
 
     def by_number(
         self, users: QuerySet[ConferencingUser], name: str, value: ServiceNumber

@@ -148,10 +148,22 @@ class ConferenceNumbering:
         self._read_all = many > BULK
         self._wanted = frozenset(wanted)
         self._taken: dict[int, set[str]] = {}
+        self._looked_up: dict[int, set[str]] = {}
         self._spare: dict[int, set[str]] = {}
         self._new: list[ConferenceId] = []
         self._changed: list[ConferenceId] = []
         self._former: list[FormerConferenceId] = []
+
+    def look_up(self, asked: Iterable[tuple[Bridge, str]]) -> None:
+        """Find out at once which of these IDs are taken on these bridges; :meth:`assign` is about to ask of each."""
+        by_bridge: dict[Bridge, set[str]] = {}
+        for bridge, digits in asked:
+            if bridge.gives_conference_ids:
+                by_bridge.setdefault(bridge, set()).add(digits)
+        for bridge, some in by_bridge.items():
+            taken = self._taken_among(bridge, some)
+            self._taken[bridge.pk] |= taken
+            self._looked_up.setdefault(bridge.pk, set()).update(some)
 
     def assign(self, user: ConferencingUser, own: ConferenceId | None, wanted: str) -> str:
         """The user's ID after the change: ``wanted``, their ``own`` present one, or a free one where one is needed."""
@@ -213,7 +225,10 @@ class ConferenceNumbering:
             _lock_numbering(bridge)
             self._taken[bridge.pk] = set(_digits_on(bridge).iterator()) if self._read_all else set()
         taken = self._taken[bridge.pk].intersection(candidates)
-        return taken if self._read_all else taken.union(_digits_on(bridge).filter(digits__in=candidates))
+        unknown = set(candidates) - self._looked_up.get(bridge.pk, set())
+        if self._read_all or not unknown:
+            return taken
+        return taken.union(_digits_on(bridge).filter(digits__in=unknown))
 
     def _free(self, bridge: Bridge, count: int) -> list[str]:
         found = self._spare.setdefault(bridge.pk, set())

@@ -17,7 +17,7 @@ from django.urls import URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update, UserImport
+from migrations_app.models import BulkAction, NumberRelease, Run, ShownMeeting, UntoldNumber, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -33,14 +33,18 @@ from tests.support.samples import skype_text
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [
     "/contoso/",
-    "/contoso/out-of-date/",
     "/contoso/migrations/",
     "/contoso/migrations/{run}/",
     "/contoso/migrations/{run}/meetings/{meeting}/",
     "/contoso/migrations/{run}/meetings/{meeting}/explain/",
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
     "/contoso/users/",
-    "/contoso/users/start/",
+    "/contoso/users/selected/start/?all",
+    "/contoso/users/selected/retry/?all",
+    "/contoso/users/selected/mark/?all",
+    "/contoso/users/selected/move/?all&to={other}",
+    "/contoso/users/actions/",
+    "/contoso/users/actions/{action}/",
     "/contoso/users/anna.rossi@contoso.com/",
     "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -49,7 +53,6 @@ PAGES = [
     "/contoso/users/import/{checked}/",
     "/contoso/bridges/",
     "/contoso/bridges/{bridge}/",
-    "/contoso/bridges/{bridge}/move/?to={other}",
     "/contoso/bridges/{bridge}/remove/",
     "/contoso/bridges/{bridge}/numbers/{number}/",
     "/contoso/bridges/{bridge}/numbers/{number}/release/?replacement=",
@@ -66,7 +69,7 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
-FILES = {"users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+FILES = {"users-csv", "bulk-action-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
 """Addresses below a tenant that answer with a file, or to programs."""
 
 
@@ -90,6 +93,7 @@ def fill(
         "other": new_bridge.pk,
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
+        "action": done_for_anna(anna).pk,
     }
     return lambda address: address.format(**keys)
 
@@ -113,6 +117,23 @@ def release_of_anna(anna: ConferencingUser) -> NumberRelease:
     )
     NumberRelease.objects.filter(pk=release.pk).update(searched_at=timezone.now())
     return release
+
+
+def done_for_anna(anna: ConferencingUser) -> BulkAction:
+    """What was done for her, and for somebody who is gone."""
+    action = BulkAction.objects.create(
+        tenant=anna.tenant,
+        kind="move",
+        options={"bridge_name": HOSTILE},
+        chosen_by=HOSTILE,
+        state="Working",
+        user_count=3,
+        done_count=1,
+        sentences=[[HOSTILE, True, 1]],
+    )
+    action.users.create(user=anna, upn=anna.upn, state="Done", sentence=HOSTILE)
+    action.users.create(user=None, upn=HOSTILE, state="NotDone", sentence=HOSTILE)
+    return action
 
 
 def checked_import(anna: ConferencingUser) -> UserImport:
@@ -183,6 +204,8 @@ PARTS = {
     "/contoso/migrations/{run}/meetings/{meeting}/": 'class="compare"',
     "/contoso/migrations/{run}/meetings/{meeting}/explain/": 'class="decision"',
     "/contoso/users/": 'id="results"',
+    "/contoso/users/actions/": 'id="results"',
+    "/contoso/users/actions/{action}/": 'id="live"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',
     "/contoso/users/anna.rossi@contoso.com/meetings/": 'id="results"',

@@ -14,8 +14,6 @@ from tenants_app.models import Bridge, ConferencingUser
 
 TAB_OF = {
     "": "Dashboard",
-    "retry-failed/": "Dashboard",
-    "out-of-date/": "Users",
     "migrations/": "History",
     "users/": "Users",
     "bridges/": "Bridges",
@@ -56,7 +54,7 @@ def test_every_address_below_a_tenant_belongs_to_one_tab(route: str) -> None:
     ("address", "tab"),
     [
         ("/contoso/", "Dashboard"),
-        ("/contoso/out-of-date/", "Users"),
+        ("/contoso/users/actions/", "Users"),
         ("/contoso/migrations/", "History"),
         ("/contoso/users/", "Users"),
         ("/contoso/users/anna.rossi@contoso.com/", "Users"),
