@@ -175,7 +175,7 @@ class BulkActionUser(models.Model):
         DONE = "Done"
         REFUSED = "NotDone", "Not done"
 
-    action = models.ForeignKey(BulkAction, models.CASCADE, related_name="users")
+    action = models.ForeignKey(BulkAction, models.CASCADE, related_name="users", db_index=False)
     user = models.ForeignKey(ConferencingUser, models.SET_NULL, null=True, related_name="bulk_actions")
     upn = models.CharField(max_length=320, help_text="Kept when the user is gone.")
     state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
@@ -183,7 +183,10 @@ class BulkActionUser(models.Model):
 
     class Meta:
         ordering = ["pk"]
-        indexes = [models.Index(fields=["action", "state", "id"], name="bulk_action_users_by_state")]
+        indexes = [
+            models.Index(fields=["action", "id"], name="bulk_action_users"),
+            models.Index(fields=["action", "state", "id"], name="bulk_action_users_by_state"),
+        ]
 
     def __str__(self) -> str:
         return self.upn

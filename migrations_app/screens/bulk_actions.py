@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Max, Min, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -43,7 +43,7 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
     access = access_for(request, slug)
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
-    found = BulkActionUserFilter(request.GET, _rows(shown))
+    found = BulkActionUserFilter(request.GET, _rows(shown).select_related("user"))
     table = paginate(request, BulkActionUserTable(found.qs, kind=kind, is_open=shown.is_open), 50)
     context = {
         "access": access,
@@ -90,13 +90,14 @@ def _action(access: Access, pk: int) -> BulkAction:
 
 
 def _rows(action: BulkAction) -> QuerySet[BulkActionUser]:
-    return BulkActionUser.objects.filter(action=action).select_related("user").order_by("pk")
+    return BulkActionUser.objects.filter(action=action).order_by("pk")
 
 
 def _lines(rows: QuerySet[BulkActionUser]) -> Iterator[str]:
-    """By the last row seen, because a cursor would keep a transaction open for as long as the download takes."""
+    """By their keys, some at a time: a cursor would keep a transaction open for as long as the download takes."""
     yield BYTE_ORDER_MARK + lines([("UserPrincipalName", "State", "Message")])
-    batch = list(rows[:BATCH])
-    while batch:
-        yield lines([(row.user.upn if row.user else row.upn, BADGES[row.state].label, row.sentence) for row in batch])
-        batch = list(rows.filter(pk__gt=batch[-1].pk)[:BATCH])
+    first, last = rows.aggregate(Min("pk"), Max("pk")).values()
+    told = rows.values_list("user__upn", "upn", "state", "sentence")
+    for key in range(first or 0, (last or 0) + 1, BATCH):
+        batch = told.filter(pk__gte=key, pk__lt=key + BATCH)
+        yield lines([(upn or was, BADGES[state].label, sentence) for upn, was, state, sentence in batch])
