@@ -164,6 +164,7 @@ class BulkAction(models.Model):
 
     @property
     def handled_count(self) -> int:
+        """Users of whom it is known what became of them."""
         return self.done_count + self.refused_count
 
 

@@ -94,15 +94,12 @@ def _settle(
         )
     action.missed = shown - action.user_count if shown is not None else 0
     action.save(update_fields=["user_count", "missed"])
-    told = {"users": action.user_count, "chosen by": action.chosen_by, **_audited(options)}
+    told = {"users": action.user_count, "chosen by": action.chosen_by, "how": kind.how(options)}
+    told = {name: value for name, value in told.items() if value}
     entry(tenant, actor, kind.audited, counted(action.user_count, "user"), after=told).save()
     if action.user_count > PIECE:
         wake_cluster()
     return action
-
-
-def _audited(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.replace("_", " "): str(value) for name, value in options.items() if value not in (None, False, "")}
 
 
 def _store_keys(action: BulkAction, users: QuerySet[ConferencingUser]) -> int:

@@ -51,12 +51,19 @@ class Kind:
     """What it is called where it was done for a user."""
     refused: str
     act: Act
+    how: Callable[[Mapping[str, Any]], str] = lambda options: ""
+    """What was chosen beside the users, as the audit and the pages show it."""
 
 
 def _start(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
     targets = Targets.of(options["targets"]) if options.get("targets") else None
     told = start_by_hand(tenant, users, actor, targets=targets, now_due=bool(options.get("now")))
     return {user.pk: Answer(each.starts_run, each.sentence) for user, each in zip(users, told, strict=True)}
+
+
+def _how_to_start(options: Mapping[str, Any]) -> str:
+    targets = Targets.of(options["targets"]) if options.get("targets") else None
+    return "; ".join([*([targets.words] if targets else []), *(["begin at once"] if options.get("now") else [])])
 
 
 def _retry(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
@@ -100,6 +107,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Run started",
                 refused="No run",
                 act=_start,
+                how=_how_to_start,
             ),
             Kind(
                 name="retry",
@@ -120,6 +128,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Moved",
                 refused="Not moved",
                 act=_move,
+                how=lambda options: f"to {options['bridge_name']}",
             ),
             Kind(
                 name="mark",

@@ -49,6 +49,7 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
         "access": access,
         "action": shown,
         "kind": kind,
+        "how": kind.how(shown.options),
         "table": table,
         "filter": found,
         "left_count": shown.user_count - shown.handled_count,

@@ -148,6 +148,7 @@ def bar_of(request: Request, access: Access, of: str = "users") -> dict[str, Any
         "selection_filter": chosen,
         "selection_query": urlencode(chosen),
         "selection_kinds": [kind for kind in KINDS.values() if access.allows(kind.role)],
+        "ticked_keys": ticked,
         "ticked": ".".join(sorted(ticked)[:MOST_TICKED]),
         "most_ticked": MOST_TICKED,
     }

@@ -82,6 +82,7 @@ def test_what_was_ticked_is_still_ticked_when_one_comes_back(alice: Client, thre
     assert back == f"/contoso/users/?q=a&users={chosen}"
     shown = alice.get(back).content.decode()
     assert f'data-ticked="{chosen}"' in shown
+    assert re.findall(r'value="(\d+)" checked', shown) == [str(three[0].pk), str(three[2].pk)]
 
 
 def test_the_users_of_runs_are_selected_in_the_history(
@@ -215,7 +216,10 @@ def test_r11_a_few_are_done_when_the_next_page_comes(
     assert "anna@contoso.com" not in words(only.content)
     assert announced(only.content) == "Done: 2 of 2 users"
     assert "Start runs for 2 users" in words(vera.get("/contoso/users/actions/").content)
-    assert AuditEntry.objects.filter(action="start runs for many users", actor="bob").count() == 1
+    assert "All meetings move to Link" in page
+    entry = AuditEntry.objects.get(action="start runs for many users")
+    assert (entry.actor, entry.target) == ("bob", "2 users")
+    assert entry.after == {"users": 2, "chosen by": "User: a", "how": "all meetings move to Link"}
 
 
 def test_many_are_done_in_the_background_with_progress_and_can_be_stopped(
