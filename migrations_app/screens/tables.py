@@ -179,9 +179,15 @@ class BulkActionTable(tables.Table):
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
     done_count = _number("Done", unit="done")
     refused_count = _number("Not done", unit="not done")
-    requested_by = tables.Column(verbose_name="By")
-    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Begun")
-    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Ended", empty_values=())
+    requested_by = tables.TemplateColumn("<span class='on-phones'>by</span> {{ value }}", verbose_name="By")
+    created = tables.TemplateColumn(
+        "{% load page_parts %}<span class='on-phones'>begun</span> {{ value|when }}", verbose_name="Begun"
+    )
+    finished_at = tables.TemplateColumn(
+        "{% load page_parts %}<span class='on-phones'>ended</span> {{ value|when }}",
+        verbose_name="Ended",
+        empty_values=(),
+    )
 
     caption = "What was done for many users"
 

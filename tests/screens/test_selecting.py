@@ -337,7 +337,7 @@ def test_the_mapping_by_country_is_shown_before_and_is_what_happens(
     assert "+390612345678 Italy, Rome becomes +390212345678 Italy, Milan 2 users" in page
     assert "+14255550100 United States, Redmond (default) becomes +442079460123 United Kingdom (default)" in page
     assert "+448081570199 United Kingdom toll-free becomes +448081570123 United Kingdom 1 user" in page
-    assert "+18005550100 United States toll-free becomes None no number of this country 1 user" in page
+    assert "+18005550100 United States toll-free becomes None (no number of this country) 1 user" in page
     assert "1 user gets the default number, because New bridge has none of their country." in page
     assert "1 user loses the toll-free number, because New bridge has none of that country." in page
     (key,) = re.findall(r'name="key" value="([^"]*)"', shown.decode())
