@@ -10,6 +10,7 @@ from migrations_app.screens import (
     bulk_actions,
     dashboard,
     dial_in_directory,
+    left_meetings,
     mail_settings,
     mailboxes,
     numbers,
@@ -18,6 +19,7 @@ from migrations_app.screens import (
     selecting,
     starting,
     tenant_settings,
+    tool,
     user_imports,
     users,
 )
@@ -63,6 +65,13 @@ register_converter(UIDConverter, "uid")
 
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
+    path("left/", left_meetings.left_meetings, name="left-meetings"),
+    path("left/export.csv", left_meetings.left_csv, name="left-csv"),
+    path("left/assign/", left_meetings.assign_left, name="assign-left"),
+    path("left/deal-with/", left_meetings.deal_with_left, name="deal-with-left"),
+    path("left/open-again/", left_meetings.open_left_again, name="open-left-again"),
+    path("left/look-again/", left_meetings.look_again, name="look-again"),
+    path("left/<key:pk>/", left_meetings.left_meeting, name="left-meeting"),
     path("migrations/", runs.history, name="history"),
     path("migrations/<uuid:correlation_id>/", runs.run, name="run"),
     path("migrations/<uuid:correlation_id>/run-now/", runs.run_now, name="run-now"),
@@ -123,6 +132,7 @@ tenant_urlpatterns = [
     path("settings/mailboxes/<key:pk>/sign-ins/", mailboxes.sign_ins, name="mailbox-sign-ins"),
     path("settings/mailboxes/<key:pk>/remove/", mailboxes.remove, name="remove-mailbox-connection"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),
+    path("tool/", tool.tool, name="tool"),
     path("dial-in/phoneNumberList", dial_in_directory.phone_number_list, name="phone-number-list"),
     path("dial-in/conferenceMapper", dial_in_directory.conference_mapper, name="conference-mapper"),
 ]

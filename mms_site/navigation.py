@@ -29,9 +29,9 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({""})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "left"})),
     Tab("History", "history", "history", frozenset({"migrations"})),
-    Tab("Users", "users", "users", frozenset({"users"})),
+    Tab("Users", "users", "users", frozenset({"users", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),

@@ -1,10 +1,11 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
-from migrations_app.models.updates import UntoldNumber, Update
+from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "BulkAction",
@@ -13,6 +14,7 @@ __all__ = [
     "Heartbeat",
     "IndexedMeeting",
     "IntendedWrite",
+    "LeftMeeting",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",
@@ -25,5 +27,6 @@ __all__ = [
     "Turn",
     "UntoldNumber",
     "Update",
+    "UpdateText",
     "UserImport",
 ]

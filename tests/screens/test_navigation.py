@@ -14,8 +14,10 @@ from tenants_app.models import Bridge, ConferencingUser
 
 TAB_OF = {
     "": "Dashboard",
+    "left/": "Dashboard",
     "migrations/": "History",
     "users/": "Users",
+    "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",
     "settings/": "Settings",

@@ -60,6 +60,7 @@ OWNER = {
     "MeetingResult": "run__tenant",
     "Update": "result__run__tenant",
     "BulkActionUser": "action__tenant",
+    "UpdateText": "update__result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
 OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately"}
