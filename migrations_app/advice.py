@@ -16,8 +16,9 @@ def on_remedy_wanted(
     """Where runs are started for users who are out of date."""
     if user is not None:
         return Remedy(user.get_absolute_url(), f"start_meeting_migration --user {user.upn}")
-    only = f"?bridge={bridge.pk}" if bridge else ""
-    return Remedy(reverse("out-of-date", args=[tenant.slug]) + only, "start_meeting_migration --out-of-date")
+    only = f"&bridge={bridge.pk}" if bridge else ""
+    page = f"{reverse('selected', args=[tenant.slug, 'start'])}?out_of_date=yes{only}&all"
+    return Remedy(page, "start_meeting_migration --out-of-date")
 
 
 def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:

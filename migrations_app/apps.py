@@ -12,6 +12,7 @@ class MigrationsConfig(AppConfig):
         from migrations_app import checks  # noqa: F401 - registers the system checks
         from migrations_app.advice import on_next_steps_wanted, on_remedy_wanted
         from migrations_app.mail.receivers import on_mail_server_changed
+        from migrations_app.procedures.bulk_kinds import KINDS
         from migrations_app.procedures.mailbox_scans import follow
         from migrations_app.runs.receivers import on_tenant_changed, on_users_changed
         from tenants_app.audit import register_actions
@@ -29,6 +30,7 @@ class MigrationsConfig(AppConfig):
         register_actions("Runs", "send messages again", "confirm messages delivered")
         register_actions("Runs", "use migration tool")
         register_actions("Runs", "assign meeting to organizer", "meeting dealt with", "open meeting again")
+        register_actions("Many users", *(kind.audited for kind in KINDS.values()), "stop what is done for many users")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
         mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")

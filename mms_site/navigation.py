@@ -29,9 +29,9 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed", "failures", "errors", "left"})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "left"})),
     Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
-    Tab("Users", "users", "users", frozenset({"users", "out-of-date", "tool"})),
+    Tab("Users", "users", "users", frozenset({"users", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),

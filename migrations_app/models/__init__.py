@@ -2,13 +2,15 @@
 
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
-from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
+from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
 from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "MAY_BE_WORKED",
+    "BulkAction",
+    "BulkActionUser",
     "CalendarObject",
     "Heartbeat",
     "IndexedMeeting",

@@ -118,3 +118,79 @@ class UserImport(models.Model):
 
     def __str__(self) -> str:
         return self.file_name
+
+
+class BulkAction(models.Model):
+    """What was asked for many users at once, as it was confirmed, and how far it is."""
+
+    class State(models.TextChoices):
+        WAITING = "Waiting"
+        WORKING = "Working"
+        DONE = "Done"
+        STOPPED = "Stopped"
+
+    OPEN = (State.WAITING, State.WORKING)
+    """States in which users are still to be done."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bulk_actions")
+    kind = models.CharField(max_length=20, help_text="What is done, by its name in the registry of such actions.")
+    options = models.JSONField(default=dict, help_text="How it is done, as the action understands it.")
+    chosen_by = models.CharField(max_length=500, blank=True, help_text="The filter that found the users, in words.")
+    state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
+    requested_by = models.CharField(max_length=200)
+    channel = models.CharField(max_length=7, help_text="Through what it was asked for, as the audit has it.")
+    created = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    user_count = models.PositiveIntegerField(default=0)
+    done_count = models.PositiveIntegerField(default=0)
+    refused_count = models.PositiveIntegerField(default=0, help_text="Users for whom it was not done.")
+    missed = models.PositiveIntegerField(
+        default=0, help_text="How many fewer users it is about than were shown before it was confirmed."
+    )
+    sentences = models.JSONField(default=list, help_text="What was said of users, whether it was done, of how many.")
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        indexes = [
+            models.Index(fields=["tenant", "-created"], name="bulk_actions_by_time"),
+            models.Index(
+                fields=["tenant", "id"], condition=Q(state__in=["Waiting", "Working"]), name="open_bulk_actions"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.kind
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in self.OPEN
+
+    @property
+    def handled_count(self) -> int:
+        """Users of whom it is known what became of them."""
+        return self.done_count + self.refused_count
+
+
+class BulkActionUser(models.Model):
+    """One of the users whom it is about, and what became of it for them."""
+
+    class State(models.TextChoices):
+        WAITING = "Waiting"
+        DONE = "Done"
+        REFUSED = "NotDone", "Not done"
+
+    action = models.ForeignKey(BulkAction, models.CASCADE, related_name="users", db_index=False)
+    user = models.ForeignKey(ConferencingUser, models.SET_NULL, null=True, related_name="bulk_actions")
+    upn = models.CharField(max_length=320, help_text="Kept when the user is gone.")
+    state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
+    sentence = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        indexes = [
+            models.Index(fields=["action", "id"], name="bulk_action_users"),
+            models.Index(fields=["action", "state", "id"], name="bulk_action_users_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return self.upn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils.text import get_text_list
 
 from migrations_app.mailboxes.base import FutureMeetings
@@ -96,21 +96,23 @@ class Foreseen:
             self.without_run[decision.sentence] = self.without_run.get(decision.sentence, 0) + users
 
 
-def foresee_move(tenant: Tenant, source: Bridge, target: Bridge) -> Foreseen:
-    """What moving everyone on ``source`` to ``target`` would start."""
+def foresee_move(tenant: Tenant, users: QuerySet[ConferencingUser], target: Bridge) -> Foreseen:
+    """What moving the tenant's ``users`` to ``target`` would start. Who is on it already is not among them."""
     switches = Switches.of(tenant)
-    own_ids = ConferenceId.objects.filter(bridge=source, meeting_uid="")
-    if not (source.gives_conference_ids and target.gives_conference_ids):
-        own_ids = own_ids.none()  # where the meeting service hands them out, none is exchanged for another (R43)
+    bridges = Bridge.objects.filter(tenant=tenant).in_bulk()
+    moving = users.exclude(bridge=target).order_by()
+    # Where the meeting service hands them out, on either bridge, none is exchanged for another (R43).
+    giving = [bridge.pk for bridge in bridges.values() if bridge.gives_conference_ids and target.gives_conference_ids]
+    own_ids = ConferenceId.objects.filter(bridge=F("user__bridge"), bridge__in=giving, meeting_uid="")
     # A conference ID that is taken on the new bridge cannot be kept there, nor one that may go back to somebody else.
     is_taken = Q(digits__in=ConferenceId.objects.filter(bridge=target).values("digits"))
     is_kept = Exists(former_ids_kept_on(target).filter(digits=OuterRef("digits")).exclude(user=OuterRef("user")))
     renumbered = own_ids.filter(is_taken | is_kept).values("user")
-    on_it = ConferencingUser.objects.filter(bridge=source)
-    alike = on_it.order_by().values(*DECISIVE)
-    foreseen = Foreseen(future=future_meetings(on_it))
+    foreseen = Foreseen(future=future_meetings(moving))
+    alike = moving.values("bridge", *DECISIVE)
     for row in alike.annotate(users=Count("pk"), renumbered=Count("pk", filter=Q(pk__in=renumbered))):
         settings = {name: row[name] for name in DECISIVE}
+        source = bridges.get(row["bridge"])
         before = UserSettings.of(ConferencingUser(tenant=tenant, bridge=source, **settings), "kept")
         for conference_id, count in (("kept", row["users"] - row["renumbered"]), ("another", row["renumbered"])):
             if count:

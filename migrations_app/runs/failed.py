@@ -9,13 +9,11 @@ from django.db.models import Count, Q, QuerySet, Sum
 
 from migrations_app.cures import Place, place_of
 from migrations_app.models import Run
-from migrations_app.runs import actions, undo_start
-from migrations_app.runs.out_of_date import CHUNK, start_all
-from migrations_app.targets import UNDO
+from migrations_app.runs import actions
+from migrations_app.runs.out_of_date import CHUNK
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched
-from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.signals import Consequence
+from tenants_app.models import Tenant
 
 UNKNOWN = "internal-error"
 """Stands for a run that failed without a code, as none does today."""
@@ -28,19 +26,6 @@ def failed_runs(tenant: Tenant, code: str = "") -> QuerySet[Run]:
         return runs
     own = Q(last_error_code=code) | (Q(last_error_code="") if code == UNKNOWN else Q())
     return runs.filter(Q(last_error_cause=code) | (Q(last_error_cause="") & own))
-
-
-def failed_users(runs: QuerySet[Run]) -> QuerySet[ConferencingUser]:
-    """The users of these runs."""
-    return ConferencingUser.objects.filter(pk__in=runs.order_by().values("user"))
-
-
-def retry(tenant: Tenant, users: QuerySet[ConferencingUser], actor: Actor) -> list[Consequence]:
-    """Start at once what failed, some users in each transaction; or say for each why not. An undo is undone again, and
-    for all others a run is started by hand (R11)."""
-    undos = failed_runs(tenant).filter(migration_type=UNDO, user__in=users)
-    others = users.exclude(pk__in=list(undos.values_list("user", flat=True)))
-    return [*undo_start.again(undos, actor), *start_all(tenant, others, actor, now_due=True)]
 
 
 def accept(tenant: Tenant, runs: QuerySet[Run], note: str, actor: Actor) -> int:

@@ -1,4 +1,4 @@
-"""Users whose invitations do not say what their settings ask for (R36): how many there are, and starting them all."""
+"""Users whose invitations do not say what their settings ask for (R36): how many there are, and going through them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from django.db.models import Exists, OuterRef, QuerySet
 
 from migrations_app.models import Run
-from migrations_app.runs.actions import start_by_hand
-from migrations_app.targets import Targets
-from tenants_app.audit import Actor
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
 CHUNK = 500
-"""Users who are started in one transaction: few enough for memory, and for workers that wait for it."""
+"""Users who are looked at, or started, together: few enough for memory, and for workers that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +66,6 @@ def count_out_of_date(tenant: Tenant) -> OutOfDate:
     latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
     under_way = latest.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
     return OutOfDate(users, found.filter(Exists(under_way)).count())
-
-
-def start_all(
-    tenant: Tenant,
-    users: QuerySet[ConferencingUser],
-    actor: Actor,
-    *,
-    targets: Targets | None = None,
-    now_due: bool = False,
-) -> list[Consequence]:
-    """Start runs by hand (R11) for all the users there are, or say for each why not.
-
-    Each chunk is a transaction of its own. After an interruption, what was started stays started.
-    """
-    return [
-        consequence
-        for some in in_chunks(users)
-        for consequence in start_by_hand(tenant, some, actor, targets=targets, now_due=now_due)
-    ]
 
 
 def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUser]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 
 from migrations_app.models import Run
 from migrations_app.runs.outcomes import Outcome
@@ -82,13 +81,13 @@ def undo_again(ended: Run, actor: Actor) -> Run:
     return start_undo(ended.undoes, actor, chosen=ended.chosen, now_due=True)
 
 
-def again(undos: QuerySet[Run], actor: Actor) -> list[Consequence]:
-    """Start these failed undos once more, or say for each why not."""
+def again(undos: Iterable[Run], actor: Actor) -> list[tuple[Run, Consequence]]:
+    """Start these failed undos once more, each as :func:`undo_again` does; with each what follows, or why nothing."""
     told = []
-    for ended in undos.select_related("user", "undoes"):
+    for ended in undos:
         try:
             undo_again(ended, actor)
-            told.append(Consequence(ended.user.upn, True, "Undo, because it was started again."))
+            told.append((ended, Consequence(ended.user.upn, True, "Undo, because it was started again.")))
         except ValidationError as error:
-            told.append(Consequence(ended.user.upn, False, " ".join(error.messages)))
+            told.append((ended, Consequence(ended.user.upn, False, " ".join(error.messages))))
     return told

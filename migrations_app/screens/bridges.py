@@ -1,10 +1,9 @@
-"""The tenant's bridges, adding, changing and removing one, its numbers, and moving everyone on it to another."""
+"""The tenant's bridges, adding, changing and removing one, and its numbers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -15,8 +14,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import NumberRelease
-from migrations_app.preview.many_users import foresee_move
-from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import UserTable
 from migrations_app.screens.users import with_latest_run
@@ -28,11 +25,10 @@ from tenants_app.changes.bridges import (
     set_bridge,
     set_default_number,
 )
-from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.fragments import answer, paginate
-from tenants_app.screens.refusals import refusals_told, tell_errors
+from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
 
@@ -188,7 +184,7 @@ def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_e
         "access": access,
         "bridge": shown,
         "numbers": [(number, dependants.get(number.pk, 0), releases.get(number.pk)) for number in numbers],
-        "table": paginate(request, UserTable(on_it, exclude=["bridge"]), 25),
+        "table": paginate(request, UserTable(on_it, exclude=["tick", "bridge"]), 25),
         "out_of_date_count": ConferencingUser.objects.filter(tenant=access.tenant, bridge=shown).out_of_date().count(),
         "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
         "bridge_form": BridgeForm(None, _bridge(access, shown.pk)),
@@ -207,38 +203,6 @@ def _if_ids_change(shown: Bridge) -> str:
     other.conference_ids_from = service if shown.gives_conference_ids else mms
     follows = foresee_conference_ids(other)
     return f"If you choose {other.get_conference_ids_from_display()}: {follows}" if follows else ""
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def move_everyone(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Move all users of the bridge to the one that ``to`` names. GET says what that will start, POST moves them."""
-    access = access_for(request, slug, Role.Name.ADMIN)
-    source = _bridge(access, pk)
-    others = forms.ModelChoiceField(Bridge.objects.filter(tenant=access.tenant).exclude(pk=source.pk))
-    try:
-        target = others.clean((request.POST or request.GET).get("to"))
-    except ValidationError:
-        messages.error(request, "Choose the bridge that everyone should move to.")
-        return redirect("bridge", slug, pk)
-    on_it = ConferencingUser.objects.filter(bridge=source)
-    if request.method == "POST":
-        edits = [UserEdit(user_pk, {"bridge": target}) for user_pk in on_it.values_list("pk", flat=True)]
-        try:
-            consequences = change_users(access.tenant, edits, access.actor)
-        except ValidationError as error:
-            tell_errors(request, error)
-            return redirect("bridge", slug, pk)
-        messages.success(request, f"{len(edits):,} users moved from {source} to {target}.")
-        tell_consequences(request, consequences)
-        return redirect("dashboard", slug)
-    context = {
-        "access": access,
-        "bridge": source,
-        "target": target,
-        "foreseen": foresee_move(access.tenant, source, target),
-        "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
-    }
-    return render(request, "bridges/move.html", context)
 
 
 def _bridge(access: Access, pk: int) -> Bridge:

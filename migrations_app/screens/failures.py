@@ -18,7 +18,6 @@ from django.views.decorators.http import require_POST, require_safe
 from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
 from migrations_app.models import Run
 from migrations_app.runs import failed
-from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import FailureFilter
 from migrations_app.screens.tables import FailureTable
 from tenants_app.access import Access, access_for
@@ -126,30 +125,6 @@ def _lines(runs: QuerySet[Run]) -> Iterator[str]:
             ]
             for run in some
         )
-
-
-@require_POST
-def retry_failed(request: Request, slug: str) -> HttpResponse:
-    """Start runs for all users whose latest run failed and whose failure nobody has accepted."""
-    access = access_for(request, slug, Role.Name.OPERATOR)
-    _retry(request, access, failed.failed_runs(access.tenant).filter(accepted_at=None))
-    return redirect("dashboard", slug)
-
-
-@require_POST
-def retry_group(request: Request, slug: str, code: str) -> HttpResponse:
-    """The same for one group."""
-    access = access_for(request, slug, Role.Name.OPERATOR)
-    _check(code)
-    _retry(request, access, failed.failed_runs(access.tenant, code).filter(accepted_at=None))
-    return redirect("failures", slug)
-
-
-def _retry(request: Request, access: Access, runs: QuerySet[Run]) -> None:
-    consequences = failed.retry(access.tenant, failed.failed_users(runs), access.actor)
-    if not consequences:
-        messages.info(request, "No user's latest run has failed any more, so there was nothing to retry.")
-    tell_consequences(request, consequences)
 
 
 @require_POST

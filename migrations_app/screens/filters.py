@@ -7,8 +7,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.failures import CATALOGUE, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
-from migrations_app.models import LeftMeeting, MeetingResult, Run
+from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
+from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, Run
+from migrations_app.runs.failed import failed_runs
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.folding import any_contains
@@ -25,6 +26,7 @@ LEFT = "Left"
 NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
 YES, NO, UNDO_HOLDS = "yes", "no", "undo"
+ANYTHING = "any"
 NAMES = ("display_name", "upn", "sip_address")
 """Of a user, what a search by name looks at."""
 
@@ -144,6 +146,17 @@ class ResultFilter(django_filters.FilterSet):
         return results.filter(outcome=value)
 
 
+class BulkActionUserFilter(django_filters.FilterSet):
+    """The users of an action by what became of it for them."""
+
+    state = django_filters.ChoiceFilter(label="Result", choices=BulkActionUser.State.choices, empty_label="Any result")
+
+    class Meta:
+        model = BulkActionUser
+        form = StyledForm
+        fields: list[str] = []
+
+
 class _NumberField(django_filters.fields.ModelChoiceField):
     def label_from_instance(self, number: ServiceNumber) -> str:
         return number_in_words(number)
@@ -166,6 +179,12 @@ class UserFilter(django_filters.FilterSet):
     )
     state = django_filters.ChoiceFilter(
         label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
+    )
+    failed_by = django_filters.ChoiceFilter(
+        label="Failed by",
+        choices=[(ANYTHING, "Anything not accepted"), *((code, entry.what) for code, entry in FAILED.items())],
+        empty_label="",
+        method="by_failure",
     )
     out_of_date = django_filters.ChoiceFilter(
         label="Invitations",
@@ -210,10 +229,14 @@ class UserFilter(django_filters.FilterSet):
             return users.filter(Exists(latest.filter(user=OuterRef("pk"), state=value)))
         return users.filter(pk__in=latest.filter(state=value).values("user"))
 
+    def by_failure(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        runs = failed_runs(self.tenant, "" if value == ANYTHING else value).filter(accepted_at=None)
+        return users.filter(pk__in=runs.order_by().values("user"))
+
     def by_invitations(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
         if value == UNDO_HOLDS:
             return users.filter(undo_holds=True)
-        return users.filter(OUT_OF_DATE if value == YES else ~OUT_OF_DATE)
+        return users.filter(OUT_OF_DATE, upn__gt="") if value == YES else users.filter(~OUT_OF_DATE)
 
     def by_number(
         self, users: QuerySet[ConferencingUser], name: str, value: ServiceNumber

@@ -25,6 +25,7 @@ from migrations_app.runs.undo_start import undo_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
+from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import ResultTable, RunTable
 from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for
@@ -40,7 +41,7 @@ def history(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     runs = Run.objects.filter(tenant=access.tenant).select_related("user").annotate(still_open=open_count_of("run"))
     found = RunFilter(request.GET, runs)
-    context = {"access": access, "filter": found}
+    context = {"access": access, "filter": found, **bar_of(request, access, "runs")}
     return answer_table(request, "runs/history.html", RunTable(found.qs), context, everything=runs)
 
 

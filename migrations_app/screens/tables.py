@@ -1,4 +1,4 @@
-"""Tables about runs, their meetings, users, imports, and numbers with those who depend on them."""
+"""Tables about runs, their meetings, users and what is done for many of them, imports, and numbers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,46 @@ import django_tables2 as tables
 from django.db.models import F, QuerySet
 
 from migrations_app.mailboxes.base import Listed
-from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Run, UserImport
+from migrations_app.models import (
+    BulkAction,
+    BulkActionUser,
+    LeftMeeting,
+    MeetingResult,
+    NumberRelease,
+    Run,
+    UserImport,
+)
+from migrations_app.procedures.bulk_kinds import Kind
 from tenants_app.models import ConferencingUser, ServiceNumber
 
+_CARDS_ON_PHONES = {"class": "table card-table table-vcenter cards-on-phones"}
 _NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
 
 
-def _number(label: str) -> tables.Column:
+def _number(label: str, unit: str = "") -> tables.Column:
+    """A number; where rows are cards, on a phone, its ``unit`` says what it counts."""
     return tables.TemplateColumn(
-        "{% load humanize %}{{ value|intcomma }}",
+        "{% load humanize %}{{ value|intcomma }}" + (f" <span class='on-phones'>{unit}</span>" if unit else ""),
         verbose_name=label,
         attrs=_NUMBER,
+    )
+
+
+def _tick() -> tables.Column:
+    """A box for each row, which belongs to the form below the table (``tables/selection.html``)."""
+    return tables.TemplateColumn(
+        template_name="tables/tick.html",
+        verbose_name="Select",
+        orderable=False,
+        empty_values=(),
+        attrs={"th": {"class": "tick"}, "td": {"class": "tick"}},
     )
 
 
 class RunTable(tables.Table):
     """The history of a tenant's runs."""
 
+    tick = _tick()
     user = tables.TemplateColumn(template_name="runs/cells/user.html", order_by="user__upn")
     state = tables.TemplateColumn(
         "{% load runs %}{% run_badge value record.still_open %}", attrs={"td": {"class": "narrow"}}
@@ -204,6 +227,7 @@ class FoundMeetingTable(tables.Table):
 class UserTable(tables.Table):
     """The tenant's users with the state of their latest run; see ``screens.users.with_latest_run``."""
 
+    tick = _tick()
     upn = tables.TemplateColumn(template_name="users/cells/name.html", verbose_name="User")
     latest_state = tables.TemplateColumn(
         template_name="users/cells/state.html", verbose_name="Latest run", empty_values=()
@@ -245,6 +269,53 @@ class UserImportTable(tables.Table):
         model = UserImport
         fields: tuple[str, ...] = ()
         empty_text = "No file was uploaded yet."
+
+
+class BulkActionTable(tables.Table):
+    """What was done for many users at once."""
+
+    kind = tables.TemplateColumn(template_name="bulk_actions/cells/name.html", verbose_name="What", orderable=False)
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    done_count = _number("Done", unit="done")
+    refused_count = _number("Not done", unit="not done")
+    requested_by = tables.TemplateColumn("<span class='on-phones'>by</span> {{ value }}", verbose_name="By")
+    created = tables.TemplateColumn(
+        "{% load page_parts %}<span class='on-phones'>begun</span> {{ value|when }}", verbose_name="Begun"
+    )
+    finished_at = tables.TemplateColumn(
+        "{% load page_parts %}<span class='on-phones'>ended</span> {{ value|when }}",
+        verbose_name="Ended",
+        empty_values=(),
+    )
+
+    caption = "What was done for many users"
+
+    class Meta:
+        model = BulkAction
+        attrs = _CARDS_ON_PHONES
+        fields: tuple[str, ...] = ()
+        empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
+
+
+class BulkActionUserTable(tables.Table):
+    """What became of an action for each of its users."""
+
+    upn = tables.TemplateColumn(template_name="bulk_actions/cells/user.html", verbose_name="User")
+    state = tables.TemplateColumn(template_name="bulk_actions/cells/state.html", verbose_name="Result")
+    sentence = tables.Column(verbose_name="What happened", empty_values=())
+
+    caption = "Results"
+
+    class Meta:
+        model = BulkActionUser
+        attrs = _CARDS_ON_PHONES
+        fields: tuple[str, ...] = ()
+        orderable = False
+        empty_text = "No user has this result."
+
+    def __init__(self, data: object, *, kind: Kind, is_open: bool) -> None:
+        self.kind, self.is_open = kind, is_open
+        super().__init__(data)
 
 
 class DependantTable(tables.Table):

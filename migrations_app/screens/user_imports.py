@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import UserImport
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import user_import as imports
+from migrations_app.screens.selection import Misunderstood, selection_of
 from migrations_app.screens.tables import UserImportTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
@@ -134,9 +135,15 @@ def _tell_too_late(request: Request) -> None:
 @never_cache
 @require_safe
 def users_csv(request: Request, slug: str) -> HttpResponseBase:
-    """All users with the columns of the import, so that what is downloaded can be edited and uploaded."""
+    """The users that are selected, or else all that the filter finds, with the columns of the import: what is
+    downloaded can be edited and uploaded."""
     access = access_for(request, slug)
-    lines = user_lines(access.tenant) if request.method == "GET" else ()
+    try:
+        selection = selection_of(request, access, all_by_default=True)
+    except Misunderstood as error:
+        messages.error(request, error.sentence)
+        return redirect(error.the_list)
+    lines = user_lines(selection.users) if request.method == "GET" else ()
     return _file(StreamingHttpResponse(lines, **_CSV), f"users-{slug}-{timezone.localdate()}.csv")
 
 

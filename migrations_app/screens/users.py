@@ -27,6 +27,7 @@ from migrations_app.screens.failures import AcceptForm
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
 from migrations_app.screens.meeting_explanation import answer_explanation
+from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
 from migrations_app.targets import Targets
 from migrations_app.triggers.rules import why_not_served
@@ -65,7 +66,7 @@ def users(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
     found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"), access.tenant)
-    context = {"access": access, "filter": found, "below": "users/start_these.html" if access.may_operate else ""}
+    context = {"access": access, "filter": found, **bar_of(request, access)}
     return answer_table(request, "users/users.html", UserTable(found.qs), context, everything=everyone)
 
 

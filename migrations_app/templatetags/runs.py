@@ -11,8 +11,10 @@ from django.utils.safestring import SafeString
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
 from migrations_app.mail.waiting import Queue, Waiting
-from migrations_app.models import MeetingResult, NumberRelease, Update
+from migrations_app.models import MeetingResult, NumberRelease, Run, Update
+from migrations_app.procedures.bulk_kinds import KINDS, Kind
 from migrations_app.runs.movements import movement_of
+from tenants_app.models import ConferencingUser
 from tenants_app.templatetags.components import draw, state
 
 register = template.Library()
@@ -51,6 +53,18 @@ def run_badge(value: str | None, left: int | None = 0) -> SafeString:
 def foreseen_badge(outcome: str) -> SafeString:
     """The badge of what a run would make of a meeting."""
     return badge(FORESEEN[outcome])
+
+
+@register.filter
+def user_key(record: Run | ConferencingUser) -> str:
+    """The key of the user in a row of a list: the user, or the one whose run it is."""
+    return str(record.user_id if isinstance(record, Run) else record.pk)
+
+
+@register.filter
+def bulk_kind(name: str) -> Kind:
+    """What is done for many users, by its name."""
+    return KINDS[name]
 
 
 @register.filter

@@ -190,10 +190,23 @@ class ConferenceNumbering:
         self._wanted = frozenset(wanted)
         self._taken: dict[int, set[str]] = {}
         self._kept: dict[int, dict[str, set[int]]] = {}
+        self._looked_up: dict[int, set[str]] = {}
         self._spare: dict[int, set[str]] = {}
         self._new: list[ConferenceId] = []
         self._changed: list[ConferenceId] = []
         self._former: list[FormerConferenceId] = []
+
+    def look_up(self, asked: Iterable[tuple[Bridge, str]]) -> None:
+        """Find out at once which of these IDs are taken or kept; :meth:`assign` is about to ask of each."""
+        by_bridge: dict[Bridge, set[str]] = {}
+        for bridge, digits in asked:
+            if bridge.gives_conference_ids:
+                by_bridge.setdefault(bridge, set()).add(digits)
+        for bridge, some in by_bridge.items():
+            taken = self._taken_among(bridge, some)
+            self._kept_among(bridge, some)
+            self._taken[bridge.pk] |= taken
+            self._looked_up.setdefault(bridge.pk, set()).update(some)
 
     def assign(self, user: ConferencingUser, own: ConferenceId | None, wanted: str) -> str:
         """The user's ID after the change: ``wanted``, their ``own`` present one, or a free one where one is needed."""
@@ -257,7 +270,10 @@ class ConferenceNumbering:
             _lock_numbering(bridge)
             self._taken[bridge.pk] = set(_digits_on(bridge).iterator()) if self._read_all else set()
         taken = self._taken[bridge.pk].intersection(candidates)
-        return taken if self._read_all else taken.union(_digits_on(bridge).filter(digits__in=candidates))
+        unknown = set(candidates) - self._looked_up.get(bridge.pk, set())
+        if self._read_all or not unknown:
+            return taken
+        return taken.union(_digits_on(bridge).filter(digits__in=unknown))
 
     def _kept_among(
         self, bridge: Bridge, candidates: Collection[str], user: ConferencingUser | None = None
@@ -266,15 +282,19 @@ class ConferenceNumbering:
 
         Whoever asks for one of these gets it all the same: then it does not go back.
         """
-        if self._read_all:
-            if bridge.pk not in self._kept:
-                self._kept[bridge.pk] = {}
-                for digits, whose in former_ids_kept_on(bridge).values_list("digits", "user__pk").iterator():
-                    self._kept[bridge.pk].setdefault(digits, set()).add(whose)
-            kept = self._kept[bridge.pk]
-            return {each for each in candidates if kept.get(each, set()) - ({user.pk} if user else set())}
-        rows = former_ids_kept_on(bridge).filter(digits__in=candidates)
-        return set((rows.exclude(user=user) if user else rows).values_list("digits", flat=True))
+        if bridge.pk not in self._kept:
+            self._kept[bridge.pk] = {}
+            if self._read_all:
+                self._note_kept(former_ids_kept_on(bridge), bridge)
+        unknown = set(candidates) - self._looked_up.get(bridge.pk, set())
+        if not self._read_all and unknown:
+            self._note_kept(former_ids_kept_on(bridge).filter(digits__in=unknown), bridge)
+        kept, own = self._kept[bridge.pk], {user.pk} if user else set()
+        return {each for each in candidates if kept.get(each, set()) - own}
+
+    def _note_kept(self, rows: QuerySet[FormerConferenceId], bridge: Bridge) -> None:
+        for digits, whose in rows.values_list("digits", "user__pk").iterator():
+            self._kept[bridge.pk].setdefault(digits, set()).add(whose)
 
     def _free(self, bridge: Bridge, count: int) -> list[str]:
         found = self._spare.setdefault(bridge.pk, set())

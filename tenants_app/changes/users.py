@@ -15,7 +15,15 @@ from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import ConferenceNumbering, id_in_use, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.meeting_services import check_meeting_service
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import (
+    Bridge,
+    ConferenceId,
+    ConferencingUser,
+    InvitedNumber,
+    MailboxConnection,
+    ServiceNumber,
+    Tenant,
+)
 from tenants_app.signals import Answers, Consequence, UserChange, mailboxes_changed, users_changed
 from tenants_app.user_settings import UserSettings, acp_is_replaced
 
@@ -100,10 +108,12 @@ def change_in_batches(
     numbers = ConferenceNumbering(len(by_pk), {*kept_free, *wanted})
     default_bridge = tenant.bridges.filter(is_default=True).first()
     for pks in batched(sorted(by_pk)):
-        effects = [
-            _applied(by_pk[user.pk], user, own_id, tenant, default_bridge, numbers)
-            for user, own_id in _locked(tenant, pks)
-        ]
+        locked = _locked(tenant, pks)
+        moving = ((by_pk[user.pk].values.get("bridge"), own_id) for user, own_id in locked)
+        numbers.look_up(
+            (bridge, own_id.digits) for bridge, own_id in moving if bridge is not None and own_id is not None
+        )
+        effects = [_applied(by_pk[user.pk], user, own_id, tenant, default_bridge, numbers) for user, own_id in locked]
         if len(effects) != len(pks):
             raise ValidationError("A user to be changed is not there any more: look again and repeat.")
         changed = [effect.change.user for effect in effects if effect.after]
@@ -225,22 +235,32 @@ def create_user(tenant: Tenant, actor: Actor, **values: Any) -> ConferencingUser
     return create_users(tenant, [values], actor)[0]
 
 
-@transaction.atomic
 def mark_up_to_date(user: ConferencingUser, actor: Actor) -> bool:
     """Take an administrator's word that the user's invitations were put right by other means.
 
     For users whom MMS cannot migrate (R15 to R17), who would otherwise be out of date for ever (R36). Returns False,
     and writes nothing, where MMS took the invitations to be right already.
     """
-    tenant = lock(user.tenant)
-    user = ConferencingUser.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
-    leaving = user.invited_numbers.filter(number__is_leaving=True).exists()
-    if not (user.is_out_of_date or leaving):
-        return False
-    ConferencingUser.objects.filter(pk=user.pk, undo_holds=True).update(undo_holds=False)
-    fingerprints.presume_up_to_date(ConferencingUser.objects.filter(pk=user.pk))
-    entry(tenant, actor, "mark as up to date", user.upn).save()
-    return True
+    return bool(mark_users_up_to_date(user.tenant, [user.pk], actor))
+
+
+@transaction.atomic
+def mark_users_up_to_date(tenant: Tenant, pks: Iterable[int], actor: Actor) -> set[int]:
+    """Take the word for many of the tenant's users, each by their key; the keys of those who were marked."""
+    tenant = lock(tenant)
+    marked: set[int] = set()
+    for some in batched(sorted(pks)):
+        users = ConferencingUser.objects.select_for_update(of=("self",), no_key=True)
+        locked = list(users.filter(tenant=tenant, pk__in=some).order_by("pk"))
+        shown = InvitedNumber.objects.filter(user__in=some, number__is_leaving=True)
+        leaving = set(shown.values_list("user", flat=True))
+        wrong = [user for user in locked if user.is_out_of_date or user.pk in leaving]
+        found = ConferencingUser.objects.filter(pk__in=[user.pk for user in wrong])
+        found.filter(undo_holds=True).update(undo_holds=False)
+        fingerprints.presume_up_to_date(found)
+        record(entry(tenant, actor, "mark as up to date", user.upn) for user in wrong)
+        marked |= {user.pk for user in wrong}
+    return marked
 
 
 def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, ConferenceId | None]]:

@@ -1,19 +1,19 @@
-"""The present users as a CSV file with the columns of the import: what comes out goes in again and changes nothing."""
+"""Users as a CSV file with the columns of the import: what comes out goes in again and changes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from django.db.models import QuerySet
+
+from tenants_app.bulk import batched
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
 from tenants_app.changes.conference_ids import id_in_use, own_conference_ids
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.csv_files.user_columns import COLUMNS
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import ConferencingUser
 from tenants_app.records import written
 from tenants_app.wording import plain
-
-BATCH = 1_000
-"""Users who are in memory at a time."""
 
 
 def header_line() -> str:
@@ -21,16 +21,17 @@ def header_line() -> str:
     return BYTE_ORDER_MARK + lines([COLUMNS])
 
 
-def user_lines(tenant: Tenant) -> Iterator[str]:
-    """The lines of the file, users in the order in which they were created, some at a time."""
+def user_lines(users: QuerySet[ConferencingUser]) -> Iterator[str]:
+    """The lines of the file, users in the order in which they were created, some at a time.
+
+    Who is among them is settled at the beginning, by their keys: a cursor would keep a transaction open for as long as
+    the download takes, and a filter would find others by then.
+    """
     yield header_line()
-    users = ConferencingUser.objects.filter(tenant=tenant).order_by("pk")
-    users = users.prefetch_related("bridge", "toll_number", "toll_free_number")
-    # By the last user seen, because a cursor would keep a transaction open for as long as the download takes.
-    batch = list(users[:BATCH])
-    while batch:
-        yield lines(_rows(batch))
-        batch = list(users.filter(pk__gt=batch[-1].pk)[:BATCH])
+    keys = list(users.order_by("pk").values_list("pk", flat=True))
+    told = ConferencingUser.objects.prefetch_related("bridge", "toll_number", "toll_free_number")
+    for some in batched(keys):
+        yield lines(_rows(list(told.filter(pk__in=some).order_by("pk"))))
 
 
 def _rows(users: Sequence[ConferencingUser]) -> Iterator[list[str]]:

@@ -74,7 +74,9 @@ def pages() -> list[Page]:
         Page("number", f"/lists/bridges/{user.bridge_id}/numbers/{number.pk}/"),
         Page("history, first page", "/lists/migrations/"),
         Page("history, failed", "/lists/migrations/?state=Failed"),
-        Page("what starting all out of date leads to", "/lists/out-of-date/", who=SUPERUSER),
+        Page(
+            "what starting all out of date leads to", "/lists/users/selected/start/?out_of_date=yes&all", who=SUPERUSER
+        ),
         Page("audit, first page", "/lists/audit/"),
         Page("audit, last page", f"/lists/audit/?page={MANY}"),
     ]

@@ -112,11 +112,11 @@ def test_r40_what_a_run_would_move_is_told_as_soon_as_it_is_chosen(open_page: Op
 def test_r40_without_javascript_a_button_tells_what_a_run_would_move(open_page: Open, make_user: MakeUser) -> None:
     nora = make_user("nora.berg")
     EmbeddedMailbox(nora).store([("skype", invitation(nora, "skype"))])
-    page = open_page("/contoso/users/start/?q=nora", java_script_enabled=False)
+    page = open_page("/contoso/users/selected/start/?q=nora&all", java_script_enabled=False)
     page.get_by_label("Afterwards they are").select_option("Link")
     page.get_by_role("button", name="Show what this starts").click()
     page.get_by_role("link", name="count it").click()
     expect(page.locator("#movements")).to_have_text("1 would move from Skype for Business to Link.")
     page.get_by_role("button", name="Start 1 run").click()
     expect(page.get_by_text("all meetings move to Link").first).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/users/\?q=nora$"))
+    expect(page).to_have_url(re.compile(r"/users/actions/\d+/$"))

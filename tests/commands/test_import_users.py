@@ -319,7 +319,7 @@ def test_what_is_exported_goes_in_again_and_changes_nothing(
     make_user("elena.vega", display_name="Елена 李", conferencing_provider="Fabrikam", audio_conferencing_enabled=False)
     make_user("finn.moe", toll_free_number=new_bridge.numbers.get(kind="toll-free"), bridge=new_bridge)
     before = everything_stored()
-    text = "".join(user_lines(tenant))
+    text = "".join(user_lines(tenant.users.all()))
 
     assert text.startswith("\ufeffUserPrincipalName,SipAddress,")
     assert "\r\nbruno.costa@contoso.com,bruno.costa@contoso.com,'=HYPERLINK(1),it-IT,online," in text

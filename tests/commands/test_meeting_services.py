@@ -100,7 +100,7 @@ def test_r39_the_service_stands_in_files_of_users(
     make_user("bruno", meeting_service="none")
     make_user("clara", meeting_service="link")
     path = tmp_path / "users.csv"
-    path.write_text("".join(user_lines(tenant)), encoding="utf-8")
+    path.write_text("".join(user_lines(tenant.users.all())), encoding="utf-8")
     again = command("import_users", str(path))
     path.write_text(
         "UserPrincipalName,MeetingService\n"
@@ -146,7 +146,7 @@ def test_r43_a_file_of_users_on_such_a_bridge_goes_in_again_as_it_came_out(
 ) -> None:
     set_bridge(old_bridge.tenant, old_bridge.name, ACTOR, conference_ids_from="service")
     path = tmp_path / "users.csv"
-    path.write_text("".join(user_lines(old_bridge.tenant)), encoding="utf-8")
+    path.write_text("".join(user_lines(old_bridge.tenant.users.all())), encoding="utf-8")
 
     assert "0 created, 0 changed, 1 unchanged" in command("import_users", str(path))
 

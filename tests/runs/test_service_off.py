@@ -16,7 +16,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, Run, Update
 from migrations_app.runs import queue
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.out_of_date import count_out_of_date, start_all, users_out_of_date
+from migrations_app.runs.out_of_date import count_out_of_date, users_out_of_date
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
 from tenants_app.changes.tenants import change_tenant, create_tenant
@@ -176,15 +176,15 @@ def test_r12_who_changed_meanwhile_is_offered_and_started_and_nobody_twice(
     change_user(late, ACTOR, bridge=new_bridge)
     found = count_out_of_date(tenant)
     assert (found.users, found.with_run, found.need_a_start) == (4, 3, True)
-    assert not any(told.starts_run for told in start_all(tenant, users_out_of_date(tenant), ACTOR))
+    assert not any(told.starts_run for told in start_by_hand(tenant, users_out_of_date(tenant), ACTOR))
     assert not Run.objects.filter(user=late).exists()
     switch(tenant, True)
-    assert all(told.starts_run for told in start_all(tenant, users_out_of_date(tenant), ACTOR))
+    assert all(told.starts_run for told in start_by_hand(tenant, users_out_of_date(tenant), ACTOR))
     assert Counter(Run.objects.values_list("user__upn", flat=True)) == {user.upn: 1 for user in [*moved, late]}
     work_queue()
     assert_each_meeting_was_updated_once(outbox)
     assert count_out_of_date(tenant).users == 0
-    assert start_all(tenant, users_out_of_date(tenant), ACTOR) == []
+    assert start_by_hand(tenant, users_out_of_date(tenant), ACTOR) == []
 
 
 def test_r12_another_tenant_goes_on(moved: list[ConferencingUser], tenant: Tenant) -> None:
@@ -208,7 +208,7 @@ def test_r12_switching_while_workers_claim_loses_and_doubles_nothing(
     users = [make_user(f"user{number}") for number in range(12)]
     for number, user in enumerate(users):
         invite(user, number)
-    start_all(tenant, ConferencingUser.objects.filter(tenant=tenant), ACTOR)
+    start_by_hand(tenant, ConferencingUser.objects.filter(tenant=tenant), ACTOR)
 
     def act(number: int) -> None:
         for turn in range(8):
@@ -252,7 +252,7 @@ def test_r12_changes_beside_the_switch_either_start_a_run_or_leave_out_of_date(
     found = count_out_of_date(tenant)
     assert (found.users, found.with_run) == (9, started)
     switch(tenant, on=True)
-    start_all(tenant, users_out_of_date(tenant), ACTOR)
+    start_by_hand(tenant, users_out_of_date(tenant), ACTOR)
     work_queue()
     assert Counter(Run.objects.values_list("state", flat=True)) == {"Succeeded": 9}
     assert_each_meeting_was_updated_once(outbox)

@@ -19,7 +19,8 @@ from migrations_app.failures import Failure
 from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run
-from migrations_app.runs.failed import failed_runs, failed_users, retry
+from migrations_app.procedures.bulk_actions import perform
+from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.runs.undo_start import foreseen_undo, start_undo, why_not_undone
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser
@@ -232,8 +233,8 @@ def test_r28_an_undo_is_tried_again_and_its_failure_is_retried_as_an_undo(
     undone.refresh_from_db()
     assert (undone.state, undone.last_error_code) == ("Pending", "mailbox-unavailable")
     Run.objects.filter(pk=undone.pk).update(state="Failed", last_error_code="retries-used-up")
-    (consequence,) = retry(anna.tenant, failed_users(failed_runs(anna.tenant)), ACTOR)
-    assert consequence.starts_run
+    action = perform(anna.tenant, KINDS["retry"], ConferencingUser.objects.filter(pk=anna.pk), ACTOR)
+    assert action.done_count == 1
     again = Run.objects.get(state="Pending")
     assert (again.undoes, again.migration_type) == (run, "Undo")
     work(again)

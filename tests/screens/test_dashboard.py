@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from tests.support.pages import announced, words
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
+RETRY = "/contoso/users/selected/retry/?failed_by=any&amp;all=2"
 
 
 def test_it_says_how_to_begin_where_nothing_ever_ran(alice: Client) -> None:
@@ -71,12 +73,13 @@ def test_it_retries_everyone_whose_latest_run_failed(
     for user in (anna, bruno):
         make_run(user, "Failed", last_error_code="mailbox-sign-in-refused")
     make_run(clara, "Succeeded")
-    answer = bob.post("/contoso/retry-failed/", follow=True)
+    assert f'href="{RETRY}"' in bob.get("/contoso/").content.decode()
+    answer = bob.post(html.unescape(RETRY), {"seen": "2"}, follow=True)
 
     pending = Run.objects.filter(state="Pending")
     assert {run.user for run in pending} == {anna, bruno}
     assert all(run.due_at <= timezone.now() for run in pending)
-    assert "2 users: Run, because it was started by hand." in words(answer.content)
+    assert "Run, because it was started by hand. 2 users" in words(answer.content)
 
 
 def test_it_retries_one_user_from_the_run_that_failed(

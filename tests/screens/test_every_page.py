@@ -18,7 +18,16 @@ from django.utils import timezone
 
 from migrations_app.mailboxes.base import NO_END
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import LeftMeeting, NumberRelease, Run, ShownMeeting, UntoldNumber, Update, UserImport
+from migrations_app.models import (
+    BulkAction,
+    LeftMeeting,
+    NumberRelease,
+    Run,
+    ShownMeeting,
+    UntoldNumber,
+    Update,
+    UserImport,
+)
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -34,7 +43,6 @@ from tests.support.samples import skype_text
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [
     "/contoso/",
-    "/contoso/out-of-date/",
     "/contoso/left/",
     "/contoso/left/{left}/",
     "/contoso/errors/",
@@ -48,7 +56,12 @@ PAGES = [
     "/contoso/migrations/{run}/undo/",
     "/contoso/migrations/{run}/undo/{meeting}/",
     "/contoso/users/",
-    "/contoso/users/start/",
+    "/contoso/users/selected/start/?all",
+    "/contoso/users/selected/retry/?all",
+    "/contoso/users/selected/mark/?all",
+    "/contoso/users/selected/move/?all&to={other}",
+    "/contoso/users/actions/",
+    "/contoso/users/actions/{action}/",
     "/contoso/users/anna.rossi@contoso.com/",
     "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -59,7 +72,6 @@ PAGES = [
     "/contoso/users/import/{checked}/",
     "/contoso/bridges/",
     "/contoso/bridges/{bridge}/",
-    "/contoso/bridges/{bridge}/move/?to={other}",
     "/contoso/bridges/{bridge}/remove/",
     "/contoso/bridges/{bridge}/numbers/{number}/",
     "/contoso/bridges/{bridge}/numbers/{number}/release/?replacement=",
@@ -78,7 +90,7 @@ PAGES = [
     "/contoso/nothing/here/",
 ]
 FILES = {
-    *("left-csv", "failure-group-csv"),
+    *("left-csv", "failure-group-csv", "bulk-action-csv"),
     *("users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"),
 }
 """Addresses below a tenant that answer with a file, or to programs."""
@@ -118,6 +130,7 @@ def fill(
         "other": new_bridge.pk,
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
+        "action": done_for_anna(anna).pk,
     }
     return lambda address: address.format(**keys)
 
@@ -141,6 +154,23 @@ def release_of_anna(anna: ConferencingUser) -> NumberRelease:
     )
     NumberRelease.objects.filter(pk=release.pk).update(searched_at=timezone.now())
     return release
+
+
+def done_for_anna(anna: ConferencingUser) -> BulkAction:
+    """What was done for her, and for somebody who is gone."""
+    action = BulkAction.objects.create(
+        tenant=anna.tenant,
+        kind="move",
+        options={"bridge_name": HOSTILE},
+        chosen_by=HOSTILE,
+        state="Working",
+        user_count=3,
+        done_count=1,
+        sentences=[[HOSTILE, True, 1]],
+    )
+    action.users.create(user=anna, upn=anna.upn, state="Done", sentence=HOSTILE)
+    action.users.create(user=None, upn=HOSTILE, state="NotDone", sentence=HOSTILE)
+    return action
 
 
 def checked_import(anna: ConferencingUser) -> UserImport:
@@ -213,6 +243,8 @@ PARTS = {
     "/contoso/migrations/{run}/meetings/{meeting}/": 'class="compare"',
     "/contoso/migrations/{run}/meetings/{meeting}/explain/": 'class="decision"',
     "/contoso/users/": 'id="results"',
+    "/contoso/users/actions/": 'id="results"',
+    "/contoso/users/actions/{action}/": 'id="live"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',
     "/contoso/users/anna.rossi@contoso.com/meetings/": 'id="results"',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Callable
 from datetime import timedelta
@@ -105,11 +106,14 @@ def test_the_group_lists_its_users_and_finds_and_exports_them(
 def test_an_operator_tries_a_group_again(bob: Client, failing: dict[str, ConferencingUser], wakes: list[Any]) -> None:
     bob.post(f"{NUMBERS}accept/", NOTE | {"seen": "3"})
     bob.post(f"/contoso/users/{failing['anna'].upn}/take-back-acceptance/")
-    answer = bob.post(f"{NUMBERS}retry/", follow=True)
+    address = "/contoso/users/selected/retry/?failed_by=no-dial-in-number&amp;all=1"
+    assert address in bob.get(NUMBERS).content.decode()
+    answer = bob.post(html.unescape(address), {"seen": "1"}, follow=True)
 
     assert [run.user for run in Run.objects.filter(state="Pending")] == [failing["anna"]]
     assert "Run, because it was started by hand." in words(answer.content)
-    assert "nothing to retry" in words(bob.post(f"{PAGE}cannot-be-served/retry/", follow=True).content)
+    nobody = bob.get("/contoso/users/selected/retry/?failed_by=cannot-be-served&all=1", follow=True)
+    assert "No user" in words(nobody.content)
 
 
 def test_an_accepted_failure_alarms_nobody_until_the_next_run(

@@ -155,7 +155,7 @@ def test_only_what_is_sent_is_told_to_be_lost(cast: None) -> None:
 @pytest.mark.parametrize(
     ("address", "page"),
     [
-        ("/contoso/retry-failed/", "/contoso/"),
+        ("/contoso/settings/directory-key/", "/contoso/settings/"),
         (f"{ANNA}start/", ANNA),
         (f"{ANNA}mark-up-to-date/", ANNA),
         ("/contoso/bridges/add/", "/contoso/bridges/"),
@@ -181,10 +181,10 @@ def test_a_browser_that_opens_one_is_led_to_the_page_it_belongs_to(
 
 def test_after_signing_in_one_is_led_there_too(cast: None) -> None:
     nobody = Client()
-    asked = nobody.get("/contoso/retry-failed/", headers=BROWSER)
+    asked = nobody.get("/contoso/settings/directory-key/", headers=BROWSER)
     page = sign_in_at(nobody, asked.url)
 
-    assert page.request["PATH_INFO"] == "/contoso/"
+    assert page.request["PATH_INFO"] == "/contoso/settings/"
     assert NO_PAGE in words(page.content)
 
 

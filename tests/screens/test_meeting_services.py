@@ -115,7 +115,7 @@ def test_r43_a_users_page_says_that_the_service_hands_out_the_ids(
 def test_r43_moving_everyone_to_such_a_bridge_renumbers_nobody(
     alice: Client, anna: ConferencingUser, make_user: MakeUser, service_bridge: Bridge, old_bridge: Bridge
 ) -> None:
-    answer = alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={service_bridge.pk}")
+    answer = alice.get(f"/contoso/users/selected/move/?bridge={old_bridge.pk}&all&to={service_bridge.pk}")
 
     assert answer.status_code == 200
     assert answer.context["foreseen"].runs == 1

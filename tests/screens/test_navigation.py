@@ -14,11 +14,9 @@ from tenants_app.models import Bridge, ConferencingUser
 
 TAB_OF = {
     "": "Dashboard",
-    "retry-failed/": "Dashboard",
     "left/": "Dashboard",
     "failures/": "Dashboard",
     "errors/": "Dashboard",
-    "out-of-date/": "Users",
     "migrations/": "History",
     "meetings/": "History",
     "users/": "Users",
@@ -61,7 +59,7 @@ def test_every_address_below_a_tenant_belongs_to_one_tab(route: str) -> None:
     ("address", "tab"),
     [
         ("/contoso/", "Dashboard"),
-        ("/contoso/out-of-date/", "Users"),
+        ("/contoso/users/actions/", "Users"),
         ("/contoso/migrations/", "History"),
         ("/contoso/users/", "Users"),
         ("/contoso/users/anna.rossi@contoso.com/", "Users"),

@@ -27,6 +27,7 @@ from django.utils.html import escape
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import (
+    BulkAction,
     LeftMeeting,
     MailboxScan,
     MeetingResult,
@@ -87,17 +88,14 @@ BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
 CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_tells": "detect"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
-    "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
     "errors": Rule("/{tenant}/errors/", get="viewer"),
     "failures": Rule("/{tenant}/failures/", get="viewer"),
     "failure-group": Rule("/{tenant}/failures/no-bridge/", get="viewer"),
     "failure-group-csv": Rule("/{tenant}/failures/no-bridge/export.csv", get="viewer"),
-    "retry-group": Rule("/{tenant}/failures/no-bridge/retry/", post="operator"),
     "accept-group": Rule("/{tenant}/failures/no-bridge/accept/", post="operator", form={"note": "Known"}),
     "take-back-group": Rule("/{tenant}/failures/user-without-conference-id/take-back/", post="operator"),
     "accept-failure": Rule("/{tenant}/users/{upn}/accept-failure/", post="operator", form={"note": "Known"}),
     "take-back-acceptance": Rule("/{tenant}/users/{accepted}/take-back-acceptance/", post="operator"),
-    "out-of-date": Rule("/{tenant}/out-of-date/?bridge={bridge}", get="operator", post="operator"),
     "left-meetings": Rule("/{tenant}/left/", get="viewer"),
     "left-csv": Rule("/{tenant}/left/export.csv", get="viewer"),
     "left-meeting": Rule("/{tenant}/left/{left}/", get="viewer"),
@@ -125,7 +123,11 @@ BELOW_A_TENANT = {
     "check-import": Rule("/{tenant}/users/import/{imported}/check/", post="admin"),
     "discard-import": Rule("/{tenant}/users/import/{imported}/discard/", post="admin"),
     "user": Rule("/{tenant}/users/{upn}/", get="viewer", post="admin", form={"display_name": "Anna Bianchi"}),
-    "start-selected": Rule("/{tenant}/users/start/", get="operator", post="operator"),
+    "selected": Rule("/{tenant}/users/selected/start/?users={selected}", get="operator", post="operator"),
+    "bulk-actions": Rule("/{tenant}/users/actions/", get="viewer"),
+    "bulk-action": Rule("/{tenant}/users/actions/{action}/", get="viewer"),
+    "bulk-action-csv": Rule("/{tenant}/users/actions/{action}/results.csv", get="viewer"),
+    "stop-bulk-action": Rule("/{tenant}/users/actions/{action}/stop/", post="operator"),
     "start-user": Rule("/{tenant}/users/{upn}/start/", post="operator"),
     "start-options": Rule("/{tenant}/users/{upn}/start/options/", get="operator"),
     "mark-up-to-date": Rule("/{tenant}/users/{outdated}/mark-up-to-date/", post="admin"),
@@ -135,7 +137,6 @@ BELOW_A_TENANT = {
     "meetings": Rule("/{tenant}/meetings/?organizer=a", get="viewer"),
     "bridges": Rule("/{tenant}/bridges/", get="viewer"),
     "bridge": Rule("/{tenant}/bridges/{bridge}/", get="viewer"),
-    "move-everyone": Rule("/{tenant}/bridges/{bridge}/move/?to={target}", get="admin", post="admin"),
     "add-bridge": Rule("/{tenant}/bridges/add/", post="admin", form=BRIDGE | {"name": "Third"}, again=200),
     "edit-bridge": Rule("/{tenant}/bridges/{bridge}/edit/", post="admin", form=BRIDGE),
     "remove-bridge": Rule("/{tenant}/bridges/{empty}/remove/", get="admin", post="admin", again=404),
@@ -354,10 +355,18 @@ def make_contoso(
         "stored": key_of(anna.calendar_objects.get().uid),
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
-        "target": new_bridge.pk,
         "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
         "scanned": scanned(make_user("gina.falk")).upn,
+        "selected": anna.pk,
+        "action": going_on(anna).pk,
     }
+
+
+def going_on(user: ConferencingUser) -> BulkAction:
+    """Something for many users that waits to be done."""
+    action = BulkAction.objects.create(tenant=user.tenant, kind="start", channel="screen", user_count=1)
+    action.users.create(user=user, upn=user.upn)
+    return action
 
 
 def left_of(user: ConferencingUser, **values: Any) -> LeftMeeting:
@@ -441,7 +450,6 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "stored": key_of("harbour"),
         "imported": imported(fabrikam.tenant).pk,
         "bridge": fabrikam.bridge.pk,
-        "target": fabrikam.bridge.pk,
         "number": fabrikam.toll.pk,
         "spare": spare.pk,
         "waiting": waiting.pk,
@@ -450,6 +458,8 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
         "scanned": fabrikam.user.upn,
         "empty": fabrikam.bridge.pk,
+        "selected": fabrikam.user.pk,
+        "action": going_on(fabrikam.user).pk,
     }
 
 
@@ -467,13 +477,14 @@ INVENTED = {
     "connection": 987_654,
     "scanned": "nobody@contoso.com",
     "bridge": 987_654,
-    "target": 987_654,
     "number": 987_654,
     "spare": 987_654,
     "waiting": 987_654,
     "updating": 987_654,
     "held": 987_654,
     "empty": 987_654,
+    "selected": 987_654,
+    "action": 987_654,
 }
 """Keys of rows that are nobody's."""
 
@@ -675,7 +686,7 @@ def test_a_key_of_another_tenant_is_as_good_as_one_that_nothing_has(
                 for keys in (theirs, INVENTED)
             )
             # What names no row of the address itself is a choice: it is refused on the page that offers it.
-            assert real.status_code == {"target": 302, "spare": 200}.get(key, 404), (method, rule.address, key)
+            assert real.status_code == {"selected": 302, "spare": 200}.get(key, 404), (method, rule.address, key)
             assert same_answer(real, invented), (method, rule.address, key)
             if real.status_code == 302:
                 who(name).get(real.url)  # which tells why, so that the next page does not
@@ -747,11 +758,11 @@ def test_a_page_that_claims_to_have_shown_a_row_of_another_tenant_learns_nothing
 def test_a_move_to_a_bridge_of_another_tenant_moves_nobody(fill: Fill, dora: Client, fabrikam: Fabrikam) -> None:
     before = everything_stored()
     told = [
-        dora.post(fill("/contoso/bridges/{bridge}/move/"), {"to": to}, follow=True)
+        dora.post(fill("/contoso/users/selected/move/?bridge={bridge}&all"), {"to": to}, follow=True)
         for to in (fabrikam.bridge.pk, 987_654)
     ]
 
-    assert "Choose the bridge that everyone should move to." in told[0].content.decode()
+    assert "Choose the bridge that the users should move to." in told[0].content.decode()
     assert text_of(told[0]) == text_of(told[1])
     assert everything_stored() == before
 

@@ -14,9 +14,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.preview import starts
 from migrations_app.rewriting.online_meeting import TO_BE_MADE
-from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
-from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import words
 from tests.support.samples import teams_text
@@ -131,11 +129,10 @@ def test_r40_it_starts_what_was_chosen(bob: Client, anna: ConferencingUser) -> N
         {"source_meeting_type": "All", "target_meeting_type": "Teams"},
     ],
 )
-@pytest.mark.parametrize("address", [ANNA, "/contoso/users/start/?q=anna", "/contoso/out-of-date/"])
+@pytest.mark.parametrize("address", [ANNA, "/contoso/users/selected/start/?q=anna&all=1"])
 def test_r40_types_that_are_not_offered_are_refused_and_nothing_starts(
     bob: Client, anna: ConferencingUser, tenant: Tenant, posted: dict[str, str], address: str
 ) -> None:
-    ConferencingUser.objects.update(invitations_fingerprint="")
     told = bob.post(address, posted, follow=True)
 
     assert told.status_code == 200
@@ -157,62 +154,27 @@ def test_r15_a_user_whom_mms_cannot_serve_is_not_offered_a_start(bob: Client, ma
     assert "Start 1 run" not in words(page.content)
 
 
-# --- those whom a filter finds --------------------------------------------------------------------------
+# --- those who are selected -----------------------------------------------------------------------------
 
 
-def test_r11_the_list_of_users_offers_to_start_those_it_shows(
-    bob: Client, vera: Client, anna: ConferencingUser, make_user: MakeUser
+def test_r40_what_is_started_for_many_says_what_it_would_do(
+    bob: Client, anna: ConferencingUser, make_user: MakeUser, new_bridge: Bridge
 ) -> None:
-    make_user("bruno")
-    everybody = bob.get("/contoso/users/")
-    some = bob.get("/contoso/users/", {"q": "bruno"}, headers=HTMX)
-
-    assert "Start runs for these 2 users" in words(everybody.content)
-    assert 'href="/contoso/users/start/?q=bruno"' in some.content.decode()
-    assert "Start a run for this user" in words(some.content)
-    assert "start-these" not in vera.get("/contoso/users/").content.decode()
-
-
-def test_r11_r40_it_starts_those_whom_the_filter_finds_with_the_types_chosen(
-    bob: Client, anna: ConferencingUser, make_user: MakeUser, new_bridge: Bridge, tenant: Tenant
-) -> None:
-    change_tenant(tenant, ACTOR, settling_time=300)
     make_user("bruno", bridge=new_bridge)
-    address = f"/contoso/users/start/?bridge={anna.bridge_id}"
+    address = f"/contoso/users/selected/start/?bridge={anna.bridge_id}&all=1"
     page = bob.get(address)
-    counted = bob.get(address, {**TO_LINK, "bridge": anna.bridge_id, "count": "exactly"}, headers=HTMX)
-    told = bob.post(address, TO_LINK, follow=True)
+    counted = bob.get(f"{address}&count=exactly", TO_LINK | {"bridge": anna.bridge_id, "all": 1, "count": "exactly"})
 
     assert "Start a run for 1 user?" in words(page.content)
     assert f'<input type="hidden" name="bridge" value="{anna.bridge_id}">' in page.content.decode()
     assert "1 would move from Skype for Business to Link" in words(counted.content)
-    assert told.redirect_chain[-1][0] == f"/contoso/users/?bridge={anna.bridge_id}"
-    (run,) = Run.objects.all()
-    assert (run.user, run.migration_type) == (anna, "SkypeForBusinessToLink")
-    assert (run.due_at - run.created).total_seconds() == 300
-    bob.post(address, {"now": "on"})
-    run.refresh_from_db()
-    assert run.due_at <= run.modified
-
-
-@pytest.mark.parametrize("filtered", ["state=Done", "bridge=999999", "number=x"])
-def test_a_filter_that_is_not_understood_starts_nobody(bob: Client, anna: ConferencingUser, filtered: str) -> None:
-    for answer in (bob.get, bob.post):
-        told = answer(f"/contoso/users/start/?{filtered}", follow=True)
-        assert "A part of the filter is not understood, so nothing was started" in words(told.content)
-    assert not Run.objects.exists()
-
-
-def test_a_filter_that_finds_nobody_says_so(bob: Client, anna: ConferencingUser) -> None:
-    for answer in (bob.get, bob.post):
-        assert "The filter finds nobody" in words(answer("/contoso/users/start/?q=nobody", follow=True).content)
 
 
 def test_r40_too_many_meetings_to_look_at_each_are_said_to_be_so(
     bob: Client, anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starts, "MOST_ON_A_PAGE", 1)
-    page = words(bob.get("/contoso/users/start/?count=exactly").content)
+    page = words(bob.get("/contoso/users/selected/start/?all&count=exactly").content)
 
     assert "There are too many meetings to look at each while you wait" in page
     assert "Future meetings, at most 2" in page
@@ -222,17 +184,8 @@ def test_r40_runs_that_would_fail_are_counted(bob: Client, anna: ConferencingUse
     make_user("bruno", bridge=None)
 
     assert "1 run would fail before looking at any meeting." in words(
-        bob.get("/contoso/users/start/?count=exactly").content
+        bob.get("/contoso/users/selected/start/?all&count=exactly").content
     )
-
-
-def test_r36_r40_everybody_out_of_date_is_started_with_the_types_chosen(
-    bob: Client, anna: ConferencingUser, tenant: Tenant
-) -> None:
-    ConferencingUser.objects.update(invitations_fingerprint="")
-    bob.post("/contoso/out-of-date/", TO_LINK)
-
-    assert Run.objects.get().targets == {"SkypeForBusiness": "Link"}
 
 
 # --- what was done --------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def test_from_the_button_of_a_run_to_the_run_of_its_undo_and_back(
     assert anna.upn in vera.get("/contoso/users/?out_of_date=undo").content.decode()
     ends = f"This ends the undo of {anna.upn}."
     number = ServiceNumber.objects.get(number="+14255550100")
-    assert ends in words(bob.get("/contoso/out-of-date/?count=exactly").content)
+    assert ends in words(bob.get("/contoso/users/selected/start/?out_of_date=yes&all&count=exactly").content)
     assert ends in words(bob.get(f"/contoso/users/{anna.upn}/start/options/").content)
     alice_page = f"/contoso/bridges/{number.bridge_id}/numbers/{number.pk}/replace/?by=%2B14255550188"
     assert bob.get(alice_page).status_code == 403
@@ -106,7 +106,7 @@ def test_a_failed_undo_is_started_again_as_an_undo(
     bob.post(f"/contoso/migrations/{failed.correlation_id}/start-again/")
     assert Run.objects.filter(undoes=run, state="Pending").count() == 1
     Run.objects.filter(state="Pending").update(state="Failed", last_error_code="retries-used-up")
-    bob.post("/contoso/retry-failed/")
+    bob.post("/contoso/users/selected/retry/?failed_by=any&all=1", {"seen": "1"})
     assert Run.objects.get(state="Pending").undoes == run
 
 

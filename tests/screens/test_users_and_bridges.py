@@ -200,16 +200,21 @@ def test_it_shows_a_bridge_with_its_numbers_and_users(
         assert text in page
 
 
+def moving(source: Bridge, target: Bridge) -> str:
+    """Where everybody on a bridge is moved to another."""
+    return f"/contoso/users/selected/move/?bridge={source.pk}&all&to={target.pk}"
+
+
 def test_it_tells_what_moving_everyone_starts_before_anything_is_changed(
     alice: Client, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge
 ) -> None:
     give_meetings(make_user("anna"))
     make_user("bruno", mailbox_location="on-premises")
-    page = words(alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={new_bridge.pk}").content)
+    page = words(alice.get(moving(old_bridge, new_bridge)).content)
 
     assert "Users who move 2" in page
     assert "Runs that start 1" in page
-    assert "Future meetings 1" in page
+    assert "Future meetings, at most 1" in page
     assert "1: No run, because the mailbox is on Exchange on-premises" in page
     assert Run.objects.count() == 0
     assert old_bridge.users.count() == 2
@@ -239,7 +244,7 @@ def test_what_it_tells_of_a_move_is_what_the_move_answers(
     make_user("there.already", conference_id="1234567", bridge=new_bridge)
     target = set_bridge(tenant, new_bridge.name, ACTOR, provider=provider)
     change_tenant(tenant, ACTOR, meeting_migration_enabled=service, automatically_migrate_user_meetings=automatic)
-    told = alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={target.pk}").context["foreseen"]
+    told = alice.get(moving(old_bridge, target)).context["foreseen"]
 
     tenant.refresh_from_db()
     edits = [UserEdit(user.pk, {"bridge": target}) for user in old_bridge.users.all()]
@@ -254,7 +259,7 @@ def test_what_it_tells_of_a_move_is_what_the_move_answers(
 def test_it_tells_what_a_move_starts_without_writing_or_locking(
     alice: Client, make_user: MakeUser, old_bridge: Bridge, new_bridge: Bridge
 ) -> None:
-    address = f"/contoso/bridges/{old_bridge.pk}/move/?to={new_bridge.pk}"
+    address = moving(old_bridge, new_bridge)
     numbers = []
     for name in ("anna", "bruno"):
         make_user(name)
@@ -272,27 +277,28 @@ def test_r5_it_moves_everyone_on_a_bridge(
 ) -> None:
     for name in ("anna", "bruno", "clara"):
         make_user(name)
-    answer = alice.post(f"/contoso/bridges/{old_bridge.pk}/move/", {"to": new_bridge.pk}, follow=True)
+    offered = alice.get(f"/contoso/bridges/{old_bridge.pk}/").content.decode()
+    answer = alice.post(moving(old_bridge, new_bridge), {"to": new_bridge.pk, "seen": "3"}, follow=True)
 
+    assert 'action="/contoso/users/selected/move/"' in offered
+    assert f'name="bridge" value="{old_bridge.pk}"' in offered
     assert new_bridge.users.count() == 3
     assert Run.objects.filter(state="Pending").count() == 3
-    assert "3 users moved from Old bridge to New bridge." in words(answer.content)
-    assert "3 users: Run, because the user moved to the bridge New bridge." in words(answer.content)
+    assert "Moved to New bridge. Run, because the user moved to the bridge New bridge. 3 users" in words(answer.content)
 
 
 def test_it_warns_that_the_new_bridge_has_no_number(
     alice: Client, anna: ConferencingUser, tenant: Tenant, old_bridge: Bridge
 ) -> None:
     bare = set_bridge(tenant, "Bare", ACTOR)
-    page = words(alice.get(f"/contoso/bridges/{old_bridge.pk}/move/?to={bare.pk}").content)
+    page = words(alice.get(moving(old_bridge, bare)).content)
 
     assert "Bare has no toll number to print." in page
 
 
-@pytest.mark.parametrize("to", ["", "nonsense", "0", "²", "9" * 40, "9" * 5000])
+@pytest.mark.parametrize("to", ["", "nonsense", "0", "²", "9" * 40, "9" * 3000])
 def test_it_asks_for_the_bridge_to_move_to(alice: Client, anna: ConferencingUser, old_bridge: Bridge, to: str) -> None:
-    for ask in (alice.get, alice.post):
-        answer = ask(f"/contoso/bridges/{old_bridge.pk}/move/", {"to": to}, follow=True)
-
-        assert "Choose the bridge that everyone should move to." in words(answer.content)
+    address = f"/contoso/users/selected/move/?bridge={old_bridge.pk}&all=1"
+    for answer in (alice.get(f"{address}&to={to}"), alice.post(address, {"to": to}, follow=True)):
+        assert "Choose the bridge that the users should move to." in words(answer.content)
     assert old_bridge.users.count() == 1

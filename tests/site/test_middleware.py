@@ -23,7 +23,7 @@ def refuse(*_: Any) -> None:
         "/contoso/bridges/",
         "/contoso/settings/",
         "/contoso/settings/rules/",
-        "/contoso/out-of-date/",
+        "/contoso/users/selected/start/?all",
         "/contoso/users/anna.rossi@contoso.com/",
         "/contoso/audit/export.csv",
         "/contoso/nowhere/",

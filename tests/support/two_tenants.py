@@ -59,6 +59,7 @@ OWNER = {
     "MailboxScan": "user__tenant",
     "MeetingResult": "run__tenant",
     "Update": "result__run__tenant",
+    "BulkActionUser": "action__tenant",
     "UpdateText": "update__result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""

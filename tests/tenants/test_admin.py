@@ -279,7 +279,10 @@ def test_a_number_is_registered_and_made_the_default(admin: Client, old_bridge: 
         "+14255550199 is the default number of Old bridge now.",
         OUT_OF_DATE.format("Old bridge"),
     ]
-    assert f'href="/contoso/out-of-date/?bridge={old_bridge.pk}"' in answer.content.decode()
+    assert (
+        f'href="/contoso/users/selected/start/?out_of_date=yes&amp;bridge={old_bridge.pk}&amp;all"'
+        in answer.content.decode()
+    )
     assert not Run.objects.exists()
     entry = AuditEntry.objects.filter(actor="root").first()
     assert entry is not None

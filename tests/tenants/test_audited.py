@@ -21,8 +21,9 @@ from django.utils import timezone
 
 from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import organizer_notes
-from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Run, UntoldNumber, Update
-from migrations_app.procedures import number_release
+from migrations_app.models import BulkAction, LeftMeeting, MeetingResult, NumberRelease, Run, UntoldNumber, Update
+from migrations_app.procedures import bulk_actions, number_release
+from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.rewriting.spans import pack
 from migrations_app.runs import actions, left_actions, receivers, undo_start
 from tenants_app.audit import Actor, Channel, action_choices, entry
@@ -53,6 +54,7 @@ from tenants_app.changes.users import (
     create_user,
     create_users,
     mark_up_to_date,
+    mark_users_up_to_date,
 )
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
@@ -60,7 +62,10 @@ from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
-MODULES = (*CHANGES, actions, receivers, undo_start, left_actions, mail_actions, organizer_notes, number_release)
+MODULES = (
+    *CHANGES,
+    *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes, number_release, bulk_actions),
+)
 
 
 class World:
@@ -82,6 +87,11 @@ class World:
     def out_of_date(self) -> ConferencingUser:
         change_user(self.anna, ACTOR, is_data_fix=True, conference_id="7654321")
         return self.anna
+
+    def bulk_action(self) -> BulkAction:
+        action = BulkAction.objects.create(tenant=self.tenant, kind="start", channel="screen", user_count=1)
+        action.users.create(user=self.anna, upn=self.anna.upn)
+        return action
 
     def run(self) -> Run:
         actions.start_by_hand(self.tenant, [self.anna], ACTOR)
@@ -257,6 +267,16 @@ AUDITED = {
         "create user", lambda world, actor: create_users(world.tenant, [{"upn": "bruno@contoso.com"}], actor)
     ),
     "users.mark_up_to_date": Case("mark as up to date", mark_up_to_date, World.out_of_date),
+    "users.mark_users_up_to_date": Case(
+        "mark as up to date",
+        lambda user, actor: mark_users_up_to_date(user.tenant, [user.pk], actor),
+        World.out_of_date,
+    ),
+    "bulk_actions.perform": Case(
+        "start runs for many users",
+        lambda world, actor: bulk_actions.perform(world.tenant, KINDS["start"], world.tenant.users.all(), actor),
+    ),
+    "bulk_actions.stop": Case("stop what is done for many users", bulk_actions.stop, World.bulk_action),
     "actions.start_by_hand": Case(
         "start migration", lambda world, actor: actions.start_by_hand(world.tenant, [world.anna], actor)
     ),
@@ -274,7 +294,7 @@ AUDITED = {
     "undo_start.start_undo": Case("undo migration", undo_start.start_undo, World.changed_run),
     "undo_start.again": Case(
         "undo migration",
-        lambda undo, actor: undo_start.again(Run.objects.filter(pk=undo.pk), actor),
+        lambda undo, actor: undo_start.again([undo], actor),
         World.failed_undo,
     ),
     "undo_start.undo_again": Case("undo migration", undo_start.undo_again, World.failed_undo),
@@ -360,6 +380,9 @@ WITHOUT_ENTRY = {
     "number_release.settles_at": "only reads",
     "number_release.check_not_default": "only reads",
     "number_release.check_release": "only reads",
+    "bulk_actions.is_due": "only reads",
+    "bulk_actions.settles_at": "only reads",
+    "bulk_actions.advance": "does what was asked for, by functions that write an entry for each user",
     "number_release.advance": "changes users and releases numbers by functions of changes, with what they write",
 }
 
@@ -464,7 +487,7 @@ def test_the_filter_offers_every_action_that_is_written() -> None:
     offered = [action for _, choices in action_choices() for action, _ in choices]
 
     assert "retry migration" in written_actions()
-    assert sorted(offered) == sorted(written_actions())
+    assert sorted(offered) == sorted(written_actions() | {kind.audited for kind in KINDS.values()})
 
 
 def test_an_action_that_nobody_could_filter_by_is_refused(tenant: Tenant) -> None:

@@ -58,7 +58,7 @@ def test_a_module_knows_nothing_of_migrations(path: Path) -> None:
 
 
 def test_there_are_addresses_and_commands_to_look_for() -> None:
-    assert {"dashboard", "user", "out-of-date"} <= ADDRESSES
+    assert {"dashboard", "user", "selected"} <= ADDRESSES
     assert {"start_meeting_migration", "import_meetings"} <= COMMANDS
 
 

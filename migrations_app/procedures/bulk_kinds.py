@@ -1,0 +1,148 @@
+"""What can be done for many users at once: one entry of :data:`KINDS` for each, which pages and the job read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from migrations_app.models import Run
+from migrations_app.runs import undo_start
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.queue import lock_users
+from migrations_app.targets import Targets
+from tenants_app.audit import Actor
+from tenants_app.changes.numbers_by_country import NumbersOfMove
+from tenants_app.changes.users import UserEdit, change_users, mark_users_up_to_date
+from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
+
+NOT_FAILED = "No run, because the latest run has not failed."
+MARKED = "Marked as up to date. No invitation was changed."
+UP_TO_DATE_ALREADY = "Up to date already, so nothing was changed."
+
+
+class Answer(NamedTuple):
+    """What became of it for one user."""
+
+    is_done: bool
+    sentence: str
+
+
+Users = Sequence[ConferencingUser]
+Act = Callable[[Tenant, Users, Actor, Mapping[str, Any]], Mapping[int, Answer]]
+"""Does it for some of the tenant's users in the transaction of the caller, in as many statements for all as for one,
+and answers for each by their key. ``ValidationError`` refuses it for all of them: then it is tried for each alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Something that can be done for many users."""
+
+    name: str
+    """In addresses and rows."""
+    label: str
+    """On the button, and before “for 12 users”."""
+    icon: str
+    role: Role.Name
+    """Who may do it, at least."""
+    audited: str
+    """The action of the job's entry in the audit."""
+    done: str
+    """What it is called where it was done for a user."""
+    refused: str
+    act: Act
+    how: Callable[[Mapping[str, Any]], str] = lambda options: ""
+    """What was chosen beside the users, as the audit and the pages show it."""
+
+
+def _start(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+    targets = Targets.of(options["targets"]) if options.get("targets") else None
+    told = start_by_hand(tenant, users, actor, targets=targets, now_due=bool(options.get("now")))
+    return {user.pk: Answer(each.starts_run, each.sentence) for user, each in zip(users, told, strict=True)}
+
+
+def _how_to_start(options: Mapping[str, Any]) -> str:
+    targets = Targets.of(options["targets"]) if options.get("targets") else None
+    return "; ".join([*([targets.words] if targets else []), *(["begin at once"] if options.get("now") else [])])
+
+
+def _retry(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+    keys = sorted(user.pk for user in users)
+    lock_users(keys)  # so that their latest run is not another by the time it is started again
+    latest = list(Run.objects.filter(user__in=keys, is_latest=True, state=Run.State.FAILED))
+    undos = [run for run in latest if run.is_undo]
+    undone = {run.user_id: Answer(each.starts_run, each.sentence) for run, each in undo_start.again(undos, actor)}
+    failed = {run.user_id for run in latest} - undone.keys()
+    started = _start(tenant, [user for user in users if user.pk in failed], actor, {"now": True})
+    return {key: Answer(False, NOT_FAILED) for key in keys} | undone | dict(started)
+
+
+def _move(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+    """Each user gets the new bridge's numbers of the countries of their old ones, where it has such."""
+    target = Bridge.objects.filter(tenant=tenant, pk=options["bridge"]).first()
+    if target is None:
+        gone = Answer(False, f"Not moved: the bridge {options['bridge_name']} is not there any more.")
+        return {user.pk: gone for user in users}
+    move = NumbersOfMove.of(tenant, target)
+    there = {user.pk: Answer(False, f"Not moved: on {target} already.") for user in users if user.bridge == target}
+    moving = sorted((user for user in users if user.pk not in there), key=lambda user: user.pk)
+    edits = [UserEdit(user.pk, {"bridge": target, **move.of_user(user)}) for user in moving]
+    told = {each.upn: each for each in change_users(tenant, edits, actor)}
+    return there | {user.pk: Answer(True, f"Moved to {target}. {told[user.upn].sentence}") for user in moving}
+
+
+def _mark(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+    marked = mark_users_up_to_date(tenant, [user.pk for user in users], actor)
+    return {user.pk: Answer(True, MARKED) if user.pk in marked else Answer(False, UP_TO_DATE_ALREADY) for user in users}
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Kind(
+                name="start",
+                label="Start runs",
+                icon="player-play",
+                role=Role.Name.OPERATOR,
+                audited="start runs for many users",
+                done="Run started",
+                refused="No run",
+                act=_start,
+                how=_how_to_start,
+            ),
+            Kind(
+                name="retry",
+                label="Retry",
+                icon="refresh",
+                role=Role.Name.OPERATOR,
+                audited="retry runs of many users",
+                done="Run started",
+                refused="No run",
+                act=_retry,
+            ),
+            Kind(
+                name="move",
+                label="Move to a bridge",
+                icon="arrows-exchange",
+                role=Role.Name.ADMIN,
+                audited="move many users to a bridge",
+                done="Moved",
+                refused="Not moved",
+                act=_move,
+                how=lambda options: f"to {options['bridge_name']}",
+            ),
+            Kind(
+                name="mark",
+                label="Mark as up to date",
+                icon="check",
+                role=Role.Name.ADMIN,
+                audited="mark many users as up to date",
+                done="Marked",
+                refused="Not marked",
+                act=_mark,
+            ),
+        )
+    }
+)

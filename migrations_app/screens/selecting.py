@@ -1,0 +1,188 @@
+"""What is done for the users whom an administrator has selected: what it leads to, and the decision to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from migrations_app.models import Run
+from migrations_app.preview.many_users import foresee_move, foresee_start
+from migrations_app.preview.numbers_of_move import foresee_numbers
+from migrations_app.preview.starts import effect_of_starts
+from migrations_app.procedures import bulk_actions
+from migrations_app.procedures.bulk_kinds import KINDS, Kind
+from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.selection import Misunderstood, Selection, selection_of
+from tenants_app.access import Access, access_for
+from tenants_app.models import Bridge
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.refusals import tell_errors
+from tenants_app.screens.requests import Request
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def selected(request: Request, slug: str, kind: str) -> HttpResponse:
+    """GET says what would be done for the users whom the address selects, POST has it done.
+
+    ``seen`` of the form is how many users the page named, and ``key`` what it said would be chosen for them.
+    """
+    wanted = KINDS.get(kind)
+    if wanted is None:
+        raise Http404
+    access = access_for(request, slug, wanted.role)
+    try:
+        selection = selection_of(request, access)
+    except Misunderstood as error:
+        messages.error(request, error.sentence)
+        return redirect(error.the_list)
+    users = selection.users.count()
+    if not users:
+        messages.info(request, selection.nobody)
+        return redirect(selection.the_list)
+    if request.method == "POST":
+        return _perform(request, access, wanted, selection)
+    look = _LOOKS[wanted.name]
+    context = {
+        "access": access,
+        "kind": wanted,
+        "selection": selection,
+        "cancel": selection.back,
+        "kept": selection.kept,
+        "user_count": users,
+        "seen": users,
+    }
+    page, fragment, more = look(request, access, selection)
+    return answer(request, page, fragment, context | more)
+
+
+def _perform(request: Request, access: Access, kind: Kind, selection: Selection) -> HttpResponse:
+    seen = request.POST.get("seen", "")
+    shown = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 10 else None
+    try:
+        options = _OPTIONS[kind.name](request, access, selection)
+        action = bulk_actions.perform(
+            access.tenant,
+            kind,
+            selection.users,
+            access.actor,
+            options=options,
+            shown=shown,
+            chosen_by=selection.words if selection.is_all else "",
+        )
+    except ValidationError as error:
+        tell_errors(request, error)
+        return redirect(request.get_full_path())
+    return redirect("bulk-action", access.tenant.slug, action.pk)
+
+
+# --- what the pages say -------------------------------------------------------------------------------
+
+Look = Callable[[Request, Access, Selection], tuple[str, str, dict[str, Any]]]
+"""The page, its part for htmx, and what both show."""
+
+
+def _look_at_start(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
+    form = MeetingTypesForm(request.GET, access.tenant)
+    is_counted = "count" in request.GET
+    targets = form.targets()
+    more = {
+        "types": form,
+        "now": "now" in request.GET,
+        "foreseen": foresee_start(access.tenant, selection.users, targets),
+        "is_counted": is_counted,
+        "effect": effect_of_starts(access.tenant, selection.users, access.actor, targets) if is_counted else None,
+    }
+    return "selecting/start.html", "runs/start_form.html", more
+
+
+def _look_at_retry(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
+    latest = Run.objects.filter(tenant=access.tenant, is_latest=True, state=Run.State.FAILED)
+    failed = selection.users.filter(pk__in=latest.values("user"))
+    page = "selecting/retry.html"
+    return page, page, {"foreseen": foresee_start(access.tenant, failed)}
+
+
+def _look_at_mark(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
+    page = "selecting/mark.html"
+    return page, page, {"out_of_date_count": selection.users.out_of_date().count()}  # type: ignore[attr-defined]
+
+
+def _look_at_move(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
+    bridges = Bridge.objects.filter(tenant=access.tenant)
+    page = "selecting/move.html"
+    form = BridgeChoice(request.GET if "to" in request.GET else None, access)
+    if not form.is_valid():
+        return page, page, {"form": form, "bridges": bridges}
+    target: Bridge = form.cleaned_data["to"]
+    more = {
+        "form": form,
+        "bridges": bridges,
+        "target": target,
+        "foreseen": foresee_move(access.tenant, selection.users, target),
+        "exchanges": foresee_numbers(access.tenant, selection.users, target),
+        "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
+    }
+    return page, page, more
+
+
+_LOOKS: Mapping[str, Look] = {
+    "start": _look_at_start,
+    "retry": _look_at_retry,
+    "mark": _look_at_mark,
+    "move": _look_at_move,
+}
+
+
+# --- how it is done -----------------------------------------------------------------------------------
+
+
+class BridgeChoice(forms.Form):
+    """The bridge that the users move to."""
+
+    to = forms.ModelChoiceField(Bridge.objects.none(), label="New bridge", empty_label="Choose a bridge")
+
+    def __init__(self, asked: Mapping[str, Any] | None, access: Access) -> None:
+        super().__init__(asked)
+        field = cast("forms.ModelChoiceField[Bridge]", self.fields["to"])
+        field.queryset = Bridge.objects.filter(tenant=access.tenant)
+        field.widget.attrs["class"] = "form-select"
+        for code in ("required", "invalid_choice"):
+            field.error_messages[code] = "Choose the bridge that the users should move to."
+
+
+def _start_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
+    form = MeetingTypesForm(request.POST, access.tenant)
+    if not form.is_valid():
+        raise ValidationError([error for errors in form.errors.values() for error in errors])
+    targets = form.targets()
+    return {"targets": targets.stored if targets else None, "now": "now" in request.POST}
+
+
+def _no_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
+    return {}
+
+
+def _move_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
+    form = BridgeChoice(request.POST, access)
+    if not form.is_valid():
+        raise ValidationError([error for errors in form.errors.values() for error in errors])
+    target: Bridge = form.cleaned_data["to"]
+    key = request.POST.get("key")
+    if key is not None and key != foresee_numbers(access.tenant, selection.users, target).key:
+        raise ValidationError("Other numbers would be chosen by now, so nothing was done: look once more.")
+    return {"bridge": target.pk, "bridge_name": target.name}
+
+
+_OPTIONS: Mapping[str, Callable[[Request, Access, Selection], dict[str, Any]]] = {
+    "start": _start_options,
+    "retry": _no_options,
+    "mark": _no_options,
+    "move": _move_options,
+}
