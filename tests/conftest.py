@@ -67,8 +67,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the cluster are the longest, and wait much of the time: one process begins with them, beside the others.
 
     The scheduler gives each process a part of what is to be done, in order, and moves the ends of these parts later.
+    Tests that commit stay at the end, where pytest-django puts them: afterwards keys do not begin at 1 any more.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/cluster/"))
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/cluster/") or _commits(item))
+
+
+def _commits(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("django_db")
+    return mark is not None and bool(mark.kwargs.get("transaction"))
 
 
 @pytest.fixture(autouse=True)
