@@ -21,8 +21,10 @@ from django.utils import timezone
 from migrations_app.models import BulkAction, BulkActionUser
 from migrations_app.procedures.bulk_kinds import KINDS, Answer, Kind
 from migrations_app.runs.queue import wake_cluster
+from migrations_app.runs.undo_start import undone_since
 from tenants_app import bulk
 from tenants_app.audit import Actor, Channel, entry
+from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.wording import counted, sentences
 
@@ -37,6 +39,9 @@ SHOWN_SENTENCES = 50
 IS_WAITED_FOR = True
 
 GONE = "The user is not there any more, so nothing was done."
+UNDONE_SINCE = (
+    "Nothing was done, because an undo was asked for since this was confirmed: start the user alone to end it."
+)
 BROKEN = "It could not be done, and nothing was changed: look into the log of the workers, then try this user alone."
 OTHERS = "Other sentences: see the results."
 
@@ -203,18 +208,24 @@ def _answers(action: BulkAction, rows: Sequence[BulkActionUser]) -> Mapping[int,
     found = ConferencingUser.objects.filter(tenant=action.tenant_id, pk__in=[row.user_id for row in rows])
     users = list(found.select_related("bridge").order_by("pk"))
     kind = KINDS[action.kind]
+    undone = set[int]()
+    if kind.ends_undos:
+        wait_for_others(action.tenant)
+        undone = undone_since([user.pk for user in users], action.created)
+    answers = {key: Answer(False, UNDONE_SINCE) for key in undone}
+    users = [user for user in users if user.pk not in undone]
     if not users:
-        return {}
+        return answers
     try:
         with transaction.atomic():
-            return kind.act(action.tenant, users, actor, action.options)
+            return answers | dict(kind.act(action.tenant, users, actor, action.options))
     except (OperationalError, InterfaceError):
         raise  # about the database and not about the users: the piece is tried again
     except ValidationError:
         pass
     except Exception:
         log.exception("a piece of action %s went wrong; its users are tried one by one", action.pk)
-    return {user.pk: _answer_alone(kind, action, user, actor) for user in users}
+    return answers | {user.pk: _answer_alone(kind, action, user, actor) for user in users}
 
 
 def _answer_alone(kind: Kind, action: BulkAction, user: ConferencingUser, actor: Actor) -> Answer:

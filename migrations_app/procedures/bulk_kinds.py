@@ -54,6 +54,8 @@ class Kind:
     act: Act
     how: Callable[[Mapping[str, Any]], str] = lambda options: ""
     """What was chosen beside the users, as the audit and the pages show it."""
+    ends_undos: bool = False
+    """Whether it ends an undo that holds, so that whose meetings were put back since it was confirmed are left out."""
 
 
 def _start(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
@@ -111,6 +113,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 refused="No run",
                 act=_start,
                 how=_how_to_start,
+                ends_undos=True,
             ),
             Kind(
                 name="retry",
@@ -142,6 +145,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Marked",
                 refused="Not marked",
                 act=_mark,
+                ends_undos=True,
             ),
         )
     }

@@ -12,7 +12,7 @@ take it out of attendees' hands (:func:`holding_updates`) and by mailboxes that 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber
 from migrations_app.procedures import number_looks, number_search
 from migrations_app.runs.left import accept_messages
 from migrations_app.runs.queue import wake_cluster
+from migrations_app.runs.undo_start import undone_since
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.changes.bridges import register_number, release_number, set_default_number, set_leaving
 from tenants_app.changes.locking import wait_for_others
@@ -378,16 +379,25 @@ def _step(pk: int) -> bool:
     return True
 
 
-def _move(release: NumberRelease, number: ServiceNumber, users: Iterable[ConferencingUser], actor: Actor) -> int:
-    """Give the users the replacement (R34). Returns how many got it; any other keeps the number on the bridge."""
+def _move(release: NumberRelease, number: ServiceNumber, users: Sequence[ConferencingUser], actor: Actor) -> int:
+    """Give the users the replacement (R34). Returns how many got it; any other keeps the number on the bridge.
+
+    An undo that was asked for since the procedure was started is not ended by it: nobody was told that it would be. A
+    number that it has brought back is held until a person starts the user.
+    """
     edits = []
+    wait_for_others(release.tenant)
+    undone = undone_since([user.pk for user in users], release.created)
     for user in users:
         values = {}
         if user.toll_number_id == number.pk:
             values["toll_number"] = release.replacement
         if user.toll_free_number_id == number.pk:
             values["toll_free_number"] = release.replacement
-        edits.append(UserEdit(user.pk, values, unassigned_number=number.number))
+        if user.pk in undone:
+            edits.append(UserEdit(user.pk, values, reschedule_meetings=True))
+        else:
+            edits.append(UserEdit(user.pk, values, unassigned_number=number.number))
     release.users.add(*users)
     try:
         return len(change_users(release.tenant, edits, actor, due_now=True))
@@ -403,7 +413,9 @@ def _move(release: NumberRelease, number: ServiceNumber, users: Iterable[Confere
 
 def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool:
     """Release the number where nothing holds it any more (R35)."""
-    late = ConferencingUser.objects.filter(Q(toll_number=number) | Q(toll_free_number=number)).order_by("pk")[:BATCH]
+    late = list(
+        ConferencingUser.objects.filter(Q(toll_number=number) | Q(toll_free_number=number)).order_by("pk")[:BATCH]
+    )
     if late:
         # Somebody could not be changed until now, or was given it in the last moment. Only they are tried again: the
         # others have their runs, and whose run failed must not get another with every wake-up.

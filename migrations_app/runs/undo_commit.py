@@ -8,13 +8,19 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.runs import queue
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.outcomes import Outcome
+from migrations_app.runs.undoing import Undoing
 from tenants_app import fingerprints
 from tenants_app.changes.conference_ids import note_shown_again
+from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import ConferencingUser, ServiceNumber
 
 
 class UndoCommitter(Committer):
     """Of a run that puts meetings back. Afterwards the user is out of date (R36)."""
+
+    def __init__(self, outcomes: Undoing) -> None:
+        super().__init__(outcomes)
+        self._undoing = outcomes
 
     def forget_intents(self) -> None:
         if self._mailbox.is_outside:
@@ -28,19 +34,24 @@ class UndoCommitter(Committer):
     def _before_writing(self, outcomes: Sequence[Outcome]) -> None:
         """Keep the numbers and IDs that come back from being given away meanwhile (R35).
 
-        The user first, then what belongs to them, as all changes lock. A number that was released since the meeting was
-        judged does not come back: that meeting is left.
+        The tenant first, then the user, then what belongs to them, as all changes lock. A number that was released
+        since the meeting was judged does not come back, nor an ID that somebody else was given: that meeting is left.
         """
         written = [outcome for outcome in outcomes if outcome.write]
         if not written:
             return
+        wait_for_others(self._user.tenant)
         queue.lock_users([self._user.pk])
         numbers = {number for outcome in written for number in outcome.shown_numbers}
         locked = ServiceNumber.objects.select_for_update(no_key=True).filter(pk__in=numbers).order_by("pk")
         there = set(locked.values_list("pk", flat=True))
+        taken = self._undoing.taken_by_now(written)
         for outcome in written:
+            uid = outcome.result.uid
             if not there.issuperset(outcome.shown_numbers):
-                _leave(outcome)
+                _leave(outcome, "number-released")
+            elif uid in taken:
+                _leave(outcome, "conference-id-taken", taken[uid])
         if not any(outcome.write for outcome in written):
             return
         fingerprints.become_unknown(self._user)
@@ -61,9 +72,9 @@ def lift_hold(run: Run) -> None:
         ConferencingUser.objects.filter(pk=run.user_id).update(undo_holds=False)
 
 
-def _leave(outcome: Outcome) -> None:
+def _leave(outcome: Outcome, code: str, detail: str = "") -> None:
     result = outcome.result
-    result.outcome, result.code = MeetingResult.Outcome.SKIPPED, "number-released"
+    result.outcome, result.code, result.detail = MeetingResult.Outcome.SKIPPED, code, detail
     result.sequence = result.spans = outcome.write = None
     result.digest, result.join_url_after = "", result.join_url_before
     outcome.replaced = outcome.leads_into = outcome.seen = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -14,6 +15,7 @@ from migrations_app.runs.undoing import Undoing, changed_meetings, put_back
 from migrations_app.targets import UNDO
 from migrations_app.triggers.rules import Reason, why_not_reachable
 from tenants_app.audit import Actor, entry
+from tenants_app.bulk import batched
 from tenants_app.signals import Consequence
 from tenants_app.user_settings import UserSettings
 from tenants_app.wording import counted
@@ -47,6 +49,19 @@ def why_not_undone(run: Run, chosen: Collection[str] | None = None) -> str:
         what = "This meeting was" if len(changed) == 1 else "All of these meetings were"
         return f"{what} put back already, and nothing is undone twice."
     return ""
+
+
+def undone_since(users: Collection[int], since: datetime) -> set[int]:
+    """Those of the users (keys) whose undo holds and was asked for since then: who decided before did not know of it.
+
+    Holds their rows, after the tenant's, so that it stays true until the caller's transaction ends.
+    """
+    found: set[int] = set()
+    for some in batched(sorted(users)):
+        lock_users(some)
+        undos = Run.objects.filter(user__in=some, user__undo_holds=True, migration_type=UNDO, created__gte=since)
+        found |= set(undos.values_list("user_id", flat=True))
+    return found
 
 
 def foreseen_undo(run: Run, chosen: Sequence[str] | None = None) -> Iterator[Outcome]:

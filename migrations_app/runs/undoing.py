@@ -20,7 +20,7 @@ from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.meeting_services.base import Request
 from migrations_app.meeting_services.remembered import SeenMeeting
-from migrations_app.models import MeetingResult, NumberRelease, Run
+from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.examine import Examined, examine
 from migrations_app.rewriting.services import Service
@@ -32,7 +32,7 @@ from migrations_app.runs.outcomes import BATCH, Decided, Outcome, Terms, settle
 from migrations_app.targets import CURRENT, NO_SERVICE, Targets
 from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import known_conference_ids, whose_conference_id
-from tenants_app.models import ConferencingUser
+from tenants_app.models import ConferencingUser, FormerNumber
 
 log = logging.getLogger(__name__)
 
@@ -211,10 +211,23 @@ class Undoing:
         released = _shown(spans, self._released)
         if released:
             return Decided(MeetingResult.Outcome.SKIPPED, "number-released", ", ".join(sorted(released)))
-        for digits in sorted(self._ids(spans, found)):
-            if self._holders(digits, self._bridges(spans)) - {(self.user.pk, ""), (self.user.pk, uid)}:
-                return Decided(MeetingResult.Outcome.SKIPPED, "conference-id-taken", digits)
-        return None
+        taken = self._taken(uid, self._ids(spans, found), spans)
+        return Decided(MeetingResult.Outcome.SKIPPED, "conference-id-taken", taken) if taken else None
+
+    def _taken(self, uid: str, ids: Collection[str], spans: Sequence[Span]) -> str:
+        """The first of these IDs of the meeting that is another's; empty where none is."""
+        own = {(self.user.pk, ""), (self.user.pk, uid)}
+        bridges = self._bridges(spans)
+        return next((digits for digits in sorted(ids) if self._holders(digits, bridges) - own), "")
+
+    def taken_by_now(self, outcomes: Sequence[Outcome]) -> dict[str, str]:
+        """By UID of these meetings that are to be put back, the ID that somebody else was given since it was judged.
+
+        In a transaction in which nobody else changes the tenant, so that it stays true.
+        """
+        self._held.clear()
+        asked = ((each.result.uid, self._taken(each.result.uid, each.shown_ids, each.replaced)) for each in outcomes)
+        return {uid: digits for uid, digits in asked if digits}
 
     def _ids(self, spans: Sequence[Span], found: Examined | None) -> set[str]:
         """The conference IDs that come back."""
@@ -249,10 +262,10 @@ class Undoing:
 
     @cached_property
     def _released(self) -> frozenset[str]:
-        """The tenant's numbers that were released from their bridge and are on none now."""
+        """The tenant's numbers that were taken off their bridge, or went with it, and are on none now."""
         here = self._numbers  # read first: of what is released after this, the key is not there any more
-        gone = NumberRelease.objects.filter(tenant=self.user.tenant, state=NumberRelease.State.RELEASED)
-        return frozenset(gone.values_list("e164", flat=True)) - here.keys()
+        gone = FormerNumber.objects.filter(tenant=self.user.tenant)
+        return frozenset(gone.values_list("number", flat=True)) - here.keys()
 
     def _fill(
         self, outcome: Outcome, old: MeetingResult, stored: Stored, undone: Undone, found: Examined | None

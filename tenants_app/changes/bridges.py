@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from django.core.exceptions import ValidationError
@@ -13,7 +14,7 @@ from tenants_app.audit import Actor, entry, record
 from tenants_app.changes.conference_ids import keep_as_former, number_users, users_without_id
 from tenants_app.changes.locking import apply_values, audited_value, lock
 from tenants_app.changes.users import _announce
-from tenants_app.models import Bridge, InvitedNumber, ServiceNumber, Tenant
+from tenants_app.models import Bridge, FormerNumber, InvitedNumber, ServiceNumber, Tenant
 from tenants_app.signals import Consequence, UserChange
 from tenants_app.user_settings import UserSettings
 from tenants_app.wording import counted
@@ -168,6 +169,7 @@ def remove_bridge(bridge: Bridge, actor: Actor) -> None:
             f"Attendees hold numbers of {bridge.name} and were not told yet that they have changed: wait until the "
             "messages are out, or take the numbers off one by one."
         ) from error
+    _note_former(tenant, numbers)
     keep_as_former(bridge.conference_ids.all())
     bridge.delete()
     entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
@@ -233,7 +235,13 @@ def release_number(number: ServiceNumber, actor: Actor) -> None:
     entry(
         tenant, actor, "release number", number.number, {"bridge": number.bridge.name, "kind": number.kind}, {}
     ).save()
+    _note_former(tenant, [number.number])
     number.delete()
+
+
+def _note_former(tenant: Tenant, numbers: Iterable[str]) -> None:
+    rows = [FormerNumber(tenant=tenant, number=number) for number in numbers]
+    FormerNumber.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _locked_number(number: ServiceNumber) -> ServiceNumber:

@@ -4,7 +4,7 @@ Rows change only through the functions of ``tenants_app.changes``: they lock, ch
 """
 
 from tenants_app.models.audit import AuditEntry
-from tenants_app.models.bridges import Bridge, ServiceNumber
+from tenants_app.models.bridges import Bridge, FormerNumber, ServiceNumber
 from tenants_app.models.conference_ids import ConferenceId, FormerConferenceId
 from tenants_app.models.mail_servers import MailServerConnection
 from tenants_app.models.mailboxes import MailboxConnection, MailboxCredential, Sealed
@@ -19,6 +19,7 @@ __all__ = [
     "ConferencingUser",
     "ConferencingUserQuerySet",
     "FormerConferenceId",
+    "FormerNumber",
     "InvitedNumber",
     "MailServerConnection",
     "MailboxConnection",

@@ -92,3 +92,16 @@ class ServiceNumber(models.Model):
     @property
     def place(self) -> str:
         return ", ".join(part for part in (self.country, self.city) if part)
+
+
+class FormerNumber(models.Model):
+    """A number that was taken off its bridge, or went with it: nothing may print it again, unless it is back on one."""
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="former_numbers")
+    number = models.CharField(max_length=16)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "number"], name="one_row_per_former_number")]
+
+    def __str__(self) -> str:
+        return self.number

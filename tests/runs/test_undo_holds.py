@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from migrations_app.dial_in_directory.lookup import by_id
 from migrations_app.mail.delivery import deliver
-from migrations_app.models import NumberRelease, Run, UntoldNumber
+from migrations_app.models import Run, UntoldNumber
 from migrations_app.preview.many_users import foresee_release, foresee_start
 from migrations_app.procedures.number_holders import explain, holders_with_why
 from migrations_app.procedures.number_release import advance, holders, start_release
@@ -27,12 +27,12 @@ from migrations_app.runs.undo_start import start_undo, why_not_undone
 from migrations_app.runs.undoing import Undoing
 from migrations_app.runs.worker import work_run
 from migrations_app.tasks import work_queue
-from tenants_app.changes.bridges import register_number
+from tenants_app.changes.bridges import register_number, release_number
 from tenants_app.changes.conference_ids import ConferenceNumbering
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_user, change_users, mark_up_to_date
 from tenants_app.dependants import dependants
-from tenants_app.models import Bridge, ConferencingUser, InvitedNumber, ServiceNumber
+from tenants_app.models import Bridge, ConferencingUser, FormerNumber, InvitedNumber, ServiceNumber
 from tests.support.actors import ACTOR
 from tests.support.content_lines import without_stamps
 from tests.support.meetings import ANEW, STAY, body_of, invite, migrate, told
@@ -61,42 +61,24 @@ def test_r35_never_back_to_a_number_that_was_released_nor_to_an_id_that_is_anoth
         assert outcomes_of(undo(run)) == {uid: "conference-id-taken"}
         assert not ConferencingUser.objects.get(pk=anna.pk).undo_holds, "nothing was put back, so nothing holds"
     with taken_back():
-        NumberRelease.objects.create(
-            tenant=anna.tenant,
-            bridge=new_bridge,
-            e164="+14255550100",
-            replacement=new_bridge.numbers.all()[0],
-            replacement_e164="+442079460123",
-            requested_by="alice",
-            due_at=timezone.now(),
-            state="Released",
-        )
+        FormerNumber.objects.create(tenant=anna.tenant, number="+14255550100")
         assert outcomes_of(undo(run)) == {uid: "Succeeded"}, "it is on a bridge again"
     with taken_back():
-        release_of_old_number(anna, new_bridge)
+        release_of_old_number(anna)
         undone = undo(run)
         assert outcomes_of(undone) == {uid: "number-released"}
         assert "+14255550100" in undone.results.get().reason
         assert body_of(anna, uid) == shown
 
 
-def release_of_old_number(anna: ConferencingUser, new_bridge: Bridge) -> None:
+def release_of_old_number(anna: ConferencingUser) -> None:
     """The old number is gone from its bridge, as the procedure leaves it."""
     number = ServiceNumber.objects.get(number="+14255550100")
     InvitedNumber.objects.filter(number=number).delete()
     UntoldNumber.objects.filter(number=number).delete()
     ConferencingUser.objects.exclude(pk=anna.pk).delete()
-    number.delete()
-    NumberRelease.objects.create(
-        tenant=anna.tenant,
-        bridge=new_bridge,
-        e164="+14255550100",
-        replacement=new_bridge.numbers.all()[0],
-        replacement_e164="+442079460123",
-        requested_by="alice",
-        due_at=timezone.now(),
-        state="Released",
-    )
+    ServiceNumber.objects.filter(pk=number.pk).update(is_default=False)
+    release_number(number, ACTOR)
 
 
 def test_r35_a_number_that_is_put_back_is_held_until_a_run_takes_it_out_again(
@@ -273,7 +255,7 @@ def test_r35_a_number_that_is_released_while_the_meeting_is_judged_does_not_come
 
     def meanwhile(self: Undoing, *arguments: Any, **named: Any) -> Any:
         found = judged(self, *arguments, **named)
-        release_of_old_number(anna, new_bridge)
+        release_of_old_number(anna)
         return found
 
     monkeypatch.setattr(Undoing, "of", meanwhile)

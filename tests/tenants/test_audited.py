@@ -377,6 +377,7 @@ WITHOUT_ENTRY = {
     "number_release.is_held": "only reads",
     "number_release.check_may_be_released_anyway": "only reads",
     "number_release.is_due": "only reads",
+    "undo_start.undone_since": "only reads, and holds rows",
     "number_release.settles_at": "only reads",
     "number_release.check_not_default": "only reads",
     "number_release.check_release": "only reads",
