@@ -57,9 +57,14 @@ class EndedUndos:
         return self.count > 0
 
     @property
+    def others(self) -> int:
+        """How many are not told by name."""
+        return self.count - len(self.upns)
+
+    @property
     def sentence(self) -> str:
         """Who they are, for the page and the command."""
-        others = self.count - len(self.upns)
+        others = self.others
         names = [*self.upns, *([f"{others:,} other{'s' if others > 1 else ''}"] if others else [])]
         whose = get_text_list(names, "and")
         meetings = "Their meetings are" if self.count > 1 else "The user's meetings are"

@@ -32,10 +32,14 @@ from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.fragments import answer_table
 from tenants_app.screens.requests import Request
+from tenants_app.signals import Consequence
 from tenants_app.wording import counted
 
 MOST = 1_000
 """Meetings that are acted on at once; a page shows fewer."""
+_UNDO_HOLDS = (
+    "No run, because an undo holds, which put the user's meetings back: start the user on their page to end it."
+)
 
 
 @require_safe
@@ -130,12 +134,18 @@ def open_left_again(request: Request, slug: str) -> HttpResponse:
 
 @require_POST
 def look_again(request: Request, slug: str) -> HttpResponse:
-    """Start runs for the organizers of these: what is in order by then leaves the list."""
+    """Start runs for the organizers of these: what is in order by then leaves the list.
+
+    Not of those whose undo holds: who looks at a meeting does not mean to end it.
+    """
 
     def act(access: Access, keys: list[int]) -> None:
         chosen = LeftMeeting.objects.filter(tenant=access.tenant, pk__in=keys)
-        users = ConferencingUser.objects.filter(pk__in=chosen.values("user")).select_related("bridge")
-        told = start_by_hand(access.tenant, users, access.actor, now_due=True)
+        users = ConferencingUser.objects.filter(pk__in=chosen.values("user")).select_related("bridge").order_by("pk")
+        told = start_by_hand(access.tenant, users.filter(undo_holds=False), access.actor, now_due=True)
+        told += [
+            Consequence(upn, False, _UNDO_HOLDS) for upn in users.filter(undo_holds=True).values_list("upn", flat=True)
+        ]
         tell_consequences(request, told)
         if not told:
             _tell(request, [], is_done=False)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from migrations_app.models import NumberRelease
 from migrations_app.monitoring.health import workers
+from migrations_app.preview.many_users import EndedUndos
 from migrations_app.procedures import number_looks
 from migrations_app.procedures.number_holders import explain, holders_with_why, progress_of, startable
 from migrations_app.procedures.number_holds import meetings, standing_of, updates, where
@@ -89,6 +90,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
         "awaited": number_looks.awaited(shown).count() if is_updating and shown.searched_at is None else 0,
         "is_searching": is_updating and shown.searched_at is None,
         "may_be_released": not _why_not_anyway(shown),
+        "undos": EndedUndos.of(startable(shown)) if is_begun and progress.startable else None,
         "is_due": is_due,
         "is_silent": is_due and shown.is_open and not waits_for_people and workers().are_silent,
         "now": now,

@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from migrations_app.models import Run
-from migrations_app.preview.many_users import foresee_move, foresee_start
+from migrations_app.preview.many_users import EndedUndos, foresee_move, foresee_start
 from migrations_app.preview.numbers_of_move import foresee_numbers
 from migrations_app.preview.starts import effect_of_starts
 from migrations_app.procedures import bulk_actions
@@ -111,7 +111,8 @@ def _look_at_retry(request: Request, access: Access, selection: Selection) -> tu
 
 def _look_at_mark(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
     page = "selecting/mark.html"
-    return page, page, {"out_of_date_count": selection.users.out_of_date().count()}  # type: ignore[attr-defined]
+    users = selection.users
+    return page, page, {"out_of_date_count": users.out_of_date().count(), "undos": EndedUndos.of(users)}  # type: ignore[attr-defined]
 
 
 def _look_at_move(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from migrations_app.models import Run, UntoldNumber
@@ -24,6 +25,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser
 from tests.support.actors import ACTOR
 from tests.support.meetings import STAY, body_of, invite, migrate
+from tests.support.pages import words
 from tests.support.undoing import outcomes_of, undo, work
 
 MakeUser = Callable[..., ConferencingUser]
@@ -80,9 +82,7 @@ def test_r4_an_id_that_a_colleague_is_given_while_the_meeting_is_judged_does_not
     assert not undone.results.get().spans
 
 
-def test_r6_a_number_procedure_that_began_before_an_undo_does_not_end_it(
-    anna: ConferencingUser, new_bridge: Bridge
-) -> None:
+def test_r6_a_number_procedure_that_began_before_an_undo_does_not_end_it(anna: ConferencingUser, alice: Client) -> None:
     uid, _ = invite(anna)
     leaving = register_number(anna.bridge, "+14255550133", "toll", ACTOR)  # type: ignore[arg-type]
     other = register_number(anna.bridge, "+14255550144", "toll", ACTOR)  # type: ignore[arg-type]
@@ -103,6 +103,8 @@ def test_r6_a_number_procedure_that_began_before_an_undo_does_not_end_it(
     assert user.undo_holds
     assert not Run.objects.filter(state="Pending").exists()
     assert user in holders(release), "until a person starts them"
+    page = words(alice.get(f"/contoso/releases/{release.pk}/").content)
+    assert f"Starting their runs ends the undo of {anna.upn}." in page
     assert body_of(anna, uid) == shown
 
 

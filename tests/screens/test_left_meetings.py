@@ -144,6 +144,12 @@ def test_looking_again_starts_a_run_and_what_is_in_order_leaves_the_list(people:
     work_queue()
     assert set(LeftMeeting.objects.filter(user=people["anna"])) == {rows[1]}
 
+    ConferencingUser.objects.filter(pk=people["anna"].pk).update(undo_holds=True)
+    assert "No run, because an undo holds" in post(bob, "look-again", rows[1])
+    assert ConferencingUser.objects.get(pk=people["anna"].pk).undo_holds
+    assert not Run.objects.filter(state="Pending").exists()
+    ConferencingUser.objects.update(undo_holds=False)
+
     change_tenant(people["anna"].tenant, ACTOR, meeting_migration_enabled=False)
     assert "switched off" in post(bob, "look-again", rows[1])
     assert "nothing was done" in post(bob, "look-again", rows[0])

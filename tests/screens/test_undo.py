@@ -92,6 +92,8 @@ def test_r6_the_preview_of_a_number_procedure_names_whose_undo_it_ends(alice: Cl
     number = ServiceNumber.objects.get(number="+14255550100")
     address = f"/contoso/bridges/{number.bridge_id}/numbers/{number.pk}/replace/?by=%2B14255550188"
     assert f"This ends the undo of {anna.upn}." in words(alice.get(address).content)
+    marking = alice.get(f"/contoso/users/selected/mark/?users={anna.pk}")
+    assert f"This ends the undo of {anna.upn}: changes start runs" in words(marking.content)
 
 
 def test_a_failed_undo_is_started_again_as_an_undo(
