@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from migrations_app.calendars.dates import Occurrence
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import occurrences
 from migrations_app.dial_in_directory.rooms import Room, is_at, room_asked_for, room_of
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import OnlineMeeting
-from migrations_app.targets import LINK
+from migrations_app.models import OnlineMeeting, Run
+from migrations_app.targets import LINK, UNDO
 from tenants_app.bulk import batched
 from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId, Tenant
 from tenants_app.validators import is_conference_id
@@ -64,8 +64,9 @@ def by_id(tenant: Tenant, digits: str, number: str, now: datetime) -> Answer:
     if not is_conference_id(digits):
         return Answer(UNKNOWN)
     rows = [*_with_id(ConferenceId.objects.all(), tenant, digits, number)]
-    if not rows:  # of whoever had it before an undo, whose invitations print it again
-        rows = [*_with_id(FormerConferenceId.objects.filter(user__undo_holds=True), tenant, digits, number)]
+    if not rows:  # of whoever had it before an undo, whose invitations print it again until a run takes it out
+        was_undone = Exists(Run.objects.filter(user=OuterRef("user"), migration_type=UNDO))
+        rows = [*_with_id(FormerConferenceId.objects.filter(was_undone, taken_out_at=None), tenant, digits, number)]
     answers = {_led_to(row, now) for row in rows if _can_be_called(row.user)} - {Answer(UNKNOWN, digits)}
     if len(answers) > 1:
         return Answer(TWICE, digits)

@@ -114,6 +114,11 @@ class Run(models.Model):
         return self.migration_type == UNDO
 
     @property
+    def is_of_tool(self) -> bool:
+        """Whether it was done by the Meeting Migration Tool, in files: of the user's mailbox it says nothing (R38)."""
+        return any(reason["rule"] == "R38" for reason in self.reasons)
+
+    @property
     def has_ended(self) -> bool:
         return self.state in {self.State.FAILED, self.State.SUCCEEDED}
 

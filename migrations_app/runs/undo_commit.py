@@ -64,9 +64,11 @@ class UndoCommitter(Committer):
 
 
 def lift_hold(run: Run) -> None:
-    """Let changes start runs of the user again, because the undo has put nothing back; unless an earlier one has."""
-    since = Run.objects.filter(user=run.user_id, pk__lt=run.pk).exclude(migration_type=run.migration_type)
-    last = since.order_by("-pk").values_list("pk", flat=True).first() or 0
+    """Let changes start runs of the user again, because the undo has put nothing back; unless an earlier one has, and
+    no run was begun for the user's mailbox since."""
+    earlier = Run.objects.filter(user=run.user_id, pk__lt=run.pk).exclude(migration_type=run.migration_type)
+    since = earlier.exclude(last_error_code="undone-instead", attempts=0).order_by("-pk")
+    last = next((each.pk for each in since.only("pk", "reasons").iterator(chunk_size=10) if not each.is_of_tool), 0)
     undos = Run.objects.filter(user=run.user_id, migration_type=run.migration_type, pk__gt=last)
     if not MeetingResult.objects.filter(run__in=undos, outcome=MeetingResult.Outcome.SUCCEEDED).exists():
         ConferencingUser.objects.filter(pk=run.user_id).update(undo_holds=False)

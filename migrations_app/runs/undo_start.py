@@ -25,7 +25,7 @@ def why_not_undone(run: Run, chosen: Collection[str] | None = None) -> str:
     """Why the run, or the chosen meetings (UIDs) of it, cannot be undone now, in one sentence; empty where it can."""
     if run.is_undo:
         return "This run is an undo itself: to undo it, start a run of the user, which brings the meetings up to date."
-    if any(reason["rule"] == "R38" for reason in run.reasons):
+    if run.is_of_tool:
         return "The Meeting Migration Tool did this, in files that MMS does not keep: use the files from before it."
     open_runs = Run.objects.filter(user=run.user_id, state=Run.State.IN_PROGRESS)
     if open_runs.exists():

@@ -10,6 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from migrations_app.dial_in_directory.lookup import by_id
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run, UntoldNumber
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_actions import advance as advance_bulk
@@ -17,6 +19,7 @@ from migrations_app.procedures.bulk_actions import perform
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.procedures.number_release import advance, holders, start_release
 from migrations_app.runs import queue
+from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.undo_start import start_undo
 from migrations_app.runs.undoing import Undoing
 from migrations_app.runs.worker import work_run
@@ -24,7 +27,7 @@ from tenants_app.changes.bridges import register_number, remove_bridge, set_brid
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser
 from tests.support.actors import ACTOR
-from tests.support.meetings import STAY, body_of, invite, migrate
+from tests.support.meetings import ANEW, STAY, body_of, invite, migrate
 from tests.support.pages import words
 from tests.support.undoing import outcomes_of, undo, work
 
@@ -128,3 +131,39 @@ def test_what_was_confirmed_for_many_before_an_undo_does_not_end_it(
     said = action.users.get(user=anna)
     assert said.state == "NotDone"
     assert "an undo was asked for since" in said.sentence
+
+
+def test_r46_an_id_that_is_printed_again_is_answered_until_a_run_has_taken_it_out(anna: ConferencingUser) -> None:
+    invite(anna)
+    migrate(anna, ANEW)
+    first = ConferencingUser.objects.get(pk=anna.pk).conference_id
+    change_user(anna, ACTOR, is_data_fix=True, conference_id="7777777")
+    run = migrate(ConferencingUser.objects.get(pk=anna.pk), STAY)
+    starts_at = run.results.get().starts_at
+    assert starts_at is not None
+    assert not by_id(anna.tenant, first, "", starts_at).room
+    undo(run)
+    assert by_id(anna.tenant, first, "", starts_at).room
+    start_by_hand(anna.tenant, ConferencingUser.objects.select_related("bridge").filter(pk=anna.pk), ACTOR)
+    assert by_id(anna.tenant, first, "", starts_at).room, "the run is pending, and invitations print it still"
+    worked()
+    assert not by_id(anna.tenant, first, "", starts_at).room
+
+
+def test_an_undo_that_puts_nothing_back_ends_no_hold_of_an_earlier_one(anna: ConferencingUser) -> None:
+    first, _ = invite(anna)
+    one = migrate(anna)
+    invite(anna, 1)
+    two = migrate(ConferencingUser.objects.get(pk=anna.pk))
+    assert undo(two).succeeded_meetings == 1
+    Run.objects.create(
+        tenant=anna.tenant,
+        user=anna,
+        state="Succeeded",
+        is_latest=False,
+        reasons=[{"rule": "R38", "sentence": "Migrated with the Meeting Migration Tool, from files."}],
+        due_at=timezone.now(),
+    )
+    EmbeddedMailbox(anna).store([(first, body_of(anna, first).replace(b"\r\nSUMMARY", b"\r\nURL:x:y\r\nSUMMARY"))])
+    assert outcomes_of(undo(one)) == {first: "changed-since"}
+    assert ConferencingUser.objects.get(pk=anna.pk).undo_holds, "of the second"
