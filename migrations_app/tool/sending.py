@@ -115,20 +115,24 @@ def _queue(
 
 
 def _told_already(user: ConferencingUser, outcomes: Sequence[Outcome]) -> dict[str, Update]:
-    """Earlier updates about the very same of these meetings, by UID: the same change, as the same revision."""
-    earlier = Update.objects.filter(
-        result__run__user=user.pk,
-        result__uid__in=[outcome.result.uid for outcome in outcomes],
-        result__sequence__isnull=False,
-        state__in=_TELLS,
-    ).select_related("result__run")
-    known = {_what(update.result): update for update in earlier}
-    return {outcome.result.uid: known[what] for outcome in outcomes if (what := _what(outcome.result)) in known}
+    """Earlier updates about the very same of these meetings, by UID: the same change, as the same revision.
 
-
-def _what(result: MeetingResult) -> tuple[str, int | None, bytes]:
-    """What attendees are told by an update about this result."""
-    return result.uid, result.sequence, bytes(result.spans or b"")
+    Of changes that bear the same revision, which a tenant may want, the last one counts: before an undo, say, attendees
+    were told what they are to be told again.
+    """
+    changed = MeetingResult.objects.filter(
+        run__user=user.pk, uid__in=[outcome.result.uid for outcome in outcomes], sequence__isnull=False
+    )
+    last = {(result.uid, result.sequence): result for result in changed.order_by("pk")}
+    same = {
+        uid: result.pk
+        for outcome in outcomes
+        if (result := last.get((uid := outcome.result.uid, outcome.result.sequence)))
+        and bytes(result.spans or b"") == bytes(outcome.result.spans or b"")
+    }
+    updates = Update.objects.filter(pk__in=same.values(), state__in=_TELLS).select_related("result__run")
+    found = updates.in_bulk()
+    return {uid: found[key] for uid, key in same.items() if key in found}
 
 
 def _record(migration: Migration, actor: Actor, messages: int) -> None:

@@ -18,13 +18,15 @@ from migrations_app.tool.migration import Migration
 from migrations_app.tool.reading import Given, Source
 from migrations_app.tool.settings import ByHand, settings_of
 from migrations_app.tool.use import Done, use
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
-from tests.support.meetings import ANEW, calendar_of, invite, messages_in, migrate, plan
+from tests.support.meetings import ANEW, body_of, calendar_of, invite, messages_in, migrate, plan
 from tests.support.samples import skype_text
 from tests.support.together import together
+from tests.support.undoing import undo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,3 +117,18 @@ def test_what_fails_while_it_is_written_tells_nobody(
     with pytest.raises(Refused, match="There is no meeting in what was given"):
         send(anna, tmp_path / "empty", b"BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nUID:t\r\nEND:VTODO\r\nEND:VCALENDAR\r\n")
     assert len(send(anna, tmp_path / "now", demo.skype_text(plan(anna))).sending.queued) == 1
+
+
+def test_who_was_told_the_same_before_an_undo_is_told_again(
+    anna: ConferencingUser, outbox: Path, tmp_path: Path
+) -> None:
+    change_tenant(anna.tenant, ACTOR, same_sequence=True)
+    uid, _ = invite(anna)
+    run = migrate(anna)
+    deliver()
+    undo(run)
+    deliver()
+    assert not send(anna, tmp_path / "new", body_of(anna, uid)).sending.told_already  # type: ignore[union-attr]
+    assert deliver() == 1
+    assert len(messages_in(outbox)) == 3
+    assert send(anna, tmp_path / "again", body_of(anna, uid)).sending.told_already  # type: ignore[union-attr]
