@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -116,6 +117,10 @@ def _not_empty(given: Given, sentence: str) -> Given:
     if not given.sources:
         raise Refused(sentence)
     given.sources.sort()
+    # The calendar of a message comes back beside it, under a name that another file may have.
+    for one, other in pairwise(given.sources):
+        if one.name == other.name:
+            raise Refused(f"Two calendars would come back as {one.name}: give one of the files another name.")
     return given
 
 

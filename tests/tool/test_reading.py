@@ -20,6 +20,7 @@ CALENDAR = (
     b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:one\r\nDTSTART:20300101T090000Z\r\n"
     b"END:VEVENT\r\nEND:VCALENDAR\r\n"
 )
+MESSAGE = b"MIME-Version: 1.0\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\n" + CALENDAR
 
 
 def zipped(*files: tuple[str | zipfile.ZipInfo, bytes], deflate: bool = True) -> io.BytesIO:
@@ -76,6 +77,10 @@ HOSTILE: dict[str, tuple[Callable[[], io.BytesIO], str]] = {
     "nothing in it": (lambda: zipped(("read.me", b"x")), "no .ics or .eml file"),
     "empty archive": (zipped, "no .ics or .eml file"),
     "same name twice": (lambda: zipped(("a.ics", CALENDAR), ("A.ics", CALENDAR)), "two files"),
+    "two that come back as one": (
+        lambda: zipped(("a.eml", MESSAGE), ("a.eml.ics", CALENDAR)),
+        "come back as a.eml.ics",
+    ),
     "empty file in it": (lambda: zipped(("a.ics", b" \r\n")), "is empty"),
 }
 
