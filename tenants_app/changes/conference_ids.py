@@ -231,6 +231,7 @@ class ConferenceNumbering:
                 raise ValidationError(
                     {"conference_id": f"{wanted} is already in use on the bridge {bridge}: choose another."}
                 )
+            self._check_not_shown_again(bridge, wanted, user)
             digits = wanted
         elif own is not None and wanted == "" and self._is_to_spare(bridge, own.digits, user):
             digits = own.digits  # the same digits on the new bridge: participants need not learn others
@@ -244,6 +245,16 @@ class ConferenceNumbering:
             own.bridge, own.digits = bridge, digits
             self._changed.append(own)
         return digits
+
+    def _check_not_shown_again(self, bridge: Bridge, digits: str, user: ConferencingUser) -> None:
+        """Raise ``ValidationError`` where an undo has brought the ID back: whoever dials it means somebody else."""
+        if not self._kept_among(bridge, [digits], user):
+            return
+        shown = former_ids_kept_on(bridge).filter(digits=digits, taken_out_at=None, user__undo_holds=True)
+        other = shown.exclude(user=user.pk).select_related("user").first()
+        if other is not None:
+            problem = f"An invitation of {other.user.upn} prints it again since an undo: choose another, or start them."
+            raise ValidationError({"conference_id": f"{digits} is not free. {problem}"})
 
     def _is_to_spare(self, bridge: Bridge, digits: str, user: ConferencingUser) -> bool:
         is_free = digits not in self._wanted and not self._taken_among(bridge, [digits])

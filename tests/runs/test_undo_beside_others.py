@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
@@ -167,3 +168,20 @@ def test_an_undo_that_puts_nothing_back_ends_no_hold_of_an_earlier_one(anna: Con
     EmbeddedMailbox(anna).store([(first, body_of(anna, first).replace(b"\r\nSUMMARY", b"\r\nURL:x:y\r\nSUMMARY"))])
     assert outcomes_of(undo(one)) == {first: "changed-since"}
     assert ConferencingUser.objects.get(pk=anna.pk).undo_holds, "of the second"
+
+
+def test_r4_an_id_that_an_undo_has_brought_back_is_given_to_nobody_who_asks_for_it(
+    anna: ConferencingUser, make_user: MakeUser
+) -> None:
+    invite(anna)
+    migrate(anna)
+    digits = ConferencingUser.objects.get(pk=anna.pk).conference_id
+    bruno = make_user("bruno")
+    change_user(anna, ACTOR, is_data_fix=True, conference_id="7777777")
+    run = migrate(ConferencingUser.objects.get(pk=anna.pk), STAY)
+    undo(run)
+    with pytest.raises(ValidationError, match="prints it again since an undo"):
+        change_user(bruno, ACTOR, is_data_fix=True, conference_id=digits)
+    migrate(ConferencingUser.objects.get(pk=anna.pk), STAY)
+    change_user(bruno, ACTOR, is_data_fix=True, conference_id=digits)
+    assert ConferencingUser.objects.get(pk=bruno.pk).conference_id == digits
