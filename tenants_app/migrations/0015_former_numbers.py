@@ -8,13 +8,14 @@ from django.db import migrations, models
 
 def note_former_numbers(apps: Any, schema_editor: Any) -> None:
     """Those that went before: the audit says which."""
-    entries = apps.get_model("tenants_app", "AuditEntry").objects.order_by()
+    alias = schema_editor.connection.alias
+    entries = apps.get_model("tenants_app", "AuditEntry").objects.using(alias).order_by()
     found = set(entries.filter(action="release number").values_list("tenant", "target"))
     for tenant, before in entries.filter(action="remove bridge").values_list("tenant", "before"):
         found |= {(tenant, number) for number in str(before.get("numbers", "")).split(", ") if number}
     former = apps.get_model("tenants_app", "FormerNumber")
     rows = [former(tenant_id=tenant, number=number) for tenant, number in sorted(found)]
-    former.objects.bulk_create(rows, batch_size=100, ignore_conflicts=True)
+    former.objects.using(alias).bulk_create(rows, batch_size=100, ignore_conflicts=True)
 
 
 class Migration(migrations.Migration):

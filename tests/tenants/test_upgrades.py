@@ -18,7 +18,7 @@ from django.utils import timezone
 from migrations_app.models import Run
 from migrations_app.targets import SOURCES
 from tenants_app import fingerprints
-from tenants_app.models import AuditEntry, ConferencingUser, FormerConferenceId, InvitedNumber
+from tenants_app.models import AuditEntry, ConferencingUser, FormerConferenceId, FormerNumber, InvitedNumber
 from tests.support.scratch_database import ScratchDatabase, scratch_database
 
 FIRST = [("tenants_app", "0001_initial"), ("migrations_app", "0001_initial")]
@@ -278,3 +278,19 @@ def test_no_migration_runs_code_that_may_change(path: Path) -> None:
     ours = {name for name in imported if name.partition(".")[0] in {"tenants_app", "migrations_app", "mms_site"}}
 
     assert ours <= {"tenants_app.validators"}
+
+
+def test_r35_numbers_that_went_before_are_known_from_the_audit(database: ScratchDatabase) -> None:
+    apps = database.migrate([("tenants_app", "0014_undo"), FIRST[1]])
+    tenants, entries = (
+        apps.get_model("tenants_app", name).objects.using(database.alias) for name in ("Tenant", "AuditEntry")
+    )
+    tenant, other = (tenants.create(slug=slug, name=slug, domain=f"{slug}.com") for slug in ("contoso", "fabrikam"))
+    for _ in range(2):
+        entries.create(tenant=tenant, actor="alice", action="release number", target=TOLL)
+    bridge = {"actor": "bob", "action": "remove bridge", "target": "Europe"}
+    entries.create(tenant=other, before={"numbers": f"{OTHER_TOLL}, {TOLL_FREE}"}, **bridge)
+    entries.create(tenant=other, before={"numbers": ""}, **bridge)
+    database.migrate()
+    found = FormerNumber.objects.using(database.alias).order_by("number").values_list("tenant__slug", "number")
+    assert [*found] == [("contoso", TOLL), ("fabrikam", OTHER_TOLL), ("fabrikam", TOLL_FREE)]
