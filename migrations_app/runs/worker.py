@@ -81,6 +81,8 @@ class _Attempt:
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
         with transaction.atomic():
+            # The user before the run, as whoever starts or undoes one locks them: what invitations say is the user's.
+            queue.lock_users([self.run.user_id])
             queue.succeed(self.run)
             self.committer.record_what_invitations_say()
             self.committer.forget_intents()

@@ -64,7 +64,8 @@ def undo_run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResp
     context: dict[str, Any] = {"access": access, "run": run, "refusal": why_not_undone(run)}
     if not context["refusal"]:
         count = results.count()
-        context |= {"count": count, "is_large": count > MOST_ON_A_PAGE}
+        pending = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).first()
+        context |= {"count": count, "is_large": count > MOST_ON_A_PAGE, "pending": pending}
         if count <= MOST_ON_A_PAGE:
             keys = dict(results.values_list("uid", "pk"))
             try:

@@ -23,7 +23,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, MeetingResult, NumberRelease, Run, UntoldNumber, Update
 from migrations_app.procedures import number_release, number_search
 from migrations_app.rewriting.written_numbers import shown_numbers
-from migrations_app.runs import queue
+from migrations_app.runs import left, queue
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.imported import note_imported
 from migrations_app.runs.queue import RunRequest
@@ -515,3 +515,41 @@ def test_r35_no_number_is_released_while_an_update_is_queued_that_takes_it_out(
     with pytest.raises(IntegrityError):
         queue_too_late()
     assert not ServiceNumber.objects.filter(number=OLD).exists()
+
+
+@needs_row_locks
+def test_a_start_and_the_end_of_the_users_run_do_not_lock_each_other_out(
+    anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invite(anna)
+    queue.request_runs(anna.tenant, [RunRequest(anna, [Reason("R11", "Started.")])], "alice", now_due=True)
+    run = queue.claim()
+    assert run is not None
+    settle, started = left.settle, list[Future[Any]]()
+
+    def start() -> Any:
+        try:
+            users = ConferencingUser.objects.select_related("bridge").filter(pk=anna.pk)
+            return start_by_hand(anna.tenant, users, ACTOR)
+        finally:
+            connection.close()
+
+    def waits() -> bool:
+        """The start waits for the end of the run."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid != pg_backend_pid()")
+            return bool(cursor.fetchone()[0])
+
+    def meanwhile(*arguments: Any, **named: Any) -> None:
+        started.append(pool.submit(start))
+        wait_until(waits)
+        settle(*arguments, **named)
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(left, "settle", meanwhile)
+        work_run(run)
+        monkeypatch.undo()
+        assert started[0].result()[0].starts_run
+    run.refresh_from_db()
+    assert run.state == "Succeeded"
+    assert Run.objects.filter(user=anna, state="Pending").count() == 1

@@ -15,6 +15,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.tasks import work_queue
 from tenants_app.changes.tenants import change_tenant
+from tenants_app.changes.users import change_user
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber
 from tests.support.actors import ACTOR
 from tests.support.content_lines import without_stamps
@@ -87,6 +88,9 @@ def test_from_the_button_of_a_run_to_the_run_of_its_undo_and_back(
 def test_r6_the_preview_of_a_number_procedure_names_whose_undo_it_ends(alice: Client, anna: ConferencingUser) -> None:
     invite(anna)
     run = migrate(anna)
+    change_user(anna, ACTOR, conference_id="7777777")
+    asked = words(alice.get(f"/contoso/migrations/{run.correlation_id}/undo/").content)
+    assert "The undo takes the place of the user's pending run" in asked
     alice.post(f"/contoso/migrations/{run.correlation_id}/undo/", {"now": "on"})
     work_queue()
     number = ServiceNumber.objects.get(number="+14255550100")
