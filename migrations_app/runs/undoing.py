@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 
@@ -32,7 +33,7 @@ from migrations_app.runs.outcomes import BATCH, Decided, Outcome, Terms, settle
 from migrations_app.targets import CURRENT, NO_SERVICE, Targets
 from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import known_conference_ids, whose_conference_id
-from tenants_app.models import ConferencingUser, FormerNumber
+from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId, FormerNumber
 
 log = logging.getLogger(__name__)
 
@@ -211,8 +212,17 @@ class Undoing:
         released = _shown(spans, self._released)
         if released:
             return Decided(MeetingResult.Outcome.SKIPPED, "number-released", ", ".join(sorted(released)))
-        taken = self._taken(uid, self._ids(spans, found), spans)
+        ids = self._ids(spans, found)
+        if self._are_apart(ids, spans):
+            apart = ", ".join(sorted(_shown(spans, self._numbers)))
+            return Decided(MeetingResult.Outcome.SKIPPED, "number-released", apart)
+        taken = self._taken(uid, ids, spans)
         return Decided(MeetingResult.Outcome.SKIPPED, "conference-id-taken", taken) if taken else None
+
+    def _are_apart(self, ids: Collection[str], spans: Sequence[Span]) -> bool:
+        """Whether the numbers that come back are on other bridges by now than an ID of the user beside them."""
+        bridges = self._bridges(spans)
+        return bool(bridges) and any(self._had_on[digits].isdisjoint(bridges) for digits in ids & self._had_on.keys())
 
     def _taken(self, uid: str, ids: Collection[str], spans: Sequence[Span]) -> str:
         """The first of these IDs of the meeting that is another's; empty where none is."""
@@ -259,6 +269,15 @@ class Undoing:
         """The tenant's service numbers, each with its key and that of its bridge."""
         rows = self.user.tenant.service_numbers.values_list("number", "pk", "bridge_id")
         return {number: (pk, bridge) for number, pk, bridge in rows}
+
+    @cached_property
+    def _had_on(self) -> Mapping[str, set[int | None]]:
+        """The bridges (keys) on which each ID is the user's, or once was; None for one that is not there any more."""
+        found = defaultdict[str, set[int | None]](set)
+        for ids in (ConferenceId, FormerConferenceId):
+            for digits, bridge in ids.objects.filter(user=self.user).values_list("digits", "bridge_id"):
+                found[digits].add(bridge)
+        return found
 
     @cached_property
     def _released(self) -> frozenset[str]:

@@ -24,12 +24,13 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.undo_start import start_undo
 from migrations_app.runs.undoing import Undoing
 from migrations_app.runs.worker import work_run
-from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
+from tenants_app.changes.bridges import register_number, release_number, remove_bridge, set_bridge
 from tenants_app.changes.users import change_user
-from tenants_app.models import AuditEntry, Bridge, ConferencingUser
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber
 from tests.support.actors import ACTOR
 from tests.support.meetings import ANEW, STAY, body_of, invite, migrate
 from tests.support.pages import words
+from tests.support.taken_back import taken_back
 from tests.support.undoing import outcomes_of, undo, work
 
 MakeUser = Callable[..., ConferencingUser]
@@ -185,3 +186,25 @@ def test_r4_an_id_that_an_undo_has_brought_back_is_given_to_nobody_who_asks_for_
     migrate(ConferencingUser.objects.get(pk=anna.pk), STAY)
     change_user(bruno, ACTOR, is_data_fix=True, conference_id=digits)
     assert ConferencingUser.objects.get(pk=bruno.pk).conference_id == digits
+
+
+def test_r35_never_back_to_a_number_that_is_on_another_bridge_than_the_id_beside_it(
+    anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    uid, _ = invite(anna)
+    migrate(anna)
+    old = anna.bridge
+    assert old is not None
+    change_user(anna, ACTOR, bridge=new_bridge, conference_id="7777777")
+    run = worked()
+    shown = body_of(anna, uid)
+    UntoldNumber.objects.all().delete()
+    number = ServiceNumber.objects.get(number="+14255550100")
+    ServiceNumber.objects.filter(pk=number.pk).update(is_default=False)
+    release_number(number, ACTOR)
+    number = register_number(new_bridge, "+14255550100", "toll", ACTOR)
+    with taken_back():
+        assert outcomes_of(undo(run)) == {uid: "number-released"}
+        assert body_of(anna, uid) == shown
+    ServiceNumber.objects.filter(pk=number.pk).update(bridge=old)
+    assert outcomes_of(undo(run)) == {uid: "Succeeded"}, "there the ID is hers"
