@@ -11,6 +11,7 @@ same as that of their settings: one comparison finds who is out of date, and wit
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
@@ -65,6 +66,45 @@ def _computed(languages: tuple[str, ...], database: str) -> RawSQL:
     compiler.pre_sql_setup()
     sql, parameters = compiler.compile(query.annotations["shown"])
     return RawSQL(sql, parameters, output_field=_TEXT)  # noqa: S611 - no outside text
+
+
+def foresee(user: ConferencingUser, *, has_another_mailbox: bool = False) -> None:
+    """Set both fingerprints of a user whose settings are not saved as saving them would; only in memory.
+
+    The same as the database computes in :func:`refresh`. ``user.tenant``, the bridge and the numbers are those after
+    the change.
+    """
+    user.settings_fingerprint = computed = _of(user)
+    if has_another_mailbox:
+        user.invitations_fingerprint = ""
+    elif user.invitations_fingerprint and not user.has_own_blocks:
+        user.invitations_fingerprint = user.invitations_fingerprint[:_HALF] + computed[_HALF:]
+
+
+def _of(user: ConferencingUser) -> str:
+    """What :func:`_with_shown` has the database compute, of one user in memory."""
+    tenant, bridge = user.tenant, user.bridge
+    provider = user.conferencing_provider or (bridge.provider if bridge else "")
+    phone = ""
+    if user.audio_conferencing_license and user.audio_conferencing_enabled and not provider:
+        toll = user.toll_number or (bridge.default_number if bridge else None)
+        places = [(row.number, row.country, row.city) if row else ("", "", "") for row in (toll, user.toll_free_number)]
+        whose_id = user.conference_id_type
+        if bridge and not bridge.gives_conference_ids:
+            whose_id = ""
+        elif whose_id == ConferencingUser.ConferenceIdType.PUBLIC:
+            whose_id = user.conference_id
+        phone = _text("phone", *places[0], *places[1], whose_id, tenant.local_numbers_url)
+    spoken = user.language.lower()
+    languages = settings.MMS_INVITATION_LANGUAGES
+    language = next((code for code in languages if spoken == code or spoken.startswith(f"{code}-")), "en")
+    own_texts = (tenant.help_url, tenant.legal_url, tenant.logo_url, tenant.footer_text)
+    shown, own = _text(user.hosting, provider, phone), _text(language, *own_texts)
+    return "".join(hashlib.md5(each.encode(), usedforsecurity=False).hexdigest()[:_HALF] for each in (shown, own))
+
+
+def _text(*parts: str) -> str:
+    return "".join(f"{part}\x1f" for part in parts)
 
 
 def begin(users: QuerySet[ConferencingUser]) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import transaction
-
 from migrations_app.failures import Failure, describe
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import MeetingResult
 from migrations_app.preview.meetings import Tally, foresee_meetings
 from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
+from migrations_app.runs.starts import decide_changes, targets_of_pending
 from migrations_app.targets import ALL_CURRENT, Targets
-from tenants_app.audit import Actor
-from tenants_app.changes.users import UserEdit, change_users
+from tenants_app.changes.users import UserEdit, foresee_user
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import user_record
 from tenants_app.signals import Consequence
@@ -44,7 +42,7 @@ class Foresight:
     @property
     def text(self) -> str:
         """All of it, for the screen and the command."""
-        return f"{self.consequence.sentence} {self.effect}".strip()
+        return " ".join(filter(None, [self.consequence.sentence, self.consequence.chosen, self.effect]))
 
 
 @dataclass(slots=True)
@@ -67,8 +65,8 @@ class _Affected(Tally):
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """A change of a user that was made and taken back, and the meetings as they would be looked at after it."""
+class Unsaved:
+    """A change of a user that is not saved, and what a run would make of the meetings after it."""
 
     user: ConferencingUser
     """With the settings afterwards."""
@@ -76,42 +74,39 @@ class Rehearsal:
     was_out_of_date: bool
     settings: Mapping[str, Any]
     """The user's settings afterwards, as ``user_record`` tells them."""
+    targets: Targets
+    """Of the run, with those of a pending one that it joins."""
     outcomes: Iterator[Outcome]
-    """What a run would make of each meeting, with the targets of a pending one that it joins; nothing where none starts
-    and the invitations would not be wrong."""
+    """What a run would make of each meeting; nothing where none starts and the invitations would not be wrong."""
     failure: Failure | None
     """Why such a run would fail before it looks at any meeting."""
 
 
-def rehearse(tenant: Tenant, edit: UserEdit, actor: Actor) -> Rehearsal:
-    """Make the change and take it back, so the answer cannot differ. Raises ``ValidationError`` as the change would.
+def rehearse(tenant: Tenant, edit: UserEdit) -> Unsaved:
+    """Apply the change in memory, by the code that makes it; locks and writes nothing.
 
-    The meetings are rewritten when ``outcomes`` is read and the change has been taken back: it keeps others waiting,
-    and a mailbox may be large.
+    Raises ``ValidationError`` as the change would. The meetings are rewritten when ``outcomes`` is read.
     """
-    users = ConferencingUser.objects.filter(tenant=tenant, pk=edit.user_pk)
-    was_out_of_date = users.out_of_date().exists()
+    was_out_of_date = ConferencingUser.objects.filter(tenant=tenant, pk=edit.user_pk).out_of_date().exists()
+    effect = foresee_user(tenant, edit)
+    user, consequence = effect.change.user, effect.consequence
     outcomes: Iterator[Outcome] = iter(())
     failure: Failure | None = None
     targets = ALL_CURRENT
-    with transaction.atomic():
-        (consequence,) = change_users(tenant, [edit], actor)
-        user = users.select_related("tenant", "bridge", "toll_number", "toll_free_number").get()
-        if consequence.starts_run:
-            targets = Targets.of(Run.objects.get(user=user, state=Run.State.PENDING).targets)
-        if consequence.starts_run or user.is_out_of_date:
-            try:
-                outcomes = foresee_meetings(user, targets)
-            except Failure as refused:
-                failure = refused
-        settings = user_record(user)
-        transaction.set_rollback(True)
-    return Rehearsal(user, consequence, was_out_of_date, settings, outcomes, failure)
+    if consequence.starts_run:
+        ((_, decision),) = decide_changes(user.tenant, [effect.change])
+        targets = targets_of_pending([user])[user.pk].joined(decision.targets)
+    if consequence.starts_run or user.is_out_of_date:
+        try:
+            outcomes = foresee_meetings(user, targets)
+        except Failure as refused:
+            failure = refused
+    return Unsaved(user, consequence, was_out_of_date, user_record(user), targets, outcomes, failure)
 
 
-def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Foresight:
+def foresee(tenant: Tenant, edit: UserEdit) -> Foresight:
     """What saving ``edit`` would lead to. Raises ``ValidationError`` as the change itself would."""
-    seen = rehearse(tenant, edit, actor)
+    seen = rehearse(tenant, edit)
     affected = _Affected.of(seen.outcomes)
     if seen.consequence.starts_run:
         effect = _effect_of_run(seen.failure, affected)

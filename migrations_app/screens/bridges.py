@@ -22,6 +22,7 @@ from migrations_app.screens.tables import UserTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import (
+    check_can_be_removed,
     foresee_conference_ids,
     register_number,
     remove_bridge,
@@ -159,10 +160,10 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _bridge(access, pk)
     refusal = ""
     try:
-        with transaction.atomic():
+        if request.method == "POST":
             remove_bridge(_bridge(access, pk), access.actor)
-            # The change is made and taken back, so that the answer is what the change itself would say.
-            transaction.set_rollback(request.method != "POST")
+        else:
+            check_can_be_removed(shown)
     except ValidationError as error:
         refusal = " ".join(error.messages)
     if request.method == "POST" and not refusal:

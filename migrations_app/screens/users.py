@@ -163,7 +163,7 @@ def _foresee(access: Access, form: UserForm) -> Foresight | None:
     """What saving the form would lead to; None where it would be refused."""
     if form.is_valid():
         with refusals_told(form):
-            return foresee(access.tenant, _edit(form), access.actor)
+            return foresee(access.tenant, _edit(form))
     return None
 
 

@@ -490,11 +490,13 @@ def test_a_dry_run_of_the_command_says_the_same(
 def test_it_says_how_many_meetings_would_be_updated(alice: Client, anna: ConferencingUser, new_bridge: Bridge) -> None:
     assert foreseen(alice, anna, bridge=new_bridge.pk) == (
         "Run, because the user moved to the bridge New bridge. "
+        "The new toll number is +442079460123 (United Kingdom), the default of New bridge. "
         "The mailbox has no future meetings, so nobody would be mailed."
     )
     EmbeddedMailbox(anna).store([("one", invitation(anna, "one"))])
     assert foreseen(alice, anna, bridge=new_bridge.pk) == (
         "Run, because the user moved to the bridge New bridge. "
+        "The new toll number is +442079460123 (United Kingdom), the default of New bridge. "
         "1 of 1 future meeting would be updated and 1 invitation sent. 1 would stay in its meeting service."
     )
     EmbeddedMailbox(anna).store([("two", invitation(anna, "two", text="Hello")), ("past", invitation(anna, days=-7))])
