@@ -1,6 +1,7 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
+from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
@@ -17,6 +18,9 @@ __all__ = [
     "MeetingResult",
     "NumberRelease",
     "OnlineMeeting",
+    "Preview",
+    "PreviewedMeeting",
+    "PreviewedUser",
     "Run",
     "SentLately",
     "ShownMeeting",

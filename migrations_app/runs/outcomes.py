@@ -37,6 +37,7 @@ from migrations_app.targets import CURRENT
 from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import known_conference_ids
 from tenants_app.models import ConferencingUser
+from tenants_app.wording import FREE_ID
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ class Outcome:
     """Online meetings to remember (R41)."""
     has_own_blocks: bool = False
     """Whether the text, the new one where it changes, has a block that MMS drew."""
+    examined: Examined | None = None
+    """What the text said before, where it has a block to judge; previews show it."""
 
     @property
     def is_change(self) -> bool:
@@ -198,7 +201,7 @@ class Outcomes:
         self._owners = Owners(self.user)
         self.remembered = self._owners.remembered
         self._known = known_numbers(self.user.tenant)
-        self._ids = Identities(known_conference_ids(self.user), from_service=not self.settings.gives_ids)
+        self._ids = Identities(known_conference_ids(self.user) - {FREE_ID}, from_service=not self.settings.gives_ids)
         self._services: dict[str, MeetingService] = {}
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
@@ -367,6 +370,7 @@ class Outcomes:
         if found is not None:
             result.meeting_service = found.first.service
             outcome.has_own_blocks = found.has_own_blocks
+            outcome.examined = found
             result.join_url_before = result.join_url_after = found.first.join_url[:2000]
             stays_in_own_block = (
                 decided is not None and decided.rewritten is not None and decided.rewritten.has_own_blocks
