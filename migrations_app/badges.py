@@ -42,6 +42,9 @@ BADGES = {
     "Applied": Badge("Applied", "succeeded", "circle-check"),
     "Refused": Badge("Refused", "failed", "circle-x"),
     "Discarded": Badge("Discarded", "quiet", "x"),
+    # previews, beside Refused
+    "Working": Badge("Being made", "progress", "loader-2"),
+    "Ready": Badge("Ready", "succeeded", "circle-check"),
     # messages, beside Failed
     "Queued": Badge("Queued", "pending", "mail"),
     "Sent": Badge("Sent", "succeeded", "mail-check"),

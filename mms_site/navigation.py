@@ -31,7 +31,7 @@ class Tab(NamedTuple):
 TABS = (
     Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed"})),
     Tab("History", "history", "history", frozenset({"migrations"})),
-    Tab("Users", "users", "users", frozenset({"users", "out-of-date"})),
+    Tab("Users", "users", "users", frozenset({"users", "out-of-date", "previews"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),

@@ -6,84 +6,131 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('migrations_app', '0012_whose_messages'),
-        ('tenants_app', '0012_where_servers_are_found'),
+        ("migrations_app", "0012_whose_messages"),
+        ("tenants_app", "0012_where_servers_are_found"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Preview',
+            name="Preview",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=20)),
-                ('terms', models.JSONField(default=dict)),
-                ('title', models.CharField(max_length=300)),
-                ('state', models.CharField(choices=[('Working', 'Working'), ('Ready', 'Ready'), ('Refused', 'Refused')], default='Working', max_length=7)),
-                ('problem', models.CharField(blank=True, help_text='Why it cannot be made.', max_length=500)),
-                ('requested_by', models.CharField(max_length=200)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('cursor', models.BigIntegerField(default=0, help_text='The last user, by key, who was looked at.')),
-                ('total_users', models.PositiveIntegerField(default=0)),
-                ('done_users', models.PositiveIntegerField(default=0)),
-                ('totals', models.JSONField(default=dict, help_text='What was counted so far.')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, help_text='Since it last came further.')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='previews', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=20)),
+                ("terms", models.JSONField(default=dict)),
+                ("title", models.CharField(max_length=300)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("Working", "Working"), ("Ready", "Ready"), ("Refused", "Refused")],
+                        default="Working",
+                        max_length=7,
+                    ),
+                ),
+                ("problem", models.CharField(blank=True, help_text="Why it cannot be made.", max_length=500)),
+                ("requested_by", models.CharField(max_length=200)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("cursor", models.BigIntegerField(default=0, help_text="The last user, by key, who was looked at.")),
+                ("total_users", models.PositiveIntegerField(default=0)),
+                ("done_users", models.PositiveIntegerField(default=0)),
+                ("totals", models.JSONField(default=dict, help_text="What was counted so far.")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, help_text="Since it last came further.")),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="previews", to="tenants_app.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created', '-pk'],
+                "ordering": ["-created", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='PreviewedMeeting',
+            name="PreviewedMeeting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('upn', models.CharField(max_length=254)),
-                ('uid', models.CharField(max_length=500)),
-                ('subject', models.CharField(blank=True, max_length=255)),
-                ('starts_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(choices=[('Succeeded', 'Succeeded'), ('Skipped', 'Skipped'), ('Failed', 'Failed')], max_length=10)),
-                ('code', models.CharField(blank=True, max_length=40)),
-                ('detail', models.CharField(blank=True, max_length=500)),
-                ('meeting_service', models.CharField(blank=True, max_length=20)),
-                ('join_url_before', models.CharField(blank=True, max_length=2000)),
-                ('join_url_after', models.CharField(blank=True, max_length=2000)),
-                ('loses_dial_in', models.BooleanField(default=False)),
-                ('recipients', models.JSONField(default=list, help_text='Addresses that would be mailed.')),
-                ('facts', models.JSONField(default=list, help_text='What leads into the meeting: a name, and it before and after.')),
-                ('spans', models.BinaryField(null=True)),
-                ('preview', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='meetings', to='migrations_app.preview')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("upn", models.CharField(max_length=254)),
+                ("uid", models.CharField(max_length=500)),
+                ("subject", models.CharField(blank=True, max_length=255)),
+                ("starts_at", models.DateTimeField(null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[("Succeeded", "Succeeded"), ("Skipped", "Skipped"), ("Failed", "Failed")],
+                        max_length=10,
+                    ),
+                ),
+                ("code", models.CharField(blank=True, max_length=40)),
+                ("detail", models.CharField(blank=True, max_length=500)),
+                ("meeting_service", models.CharField(blank=True, max_length=20)),
+                ("join_url_before", models.CharField(blank=True, max_length=2000)),
+                ("join_url_after", models.CharField(blank=True, max_length=2000)),
+                ("loses_dial_in", models.BooleanField(default=False)),
+                ("recipients", models.JSONField(default=list, help_text="Addresses that would be mailed.")),
+                (
+                    "facts",
+                    models.JSONField(
+                        default=list, help_text="What leads into the meeting: a name, and it before and after."
+                    ),
+                ),
+                ("spans", models.BinaryField(null=True)),
+                (
+                    "preview",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="meetings",
+                        to="migrations_app.preview",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PreviewedUser',
+            name="PreviewedUser",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_run', models.BooleanField()),
-                ('sentence', models.CharField(max_length=500)),
-                ('failure_code', models.CharField(blank=True, help_text='Why the run would fail as a whole.', max_length=40)),
-                ('failure_detail', models.CharField(blank=True, max_length=500)),
-                ('seen', models.CharField(help_text='A digest of settings and mailbox as they were looked at.', max_length=32)),
-                ('preview', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='users', to='migrations_app.preview')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants_app.conferencinguser')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("starts_run", models.BooleanField()),
+                ("sentence", models.CharField(max_length=500)),
+                (
+                    "failure_code",
+                    models.CharField(blank=True, help_text="Why the run would fail as a whole.", max_length=40),
+                ),
+                ("failure_detail", models.CharField(blank=True, max_length=500)),
+                (
+                    "seen",
+                    models.CharField(
+                        help_text="A digest of settings and mailbox as they were looked at.", max_length=32
+                    ),
+                ),
+                (
+                    "preview",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="users", to="migrations_app.preview"
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tenants_app.conferencinguser"
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='preview',
-            index=models.Index(fields=['tenant', '-created'], name='previews_by_time'),
+            model_name="preview",
+            index=models.Index(fields=["tenant", "-created"], name="previews_by_time"),
         ),
         migrations.AddIndex(
-            model_name='previewedmeeting',
-            index=models.Index(fields=['preview', 'outcome'], name='previewed_by_outcome'),
+            model_name="previewedmeeting",
+            index=models.Index(fields=["preview", "outcome"], name="previewed_by_outcome"),
         ),
         migrations.AddIndex(
-            model_name='previewedmeeting',
-            index=models.Index(fields=['preview', 'code'], name='previewed_by_code'),
+            model_name="previewedmeeting",
+            index=models.Index(fields=["preview", "code"], name="previewed_by_code"),
         ),
         migrations.AddConstraint(
-            model_name='previeweduser',
-            constraint=models.UniqueConstraint(fields=('preview', 'user'), name='one_row_per_previewed_user'),
+            model_name="previeweduser",
+            constraint=models.UniqueConstraint(fields=("preview", "user"), name="one_row_per_previewed_user"),
         ),
     ]

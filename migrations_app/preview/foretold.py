@@ -14,12 +14,17 @@ from migrations_app.calendars.itip import read
 from migrations_app.failures import Failure, happened
 from migrations_app.models import CalendarObject, IndexedMeeting, MeetingResult, PreviewedMeeting
 from migrations_app.preview.join_facts import join_facts
-from migrations_app.rewriting.spans import pack
-from migrations_app.runs.movements import Movements
+from migrations_app.rewriting.comparison import Change, compare
+from migrations_app.rewriting.spans import pack, unpack
+from migrations_app.runs.movements import Movement, Movements, movement_of
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE, Outcome
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
+from tenants_app.wording import A_FREE_ONE, FREE_ID
+
+LISTED = 50
+"""Meetings that a page shows one by one; a preview in the background shows all."""
 
 
 class Foreseeing(Protocol):
@@ -65,8 +70,8 @@ class Totals:
     """Meetings to come that stay as they are, by code."""
     failed: dict[str, int] = field(default_factory=dict)
     """Meetings that cannot be read or changed, by code."""
-    movements: dict[str, int] = field(default_factory=dict)
-    """Meetings by whether they stay in their service."""
+    movements: list[list[Any]] = field(default_factory=list)
+    """Of each movement its parts and how many meetings."""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Totals:
@@ -76,6 +81,11 @@ class Totals:
     @property
     def stored(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def ahead(self) -> str:
+        """How many meetings stay in their service and how many move, in a sentence."""
+        return Movements(Counter({Movement(*parts): count for *parts, count in self.movements})).ahead
 
     @property
     def needs_a_person(self) -> int:
@@ -108,7 +118,7 @@ class Totals:
         """Count a run that fails as a whole."""
         self.failing[failure.what] = self.failing.get(failure.what, 0) + 1
 
-    def note(self, row: PreviewedMeeting, movement: str, *, by_server: bool) -> None:
+    def note(self, row: PreviewedMeeting, movement: Movement | None, *, by_server: bool) -> None:
         """Count what becomes of one meeting."""
         if row.code in NOT_THEIRS_TO_COME:
             return
@@ -124,7 +134,9 @@ class Totals:
         elif row.outcome == MeetingResult.Outcome.FAILED:
             self.failed[row.code] = self.failed.get(row.code, 0) + 1
         if movement:
-            self.movements[movement] = self.movements.get(movement, 0) + 1
+            counts = Counter({tuple(parts): count for *parts, count in self.movements})
+            counts[tuple(movement)] += 1
+            self.movements = [[*parts, count] for parts, count in counts.items()]
 
 
 @dataclass(slots=True)
@@ -149,12 +161,12 @@ def foretell(planned: Planned, totals: Totals) -> Foretold:
             if outcome.result.code in NOT_THEIRS_TO_COME:
                 continue
             row = foretold_meeting(planned.user, outcome)
-            movement = Movements().note(outcome.result)
-            totals.note(row, movement.ahead if movement else "", by_server=by_server)
+            totals.note(row, movement_of(outcome.result), by_server=by_server)
             told.meetings.append(row)
     except Failure as failure:
         told.failure = failure
-        totals.note_failure(failure)
+        if planned.starts_run:
+            totals.note_failure(failure)
     return told
 
 
@@ -162,6 +174,13 @@ def foretell_all(planned: Iterable[Planned]) -> tuple[list[Foretold], Totals]:
     """The same of several users, for a page that is asked for now."""
     totals = Totals()
     return [foretell(each, totals) for each in planned], totals
+
+
+def first_meetings(told: Sequence[Foretold]) -> dict[str, Any]:
+    """What a page shows of each meeting: those that change first, and of very many only so many of them."""
+    rows = [row for each in told for row in each.meetings]
+    rows.sort(key=lambda row: (not row.loses_dial_in, row.outcome != MeetingResult.Outcome.SUCCEEDED))
+    return {"foretold": rows[:LISTED], "unlisted": max(len(rows) - LISTED, 0), "is_of_many": len(told) > 1}
 
 
 def foretold_meeting(user: ConferencingUser, outcome: Outcome) -> PreviewedMeeting:
@@ -183,6 +202,11 @@ def foretold_meeting(user: ConferencingUser, outcome: Outcome) -> PreviewedMeeti
         facts=[[fact.name, fact.before, fact.after] for fact in facts.facts],
         spans=pack(outcome.replaced) if outcome.replaced else None,
     )
+
+
+def changes_of(row: PreviewedMeeting) -> list[Change]:
+    """What would be replaced in the meeting, as people read it."""
+    return compare(unpack(bytes(row.spans)), {FREE_ID: A_FREE_ONE}) if row.spans else []
 
 
 def recipients_of(user: ConferencingUser, outcome: Outcome) -> list[str]:

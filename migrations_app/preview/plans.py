@@ -29,7 +29,7 @@ from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Serv
 
 _LOADED = ("bridge", "toll_number", "toll_free_number", "mailbox")
 
-MOST_AT_ONCE = 1_000
+MOST_AT_ONCE = 250
 """Meetings that are looked at while somebody waits for a page: a second or two; more, in the background."""
 
 
@@ -37,6 +37,8 @@ class Plan(Protocol):
     """What would be done to some users of a tenant."""
 
     kind: ClassVar[str]
+    needs_admin: ClassVar[bool]
+    """Whether only who administers the tenant may do it, and so may look."""
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -64,6 +66,7 @@ class Starts:
     """Runs started by hand (R11, R40): of users named by key, of those of a bridge, or of all out of date (R36)."""
 
     kind: ClassVar[str] = "start"
+    needs_admin: ClassVar[bool] = False
 
     def __init__(self, tenant: Tenant, terms: Mapping[str, Any]) -> None:
         self.tenant, self.terms = tenant, dict(terms)
@@ -118,6 +121,7 @@ class Changes:
     """The same change of some users' settings: of one user's form, of a selection, of everyone on a bridge."""
 
     kind: ClassVar[str] = "change"
+    needs_admin: ClassVar[bool] = True
 
     def __init__(self, tenant: Tenant, terms: Mapping[str, Any]) -> None:
         self.tenant, self.terms = tenant, dict(terms)
@@ -191,6 +195,7 @@ class NumberRelease:
     """A number that another takes the place of for everyone (R32 to R35)."""
 
     kind: ClassVar[str] = "release"
+    needs_admin: ClassVar[bool] = True
 
     def __init__(self, tenant: Tenant, terms: Mapping[str, Any]) -> None:
         self.tenant, self.terms = tenant, dict(terms)
@@ -221,6 +226,7 @@ class Import:
     """The rows of an uploaded file that change users; new users have no meetings yet."""
 
     kind: ClassVar[str] = "import"
+    needs_admin: ClassVar[bool] = True
 
     def __init__(self, tenant: Tenant, terms: Mapping[str, Any]) -> None:
         self.tenant, self.terms = tenant, dict(terms)
@@ -256,6 +262,7 @@ class TenantSettings:
     what the next runs of the users would do who are out of date then."""
 
     kind: ClassVar[str] = "settings"
+    needs_admin: ClassVar[bool] = True
 
     def __init__(self, tenant: Tenant, terms: Mapping[str, Any]) -> None:
         self.tenant, self.terms = tenant, dict(terms)

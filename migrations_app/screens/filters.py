@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import MeetingResult, PreviewedMeeting, Run
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -143,3 +143,43 @@ def _third_parties(tenant: Tenant) -> list[str]:
     of_users = tenant.users.exclude(conferencing_provider="").order_by().values_list("conferencing_provider", flat=True)
     of_bridges = tenant.bridges.exclude(provider="").order_by().values_list("provider", flat=True)
     return sorted(of_users.union(of_bridges), key=str.casefold)
+
+
+class PreviewFilter(django_filters.FilterSet):
+    """The meetings of a preview by what would become of them."""
+
+    caption = "Filter the meetings"
+
+    show = django_filters.ChoiceFilter(
+        label="Meetings",
+        empty_label="All meetings",
+        choices=[
+            ("dial-in", "Lose their dial-in part"),
+            ("changed", "Change"),
+            ("mailed", "Mail somebody"),
+            ("left", "Left as they are"),
+            ("failed", "Fail"),
+        ],
+        method="by_kind",
+    )
+    q = django_filters.CharFilter(
+        label="Search", method="by_text", max_length=320, widget=search_box("Subject or user")
+    )
+
+    class Meta:
+        model = PreviewedMeeting
+        form = StyledForm
+        fields: list[str] = []
+
+    def by_kind(self, rows: QuerySet[PreviewedMeeting], name: str, value: str) -> QuerySet[PreviewedMeeting]:
+        outcomes = MeetingResult.Outcome
+        return {
+            "dial-in": rows.filter(loses_dial_in=True),
+            "changed": rows.filter(outcome=outcomes.SUCCEEDED),
+            "mailed": rows.filter(outcome=outcomes.SUCCEEDED).exclude(recipients=[]),
+            "left": rows.filter(outcome=outcomes.SKIPPED),
+            "failed": rows.filter(outcome=outcomes.FAILED),
+        }[value]
+
+    def by_text(self, rows: QuerySet[PreviewedMeeting], name: str, value: str) -> QuerySet[PreviewedMeeting]:
+        return rows.filter(Q(subject__icontains=value) | Q(upn__icontains=value))

@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.many_users import foresee_start
-from migrations_app.preview.starts import effect_of_starts
+from migrations_app.preview.plans import Starts, is_small, planned_now
 from migrations_app.runs.out_of_date import start_all, users_out_of_date
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
@@ -42,8 +43,11 @@ def out_of_date(request: Request, slug: str) -> HttpResponse:
     if request.method == "POST":
         nobody = "Nobody is out of date any more, so there was nothing to start."
         return _started(request, access, users, nobody) or redirect("dashboard", slug)
-    context = {
+    context: dict[str, Any] = {
         "bridge": bridge,
+        "users": None,
+        "of": bridge.pk if bridge else None,
+        "prepare": [("kind", "start"), ("bridge", bridge.pk if bridge else "")],
         "cancel": reverse("bridge", args=[slug, bridge.pk]) if bridge else reverse("dashboard", args=[slug]),
     }
     if not users.exists():
@@ -70,7 +74,13 @@ def start_selected(request: Request, slug: str) -> HttpResponse:
     if not users.exists():
         messages.info(request, "The filter finds nobody, so there is nothing to start.")
         return redirect(the_list)
-    return _page(request, access, users, "users/start_selected.html", {"cancel": the_list})
+    context = {
+        "cancel": the_list,
+        "users": list(users.order_by("pk").values_list("pk", flat=True)) if _is_asked(request) else [],
+        "of": None,
+        "prepare": [("kind", "start"), ("filter", urlencode(_kept(request)))],
+    }
+    return _page(request, access, users, "users/start_selected.html", context)
 
 
 @require_POST
@@ -94,6 +104,9 @@ def start_options(request: Request, slug: str, upn: str) -> HttpResponse:
         raise Http404
     context = {
         "user_shown": user,
+        "users": [user.pk],
+        "of": None,
+        "prepare": [("kind", "start"), ("user", user.pk)],
         "refusal": why_not_served(UserSettings.of(user, "")),
         "cancel": reverse("user", args=[slug, user.upn]),
         "address": reverse("start-user", args=[slug, user.upn]),
@@ -104,17 +117,27 @@ def start_options(request: Request, slug: str, upn: str) -> HttpResponse:
 def _page(request: Request, access: Access, users: Users, page: str, context: dict[str, Any]) -> HttpResponse:
     """What starting the users leads to; for htmx only what follows from the types that are chosen."""
     form = MeetingTypesForm(request.GET, access.tenant)
-    is_counted = "count" in request.GET or "user_shown" in context
+    is_asked = is_counted = _is_asked(request) or "user_shown" in context
+    plan = Starts.of(access.tenant, users=context.pop("users"), bridge=context.pop("of"), targets=form.targets())
+    is_counted = is_counted and is_small(plan)
+    told, totals = foretell_all(planned_now(plan)) if is_counted else ([], None)
     context |= {
         "access": access,
         "types": form,
         "kept": _kept(request),
         "now": "now" in request.GET,
         "foreseen": foresee_start(access.tenant, users, form.targets()),
-        "is_counted": is_counted,
-        "effect": effect_of_starts(access.tenant, users, access.actor, form.targets()) if is_counted else None,
+        "is_asked": is_asked,
+        "totals": totals,
+        **first_meetings(told),
+        "prepare": [*context["prepare"], *((name, form[name].value() or "") for name in form.fields)],
     }
     return answer(request, page, "runs/start_form.html", context)
+
+
+def _is_asked(request: Request) -> bool:
+    """Whether the page is to look at each meeting now."""
+    return "count" in request.GET
 
 
 def _kept(request: Request) -> list[tuple[str, str]]:

@@ -11,7 +11,9 @@ from django.utils.safestring import SafeString
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
 from migrations_app.mail.waiting import Queue, Waiting
-from migrations_app.models import MeetingResult, NumberRelease, Update
+from migrations_app.models import MeetingResult, NumberRelease, PreviewedMeeting, Update
+from migrations_app.preview.foretold import changes_of
+from migrations_app.rewriting.comparison import Change
 from migrations_app.runs.movements import movement_of
 from tenants_app.templatetags.components import draw, state
 
@@ -41,6 +43,12 @@ def badge(value: str | None) -> SafeString:
 def foreseen_badge(outcome: str) -> SafeString:
     """The badge of what a run would make of a meeting."""
     return badge(FORESEEN[outcome])
+
+
+@register.filter
+def foretold_changes(row: PreviewedMeeting) -> list[Change]:
+    """What would be replaced in a meeting of a preview."""
+    return changes_of(row)
 
 
 @register.filter

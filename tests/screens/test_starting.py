@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from migrations_app.preview import starts
+from migrations_app.preview import plans
 from migrations_app.rewriting.online_meeting import TO_BE_MADE
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
@@ -211,7 +211,7 @@ def test_a_filter_that_finds_nobody_says_so(bob: Client, anna: ConferencingUser)
 def test_r40_too_many_meetings_to_look_at_each_are_said_to_be_so(
     bob: Client, anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starts, "MOST_ON_A_PAGE", 1)
+    monkeypatch.setattr(plans, "MOST_AT_ONCE", 1)
     page = words(bob.get("/contoso/users/start/?count=exactly").content)
 
     assert "There are too many meetings to look at each while you wait" in page

@@ -1,0 +1,93 @@
+"""What a posted preview is about, as a plan: the ``kind`` and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+
+from migrations_app.models import UserImport
+from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, Starts
+from migrations_app.screens.filters import UserFilter
+from migrations_app.screens.forms import MeetingTypesForm
+from tenants_app.access import Access
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber
+from tenants_app.screens.requests import Request
+
+_GONE = "What the preview was to be about is not there any more: look again."
+
+
+def asked_plan(request: Request, access: Access) -> Plan:
+    """The plan that a POST asks for. Raises ``ValidationError`` where it asks for nothing that can be looked at.
+
+    ``kind`` is one of: ``start`` (runs of the keys ``user``, or of whom the ``filter`` of the list of users finds, or
+    of all out of date, of a ``bridge`` or of any), ``move`` (everyone of ``from``, or the keys ``user``, ``to`` another
+    bridge), ``release`` (a ``number`` replaced ``by`` another), ``import`` (the file ``import``).
+    """
+    make = _KINDS.get(request.POST.get("kind", ""))
+    if make is None:
+        raise ValidationError("Say what the preview is to be about.")
+    return make(request, access)
+
+
+def _start(request: Request, access: Access) -> Plan:
+    form = MeetingTypesForm(request.POST, access.tenant)
+    if not form.is_valid():
+        raise ValidationError([error for errors in form.errors.values() for error in errors])
+    bridge = _key(request, "bridge") if request.POST.get("bridge") else None
+    return Starts.of(access.tenant, users=chosen_users(request, access), bridge=bridge, targets=form.targets())
+
+
+def chosen_users(request: Request, access: Access) -> list[int] | None:
+    """The keys of the users whom a POST names one by one or by a filter; None where it does neither."""
+    users = ConferencingUser.objects.filter(tenant=access.tenant)
+    if "user" in request.POST:
+        keys = [int(key) for key in request.POST.getlist("user") if key.isascii() and key.isdecimal() and len(key) < 19]
+        return [user.pk for user in users.filter(pk__in=keys).only("pk").order_by("pk")]
+    if "filter" in request.POST:
+        found = UserFilter(QueryDict(request.POST["filter"]), users, access.tenant)
+        if not found.is_valid():
+            raise ValidationError("A part of the filter is not understood: choose the users again.")
+        return list(found.qs.order_by("pk").values_list("pk", flat=True))
+    return None
+
+
+def _move(request: Request, access: Access) -> Plan:
+    bridges = Bridge.objects.filter(tenant=access.tenant)
+    target = bridges.filter(pk=_key(request, "to")).first()
+    users = chosen_users(request, access)
+    source = None if users is not None else bridges.filter(pk=_key(request, "from")).first()
+    if target is None or (users is None and source is None):
+        raise ValidationError(_GONE)
+    return Changes.of(access.tenant, {"bridge": target}, users=users, bridge=source.pk if source else None)
+
+
+def _release(request: Request, access: Access) -> Plan:
+    number = ServiceNumber.objects.filter(tenant=access.tenant, pk=_key(request, "number")).first()
+    by = request.POST.get("by", "")
+    if number is None or not by:
+        raise ValidationError(_GONE)
+    return NumberRelease(access.tenant, {"number": number.pk, "e164": by})
+
+
+def _import(request: Request, access: Access) -> Plan:
+    waiting = UserImport.objects.filter(tenant=access.tenant, state=UserImport.State.CHECKED)
+    if not waiting.filter(pk=_key(request, "import")).exists():
+        raise ValidationError("The file does not wait for a decision any more: look how it stands.")
+    return Import(access.tenant, {"import": _key(request, "import")})
+
+
+def _key(request: Request, name: str) -> int:
+    value = request.POST.get(name, "")
+    if not (value.isascii() and value.isdecimal() and len(value) < 19):
+        raise ValidationError(_GONE)
+    return int(value)
+
+
+_KINDS: Mapping[str, Callable[[Request, Access], Plan]] = {
+    "start": _start,
+    "move": _move,
+    "release": _release,
+    "import": _import,
+}
