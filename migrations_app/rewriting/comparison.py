@@ -104,6 +104,11 @@ def compare(spans: Iterable[Span], stand_ins: Mapping[str, str] = MappingProxyTy
     return changes
 
 
+def compare_texts(title: str, before: str, after: str) -> Change:
+    """Two plain texts as people read them, line by line."""
+    return Change(title, "", list(_rows(before.splitlines(), after.splitlines())))
+
+
 def _in_words(span: Span, stand_ins: Mapping[str, str]) -> Span:
     after = span.after
     for stand_in, words in stand_ins.items():

@@ -28,6 +28,7 @@ from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import key_of
+from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
@@ -47,6 +48,9 @@ PAGES = [
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
     "/contoso/users/import/",
     "/contoso/users/import/{checked}/",
+    "/contoso/previews/",
+    "/contoso/previews/{preview}/",
+    "/contoso/previews/{preview}/meetings/{previewed}/",
     "/contoso/bridges/",
     "/contoso/bridges/{bridge}/",
     "/contoso/bridges/{bridge}/move/?to={other}",
@@ -67,6 +71,7 @@ PAGES = [
     "/contoso/nothing/here/",
 ]
 FILES = {"users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+FILES |= {"preview-csv", "preview-report"}
 """Addresses below a tenant that answer with a file, or to programs."""
 
 
@@ -90,6 +95,7 @@ def fill(
         "other": new_bridge.pk,
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
+        **preview_of(anna),
     }
     return lambda address: address.format(**keys)
 
@@ -185,6 +191,9 @@ PARTS = {
     "/contoso/users/": 'id="results"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',
+    "/contoso/previews/": 'id="results"',
+    "/contoso/previews/{preview}/": 'id="live"',
+    "/contoso/previews/{preview}/meetings/{previewed}/": 'class="compare"',
     "/contoso/users/anna.rossi@contoso.com/meetings/": 'id="results"',
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/": 'class="decision"',
     "/contoso/bridges/{bridge}/": 'id="results"',

@@ -16,6 +16,7 @@ TAB_OF = {
     "": "Dashboard",
     "retry-failed/": "Dashboard",
     "out-of-date/": "Users",
+    "previews/": "Users",
     "migrations/": "History",
     "users/": "Users",
     "bridges/": "Bridges",

@@ -39,6 +39,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.name_server import names
 from tests.support.pages import key_of, shown
+from tests.support.previewed import preview_of
 from tests.support.remembered import Remembered
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
@@ -97,6 +98,12 @@ BELOW_A_TENANT = {
     "apply-import": Rule("/{tenant}/users/import/{imported}/apply/", post="admin"),
     "check-import": Rule("/{tenant}/users/import/{imported}/check/", post="admin"),
     "discard-import": Rule("/{tenant}/users/import/{imported}/discard/", post="admin"),
+    "previews": Rule("/{tenant}/previews/", get="operator", post="operator", form={"kind": "start"}),
+    "preview": Rule("/{tenant}/previews/{preview}/", get="operator"),
+    "start-preview": Rule("/{tenant}/previews/{preview}/start/", post="operator"),
+    "preview-csv": Rule("/{tenant}/previews/{preview}/meetings.csv", get="operator"),
+    "preview-report": Rule("/{tenant}/previews/{preview}/report.html", get="operator"),
+    "previewed-meeting": Rule("/{tenant}/previews/{preview}/meetings/{previewed}/", get="operator"),
     "user": Rule("/{tenant}/users/{upn}/", get="viewer", post="admin", form={"display_name": "Anna Bianchi"}),
     "start-selected": Rule("/{tenant}/users/start/", get="operator", post="operator"),
     "start-user": Rule("/{tenant}/users/{upn}/start/", post="operator"),
@@ -323,6 +330,7 @@ def make_contoso(
         "target": new_bridge.pk,
         "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
         "scanned": scanned(make_user("gina.falk")).upn,
+        **preview_of(anna),
     }
 
 
@@ -393,6 +401,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "held": updating.pk,
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
         "scanned": fabrikam.user.upn,
+        **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
     }
 
@@ -407,6 +416,8 @@ INVENTED = {
     "stored": key_of("nothing"),
     "imported": 987_654,
     "connection": 987_654,
+    "preview": 987_654,
+    "previewed": 987_654,
     "scanned": "nobody@contoso.com",
     "bridge": 987_654,
     "target": 987_654,
