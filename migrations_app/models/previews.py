@@ -76,6 +76,7 @@ class PreviewedMeeting(models.Model):
     code = models.CharField(max_length=40, blank=True)
     detail = models.CharField(max_length=500, blank=True)
     meeting_service = models.CharField(max_length=20, blank=True)
+    movement = models.CharField(max_length=100, blank=True, help_text="Whether it stays in its service (R40).")
     join_url_before = models.CharField(max_length=2000, blank=True)
     join_url_after = models.CharField(max_length=2000, blank=True)
     loses_dial_in = models.BooleanField(default=False)

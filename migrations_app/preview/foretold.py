@@ -185,7 +185,7 @@ def first_meetings(told: Sequence[Foretold]) -> dict[str, Any]:
 
 def foretold_meeting(user: ConferencingUser, outcome: Outcome) -> PreviewedMeeting:
     """What becomes of one meeting, as a row that is not saved."""
-    result, facts = outcome.result, join_facts(outcome)
+    result, facts, movement = outcome.result, join_facts(outcome), movement_of(outcome.result)
     return PreviewedMeeting(
         upn=user.upn,
         uid=result.uid,
@@ -195,6 +195,7 @@ def foretold_meeting(user: ConferencingUser, outcome: Outcome) -> PreviewedMeeti
         code=result.code,
         detail=result.detail,
         meeting_service=result.meeting_service,
+        movement=movement.ahead if movement else "",
         join_url_before=result.join_url_before,
         join_url_after=result.join_url_after,
         loses_dial_in=facts.loses_dial_in,
