@@ -22,6 +22,7 @@ from migrations_app.runs.starts import decide_changes, decide_starts, targets_of
 from migrations_app.targets import Targets
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, Channel
+from tenants_app.changes.tenants import foresee_tenant
 from tenants_app.changes.users import UserEdit, foresee_users
 from tenants_app.csv_files.users_in import plan as plan_of_file
 from tenants_app.dependants import has_or_shows
@@ -30,7 +31,7 @@ from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Serv
 _LOADED = ("bridge", "toll_number", "toll_free_number", "mailbox")
 
 MOST_AT_ONCE = 250
-"""Meetings that are looked at while somebody waits for a page: a second or two; more, in the background."""
+"""Meetings, or users, that are looked at while somebody waits for a page: a few seconds; more, in the background."""
 
 
 class Plan(Protocol):
@@ -277,12 +278,12 @@ class TenantSettings:
         return of_tenant.filter(bridge=self.terms["bridge"]) if self.terms.get("bridge") else of_tenant
 
     def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
-        tenant = Tenant.objects.get(pk=self.tenant.pk)
+        tenant = foresee_tenant(self.tenant, {} if self.terms.get("bridge") else self.terms["values"])
         bridge = None
         if self.terms.get("bridge"):
             bridge = Bridge.objects.filter(tenant=tenant, pk=self.terms["bridge"]).prefetch_related("numbers").first()
-        for name, value in self.terms["values"].items():
-            setattr(bridge or tenant, name, value)
+        for name, value in self.terms["values"].items() if bridge else ():
+            setattr(bridge, name, value)
         users = ConferencingUser.objects.filter(tenant=tenant, pk__in=pks).order_by("pk")
         loaded = ("bridge__numbers", "toll_number", "toll_free_number", "mailbox", "conference_ids")
         for user in users.prefetch_related(*loaded):
@@ -312,7 +313,8 @@ def plan_of(tenant: Tenant, kind: str, terms: Mapping[str, Any]) -> Plan:
 
 def is_small(plan: Plan) -> bool:
     """Whether it can be made while somebody waits."""
-    return future_meetings(plan.users).meetings <= MOST_AT_ONCE
+    users = plan.users.order_by()
+    return users[: MOST_AT_ONCE + 1].count() <= MOST_AT_ONCE and future_meetings(users).meetings <= MOST_AT_ONCE
 
 
 def planned_now(plan: Plan) -> Iterator[Planned]:

@@ -15,7 +15,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import NumberRelease
+from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.many_users import foresee_move
+from migrations_app.preview.plans import Changes, is_small, planned_now
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import UserTable
@@ -29,6 +31,7 @@ from tenants_app.changes.bridges import (
     set_bridge,
     set_default_number,
 )
+from tenants_app.changes.brought_along import numbers_mapped
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
@@ -232,14 +235,22 @@ def move_everyone(request: Request, slug: str, pk: int) -> HttpResponse:
         messages.success(request, f"{len(edits):,} users moved from {source} to {target}.")
         tell_consequences(request, consequences)
         return redirect("dashboard", slug)
+    plan = Changes.of(access.tenant, {"bridge": target}, bridge=source.pk)
+    is_counted = "count" in request.GET
+    told, totals = foretell_all(planned_now(plan)) if is_counted and is_small(plan) else ([], None)
     context = {
         "access": access,
         "bridge": source,
         "target": target,
+        "is_counted": is_counted,
+        "totals": totals,
+        **first_meetings(told),
+        "prepare": [("kind", "move"), ("from", source.pk), ("to", target.pk)],
+        "mapping": numbers_mapped(source, target),
         "foreseen": foresee_move(access.tenant, source, target),
         "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
     }
-    return render(request, "bridges/move.html", context)
+    return answer(request, "bridges/move.html", "bridges/move_effect.html", context)
 
 
 def _bridge(access: Access, pk: int) -> Bridge:

@@ -128,6 +128,7 @@ def _take_off(
         "foreseen": foreseen,
         "is_counted": "count" in request.GET,
         "effect": effect_of_release(shown, e164, MOST_ON_A_PAGE) if "count" in request.GET else None,
+        "prepare": [("kind", "release"), ("number", shown.pk), ("by", e164)],
         "holding": sum(count for sentence, count in foreseen.without_run.items() if sentence != BY_DEFAULT_ONLY),
     }
     return answer(request, "bridges/number_take_off.html", "bridges/number_effect.html", context)

@@ -8,11 +8,12 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from migrations_app.models import UserImport
-from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, Starts
+from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, Starts, TenantSettings
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
 from tenants_app.access import Access
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber
+from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.requests import Request
 
 _GONE = "What the preview was to be about is not there any more: look again."
@@ -23,7 +24,8 @@ def asked_plan(request: Request, access: Access) -> Plan:
 
     ``kind`` is one of: ``start`` (runs of the keys ``user``, or of whom the ``filter`` of the list of users finds, or
     of all out of date, of a ``bridge`` or of any), ``move`` (everyone of ``from``, or the keys ``user``, ``to`` another
-    bridge), ``release`` (a ``number`` replaced ``by`` another), ``import`` (the file ``import``).
+    bridge), ``release`` (a ``number`` replaced ``by`` another), ``import`` (the file ``import``), ``settings`` (the
+    form of the tenant's settings).
     """
     make = _KINDS.get(request.POST.get("kind", ""))
     if make is None:
@@ -78,6 +80,13 @@ def _import(request: Request, access: Access) -> Plan:
     return Import(access.tenant, {"import": _key(request, "import")})
 
 
+def _settings(request: Request, access: Access) -> Plan:
+    form = TenantForm(request.POST, instance=Tenant.objects.get(pk=access.tenant.pk))
+    if not form.is_valid():
+        raise ValidationError([error for errors in form.errors.values() for error in errors])
+    return TenantSettings(access.tenant, {"values": form.edited()})
+
+
 def _key(request: Request, name: str) -> int:
     value = request.POST.get(name, "")
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
@@ -90,4 +99,5 @@ _KINDS: Mapping[str, Callable[[Request, Access], Plan]] = {
     "move": _move,
     "release": _release,
     "import": _import,
+    "settings": _settings,
 }

@@ -88,6 +88,7 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_waiting": is_waiting,
         "is_silent": is_waiting and not progress and workers().are_silent,
         "seconds_to_refresh": 2 if is_waiting else 0,
+        "prepare": [("kind", "import"), ("import", shown.pk)],
         "now": timezone.now(),
     }
     return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)

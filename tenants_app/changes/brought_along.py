@@ -46,6 +46,14 @@ def numbers_left_behind(user: ConferencingUser, values: Mapping[str, Any]) -> di
     return {name: _in_same_country(had[name], bridge) for name in NUMBERS if name not in values}
 
 
+def numbers_mapped(source: Bridge, target: Bridge) -> list[tuple[ServiceNumber, ServiceNumber | None]]:
+    """For each number of the one bridge the one that its users get on the other; None for none at all."""
+    return [
+        (number, _in_same_country(number, target) or (None if number.kind == "toll-free" else target.default_number))
+        for number in source.numbers.order_by("kind", "number")
+    ]
+
+
 def _in_same_country(number: ServiceNumber | None, bridge: Bridge | None) -> ServiceNumber | None:
     """The number of the bridge that takes the place of ``number``; None for its default, or where there is none."""
     if number is None or bridge is None or not number.country:
