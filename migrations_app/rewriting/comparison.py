@@ -112,7 +112,7 @@ def compare_texts(title: str, before: str, after: str) -> Change:
 def _in_words(span: Span, stand_ins: Mapping[str, str]) -> Span:
     after = span.after
     for stand_in, words in stand_ins.items():
-        after = after.replace(stand_in, words)
+        after = re.sub(r"[ \xa0]?".join(map(re.escape, stand_in)), words, after)  # IDs are shown in groups
     return span._replace(after=after)
 
 
