@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import random
 import re
 import tempfile
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.test import override_settings
+from django.utils import timezone
 from hypothesis import strategies as st
 
 from migrations_app.demo import invitations as demo
@@ -143,11 +146,11 @@ def settle(organization: Organization) -> None:
     do()
     started = set(Run.objects.filter(tenant=tenant, state=Run.State.PENDING).values_list("user_id", flat=True))
     assert {each.planned.user.pk for each in foretold if each.planned.starts_run} == started
-    work_and_compare(foretold, users)
+    work_and_compare(foretold)
     organization.counted = {"meetings": totals.meetings, "updated": totals.updated, "recipients": totals.recipients}
 
 
-def work_and_compare(foretold: Sequence[Foretold], users: Sequence[ConferencingUser]) -> None:
+def work_and_compare(foretold: Sequence[Foretold]) -> None:
     """Work all runs there are, deliver what they queue, and compare with what was foreseen of each meeting."""
     with tempfile.TemporaryDirectory() as outbox:
         backend = "migrations_app.mail.eml_files.EmailBackend"
@@ -202,9 +205,6 @@ def _with_gaps(text: str) -> str:
 
 
 def _uid(message: bytes) -> str:
-    import email
-    import email.policy
-
     parsed = email.message_from_bytes(message, policy=email.policy.default)
     for part in parsed.walk():
         if part.get_content_type() == "text/calendar":
@@ -267,8 +267,6 @@ def _deed(
 
     def replace() -> None:
         if tenant.meeting_migration_enabled:
-            from django.utils import timezone
-
             start_replacement(number, "+14255550199", ACTOR, now_due=True)
             number_release.advance(timezone.now() + TIME_BUDGET)
 
