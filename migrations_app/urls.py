@@ -115,6 +115,7 @@ tenant_urlpatterns = [
     path("releases/<key:pk>/anyway/", releases.anyway, name="release-anyway"),
     path("releases/<key:pk>/accept-given-up/", releases.accept, name="accept-given-up"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
+    path("settings/service/off/", tenant_settings.service_off, name="service-off"),
     path("settings/rules/", tenant_settings.rules, name="rules"),
     path("settings/directory-key/", tenant_settings.directory_key, name="directory-key"),
     path("settings/mail/", mail_settings.mail_settings, name="mail"),

@@ -27,6 +27,8 @@ from tenants_app.changes.users import UserEdit, foresee_users
 from tenants_app.csv_files.users_in import plan as plan_of_file
 from tenants_app.dependants import has_or_shows
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models.users import UnsavedId
+from tenants_app.wording import FREE_ID
 
 _LOADED = ("bridge", "toll_number", "toll_free_number", "mailbox")
 
@@ -287,13 +289,24 @@ class TenantSettings:
         users = ConferencingUser.objects.filter(tenant=tenant, pk__in=pks).order_by("pk")
         loaded = ("bridge__numbers", "toll_number", "toll_free_number", "mailbox", "conference_ids")
         for user in users.prefetch_related(*loaded):
+            was_right = not user.is_out_of_date
             user.tenant = tenant
             user.bridge = bridge or user.bridge
+            if bridge and _gets_id(user):
+                user.unsaved_id = UnsavedId(FREE_ID, "")
             fingerprints.foresee(user)
-            if user.is_out_of_date:
+            # Invitations keep the IDs that they show where the meeting service hands them out from then on (R43).
+            keeps_ids = self.terms["values"].get("conference_ids_from") == Bridge.ConferenceIdsFrom.SERVICE
+            if user.is_out_of_date and not (keeps_ids and was_right and "provider" not in self.terms["values"]):
                 yield Planned(user, starts_run=False, sentence=_WRONG_THEN, work=work_of(user))
             else:
                 yield Planned(user, starts_run=False, sentence="No run, because their invitations stay right.")
+
+
+def _gets_id(user: ConferencingUser) -> bool:
+    """Whether the user's bridge, which hands out IDs, gives the user one that they have not."""
+    is_public = user.conference_id_type == ConferencingUser.ConferenceIdType.PUBLIC
+    return bool(user.bridge and user.bridge.gives_conference_ids and is_public and not user.conference_id)
 
 
 _WRONG_THEN = "No run, because settings of all start none: their invitations are out of date until the next run."

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import NumberRelease
 from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.many_users import foresee_move
-from migrations_app.preview.plans import Changes, is_small, planned_now
+from migrations_app.preview.plans import Changes, TenantSettings, is_small, planned_now
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import UserTable
@@ -103,6 +103,8 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
     form = BridgeForm(request.POST, _bridge(access, pk))
     if form.is_valid():
         values = {name: form.cleaned_data[name] for name in form.changed_data}
+        if values and "confirmed" not in request.POST and shown.users.exists():
+            return _confirm_edit(request, access, shown, form, values)
         with refusals_told(form):
             follows = foresee_conference_ids(form.instance) if "conference_ids_from" in values else ""
             set_bridge(access.tenant, shown.name, access.actor, **values)
@@ -113,6 +115,25 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
                 _tell_that_no_run_starts(request, shown.users.count())
             return redirect("bridge", slug, pk)
     return _bridge_page(request, access, shown, bridge_form=form)
+
+
+def _confirm_edit(
+    request: Request, access: Access, shown: Bridge, form: BridgeForm, values: dict[str, Any]
+) -> HttpResponse:
+    """What saving would lead to for the users of the bridge, before it is saved (R16, R43)."""
+    plan = TenantSettings(access.tenant, {"bridge": shown.pk, "values": values})
+    told, totals = foretell_all(planned_now(plan)) if is_small(plan) else ([], None)
+    context = {
+        "access": access,
+        "bridge": shown,
+        "posted": [(name, value) for name, value in form.data.items() if name != "csrfmiddlewaretoken"],
+        "values": values,
+        "user_count": shown.users.count(),
+        "follows": foresee_conference_ids(form.instance) if "conference_ids_from" in values else "",
+        "totals": totals,
+        **first_meetings(told),
+    }
+    return render(request, "bridges/confirm_edit.html", context)
 
 
 @require_POST

@@ -29,7 +29,7 @@ from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
-from tenants_app.wording import MEETINGS_STAY
+from tenants_app.wording import MEETINGS_STAY, counted
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -126,6 +126,24 @@ def switch(request: Request, slug: str, name: str) -> HttpResponse:
     else:
         messages.error(request, f"{turned.name} is either on or off: nothing was changed.")
     return redirect(page_at(request, request.POST.get("next", "")) or reverse("settings", args=[slug]))
+
+
+@require_safe
+def service_off(request: Request, slug: str) -> HttpResponse:
+    """Ask once more before the service is switched off, in numbers."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    runs = Run.objects.filter(tenant=access.tenant)
+    users = access.tenant.users.count()
+    context = {
+        "access": access,
+        "waiting": runs.filter(state=Run.State.PENDING).count(),
+        "running": runs.filter(state=Run.State.IN_PROGRESS).count(),
+        "users": users,
+        "next": page_at(request, request.GET.get("next", "")) or reverse("settings", args=[slug]),
+        "sentence": f"Pending runs wait, runs in progress finish, and until it is on again no change of any of the "
+        f"{counted(users, 'user')} starts a run: whose invitations it makes wrong is out of date.",
+    }
+    return render(request, "settings/service_off.html", context)
 
 
 @require_POST

@@ -72,6 +72,7 @@ PAGES = {
         "/contoso/releases/{held}/",
         "/contoso/settings/",
         "/contoso/settings/rules/",
+        "/contoso/settings/service/off/",
         "/contoso/audit/",
         "/contoso/nothing/here/",
     ],

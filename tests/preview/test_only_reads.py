@@ -21,7 +21,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import Command
 from tests.support.meetings import invite
 from tests.support.only_reads import only_reads
-from tests.support.pages import user_form
+from tests.support.pages import user_form, words
 from tests.support.taken_back import taken_back
 
 
@@ -110,3 +110,36 @@ def test_the_preview_of_a_user_neither_writes_nor_locks(
     with only_reads():
         page = alice.post(f"/contoso/users/{anna.upn}/", form).content.decode()
     assert "Run, because" in page
+
+
+def test_another_bridge_gives_a_number_in_the_same_country_and_says_which(
+    alice: Client, anna: ConferencingUser, old_bridge: Bridge, new_bridge: Bridge
+) -> None:
+    """What is previewed is what is saved; of two numbers in the country that in the same city."""
+    milan, rome = (
+        register_number(new_bridge, f"+39{number}98765432", "toll", ACTOR, country="Italy", city=city)
+        for number, city in (("02", "Milan"), ("06", "Rome"))
+    )
+    old = register_number(old_bridge, "+390611223344", "toll", ACTOR, country="Italy", city="Rome")
+    change_users(anna.tenant, [UserEdit(anna.pk, {"toll_number": old})], ACTOR)
+    form = user_form(alice, anna.upn, bridge=new_bridge.pk)
+    told = f"The new toll number is {rome} (Italy, Rome), because the old one was there too."
+    assert told in words(alice.post(f"/contoso/users/{anna.upn}/", form | {"preview": "1"}).content)
+    assert told in words(alice.post(f"/contoso/users/{anna.upn}/", form, follow=True).content)
+    anna.refresh_from_db()
+    assert anna.toll_number == rome
+    assert milan != rome
+
+
+def test_an_import_says_a_free_one_where_an_id_is_still_to_be_chosen(
+    command: Command,
+    anna: ConferencingUser,
+    make_user: Callable[..., ConferencingUser],
+    new_bridge: Bridge,
+    tmp_path: Path,
+) -> None:
+    make_user("bruno", bridge=new_bridge, conference_id=anna.conference_id)
+    users = tmp_path / "users.csv"
+    users.write_text(f"UserPrincipalName,Bridge\n{anna.upn},New bridge\n")
+    told = command("import_users", str(users), "--dry-run", "--tenant", "contoso")
+    assert f"ConferenceId {anna.conference_id} → a free one" in told

@@ -63,6 +63,7 @@ PAGES = [
     "/contoso/releases/{release}/anyway/",
     "/contoso/settings/",
     "/contoso/settings/rules/",
+    "/contoso/settings/service/off/",
     "/contoso/settings/mail/",
     "/contoso/settings/mailboxes/",
     "/contoso/settings/mailboxes/{connection}/",

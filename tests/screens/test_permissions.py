@@ -75,7 +75,7 @@ class SignIns(Upload):
         return b"UserPrincipalName,Username,Password\nanna.rossi@contoso.com,,secret\n"
 
 
-BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
+BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms", "confirmed": "yes"}
 CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_tells": "detect"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
@@ -159,6 +159,7 @@ BELOW_A_TENANT = {
     ),
     "scan-now": Rule("/{tenant}/users/{scanned}/scan-now/", post="operator"),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
+    "service-off": Rule("/{tenant}/settings/service/off/", get="admin"),
     "directory-key": Rule("/{tenant}/settings/directory-key/", post="admin"),
     "mail": Rule("/{tenant}/settings/mail/", get="viewer", post="admin", form={"dkim_selectors": "s1"}),
     "mail-test": Rule("/{tenant}/settings/mail/test/", post="admin", again=200, only_looks=True),
