@@ -97,9 +97,9 @@ def test_no_dry_run_writes_or_locks(
         ("replace_service_number", "--from", number, "--to", "+14255550133"): "1 run would start",
         ("unassign_service_number", "--number", f"{spare}", "--replace-with", number): "0 runs would start",
     }
-    for arguments, words in told.items():
+    for arguments, sentence in told.items():
         with subtests.test(arguments[0]), only_reads():
-            assert words in command(*arguments, "--dry-run", "--tenant", "contoso")
+            assert sentence in command(*arguments, "--dry-run", "--tenant", "contoso")
 
 
 def test_the_preview_of_a_user_neither_writes_nor_locks(
