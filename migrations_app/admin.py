@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from migrations_app.models import CalendarObject, Heartbeat, MailServer, MeetingResult, Run, Update
+from migrations_app.models import CalendarObject, Heartbeat, LeftMeeting, MailServer, MeetingResult, Run, Update
 from tenants_app.admin.base import ReadOnly
 
 
@@ -38,6 +38,14 @@ class UpdateAdmin(ReadOnly):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Update]:
         return super().get_queryset(request).select_related("result").defer("result__spans")
+
+
+@admin.register(LeftMeeting)
+class LeftMeetingAdmin(ReadOnly):
+    list_display = ["subject", "user", "starts_at", "code", "state", "by", "at"]
+    list_filter = ["tenant", "state", "code"]
+    list_select_related = ["user"]
+    search_fields = ["user__upn", "subject", "uid"]
 
 
 @admin.register(CalendarObject)

@@ -27,6 +27,8 @@ class MigrationsConfig(AppConfig):
 
         register_actions("Runs", "start migration", "retry migration", "run now")
         register_actions("Runs", "send messages again", "confirm messages delivered")
+        register_actions("Runs", "use migration tool")
+        register_actions("Runs", "assign meeting to organizer", "meeting dealt with", "open meeting again")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
         mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")

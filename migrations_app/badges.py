@@ -27,6 +27,10 @@ BADGES = {
     "Would be skipped": Badge("Would be skipped", "quiet", "arrow-right"),
     "Would fail": Badge("Would fail", "failed", "circle-x"),
     "Not known": Badge("Not known", "quiet", "circle-dashed"),
+    # meetings that need a person
+    "Open": Badge("Open", "pending", "alert-triangle"),
+    "Assigned": Badge("Assigned", "quiet", "user-circle"),
+    "DealtWith": Badge("Dealt with", "succeeded", "circle-check"),
     # whether invitations say what the settings ask for
     "Out of date": Badge("Out of date", "pending", "calendar-event"),
     # numbers on their way off a bridge

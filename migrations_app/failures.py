@@ -62,6 +62,15 @@ SKIPPED = {
 }
 """Why a run leaves a meeting as it is."""
 
+LEFT_FOR_A_PERSON = (
+    "needs-review",
+    "pasted-block",
+    "too-many-attendees",
+    "no-conference-id",
+    "no-meeting-service",
+)
+"""Of these, the reasons why a person must look at the meeting."""
+
 FAILED = {
     "unreadable-calendar-object": Entry(
         "A calendar object in the mailbox cannot be read.",
@@ -147,7 +156,9 @@ FAILED = {
         "Check that the service runs and that MMS may connect to it; MMS tries again by itself.",
         cures_by_waiting=True,
     ),
-    "cannot-be-served": Entry("MMS cannot migrate this user.", "Use the Meeting Migration Tool."),
+    "cannot-be-served": Entry(
+        "MMS cannot migrate this user.", "Use the Meeting Migration Tool: its page, or the command migrate_calendar."
+    ),
     "worker-lost": Entry(
         "The worker stopped in the middle of the run.",
         "Nothing: MMS tries again by itself.",
@@ -205,9 +216,24 @@ UNSENT = {
     ),
     "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
     "nobody-to-tell": Entry("The meeting names nobody any more who could be told by mail."),
+    "request-withdrawn": Entry("The meeting does not need its organizer any more: it is in order, or was dealt with."),
     "meeting-changed-since": Entry("The meeting was changed or cancelled again, and that change tells the attendees."),
 }
 """Why a message to attendees is not sent, or not to all of them; beside these, ``internal-error``."""
+
+NEEDS_A_PERSON = {
+    "Left as they are": LEFT_FOR_A_PERSON,
+    "Failed": (
+        "unreadable-calendar-object",
+        "meeting-kept-changing",
+        "meeting-refused-by-server",
+        "service-refused",
+        "service-unavailable",
+        "internal-error",
+    ),
+    "Attendees not told": ("mail-refused", "recipients-refused", "mail-unconfirmed", "message-retries-used-up"),
+}
+"""Why a meeting may need a person, by what came of it."""
 
 CATALOGUE = {**SKIPPED, **FAILED, **UNSENT}
 

@@ -29,9 +29,9 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed"})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "retry-failed", "left"})),
     Tab("History", "history", "history", frozenset({"migrations"})),
-    Tab("Users", "users", "users", frozenset({"users", "out-of-date", "previews"})),
+    Tab("Users", "users", "users", frozenset({"users", "out-of-date", "previews", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),

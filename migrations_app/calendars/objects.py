@@ -7,15 +7,18 @@ because a small file can stand for a very large mailbox.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from migrations_app.calendars.content_lines import (
     Calendar,
+    Edit,
     Event,
+    all_events,
     events_of,
     line_number,
     parse,
+    splice,
     text_of,
     uid_of,
     unfold,
@@ -121,3 +124,35 @@ def one_object(
     events = texts or (source[event.start : event.end] for _, event in members)
     footer = source[slice(*members[0][0].footer)]
     return b"".join(chain(header, zones.named_by(members), events, [footer]))
+
+
+def put_back(source: bytes, changed: Mapping[str, tuple[bytes, bytes]]) -> bytes:
+    """Return the file that `split_objects` took apart with some objects changed, and every other octet as it was.
+
+    `changed` has, by UID, an object as it came out and as it is now. Only its events may differ, and none may have
+    come or gone: what else an object has belongs to the whole file. Raises ValueError where that is not so.
+    """
+    if not changed:
+        return source
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for event in events_of(parse(source, only=_OF_SPLITTING, most_lines=MOST_LINES)):
+        spans.setdefault(uid_of(source, event), []).append((event.start, event.end))
+    if len(spans) == 1:
+        return next(iter(changed.values()))[1]
+    edits = []
+    for uid, (before, after) in changed.items():
+        old, new = all_events(before), all_events(after)
+        if not len(spans[uid]) == len(old) == len(new) or _around(before, old) != _around(after, new):
+            raise ValueError(f"The object with the UID {uid} cannot be put back into its file.")
+        edits += [
+            Edit(start, end, after[event.start : event.end])
+            for (start, end), event in zip(spans[uid], new, strict=True)
+        ]
+    return splice(source, edits)
+
+
+def _around(source: bytes, events: Sequence[Event]) -> list[bytes]:
+    """What stands before, between and after the events of an object."""
+    ends = [0, *(event.end for event in events)]
+    starts = [*(event.start for event in events), len(source)]
+    return [source[end:start] for end, start in zip(ends, starts, strict=True)]

@@ -281,7 +281,7 @@ class _Turn:
                     some,
                     message.message().as_bytes(),
                     may_ask_more=self._has_time,
-                    before_the_end=lambda taken: outbox.note_doubt(update, everyone, taken, message.content.message_id),
+                    before_the_end=lambda taken: outbox.note_doubt(update, everyone, taken, message.message_id),
                 )
         except smtp.Unanswered as silence:
             log.warning("update %s: no answer from the mail server after the message (%s)", update.pk, silence)

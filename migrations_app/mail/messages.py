@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from datetime import UTC
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 
 from django.core.mail import EmailMessage
@@ -12,13 +12,14 @@ from django.db.models import Max
 from django.utils import timezone
 
 from migrations_app.calendars import itip
+from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
-from migrations_app.mail import imip, outbox
+from migrations_app.mail import imip, organizer_notes, outbox
 from migrations_app.mail.servers import Service, service_of
-from migrations_app.mailboxes.base import Stored
+from migrations_app.mailboxes.base import Listed, Stored
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import MeetingResult, Update
+from migrations_app.models import MeetingResult, Update, UpdateText
 from migrations_app.rewriting.inherited import lines_of_block
 from tenants_app.models import ConferencingUser, MailServerConnection
 
@@ -39,12 +40,18 @@ class _Composed:
 
 
 class UpdateMessage(EmailMessage):
-    """An iMIP message for Django's mail backends; the envelope's sender is the service."""
+    """A message for Django's mail backends that is composed already; the envelope's sender is the service."""
 
-    def __init__(self, content: imip.Content) -> None:
-        super().__init__(from_email=content.sender, to=[person.address for person in content.recipients])
-        self.content = content
-        self._composed = _Composed(content.message_id, imip.compose(content))
+    def __init__(self, sender: str, recipients: Sequence[str], message_id: str, data: bytes) -> None:
+        super().__init__(from_email=sender, to=recipients)
+        self.message_id = message_id
+        self._composed = _Composed(message_id, data)
+
+    @classmethod
+    def of(cls, content: imip.Content) -> UpdateMessage:
+        """The iMIP message."""
+        recipients = [person.address for person in content.recipients]
+        return cls(content.sender, recipients, content.message_id, imip.compose(content))
 
     def message(self, **_: object) -> _Composed:  # type: ignore[override]
         return self._composed
@@ -54,28 +61,12 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
     """Each update with its messages, one for all who may see the same; one whose meeting is gone, or names nobody any
     more, is closed instead."""
     services: dict[int, Service] = {}
-    for user, group in groupby(batch, key=lambda update: update.result.run.user):
+    texts = {text.pk: text for text in UpdateText.objects.filter(pk__in=[update.pk for update in batch])}
+    for (user, has_texts), group in groupby(batch, key=lambda update: (update.result.run.user, update.pk in texts)):
         updates = list(group)
         uids = [update.result.uid for update in updates]
-        mailbox = mailbox_of(user)
-        if until := mailbox.left_alone_until:
-            outbox.put_off(updates, until)
-            continue
-        try:
-            stored = mailbox.read(uids)
-        except Failure as failure:
-            again_at = mailbox.note_failure(failure)
-            if again_at:
-                outbox.put_off(updates, again_at, failure)
-            else:
-                outbox.begin(updates)  # a try, so that they come to an end
-                outbox.postpone(updates, failure)
-            continue
-        except Exception:
-            reference = updates[0].result.run.correlation_id
-            log.exception("the mailbox of %s, in which updates of run %s are, cannot be read", user.upn, reference)
-            outbox.begin(updates)
-            outbox.postpone(updates, Failure("internal-error", f"reference {reference}"))
+        stored = _kept(updates, texts) if has_texts else _read(user, updates)
+        if stored is None:
             continue
         latest = _latest_results(user, uids)
         if user.tenant_id not in services:
@@ -86,7 +77,8 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
             try:
                 if update.pk < latest.get(update.result.uid, 0):
                     raise Failure("meeting-changed-since")
-                messages = [*map(UpdateMessage, _contents(update, user, found, service))]
+                language = texts[update.pk].language if has_texts else user.language
+                messages = _messages(update, user, found, service, language)
             except Failure as failure:
                 outbox.close(update, failure, Update.State.SUPERSEDED)
                 continue
@@ -97,6 +89,35 @@ def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessag
                 outbox.postpone([update], Failure("internal-error", f"reference {reference}"))
                 continue
             yield update, messages
+
+
+def _read(user: ConferencingUser, updates: Sequence[Update]) -> Mapping[str, Stored] | None:
+    """The meetings as they are in the user's mailbox; None where it cannot be read now, and the updates wait."""
+    mailbox = mailbox_of(user)
+    if until := mailbox.left_alone_until:
+        outbox.put_off(updates, until)
+        return None
+    try:
+        return mailbox.read([update.result.uid for update in updates])
+    except Failure as failure:
+        again_at = mailbox.note_failure(failure)
+        if again_at:
+            outbox.put_off(updates, again_at, failure)
+        else:
+            outbox.begin(updates)  # a try, so that they come to an end
+            outbox.postpone(updates, failure)
+    except Exception:
+        reference = updates[0].result.run.correlation_id
+        log.exception("the mailbox of %s, in which updates of run %s are, cannot be read", user.upn, reference)
+        outbox.begin(updates)
+        outbox.postpone(updates, Failure("internal-error", f"reference {reference}"))
+    return None
+
+
+def _kept(updates: Sequence[Update], texts: Mapping[int, UpdateText]) -> Mapping[str, Stored]:
+    """The meetings as they were kept for their messages, because they are in no mailbox that MMS can read (R38)."""
+    bodies = {update.result.uid: bytes(texts[update.pk].body) for update in updates}
+    return {uid: Stored(Listed.of(read_facts(body)), body, "") for uid, body in bodies.items()}
 
 
 def is_outdated(update: Update) -> bool:
@@ -111,11 +132,26 @@ def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, in
     return dict(changed.order_by().values_list("uid").annotate(Max("pk")))
 
 
-def _contents(update: Update, user: ConferencingUser, found: Stored | None, service: Service) -> list[imip.Content]:
-    """What the messages are made of; a ``Failure`` where none is to be sent any more."""
-    result, run, tenant = update.result, update.result.run, user.tenant
+def _messages(
+    update: Update, user: ConferencingUser, found: Stored | None, service: Service, language: str
+) -> list[UpdateMessage]:
+    """The update's messages; a ``Failure`` where none is to be sent any more."""
     if found is None:
         raise Failure("meeting-gone")
+    if update.asks_organizer:
+        if not organizer_notes.is_wanted(update):
+            raise Failure("request-withdrawn")
+        to = itip.ascii_address(user.upn)
+        return [UpdateMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
+    contents = contents_of(update.result, user, found, service, update.queued_at, language)
+    return [UpdateMessage.of(content) for content in contents]
+
+
+def contents_of(
+    result: MeetingResult, user: ConferencingUser, found: Stored, service: Service, date: datetime, language: str
+) -> list[imip.Content]:
+    """What the messages about a changed meeting are made of; a ``Failure`` where none is to be sent any more."""
+    run, tenant = result.run, user.tenant
     now, body = timezone.now(), found.body
     invitation = itip.read(body, user.addresses, now=now, inherited=lambda: lines_of_block(body, now))
     if not invitation.recipients:
@@ -133,13 +169,13 @@ def _contents(update: Update, user: ConferencingUser, found: Stored | None, serv
             message_id=imip.message_id(
                 run.correlation_id, result.uid, result.sequence or 0, tenant.domain, request.key
             ),
-            date=update.queued_at.astimezone(UTC),
+            date=date.astimezone(UTC),
             # Guests of an occurrence do not learn what the series is called.
             subject=result.subject if request.has_series else request.subject or organizer.name,
             description=request.description,
             html=request.html,
             calendar=request.body,
-            language=user.language,
+            language=language,
             appointments=request.appointments,
         )
         for request in invitation.requests

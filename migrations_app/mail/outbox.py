@@ -24,9 +24,10 @@ from django.db.models import F, Q, QuerySet
 
 from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
-from migrations_app.models import Run, UntoldNumber, Update
+from migrations_app.models import Run, UntoldNumber, Update, UpdateText
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
+from migrations_app.runs.left import forget_messages, note_undelivered
 from tenants_app.models import Tenant
 
 P = ParamSpec("P")
@@ -47,7 +48,11 @@ class LeaseLost(Exception):
 
 
 def send_again(run: Run, *, in_doubt: bool = False) -> int:
-    """Queue the run's failed messages once more. Returns how many there are. Those in doubt only when asked for."""
+    """Queue the run's failed messages once more. Returns how many there are. Those in doubt only when asked for.
+
+    In the caller's transaction.
+    """
+    forget_messages(_failed(run, in_doubt=in_doubt))
     return _failed(run, in_doubt=in_doubt).update(
         state=Update.State.QUEUED,
         due_at=clock.now(),
@@ -59,6 +64,7 @@ def send_again(run: Run, *, in_doubt: bool = False) -> int:
 
 def confirm(run: Run) -> int:
     """Take the run's messages in doubt as delivered; how many there are. Those still to be told get them."""
+    forget_messages(_failed(run, in_doubt=True))
     count = 0
     for update in _failed(run, in_doubt=True).select_for_update():
         told = update.recipients_in_doubt
@@ -285,17 +291,21 @@ def close(update: Update, failure: Failure, state: str = Update.State.FAILED) ->
         refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
         failure = Failure(Update.IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
     if state == Update.State.FAILED:
-        _let_go(_mine(update), failure, state=state)
+        with transaction.atomic():
+            if _let_go(_mine(update), failure, state=state):
+                note_undelivered(update, failure)
     else:
         _end([update], failure, state=state)
 
 
 @transaction.atomic
 def _end(updates: Sequence[Update], failure: Failure | None, **changes: object) -> None:
-    """Nobody is to be told any more; what the updates were to take out of attendees' hands holds no number now."""
+    """Nobody is to be told any more: what the updates were to take out of attendees' hands holds no number now, and
+    texts that were kept for them are not needed."""
     if _let_go(_mine(*updates), failure, **changes):
         ended = Update.objects.filter(pk__in=[update.pk for update in updates], state=changes["state"])
         UntoldNumber.objects.filter(update__in=ended).delete()
+        UpdateText.objects.filter(update__in=ended).delete()
 
 
 def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> int:

@@ -148,6 +148,10 @@ class Mailbox(Protocol):
     def list_upcoming(self, now: datetime) -> Sequence[Listed]:
         """All meetings that end after ``now``, whoever organizes them, by their start; unreadable objects first."""
 
+    def known(self, uids: Sequence[str]) -> Mapping[str, tuple[datetime, str]]:
+        """When the last occurrence of each of these ends and the ETag of its text, as far as MMS knows them already;
+        those that are gone are missing."""
+
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """The texts of these objects; those that are gone are missing."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, ClassVar
@@ -51,6 +51,10 @@ class ListedByRows:
     def list_upcoming(self, now: datetime) -> Sequence[Listed]:
         to_come = self.rows.filter(last_end__gt=now).order_by(F("starts_at").asc(nulls_first=True), "uid")
         return [Listed(*row) for row in to_come.values_list(*FACTS)]
+
+    def known(self, uids: Sequence[str]) -> Mapping[str, tuple[datetime, str]]:
+        rows = self.rows.filter(uid__in=uids).values_list("uid", "last_end", "etag")
+        return {uid: (last_end, etag) for uid, last_end, etag in rows}
 
     @classmethod
     def count_upcoming(cls, users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:

@@ -135,6 +135,13 @@ class Remembered:
         if shown:
             models.OnlineMeeting.objects.filter(user=self._user, uid__in=shown).update(has_given_id=True)
 
+    def learn(self, seen: Iterable[SeenMeeting]) -> None:
+        """Know these meetings as :meth:`remember` does, but without storing anything: for whom only looks."""
+        for request, service, join_url, has_given_id in seen:
+            if has_given_id:
+                self._with_given_id.add(request.uid)
+            self._note(request.uid, service, join_url)
+
     def _beginning(self, join_url: str) -> str:
         """The meeting URL below which a ``Link`` meeting lies: the tenant's, or an earlier one."""
         today = self._user.tenant.meeting_url.rstrip("/")

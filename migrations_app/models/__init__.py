@@ -1,17 +1,19 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
-from migrations_app.models.updates import UntoldNumber, Update
+from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "CalendarObject",
     "Heartbeat",
     "IndexedMeeting",
     "IntendedWrite",
+    "LeftMeeting",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",
@@ -27,5 +29,6 @@ __all__ = [
     "Turn",
     "UntoldNumber",
     "Update",
+    "UpdateText",
     "UserImport",
 ]

@@ -49,6 +49,7 @@ class Run(models.Model):
     succeeded_meetings = models.PositiveIntegerField(default=0)
     skipped_meetings = models.PositiveIntegerField(default=0)
     failed_meetings = models.PositiveIntegerField(default=0)
+    left_meetings = models.PositiveIntegerField(default=0, help_text="Left for a person, skipped or failed.")
     invites_update = models.PositiveIntegerField(default=0, help_text="Messages queued.")
     settings_fingerprint = models.CharField(
         max_length=32, blank=True, help_text="Of the settings with which it began to write."

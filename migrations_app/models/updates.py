@@ -16,7 +16,8 @@ class Update(models.Model):
 
     Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
     composed from the mailbox when it is sent, so that it is stored only once. Guests of single occurrences get messages
-    of their own, under the same row.
+    of their own, under the same row. Of a meeting that a run has left as it is, the row is the one message that asks
+    its organizer to look at it.
     """
 
     class State(models.TextChoices):
@@ -68,8 +69,28 @@ class Update(models.Model):
         return f"update {self.result_id}"
 
     @property
+    def asks_organizer(self) -> bool:
+        """Whether it asks the organizer to look at a meeting that was left, instead of telling of a change."""
+        return self.result.outcome != MeetingResult.Outcome.SUCCEEDED
+
+    @property
     def error_message(self) -> str:
         return describe(self.error_code, self.error_detail) if self.error_code else ""
+
+
+class UpdateText(models.Model):
+    """The meeting that an update is about, where it stands in no mailbox that MMS can read (R38).
+
+    It goes when the update was sent or is not needed any more. With one that failed it stays as long as the history
+    does, so that it can be sent again.
+    """
+
+    update = models.OneToOneField(Update, models.CASCADE, primary_key=True, related_name="text")
+    body = models.BinaryField(help_text="The calendar object, with the block that attendees are told of.")
+    language = models.CharField(max_length=35, help_text="In which the message is written.")
+
+    def __str__(self) -> str:
+        return f"text of {self.update}"
 
 
 class UntoldNumber(models.Model):

@@ -11,13 +11,13 @@ from typing import Any, Protocol, cast
 from django.utils import timezone
 
 from migrations_app.calendars.itip import read
-from migrations_app.failures import Failure, happened
+from migrations_app.failures import LEFT_FOR_A_PERSON, Failure, happened
 from migrations_app.models import CalendarObject, IndexedMeeting, MeetingResult, PreviewedMeeting
 from migrations_app.preview.join_facts import join_facts
 from migrations_app.rewriting.comparison import Change, compare
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.runs.movements import Movement, Movements, movement_of
-from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE, Outcome
+from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
@@ -90,7 +90,7 @@ class Totals:
     @property
     def needs_a_person(self) -> int:
         """Meetings to come that stay wrong until somebody looks at them."""
-        return sum(count for code, count in self.left.items() if code in LEFT_AS_THEY_ARE)
+        return sum(count for code, count in self.left.items() if code in LEFT_FOR_A_PERSON)
 
     @property
     def why_left(self) -> list[tuple[str, int]]:

@@ -10,10 +10,10 @@ from typing import Any
 from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, Value, When
 from django.utils.text import capfirst
 
-from migrations_app.failures import SKIPPED
-from migrations_app.models import MeetingResult, NumberRelease, Run
+from migrations_app.failures import describe
+from migrations_app.models import NumberRelease, Run, ShownMeeting
 from migrations_app.procedures.number_release import holders
-from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
+from migrations_app.runs.left import to_come
 from migrations_app.runs.served import not_served
 from migrations_app.triggers.rules import decide, why_not_served
 from migrations_app.triggers.switches import Switches
@@ -145,7 +145,7 @@ def startable(release: NumberRelease) -> QuerySet[ConferencingUser]:
 def explain(release: NumberRelease, users: Sequence[Any]) -> list[Holder]:
     """Why each of these ``holders_with_why`` still holds the number, with ``latest`` and ``bridge`` loaded."""
     runs = {user.pk: getattr(user, "latest", None) for user in users}  # no attribute where there was never a run
-    left = _left_meetings([run.pk for user in users if user.why == Why.LEFT and (run := runs[user.pk])])
+    left = _left_meetings(release, [user.pk for user in users if user.why == Why.LEFT])
     switches = Switches.of(release.tenant)
     told = []
     for user in users:
@@ -173,21 +173,22 @@ def explain(release: NumberRelease, users: Sequence[Any]) -> list[Holder]:
             sentences = [
                 "The run left meetings as they are, and at least one still shows the number: correct it, then start "
                 "a run.",
-                *left.get(run.pk if run else 0, ()),
+                *left.get(user.pk, ()),
             ]
         told.append(Holder(user, Why(user.why), sentences, run))
     return told
 
 
-def _left_meetings(runs: Sequence[int]) -> Mapping[int, list[str]]:
-    """By run: how many meetings it left as they are, by the reason, and what to do."""
-    found = (
-        MeetingResult.objects.filter(run__in=runs, code__in=LEFT_AS_THEY_ARE)
-        .order_by("code")
-        .values_list("run", "code")
-        .annotate(Count("pk"))
-    )
+def _left_meetings(release: NumberRelease, users: Sequence[int]) -> Mapping[int, list[str]]:
+    """By user (key): how many meetings are left for a person by the reason, and what to do.
+
+    Only those that hold the number, as soon as all meetings have been searched for it.
+    """
+    found = to_come(release.tenant).filter(user__in=users, message=None)
+    if release.searched_at:
+        shown = ShownMeeting.objects.filter(release=release, user=OuterRef("user"), uid=OuterRef("uid"))
+        found = found.filter(Exists(shown))
     told: dict[int, list[str]] = {}
-    for run, code, count in found:
-        told.setdefault(run, []).append(f"{counted(count, 'meeting')}: {SKIPPED[code].what} {SKIPPED[code].do}")
+    for user, code, count in found.order_by("code").values_list("user", "code").annotate(Count("pk")):
+        told.setdefault(user, []).append(f"{counted(count, 'meeting')}: {describe(code)}")
     return told

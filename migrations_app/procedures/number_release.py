@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update
 from migrations_app.procedures import number_search
+from migrations_app.runs.left import accept_messages
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.changes.bridges import new_number, register_number, release_number, set_default_number, set_leaving
@@ -155,7 +156,9 @@ def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = 
     if rows and seen is not None and seen != str(len(rows)):
         raise ValidationError("Other messages are given up than when you looked: look at them first.")
     if rows:
-        UntoldNumber.objects.filter(pk__in=[pk for pk, *_ in rows]).delete()
+        untold = UntoldNumber.objects.filter(pk__in=[pk for pk, *_ in rows])
+        accept_messages(Update.objects.filter(pk__in=list(untold.values_list("update", flat=True))), actor)
+        untold.delete()
         told = {"messages": len(rows), "meetings": [f"{upn}: {subject}" for _, subject, upn in rows[:20]]}
         entry(release.tenant, actor, "accept messages given up", release.e164, after=told).save()
         wake_cluster()

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
-from migrations_app.failures import Failure
+from migrations_app.failures import LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.base import PartlyWritten, Stored
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.models import MeetingResult, Run, Update, UpdateText
 from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
@@ -199,6 +199,7 @@ class Committer:
             Update.objects.filter(pk__in=pks, state=Update.State.QUEUED, lease_token=None).update(
                 state=Update.State.SUPERSEDED
             )
+            UpdateText.objects.filter(pk__in=pks, update__state=Update.State.SUPERSEDED).delete()
 
     @cached_property
     def _earlier_runs(self) -> list[int]:
@@ -207,6 +208,7 @@ class Committer:
     def _count(self, outcomes: Sequence[Outcome], told: int) -> None:
         """Bring the run's counters up to date, and renew its lease."""
         run, kinds = self._run, [outcome.result.outcome for outcome in outcomes]
+        left = sum(outcome.result.code in LEFT_FOR_A_PERSON for outcome in outcomes)
         if any(outcome.is_change or outcome.result.code == "already-current" for outcome in outcomes):
             run.settings_fingerprint = self._settings_of_all_attempts
         queue.hold(
@@ -216,6 +218,7 @@ class Committer:
             succeeded_meetings=run.succeeded_meetings + kinds.count(MeetingResult.Outcome.SUCCEEDED),
             skipped_meetings=run.skipped_meetings + kinds.count(MeetingResult.Outcome.SKIPPED),
             failed_meetings=run.failed_meetings + kinds.count(MeetingResult.Outcome.FAILED),
+            left_meetings=run.left_meetings + left,
             invites_update=run.invites_update + told,
         )
 

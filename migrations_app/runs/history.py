@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from migrations_app.calendars.content_lines import unescaped
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import LeftMeeting, MeetingResult, Run
 from migrations_app.rewriting.spans import Span, unpack
 
 RUN_FIELDS: Mapping[str, Callable[[Run], Any]] = {
@@ -25,6 +25,7 @@ RUN_FIELDS: Mapping[str, Callable[[Run], Any]] = {
     "SucceededMeeting": lambda run: run.succeeded_meetings,
     "SkippedMeeting": lambda run: run.skipped_meetings,
     "FailedMeeting": lambda run: run.failed_meetings,
+    "LeftMeeting": lambda run: run.left_meetings,
     "InvitesUpdate": lambda run: run.invites_update,
     "RetryCount": lambda run: run.retry_count,
     "LastErrorMessage": lambda run: run.last_error_message,
@@ -46,6 +47,27 @@ MEETING_FIELDS: Mapping[str, Callable[[MeetingResult], Any]] = {
 }
 """The fields of the record of one meeting of a run, and how each is read."""
 
+LEFT_FIELDS: Mapping[str, Callable[[LeftMeeting], Any]] = {
+    "UserPrincipalName": lambda row: row.user.upn,
+    "MeetingUid": lambda row: row.uid,
+    "Subject": lambda row: row.subject,
+    "StartDate": lambda row: row.starts_at,
+    "Attendees": lambda row: row.attendee_count,
+    "Reason": lambda row: row.code,
+    "Message": lambda row: row.reason,
+    "CorrelationId": lambda row: str(row.run.correlation_id) if row.run else "",
+}
+"""The fields of a meeting that needs a person, and how each is read. ``row.user`` and ``row.run`` should be loaded."""
+
+LEFT_FIELDS_OF_FILES: Mapping[str, Callable[[LeftMeeting], Any]] = {
+    "Organizer": lambda row: row.user.display_name,
+    "State": lambda row: row.state,
+    "By": lambda row: row.by,
+    "At": lambda row: row.at,
+    "Note": lambda row: row.note,
+}
+"""What files say of it beside these."""
+
 _TEXTS = {"DESCRIPTION", "X-ALT-DESC", "STYLED-DESCRIPTION"}
 
 
@@ -57,6 +79,11 @@ def run_record(run: Run) -> dict[str, Any]:
 def meeting_record(result: MeetingResult) -> dict[str, Any]:
     """What a run did with one meeting, by the names of the fields. ``result.run`` should be loaded already."""
     return {name: read(result) for name, read in MEETING_FIELDS.items()}
+
+
+def left_record(row: LeftMeeting) -> dict[str, Any]:
+    """A meeting that needs a person, by the names of the fields."""
+    return {name: read(row) for name, read in LEFT_FIELDS.items()}
 
 
 def block_record(result: MeetingResult) -> dict[str, list[dict[str, str]]]:

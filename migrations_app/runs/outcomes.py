@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import why_without_organizer
-from migrations_app.failures import SKIPPED, Failure
+from migrations_app.failures import LEFT_FOR_A_PERSON, SKIPPED, Failure
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.dial_in import known_dial_in, known_numbers
 from migrations_app.invitations.link_owners import Owners
@@ -46,14 +46,7 @@ BATCH = 100
 OCTETS = 8_000_000
 """Their texts are no larger in sum, but for a single one."""
 
-LEFT_AS_THEY_ARE = (
-    "needs-review",
-    "pasted-block",
-    "too-many-attendees",
-    "no-conference-id",
-    "no-meeting-service",
-    "not-selected",
-)
+LEFT_AS_THEY_ARE = (*LEFT_FOR_A_PERSON, "not-selected")
 """Reasons to skip a meeting that may still show an old number (R35)."""
 
 _WITH_DETAIL = frozenset({"needs-review", "pasted-block", "other-service", "no-conference-id"})
@@ -181,12 +174,14 @@ class Outcomes:
         mailbox: Mailbox | None = None,
         *,
         user: ConferencingUser | None = None,
+        former_ids: Collection[str] = (),
         before_each: Callable[[int], object] = lambda octets: None,
     ) -> None:
         """Reads the user's settings at once, even where the transaction is rolled back later. ``mailbox`` is the user's
-        own where none is given; ``user`` has settings that are not saved, for a preview. ``before_each`` is called with
-        the size of each meeting's text before it is worked on. Raises ``Failure`` where such a run fails before it
-        looks at any meeting.
+        own where none is given; ``user`` has settings that are not saved, for a preview or the tool. ``former_ids`` are
+        conference IDs that give way to that of the settings, beside those that MMS ever gave (R43). ``before_each`` is
+        called with the size of each meeting's text before it is worked on. Raises ``Failure`` where such a run fails
+        before it looks at any meeting.
         """
         users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
         self.run = run
@@ -201,7 +196,8 @@ class Outcomes:
         self._owners = Owners(self.user)
         self.remembered = self._owners.remembered
         self._known = known_numbers(self.user.tenant)
-        self._ids = Identities(known_conference_ids(self.user) - {FREE_ID}, from_service=not self.settings.gives_ids)
+        given = (known_conference_ids(self.user) | frozenset(former_ids)) - {FREE_ID}
+        self._ids = Identities(given, from_service=not self.settings.gives_ids)
         self._services: dict[str, MeetingService] = {}
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_q.models import Task
 
-from migrations_app.models import Run, UntoldNumber, Update, UserImport
+from migrations_app.models import LeftMeeting, Run, UntoldNumber, Update, UserImport
 
 _RUNS_AT_ONCE = 100
 
@@ -17,9 +17,10 @@ _RUNS_AT_ONCE = 100
 def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
-    Imports of users go as well, applied or not. Kept are each user's latest run, which says what state they are in
-    (R29), runs with a message still to be sent or one that keeps a number (R35), and the audit. Deletes in small
-    transactions, so it may be stopped at any time and never holds up the queue.
+    Imports of users go as well, applied or not, and what needed a person in meetings that were over by then. Kept are
+    each user's latest run, which says what state they are in (R29), runs with a message still to be sent or one that
+    keeps a number (R35), and the audit. Deletes in small transactions, so it may be stopped at any time and never holds
+    up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
@@ -30,6 +31,7 @@ def prune(before: datetime) -> Counter[str]:
     while pks := list(ended.order_by("finished_at").values_list("pk", flat=True)[:_RUNS_AT_ONCE]):
         _, counts = Run.objects.filter(pk__in=pks).delete()
         deleted.update(counts)
+    LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(

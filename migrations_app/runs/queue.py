@@ -28,6 +28,7 @@ from migrations_app.mailboxes import throttling
 from migrations_app.models import Run, Turn
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
+from migrations_app.runs import left
 from migrations_app.targets import ALL_CURRENT, Targets
 from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
@@ -238,6 +239,7 @@ def keep(run: Run, octets: int = 0) -> None:
 def succeed(run: Run) -> None:
     """End the run well."""
     _release(run, Run.State.SUCCEEDED, finished_at=clock.now(), last_error_code="", last_error_detail="")
+    left.settle(run, has_ended=True)
 
 
 @transaction.atomic
@@ -258,6 +260,7 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
             last_error_code=failure.code,
             last_error_detail=failure.detail,
         )
+        left.settle(run, has_ended=False)
         return
     if failure.cures_by_waiting and run.attempts <= RETRIES and not replaced:
         pause = pause_before_retry(run.attempts) if failure.retry_after is None else failure.retry_after
@@ -268,8 +271,10 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
             last_error_code=failure.code,
             last_error_detail=failure.detail,
         )
+        left.settle(run, has_ended=False)
         return
-    if replaced and (again_at or (failure.cures_by_waiting and run.attempts <= RETRIES)):
+    is_taken_over = bool(replaced) and (again_at is not None or (failure.cures_by_waiting and run.attempts <= RETRIES))
+    if replaced and is_taken_over:
         _take_over(replaced, run)
     elif failure.cures_by_waiting and not replaced:
         failure = Failure("retries-used-up", failure.what)
@@ -279,7 +284,9 @@ def fail(run: Run, failure: Failure, *, again_at: datetime | None = None) -> Non
         finished_at=clock.now(),
         last_error_code=failure.code,
         last_error_detail=failure.detail,
+        left_meetings=run.left_meetings + (0 if is_taken_over else run.failed_meetings),
     )
+    left.settle(run, has_ended=not is_taken_over)
 
 
 def _take_over(pending: Run, begun: Run) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from django.db import transaction
 from django.db.models import Count
 
-from migrations_app.failures import FAILED, Failure
+from migrations_app.failures import FAILED, LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import MeetingResult, Run
 from migrations_app.runs import queue
@@ -87,6 +87,7 @@ class _Attempt:
                 succeeded_meetings=counts.get(MeetingResult.Outcome.SUCCEEDED, 0),
                 skipped_meetings=counts.get(MeetingResult.Outcome.SKIPPED, 0),
                 failed_meetings=0,
+                left_meetings=self.run.results.filter(code__in=LEFT_FOR_A_PERSON).count(),
             )
         return set(self.run.results.values_list("uid", flat=True))
 

@@ -18,6 +18,7 @@ from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import users_by_state
 from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
 from migrations_app.screens.consequence_messages import tell_consequences
@@ -76,6 +77,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
         "failed_runs": latest.filter(state=Run.State.FAILED).select_related("user").order_by("-finished_at")[:SHOWN],
+        "left_count": count_open(tenant),
         "running": runs.filter(state=Run.State.IN_PROGRESS).order_by("started_at", "pk")[:SHOWN],
         "running_count": runs.filter(state=Run.State.IN_PROGRESS).count(),
         "pending": pending,

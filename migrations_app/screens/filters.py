@@ -7,7 +7,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.models import MeetingResult, PreviewedMeeting, Run
+from migrations_app.failures import CATALOGUE, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
+from migrations_app.models import LeftMeeting, MeetingResult, PreviewedMeeting, Run
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.models import OUT_OF_DATE, Bridge, ConferencingUser, ServiceNumber, Tenant
@@ -18,6 +19,8 @@ from tenants_app.wording import MICROSOFT
 STATES = [(state, BADGES[state].label) for state in Run.State.values]
 OUTCOMES = [(outcome, BADGES[outcome].label) for outcome in MeetingResult.Outcome.values]
 NEVER = "never"
+UNDONE = "undone"
+LEFT = "Left"
 NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
 YES, NO = "yes", "no"
@@ -47,15 +50,68 @@ class RunFilter(django_filters.FilterSet):
         return runs.filter(Q(user__upn__icontains=value) | Q(user__display_name__icontains=value))
 
 
+class LeftFilter(django_filters.FilterSet):
+    """Meetings that need a person, by organizer, reason, what was done, and day."""
+
+    caption = "Filter the meetings"
+
+    user = django_filters.CharFilter(
+        label="Organizer or meeting",
+        method="by_text",
+        max_length=320,
+        widget=search_box("Name, user principal name or subject"),
+    )
+    reason = django_filters.ChoiceFilter("code", label="Reason", empty_label="Any reason")
+    state = django_filters.ChoiceFilter(
+        label="State",
+        choices=[(UNDONE, "Not dealt with"), *((state, BADGES[state].label) for state in LeftMeeting.State.values)],
+        empty_label="Any state",
+        method="by_state",
+    )
+    starts_from = DayFilter("Starts from", "starts_at")
+    starts_to = DayFilter("Starts until", "starts_at", is_last=True)
+
+    class Meta:
+        model = LeftMeeting
+        form = StyledForm
+        fields: list[str] = []
+
+    def __init__(self, data: QueryDict, rows: QuerySet[LeftMeeting]) -> None:
+        super().__init__(data, rows)
+        self.filters["reason"].extra["choices"] = [
+            (group, [(code, CATALOGUE[code].what.rstrip(".")) for code in codes])
+            for group, codes in NEEDS_A_PERSON.items()
+        ]
+
+    def by_text(self, rows: QuerySet[LeftMeeting], name: str, value: str) -> QuerySet[LeftMeeting]:
+        of_user = Q(user__upn__icontains=value) | Q(user__display_name__icontains=value)
+        return rows.filter(of_user | Q(subject__icontains=value))
+
+    def by_state(self, rows: QuerySet[LeftMeeting], name: str, value: str) -> QuerySet[LeftMeeting]:
+        if value == UNDONE:
+            return rows.exclude(state=LeftMeeting.State.DEALT_WITH)
+        return rows.filter(state=value)
+
+
 class ResultFilter(django_filters.FilterSet):
     """A run's meetings by what became of them."""
 
-    outcome = django_filters.ChoiceFilter(label="Outcome", choices=OUTCOMES, empty_label="Any outcome")
+    outcome = django_filters.ChoiceFilter(
+        label="Outcome",
+        choices=[*OUTCOMES, (LEFT, "Left for a person")],
+        empty_label="Any outcome",
+        method="by_outcome",
+    )
 
     class Meta:
         model = MeetingResult
         form = StyledForm
         fields: list[str] = []
+
+    def by_outcome(self, results: QuerySet[MeetingResult], name: str, value: str) -> QuerySet[MeetingResult]:
+        if value == LEFT:
+            return results.filter(Q(outcome=MeetingResult.Outcome.FAILED) | Q(code__in=LEFT_FOR_A_PERSON))
+        return results.filter(outcome=value)
 
 
 class _NumberField(django_filters.fields.ModelChoiceField):

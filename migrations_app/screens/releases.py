@@ -26,6 +26,7 @@ from migrations_app.procedures.number_release import (
     release_anyway,
 )
 from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import ReleaseAnywayForm
 from migrations_app.screens.tables import ReleaseTable
@@ -66,6 +67,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
     progress = progress_of(shown)
     is_begun = shown.is_open and shown.state != NumberRelease.State.WAITING
     holding = holders_with_why(shown).select_related("latest", "bridge").order_by("why", "upn")
+    holding = holding.annotate(still_open=open_count_of("user"))
     page = HolderPaginator(holding, progress.holders).get_page(request.GET.get("page")) if is_begun else None
     now = timezone.now()
     is_due = shown.due_at <= now
@@ -185,11 +187,16 @@ def _why_not_anyway(shown: NumberRelease) -> ValidationError | None:
 
 
 def _first_meetings(shown: NumberRelease, page: str | None) -> Page[Any]:
-    """A page of the meetings that hold the number, each with ``where`` it stands."""
+    """A page of the meetings that hold the number, each with ``where`` it stands, and its row where it was left."""
     found = Paginator(meetings(shown), 10).get_page(page)
+    found.object_list = list(found.object_list)
+    users, uids = {meeting.user_id for meeting in found.object_list}, {meeting.uid for meeting in found.object_list}
+    rows = to_come(shown.tenant).filter(message=None, user__in=users, uid__in=uids)
+    left = {(row.user_id, row.uid): row for row in rows}
     meeting: Any
     for meeting in found.object_list:
         meeting.where = where(meeting.places)
+        meeting.left = left.get((meeting.user_id, meeting.uid))
     return found
 
 

@@ -14,10 +14,11 @@ from django.views.decorators.http import require_POST, require_safe
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mail.outbox import count_failed
 from migrations_app.mail.waiting import Queue
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import LeftMeeting, MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs.actions import make_due_now, start_by_hand
+from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.runs.movements import movements_of
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
@@ -34,7 +35,7 @@ from tenants_app.screens.requests import Request
 def history(request: Request, slug: str) -> HttpResponse:
     """All runs of the tenant, newest first, by user, state and time."""
     access = access_for(request, slug)
-    runs = Run.objects.filter(tenant=access.tenant).select_related("user")
+    runs = Run.objects.filter(tenant=access.tenant).select_related("user").annotate(still_open=open_count_of("run"))
     found = RunFilter(request.GET, runs)
     context = {"access": access, "filter": found}
     return answer_table(request, "runs/history.html", RunTable(found.qs), context, everything=runs)
@@ -57,6 +58,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "aim": Targets.of(shown.targets).words,
         "table": paginate(request, ResultTable(found.qs), 50),
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
+        "still_open": to_come(access.tenant).filter(run=shown, state=LeftMeeting.State.OPEN).count(),
         "failed_messages": count_failed(shown),
         "messages_in_doubt": count_failed(shown, in_doubt=True),
         "queue": Queue(access.tenant),

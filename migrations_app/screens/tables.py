@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import django_tables2 as tables
+from django.db.models import F, QuerySet
 
 from migrations_app.mailboxes.base import Listed
-from migrations_app.models import MeetingResult, NumberRelease, Preview, PreviewedMeeting, Run, UserImport
+from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Preview, PreviewedMeeting, Run, UserImport
 from tenants_app.models import ConferencingUser, ServiceNumber
 
 _NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
@@ -26,7 +27,9 @@ class RunTable(tables.Table):
     """The history of a tenant's runs."""
 
     user = tables.TemplateColumn(template_name="runs/cells/user.html", order_by="user__upn")
-    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    state = tables.TemplateColumn(
+        "{% load runs %}{% run_badge value record.still_open %}", attrs={"td": {"class": "narrow"}}
+    )
     why = tables.TemplateColumn(
         template_name="runs/cells/why.html", verbose_name="Why", order_by="migration_type", empty_values=()
     )
@@ -42,6 +45,45 @@ class RunTable(tables.Table):
         model = Run
         fields: tuple[str, ...] = ()
         empty_text = "No run matches. Widen the dates or clear the filter."
+
+
+class LeftTable(tables.Table):
+    """Meetings that need a person."""
+
+    chosen = tables.TemplateColumn(
+        template_name="left/cells/chosen.html", verbose_name="Choose", orderable=False, empty_values=()
+    )
+    subject = tables.TemplateColumn(template_name="left/cells/meeting.html", verbose_name="Meeting", empty_values=())
+    user = tables.TemplateColumn(
+        template_name="left/cells/organizer.html", verbose_name="Organizer", order_by="user__upn"
+    )
+    code = tables.TemplateColumn(template_name="left/cells/reason.html", verbose_name="Why, and what to do")
+    starts_at = tables.TemplateColumn(
+        "{% load page_parts %}{% if value %}{{ value|when }}{% else %}Not known{% endif %}",
+        verbose_name="Starts",
+        empty_values=(),
+    )
+    attendee_count = tables.TemplateColumn(
+        "{% load humanize %}{{ value|intcomma }}<span class='on-phones'> attendee{{ value|pluralize }}</span>",
+        verbose_name="Attendees",
+        attrs=_NUMBER,
+    )
+    state = tables.TemplateColumn(template_name="left/cells/state.html", attrs={"td": {"class": "slim"}})
+
+    caption = "Meetings that need a person"
+
+    def order_starts_at(self, rows: QuerySet[LeftMeeting], is_descending: bool) -> tuple[QuerySet[LeftMeeting], bool]:
+        """What cannot be read has no start and comes first, in any database."""
+        start = F("starts_at")
+        by_start = start.desc(nulls_last=True) if is_descending else start.asc(nulls_first=True)
+        return rows.order_by(by_start, "pk"), True
+
+    class Meta:
+        model = LeftMeeting
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+        fields: tuple[str, ...] = ()
+        order_by = ("starts_at",)
+        empty_text = "No meeting matches. Widen the dates or clear the filter."
 
 
 class ResultTable(tables.Table):
@@ -161,7 +203,9 @@ class DependantTable(tables.Table):
 
     upn = tables.TemplateColumn(template_name="users/cells/name.html", verbose_name="User")
     how = tables.Column(verbose_name="Depends on it by", orderable=False, empty_values=())
-    latest_state = tables.TemplateColumn("{% load runs %}{% badge value %}", verbose_name="Latest run", empty_values=())
+    latest_state = tables.TemplateColumn(
+        "{% load runs %}{% run_badge value record.still_open %}", verbose_name="Latest run", empty_values=()
+    )
     latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
 
     caption = "Users who depend on the number"

@@ -17,10 +17,11 @@ from django_htmx.http import push_url
 from migrations_app.failures import Failure
 from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import Run
+from migrations_app.models import LeftMeeting, Run
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.preview.foretold import first_meetings
 from migrations_app.preview.meetings import foresee_meetings
+from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.runs.starts import decide_starts
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
@@ -42,13 +43,15 @@ from tenants_app.user_settings import UserSettings
 
 
 def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
-    """The users with the state and the last change of their latest run (R29).
+    """The users with the state and the last change of their latest run (R29), and how many meetings need a person.
 
     Looked up by its index for the rows that are shown, so that to count the users no run is looked at.
     """
     latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
     return users.annotate(
-        latest_state=Subquery(latest.values("state")), latest_modified=Subquery(latest.values("modified"))
+        latest_state=Subquery(latest.values("state")),
+        latest_modified=Subquery(latest.values("modified")),
+        still_open=open_count_of("user"),
     )
 
 
@@ -90,7 +93,8 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         **first_meetings(foresight.meetings if foresight else ()),
         "refusal": why_not_served(UserSettings.of(stored, "")),
         "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
-        "runs": Run.objects.filter(user=stored)[:5],
+        "runs": Run.objects.filter(user=stored).annotate(still_open=open_count_of("run"))[:5],
+        "left_count": to_come(access.tenant).filter(user=stored, state=LeftMeeting.State.OPEN).count(),
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }

@@ -40,6 +40,16 @@ def badge(value: str | None) -> SafeString:
 
 
 @register.simple_tag
+def run_badge(value: str | None, left: int | None = 0) -> SafeString:
+    """The badge of a run's state, which says how many meetings it left that still need a person."""
+    look = BADGES[value] if value else NEVER_RUN
+    if not left:
+        return state(look.tone, look.icon, look.label)
+    tone, icon_name = ("pending", "alert-triangle") if value == "Succeeded" else (look.tone, look.icon)
+    return state(tone, icon_name, f"{look.label}, {left:,} left for you")
+
+
+@register.simple_tag
 def foreseen_badge(outcome: str) -> SafeString:
     """The badge of what a run would make of a meeting."""
     return badge(FORESEEN[outcome])

@@ -15,7 +15,7 @@ from django.utils.http import urlsafe_base64_encode
 from playwright.sync_api import expect
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Run, Update
+from migrations_app.models import LeftMeeting, Run, Update
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -38,6 +38,8 @@ PAGES = {
     "alice": [
         "/",
         "/contoso/",
+        "/contoso/left/",
+        "/contoso/left/{left}/",
         "/contoso/migrations/",
         "/contoso/migrations/{ended}/",
         "/contoso/migrations/{running}/",
@@ -54,6 +56,7 @@ PAGES = {
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
         "/contoso/users/olga@contoso.com/",
         "/contoso/users/olga@contoso.com/meetings/",
+        "/contoso/tool/?user=olga@contoso.com",
         "/contoso/users/import/",
         "/contoso/users/import/{checked}/",
         "/contoso/users/import/{checking}/",
@@ -134,6 +137,7 @@ def fill(
         "meeting": ended.results.filter(outcome="Succeeded").get().pk,
         "skipped": ended.results.filter(outcome="Skipped").get().pk,
         "failed": ended.results.filter(outcome="Failed").get().pk,
+        "left": left_of(ended),
         "stored": key_of("meeting-0"),
         "number": anna.bridge.numbers.get(is_default=True).pk,
         "bridge": anna.bridge_id,
@@ -145,6 +149,27 @@ def fill(
         "token": default_token_generator.make_token(vera),
     }
     return lambda address: address.format(**keys)
+
+
+def left_of(run: Run) -> int:
+    """Two meetings that the run has left: one that is open, and one that was dealt with."""
+    for uid, subject, state in (("meeting-1", LONG, "Open"), ("meeting-0", "", "DealtWith")):
+        left = LeftMeeting.objects.create(
+            tenant=run.tenant,
+            user=run.user,
+            run=run,
+            uid=uid,
+            subject=subject,
+            starts_at=timezone.now(),
+            last_end=timezone.now() + timedelta(days=9),
+            code="pasted-block",
+            detail=LONG,
+            state=state,
+            note=LONG if state == "DealtWith" else "",
+            by="alice",
+            at=timezone.now(),
+        )
+    return left.pk
 
 
 def leaving_numbers(anna: ConferencingUser) -> dict[str, int]:

@@ -47,9 +47,11 @@ ACTS_ON_A_TENANT = {
     "get_number_release": "--number {leaving}",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
+    "get_unmigrated_meeting": ANNA,
     "grant_role": "vera --role viewer",
     "import_meetings": f"{{meeting}} {ANNA}",
     "import_users": "{users}",
+    "migrate_calendar": f"{ANNA} --input {{meeting}} --output {{migrated}} --bridge {{bridge}} --conference-id 7654321",
     "move_user": f"{ANNA} --target on-premises",
     "new_mailbox_connection": "Nextcloud --kind caldav --address https://dav.contoso.com/",
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
@@ -180,6 +182,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
+        "migrated": str(tmp_path / "migrated"),
     }
 
 

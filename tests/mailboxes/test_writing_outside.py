@@ -19,7 +19,7 @@ from migrations_app.mail.delivery import deliver
 from migrations_app.mailboxes.caldav import client
 from migrations_app.mailboxes.caldav.client import Client, Resource, Written
 from migrations_app.mailboxes.caldav_mailbox import CalDavMailbox
-from migrations_app.models import IndexedMeeting, IntendedWrite, MeetingResult, Run, Update
+from migrations_app.models import IndexedMeeting, IntendedWrite, LeftMeeting, MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.spans import unpack
 from migrations_app.runs import queue, worker
@@ -270,6 +270,11 @@ def test_a_meeting_that_the_server_will_not_take_fails_alone(
     assert run.last_error_code == "meeting-refused-by-server"
     assert sum(NEW in text for text in texts(server, calendar)) == 2
     assert not IntendedWrite.objects.exists()
+    (left,) = LeftMeeting.objects.all()
+    etag = IndexedMeeting.objects.get(uid=left.uid).etag
+    assert (left.code, left.state, left.etag) == ("meeting-refused-by-server", "Open", etag)
+    assert migrate(moved, STAY).state == "Succeeded"
+    assert not LeftMeeting.objects.exists(), "it needs nobody any more"
 
 
 @pytest.mark.parametrize("fault", [RESET_BEFORE, RESET_AFTER, TRUNCATED], ids=lambda fault: fault.name)

@@ -191,6 +191,7 @@ def test_r27_the_record_counts_what_happened(anna: ConferencingUser) -> None:
         "SucceededMeeting": 2,
         "SkippedMeeting": 2,
         "FailedMeeting": 0,
+        "LeftMeeting": 0,
     }
     assert record["InvitesUpdate"] == 2
     assert (record["UserPrincipalName"], record["State"], record["RetryCount"]) == (anna.upn, "Succeeded", 0)

@@ -16,8 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver, resolve, reverse
 from django.utils import timezone
 
+from migrations_app.mailboxes.base import NO_END
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update, UserImport
+from migrations_app.models import LeftMeeting, NumberRelease, Run, ShownMeeting, UntoldNumber, Update, UserImport
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -35,6 +36,8 @@ HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
 PAGES = [
     "/contoso/",
     "/contoso/out-of-date/",
+    "/contoso/left/",
+    "/contoso/left/{left}/",
     "/contoso/migrations/",
     "/contoso/migrations/{run}/",
     "/contoso/migrations/{run}/meetings/{meeting}/",
@@ -61,6 +64,7 @@ PAGES = [
     "/contoso/releases/",
     "/contoso/releases/{release}/",
     "/contoso/releases/{release}/anyway/",
+    "/contoso/tool/?user=anna.rossi@contoso.com",
     "/contoso/settings/",
     "/contoso/settings/rules/",
     "/contoso/settings/service/off/",
@@ -71,7 +75,7 @@ PAGES = [
     "/contoso/audit/",
     "/contoso/nothing/here/",
 ]
-FILES = {"users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
+FILES = {"left-csv", "users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"}
 FILES |= {"preview-csv", "preview-report"}
 """Addresses below a tenant that answer with a file, or to programs."""
 
@@ -89,6 +93,20 @@ def fill(
         "run": run.correlation_id,
         "meeting": run.results.filter(outcome="Succeeded").get().pk,
         "failed": run.results.filter(outcome="Failed").get().pk,
+        "left": LeftMeeting.objects.create(
+            tenant=anna.tenant,
+            user=anna,
+            uid=HOSTILE,
+            subject=HOSTILE[:255],
+            last_end=NO_END,
+            run=run,
+            code="unreadable-calendar-object",
+            detail=HOSTILE,
+            note=HOSTILE,
+            state=LeftMeeting.State.DEALT_WITH,
+            by=HOSTILE[:200],
+            at=timezone.now(),
+        ).pk,
         "stored": key_of(anna.calendar_objects.get().uid),
         "checked": checked_import(anna).pk,
         "connection": create_connection(anna.tenant, ACTOR, HOSTILE[:100], address="https://dav.contoso.com/").pk,
@@ -185,6 +203,7 @@ def assert_has_one_title_heading_and_main_part(page: str) -> None:
 
 PARTS = {
     "/contoso/": 'id="live"',
+    "/contoso/left/": 'id="results"',
     "/contoso/migrations/": 'id="results"',
     "/contoso/migrations/{run}/": 'id="live"',
     "/contoso/migrations/{run}/meetings/{meeting}/": 'class="compare"',

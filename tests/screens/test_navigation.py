@@ -15,10 +15,12 @@ from tenants_app.models import Bridge, ConferencingUser
 TAB_OF = {
     "": "Dashboard",
     "retry-failed/": "Dashboard",
+    "left/": "Dashboard",
     "out-of-date/": "Users",
     "previews/": "Users",
     "migrations/": "History",
     "users/": "Users",
+    "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",
     "settings/": "Settings",

@@ -26,7 +26,16 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import MailboxScan, NumberRelease, Run, UntoldNumber, Update, UserImport
+from migrations_app.models import (
+    LeftMeeting,
+    MailboxScan,
+    MeetingResult,
+    NumberRelease,
+    Run,
+    UntoldNumber,
+    Update,
+    UserImport,
+)
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -81,6 +90,13 @@ BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
     "retry-failed": Rule("/{tenant}/retry-failed/", post="operator"),
     "out-of-date": Rule("/{tenant}/out-of-date/?bridge={bridge}", get="operator", post="operator"),
+    "left-meetings": Rule("/{tenant}/left/", get="viewer"),
+    "left-csv": Rule("/{tenant}/left/export.csv", get="viewer"),
+    "left-meeting": Rule("/{tenant}/left/{left}/", get="viewer"),
+    "assign-left": Rule("/{tenant}/left/assign/", post="operator", form={"meeting": "{left}"}),
+    "deal-with-left": Rule("/{tenant}/left/deal-with/", post="operator", form={"meeting": "{left}"}),
+    "open-left-again": Rule("/{tenant}/left/open-again/", post="operator", form={"meeting": "{seen_to}"}),
+    "look-again": Rule("/{tenant}/left/look-again/", post="operator", form={"meeting": "{left}"}),
     "history": Rule("/{tenant}/migrations/", get="viewer"),
     "run": Rule("/{tenant}/migrations/{run}/", get="viewer"),
     "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", post="operator"),
@@ -143,6 +159,7 @@ BELOW_A_TENANT = {
         "/{tenant}/releases/{held}/anyway/", get="admin", post="admin", form={"reason": "The carrier cut it"}
     ),
     "accept-given-up": Rule("/{tenant}/releases/{held}/accept-given-up/", post="admin", form={"seen": "1"}),
+    "tool": Rule("/{tenant}/tool/?user={upn}", "operator", "operator", {"do": "look"}, again=200, only_looks=True),
     "settings": Rule("/{tenant}/settings/", get="viewer", post="admin", form={"attendee_limit": "99"}),
     "mailboxes": Rule("/{tenant}/settings/mailboxes/", get="viewer", post="admin", form=CONNECTION, again=200),
     "mailbox-connection": Rule(
@@ -310,9 +327,12 @@ def make_contoso(
     )
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0"))])
     change_user(bruno, ACTOR, is_data_fix=True, conference_id="7654321")  # so that he is out of date
+    left, seen_to = left_of(anna), left_of(bruno, state=LeftMeeting.State.DEALT_WITH)
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
     return {
         "tenant": "contoso",
+        "left": left.pk,
+        "seen_to": seen_to.pk,
         "number": number.pk,
         "spare": spare.pk,
         "waiting": waiting.pk,
@@ -333,6 +353,18 @@ def make_contoso(
         "scanned": scanned(make_user("gina.falk")).upn,
         **preview_of(anna),
     }
+
+
+def left_of(user: ConferencingUser, **values: Any) -> LeftMeeting:
+    """A meeting of the user that needs a person, as an ended run has left it."""
+    run = Run.objects.create(
+        tenant=user.tenant, user=user, state="Succeeded", is_latest=False, due_at=timezone.now(), reasons=[]
+    )
+    MeetingResult.objects.create(run=run, uid="left", outcome="Skipped", code="needs-review")
+    ends = timezone.now() + timedelta(days=7)
+    return LeftMeeting.objects.create(
+        tenant=user.tenant, user=user, uid="left", run=run, code="needs-review", last_end=ends, **values
+    )
 
 
 def scanned(user: ConferencingUser) -> ConferencingUser:
@@ -389,6 +421,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "meeting": run.results.get().pk,
         "pending": run.correlation_id,
         "doubtful": run.correlation_id,
+        "left": left_of(fabrikam.user).pk,
         "upn": fabrikam.user.upn,
         "outdated": fabrikam.user.upn,
         "stored": key_of("harbour"),
@@ -412,6 +445,7 @@ INVENTED = {
     "meeting": 987_654,
     "pending": uuid4(),
     "doubtful": uuid4(),
+    "left": 987_654,
     "upn": "nobody@contoso.com",
     "outdated": "nobody@contoso.com",
     "stored": key_of("nothing"),
@@ -442,7 +476,8 @@ def fill(contoso: dict[str, Any]) -> Fill:
 def form_of(fill: Fill, who: SignIn) -> Callable[[Rule], dict[str, str]]:
     """What is posted to act: what the page of the address shows, edited."""
     return lambda rule: (
-        (shown(who("alice").get(fill(rule.address))) if rule.get and rule.form else {}) | dict(rule.form)
+        (shown(who("alice").get(fill(rule.address))) if rule.get and rule.form else {})
+        | {name: fill(value) if isinstance(value, str) else value for name, value in rule.form.items()}
     )
 
 

@@ -27,6 +27,18 @@ GERMAN = {
     "mail_subject": "Aktualisiert: {subject}",
     "mail_via": "{name} über MMS",
     "mail_note": "Die Einwahldaten dieser Besprechung haben sich geändert, sonst nichts.",
+    "note_subject": "Bitte sehen Sie sich Ihre Besprechung an: {subject}",
+    "note_no_subject": "(kein Betreff)",
+    "note_intro": "Diese Besprechung können nur Sie berichtigen.",
+    "note_meeting": "Besprechung",
+    "note_needs-review": "Die Einwahldaten sind beschädigt.",
+    "note_pasted-block": "Die Einwahldaten stammen aus einer anderen Besprechung.",
+    "note_too-many-attendees": "Sie hat zu viele Teilnehmer.",
+    "note_no-conference-id": "Die Konferenz-ID fehlt.",
+    "note_no-meeting-service": "Sie führt noch ins alte System.",
+    "note_unreadable-calendar-object": "Sie ist nicht lesbar.",
+    "note_failed": "Die neuen Einwahldaten konnten nicht eingetragen werden.",
+    "note_end": "Um diese Nachricht hat jemand bei {tenant} gebeten.",
     "when": "Wann",
     "where": "Wo",
     "weekdays": "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
@@ -152,6 +164,8 @@ def test_every_language_has_every_text() -> None:
     assert {code: labels.keys() for code, labels in languages.items()} == dict.fromkeys(languages, GERMAN.keys())
     assert all(re.fullmatch("[a-z]{2,3}", code) for code in languages)
     assert all("{subject}" in labels["mail_subject"] for labels in languages.values())
+    assert all("{subject}" in labels["note_subject"] for labels in languages.values())
+    assert all("{tenant}" in labels["note_end"] for labels in languages.values())
     assert all("{name}" in labels["mail_via"] for labels in languages.values())
     assert all(len(labels["weekdays"].split()) == 7 for labels in languages.values())
     assert all(len(labels["months"].split()) == 12 for labels in languages.values())

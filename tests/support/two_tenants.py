@@ -61,6 +61,7 @@ OWNER = {
     "PreviewedMeeting": "preview__tenant",
     "PreviewedUser": "preview__tenant",
     "Update": "result__run__tenant",
+    "UpdateText": "update__result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
 OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately"}

@@ -20,9 +20,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from migrations_app.mail import actions as mail_actions
-from migrations_app.models import MeetingResult, NumberRelease, Run, UntoldNumber, Update
+from migrations_app.mail import organizer_notes
+from migrations_app.models import LeftMeeting, MeetingResult, NumberRelease, Run, UntoldNumber, Update
 from migrations_app.procedures import number_release
-from migrations_app.runs import actions, receivers
+from migrations_app.runs import actions, left_actions, receivers
 from tenants_app.audit import Actor, Channel, action_choices, entry
 from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
@@ -58,7 +59,7 @@ from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
-MODULES = (*CHANGES, actions, receivers, mail_actions, number_release)
+MODULES = (*CHANGES, actions, receivers, left_actions, mail_actions, organizer_notes, number_release)
 
 
 class World:
@@ -96,6 +97,18 @@ class World:
         doubt = {"zoe@fabrikam.com": "<a@contoso.com>"}
         Update.objects.update(error_code="mail-unconfirmed", recipients_left=[*doubt], recipients_in_doubt=doubt)
         return run
+
+    def left_meeting(self) -> LeftMeeting:
+        result = MeetingResult.objects.create(run=self.run(), uid="a", outcome="Skipped", code="needs-review")
+        ends = timezone.now() + timedelta(days=1)
+        return LeftMeeting.objects.create(
+            tenant=self.tenant, user=self.anna, uid="a", run=result.run, code=result.code, last_end=ends
+        )
+
+    def left_meeting_dealt_with(self) -> LeftMeeting:
+        left = self.left_meeting()
+        left_actions.deal_with(self.tenant, [left.pk], ACTOR)
+        return left
 
     def connection(self) -> MailboxConnection:
         return create_connection(self.tenant, ACTOR, "Nextcloud", address="https://dav.contoso.com/")
@@ -234,6 +247,21 @@ AUDITED = {
     "actions.confirm_updates_delivered": Case(
         "confirm messages delivered", mail_actions.confirm_updates_delivered, World.run_with_a_message_in_doubt
     ),
+    "left_actions.deal_with": Case(
+        "meeting dealt with",
+        lambda left, actor: left_actions.deal_with(left.tenant, [left.pk], actor),
+        World.left_meeting,
+    ),
+    "left_actions.open_again": Case(
+        "open meeting again",
+        lambda left, actor: left_actions.open_again(left.tenant, [left.pk], actor),
+        World.left_meeting_dealt_with,
+    ),
+    "organizer_notes.assign": Case(
+        "assign meeting to organizer",
+        lambda left, actor: organizer_notes.assign(left.tenant, [left.pk], actor),
+        World.left_meeting,
+    ),
     "number_release.start_release": Case(
         "take number off", lambda world, actor: number_release.start_release(world.spare, world.default, actor)
     ),
@@ -284,6 +312,10 @@ WITHOUT_ENTRY = {
     "bridges.set_leaving": "is a part of taking a number off, which writes the entry",
     "receivers.on_users_changed": "starts what a change of users leads to; the entry of the change says so",
     "receivers.on_tenant_changed": "only wakes the workers",
+    "left_actions.locked": "only locks",
+    "left_actions.marked": "only sets what its caller saves and audits",
+    "organizer_notes.compose": "only computes",
+    "organizer_notes.is_wanted": "only reads",
     "number_release.holders": "only reads",
     "number_release.holding_meetings": "only reads",
     "number_release.holding_updates": "only reads",

@@ -8,6 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from migrations_app.mail.waiting import Queue, oldest
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring.health import queue_state
+from migrations_app.runs.left import count_open
 from tenants_app.management.arguments import at_least
 from tenants_app.models import Tenant
 from tenants_app.wording import counted, plain
@@ -39,6 +40,13 @@ class Command(MonitoringCommand):
             help="WARNING when a due run or a message has waited longer, CRITICAL at twice as long (default: 60)",
         )
 
+        parser.add_argument(
+            "--left",
+            type=at_least(0),
+            metavar="N",
+            help="WARNING when more than N meetings need a person and nobody has seen to them (default: not checked)",
+        )
+
     def answer(self, options: dict[str, Any]) -> Answer:
         warning, critical = options["warning"], options["critical"]
         if warning > critical:
@@ -63,6 +71,10 @@ class Command(MonitoringCommand):
             found.add(Status.CRITICAL, f"the mailbox connection {name} is refused, and runs of its users wait")
         if state.undeliverable:
             found.add(Status.WARNING, f"{counted(state.undeliverable, 'message')} refused by the mail server")
+        left, most = count_open(tenant), options["left"]
+        if most is not None and left > most:
+            need = "needs" if left == 1 else "need"
+            found.add(Status.WARNING, f"{counted(left, 'meeting')} {need} a person (get_unmigrated_meeting lists them)")
         seconds = int(limit.total_seconds())
         found.data = {
             "failed": f"{state.failed};{warning};{critical};0",
@@ -71,6 +83,7 @@ class Command(MonitoringCommand):
             "oldest_pending": f"{int(state.longest_wait.total_seconds())}s;{seconds};{2 * seconds};0",
             "unsent": f"{state.unsent};;;0",
             "oldest_unsent": f"{int(state.longest_unsent.total_seconds())}s;{seconds};{2 * seconds};0",
+            "left": f"{left};{'' if most is None else most};;0",
             "refused": f"{state.undeliverable};1;;0",
         }
         failed = f"{state.failed:,} failed" if state.failed else "none failed"

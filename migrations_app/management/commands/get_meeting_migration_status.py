@@ -19,6 +19,7 @@ IN_TABLE = [
     "TotalMeeting",
     "SucceededMeeting",
     "FailedMeeting",
+    "LeftMeeting",
     "InvitesUpdate",
     "CorrelationId",
     "LastErrorMessage",

@@ -14,6 +14,7 @@ from migrations_app.mail.waiting import Queue
 from migrations_app.models import Run, Update
 from migrations_app.monitoring import clock
 from migrations_app.procedures import registry
+from migrations_app.runs.left import count_open
 from migrations_app.tasks import work
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.wording import counted, plain
@@ -60,6 +61,8 @@ class Command(AdministratorCommand):
             f"{run.user.upn}: {run.state}; {meetings}: {run.succeeded_meetings:,} migrated, "
             f"{run.skipped_meetings:,} skipped, {run.failed_meetings:,} failed; {messages}"
         )
+        if run.left_meetings:
+            line += f"; {run.left_meetings:,} left for you"
         if run.state == Run.State.PENDING:
             line += f"; tried again at {plain(run.due_at)}"
         self.stdout.write(line)
@@ -68,6 +71,9 @@ class Command(AdministratorCommand):
         self.stdout.flush()
 
     def _tell_what_is_left(self) -> None:
+        if left := count_open():
+            need = "needs" if left == 1 else "need"
+            self.stdout.write(f"{counted(left, 'meeting')} {need} a person: get_unmigrated_meeting lists them.")
         pending = Run.objects.filter(state=Run.State.PENDING)
         off = pending.filter(tenant__meeting_migration_enabled=False).count()
         if off:

@@ -38,7 +38,8 @@ ENDED = {Run.State.SUCCEEDED, Run.State.FAILED}
 class Command(ForeseeingCommand):
     help = (
         "Start migrations by hand, for some users, for a list, or for everybody whose invitations do not say what "
-        "their settings ask for. Users who cannot be served are named and left out; the exit status is then 1."
+        "their settings ask for. Users who cannot be served are named and left out, which migrate_calendar is for; the "
+        "exit status is then 1."
     )
     example = "--user anna@contoso.com bruno@contoso.com --now --wait"
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migrations_app", "0012_whose_messages"),
+        ("migrations_app", "0014_left_meetings"),
         ("tenants_app", "0012_where_servers_are_found"),
     ]
 

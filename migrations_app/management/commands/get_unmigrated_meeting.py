@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from migrations_app.failures import CATALOGUE
+from migrations_app.runs.history import LEFT_FIELDS, left_record
+from migrations_app.runs.left import unmigrated
+from tenants_app.management.arguments import add_format, one_of
+from tenants_app.management.base import AdministratorCommand
+
+IN_TABLE = ["UserPrincipalName", "Subject", "StartDate", "Attendees", "Reason", "CorrelationId"]
+
+
+class Command(AdministratorCommand):
+    help = (
+        "List the meetings to come that need a person: left as they are by a run, failed, or with attendees who could "
+        "not be told. Those that were dealt with are left out."
+    )
+    example = "--reason needs-review --format csv"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--user", metavar="UPN", help="of this organizer only")
+        parser.add_argument(
+            "--reason",
+            type=one_of(list(CATALOGUE), "a reason"),
+            metavar="CODE",
+            help="for this reason only, such as needs-review; docs/errors.md has all codes",
+        )
+        add_format(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = self.tenant(options)
+        rows = unmigrated(tenant)
+        if options["user"] is not None:
+            rows = rows.filter(user=self.user(tenant, options["user"]))
+        if reason := options["reason"]:
+            rows = rows.filter(code=reason)
+        self.list_rows(
+            map(left_record, rows.iterator()),
+            options,
+            list(LEFT_FIELDS),
+            in_table=IN_TABLE,
+            when_empty="No meeting needs a person.",
+        )

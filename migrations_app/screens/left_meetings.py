@@ -1,0 +1,181 @@
+"""Meetings that need a person: the tenant's list, one of them, and what an operator does about some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from migrations_app.mail.organizer_notes import assign
+from migrations_app.mail.waiting import Queue
+from migrations_app.models import LeftMeeting
+from migrations_app.rewriting.labels import LANGUAGES, language_of
+from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.history import LEFT_FIELDS, LEFT_FIELDS_OF_FILES
+from migrations_app.runs.left import BY_START, to_come
+from migrations_app.runs.left_actions import deal_with, open_again
+from migrations_app.screens.consequence_messages import tell_consequences
+from migrations_app.screens.filters import LeftFilter
+from migrations_app.screens.tables import LeftTable
+from tenants_app.access import Access, access_for
+from tenants_app.bulk import batched
+from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
+from tenants_app.models import ConferencingUser, Role
+from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.requests import Request
+from tenants_app.wording import counted
+
+MOST = 1_000
+"""Meetings that are acted on at once; a page shows fewer."""
+
+
+@require_safe
+def left_meetings(request: Request, slug: str) -> HttpResponse:
+    """All meetings to come that need a person, or those that the filter finds."""
+    access = access_for(request, slug)
+    found, everything = _found(request, access)
+    table = LeftTable(found.qs.select_related("user", "run", "request", "message"))
+    if not access.may_operate:
+        table.columns.hide("chosen")
+    context = {"access": access, "filter": found, "queue": Queue(access.tenant)}
+    return answer_table(request, "left/list.html", table, context, everything=everything, fragment="left/results.html")
+
+
+@require_safe
+def left_csv(request: Request, slug: str) -> HttpResponseBase:
+    """What the filter of the list finds, as a CSV file."""
+    access = access_for(request, slug)
+    found, _ = _found(request, access)
+    rows = found.qs.select_related("user", "run").order_by(*BY_START)
+    response = StreamingHttpResponse(
+        _csv(rows) if request.method == "GET" else (), content_type="text/csv; charset=utf-8"
+    )
+    name = f"meetings-that-need-a-person-{slug}-{timezone.localdate()}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@require_safe
+def left_meeting(request: Request, slug: str, pk: int) -> HttpResponse:
+    """One of them: why it was left, what to do, and what was done about it."""
+    access = access_for(request, slug)
+    rows = to_come(access.tenant).select_related("user__tenant", "run", "request", "message__result__run")
+    row = get_object_or_404(rows, pk=pk)
+    context = {
+        "access": access,
+        "row": row,
+        "language": LANGUAGES[language_of(row.user.language)],
+        "others": to_come(access.tenant).filter(user=row.user_id).exclude(pk=row.pk).count(),
+        "queue": Queue(access.tenant),
+    }
+    return render(request, "left/meeting.html", context)
+
+
+@require_POST
+def assign_left(request: Request, slug: str) -> HttpResponse:
+    """Ask the organizers of these to look at them; each gets a mail."""
+
+    def act(access: Access, keys: list[int]) -> None:
+        done = assign(access.tenant, keys, access.actor)
+        told = []
+        if done.mailed:
+            told.append(f"{counted(done.mailed, 'meeting')} assigned: the organizer gets a mail about each.")
+        if done.told_before:
+            told.append(f"{counted(done.told_before, 'meeting')} assigned whose organizer was mailed already.")
+        if done.messages:
+            told.append(
+                f"{counted(done.messages, 'undelivered message')} cannot be assigned: send it again from its run."
+            )
+        if done.out_of_history:
+            told.append(
+                f"{counted(done.out_of_history, 'meeting')} cannot be assigned, because the run is not in the history "
+                "any more: choose “Look again” first."
+            )
+        _tell(request, told, is_done=bool(done.mailed or done.told_before))
+
+    return _act(request, slug, act)
+
+
+@require_POST
+def deal_with_left(request: Request, slug: str) -> HttpResponse:
+    """Note that somebody has seen to these."""
+    note = " ".join(request.POST.get("note", "").split())
+
+    def act(access: Access, keys: list[int]) -> None:
+        count = deal_with(access.tenant, keys, access.actor, note)
+        _tell(request, [f"{counted(count, 'meeting')} marked as dealt with."] if count else [], is_done=bool(count))
+
+    return _act(request, slug, act)
+
+
+@require_POST
+def open_left_again(request: Request, slug: str) -> HttpResponse:
+    """Take back that these are assigned or dealt with."""
+
+    def act(access: Access, keys: list[int]) -> None:
+        count = open_again(access.tenant, keys, access.actor)
+        _tell(request, [f"{counted(count, 'meeting')} open again."] if count else [], is_done=bool(count))
+
+    return _act(request, slug, act)
+
+
+@require_POST
+def look_again(request: Request, slug: str) -> HttpResponse:
+    """Start runs for the organizers of these: what is in order by then leaves the list."""
+
+    def act(access: Access, keys: list[int]) -> None:
+        chosen = LeftMeeting.objects.filter(tenant=access.tenant, pk__in=keys)
+        users = ConferencingUser.objects.filter(pk__in=chosen.values("user")).select_related("bridge")
+        told = start_by_hand(access.tenant, users, access.actor, now_due=True)
+        tell_consequences(request, told)
+        if not told:
+            _tell(request, [], is_done=False)
+
+    return _act(request, slug, act)
+
+
+def _act(request: Request, slug: str, act: Callable[[Access, list[int]], None]) -> HttpResponse:
+    """Do it to the meetings that were chosen, and go back to where one was."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    keys = [int(key) for key in request.POST.getlist("meeting") if key.isascii() and key.isdecimal() and len(key) < 19]
+    if not keys:
+        messages.info(request, "No meeting was chosen, so nothing was done: tick those that it is about.")
+    elif len(keys) > MOST:
+        messages.error(request, f"At most {MOST:,} meetings are done at once, so nothing was done: choose fewer.")
+    else:
+        act(access, keys)
+    back = request.POST.get("back", "")
+    the_list = reverse("left-meetings", args=[slug])
+    if back.startswith(the_list) and url_has_allowed_host_and_scheme(back, allowed_hosts=None):
+        return redirect(back)
+    return redirect(the_list)
+
+
+def _tell(request: Request, told: list[str], *, is_done: bool) -> None:
+    if is_done:
+        messages.success(request, " ".join(told))
+    elif told:
+        messages.warning(request, " ".join(told))
+    else:
+        messages.info(request, "They are so already, or not in the list any more, so nothing was done.")
+
+
+def _found(request: Request, access: Access) -> tuple[LeftFilter, QuerySet[LeftMeeting]]:
+    everything = to_come(access.tenant)
+    return LeftFilter(request.GET, everything), everything
+
+
+def _csv(rows: QuerySet[LeftMeeting]) -> Iterator[str]:
+    fields: dict[str, Callable[[LeftMeeting], Any]] = {**LEFT_FIELDS, **LEFT_FIELDS_OF_FILES}
+    yield BYTE_ORDER_MARK + lines([list(fields)])
+    for some in batched(rows.iterator()):
+        yield lines([read(row) for read in fields.values()] for row in some)
