@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.db.models import QuerySet
 
-_READS = re.compile(r"\s*(select|with|explain|pragma)\b", re.IGNORECASE)
+_READS = re.compile(r"[\s(]*(select|with|explain|pragma)\b", re.IGNORECASE)
 
 
 @contextmanager

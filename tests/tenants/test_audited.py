@@ -290,6 +290,7 @@ WITHOUT_ENTRY = {
     "actions.told": "only computes",
     "receivers.on_change_foreseen": "only computes",
     "actions.request_decided": "requests what a change or a start decided on, which writes the entry",
+    "tenants.foresee_tenant": "only computes",
     "users.foresee_users": "only computes",
     "users.foresee_user": "only computes",
     "users.foresee_new_users": "only computes",
