@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, cast
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from migrations_app.calendars.itip import read
@@ -215,6 +216,14 @@ def recipients_of(user: ConferencingUser, outcome: Outcome) -> list[str]:
     if outcome.write is None or not outcome.recipient_count:
         return []
     return [person.address for person in read(outcome.write.body, user.addresses, now=timezone.now()).recipients]
+
+
+def seen_in_sum(users: QuerySet[ConferencingUser]) -> str:
+    """One digest of all these users, for a page that is gone on from; see :func:`seen_of`."""
+    digests = seen_of(list(users.order_by("pk")))
+    return hashlib.blake2b(
+        "\n".join(f"{pk} {digests[pk]}" for pk in sorted(digests)).encode(), digest_size=16
+    ).hexdigest()
 
 
 def seen_of(users: Sequence[ConferencingUser]) -> dict[int, str]:

@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from migrations_app.preview.foretold import first_meetings, foretell_all
+from migrations_app.preview.foretold import first_meetings, foretell_all, seen_in_sum
 from migrations_app.preview.many_users import foresee_start
-from migrations_app.preview.plans import Starts, is_small, planned_now
+from migrations_app.preview.plans import MOST_AT_ONCE, Starts, is_small, planned_now
 from migrations_app.runs.out_of_date import start_all, users_out_of_date
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import UserFilter
@@ -129,10 +129,16 @@ def _page(request: Request, access: Access, users: Users, page: str, context: di
         "foreseen": foresee_start(access.tenant, users, form.targets()),
         "is_asked": is_asked,
         "totals": totals,
+        "seen": seen_in_sum(plan.users) if totals else "",
         **first_meetings(told),
         "prepare": [*context["prepare"], *((name, form[name].value() or "") for name in form.fields)],
     }
     return answer(request, page, "runs/start_form.html", context)
+
+
+def _looked_at(request: Request) -> str:
+    """The page from which a start was posted, with what each meeting becomes."""
+    return f"{request.path}?{urlencode([*_kept(request), ('count', 'exactly')])}"
 
 
 def _is_asked(request: Request) -> bool:
@@ -156,6 +162,11 @@ def _started(
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect(refused or request.get_full_path())
+    seen = request.POST.get("seen", "")
+    if seen and users.count() <= MOST_AT_ONCE and seen_in_sum(users) != seen:
+        told = "Settings or meetings have changed since you looked, so nothing was started: this is what it does now."
+        messages.warning(request, told)
+        return redirect(refused or _looked_at(request))
     consequences = start_all(
         access.tenant, users, access.actor, targets=form.targets(), now_due=now_due or "now" in request.POST
     )

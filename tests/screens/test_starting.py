@@ -18,7 +18,7 @@ from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
-from tests.support.pages import words
+from tests.support.pages import shown, words
 from tests.support.samples import teams_text
 from tests.support.two_tenants import everything_stored
 
@@ -215,7 +215,7 @@ def test_r40_too_many_meetings_to_look_at_each_are_said_to_be_so(
     page = words(bob.get("/contoso/users/start/?count=exactly").content)
 
     assert "There are too many meetings to look at each while you wait" in page
-    assert "Future meetings, at most 2" in page
+    assert "Their future meetings 2" in page
 
 
 def test_r40_runs_that_would_fail_are_counted(bob: Client, anna: ConferencingUser, make_user: MakeUser) -> None:
@@ -270,3 +270,14 @@ def test_r40_the_page_of_a_pending_run_says_what_it_is_about(
     page = words(vera.get(f"/contoso/migrations/{run.correlation_id}/").content)
 
     assert "Teams meetings stay in their service, and meetings of other services are left alone." in page
+
+
+def test_a_start_from_a_page_says_that_something_has_changed_since(bob: Client, anna: ConferencingUser) -> None:
+    address = "/contoso/users/start/?q=anna"
+    form = shown(bob.get(f"{address}&count=exactly"))
+    EmbeddedMailbox(anna).store([("late", invitation(anna, "late"))])
+    told = bob.post(address, form, follow=True)
+    assert "Settings or meetings have changed since you looked, so nothing was started" in words(told.content)
+    assert not Run.objects.exists()
+    bob.post(address, shown(told))
+    assert Run.objects.get().user == anna
