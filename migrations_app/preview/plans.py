@@ -5,6 +5,7 @@ A plan can be made again from its ``terms``, which are stored with a preview tha
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, ClassVar, Protocol, cast
@@ -22,6 +23,7 @@ from migrations_app.runs.starts import decide_changes, decide_starts, targets_of
 from migrations_app.targets import Targets
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, Channel
+from tenants_app.bulk import batched
 from tenants_app.changes.tenants import foresee_tenant
 from tenants_app.changes.users import UserEdit, foresee_users
 from tenants_app.csv_files.users_in import plan as plan_of_file
@@ -40,6 +42,7 @@ class Plan(Protocol):
     """What would be done to some users of a tenant."""
 
     kind: ClassVar[str]
+    tenant: Tenant
     needs_admin: ClassVar[bool]
     """Whether only who administers the tenant may do it, and so may look."""
 
@@ -57,6 +60,31 @@ class Plan(Protocol):
 
     def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
         """What is planned for these of them. Raises ``ValidationError`` where it would be refused."""
+
+
+def keys_after(plan: Plan, cursor: int, most: int) -> list[int]:
+    """The keys of the next users whom the plan is about. A plan of named users may name more than a query takes."""
+    named = plan.terms.get("users")
+    if named is not None:
+        begin = bisect_right(named, cursor)
+        return list(named[begin : begin + most])
+    return list(plan.users.filter(pk__gt=cursor).order_by("pk").values_list("pk", flat=True)[:most])
+
+
+def count_users(plan: Plan) -> int:
+    """How many users the plan is about."""
+    named = plan.terms.get("users")
+    return plan.users.count() if named is None else len(named)
+
+
+def users_in_parts(plan: Plan) -> Iterator[QuerySet[ConferencingUser]]:
+    """The users whom the plan is about, no more at once than a query takes."""
+    named = plan.terms.get("users")
+    if named is None:
+        yield plan.users
+        return
+    for some in batched(named):
+        yield ConferencingUser.objects.filter(tenant=plan.tenant, pk__in=some)
 
 
 def work_of(user: ConferencingUser, targets: Targets | None = None) -> Callable[[], Foreseeing]:
@@ -87,7 +115,7 @@ class Starts:
         return cls(
             tenant,
             {
-                "users": list(users) if users is not None else None,
+                "users": sorted(users) if users is not None else None,
                 "bridge": bridge,
                 "targets": targets.stored if targets else None,
             },
@@ -141,7 +169,7 @@ class Changes:
     ) -> Changes:
         """``values`` are as ``UserEdit`` takes them; of these users, by key, or of all on the bridge of this key."""
         stored = {name: value.pk if isinstance(value, Model) else value for name, value in values.items()}
-        whom = {"users": list(users)} if users is not None else {"bridge": bridge}
+        whom = {"users": sorted(users)} if users is not None else {"bridge": bridge}
         return cls(tenant, {"values": stored, "reschedule_meetings": reschedule_meetings, **whom})
 
     @property
@@ -326,8 +354,7 @@ def plan_of(tenant: Tenant, kind: str, terms: Mapping[str, Any]) -> Plan:
 
 def is_small(plan: Plan) -> bool:
     """Whether it can be made while somebody waits."""
-    users = plan.users.order_by()
-    return users[: MOST_AT_ONCE + 1].count() <= MOST_AT_ONCE and future_meetings(users).meetings <= MOST_AT_ONCE
+    return count_users(plan) <= MOST_AT_ONCE and future_meetings(plan.users.order_by()).meetings <= MOST_AT_ONCE
 
 
 def planned_now(plan: Plan) -> Iterator[Planned]:

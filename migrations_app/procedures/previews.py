@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from migrations_app.models import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.preview.foretold import Foretold, Totals, foretell, seen_of
-from migrations_app.preview.plans import Plan, Starts, plan_of
+from migrations_app.preview.plans import Plan, Starts, count_users, keys_after, plan_of, users_in_parts
 from migrations_app.runs.out_of_date import start_all
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor
@@ -47,7 +47,7 @@ def submit(tenant: Tenant, plan: Plan, actor: Actor) -> Preview:
         kind=plan.kind,
         terms=plan.terms,
         title=plan.title[:300],
-        total_users=plan.users.count(),
+        total_users=count_users(plan),
         requested_by=actor.name,
     )
 
@@ -64,7 +64,7 @@ def changed_since(preview: Preview) -> list[str]:
     """
     plan = plan_of(preview.tenant, preview.kind, preview.terms)
     looked_at = {row.user_id: row.seen for row in preview.users.all()}
-    there = {user.pk for user in plan.users.only("pk")}
+    there = {user.pk for some in users_in_parts(plan) for user in some.only("pk")}
     changed = there.symmetric_difference(looked_at)
     for pks in batched(sorted(there.intersection(looked_at))):
         seen = seen_of(list(ConferencingUser.objects.filter(pk__in=pks)))
@@ -89,7 +89,11 @@ def start(preview: Preview, actor: Actor, *, in_spite_of: str | None = None) -> 
     changed = changed_since(preview)
     if changed and in_spite_of != str(len(changed)):
         raise ValidationError(what_has_changed(changed))
-    return start_all(preview.tenant, plan.users, actor, targets=plan.targets)
+    return [
+        consequence
+        for some in users_in_parts(plan)
+        for consequence in start_all(preview.tenant, some, actor, targets=plan.targets)
+    ]
 
 
 def what_has_changed(upns: Sequence[str]) -> str:
@@ -135,7 +139,7 @@ def _step(preview: Preview) -> None:
     if not at.update(attempts=F("attempts") + 1):
         return
     plan = plan_of(preview.tenant, preview.kind, preview.terms)
-    pks = list(plan.users.filter(pk__gt=preview.cursor).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    pks = keys_after(plan, preview.cursor, BATCH)
     if not pks:
         _end(preview, Preview.State.READY)
         return

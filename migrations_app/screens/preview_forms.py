@@ -12,6 +12,7 @@ from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, S
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
 from tenants_app.access import Access
+from tenants_app.bulk import batched
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.requests import Request
@@ -45,8 +46,8 @@ def chosen_users(request: Request, access: Access) -> list[int] | None:
     """The keys of the users whom a POST names one by one or by a filter; None where it does neither."""
     users = ConferencingUser.objects.filter(tenant=access.tenant)
     if "user" in request.POST:
-        keys = [int(key) for key in request.POST.getlist("user") if key.isascii() and key.isdecimal() and len(key) < 19]
-        return [user.pk for user in users.filter(pk__in=keys).only("pk").order_by("pk")]
+        keys = {int(key) for key in request.POST.getlist("user") if key.isascii() and key.isdecimal() and len(key) < 19}
+        return [user.pk for some in batched(sorted(keys)) for user in users.filter(pk__in=some).only("pk")]
     if "filter" in request.POST:
         found = UserFilter(QueryDict(request.POST["filter"]), users, access.tenant)
         if not found.is_valid():

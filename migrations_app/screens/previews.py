@@ -66,7 +66,7 @@ def preview(request: Request, slug: str, pk: int) -> HttpResponse:
         "totals": Totals.of(shown.totals),
         "filter": found,
         "table": paginate(request, PreviewedMeetingTable(found.qs), 50),
-        "failures": PreviewedUser.objects.filter(preview=shown).exclude(failure_code="")[:20],
+        "failures": PreviewedUser.objects.filter(preview=shown).exclude(failure_code="").select_related("user")[:20],
         "is_silent": shown.is_open and workers().are_silent,
         "seconds_to_refresh": 2 if shown.is_open else 0,
         "changed": procedure.changed_since(shown) if "changed" in request.GET and not shown.is_open else [],

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from migrations_app.demo import invitations as demo
 from migrations_app.models import CalendarObject, Preview, PreviewedMeeting, Run
-from migrations_app.preview.plans import Changes, Starts
+from migrations_app.preview.plans import Changes, Starts, is_small, keys_after, users_in_parts
 from migrations_app.procedures import previews
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.users import change_user
@@ -208,3 +208,11 @@ def test_the_page_asks_as_many_questions_for_many_users_as_for_few(
             bob.get(f"/contoso/previews/{shown.pk}/?changed=1")
         counts.append(len(asked_page))
     assert counts[0] == counts[1]
+
+
+def test_a_plan_may_name_more_users_than_a_query_takes(tenant: Tenant, people: list[ConferencingUser]) -> None:
+    named = sorted({*keys(people), *range(10_000_000, 10_300_000)})
+    plan = Starts.of(tenant, users=named)
+    assert not is_small(plan)
+    assert keys_after(plan, people[0].pk, 2) == [people[1].pk, people[2].pk]
+    assert [user for some in users_in_parts(plan) for user in some] == people
