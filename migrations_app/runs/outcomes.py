@@ -250,12 +250,17 @@ class Outcomes:
 
     def foreseen(self, uids: Sequence[str] | None = None) -> Iterator[Outcome]:
         """What would become of these meetings, or of all, if the run were worked now; gives out no conference IDs."""
-        if uids is None:
-            todo, settled = self.select()
-            yield from settled
-            uids = [meeting.uid for meeting in todo]
-        for some in batched(uids, BATCH):
-            yield from self.of(some, ahead=True)
+        if uids is not None:
+            for some in batched(uids, BATCH):
+                yield from self.of(some, ahead=True)
+            return
+        todo, settled = self.select()
+        yield from settled
+        for meetings in in_batches(todo):
+            outcomes = self.of([meeting.uid for meeting in meetings], ahead=True)
+            # As a run does: a later meeting with the link of an earlier one shows a copied block.
+            self.remembered.learn([seen for outcome in outcomes for seen in outcome.seen])
+            yield from outcomes
 
     def _terms(self) -> Terms:
         return Terms.of(self.user, timezone.now(), self._owners.own_of, self._known)

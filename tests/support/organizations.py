@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from django.test import override_settings
 from django.utils import timezone
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from migrations_app.procedures.number_release import start_replacement
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.online_meeting import TO_BE_MADE
 from migrations_app.rewriting.spans import unpack
-from migrations_app.runs import queue
+from migrations_app.runs import outcomes, queue
 from migrations_app.runs.out_of_date import start_all
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from migrations_app.runs.worker import work_run
@@ -77,6 +78,8 @@ class Organization:
     switches: Mapping[str, Any]
     people: Sequence[Person]
     deed: tuple[str, Mapping[str, Any]]
+    batch: int = 100
+    """How many meetings are looked at together."""
     counted: dict[str, int] = field(default_factory=dict)
 
 
@@ -110,7 +113,7 @@ def drawn(seed: int) -> Organization:
         "same_sequence": chance.random() < 0.3,
         "footer_text": one(["", "Grüße"]),
     }
-    return Organization(switches, people, _drawn_deed(chance))
+    return Organization(switches, people, _drawn_deed(chance), batch=one([100, 1]))
 
 
 def _drawn_deed(chance: random.Random) -> tuple[str, Mapping[str, Any]]:
@@ -139,6 +142,12 @@ organizations = st.integers(0, 2**32).map(drawn)
 
 def settle(organization: Organization) -> None:
     """Make the organization, foresee its deed, do it, work and deliver, and compare. Whatever differs is an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outcomes, "BATCH", organization.batch)
+        _settle(organization)
+
+
+def _settle(organization: Organization) -> None:
     tenant, bridges, users = _made(organization)
     plan, do = _deed(organization, tenant, bridges, users)
     with only_reads():
