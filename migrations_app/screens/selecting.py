@@ -111,7 +111,9 @@ def _look_at_retry(request: Request, access: Access, selection: Selection) -> tu
 
 def _look_at_mark(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
     page = "selecting/mark.html"
-    return page, page, {"out_of_date_count": selection.users.out_of_date().count()}  # type: ignore[attr-defined]
+    out_of_date = selection.users.out_of_date()  # type: ignore[attr-defined]
+    undone = out_of_date.filter(undo_holds=True)
+    return page, page, {"out_of_date_count": out_of_date.count(), "undo_count": undone.count()}
 
 
 def _look_at_move(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
