@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -112,9 +113,13 @@ def test_several_are_dealt_with_assigned_and_opened_again_at_once(people: Users,
     assert (one.state, one.note, one.by) == ("DealtWith", "Told her", "bob")
     assert "by bob" in words(bob.get(f"/contoso/left/{one.pk}/").content)
     assert "nothing was done" in post(bob, "deal-with", one, two)
-    assert "1 meeting assigned: the organizer gets a mail about each." in post(bob, "assign", one, three)
+    assert "1 meeting assigned: its organizer gets a mail." in post(bob, "assign", one, three)
     assert Update.objects.filter(result__outcome="Skipped").count() == 1
     assert "3 meetings open again." in post(bob, "open-again", one, two, three)
+    all_of_page = re.search(r'id="all-left"\s+value="([0-9.]+)"', bob.get("/contoso/left/").content.decode())
+    assert all_of_page
+    assert "3 meetings marked as dealt with." in post(bob, "deal-with", meeting=all_of_page[1])
+    assert "3 meetings open again." in post(bob, "open-again", meeting=all_of_page[1])
     assert "No meeting was chosen" in post(bob, "assign")
     assert "No meeting was chosen" in post(bob, "deal-with", meeting=["x", "9" * 30, "-1"])
     back = bob.post("/contoso/left/deal-with/", {"meeting": one.pk, "back": "/contoso/left/?reason=needs-review"})
