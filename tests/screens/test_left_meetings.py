@@ -107,7 +107,12 @@ def test_it_is_filtered_and_exported_as_it_is_shown(people: Users, vera: Client)
 
 def test_several_are_dealt_with_assigned_and_opened_again_at_once(people: Users, bob: Client) -> None:
     one, two, three = LeftMeeting.objects.order_by("user__upn", "pk")
-    assert "The organizer is mailed in Spanish." in words(bob.get(f"/contoso/left/{three.pk}/").content)
+    of_three = f"/contoso/left/{three.pk}/"
+    assert "The organizer is mailed in Spanish." in words(bob.get(of_three).content)
+    ends = "An undo holds the organizer's invitations: “Look again” ends it"
+    assert ends not in words(bob.get(of_three).content)
+    ConferencingUser.objects.filter(pk=three.user_id).update(undo_holds=True)
+    assert ends in words(bob.get(of_three).content)
     assert "2 meetings marked as dealt with." in post(bob, "deal-with", one, two, note=" Told  her ")
     one.refresh_from_db()
     assert (one.state, one.note, one.by) == ("DealtWith", "Told her", "bob")
