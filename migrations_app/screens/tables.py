@@ -401,7 +401,6 @@ class PreviewTable(tables.Table):
     caption = "Previews"
 
     class Meta:
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
         model = Preview
         fields: tuple[str, ...] = ()
         empty_text = "No preview was asked for in the last day."
@@ -422,7 +421,6 @@ class PreviewedMeetingTable(tables.Table):
     caption = "Meetings"
 
     class Meta:
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
         model = PreviewedMeeting
         fields: tuple[str, ...] = ()
         orderable = False
