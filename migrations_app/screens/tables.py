@@ -394,9 +394,9 @@ class PreviewTable(tables.Table):
         '<a href="{% url "preview" record.tenant.slug record.pk %}">{{ value }}</a>', verbose_name="Preview"
     )
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
-    total_users = tables.Column(verbose_name="Users")
-    requested_by = tables.Column(verbose_name="Asked for by")
-    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Asked for")
+    total_users = _number("Users", unit="user{{ value|pluralize }}")
+    requested_by = _by("Asked for by")
+    created = _at("Asked for")
 
     caption = "Previews"
 
