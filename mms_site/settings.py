@@ -307,7 +307,7 @@ WHITENOISE_USE_FINDERS = MMS_DEVELOPMENT
 if MMS_DEVELOPMENT:
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing, though nothing is in it
 DJANGO_TABLES2_TEMPLATE = "tables/table.html"
-DJANGO_TABLES2_TABLE_ATTRS = {"class": "table card-table table-vcenter"}
+DJANGO_TABLES2_TABLE_ATTRS = {"class": "table card-table table-vcenter cards-on-phones"}
 
 LOGGING = {
     "version": 1,

@@ -183,7 +183,7 @@ class UserFilter(django_filters.FilterSet):
     failed_by = django_filters.ChoiceFilter(
         label="Failed by",
         choices=[(ANYTHING, "Anything not accepted"), *((code, entry.what) for code, entry in FAILED.items())],
-        empty_label="",
+        empty_label="Any",
         method="by_failure",
     )
     out_of_date = django_filters.ChoiceFilter(

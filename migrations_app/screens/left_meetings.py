@@ -92,7 +92,8 @@ def assign_left(request: Request, slug: str) -> HttpResponse:
         done = assign(access.tenant, keys, access.actor)
         told = []
         if done.mailed:
-            told.append(f"{counted(done.mailed, 'meeting')} assigned: the organizer gets a mail about each.")
+            gets = "its organizer gets a mail." if done.mailed == 1 else "their organizers get a mail about each."
+            told.append(f"{counted(done.mailed, 'meeting')} assigned: {gets}")
         if done.told_before:
             told.append(f"{counted(done.told_before, 'meeting')} assigned whose organizer was mailed already.")
         if done.messages:
@@ -154,9 +155,13 @@ def look_again(request: Request, slug: str) -> HttpResponse:
 
 
 def _act(request: Request, slug: str, act: Callable[[Access, list[int]], None]) -> HttpResponse:
-    """Do it to the meetings that were chosen, and go back to where one was."""
+    """Do it to the meetings that were chosen, and go back to where one was.
+
+    One ``meeting`` of the form may name all of a page, with full stops between their keys.
+    """
     access = access_for(request, slug, Role.Name.OPERATOR)
-    keys = [int(key) for key in request.POST.getlist("meeting") if key.isascii() and key.isdecimal() and len(key) < 19]
+    named = [key for value in request.POST.getlist("meeting") for key in value.split(".")]
+    keys = list({int(key) for key in named if key.isascii() and key.isdecimal() and len(key) < 19})
     if not keys:
         messages.info(request, "No meeting was chosen, so nothing was done: tick those that it is about.")
     elif len(keys) > MOST:

@@ -119,8 +119,9 @@ def _look_at_retry(request: Request, access: Access, selection: Selection) -> tu
 
 def _look_at_mark(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
     page = "selecting/mark.html"
-    users = selection.users
-    return page, page, {"out_of_date_count": users.out_of_date().count(), "undos": EndedUndos.of(users)}  # type: ignore[attr-defined]
+    out_of_date = selection.users.out_of_date()  # type: ignore[attr-defined]
+    undos = EndedUndos.of(out_of_date)
+    return page, page, {"out_of_date_count": out_of_date.count(), "undos": undos}
 
 
 def _look_at_move(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:

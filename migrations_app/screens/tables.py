@@ -23,8 +23,9 @@ from migrations_app.models import (
 from migrations_app.procedures.bulk_kinds import Kind
 from tenants_app.models import ConferencingUser, ServiceNumber
 
-_CARDS_ON_PHONES = {"class": "table card-table table-vcenter cards-on-phones"}
-_NUMBER = {"th": {"class": "number"}, "td": {"class": "number"}}
+_NUMBER = {"th": {"class": "number"}, "td": {"class": "number in-line"}}
+_IN_LINE = {"td": {"class": "in-line"}}
+"""What stands in one line with its neighbours where rows are cards, on a phone."""
 
 
 def _number(label: str, unit: str = "") -> tables.Column:
@@ -47,6 +48,32 @@ def _tick() -> tables.Column:
     )
 
 
+def _at(label: str) -> tables.Column:
+    """A time; where rows are cards, on a phone, its label stands before it, and nothing where there is none yet."""
+    return tables.TemplateColumn(
+        "{% load page_parts %}{% if value %}<span class='on-phones'>" + label + "</span> {{ value|when }}"
+        "{% else %}<span class='text-secondary d-none d-sm-inline'>–</span>{% endif %}",
+        verbose_name=label,
+        empty_values=(),
+    )
+
+
+def _by(label: str) -> tables.Column:
+    """Whose doing it was; where rows are cards, on a phone, its label stands before it."""
+    return tables.TemplateColumn(f"<span class='on-phones'>{label}</span> {{{{ value }}}}", verbose_name=label)
+
+
+def _changed() -> tables.Column:
+    """When the latest run of a user changed."""
+    return tables.TemplateColumn(
+        "{% load page_parts %}{% if value %}<span class='on-phones'>changed</span> {{ value|ago }}"
+        "{% else %}<span class='text-secondary d-none d-sm-inline'>–</span>{% endif %}",
+        verbose_name="Changed",
+        empty_values=(),
+        attrs=_IN_LINE,
+    )
+
+
 class RunTable(tables.Table):
     """The history of a tenant's runs."""
 
@@ -59,10 +86,10 @@ class RunTable(tables.Table):
         template_name="runs/cells/why.html", verbose_name="Why", order_by="migration_type", empty_values=()
     )
     created = tables.TemplateColumn(template_name="runs/cells/times.html")
-    succeeded_meetings = _number("Updated")
-    skipped_meetings = _number("Skipped")
-    failed_meetings = _number("Failed")
-    invites_update = _number("Messages")
+    succeeded_meetings = _number("Updated", unit="updated")
+    skipped_meetings = _number("Skipped", unit="skipped")
+    failed_meetings = _number("Failed", unit="failed")
+    invites_update = _number("Messages", unit="message{{ value|pluralize }}")
 
     caption = "Runs"
 
@@ -76,7 +103,11 @@ class LeftTable(tables.Table):
     """Meetings that need a person."""
 
     chosen = tables.TemplateColumn(
-        template_name="left/cells/chosen.html", verbose_name="Choose", orderable=False, empty_values=()
+        template_name="left/cells/chosen.html",
+        verbose_name="Choose",
+        orderable=False,
+        empty_values=(),
+        attrs={"th": {"class": "tick"}, "td": {"class": "tick"}},
     )
     subject = tables.TemplateColumn(template_name="left/cells/meeting.html", verbose_name="Meeting", empty_values=())
     user = tables.TemplateColumn(
@@ -84,15 +115,12 @@ class LeftTable(tables.Table):
     )
     code = tables.TemplateColumn(template_name="left/cells/reason.html", verbose_name="Why, and what to do")
     starts_at = tables.TemplateColumn(
-        "{% load page_parts %}{% if value %}{{ value|when }}{% else %}Not known{% endif %}",
+        "{% load page_parts %}<span class='on-phones'>Starts</span> "
+        "{% if value %}{{ value|when }}{% else %}Not known{% endif %}",
         verbose_name="Starts",
         empty_values=(),
     )
-    attendee_count = tables.TemplateColumn(
-        "{% load humanize %}{{ value|intcomma }}<span class='on-phones'> attendee{{ value|pluralize }}</span>",
-        verbose_name="Attendees",
-        attrs=_NUMBER,
-    )
+    attendee_count = _number("Attendees", unit="attendee{{ value|pluralize }}")
     state = tables.TemplateColumn(template_name="left/cells/state.html", attrs={"td": {"class": "slim"}})
 
     caption = "Meetings that need a person"
@@ -105,7 +133,6 @@ class LeftTable(tables.Table):
 
     class Meta:
         model = LeftMeeting
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
         fields: tuple[str, ...] = ()
         order_by = ("starts_at",)
         empty_text = "No meeting matches. Widen the dates or clear the filter."
@@ -136,7 +163,6 @@ class FailureTable(tables.Table):
         model = Run
         fields: tuple[str, ...] = ()
         empty_text = "No user matches. Search for a part of the name or clear the filter."
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
 
 
 class ResultTable(tables.Table):
@@ -145,7 +171,7 @@ class ResultTable(tables.Table):
     subject = tables.TemplateColumn(template_name="runs/cells/subject.html", verbose_name="Meeting")
     outcome = tables.TemplateColumn(template_name="runs/cells/result_outcome.html")
     starts_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Starts")
-    attendee_count = _number("Attendees")
+    attendee_count = _number("Attendees", unit="attendee{{ value|pluralize }}")
     update = tables.TemplateColumn(
         template_name="runs/cells/result_message.html",
         verbose_name="Message",
@@ -189,7 +215,7 @@ class MeetingTable(tables.Table):
         template_name="meetings/cells/foreseen.html", verbose_name="A run now", empty_values=()
     )
     starts_at = tables.TemplateColumn(template_name="meetings/cells/times.html", verbose_name="Starts", empty_values=())
-    attendee_count = _number("Attendees")
+    attendee_count = _number("Attendees", unit="attendee{{ value|pluralize }}")
     mailed = tables.TemplateColumn(
         template_name="meetings/cells/mailed.html", verbose_name="Would be mailed", empty_values=(), attrs=_NUMBER
     )
@@ -223,7 +249,6 @@ class FoundMeetingTable(tables.Table):
     class Meta:
         orderable = False
         empty_text = "No meeting matches. Leave a criterion out, or write less of it."
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
 
 
 class UserTable(tables.Table):
@@ -238,15 +263,17 @@ class UserTable(tables.Table):
         "{% if value %}{{ value }}{% else %}<span class='text-secondary'>None</span>{% endif %}",
         order_by="bridge__name",
         empty_values=(),
+        attrs=_IN_LINE,
     )
     audio = tables.TemplateColumn(
         template_name="users/cells/audio.html",
         verbose_name="Audio conferencing",
         order_by=("-audio_conferencing_license", "-audio_conferencing_enabled"),
         empty_values=(),
+        attrs=_IN_LINE,
     )
-    hosting = tables.Column()
-    latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
+    hosting = tables.Column(attrs=_IN_LINE)
+    latest_modified = _changed()
 
     caption = "Users"
 
@@ -261,9 +288,9 @@ class UserImportTable(tables.Table):
 
     file_name = tables.TemplateColumn(template_name="user_imports/cells/name.html", verbose_name="File")
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
-    requested_by = tables.Column(verbose_name="Uploaded by")
-    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Uploaded")
-    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Ended", empty_values=())
+    requested_by = _by("Uploaded by")
+    created = _at("Uploaded")
+    finished_at = _at("Ended")
 
     caption = "Imports"
 
@@ -280,21 +307,14 @@ class BulkActionTable(tables.Table):
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
     done_count = _number("Done", unit="done")
     refused_count = _number("Not done", unit="not done")
-    requested_by = tables.TemplateColumn("<span class='on-phones'>by</span> {{ value }}", verbose_name="By")
-    created = tables.TemplateColumn(
-        "{% load page_parts %}<span class='on-phones'>begun</span> {{ value|when }}", verbose_name="Begun"
-    )
-    finished_at = tables.TemplateColumn(
-        "{% load page_parts %}<span class='on-phones'>ended</span> {{ value|when }}",
-        verbose_name="Ended",
-        empty_values=(),
-    )
+    requested_by = _by("By")
+    created = _at("Begun")
+    finished_at = _at("Ended")
 
     caption = "What was done for many users"
 
     class Meta:
         model = BulkAction
-        attrs = _CARDS_ON_PHONES
         fields: tuple[str, ...] = ()
         empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
 
@@ -310,7 +330,6 @@ class BulkActionUserTable(tables.Table):
 
     class Meta:
         model = BulkActionUser
-        attrs = _CARDS_ON_PHONES
         fields: tuple[str, ...] = ()
         orderable = False
         empty_text = "No user has this result."
@@ -328,7 +347,7 @@ class DependantTable(tables.Table):
     latest_state = tables.TemplateColumn(
         "{% load runs %}{% run_badge value record.still_open %}", verbose_name="Latest run", empty_values=()
     )
-    latest_modified = tables.TemplateColumn("{% load page_parts %}{{ value|ago }}", verbose_name="Changed")
+    latest_modified = _changed()
 
     caption = "Users who depend on the number"
 
@@ -356,9 +375,9 @@ class ReleaseTable(tables.Table):
     e164 = tables.TemplateColumn(template_name="releases/cells/number.html", verbose_name="Number")
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
     bridge = tables.Column(order_by="bridge__name")
-    requested_by = tables.Column(verbose_name="Asked for by")
-    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Asked for")
-    finished_at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Ended", empty_values=())
+    requested_by = _by("Asked for by")
+    created = _at("Asked for")
+    finished_at = _at("Ended")
 
     caption = "Numbers taken off their bridges"
 
@@ -375,14 +394,13 @@ class PreviewTable(tables.Table):
         '<a href="{% url "preview" record.tenant.slug record.pk %}">{{ value }}</a>', verbose_name="Preview"
     )
     state = tables.TemplateColumn("{% load runs %}{% badge value %}")
-    total_users = tables.Column(verbose_name="Users")
-    requested_by = tables.Column(verbose_name="Asked for by")
-    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Asked for")
+    total_users = _number("Users", unit="user{{ value|pluralize }}")
+    requested_by = _by("Asked for by")
+    created = _at("Asked for")
 
     caption = "Previews"
 
     class Meta:
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
         model = Preview
         fields: tuple[str, ...] = ()
         empty_text = "No preview was asked for in the last day."
@@ -403,7 +421,6 @@ class PreviewedMeetingTable(tables.Table):
     caption = "Meetings"
 
     class Meta:
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
         model = PreviewedMeeting
         fields: tuple[str, ...] = ()
         orderable = False

@@ -36,7 +36,6 @@ class AuditTable(tables.Table):
         model = AuditEntry
         fields = ("at", "actor", "action")
         empty_text = "No entry matches. Widen the dates or clear the filter."
-        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
 
     def __init__(self, entries: QuerySet[AuditEntry], tenant: Tenant) -> None:
         self.tenant = tenant

@@ -61,7 +61,7 @@ def test_r31_it_says_of_a_failed_user_what_happened_and_what_to_do(
     page = words(alice.get("/contoso/").content)
 
     assert "1 user could not be migrated." in page
-    assert "Nobody can dial in to their meetings until it is put right" in page
+    assert "Nobody can dial in to the meetings that were not updated until it is put right" in page
     assert "no toll number to print: bridge Old bridge." in page
     assert "Register a toll number on the bridge" in page
 

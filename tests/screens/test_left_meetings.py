@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -106,15 +107,24 @@ def test_it_is_filtered_and_exported_as_it_is_shown(people: Users, vera: Client)
 
 def test_several_are_dealt_with_assigned_and_opened_again_at_once(people: Users, bob: Client) -> None:
     one, two, three = LeftMeeting.objects.order_by("user__upn", "pk")
-    assert "The organizer is mailed in Spanish." in words(bob.get(f"/contoso/left/{three.pk}/").content)
+    of_three = f"/contoso/left/{three.pk}/"
+    assert "The organizer is mailed in Spanish." in words(bob.get(of_three).content)
+    ends = "An undo holds the organizer's invitations: “Look again” ends it"
+    assert ends not in words(bob.get(of_three).content)
+    ConferencingUser.objects.filter(pk=three.user_id).update(undo_holds=True)
+    assert ends in words(bob.get(of_three).content)
     assert "2 meetings marked as dealt with." in post(bob, "deal-with", one, two, note=" Told  her ")
     one.refresh_from_db()
     assert (one.state, one.note, one.by) == ("DealtWith", "Told her", "bob")
     assert "by bob" in words(bob.get(f"/contoso/left/{one.pk}/").content)
     assert "nothing was done" in post(bob, "deal-with", one, two)
-    assert "1 meeting assigned: the organizer gets a mail about each." in post(bob, "assign", one, three)
+    assert "1 meeting assigned: its organizer gets a mail." in post(bob, "assign", one, three)
     assert Update.objects.filter(result__outcome="Skipped").count() == 1
     assert "3 meetings open again." in post(bob, "open-again", one, two, three)
+    all_of_page = re.search(r'id="all-left"\s+value="([0-9.]+)"', bob.get("/contoso/left/").content.decode())
+    assert all_of_page
+    assert "3 meetings marked as dealt with." in post(bob, "deal-with", meeting=all_of_page[1])
+    assert "3 meetings open again." in post(bob, "open-again", meeting=all_of_page[1])
     assert "No meeting was chosen" in post(bob, "assign")
     assert "No meeting was chosen" in post(bob, "deal-with", meeting=["x", "9" * 30, "-1"])
     back = bob.post("/contoso/left/deal-with/", {"meeting": one.pk, "back": "/contoso/left/?reason=needs-review"})

@@ -540,7 +540,7 @@ def test_a_number_without_an_alternative_is_replaced_by_a_new_one(alice: Client,
 
 def test_it_lists_the_numbers_that_are_taken_off(alice: Client, release: NumberRelease, outbox: Any) -> None:
     assert "Numbers taken off: 1 under way" in shown(alice, "/contoso/bridges/")
-    assert f"{OLD} {NEW} takes its place Waiting Old bridge test" in shown(alice, "/contoso/releases/")
+    assert f"{OLD} {NEW} takes its place Waiting Old bridge Asked for by test" in shown(alice, "/contoso/releases/")
     tasks.work_queue()
     assert f"{OLD} {NEW} takes its place Released" in shown(alice, "/contoso/releases/")
     assert "under way" not in shown(alice, "/contoso/bridges/")

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
@@ -85,8 +86,9 @@ def test_from_the_button_of_a_run_to_the_run_of_its_undo_and_back(
     assert bob.get(alice_page).status_code == 403
 
 
-def test_r6_the_preview_of_a_number_procedure_names_whose_undo_it_ends(alice: Client, anna: ConferencingUser) -> None:
-    invite(anna)
+def test_whatever_ends_an_undo_says_so_before(alice: Client, anna: ConferencingUser) -> None:
+    """A number procedure (R6), a start from the user's page, marking; and the story calls the undo what it is."""
+    uid, _ = invite(anna)
     run = migrate(anna)
     change_user(anna, ACTOR, conference_id="7777777")
     asked = words(alice.get(f"/contoso/migrations/{run.correlation_id}/undo/").content)
@@ -96,8 +98,13 @@ def test_r6_the_preview_of_a_number_procedure_names_whose_undo_it_ends(alice: Cl
     number = ServiceNumber.objects.get(number="+14255550100")
     address = f"/contoso/bridges/{number.bridge_id}/numbers/{number.pk}/replace/?by=%2B14255550188"
     assert f"This ends the undo of {anna.upn}." in words(alice.get(address).content)
-    marking = alice.get(f"/contoso/users/selected/mark/?users={anna.pk}")
-    assert f"This ends the undo of {anna.upn}: changes start runs" in words(marking.content)
+    for selected in (f"users={anna.pk}", "out_of_date=yes&all=1"):
+        marking = alice.get(f"/contoso/users/selected/mark/?{selected}")
+        assert f"This ends the undo of {anna.upn}: changes start runs" in words(marking.content)
+    assert "Start a run, ending the undo" in words(alice.get(f"/contoso/users/{anna.upn}/").content)
+    story = words(alice.get(reverse("meeting-story", args=["contoso", anna.upn, uid])).content)
+    assert "The block was changed" in story
+    assert "The block was put back" in story
 
 
 def test_a_failed_undo_is_started_again_as_an_undo(

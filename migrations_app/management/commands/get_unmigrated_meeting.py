@@ -16,7 +16,8 @@ IN_TABLE = ["UserPrincipalName", "Subject", "StartDate", "Attendees", "Reason", 
 class Command(AdministratorCommand):
     help = (
         "List the meetings to come that need a person: left as they are by a run, failed, or with attendees who could "
-        "not be told. Those that were dealt with are left out."
+        "not be told. Those that were dealt with are left out. Those that are assigned to their organizers are listed, "
+        "though check_migrations and the dashboard count only those that nobody has seen to."
     )
     example = "--reason needs-review --format csv"
 

@@ -57,8 +57,9 @@ class Command(AdministratorCommand):
     def _tell(self, run: Run) -> None:
         run = Run.objects.select_related("user").get(pk=run.pk)
         meetings, messages = counted(run.total_meetings, "meeting"), counted(run.invites_update, "message")
+        done = "put back" if run.is_undo else "migrated"
         line = (
-            f"{run.user.upn}: {run.state}; {meetings}: {run.succeeded_meetings:,} migrated, "
+            f"{run.user.upn}: {run.state}; {meetings}: {run.succeeded_meetings:,} {done}, "
             f"{run.skipped_meetings:,} skipped, {run.failed_meetings:,} failed; {messages}"
         )
         if run.left_meetings:
