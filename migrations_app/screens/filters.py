@@ -10,6 +10,7 @@ from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
 from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, Run
 from migrations_app.runs.failed import failed_runs
+from migrations_app.runs.left import to_come
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.folding import any_contains
@@ -116,8 +117,7 @@ class LeftFilter(django_filters.FilterSet):
         ]
 
     def by_text(self, rows: QuerySet[LeftMeeting], name: str, value: str) -> QuerySet[LeftMeeting]:
-        of_user = Q(user__upn__icontains=value) | Q(user__display_name__icontains=value)
-        return rows.filter(of_user | Q(subject__icontains=value))
+        return rows.filter(any_contains(value, "user__upn", "user__display_name", "subject"))
 
     def by_state(self, rows: QuerySet[LeftMeeting], name: str, value: str) -> QuerySet[LeftMeeting]:
         if value == UNDONE:
@@ -192,6 +192,12 @@ class UserFilter(django_filters.FilterSet):
         empty_label="Any",
         method="by_invitations",
     )
+    left = django_filters.ChoiceFilter(
+        label="Meetings",
+        choices=[(YES, "Some need a person"), (NO, "None need a person")],
+        empty_label="Any",
+        method="by_left",
+    )
     bridge = django_filters.ModelChoiceFilter(
         queryset=Bridge.objects.none(), null_label="No bridge", null_value=NO_BRIDGE, empty_label="Any bridge"
     )
@@ -237,6 +243,10 @@ class UserFilter(django_filters.FilterSet):
         if value == UNDO_HOLDS:
             return users.filter(undo_holds=True)
         return users.filter(OUT_OF_DATE, upn__gt="") if value == YES else users.filter(~OUT_OF_DATE)
+
+    def by_left(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        having = Q(pk__in=to_come(self.tenant).filter(state=LeftMeeting.State.OPEN).values("user"))
+        return users.filter(having if value == YES else ~having)
 
     def by_number(
         self, users: QuerySet[ConferencingUser], name: str, value: ServiceNumber
