@@ -103,6 +103,25 @@ def test_the_group_lists_its_users_and_finds_and_exports_them(
     assert "No user matches" in words(vera.get(f"{PAGE}mailbox-answer/").content)
 
 
+def test_what_needs_a_person_though_its_run_succeeded_is_grouped_too(vera: Client, anna: ConferencingUser) -> None:
+    to_come, over = timezone.now() + timedelta(days=1), timezone.now()
+    codes = ("mail-refused", "needs-review", "needs-review", "attendees-not-told-by-server")
+    LeftMeeting.objects.bulk_create(
+        LeftMeeting(tenant=anna.tenant, user=anna, uid=f"{number}-{end}", code=code, last_end=end)
+        for end in (to_come, over)
+        for number, code in enumerate(codes)
+    )
+    LeftMeeting.objects.filter(code="mail-refused").update(state="DealtWith")
+    answer = vera.get(PAGE)
+
+    assert answer.context["left"] == [("needs-review", 2), ("attendees-not-told-by-server", 1)]
+    assert "Nothing has failed" in words(answer.content)
+    for code, count in answer.context["left"]:
+        address = f"/contoso/left/?reason={code}&state=Open"
+        assert f'href="{address.replace("&", "&amp;")}"' in answer.content.decode()
+        assert len(vera.get(address).context["table"].page) == count
+
+
 def test_an_operator_tries_a_group_again(bob: Client, failing: dict[str, ConferencingUser], wakes: list[Any]) -> None:
     bob.post(f"{NUMBERS}accept/", NOTE | {"seen": "3"})
     bob.post(f"/contoso/users/{failing['anna'].upn}/take-back-acceptance/")
