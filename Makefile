@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign lint format docs bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews lint format docs bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -50,6 +50,9 @@ soak-undo: .venv/installed ## Kill the worker 50 times at random points while ru
 
 campaign: .venv/installed ## Move users between bridges on a real mail server while requests fail and workers are killed (ARGS="--count --seed --results --server radicale|cyrus")
 	@$(BIN)/python -m tests.campaigns.outside $(ARGS)
+
+campaign-previews: .venv/installed ## Compare previews of 500 generated organizations, and of the demo, with what then happens (ARGS="--count --seed --results")
+	@$(BIN)/python -m tests.campaigns.previews $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .

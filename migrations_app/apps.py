@@ -14,9 +14,10 @@ class MigrationsConfig(AppConfig):
         from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.bulk_kinds import KINDS
         from migrations_app.procedures.mailbox_scans import follow
-        from migrations_app.runs.receivers import on_tenant_changed, on_users_changed
+        from migrations_app.runs.receivers import on_change_foreseen, on_tenant_changed, on_users_changed
         from tenants_app.audit import register_actions
         from tenants_app.signals import (
+            change_foreseen,
             mail_server_changed,
             mailboxes_changed,
             next_steps_wanted,
@@ -35,6 +36,7 @@ class MigrationsConfig(AppConfig):
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
         mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")
         mailboxes_changed.connect(follow, dispatch_uid="migrations_app")
+        change_foreseen.connect(on_change_foreseen, dispatch_uid="migrations_app")
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")

@@ -47,11 +47,14 @@ BADGES = {
     "Applied": Badge("Applied", "succeeded", "circle-check"),
     "Refused": Badge("Refused", "failed", "circle-x"),
     "Discarded": Badge("Discarded", "quiet", "x"),
-    # what is done for many users
+    # what is done for many users, beside Refused
     "Working": Badge("In progress", "progress", "loader-2"),
     "Done": Badge("Done", "succeeded", "circle-check"),
     "Stopped": Badge("Stopped", "quiet", "x"),
     "NotDone": Badge("Not done", "pending", "alert-triangle"),
+    # previews, beside Refused
+    "Looking": Badge("Being made", "progress", "loader-2"),
+    "Ready": Badge("Ready", "succeeded", "circle-check"),
     # messages, beside Failed
     "Queued": Badge("Queued", "pending", "mail"),
     "Sent": Badge("Sent", "succeeded", "mail-check"),

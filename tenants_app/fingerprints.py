@@ -11,6 +11,7 @@ same as that of their settings: one comparison finds who is out of date, and wit
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any
@@ -22,7 +23,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import MD5, Coalesce, Left, Right
 
 from tenants_app.bulk import batched, insert
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, InvitedNumber
+from tenants_app.models import Bridge, ConferenceId, ConferencingUser, InvitedNumber, Tenant
 
 _TEXT = models.TextField()
 _HALF = 16
@@ -65,6 +66,61 @@ def _computed(languages: tuple[str, ...], database: str) -> RawSQL:
     compiler.pre_sql_setup()
     sql, parameters = compiler.compile(query.annotations["shown"])
     return RawSQL(sql, parameters, output_field=_TEXT)  # noqa: S611 - no outside text
+
+
+def count_out_of_date_after(tenant: Tenant) -> int:
+    """How many users of the tenant are out of date once its settings are saved as they are in memory; only reads."""
+    users = _with_shown(ConferencingUser.objects.filter(tenant=tenant.pk).order_by(), _languages(), tenant)
+    said = Case(
+        When(Q(has_own_blocks=True) | Q(invitations_fingerprint=""), then=F("invitations_fingerprint")),
+        default=_halves(Left("invitations_fingerprint", _HALF), Right("shown", _HALF)),
+        output_field=_TEXT,
+    )
+    count: int = users.annotate(said=said).exclude(said=F("shown")).count()
+    return count
+
+
+def _languages() -> tuple[str, ...]:
+    return tuple(settings.MMS_INVITATION_LANGUAGES)
+
+
+def foresee(user: ConferencingUser, *, has_another_mailbox: bool = False) -> None:
+    """Set both fingerprints of a user whose settings are not saved as saving them would; only in memory.
+
+    The same as the database computes in :func:`refresh`. ``user.tenant``, the bridge and the numbers are those after
+    the change.
+    """
+    user.settings_fingerprint = computed = _of(user)
+    if has_another_mailbox:
+        user.invitations_fingerprint = ""
+    elif user.invitations_fingerprint and not user.has_own_blocks:
+        user.invitations_fingerprint = user.invitations_fingerprint[:_HALF] + computed[_HALF:]
+
+
+def _of(user: ConferencingUser) -> str:
+    """What :func:`_with_shown` has the database compute, of one user in memory."""
+    tenant, bridge = user.tenant, user.bridge
+    provider = user.conferencing_provider or (bridge.provider if bridge else "")
+    phone = ""
+    if user.audio_conferencing_license and user.audio_conferencing_enabled and not provider:
+        toll = user.toll_number or (bridge.default_number if bridge else None)
+        places = [(row.number, row.country, row.city) if row else ("", "", "") for row in (toll, user.toll_free_number)]
+        whose_id = user.conference_id_type
+        if bridge and not bridge.gives_conference_ids:
+            whose_id = ""
+        elif whose_id == ConferencingUser.ConferenceIdType.PUBLIC:
+            whose_id = user.conference_id
+        phone = _text("phone", *places[0], *places[1], whose_id, tenant.local_numbers_url)
+    spoken = user.language.lower()
+    languages = settings.MMS_INVITATION_LANGUAGES
+    language = next((code for code in languages if spoken == code or spoken.startswith(f"{code}-")), "en")
+    own_texts = (tenant.help_url, tenant.legal_url, tenant.logo_url, tenant.footer_text)
+    shown, own = _text(user.hosting, provider, phone), _text(language, *own_texts)
+    return "".join(hashlib.md5(each.encode(), usedforsecurity=False).hexdigest()[:_HALF] for each in (shown, own))
+
+
+def _text(*parts: str) -> str:
+    return "".join(f"{part}\x1f" for part in parts)
 
 
 def begin(users: QuerySet[ConferencingUser]) -> None:
@@ -146,8 +202,10 @@ def _with_phone(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
     )
 
 
-def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> QuerySet[Any]:
-    """The users with what shows in their invitations, as a fingerprint (R36).
+def _with_shown(
+    users: QuerySet[ConferencingUser], languages: Iterable[str], unsaved: Tenant | None = None
+) -> QuerySet[Any]:
+    """The users with what shows in their invitations, as a fingerprint (R36); with the texts of an ``unsaved`` tenant.
 
     A third party's numbers are not known here, so its name stands for them. Where a user is hosted counts because the
     meetings of an on-premises deployment do not outlive the move (R1). What leads into a meeting does not count: it
@@ -172,7 +230,7 @@ def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> 
                     ),
                     default=F("conference_id_type"),
                 ),
-                F("tenant__local_numbers_url"),
+                _of_tenant("local_numbers_url", unsaved),
             ),
         ),
         default=Value(""),
@@ -186,19 +244,23 @@ def _with_shown(users: QuerySet[ConferencingUser], languages: Iterable[str]) -> 
     return users.annotate(
         shown=_halves(
             Left(MD5(_joined(F("hosting"), F("provider"), phone)), _HALF),
-            Left(MD5(_joined(language, *map(F, _OF_OWN_BLOCKS))), _HALF),
+            Left(MD5(_joined(language, *(_of_tenant(name, unsaved) for name in _OF_OWN_BLOCKS))), _HALF),
         )
     )
 
 
-_OF_OWN_BLOCKS = ("tenant__help_url", "tenant__legal_url", "tenant__logo_url", "tenant__footer_text")
+_OF_OWN_BLOCKS = ("help_url", "legal_url", "logo_url", "footer_text")
+
+
+def _of_tenant(name: str, unsaved: Tenant | None) -> Value | F:
+    return F(f"tenant__{name}") if unsaved is None else Value(getattr(unsaved, name))
 
 
 def _halves(first: models.Expression, second: models.Expression) -> models.Func:
     return models.Func(first, second, template="(%(expressions)s)", arg_joiner=" || ", output_field=_TEXT)
 
 
-def _joined(*parts: models.Expression | F) -> models.Func:
+def _joined(*parts: models.Expression | F | Value) -> models.Func:
     """The parts as one text, with a character after each that stands in none.
 
     Not ``Concat``, which nests a call for each part, deeper than SQLite's parser goes.

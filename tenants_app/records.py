@@ -8,7 +8,7 @@ from typing import Any
 from tenants_app.catalogue import TENANT_SETTINGS, TOLL_NUMBER, USER_SETTINGS, Kind, TenantSetting
 from tenants_app.meeting_services import TENANTS_OWN
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, MailServerConnection, ServiceNumber, Tenant
-from tenants_app.wording import provider_name
+from tenants_app.wording import id_in_words, provider_name
 
 
 def tenant_record(tenant: Tenant) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def user_record(user: ConferencingUser) -> dict[str, Any]:
     """A user's settings under the column names of ``import_users``; numbers are those that invitations show."""
     shown = {setting: getattr(user, setting.field) for setting in USER_SETTINGS}
     if user.toll_number is None and user.bridge is not None:
-        shown[TOLL_NUMBER] = user.bridge.numbers.filter(is_default=True).first()
-    settings = {setting.name: written(setting.kind, value) for setting, value in shown.items()}
+        shown[TOLL_NUMBER] = user.bridge.default_number
+    settings = {setting.name: id_in_words(written(setting.kind, value)) for setting, value in shown.items()}
     return {"UserId": str(user.user_id), "UserPrincipalName": user.upn, **settings}
 
 

@@ -30,12 +30,17 @@ class Consequence:
     upn: str
     starts_run: bool
     sentence: str
+    chosen: str = ""
+    """What the change chose by itself, in sentences; empty where nothing."""
 
 
 users_changed = Signal()
 """Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor`` and
 ``due_now`` (whether the change has settled already, R19)."""
 
+change_foreseen = Signal()
+"""Asks what a change would lead to that is not made, with ``tenant`` and ``changes`` as above. Receivers only read, and
+answer as to ``users_changed``."""
 
 Answers = Iterable[tuple[object, Any]]
 """What receivers return; Django's own types know of texts only."""

@@ -91,3 +91,13 @@ def sentences(error: ValidationError, names: Mapping[str, str] = FIELD_NAMES) ->
         for field, messages in error.message_dict.items()
         for message in messages
     )
+
+
+FREE_ID = "0000000"
+"""In a preview, stands for a conference ID that is chosen when the change is made: no real one begins with 0 (R4)."""
+A_FREE_ONE = "a free one"
+
+
+def id_in_words(value: Any) -> Any:
+    """A value as it is, but for the stand-in of a conference ID that is not chosen yet."""
+    return A_FREE_ONE if value == FREE_ID else value

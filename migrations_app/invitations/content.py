@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import phonenumbers
-from django.db import transaction
 
 from migrations_app.failures import Failure
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
 from migrations_app.triggers.rules import why_not_served
-from tenants_app.changes.conference_ids import private_conference_ids
+from tenants_app.changes.conference_ids import given_private_ids, private_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber
 from tenants_app.user_settings import UserSettings
+from tenants_app.wording import FREE_ID
 
 
 class InvitationSettings:
@@ -35,7 +35,7 @@ class InvitationSettings:
         if self.has_phone_part:
             if user.bridge is None:
                 raise Failure("no-bridge")
-            toll_row = user.toll_number or user.bridge.numbers.filter(is_default=True).first()
+            toll_row = user.toll_number or user.bridge.default_number
             if toll_row is None:
                 raise Failure("no-dial-in-number", f"bridge {user.bridge.name}")
             toll = _phone_number(toll_row)
@@ -83,11 +83,10 @@ class InvitationSettings:
         return ids
 
     def private_ids_to_show(self, uids: Sequence[str]) -> dict[str, str]:
-        """The same for a preview: those that are missing are only shown, not given out."""
-        with transaction.atomic():
-            ids = self.private_ids(uids)
-            transaction.set_rollback(True)
-        return ids
+        """The same for a preview: :data:`FREE_ID` stands for those that are missing. Nothing is given out."""
+        if not uids or not self.gives_private_ids:
+            return {}
+        return dict.fromkeys(uids, FREE_ID) | given_private_ids(self.user, uids)
 
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:

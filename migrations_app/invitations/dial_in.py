@@ -10,7 +10,9 @@ from migrations_app.rewriting.block import render_text
 from migrations_app.rewriting.facts import KnownNumbers
 from migrations_app.rewriting.labels import language_of
 from migrations_app.rewriting.written_numbers import DialIn
-from tenants_app.models import ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.changes.conference_ids import shared_conference_ids
+from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
+from tenants_app.wording import FREE_ID
 
 HAS_ITS_OWN = "each meeting keeps or gets its own"
 EACH_ITS_OWN = "a different one for each meeting"
@@ -40,8 +42,7 @@ def known_numbers(tenant: Tenant) -> KnownNumbers:
 
 def known_dial_in(user: ConferencingUser, numbers: KnownNumbers) -> DialIn:
     """How people dial into the user's meetings, whatever the invitations say: the tenant's numbers, the user's IDs."""
-    ids = ConferenceId.objects.filter(user=user, meeting_uid="")
-    return DialIn(numbers.toll | numbers.toll_free, frozenset(ids.values_list("digits", flat=True)))
+    return DialIn(numbers.toll | numbers.toll_free, shared_conference_ids(user) - {FREE_ID})
 
 
 def dial_in_details(user: ConferencingUser) -> DialInDetails:

@@ -13,7 +13,6 @@ from migrations_app.management.foreseen_meetings import ForeseeingCommand
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import foresee_release
 from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release, foresee_release_meetings
-from tenants_app.management.base import rehearsed
 from tenants_app.models import ServiceNumber, Tenant
 from tenants_app.wording import counted, plain
 
@@ -29,13 +28,16 @@ class ReleaseCommand(ForeseeingCommand):
         """Start the procedure; raises ``ValidationError`` where it cannot be."""
         raise NotImplementedError
 
+    def check_begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
+        """Raise ``ValidationError`` as :meth:`begin` does; only reads."""
+        raise NotImplementedError
+
     def take_off(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
-        """Foresee, begin and tell; a dry run begins too, so that it refuses the same, and takes it back."""
+        """Foresee, begin and tell; a dry run only checks, so that it refuses the same."""
         self.check_format(options)
         e164 = options["replace_with"]
         if options["format"] != "table":
-            with rehearsed(dry_run=True):
-                self.begin(tenant, number, options)
+            self.check_begin(tenant, number, options)
             runs = foresee_release_meetings(number, e164)
             self.list_meetings((outcome for _, outcomes in runs for outcome in outcomes), options)
             return
@@ -44,7 +46,10 @@ class ReleaseCommand(ForeseeingCommand):
             effect = effect_of_release(number, e164, MOST_BY_COMMAND) if options["dry_run"] else None
         except Failure as failure:
             raise CommandError(failure.told) from failure
-        with rehearsed(options["dry_run"]):
+        release = None
+        if options["dry_run"]:
+            self.check_begin(tenant, number, options)
+        else:
             release = self.begin(tenant, number, options)
         depend = "depends" if foreseen.users == 1 else "depend"
         self.stdout.write(
@@ -53,7 +58,7 @@ class ReleaseCommand(ForeseeingCommand):
             f"{counted(foreseen.future.invitations, 'invitation')}."
         )
         would = "would start" if options["dry_run"] else "starts" if foreseen.runs == 1 else "start"
-        self.stdout.write(f"{counted(foreseen.runs, 'run')} {would} when the users get {release.replacement_e164}.")
+        self.stdout.write(f"{counted(foreseen.runs, 'run')} {would} when the users get {e164}.")
         if effect:
             self.stdout.write(
                 f"{counted(effect.updated, 'meeting')} would be updated, {effect.failed:,} would fail, and "
@@ -64,7 +69,7 @@ class ReleaseCommand(ForeseeingCommand):
             self.stdout.write(f"{counted(count, 'user')}: {sentence}")
         if foreseen.undos:
             self.stdout.write(foreseen.undos.sentence)
-        if not options["dry_run"]:
+        if release:
             self._tell_what_happens_next(tenant, release)
         self.tell_rehearsal(options)
 

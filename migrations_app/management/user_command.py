@@ -36,7 +36,7 @@ class UserChangeCommand(ForeseeingCommand):
             return
         before = user_record(user)
         if options["dry_run"]:
-            foreseen = foresee(user.tenant, edit, self.actor)
+            foreseen = foresee(user.tenant, edit)
             self.tell_changes(user.upn, before, foreseen.settings)
             self.stdout.write(f"{user.upn}: {foreseen.text}")
             self.tell_rehearsal(options)
@@ -47,7 +47,7 @@ class UserChangeCommand(ForeseeingCommand):
 
     def _list(self, user: ConferencingUser, edit: UserEdit, options: Mapping[str, Any]) -> None:
         """What the run that the change starts would make of each meeting; on standard error why none starts."""
-        seen = rehearse(user.tenant, edit, self.actor)
+        seen = rehearse(user.tenant, edit)
         starts = seen.consequence.starts_run
         if seen.failure and starts:
             raise CommandError(f"{user.upn}: {describe(seen.failure.code, seen.failure.detail)}")

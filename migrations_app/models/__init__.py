@@ -2,6 +2,7 @@
 
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
+from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
 from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
@@ -22,6 +23,9 @@ __all__ = [
     "MeetingResult",
     "NumberRelease",
     "OnlineMeeting",
+    "Preview",
+    "PreviewedMeeting",
+    "PreviewedUser",
     "Run",
     "SentLately",
     "ShownMeeting",

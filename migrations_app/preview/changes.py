@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
-
 from migrations_app.failures import Failure, describe
-from migrations_app.models import MeetingResult, Run
-from migrations_app.preview.meetings import Tally, foresee_meetings
+from migrations_app.invitations.dial_in import dial_in_details
+from migrations_app.preview.foretold import Foretold, Planned, Totals, foretell
+from migrations_app.preview.meetings import foresee_meetings
+from migrations_app.rewriting.comparison import Change, compare_texts
 from migrations_app.runs.outcomes import Outcome
-from migrations_app.runs.selection import NOT_THEIRS_TO_COME
+from migrations_app.runs.starts import decide_changes, targets_of_pending
 from migrations_app.targets import ALL_CURRENT, Targets
-from tenants_app.audit import Actor
-from tenants_app.changes.users import UserEdit, change_users
+from tenants_app.changes.users import UserEdit, foresee_user
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import user_record
 from tenants_app.signals import Consequence
-from tenants_app.wording import counted
-
-LISTED = 50
-"""Meetings that are told one by one."""
+from tenants_app.wording import A_FREE_ONE, FREE_ID, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,39 +32,21 @@ class Foresight:
     """Whether invitations will then say something else than the settings ask for."""
     settings: Mapping[str, Any]
     """The user's settings afterwards, as ``user_record`` tells them."""
-    listed: Sequence[MeetingResult] = ()
-    """What the run that starts would make of each future meeting; of very many only of the first."""
-    unlisted: int = 0
-    """How many more there are."""
+    totals: Totals
+    meetings: Sequence[Foretold] = ()
+    """What the run that starts would make of each future meeting; nothing where none starts."""
+    dial_in: Change | None = None
+    """The dial-in details before and after, where they differ."""
 
     @property
     def text(self) -> str:
         """All of it, for the screen and the command."""
-        return f"{self.consequence.sentence} {self.effect}".strip()
-
-
-@dataclass(slots=True)
-class _Affected(Tally):
-    """The user's future meetings, and those of them that a run would change."""
-
-    meetings: int = 0
-    listed: list[MeetingResult] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, foreseen: Iterable[Outcome]) -> _Affected:
-        found = cls()
-        for outcome in foreseen:
-            found.note(outcome)
-            if outcome.result.code not in NOT_THEIRS_TO_COME:
-                found.meetings += 1
-                if len(found.listed) < LISTED:
-                    found.listed.append(outcome.result)
-        return found
+        return " ".join(filter(None, [self.consequence.sentence, self.consequence.chosen, self.effect]))
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """A change of a user that was made and taken back, and the meetings as they would be looked at after it."""
+class Unsaved:
+    """A change of a user that is not saved, and what a run would make of the meetings after it."""
 
     user: ConferencingUser
     """With the settings afterwards."""
@@ -76,67 +54,87 @@ class Rehearsal:
     was_out_of_date: bool
     settings: Mapping[str, Any]
     """The user's settings afterwards, as ``user_record`` tells them."""
+    targets: Targets
+    """Of the run, with those of a pending one that it joins."""
     outcomes: Iterator[Outcome]
-    """What a run would make of each meeting, with the targets of a pending one that it joins; nothing where none starts
-    and the invitations would not be wrong."""
+    """What a run would make of each meeting; nothing where none starts and the invitations would not be wrong."""
     failure: Failure | None
     """Why such a run would fail before it looks at any meeting."""
 
+    def foreseen(self) -> Iterator[Outcome]:
+        """The outcomes; raises the failure where there is one."""
+        if self.failure:
+            raise self.failure
+        return self.outcomes
 
-def rehearse(tenant: Tenant, edit: UserEdit, actor: Actor) -> Rehearsal:
-    """Make the change and take it back, so the answer cannot differ. Raises ``ValidationError`` as the change would.
 
-    The meetings are rewritten when ``outcomes`` is read and the change has been taken back: it keeps others waiting,
-    and a mailbox may be large.
+def rehearse(tenant: Tenant, edit: UserEdit) -> Unsaved:
+    """Apply the change in memory, by the code that makes it; locks and writes nothing.
+
+    Raises ``ValidationError`` as the change would. The meetings are rewritten when ``outcomes`` is read.
     """
-    users = ConferencingUser.objects.filter(tenant=tenant, pk=edit.user_pk)
-    was_out_of_date = users.out_of_date().exists()
+    was_out_of_date = ConferencingUser.objects.filter(tenant=tenant, pk=edit.user_pk).out_of_date().exists()
+    effect = foresee_user(tenant, edit)
+    user, consequence = effect.change.user, effect.consequence
     outcomes: Iterator[Outcome] = iter(())
     failure: Failure | None = None
     targets = ALL_CURRENT
-    with transaction.atomic():
-        (consequence,) = change_users(tenant, [edit], actor)
-        user = users.select_related("tenant", "bridge", "toll_number", "toll_free_number").get()
-        if consequence.starts_run:
-            targets = Targets.of(Run.objects.get(user=user, state=Run.State.PENDING).targets)
-        if consequence.starts_run or user.is_out_of_date:
-            try:
-                outcomes = foresee_meetings(user, targets)
-            except Failure as refused:
-                failure = refused
-        settings = user_record(user)
-        transaction.set_rollback(True)
-    return Rehearsal(user, consequence, was_out_of_date, settings, outcomes, failure)
+    if consequence.starts_run:
+        ((_, decision),) = decide_changes(user.tenant, [effect.change])
+        targets = targets_of_pending([user])[user.pk].joined(decision.targets)
+    if consequence.starts_run or user.is_out_of_date:
+        try:
+            outcomes = foresee_meetings(user, targets)
+        except Failure as refused:
+            failure = refused
+    return Unsaved(user, consequence, was_out_of_date, user_record(user), targets, outcomes, failure)
 
 
-def foresee(tenant: Tenant, edit: UserEdit, actor: Actor) -> Foresight:
+def foresee(tenant: Tenant, edit: UserEdit) -> Foresight:
     """What saving ``edit`` would lead to. Raises ``ValidationError`` as the change itself would."""
-    seen = rehearse(tenant, edit, actor)
-    affected = _Affected.of(seen.outcomes)
-    if seen.consequence.starts_run:
-        effect = _effect_of_run(seen.failure, affected)
+    seen = rehearse(tenant, edit)
+    totals = Totals()
+    starts = seen.consequence.starts_run
+    told = foretell(Planned(seen.user, starts, seen.consequence.sentence, lambda: seen), totals)
+    if starts:
+        effect = _effect_of_run(seen.failure, totals)
     elif seen.user.is_out_of_date:
-        effect = _effect_of_no_run(affected, seen.was_out_of_date)
+        effect = _effect_of_no_run(totals, seen.was_out_of_date)
     else:
         effect = "The invitations then say what the settings ask for." if seen.was_out_of_date else ""
-    wrong = seen.user.is_out_of_date and (seen.failure is not None or not seen.consequence.starts_run)
-    listed = affected.listed if seen.consequence.starts_run else []
-    return Foresight(seen.consequence, effect, wrong, seen.settings, listed, affected.meetings - len(affected.listed))
+    wrong = seen.user.is_out_of_date and (seen.failure is not None or not starts)
+    dial_in = _dial_in_change(tenant, seen.user)
+    return Foresight(seen.consequence, effect, wrong, seen.settings, totals, [told] if starts else [], dial_in)
 
 
-def _effect_of_run(failure: Failure | None, affected: _Affected) -> str:
+def _dial_in_change(tenant: Tenant, after: ConferencingUser) -> Change | None:
+    """The dial-in details of the user as stored, and with the settings afterwards."""
+    stored = ConferencingUser.objects.filter(tenant=tenant, pk=after.pk)
+    before = stored.select_related("tenant", "bridge", "toll_number", "toll_free_number").get()
+    sides = [_dial_in_text(before), _dial_in_text(after)]
+    return compare_texts("Dial-in details", *sides) if sides[0] != sides[1] else None
+
+
+def _dial_in_text(user: ConferencingUser) -> str:
+    try:
+        return dial_in_details(user).text.replace(FREE_ID, A_FREE_ONE)
+    except Failure as failure:
+        return failure.what
+
+
+def _effect_of_run(failure: Failure | None, affected: Totals) -> str:
     """What a run changes in the meetings, in sentences."""
     if failure:
         return f"It would fail before it looks at any meeting. {describe(failure.code, failure.detail)}"
     if not affected.meetings:
         return "The mailbox has no future meetings, so nobody would be mailed."
     future = f"{affected.updated:,} of {counted(affected.meetings, 'future meeting')}"
-    mailed = f"{counted(affected.mailed, 'invitation')} sent" if affected.mailed else "nobody mailed"
-    fail = f" {affected.failed:,} would fail." if affected.failed else ""
-    return f"{future} would be updated and {mailed}.{fail} {affected.movements.ahead}".rstrip()
+    mailed = f"{counted(affected.recipients, 'invitation')} sent" if affected.recipients else "nobody mailed"
+    fail = f" {sum(affected.failed.values()):,} would fail." if affected.failed else ""
+    return f"{future} would be updated and {mailed}.{fail} {affected.ahead}".rstrip()
 
 
-def _effect_of_no_run(affected: _Affected, was_out_of_date: bool) -> str:
+def _effect_of_no_run(affected: Totals, was_out_of_date: bool) -> str:
     """What a change that starts no run leaves behind: invitations that do not say what the settings ask for (R36)."""
     remains = "stays" if was_out_of_date else "is then"
     if not affected.updated:

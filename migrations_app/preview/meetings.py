@@ -39,10 +39,10 @@ def foresee_meetings(
 ) -> Iterator[Outcome]:
     """What a run with these targets would make of each meeting of the user.
 
-    With ``uids`` only of these, in that order, as far as they are in the mailbox. The settings are read at once, the
-    meetings while the answer is read. Raises ``Failure`` where such a run would fail as a whole.
+    With ``uids`` only of these, in that order, as far as they are in the mailbox. The settings are those of ``user``,
+    saved or not; the meetings are read while the answer is read. Raises ``Failure`` where a run would fail as a whole.
     """
-    return Outcomes(Run(user=user, tenant=user.tenant, targets=targets.stored)).foreseen(uids)
+    return Outcomes(Run(user=user, tenant=user.tenant, targets=targets.stored), user=user).foreseen(uids)
 
 
 FORESEEN_FIELDS: Mapping[str, Callable[[Outcome], Any]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, prefetch_related_objects
 
-from tenants_app.changes.numbers_by_country import NumbersOfMove
+from tenants_app.changes.numbers_by_country import number_after_move, numbers_by_country
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 
@@ -55,31 +55,32 @@ class Exchanges:
 
 def foresee_numbers(tenant: Tenant, users: QuerySet[ConferencingUser], target: Bridge) -> Exchanges:
     """What becomes of the numbers of the tenant's ``users`` who are not on ``target`` yet."""
-    move = NumbersOfMove.of(tenant, target)
+    numbers = ServiceNumber.objects.filter(tenant=tenant).in_bulk()
+    defaults = {number.bridge_id: number for number in numbers.values() if number.is_default}
+    prefetch_related_objects([target], "numbers")
     moving = users.exclude(bridge=target).order_by()
     rows = []
     for bridge, own, count in moving.values_list("bridge", "toll_number").annotate(Count("pk")):
-        old = move.old.get(own or move.defaults.get(bridge, 0))
-        matched = move.by_number.get(old.pk) if old else None
-        chosen = move.toll(bridge, own)
+        old = numbers.get(own or 0) or defaults.get(bridge)
+        chosen = number_after_move(numbers.get(own or 0), defaults.get(bridge), target)
         rows.append(
             Exchange(
                 kind=ServiceNumber.Kind.TOLL,
                 old=old,
                 is_old_default=own is None,
-                new=chosen or move.target_default,
+                new=chosen or target.default_number,
                 is_default=chosen is None,
-                is_match=matched is not None,
+                is_match=bool(old and numbers_by_country([old], target.numbers.all())),
                 users=count,
             )
         )
     having = moving.exclude(toll_free_number=None)
     for own, count in having.values_list("toll_free_number").annotate(Count("pk")):
-        new = move.by_number.get(own)
+        new = number_after_move(numbers[own], None, target)
         rows.append(
             Exchange(
                 kind=ServiceNumber.Kind.TOLL_FREE,
-                old=move.old.get(own),
+                old=numbers[own],
                 is_old_default=False,
                 new=new,
                 is_default=False,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -14,8 +14,10 @@ from migrations_app.models import Run
 from migrations_app.preview.meetings import Tally
 from migrations_app.rewriting.written_numbers import where_shown
 from migrations_app.runs.outcomes import Outcome, Outcomes
-from migrations_app.triggers.rules import decide
+from migrations_app.runs.starts import targets_of_pending
+from migrations_app.triggers.rules import Decision, decide
 from migrations_app.triggers.switches import Switches
+from tenants_app.bulk import batched
 from tenants_app.dependants import has_or_shows
 from tenants_app.models import ConferencingUser, ServiceNumber
 from tenants_app.user_settings import SettingsChange, UserSettings
@@ -61,21 +63,33 @@ def foresee_release_meetings(number: ServiceNumber, e164: str) -> Iterator[tuple
 
     Users whose run will fail before it looks at any meeting are left out. Only reads.
     """
+    users = ConferencingUser.objects.filter(has_or_shows(number), tenant=number.tenant_id)
+    for some in batched(users.order_by("pk").values_list("pk", flat=True)):
+        for user, decision in planned_release(number, e164, some):
+            if not decision.starts_run:
+                continue
+            targets = targets_of_pending([user])[user.pk].joined(decision.targets)
+            try:
+                yield user, Outcomes(Run(user=user, tenant=number.tenant, targets=targets.stored), user=user).foreseen()
+            except Failure:
+                continue  # the run will fail before it looks at any meeting
+
+
+def planned_release(
+    number: ServiceNumber, e164: str, pks: Sequence[int]
+) -> Iterator[tuple[ConferencingUser, Decision]]:
+    """These users, by key, with ``e164`` in the number's place, and whether their run starts then. Only reads."""
     successor = ServiceNumber.objects.filter(tenant=number.tenant_id, number=e164).first() or ServiceNumber(
         tenant_id=number.tenant_id, number=e164, kind=number.kind, country=number.country, city=number.city
     )
     switches = Switches.of(number.tenant)
-    users = ConferencingUser.objects.filter(has_or_shows(number), tenant=number.tenant_id).order_by("pk")
+    users = ConferencingUser.objects.filter(tenant=number.tenant_id, pk__in=pks).order_by("pk")
     for user in users.select_related("tenant", "bridge", "toll_number", "toll_free_number"):
         settings = UserSettings.of(user, "")
-        if not decide(SettingsChange(settings, settings, unassigned_number=number.number), switches).starts_run:
-            continue
+        decision = decide(SettingsChange(settings, settings, unassigned_number=number.number), switches)
         has_default = number.is_default and user.toll_number is None and user.bridge_id == number.bridge_id
         if has_default or user.toll_number_id == number.pk:
             user.toll_number = successor
         if user.toll_free_number_id == number.pk:
             user.toll_free_number = successor
-        try:
-            yield user, Outcomes(Run(user=user, tenant=number.tenant), user=user).foreseen()
-        except Failure:
-            continue  # the run will fail before it looks at any meeting
+        yield user, decision

@@ -13,7 +13,6 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import lock_users
 from migrations_app.targets import Targets
 from tenants_app.audit import Actor
-from tenants_app.changes.numbers_by_country import NumbersOfMove
 from tenants_app.changes.users import UserEdit, change_users, mark_users_up_to_date
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 
@@ -84,10 +83,9 @@ def _move(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]
     if target is None:
         gone = Answer(False, f"Not moved: the bridge {options['bridge_name']} is not there any more.")
         return {user.pk: gone for user in users}
-    move = NumbersOfMove.of(tenant, target)
     there = {user.pk: Answer(False, f"Not moved: on {target} already.") for user in users if user.bridge == target}
     moving = sorted((user for user in users if user.pk not in there), key=lambda user: user.pk)
-    edits = [UserEdit(user.pk, {"bridge": target, **move.of_user(user)}) for user in moving]
+    edits = [UserEdit(user.pk, {"bridge": target}) for user in moving]
     told = {each.upn: each for each in change_users(tenant, edits, actor)}
     return there | {user.pk: Answer(True, f"Moved to {target}. {told[user.upn].sentence}") for user in moving}
 

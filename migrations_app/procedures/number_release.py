@@ -26,7 +26,7 @@ from migrations_app.procedures import number_looks, number_search
 from migrations_app.runs.left import accept_messages
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel, entry
-from tenants_app.changes.bridges import register_number, release_number, set_default_number, set_leaving
+from tenants_app.changes.bridges import new_number, register_number, release_number, set_default_number, set_leaving
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import dependants
@@ -112,6 +112,19 @@ def start_replacement(number: ServiceNumber, e164: str, actor: Actor, *, now_due
     return _start(number, replacement, actor, now_due=now_due)
 
 
+def foresee_replacement(number: ServiceNumber, e164: str) -> ServiceNumber:
+    """The number that would take the other's place, not saved where it would be registered; only reads.
+
+    Raises ``ValidationError`` as :func:`start_replacement` does.
+    """
+    replacement = ServiceNumber.objects.filter(tenant=number.tenant_id, number=e164).select_related("bridge").first()
+    if replacement is None:
+        place = {"country": number.country, "city": number.city}
+        replacement = new_number(number.bridge, e164, number.kind, **place)
+    check_release(number.tenant, number, replacement)
+    return replacement
+
+
 @transaction.atomic
 def cancel_release(release: NumberRelease, actor: Actor) -> bool:
     """Stop it before anybody was moved. Returns whether that was still possible."""
@@ -145,12 +158,7 @@ def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = 
     ``seen`` is how many the administrator was shown. Raises ``ValidationError`` where it are others by now.
     """
     wait_for_others(release.tenant)
-    given_up = (
-        holding_updates(release)
-        .filter(update__state=Update.State.FAILED)
-        .exclude(update__error_code__in=Update.FOR_A_PERSON)
-    )
-    rows = list(given_up.values_list("pk", "update__result__subject", "update__result__run__user__upn"))
+    rows = list(_given_up(release).values_list("pk", "update__result__subject", "update__result__run__user__upn"))
     if rows and seen is not None and seen != str(len(rows)):
         raise ValidationError("Other messages are given up than when you looked: look at them first.")
     if rows:
@@ -163,6 +171,13 @@ def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = 
     return len(rows)
 
 
+def _given_up(release: NumberRelease) -> QuerySet[UntoldNumber]:
+    """Updates that are neither waiting nor in doubt."""
+    return (
+        holding_updates(release).filter(update__state=Update.State.FAILED).exclude(update__error_code=Update.IN_DOUBT)
+    )
+
+
 @transaction.atomic
 def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: str | None = None) -> None:
     """Release the number although meetings, users or updates hold it: somebody knows and wants it so (R35).
@@ -172,12 +187,7 @@ def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: s
     """
     release = NumberRelease.objects.select_for_update(of=("self",), no_key=True).get(pk=release.pk)
     wait_for_others(release.tenant)
-    check_may_be_released_anyway(release)
-    reason = " ".join(reason.split())
-    if not reason:
-        raise ValidationError({"reason": "Say why it is released although it is still shown: the audit keeps it."})
-    if len(reason) > LONGEST_REASON:
-        raise ValidationError({"reason": f"Say it in at most {LONGEST_REASON} characters."})
+    reason = check_release_anyway(release, reason)
     holds = Holds.of(release)
     if seen is not None and holds.key != seen:
         raise ValidationError("What holds the number has changed since you looked: look at it once more.")
@@ -190,6 +200,17 @@ def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: s
     ).save()
     if not _let_go(release, number, actor):
         raise ValidationError(f"{release} is needed again just now: look once more.")
+
+
+def check_release_anyway(release: NumberRelease, reason: str) -> str:
+    """The reason as it is kept; raises ``ValidationError`` as :func:`release_anyway` does. Only reads."""
+    check_may_be_released_anyway(release)
+    reason = " ".join(reason.split())
+    if not reason:
+        raise ValidationError({"reason": "Say why it is released although it is still shown: the audit keeps it."})
+    if len(reason) > LONGEST_REASON:
+        raise ValidationError({"reason": f"Say it in at most {LONGEST_REASON} characters."})
+    return reason
 
 
 def check_may_be_released_anyway(release: NumberRelease) -> None:

@@ -2,8 +2,8 @@
 
 A :class:`UserImport` goes from Checking to Checked, and when somebody asks for it through Applying to Applied, in the
 background and by one worker at a time, who has a lease on it. Both steps go through the file piece by piece, each piece
-a short transaction: the check makes the change and takes it back, so what it foretells cannot differ. A worker that is
-killed leaves whole pieces; the next one goes on with the rest.
+a short transaction: the check applies the change without saving it, by the same code, so what it foretells cannot
+differ. A worker that is killed leaves whole pieces; the next one goes on with the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched, let_others_write
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.user_columns import COLUMNS
-from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, note, plan
+from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, foresee, note, plan
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.wording import counted, escaped, sentences
 
@@ -250,12 +250,10 @@ def _step(pk: int, token: UUID) -> bool:
 def _check(
     user_import: UserImport, token: UUID, planned: Plan, progress: _Progress, *, overtaken: bool = False
 ) -> None:
-    """Make the change piece by piece, taking each back, and keep what was found for the one who decides."""
-    actor, outcome = _actor(user_import), Outcome(unchanged=planned.unchanged)
+    """Look piece by piece what the change would do, and keep what was found for the one who decides."""
+    outcome = Outcome(unchanged=planned.unchanged)
     for piece in planned.pieces():
-        with transaction.atomic():
-            outcome.add(carry_out(user_import.tenant, piece, actor, progress))
-            transaction.set_rollback(True)
+        outcome.add(foresee(user_import.tenant, piece, progress))
         with transaction.atomic():
             _held(user_import.pk, token)
         let_others_write()

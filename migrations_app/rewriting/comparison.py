@@ -6,11 +6,13 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lxml import etree
 
 from migrations_app.calendars.content_lines import unescaped
+from migrations_app.rewriting.rendered import rendered
 from migrations_app.rewriting.spans import Span
 
 _MOST_LINES = 1_000
@@ -27,6 +29,7 @@ _TITLES = {
     "STYLED-DESCRIPTION": "Invitation as styled text",
     "LOCATION": "Location",
 }
+_HTML = frozenset({"X-ALT-DESC", "STYLED-DESCRIPTION"})
 _BREAKS = frozenset({"br", "p", "div", "tr", "li", "table", "hr", "h1", "h2", "h3", "h4"})
 _HIDDEN = frozenset({"style", "script", "title"})
 _RULE = re.compile(r"([_=*.~-])\1{24,}")
@@ -78,29 +81,53 @@ class Change:
     title: str
     occurrence: str
     rows: list[Row]
+    frames: tuple[str, str] | None = None
+    """Of HTML: both sides as whole documents for a frame, made harmless."""
 
 
-def compare(spans: Iterable[Span]) -> list[Change]:
-    """The spans as people read them: texts line by line, HTML as its text, what only machines read in one table.
+def compare(spans: Iterable[Span], stand_ins: Mapping[str, str] = MappingProxyType({})) -> list[Change]:
+    """The spans as people read them: texts line by line, HTML as its text and as a frame, what only machines read in
+    one table. ``stand_ins`` are what the words of a preview stand for on the side that is to come.
 
     Blank lines are left out and long rules shortened, so that what matters fits on a screen.
     """
     changes: list[Change] = []
-    for span in spans:
+    for span in (_in_words(each, stand_ins) for each in spans):
         rows = list(_rows(_lines(span, span.before), _lines(span, span.after)))
         last = changes[-1] if changes else None
         title = _TITLES.get(span.property, "Properties that only machines read")
         if last and last.title == title and last.occurrence == span.recurrence_id:
             last.rows.extend(rows)
         else:
-            changes.append(Change(title, span.recurrence_id, rows))
+            frames = (_framed(span.before), _framed(span.after)) if span.property in _HTML else None
+            changes.append(Change(title, span.recurrence_id, rows, frames))
     return changes
 
 
-def _lines(span: Span, value: str) -> list[str]:
+def compare_texts(title: str, before: str, after: str) -> Change:
+    """Two plain texts as people read them, line by line."""
+    return Change(title, "", list(_rows(before.splitlines(), after.splitlines())))
+
+
+def _in_words(span: Span, stand_ins: Mapping[str, str]) -> Span:
+    after = span.after
+    for stand_in, words in stand_ins.items():
+        after = re.sub(r"[ \xa0]?".join(map(re.escape, stand_in)), words, after)  # IDs are shown in groups
+    return span._replace(after=after)
+
+
+def _framed(value: str) -> str:
+    return f'<font face="Segoe UI, Roboto, Arial, sans-serif" size="2">{rendered(_readable(value))}</font>'
+
+
+def _readable(value: str) -> str:
     text = unescaped(value.encode("utf-8", "surrogateescape"))
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if span.property in {"X-ALT-DESC", "STYLED-DESCRIPTION"}:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _lines(span: Span, value: str) -> list[str]:
+    text = _readable(value)
+    if span.property in _HTML:
         text = _text_of_html(text)
     lines = (re.sub(r"[ \t\xa0]+", " ", line).strip() for line in text.splitlines())
     return [_RULE.sub(r"\1" * 24, line) for line in lines if line]

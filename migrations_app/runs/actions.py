@@ -113,4 +113,9 @@ def request_decided(
         RunRequest(user, decision.reasons, decision.targets) for user, decision in decided if decision.starts_run
     ]
     request_runs(tenant, requests, actor.name, now_due=now_due)
+    return told(decided)
+
+
+def told(decided: Iterable[tuple[ConferencingUser, Decision]]) -> list[Consequence]:
+    """What to tell about each user."""
     return [Consequence(user.upn, decision.starts_run, decision.sentence) for user, decision in decided]

@@ -42,12 +42,14 @@ def note_imported(user: ConferencingUser, uids: Sequence[str]) -> bool:
                 places = where_shown(stored.body, number, now)
                 rows.append(shown_meeting(leaving[number], user.pk, stored.listed, places))
         note_shown(rows)
+    is_wrong = has_own = False
     try:
-        foreseen = list(Outcomes(Run(user=user, tenant=user.tenant)).foreseen(uids))
+        for outcome in Outcomes(Run(user=user, tenant=user.tenant)).foreseen(uids):  # not kept: they may be many
+            is_wrong |= outcome.write is not None
+            has_own |= outcome.has_own_blocks and outcome.write is None
     except Failure:
-        foreseen = []  # whom MMS cannot serve now has no invitation that it could compare
-    is_wrong = any(outcome.write for outcome in foreseen)
-    if any(outcome.has_own_blocks and not outcome.write for outcome in foreseen):
+        is_wrong = has_own = False  # whom MMS cannot serve now has no invitation that it could compare
+    if has_own:
         fingerprints.note_own_blocks(user)
     fingerprints.add_numbers(user, {numbers[number] for number in shown})
     if is_wrong:

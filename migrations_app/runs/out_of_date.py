@@ -73,4 +73,4 @@ def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUs
     pks = list(users.order_by("pk").values_list("pk", flat=True))
     for keys in batched(pks, CHUNK):
         some = users.filter(pk__in=keys)
-        yield list(some.select_related("bridge").order_by("pk"))
+        yield list(some.select_related("bridge", "toll_number", "toll_free_number").order_by("pk"))

@@ -38,6 +38,7 @@ from migrations_app.targets import CURRENT
 from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import known_conference_ids
 from tenants_app.models import ConferencingUser
+from tenants_app.wording import FREE_ID
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,8 @@ class Outcome:
     """Online meetings to remember (R41)."""
     has_own_blocks: bool = False
     """Whether the text, the new one where it changes, has a block that MMS drew."""
+    examined: Examined | None = None
+    """What the text said before, where it has a block to judge; previews show it."""
     leads_into: Sequence[str] = ()
     """The join links of meetings made anew, or gone back to, that invitations lead into from now on."""
 
@@ -206,7 +209,7 @@ class Outcomes:
         self._owners = Owners(self.user)
         self.remembered = self._owners.remembered
         self._known = known_numbers(self.user.tenant)
-        given = known_conference_ids(self.user) | frozenset(former_ids)
+        given = (known_conference_ids(self.user) | frozenset(former_ids)) - {FREE_ID}
         self._ids = Identities(given, from_service=not self.settings.gives_ids)
         self._services: dict[str, MeetingService] = {}
 
@@ -264,12 +267,17 @@ class Outcomes:
 
     def foreseen(self, uids: Sequence[str] | None = None) -> Iterator[Outcome]:
         """What would become of these meetings, or of all, if the run were worked now; gives out no conference IDs."""
-        if uids is None:
-            todo, settled = self.select()
-            yield from settled
-            uids = [meeting.uid for meeting in todo]
-        for some in batched(uids, BATCH):
-            yield from self.of(some, ahead=True)
+        if uids is not None:
+            for some in batched(uids, BATCH):
+                yield from self.of(some, ahead=True)
+            return
+        todo, settled = self.select()
+        yield from settled
+        for meetings in in_batches(todo):
+            outcomes = self.of([meeting.uid for meeting in meetings], ahead=True)
+            # As a run does: a later meeting with the link of an earlier one shows a copied block.
+            self.remembered.learn([seen for outcome in outcomes for seen in outcome.seen])
+            yield from outcomes
 
     def _terms(self) -> Terms:
         return Terms.of(self.user, timezone.now(), self._owners.own_of, self._known)
@@ -380,6 +388,7 @@ class Outcomes:
         if found is not None:
             result.meeting_service = found.first.service
             outcome.has_own_blocks = found.has_own_blocks
+            outcome.examined = found
             result.join_url_before = result.join_url_after = found.first.join_url[:2000]
             stays_in_own_block = (
                 decided is not None and decided.rewritten is not None and decided.rewritten.has_own_blocks

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from migrations_app.meeting_services.of_user import service_of
 from migrations_app.models import Run
 from migrations_app.targets import ALL_CURRENT, Targets
-from migrations_app.triggers.rules import Decision, decide_start_by_hand
+from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.signals import UserChange
 from tenants_app.user_settings import UserSettings
 
 
@@ -42,6 +43,20 @@ def decide_starts(
         decision = decide_start_by_hand(UserSettings.of(user, ""), switches, actor.name, wanted, service, pending)
         starts.append(Start(user, decision, pending.joined(wanted), is_retry=bool(failed.pairs)))
     return starts
+
+
+def decide_changes(tenant: Tenant, changes: Sequence[UserChange]) -> list[tuple[ConferencingUser, Decision]]:
+    """What changes of users lead to, as the tenant's switches are."""
+    switches = Switches.of(tenant)
+    for change in changes:
+        change.user.tenant = tenant  # read once for all of them
+    return [(change.user, decide(change, switches, service_of(change.user))) for change in changes]
+
+
+def targets_of_pending(users: Sequence[ConferencingUser]) -> dict[int, Targets]:
+    """The targets of the users' pending runs, which a start joins (R40), by user; none at all where there is none."""
+    latest = _latest([user.pk for user in users])
+    return {user.pk: _targets(latest.get(user.pk), Run.State.PENDING) for user in users}
 
 
 def _latest(pks: Sequence[int]) -> Mapping[int, Run]:

@@ -14,11 +14,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import NumberRelease
+from migrations_app.preview.foretold import first_meetings, foretell_all
+from migrations_app.preview.plans import TenantSettings, is_small, planned_now
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import UserTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import (
+    check_can_be_removed,
     foresee_conference_ids,
     register_number,
     remove_bridge,
@@ -95,6 +98,8 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
     form = BridgeForm(request.POST, _bridge(access, pk))
     if form.is_valid():
         values = {name: form.cleaned_data[name] for name in form.changed_data}
+        if values and "confirmed" not in request.POST and shown.users.exists():
+            return _confirm_edit(request, access, shown, form, values)
         with refusals_told(form):
             follows = foresee_conference_ids(form.instance) if "conference_ids_from" in values else ""
             set_bridge(access.tenant, shown.name, access.actor, **values)
@@ -105,6 +110,25 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
                 _tell_that_no_run_starts(request, shown.users.count())
             return redirect("bridge", slug, pk)
     return _bridge_page(request, access, shown, bridge_form=form)
+
+
+def _confirm_edit(
+    request: Request, access: Access, shown: Bridge, form: BridgeForm, values: dict[str, Any]
+) -> HttpResponse:
+    """What saving would lead to for the users of the bridge, before it is saved (R16, R43)."""
+    plan = TenantSettings(access.tenant, {"bridge": shown.pk, "values": values})
+    told, totals = foretell_all(planned_now(plan)) if is_small(plan) else ([], None)
+    context = {
+        "access": access,
+        "bridge": shown,
+        "posted": [(name, value) for name, value in form.data.items() if name != "csrfmiddlewaretoken"],
+        "values": values,
+        "user_count": shown.users.count(),
+        "follows": foresee_conference_ids(form.instance) if "conference_ids_from" in values else "",
+        "totals": totals,
+        **first_meetings(told),
+    }
+    return render(request, "bridges/confirm_edit.html", context)
 
 
 @require_POST
@@ -155,10 +179,10 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _bridge(access, pk)
     refusal = ""
     try:
-        with transaction.atomic():
+        if request.method == "POST":
             remove_bridge(_bridge(access, pk), access.actor)
-            # The change is made and taken back, so that the answer is what the change itself would say.
-            transaction.set_rollback(request.method != "POST")
+        else:
+            check_can_be_removed(shown)
     except ValidationError as error:
         refusal = " ".join(error.messages)
     if request.method == "POST" and not refusal:

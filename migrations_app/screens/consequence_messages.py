@@ -14,7 +14,8 @@ def tell_consequences(request: HttpRequest, consequences: Sequence[Consequence])
     """Show one message per sentence, with the number of users where it is true of several."""
     users: dict[tuple[bool, str], list[str]] = {}
     for consequence in consequences:
-        users.setdefault((consequence.starts_run, consequence.sentence), []).append(consequence.upn)
+        sentence = f"{consequence.sentence} {consequence.chosen}".rstrip()
+        users.setdefault((consequence.starts_run, sentence), []).append(consequence.upn)
     for (starts, sentence), upns in users.items():
         who = upns[0] if len(upns) == 1 else f"{len(upns):,} users"
         messages.add_message(request, messages.SUCCESS if starts else messages.WARNING, f"{who}: {sentence}")

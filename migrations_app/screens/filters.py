@@ -8,7 +8,7 @@ from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
-from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, Run
+from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, PreviewedMeeting, Run
 from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import to_come
 from migrations_app.targets import MIGRATION_TYPES
@@ -269,3 +269,43 @@ def _third_parties(tenant: Tenant) -> list[str]:
     of_users = tenant.users.exclude(conferencing_provider="").order_by().values_list("conferencing_provider", flat=True)
     of_bridges = tenant.bridges.exclude(provider="").order_by().values_list("provider", flat=True)
     return sorted(of_users.union(of_bridges), key=str.casefold)
+
+
+class PreviewFilter(django_filters.FilterSet):
+    """The meetings of a preview by what would become of them."""
+
+    caption = "Filter the meetings"
+
+    show = django_filters.ChoiceFilter(
+        label="Meetings",
+        empty_label="All meetings",
+        choices=[
+            ("dial-in", "Lose their dial-in part"),
+            ("changed", "Change"),
+            ("mailed", "Mail somebody"),
+            ("left", "Left as they are"),
+            ("failed", "Fail"),
+        ],
+        method="by_kind",
+    )
+    q = django_filters.CharFilter(
+        label="Search", method="by_text", max_length=320, widget=search_box("Subject or user")
+    )
+
+    class Meta:
+        model = PreviewedMeeting
+        form = StyledForm
+        fields: list[str] = []
+
+    def by_kind(self, rows: QuerySet[PreviewedMeeting], name: str, value: str) -> QuerySet[PreviewedMeeting]:
+        outcomes = MeetingResult.Outcome
+        return {
+            "dial-in": rows.filter(loses_dial_in=True),
+            "changed": rows.filter(outcome=outcomes.SUCCEEDED),
+            "mailed": rows.filter(outcome=outcomes.SUCCEEDED).exclude(recipients=[]),
+            "left": rows.filter(outcome=outcomes.SKIPPED),
+            "failed": rows.filter(outcome=outcomes.FAILED),
+        }[value]
+
+    def by_text(self, rows: QuerySet[PreviewedMeeting], name: str, value: str) -> QuerySet[PreviewedMeeting]:
+        return rows.filter(Q(subject__icontains=value) | Q(upn__icontains=value))

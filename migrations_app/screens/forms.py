@@ -270,6 +270,11 @@ class MeetingTypesForm(forms.Form):
         return f"?{urlencode(self.cleaned_data)}" if self.targets() else ""
 
     @property
+    def chosen(self) -> list[tuple[str, str]]:
+        """The types as the parameters of an address or a form."""
+        return [(name, self[name].value() or "") for name in self.fields]
+
+    @property
     def is_special(self) -> bool:
         """Whether other types than the usual ones were asked for."""
         return (self.data["source_meeting_type"], self.data["target_meeting_type"]) != (ALL, CURRENT)

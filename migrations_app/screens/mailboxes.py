@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,6 +18,7 @@ from migrations_app.screens.forms import ConnectionForm, NewConnectionForm, Sign
 from tenants_app.access import Access, access_for
 from tenants_app.changes.mailboxes import (
     change_connection,
+    check_can_be_removed,
     create_connection,
     remove_connection,
     set_credentials,
@@ -105,10 +105,10 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _connection(access, pk)
     refusal = ""
     try:
-        with transaction.atomic():
+        if request.method == "POST":
             remove_connection(_connection(access, pk), access.actor)
-            # The change is made and taken back, so that the answer is what the change itself would say.
-            transaction.set_rollback(request.method != "POST")
+        else:
+            check_can_be_removed(shown, access.tenant)
     except ValidationError as error:
         refusal = " ".join(error.messages)
     if request.method == "POST" and not refusal:

@@ -136,6 +136,7 @@ def _take_off(
         "is_counted": "count" in request.GET,
         "effect": effect,
         "failure": failure,
+        "prepare": [("kind", "release"), ("number", shown.pk), ("by", e164)],
         "holding": sum(count for sentence, count in foreseen.without_run.items() if sentence != BY_DEFAULT_ONLY),
     }
     return answer(request, "bridges/number_take_off.html", "bridges/number_effect.html", context)

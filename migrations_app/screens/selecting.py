@@ -10,15 +10,17 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
 from migrations_app.models import Run
 from migrations_app.preview.many_users import foresee_move, foresee_start
 from migrations_app.preview.numbers_of_move import foresee_numbers
-from migrations_app.preview.starts import effect_of_starts
+from migrations_app.preview.plans import Changes, Starts
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
 from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.looked_at import changed_since, first_keys, has_changed_since, looked_at
 from migrations_app.screens.selection import Misunderstood, Selection, selection_of
 from tenants_app.access import Access, access_for
 from tenants_app.models import Bridge
@@ -31,14 +33,15 @@ from tenants_app.screens.requests import Request
 def selected(request: Request, slug: str, kind: str) -> HttpResponse:
     """GET says what would be done for the users whom the address selects, POST has it done.
 
-    ``seen`` of the form is how many users the page named, and ``key`` what it said would be chosen for them.
+    ``seen`` of the form is how many users the page named, ``key`` what it said would be chosen for them, and ``looked``
+    what it knew of their settings and meetings when it looked at each.
     """
     wanted = KINDS.get(kind)
     if wanted is None:
         raise Http404
     access = access_for(request, slug, wanted.role)
     try:
-        selection = selection_of(request, access)
+        selection = selection_of(request.GET, access)
     except Misunderstood as error:
         messages.error(request, error.sentence)
         return redirect(error.the_list)
@@ -76,6 +79,9 @@ def _perform(request: Request, access: Access, kind: Kind, selection: Selection)
             shown=shown,
             chosen_by=selection.words if selection.is_all else "",
         )
+    except Overtaken as error:
+        messages.warning(request, error.message)
+        return redirect(error.page)
     except ValidationError as error:
         tell_errors(request, error)
         return redirect(request.get_full_path())
@@ -90,14 +96,16 @@ Look = Callable[[Request, Access, Selection], tuple[str, str, dict[str, Any]]]
 
 def _look_at_start(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
     form = MeetingTypesForm(request.GET, access.tenant)
-    is_counted = "count" in request.GET
+    is_asked = "count" in request.GET
     targets = form.targets()
+    plan = Starts.of(access.tenant, users=first_keys(selection.users) if is_asked else [], targets=targets)
     more = {
         "types": form,
         "now": "now" in request.GET,
         "foreseen": foresee_start(access.tenant, selection.users, targets),
-        "is_counted": is_counted,
-        "effect": effect_of_starts(access.tenant, selection.users, access.actor, targets) if is_counted else None,
+        "is_asked": is_asked,
+        **(looked_at(plan) if is_asked else {}),
+        "prepare": [("kind", "start"), ("selection", selection.asked), *form.chosen],
     }
     return "selecting/start.html", "runs/start_form.html", more
 
@@ -121,6 +129,8 @@ def _look_at_move(request: Request, access: Access, selection: Selection) -> tup
     if not form.is_valid():
         return page, page, {"form": form, "bridges": bridges}
     target: Bridge = form.cleaned_data["to"]
+    is_counted = "count" in request.GET
+    moving = first_keys(selection.users.exclude(bridge=target)) if is_counted else []
     more = {
         "form": form,
         "bridges": bridges,
@@ -128,8 +138,11 @@ def _look_at_move(request: Request, access: Access, selection: Selection) -> tup
         "foreseen": foresee_move(access.tenant, selection.users, target),
         "exchanges": foresee_numbers(access.tenant, selection.users, target),
         "lacks_number": not target.provider and not target.numbers.filter(is_default=True).exists(),
+        "is_counted": is_counted,
+        **(looked_at(Changes.of(access.tenant, {"bridge": target}, users=moving)) if is_counted else {}),
+        "prepare": [("kind", "move"), ("selection", selection.asked), ("to", target.pk)],
     }
-    return page, page, more
+    return page, "selecting/move_effect.html", more
 
 
 _LOOKS: Mapping[str, Look] = {
@@ -141,6 +154,15 @@ _LOOKS: Mapping[str, Look] = {
 
 
 # --- how it is done -----------------------------------------------------------------------------------
+
+
+class Overtaken(ValidationError):
+    """What was looked at is not what would be done by now."""
+
+    def __init__(self, done: str, page: str) -> None:
+        super().__init__(changed_since(done))
+        self.page = page
+        """Where it is looked at anew."""
 
 
 class BridgeChoice(forms.Form):
@@ -161,6 +183,10 @@ def _start_options(request: Request, access: Access, selection: Selection) -> di
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
         raise ValidationError([error for errors in form.errors.values() for error in errors])
+    if has_changed_since(request, selection.users):
+        now = [("now", "on")] if "now" in request.POST else []
+        asked = urlencode([*selection.kept, *form.chosen, *now, ("count", "exactly")])
+        raise Overtaken("started", f"{request.path}?{asked}")
     targets = form.targets()
     return {"targets": targets.stored if targets else None, "now": "now" in request.POST}
 
@@ -174,6 +200,9 @@ def _move_options(request: Request, access: Access, selection: Selection) -> dic
     if not form.is_valid():
         raise ValidationError([error for errors in form.errors.values() for error in errors])
     target: Bridge = form.cleaned_data["to"]
+    if has_changed_since(request, selection.users.exclude(bridge=target)):
+        asked = urlencode([*selection.kept, ("to", str(target.pk)), ("count", "exactly")])
+        raise Overtaken("moved", f"{request.path}?{asked}")
     key = request.POST.get("key")
     if key is not None and key != foresee_numbers(access.tenant, selection.users, target).key:
         raise ValidationError("Other numbers would be chosen by now, so nothing was done: look once more.")

@@ -14,6 +14,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils.http import urlencode
 from django_filters import FilterSet
@@ -94,16 +95,15 @@ _LISTS: Mapping[str, tuple[str, str, Callable[[Any, Tenant], tuple[FilterSet, Qu
 """The lists on which users are selected: the name of their address, what a row is, and who is found."""
 
 
-def selection_of(request: Request, access: Access, *, all_by_default: bool = False) -> Selection:
-    """What the address says. Raises ``ValidationError`` with a sentence where it says nothing that can be meant.
+def selection_of(asked: QueryDict, access: Access, *, all_by_default: bool = False) -> Selection:
+    """What an address asks for. Raises ``ValidationError`` with a sentence where it says nothing that can be meant.
 
     ``all_by_default`` takes all that the filter finds where no row was ticked.
     """
-    asked = request.GET
     address, rows, find = _LISTS.get(asked.get("of", ""), _LISTS["users"])
     found, users = find(asked, access.tenant)
     names = [name for name in found.filters if asked.get(name)]
-    chosen = [(name, asked[name]) for name in names]
+    chosen = [(name, str(asked[name])) for name in names]
     the_list = reverse(address, args=[access.tenant.slug]) + (f"?{urlencode(chosen)}" if chosen else "")
     ticked = [value for value in asked.getlist("users") if value]
     if not all(_KEYS.fullmatch(value) for value in ticked):
@@ -116,8 +116,8 @@ def selection_of(request: Request, access: Access, *, all_by_default: bool = Fal
     if is_all:
         if not found.is_valid():
             raise Misunderstood(NOT_UNDERSTOOD, the_list)
-        count = found.qs.count()
-        shown = int(asked["all"]) if _AN_AMOUNT.fullmatch(asked.get("all", "")) else count
+        count, amount = found.qs.count(), str(asked.get("all", ""))
+        shown = int(amount) if _AN_AMOUNT.fullmatch(amount) else count
         words = in_words(found.form)
         return Selection(users, True, rows, words, the_list, shown, count, (*kept, ("all", str(shown))), the_list)
     if not keys:

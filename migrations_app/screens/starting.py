@@ -6,13 +6,15 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.preview.many_users import foresee_start
-from migrations_app.preview.starts import effect_of_starts
+from migrations_app.preview.plans import Starts
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.looked_at import changed_since, has_changed_since, looked_at
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Role
@@ -25,14 +27,17 @@ from tenants_app.user_settings import UserSettings
 def start_user(request: Request, slug: str, upn: str) -> HttpResponse:
     """Start one user's run, due at once, as the form's types say."""
     access = access_for(request, slug, Role.Name.OPERATOR)
-    users = list(ConferencingUser.objects.with_upns(access.tenant, [upn]).select_related("bridge"))
+    users = ConferencingUser.objects.with_upns(access.tenant, [upn]).select_related("bridge")
     if not users:
         raise Http404
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect("start-options", slug, upn)
-    told = start_by_hand(access.tenant, users, access.actor, targets=form.targets(), now_due=True)
+    if has_changed_since(request, users):
+        messages.warning(request, changed_since("started"))
+        return redirect(f"{reverse('start-options', args=[slug, upn])}?{urlencode(form.chosen)}")
+    told = start_by_hand(access.tenant, list(users), access.actor, targets=form.targets(), now_due=True)
     tell_consequences(request, told)
     return redirect("user", slug, upn)
 
@@ -54,7 +59,8 @@ def start_options(request: Request, slug: str, upn: str) -> HttpResponse:
         "address": reverse("start-user", args=[slug, user.upn]),
         "types": form,
         "foreseen": foresee_start(access.tenant, users, form.targets()),
-        "is_counted": True,
-        "effect": effect_of_starts(access.tenant, users, access.actor, form.targets()),
+        "is_asked": True,
+        **looked_at(Starts.of(access.tenant, users=[user.pk], targets=form.targets())),
+        "prepare": [("kind", "start"), ("user", user.pk), *form.chosen],
     }
     return answer(request, "users/start.html", "runs/start_form.html", context)

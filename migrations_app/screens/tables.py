@@ -15,6 +15,8 @@ from migrations_app.models import (
     LeftMeeting,
     MeetingResult,
     NumberRelease,
+    Preview,
+    PreviewedMeeting,
     Run,
     UserImport,
 )
@@ -364,3 +366,45 @@ class ReleaseTable(tables.Table):
         model = NumberRelease
         fields: tuple[str, ...] = ()
         empty_text = "No number was taken off a bridge yet. It is begun on the page of a number."
+
+
+class PreviewTable(tables.Table):
+    """Previews of the last day."""
+
+    title = tables.TemplateColumn(
+        '<a href="{% url "preview" record.tenant.slug record.pk %}">{{ value }}</a>', verbose_name="Preview"
+    )
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    total_users = tables.Column(verbose_name="Users")
+    requested_by = tables.Column(verbose_name="Asked for by")
+    created = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="Asked for")
+
+    caption = "Previews"
+
+    class Meta:
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+        model = Preview
+        fields: tuple[str, ...] = ()
+        empty_text = "No preview was asked for in the last day."
+
+
+class PreviewedMeetingTable(tables.Table):
+    """What would become of each meeting of a preview."""
+
+    subject = tables.TemplateColumn(template_name="previews/cells/subject.html", verbose_name="Meeting")
+    outcome = tables.TemplateColumn(template_name="previews/cells/outcome.html", verbose_name="A run")
+    facts = tables.TemplateColumn(
+        template_name="previews/cells/facts.html", verbose_name="Before and after", orderable=False, empty_values=()
+    )
+    recipients = tables.TemplateColumn(
+        template_name="previews/cells/recipients.html", verbose_name="Mailed", orderable=False, empty_values=()
+    )
+
+    caption = "Meetings"
+
+    class Meta:
+        attrs = {"class": "table card-table table-vcenter cards-on-phones"}
+        model = PreviewedMeeting
+        fields: tuple[str, ...] = ()
+        orderable = False
+        empty_text = "No meeting."

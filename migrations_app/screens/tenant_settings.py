@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Run
+from migrations_app.preview.settings import foresee_settings
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.triggers.rules import decide_meetings_stay
 from migrations_app.triggers.switches import Switches
@@ -25,9 +26,10 @@ from tenants_app.changes.tenants import change_tenant, renew_directory_key
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
+from tenants_app.screens.fragments import answer
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
-from tenants_app.wording import MEETINGS_STAY
+from tenants_app.wording import MEETINGS_STAY, counted
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -36,8 +38,13 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
     is_post = request.method == "POST"
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     form = TenantForm(request.POST if is_post else None, instance=access.tenant)
+    foreseen = None
     if is_post and form.is_valid():
         values = form.edited()
+        if "preview" in request.POST:
+            with refusals_told(form):
+                foreseen = foresee_settings(Tenant.objects.get(pk=access.tenant.pk), values)
+    if is_post and "preview" not in request.POST and form.is_valid():
         with refusals_told(form):
             change_tenant(access.tenant, access.actor, **values)
             messages.success(request, _what_is_saved(access.tenant, values))
@@ -51,8 +58,17 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
         "out_of_date": count_out_of_date(access.tenant),
         "directory": _directory(request, stored),
+        "foreseen": foreseen,
+        "is_preview": "preview" in request.POST,
+        "is_answer": "preview" in request.POST,
+        **({"prepare": [("kind", "settings"), *_posted(form)]} if foreseen else {}),
     }
-    return render(request, "settings/settings.html", context)
+    return answer(request, "settings/settings.html", "settings/consequence.html", context)
+
+
+def _posted(form: TenantForm) -> list[tuple[str, Any]]:
+    """What the form was posted with, to be posted once more."""
+    return [(name, value) for name, value in form.data.items() if name not in {"csrfmiddlewaretoken", "preview"}]
 
 
 def _directory(request: Request, tenant: Tenant) -> dict[str, Any]:
@@ -110,6 +126,24 @@ def switch(request: Request, slug: str, name: str) -> HttpResponse:
     else:
         messages.error(request, f"{turned.name} is either on or off: nothing was changed.")
     return redirect(page_at(request, request.POST.get("next", "")) or reverse("settings", args=[slug]))
+
+
+@require_safe
+def service_off(request: Request, slug: str) -> HttpResponse:
+    """Ask once more before the service is switched off, in numbers."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    runs = Run.objects.filter(tenant=access.tenant)
+    users = access.tenant.users.count()
+    context = {
+        "access": access,
+        "waiting": runs.filter(state=Run.State.PENDING).count(),
+        "running": runs.filter(state=Run.State.IN_PROGRESS).count(),
+        "users": users,
+        "next": page_at(request, request.GET.get("next", "")) or reverse("settings", args=[slug]),
+        "sentence": f"Pending runs wait, runs in progress finish, and until it is on again no change of any of the "
+        f"{counted(users, 'user')} starts a run: whose invitations it makes wrong is out of date.",
+    }
+    return render(request, "settings/service_off.html", context)
 
 
 @require_POST

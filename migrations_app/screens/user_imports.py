@@ -89,6 +89,7 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_waiting": is_waiting,
         "is_silent": is_waiting and not progress and workers().are_silent,
         "seconds_to_refresh": 2 if is_waiting else 0,
+        "prepare": [("kind", "import"), ("import", shown.pk)],
         "now": timezone.now(),
     }
     return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
@@ -139,7 +140,7 @@ def users_csv(request: Request, slug: str) -> HttpResponseBase:
     downloaded can be edited and uploaded."""
     access = access_for(request, slug)
     try:
-        selection = selection_of(request, access, all_by_default=True)
+        selection = selection_of(request.GET, access, all_by_default=True)
     except Misunderstood as error:
         messages.error(request, error.sentence)
         return redirect(error.the_list)

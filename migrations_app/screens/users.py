@@ -19,6 +19,7 @@ from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import LeftMeeting, Run
 from migrations_app.preview.changes import Foresight, foresee
+from migrations_app.preview.foretold import first_meetings
 from migrations_app.preview.meetings import foresee_meetings
 from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.runs.starts import decide_starts
@@ -94,6 +95,8 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "form": form,
         "is_preview": is_preview,
         "foresight": foresight,
+        "is_answer": request.POST.get("preview") == "asked",
+        **first_meetings(foresight.meetings if foresight else ()),
         "refusal": why_not_served(UserSettings.of(stored, "")),
         "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
         "runs": Run.objects.filter(user=stored).annotate(still_open=open_count_of("run"))[:5],
@@ -174,7 +177,7 @@ def _foresee(access: Access, form: UserForm) -> Foresight | None:
     """What saving the form would lead to; None where it would be refused."""
     if form.is_valid():
         with refusals_told(form):
-            return foresee(access.tenant, _edit(form), access.actor)
+            return foresee(access.tenant, _edit(form))
     return None
 
 

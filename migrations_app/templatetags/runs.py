@@ -11,8 +11,10 @@ from django.utils.safestring import SafeString
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
 from migrations_app.mail.waiting import Queue, Waiting
-from migrations_app.models import MeetingResult, NumberRelease, Run, Update
+from migrations_app.models import MeetingResult, NumberRelease, PreviewedMeeting, Run, Update
+from migrations_app.preview.foretold import changes_of
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
+from migrations_app.rewriting.comparison import Change
 from migrations_app.runs.movements import movement_of
 from tenants_app.models import ConferencingUser
 from tenants_app.templatetags.components import draw, state
@@ -65,6 +67,12 @@ def user_key(record: Run | ConferencingUser) -> str:
 def bulk_kind(name: str) -> Kind:
     """What is done for many users, by its name."""
     return KINDS[name]
+
+
+@register.filter
+def foretold_changes(row: PreviewedMeeting) -> list[Change]:
+    """What would be replaced in a meeting of a preview."""
+    return changes_of(row)
 
 
 @register.filter

@@ -11,7 +11,8 @@ from django.http import HttpRequest
 from tenants_app.admin.base import ChangeForm, ThroughChanges
 from tenants_app.admin.out_of_date import tell_user_out_of_date
 from tenants_app.catalogue import STORED_WITH_USER
-from tenants_app.changes.users import change_user, create_user, numbers_left_behind
+from tenants_app.changes.brought_along import numbers_left_behind
+from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import ConferenceId, ConferencingUser
 from tenants_app.signals import Consequence
 from tenants_app.validators import validate_conference_id

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import ProtectedError
+from django.db.models.deletion import Collector
 
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, entry, record
@@ -145,12 +146,22 @@ def remove_bridge(bridge: Bridge, actor: Actor) -> None:
     if found is None:
         raise ValidationError(f"{bridge.name} has been removed already: look again.")
     bridge = found
+    check_can_be_removed(bridge)
+    numbers = [number.number for number in bridge.numbers.all()]
+    bridge.numbers.all().delete()
+    keep_as_former(bridge.conference_ids.all())
+    bridge.delete()
+    entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
+
+
+def check_can_be_removed(bridge: Bridge) -> None:
+    """Raise ``ValidationError`` with the reason where somebody needs the bridge or its numbers; only reads."""
     users = bridge.users.count()
     if users:
-        is_last = not tenant.bridges.exclude(pk=bridge.pk).exists()
+        is_last = not Bridge.objects.filter(tenant=bridge.tenant_id).exclude(pk=bridge.pk).exists()
         advice = "it is the last bridge, so make another one and move them there" if is_last else "move them first"
         raise ValidationError(f"{counted(users, 'user')} {'is' if users == 1 else 'are'} on {bridge.name}: {advice}.")
-    if bridge.is_default and tenant.bridges.exclude(pk=bridge.pk).exists():
+    if bridge.is_default and Bridge.objects.filter(tenant=bridge.tenant_id).exclude(pk=bridge.pk).exists():
         raise ValidationError(f"{bridge.name} is the default bridge: make another one the default first.")
     shown = InvitedNumber.objects.filter(number__bridge=bridge).values("user").distinct().count()
     if shown:
@@ -160,17 +171,13 @@ def remove_bridge(bridge: Bridge, actor: Actor) -> None:
     leaving = bridge.numbers.filter(is_leaving=True).first()
     if leaving:
         raise ValidationError(f"{leaving} is being taken off {bridge.name}: wait until it is released, or cancel that.")
-    numbers = [number.number for number in bridge.numbers.all()]
     try:
-        bridge.numbers.all().delete()
+        Collector(using=bridge._state.db or DEFAULT_DB_ALIAS).collect(bridge.numbers.all())  # deletes nothing
     except ProtectedError as error:
         raise ValidationError(
             f"Attendees hold numbers of {bridge.name} and were not told yet that they have changed: wait until the "
             "messages are out, or take the numbers off one by one."
         ) from error
-    keep_as_former(bridge.conference_ids.all())
-    bridge.delete()
-    entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
 
 
 @transaction.atomic
@@ -179,6 +186,17 @@ def register_number(
 ) -> ServiceNumber:
     """Put a new number on the bridge. The bridge's first toll number becomes its default."""
     tenant = lock(bridge.tenant)
+    row = new_number(bridge, number, kind, country=country, city=city)
+    row.save()
+    entry(tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
+    if row.is_default:
+        fingerprints.refresh(bridge.users.all())
+    return row
+
+
+def new_number(bridge: Bridge, number: str, kind: str, *, country: str = "", city: str = "") -> ServiceNumber:
+    """The number as it would be registered, checked and not saved; only reads."""
+    tenant = bridge.tenant
     taken = ServiceNumber.objects.filter(tenant=tenant, number=number).select_related("bridge").first()
     if taken:
         raise ValidationError({"number": f"{number} is already registered, on the bridge {taken.bridge}."})
@@ -192,10 +210,6 @@ def register_number(
         is_default=kind == ServiceNumber.Kind.TOLL and not bridge.numbers.filter(is_default=True).exists(),
     )
     row.full_clean(validate_constraints=False)  # they hold by what stands above, under the tenant's lock
-    row.save()
-    entry(tenant, actor, "register number", number, {}, {"bridge": bridge.name, "kind": kind}).save()
-    if row.is_default:
-        fingerprints.refresh(bridge.users.all())
     return row
 
 

@@ -14,6 +14,7 @@ from tenants_app import bulk
 from tenants_app.bulk import BULK
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, FormerConferenceId
 from tenants_app.validators import validate_conference_id
+from tenants_app.wording import FREE_ID
 
 NEW_CONFERENCE_ID = "new"
 """As the value of ``conference_id``: give the user another free one."""
@@ -43,6 +44,12 @@ def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple
         known |= numbers.take(user, bridge, missing)
         numbers.save()
     return known, set(missing)
+
+
+def given_private_ids(user: ConferencingUser, uids: Sequence[str]) -> dict[str, str]:
+    """Of the user's meetings on their bridge, the conference IDs that they have already, by meeting UID."""
+    rows = ConferenceId.objects.filter(user=user, bridge=user.bridge_id, meeting_uid__in=uids)
+    return dict(rows.values_list("meeting_uid", "digits"))
 
 
 def _lock_numbering(bridge: Bridge) -> None:
@@ -85,7 +92,16 @@ def known_conference_ids(user: ConferencingUser) -> frozenset[str]:
     """All IDs that MMS gives or ever gave to the user or to a meeting of theirs, on any bridge of the tenant (R43)."""
     present = ConferenceId.objects.filter(user=user).values_list("digits")
     former = FormerConferenceId.objects.filter(user=user).values_list("digits")
-    return frozenset(digits for (digits,) in present.union(former))
+    unsaved = {user.unsaved_id.digits} if user.unsaved_id else set()
+    return frozenset({*(digits for (digits,) in present.union(former)), *unsaved} - {""})
+
+
+def shared_conference_ids(user: ConferencingUser) -> frozenset[str]:
+    """The IDs that all of the user's meetings share, on any bridge of the tenant."""
+    stored = set(ConferenceId.objects.filter(user=user, meeting_uid="").values_list("digits", flat=True))
+    if user.unsaved_id is not None:
+        stored = {*(stored - {user.unsaved_id.instead_of}), user.unsaved_id.digits}
+    return frozenset(stored - {""})
 
 
 def whose_conference_id(user: ConferencingUser, digits: str, bridges: Collection[int]) -> frozenset[tuple[int, str]]:
@@ -182,10 +198,11 @@ class ConferenceNumbering:
 
     ``many`` says how many users are about to be numbered: for a large change the bridge's IDs are read once,
     for a small one only the candidates are looked up. ``wanted`` are the IDs that some of them ask for: nobody else is
-    given one of these.
+    given one of these. Looking ``ahead`` it locks nothing, and what it would choose is :data:`FREE_ID`.
     """
 
-    def __init__(self, many: int = 1, wanted: Collection[str] = frozenset()) -> None:
+    def __init__(self, many: int = 1, wanted: Collection[str] = frozenset(), *, ahead: bool = False) -> None:
+        self._ahead = ahead
         self._read_all = many > BULK
         self._wanted = frozenset(wanted)
         self._taken: dict[int, set[str]] = {}
@@ -236,6 +253,9 @@ class ConferenceNumbering:
             digits = own.digits  # the same digits on the new bridge: participants need not learn others
         else:
             (digits,) = self._free(bridge, 1)
+        if self._ahead:
+            self._given(bridge, digits)
+            return digits
         self._taken[bridge.pk].add(digits)
         if own is None:
             self._new.append(ConferenceId(bridge=bridge, digits=digits, user=user))
@@ -244,6 +264,12 @@ class ConferenceNumbering:
             own.bridge, own.digits = bridge, digits
             self._changed.append(own)
         return digits
+
+    def _given(self, bridge: Bridge, digits: str) -> None:
+        """Looking ahead: note that nobody else can have these digits on the bridge."""
+        if digits != FREE_ID:
+            self._taken_among(bridge, [])
+            self._taken[bridge.pk].add(digits)
 
     def _is_to_spare(self, bridge: Bridge, digits: str, user: ConferencingUser) -> bool:
         is_free = digits not in self._wanted and not self._taken_among(bridge, [digits])
@@ -267,7 +293,8 @@ class ConferenceNumbering:
 
     def _taken_among(self, bridge: Bridge, candidates: Collection[str]) -> set[str]:
         if bridge.pk not in self._taken:
-            _lock_numbering(bridge)
+            if not self._ahead:
+                _lock_numbering(bridge)
             self._taken[bridge.pk] = set(_digits_on(bridge).iterator()) if self._read_all else set()
         taken = self._taken[bridge.pk].intersection(candidates)
         unknown = set(candidates) - self._looked_up.get(bridge.pk, set())
@@ -297,6 +324,8 @@ class ConferenceNumbering:
             self._kept[bridge.pk].setdefault(digits, set()).add(whose)
 
     def _free(self, bridge: Bridge, count: int) -> list[str]:
+        if self._ahead:
+            return [FREE_ID] * count
         found = self._spare.setdefault(bridge.pk, set())
         for _ in range(20):
             if len(found) < count:

@@ -110,14 +110,19 @@ def use_embedded_by_default(tenant: Tenant, actor: Actor) -> None:
 def remove_connection(connection: MailboxConnection, actor: Actor) -> None:
     """Remove a connection that no user has, and that is not the tenant's default."""
     tenant = lock(connection.tenant)
+    check_can_be_removed(connection, tenant)
+    entry(tenant, actor, "remove mailbox connection", connection.name, {"address": connection.address}, {}).save()
+    connection.delete()
+    _tell(tenant)
+
+
+def check_can_be_removed(connection: MailboxConnection, tenant: Tenant) -> None:
+    """Raise ``ValidationError`` with the reason where it cannot; only reads."""
     users = connection.users.count()
     if not connection.is_outside or tenant.mailbox_id == connection.pk or users:
         held = "it is the default" if tenant.mailbox_id == connection.pk else f"{counted(users, 'user')} have it"
         why = "MMS keeps these mailboxes itself" if not connection.is_outside else held
         raise ValidationError(f"{connection.name} cannot be removed, because {why}.")
-    entry(tenant, actor, "remove mailbox connection", connection.name, {"address": connection.address}, {}).save()
-    connection.delete()
-    _tell(tenant)
 
 
 @transaction.atomic

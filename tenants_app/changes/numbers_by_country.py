@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from functools import lru_cache
 
 import phonenumbers
 
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ServiceNumber
 
 
 def numbers_by_country(
@@ -26,6 +26,18 @@ def numbers_by_country(
             preferred = [each for each in alike if _is_of_same_city(each, number)] or alike
             found[number] = next((each for each in preferred if each.is_default), preferred[0])
     return found
+
+
+def number_after_move(own: ServiceNumber | None, default: ServiceNumber | None, target: Bridge) -> ServiceNumber | None:
+    """The number of their own that somebody has on ``target``; None for its default, or where there is none.
+
+    ``own`` is theirs on the bridge that they leave. Who has none has that bridge's ``default``, and gets the new one's,
+    unless that is of another country and the new bridge has a number of theirs. ``target.numbers`` should be loaded.
+    """
+    old, follows = own or default, target.default_number
+    if old is None or (own is None and follows is not None and _is_of_same_country(old, follows)):
+        return None
+    return numbers_by_country([old], target.numbers.all()).get(old)
 
 
 def _is_of_same_country(one: ServiceNumber, other: ServiceNumber) -> bool:
@@ -47,47 +59,10 @@ def _is_of_same_city(one: ServiceNumber, other: ServiceNumber) -> bool:
 
 def _region(number: ServiceNumber) -> str:
     """The region of the numbering plan, such as ``IT``; of a number in none of them, the country's calling code."""
-    parsed = phonenumbers.parse(number.number)
+    return _region_of(number.number)
+
+
+@lru_cache(maxsize=10_000)
+def _region_of(e164: str) -> str:
+    parsed = phonenumbers.parse(e164)
     return phonenumbers.region_code_for_number(parsed) or f"+{parsed.country_code}"
-
-
-class NumbersOfMove(NamedTuple):
-    """Which numbers users get who are moved to a bridge."""
-
-    old: Mapping[int, ServiceNumber]
-    """The numbers of the other bridges, by their keys."""
-    by_number: Mapping[int, ServiceNumber]
-    """For the key of a number of another bridge, the one that takes its place: of the same kind and country."""
-    defaults: Mapping[int, int]
-    """The key of each bridge's default number, by the key of the bridge."""
-    target_default: ServiceNumber | None
-
-    @classmethod
-    def of(cls, tenant: Tenant, target: Bridge) -> NumbersOfMove:
-        """As the tenant's numbers are now."""
-        numbers = list(ServiceNumber.objects.filter(tenant=tenant))
-        old = [number for number in numbers if number.bridge_id != target.pk]
-        new = [number for number in numbers if number.bridge_id == target.pk]
-        return cls(
-            {number.pk: number for number in old},
-            {number.pk: successor for number, successor in numbers_by_country(old, new).items()},
-            {number.bridge_id: number.pk for number in old if number.is_default},
-            next((number for number in new if number.is_default), None),
-        )
-
-    def of_user(self, user: ConferencingUser) -> dict[str, ServiceNumber | None]:
-        """The user's numbers on the new bridge, by the fields of the user; None is the default, or no number."""
-        return {
-            "toll_number": self.toll(user.bridge_id, user.toll_number_id),
-            "toll_free_number": self.by_number.get(user.toll_free_number_id or 0),
-        }
-
-    def toll(self, bridge: int | None, own: int | None) -> ServiceNumber | None:
-        """For somebody on this bridge with this number of their own (keys). Who had the old bridge's default has the
-        new one's, unless that is of another country and the new bridge has a number of theirs."""
-        if own is None:
-            old = self.old.get(self.defaults.get(bridge or 0, 0))
-            if old is None or (self.target_default and _is_of_same_country(old, self.target_default)):
-                return None
-            own = old.pk
-        return self.by_number.get(own)

@@ -36,16 +36,30 @@ def create_tenant(actor: Actor, **values: Any) -> Tenant:
 def change_tenant(tenant: Tenant, actor: Actor, **values: Any) -> Tenant:
     """Change the tenant's settings or switches (R12 to R14)."""
     tenant = lock(tenant)
-    before, after = apply_values(tenant, _as_shown(values))
+    before, after = _applied(tenant, values)
     if after:
-        _check(after)
-        tenant.full_clean()
         tenant.save()
         entry(tenant, actor, "change tenant", tenant.slug, before, after).save()
         if SHOWN_IN_INVITATIONS.intersection(after):
             fingerprints.refresh(tenant.users.all())
         tenant_changed.send(Tenant, tenant=tenant, fields=frozenset(after))
     return tenant
+
+
+def foresee_tenant(tenant: Tenant, values: Mapping[str, Any]) -> Tenant:
+    """The tenant as :func:`change_tenant` would make it, checked and not saved; only reads."""
+    tenant = Tenant.objects.get(pk=tenant.pk)
+    _applied(tenant, values)
+    return tenant
+
+
+def _applied(tenant: Tenant, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Set and check the values on the tenant in memory; the audit's before and after."""
+    before, after = apply_values(tenant, _as_shown(values))
+    if after:
+        _check(after)
+        tenant.full_clean()
+    return before, after
 
 
 @transaction.atomic

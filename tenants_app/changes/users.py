@@ -8,10 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models import prefetch_related_objects
 
 from tenants_app import bulk, fingerprints
 from tenants_app.audit import Actor, entry, record
 from tenants_app.bulk import batched
+from tenants_app.changes.brought_along import NUMBERS, chosen_by_itself, completed, normalized
 from tenants_app.changes.conference_ids import ConferenceNumbering, id_in_use, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.meeting_services import check_meeting_service
@@ -24,14 +26,12 @@ from tenants_app.models import (
     ServiceNumber,
     Tenant,
 )
-from tenants_app.signals import Answers, Consequence, UserChange, mailboxes_changed, users_changed
-from tenants_app.user_settings import UserSettings, acp_is_replaced
+from tenants_app.models.users import UnsavedId
+from tenants_app.signals import Answers, Consequence, UserChange, change_foreseen, mailboxes_changed, users_changed
+from tenants_app.user_settings import UserSettings
 
 DATA_FIX = "No run, because this was saved as a data fix."
 """What a data fix leads to, on the screen and in the audit."""
-
-NUMBERS = ("toll_number", "toll_free_number")
-"""The fields of a user that are numbers of their bridge."""
 
 _FEW = 20
 """Up to this many statements, the rows of a batch are saved in groups that have the same values."""
@@ -56,6 +56,8 @@ class UserEffect:
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     consequence: Consequence
+    chosen: str = ""
+    """What the change chose by itself, in sentences; empty where nothing."""
 
     @property
     def upn(self) -> str:
@@ -103,19 +105,9 @@ def change_in_batches(
     ``kept_free`` is as in :func:`create_in_batches`.
     """
     tenant = lock(tenant)
-    by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
-    wanted = {edit.values.get("conference_id", "") for edit in by_pk.values()}
-    numbers = ConferenceNumbering(len(by_pk), {*kept_free, *wanted})
-    default_bridge = tenant.bridges.filter(is_default=True).first()
-    for pks in batched(sorted(by_pk)):
-        locked = _locked(tenant, pks)
-        moving = ((by_pk[user.pk].values.get("bridge"), own_id) for user, own_id in locked)
-        numbers.look_up(
-            (bridge, own_id.digits) for bridge, own_id in moving if bridge is not None and own_id is not None
-        )
-        effects = [_applied(by_pk[user.pk], user, own_id, tenant, default_bridge, numbers) for user, own_id in locked]
-        if len(effects) != len(pks):
-            raise ValidationError("A user to be changed is not there any more: look again and repeat.")
+    applied = _Applied(tenant, edits, kept_free)
+    for effects in applied:
+        numbers = applied.numbers
         changed = [effect.change.user for effect in effects if effect.after]
         _save(changed, sorted({name for effect in effects for name in effect.after} - {"conference_id"}))
         numbers.save()
@@ -131,15 +123,79 @@ def change_in_batches(
             consequences = [Consequence(change.user.upn, False, DATA_FIX) for change in announced]
         else:
             consequences = _announce(tenant, announced, actor, due_now=due_now)
-        led_to = {consequence.upn: consequence for consequence in consequences}
-        for effect in effects:
-            effect.consequence = led_to.get(effect.upn, effect.consequence)
+        _answer(effects, consequences)
         record(
             entry(tenant, actor, "change user", effect.upn, effect.before, effect.after, effect.consequence.sentence)
             for effect in effects
             if effect.after or effect.change.unassigned_number
         )
         yield effects
+
+
+def foresee_users(
+    tenant: Tenant, edits: Iterable[UserEdit], *, kept_free: Collection[str] = ()
+) -> Iterator[list[UserEffect]]:
+    """What :func:`change_in_batches` would do to each user and lead to, by the same checks; locks and writes nothing.
+
+    The users of the effects have the settings afterwards, with both fingerprints, and are not saved. A conference ID
+    that the change would choose is ``FREE_ID``.
+    """
+    for effects in _Applied(Tenant.objects.get(pk=tenant.pk), edits, kept_free, ahead=True):
+        for effect in effects:
+            if effect.after:
+                fingerprints.foresee(effect.change.user, has_another_mailbox="mailbox" in effect.after)
+        answers: Answers = change_foreseen.send(
+            ConferencingUser, tenant=effects[0].change.user.tenant, changes=[effect.change for effect in effects]
+        )
+        _answer(effects, [each for _, consequences in answers for each in consequences or ()])
+        yield effects
+
+
+def foresee_user(tenant: Tenant, edit: UserEdit) -> UserEffect:
+    """What the change of one user would do and lead to; see :func:`foresee_users`."""
+    ((effect,),) = foresee_users(tenant, [edit])
+    return effect
+
+
+def _answer(effects: Iterable[UserEffect], consequences: Iterable[Consequence]) -> None:
+    """Note with each effect what it leads to."""
+    led_to = {consequence.upn: consequence for consequence in consequences}
+    for effect in effects:
+        effect.consequence = replace(led_to.get(effect.upn, effect.consequence), chosen=effect.chosen)
+
+
+class _Applied:
+    """The edits applied to the users batch by batch, checked, not saved. Locks the users, but looking ``ahead``."""
+
+    def __init__(
+        self, tenant: Tenant, edits: Iterable[UserEdit], kept_free: Collection[str], *, ahead: bool = False
+    ) -> None:
+        self.tenant, self.ahead = tenant, ahead
+        self.by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
+        wanted = {edit.values.get("conference_id", "") for edit in self.by_pk.values()}
+        self.numbers = ConferenceNumbering(len(self.by_pk), {*kept_free, *wanted}, ahead=ahead)
+        self.default_bridge = tenant.bridges.filter(is_default=True).prefetch_related("numbers").first()
+
+    def __iter__(self) -> Iterator[list[UserEffect]]:
+        for pks in batched(sorted(self.by_pk)):
+            found = _users(self.tenant, pks, is_locked=not self.ahead)
+            moving = ((self.by_pk[user.pk].values.get("bridge"), own_id) for user, own_id in found)
+            self.numbers.look_up(
+                (bridge, own_id.digits) for bridge, own_id in moving if bridge is not None and own_id is not None
+            )
+            effects = [self._effect(self.by_pk[user.pk], user, own_id) for user, own_id in found]
+            if len(effects) != len(pks):
+                raise ValidationError("A user to be changed is not there any more: look again and repeat.")
+            yield effects
+
+    def _effect(self, edit: UserEdit, user: ConferencingUser, own_id: ConferenceId | None) -> UserEffect:
+        was = own_id.digits if own_id else ""
+        effect = _applied(edit, user, own_id, self.tenant, self.default_bridge, self.numbers)
+        if self.ahead:
+            user.unsaved_id = UnsavedId(effect.change.after.conference_id, was)
+            if effect.change.after.conference_id in {"", was}:
+                user.unsaved_id = UnsavedId(effect.change.after.conference_id, "")
+        return effect
 
 
 def _renewed(edits: Iterable[UserEdit]) -> Iterator[UserEdit]:
@@ -149,6 +205,7 @@ def _renewed(edits: Iterable[UserEdit]) -> Iterator[UserEdit]:
     for model in (Bridge, ServiceNumber, MailboxConnection):
         pks = {value.pk for edit in edits for value in edit.values.values() if isinstance(value, model)}
         now |= {row: row for row in model.objects.in_bulk(list(pks)).values()}
+    prefetch_related_objects([row for row in now if isinstance(row, Bridge)], "numbers")
     for edit in edits:
         values = dict(edit.values)
         for name, value in edit.values.items():
@@ -172,6 +229,7 @@ def _applied(
     earlier = UserSettings.of(user, old_id)
     values = dict(edit.values)
     wanted_id = values.pop("conference_id", "")
+    bridge_before = user.bridge
     before, after = apply_values(user, completed(user, values, tenant, default_bridge))
     check_meeting_service(after.get("meeting_service", ""), tenant)
     check_user(user, after)
@@ -180,7 +238,8 @@ def _applied(
         before["conference_id"], after["conference_id"] = old_id, new_id
     later = UserSettings.of(user, new_id)
     change = UserChange(earlier, later, edit.reschedule_meetings, edit.unassigned_number, user=user)
-    return UserEffect(change, before, after, Consequence(user.upn, False, ""))
+    chosen = chosen_by_itself(edit.values, user, bridge_before, after)
+    return UserEffect(change, before, after, Consequence(user.upn, False, ""), chosen)
 
 
 @transaction.atomic
@@ -202,6 +261,28 @@ def create_in_batches(
     """
     tenant = lock(tenant)
     numbers = ConferenceNumbering(len(rows), {*kept_free, *(row.get("conference_id", "") for row in rows)})
+    for users in _new_users(tenant, rows):
+        bulk.create([user for user, _ in users], "user_id")
+        for user, digits in users:
+            numbers.assign(user, None, digits)
+        numbers.save()
+        yield _begun(tenant, [user for user, _ in users], actor)
+
+
+def foresee_new_users(
+    tenant: Tenant, rows: Sequence[Mapping[str, Any]], *, kept_free: Collection[str] = ()
+) -> Iterator[list[ConferencingUser]]:
+    """The users that :func:`create_in_batches` would make, by the same checks; locks and writes nothing."""
+    wanted = {*kept_free, *(row.get("conference_id", "") for row in rows)}
+    numbers = ConferenceNumbering(len(rows), wanted, ahead=True)
+    for users in _new_users(tenant, rows):
+        for user, digits in users:
+            numbers.assign(user, None, digits)
+        yield [user for user, _ in users]
+
+
+def _new_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[tuple[ConferencingUser, str]]]:
+    """The users, checked and not saved, batch by batch, each with the conference ID that they ask for."""
     if len({str(row.get("upn", "")).lower() for row in rows}) < len(rows):
         raise ValidationError("Two of the new users have the same user principal name: give each once.")
     for some in batched(rows):
@@ -210,24 +291,25 @@ def create_in_batches(
             values = dict(row)
             wanted.append(values.pop("conference_id", ""))
             values.setdefault("sip_address", values.get("upn", ""))
-            user = ConferencingUser(tenant=tenant, **_normalized(values))
+            user = ConferencingUser(tenant=tenant, **normalized(values))
             check_meeting_service(user.meeting_service, tenant)
             check_user(user, values)
             users.append(user)
         taken = ConferencingUser.objects.with_upns(tenant, [user.upn for user in users]).first()
         if taken:
             raise ValidationError({"upn": f"There is already a user {taken.upn}."})
-        bulk.create(users, "user_id")
-        for user, digits in zip(users, wanted, strict=True):
-            numbers.assign(user, None, digits)
-        numbers.save()
-        fingerprints.begin(ConferencingUser.objects.filter(pk__in=[user.pk for user in users]))
-        if tenant.mailbox_id or any(user.mailbox_id for user in users):
-            # What invitations say that MMS has not seen is not known (R36).
-            fingerprints.become_unknown(*(user for user in users if user.mailbox_connection))
-            mailboxes_changed.send(Tenant, tenant=tenant)
-        record(entry(tenant, actor, "create user", user.upn) for user in users)
-        yield users
+        yield list(zip(users, wanted, strict=True))
+
+
+def _begun(tenant: Tenant, users: list[ConferencingUser], actor: Actor) -> list[ConferencingUser]:
+    """The new users, saved by now, with what their invitations are taken to say."""
+    fingerprints.begin(ConferencingUser.objects.filter(pk__in=[user.pk for user in users]))
+    if tenant.mailbox_id or any(user.mailbox_id for user in users):
+        # What invitations say that MMS has not seen is not known (R36).
+        fingerprints.become_unknown(*(user for user in users if user.mailbox_connection))
+        mailboxes_changed.send(Tenant, tenant=tenant)
+    record(entry(tenant, actor, "create user", user.upn) for user in users)
+    return users
 
 
 def create_user(tenant: Tenant, actor: Actor, **values: Any) -> ConferencingUser:
@@ -263,63 +345,21 @@ def mark_users_up_to_date(tenant: Tenant, pks: Iterable[int], actor: Actor) -> s
     return marked
 
 
-def _locked(tenant: Tenant, pks: Sequence[int]) -> list[tuple[ConferencingUser, ConferenceId | None]]:
-    """The users, locked, each with their own conference ID. A join would copy the bridge for each."""
+def _users(
+    tenant: Tenant, pks: Sequence[int], *, is_locked: bool
+) -> list[tuple[ConferencingUser, ConferenceId | None]]:
+    """The users, each with their own conference ID. A join would copy the bridge for each."""
     users = (
-        ConferencingUser.objects.select_for_update(no_key=True)
-        .filter(tenant=tenant, pk__in=pks)
-        .prefetch_related("bridge", "toll_number", "toll_free_number", "mailbox")
+        ConferencingUser.objects.filter(tenant=tenant, pk__in=pks)
+        .prefetch_related("bridge__numbers", "toll_number", "toll_free_number", "mailbox")
         .order_by("pk")
     )
+    if is_locked:
+        users = users.select_for_update(no_key=True)
     for user in users:
         user.tenant = tenant
     own_ids = own_conference_ids(users)
     return [(user, own_ids.get(user.pk)) for user in users]
-
-
-def completed(
-    user: ConferencingUser, values: Mapping[str, Any], tenant: Tenant, default_bridge: Bridge | None
-) -> dict[str, Any]:
-    """The change with what it brings along: Microsoft as provider (R14), a bridge, and no numbers of another bridge."""
-    values = _normalized(values)
-    if acp_is_replaced(
-        tenant.automatically_replace_acp_provider,
-        values.get("conferencing_provider", user.conferencing_provider),
-        had_license=user.audio_conferencing_license,
-        has_license=values.get("audio_conferencing_license", user.audio_conferencing_license),
-    ):
-        values = _without_acp(user, values, default_bridge)
-    if _needs_bridge(user, values):
-        values["bridge"] = default_bridge
-    return values | numbers_left_behind(user, values)
-
-
-def numbers_left_behind(user: ConferencingUser, values: Mapping[str, Any]) -> dict[str, None]:
-    """The user's numbers, where the change ``values`` moves the user to another bridge and does not choose them anew.
-
-    Numbers belong to their bridge: who leaves it has the new bridge's default toll number and no toll-free one.
-    """
-    if user.bridge == values.get("bridge", user.bridge):
-        return {}
-    return {name: None for name in NUMBERS if name not in values}
-
-
-def _without_acp(user: ConferencingUser, values: dict[str, Any], default_bridge: Bridge | None) -> dict[str, Any]:
-    """The change with Microsoft as the provider, on a bridge of Microsoft's (R14)."""
-    bridge = values.get("bridge", user.bridge)
-    return {
-        **values,
-        "conferencing_provider": "",
-        "bridge": default_bridge if bridge is None or bridge.provider else bridge,
-    }
-
-
-def _needs_bridge(user: ConferencingUser, values: Mapping[str, Any]) -> bool:
-    """Whether a licence is being assigned to a user of Microsoft's who has no bridge: they get the default one."""
-    provider = values.get("conferencing_provider", user.conferencing_provider)
-    return bool(
-        values.get("audio_conferencing_license") and not provider and user.bridge is None and not values.get("bridge")
-    )
 
 
 def _save(users: list[ConferencingUser], fields: Sequence[str]) -> None:
@@ -333,13 +373,6 @@ def _save(users: list[ConferencingUser], fields: Sequence[str]) -> None:
         return
     for values, pks in alike.items():
         ConferencingUser.objects.filter(pk__in=pks).update(**dict(zip(columns, values, strict=True)))
-
-
-def _normalized(values: Mapping[str, Any]) -> dict[str, Any]:
-    """SIP addresses are kept in lower case and without their scheme, so that they can be looked up."""
-    if "sip_address" not in values:
-        return dict(values)
-    return {**values, "sip_address": values["sip_address"].lower().removeprefix("sip:")}
 
 
 def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False) -> list[Consequence]:

@@ -9,9 +9,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
+from tenants_app.changes.brought_along import NUMBERS, completed
 from tenants_app.changes.conference_ids import check_gives_conference_ids, id_in_use
 from tenants_app.changes.mailboxes import read_mailbox
-from tenants_app.changes.users import NUMBERS, check_user, completed
+from tenants_app.changes.users import check_user
 from tenants_app.meeting_services import check_meeting_service, read_meeting_service
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
@@ -39,7 +40,8 @@ class CellReader:
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
-        self.bridges = {bridge.name.lower(): bridge for bridge in Bridge.objects.filter(tenant=tenant)}
+        bridges = Bridge.objects.filter(tenant=tenant).prefetch_related("numbers")
+        self.bridges = {bridge.name.lower(): bridge for bridge in bridges}
         self.default_bridge = next((bridge for bridge in self.bridges.values() if bridge.is_default), None)
         self.mailboxes: dict[str, MailboxConnection | None] = {}
         self.numbers = {row.number: row for row in ServiceNumber.objects.filter(tenant=tenant)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
@@ -20,12 +20,19 @@ from tenants_app.audit import Actor, Channel, entry
 from tenants_app.bulk import batched
 from tenants_app.catalogue import TOLL_NUMBER, USER_SETTINGS, UserSetting
 from tenants_app.changes.conference_ids import own_conference_ids
-from tenants_app.changes.users import UserEdit, UserEffect, change_in_batches, create_in_batches
+from tenants_app.changes.users import (
+    UserEdit,
+    UserEffect,
+    change_in_batches,
+    create_in_batches,
+    foresee_new_users,
+    foresee_users,
+)
 from tenants_app.csv_files.cells import restored
 from tenants_app.csv_files.user_columns import COLUMN_OF_FIELD, COLUMNS, UPN, CellReader, Row
 from tenants_app.models import ConferenceId, ConferencingUser, Tenant
 from tenants_app.records import written
-from tenants_app.wording import counted, plain, sentences
+from tenants_app.wording import counted, id_in_words, plain, sentences
 
 CREATE = "create"
 NEW_USER = "No run, because the user is new."
@@ -143,7 +150,7 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold, changed_to: in
     good: list[Row] = []
     for batch in batched(_rows(file, planned)):
         users = ConferencingUser.objects.with_upns(tenant, [row.upn for row in batch]).prefetch_related(
-            "bridge", "toll_number", "toll_free_number"
+            "bridge__numbers", "toll_number", "toll_free_number"
         )
         found = {user.upn.lower(): user for user in users}
         own_ids = own_conference_ids(users)
@@ -177,22 +184,35 @@ def carry_out(tenant: Tenant, piece: Plan, actor: Actor, progress: Progress = _u
     actor = actor.through(Channel.IMPORT)
     outcome = Outcome()
     for users in create_in_batches(tenant, piece.new_users, actor, kept_free=piece.wanted_ids):
-        outcome.created += len(users)
-        outcome.differences += [
-            Difference(piece.lines[user.upn.lower()], user.upn, (), False, NEW_USER) for user in users
-        ]
-        progress("created", piece.before + outcome.created, piece.total)
-    done = 0
-    batches = change_in_batches(tenant, piece.edits, actor, kept_free=piece.wanted_ids) if piece.edits else ()
-    for effects in batches:
-        done += len(effects)
-        differing = [effect for effect in effects if effect.after]
-        outcome.changed += len(differing)
-        outcome.unchanged += len(effects) - len(differing)
-        outcome.differences += [_difference(piece.lines[effect.upn.lower()], effect) for effect in differing]
-        outcome.users_with_run += [effect.change.user.pk for effect in differing if effect.consequence.starts_run]
-        progress("changed", piece.before + done, piece.total)
+        _note_created(piece, outcome, users, progress)
+    for effects in change_in_batches(tenant, piece.edits, actor, kept_free=piece.wanted_ids) if piece.edits else ():
+        _note_changed(piece, outcome, effects, progress)
     return outcome
+
+
+def foresee(tenant: Tenant, piece: Plan, progress: Progress = _untold) -> Outcome:
+    """What :func:`carry_out` would change and lead to, by the same checks; locks and writes nothing."""
+    outcome = Outcome()
+    for users in foresee_new_users(tenant, piece.new_users, kept_free=piece.wanted_ids):
+        _note_created(piece, outcome, users, progress)
+    for effects in foresee_users(tenant, piece.edits, kept_free=piece.wanted_ids) if piece.edits else ():
+        _note_changed(piece, outcome, effects, progress)
+    return outcome
+
+
+def _note_created(piece: Plan, outcome: Outcome, users: Sequence[ConferencingUser], progress: Progress) -> None:
+    outcome.created += len(users)
+    outcome.differences += [Difference(piece.lines[user.upn.lower()], user.upn, (), False, NEW_USER) for user in users]
+    progress("created", piece.before + outcome.created, piece.total)
+
+
+def _note_changed(piece: Plan, outcome: Outcome, effects: Sequence[UserEffect], progress: Progress) -> None:
+    differing = [effect for effect in effects if effect.after]
+    outcome.changed += len(differing)
+    outcome.unchanged += len(effects) - len(differing)
+    outcome.differences += [_difference(piece.lines[effect.upn.lower()], effect) for effect in differing]
+    outcome.users_with_run += [effect.change.user.pk for effect in differing if effect.consequence.starts_run]
+    progress("changed", piece.before + outcome.changed + outcome.unchanged, piece.total)
 
 
 def note(tenant: Tenant, actor: Actor, file_name: str, created: int, changed: int, runs: int) -> None:
@@ -217,7 +237,7 @@ def _said(setting: UserSetting, value: Any) -> str:
     """A value of the setting as the audit has it, for people."""
     if setting == TOLL_NUMBER and value is None:
         return "the bridge's default"
-    return plain(written(setting.kind, value)) or "none"
+    return plain(id_in_words(written(setting.kind, value))) or "none"
 
 
 # --- the file -----------------------------------------------------------------------------------------

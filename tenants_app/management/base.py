@@ -9,8 +9,7 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from traceback import clear_frames
 from typing import Any
@@ -18,7 +17,6 @@ from typing import Any
 from django import db
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
-from django.db import transaction
 
 from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched
@@ -166,7 +164,7 @@ class AdministratorCommand(SafeOutput):
 
     def tell_consequences(self, consequences: Iterable[Consequence]) -> None:
         for consequence in consequences:
-            self.stdout.write(f"{consequence.upn}: {consequence.sentence}")
+            self.stdout.write(f"{consequence.upn}: {consequence.sentence} {consequence.chosen}".rstrip())
 
     def tell_rehearsal(self, options: Mapping[str, Any]) -> None:
         if options["dry_run"]:
@@ -233,15 +231,6 @@ class AdministratorCommand(SafeOutput):
 def wrong_usage(sentence: str) -> CommandError:
     """Options that contradict each other, or lack one another."""
     return CommandError(sentence, returncode=2)
-
-
-@contextmanager
-def rehearsed(dry_run: bool) -> Iterator[None]:
-    """A transaction that does everything and, for a dry run, takes it all back; then no worker is woken either."""
-    with transaction.atomic():
-        yield
-        if dry_run:
-            transaction.set_rollback(True)
 
 
 def _encoding_error(error: UnicodeEncodeError) -> CommandError:

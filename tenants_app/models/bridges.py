@@ -54,6 +54,11 @@ class Bridge(models.Model):
         """Whether MMS hands out its conference IDs (R43); otherwise the meeting service does."""
         return self.conference_ids_from == self.ConferenceIdsFrom.MMS
 
+    @property
+    def default_number(self) -> ServiceNumber | None:
+        """The toll number of users who have none of their own; by ``numbers``, where these are loaded already."""
+        return next((number for number in self.numbers.all() if number.is_default), None)
+
 
 class ServiceNumber(models.Model):
     """A toll or toll-free number of a bridge. A bridge's default is one of its own toll numbers, by constraint."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -30,6 +31,13 @@ class ConferencingUserQuerySet(models.QuerySet["ConferencingUser"]):
     def with_upns(self, tenant: Tenant, upns: Iterable[str]) -> ConferencingUserQuerySet:
         """The tenant's users of these names, whatever their case; by the index of the constraint."""
         return self.alias(folded=Lower("upn")).filter(tenant=tenant, folded__in={upn.lower() for upn in upns})
+
+
+class UnsavedId(NamedTuple):
+    """A user's conference ID after a change that is not saved, and the one that it takes the place of; "" for none."""
+
+    digits: str
+    instead_of: str
 
 
 class ConferencingUser(models.Model):
@@ -121,6 +129,9 @@ class ConferencingUser(models.Model):
 
     objects = ConferencingUserQuerySet.as_manager()
 
+    unsaved_id: UnsavedId | None = None
+    """In a preview: the conference ID that a change would give; stored nowhere."""
+
     get_absolute_url: Callable[[], str]
     """Where their page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
 
@@ -194,6 +205,8 @@ class ConferencingUser(models.Model):
 
         ``self.bridge`` should be loaded already.
         """
+        if self.unsaved_id is not None:
+            return self.unsaved_id.digits
         if self.bridge and self.bridge.gives_conference_ids:
             for row in self.conference_ids.all():
                 if row.meeting_uid == "" and row.bridge_id == self.bridge_id:

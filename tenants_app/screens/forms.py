@@ -13,8 +13,8 @@ from django.http import QueryDict
 from django.utils.text import get_text_list
 
 from tenants_app.catalogue import ON_FORM, STORED_WITH_USER
+from tenants_app.changes.brought_along import numbers_left_behind
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
-from tenants_app.changes.users import numbers_left_behind
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, MeetingService, ServiceNumber, Tenant
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import stored_provider

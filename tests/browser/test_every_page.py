@@ -27,6 +27,7 @@ from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
 from tests.support.pages import key_of
+from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 from tests.support.windows import Open
 
@@ -69,6 +70,9 @@ PAGES = {
         "/contoso/users/import/",
         "/contoso/users/import/{checked}/",
         "/contoso/users/import/{checking}/",
+        "/contoso/previews/",
+        "/contoso/previews/{preview}/",
+        "/contoso/previews/{preview}/meetings/{previewed}/",
         "/contoso/bridges/",
         "/contoso/bridges/{bridge}/",
         "/contoso/bridges/{bridge}/remove/",
@@ -80,6 +84,7 @@ PAGES = {
         "/contoso/releases/{held}/",
         "/contoso/settings/",
         "/contoso/settings/rules/",
+        "/contoso/settings/service/off/",
         "/contoso/audit/",
         "/contoso/nothing/here/",
     ],
@@ -147,6 +152,7 @@ def fill(
         "other": new_bridge.pk,
         **leaving_numbers(anna),
         **imports(tenant),
+        **preview_of(anna),
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
         "token": default_token_generator.make_token(vera),
     }

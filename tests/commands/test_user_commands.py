@@ -185,7 +185,8 @@ def test_what_is_not_a_dry_run_says_what_it_started_and_no_more(
     assert told.splitlines() == [
         f"{anna.upn}: Bridge Old bridge → New bridge",
         f"{anna.upn}: TollNumber +14255550100 → +442079460123",
-        f"{anna.upn}: Run, because the user moved to the bridge New bridge.",
+        f"{anna.upn}: Run, because the user moved to the bridge New bridge. "
+        "The new toll number is +442079460123 (United Kingdom), the default of New bridge.",
     ]
 
 

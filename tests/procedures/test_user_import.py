@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -143,13 +144,13 @@ def test_it_can_be_checked_again_when_what_was_missing_is_there(tenant: Tenant) 
 
 def test_it_tells_how_far_it_is_while_it_works(anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
-    real = user_imports.carry_out
+    real = user_imports.foresee
 
     def look(*arguments: Any) -> Any:
         told.append(user_imports.progress_of(UserImport.objects.get()))
         return real(*arguments)
 
-    monkeypatch.setattr(user_imports, "carry_out", look)
+    monkeypatch.setattr(user_imports, "foresee", look)
     checked(anna.tenant, f"{HEADER}anna.rossi@contoso.com,Anna,,\n")
 
     assert [(said["happened"], said["done"], said["total"]) for said in told if said] == [("checked", 1, 1)]
@@ -269,16 +270,18 @@ class Killed(BaseException):
 
 @pytest.fixture
 def kill(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Has the next step killed when its changes are all made but not committed."""
-    real = user_imports.carry_out
+    """Has the next step killed when its changes are all foreseen, or made but not committed."""
+    real = {name: getattr(user_imports, name) for name in ("foresee", "carry_out")}
 
     def once() -> None:
-        def killed(*arguments: Any) -> None:
-            real(*arguments)
-            monkeypatch.setattr(user_imports, "carry_out", real)
+        def killed(name: str, *arguments: Any) -> None:
+            real[name](*arguments)
+            for each, function in real.items():
+                monkeypatch.setattr(user_imports, each, function)
             raise Killed
 
-        monkeypatch.setattr(user_imports, "carry_out", killed)
+        for name in real:
+            monkeypatch.setattr(user_imports, name, partial(killed, name))
 
     return once
 

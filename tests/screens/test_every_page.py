@@ -38,6 +38,7 @@ from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import key_of
+from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 
 HOSTILE = "<script>alert('x')</script> \u202egnitirw <b>&amp;"
@@ -70,6 +71,9 @@ PAGES = [
     "/contoso/meetings/?organizer=anna",
     "/contoso/users/import/",
     "/contoso/users/import/{checked}/",
+    "/contoso/previews/",
+    "/contoso/previews/{preview}/",
+    "/contoso/previews/{preview}/meetings/{previewed}/",
     "/contoso/bridges/",
     "/contoso/bridges/{bridge}/",
     "/contoso/bridges/{bridge}/remove/",
@@ -82,6 +86,7 @@ PAGES = [
     "/contoso/tool/?user=anna.rossi@contoso.com",
     "/contoso/settings/",
     "/contoso/settings/rules/",
+    "/contoso/settings/service/off/",
     "/contoso/settings/mail/",
     "/contoso/settings/mailboxes/",
     "/contoso/settings/mailboxes/{connection}/",
@@ -90,7 +95,7 @@ PAGES = [
     "/contoso/nothing/here/",
 ]
 FILES = {
-    *("left-csv", "failure-group-csv", "bulk-action-csv"),
+    *("left-csv", "failure-group-csv", "bulk-action-csv", "preview-csv", "preview-report"),
     *("users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"),
 }
 """Addresses below a tenant that answer with a file, or to programs."""
@@ -131,6 +136,7 @@ def fill(
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
         "action": done_for_anna(anna).pk,
+        **preview_of(anna),
     }
     return lambda address: address.format(**keys)
 
@@ -247,6 +253,9 @@ PARTS = {
     "/contoso/users/actions/{action}/": 'id="live"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',
+    "/contoso/previews/": 'id="results"',
+    "/contoso/previews/{preview}/": 'id="live"',
+    "/contoso/previews/{preview}/meetings/{previewed}/": 'class="compare"',
     "/contoso/users/anna.rossi@contoso.com/meetings/": 'id="results"',
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/": 'class="decision"',
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/": 'class="rows story"',

@@ -82,6 +82,10 @@ def test_r43_a_bridge_says_before_and_after_what_follows(
     follows = "No run, because invitations keep the IDs that they show. MMS gives 1 user of Old bridge none from now on"
     before = words(alice.get(address).content)
     form = {"provider": "", "conference_ids_from": "service", "initial-conference_ids_from": "mms"}
+    asked = words(alice.post(f"{address}edit/", form).content)
+    assert "Change Old bridge for 1 user?" in asked
+    assert follows in asked
+    form["confirmed"] = "yes"
     after = words(alice.post(f"{address}edit/", form, follow=True).content)
 
     old_bridge.refresh_from_db()

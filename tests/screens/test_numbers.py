@@ -147,7 +147,12 @@ def test_it_changes_the_provider_and_says_that_no_run_starts(
     alice: Client, anna: ConferencingUser, old_bridge: Bridge
 ) -> None:
     address = f"/contoso/bridges/{old_bridge.pk}/"
-    answer = alice.post(f"{address}edit/", {"provider": "InterCall", "conference_ids_from": "mms"}, follow=True)
+    form = {"provider": "InterCall", "conference_ids_from": "mms"}
+    asked = words(alice.post(f"{address}edit/", form).content)
+    assert "InterCall provides the conferencing of everyone on Old bridge from then on" in asked
+    old_bridge.refresh_from_db()
+    assert old_bridge.provider == ""
+    answer = alice.post(f"{address}edit/", form | {"confirmed": "yes"}, follow=True)
 
     old_bridge.refresh_from_db()
     assert old_bridge.provider == "InterCall"

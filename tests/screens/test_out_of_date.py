@@ -169,7 +169,7 @@ def test_r36_it_shows_first_what_starting_them_all_leads_to(
     shown, start = words(answer.content), answer.context["foreseen"]
 
     assert "Start runs for 3 users?" in shown
-    assert "Users 3 Runs that start 2 Future meetings, at most 2" in shown
+    assert "Users 3 Runs that start 2 Their future meetings 2" in shown
     served = [user.calendar_objects.get().attendee_count - 1 for user in outdated[:2]]
     assert (start.future.meetings, start.future.invitations) == (2, sum(served))
     assert "The runs begin after the settling time of 300 seconds." in shown

@@ -49,6 +49,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.name_server import names
 from tests.support.pages import key_of, shown
+from tests.support.previewed import preview_of
 from tests.support.remembered import Remembered
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
@@ -84,7 +85,7 @@ class SignIns(Upload):
         return b"UserPrincipalName,Username,Password\nanna.rossi@contoso.com,,secret\n"
 
 
-BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms"}
+BRIDGE = {"provider": "InterCall", "conference_ids_from": "mms", "confirmed": "yes"}
 CONNECTION = {"name": "Nextcloud", "address": "https://dav.contoso.com/", "who_tells": "detect"}
 BELOW_A_TENANT = {
     "dashboard": Rule("/{tenant}/", get="viewer"),
@@ -122,6 +123,12 @@ BELOW_A_TENANT = {
     "apply-import": Rule("/{tenant}/users/import/{imported}/apply/", post="admin"),
     "check-import": Rule("/{tenant}/users/import/{imported}/check/", post="admin"),
     "discard-import": Rule("/{tenant}/users/import/{imported}/discard/", post="admin"),
+    "previews": Rule("/{tenant}/previews/", get="operator", post="operator", form={"kind": "start"}),
+    "preview": Rule("/{tenant}/previews/{preview}/", get="operator"),
+    "start-preview": Rule("/{tenant}/previews/{preview}/start/", post="operator"),
+    "preview-csv": Rule("/{tenant}/previews/{preview}/meetings.csv", get="operator"),
+    "preview-report": Rule("/{tenant}/previews/{preview}/report.html", get="operator"),
+    "previewed-meeting": Rule("/{tenant}/previews/{preview}/meetings/{previewed}/", get="operator"),
     "user": Rule("/{tenant}/users/{upn}/", get="viewer", post="admin", form={"display_name": "Anna Bianchi"}),
     "selected": Rule("/{tenant}/users/selected/start/?users={selected}", get="operator", post="operator"),
     "bulk-actions": Rule("/{tenant}/users/actions/", get="viewer"),
@@ -183,6 +190,7 @@ BELOW_A_TENANT = {
     ),
     "scan-now": Rule("/{tenant}/users/{scanned}/scan-now/", post="operator"),
     "rules": Rule("/{tenant}/settings/rules/", get="viewer"),
+    "service-off": Rule("/{tenant}/settings/service/off/", get="admin"),
     "directory-key": Rule("/{tenant}/settings/directory-key/", post="admin"),
     "mail": Rule("/{tenant}/settings/mail/", get="viewer", post="admin", form={"dkim_selectors": "s1"}),
     "mail-test": Rule("/{tenant}/settings/mail/test/", post="admin", again=200, only_looks=True),
@@ -359,6 +367,7 @@ def make_contoso(
         "scanned": scanned(make_user("gina.falk")).upn,
         "selected": anna.pk,
         "action": going_on(anna).pk,
+        **preview_of(anna),
     }
 
 
@@ -457,6 +466,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "held": updating.pk,
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
         "scanned": fabrikam.user.upn,
+        **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
         "selected": fabrikam.user.pk,
         "action": going_on(fabrikam.user).pk,
@@ -475,6 +485,8 @@ INVENTED = {
     "stored": key_of("nothing"),
     "imported": 987_654,
     "connection": 987_654,
+    "preview": 987_654,
+    "previewed": 987_654,
     "scanned": "nobody@contoso.com",
     "bridge": 987_654,
     "number": 987_654,

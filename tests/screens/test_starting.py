@@ -12,11 +12,11 @@ from django.urls import reverse
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
-from migrations_app.preview import starts
+from migrations_app.preview import plans
 from migrations_app.rewriting.online_meeting import TO_BE_MADE
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.commands import invitation
-from tests.support.pages import words
+from tests.support.pages import shown, words
 from tests.support.samples import teams_text
 from tests.support.two_tenants import everything_stored
 
@@ -173,11 +173,11 @@ def test_r40_what_is_started_for_many_says_what_it_would_do(
 def test_r40_too_many_meetings_to_look_at_each_are_said_to_be_so(
     bob: Client, anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starts, "MOST_ON_A_PAGE", 1)
+    monkeypatch.setattr(plans, "MOST_AT_ONCE", 1)
     page = words(bob.get("/contoso/users/selected/start/?all&count=exactly").content)
 
     assert "There are too many meetings to look at each while you wait" in page
-    assert "Future meetings, at most 2" in page
+    assert "Their future meetings 2" in page
 
 
 def test_r40_runs_that_would_fail_are_counted(bob: Client, anna: ConferencingUser, make_user: MakeUser) -> None:
@@ -223,3 +223,14 @@ def test_r40_the_page_of_a_pending_run_says_what_it_is_about(
     page = words(vera.get(f"/contoso/migrations/{run.correlation_id}/").content)
 
     assert "Teams meetings stay in their service, and meetings of other services are left alone." in page
+
+
+def test_a_start_from_a_page_says_that_something_has_changed_since(bob: Client, anna: ConferencingUser) -> None:
+    address = "/contoso/users/selected/start/?q=anna&all=1"
+    form = shown(bob.get(f"{address}&count=exactly"))
+    EmbeddedMailbox(anna).store([("late", invitation(anna, "late"))])
+    told = bob.post(address, form, follow=True)
+    assert "Settings or meetings have changed since you looked, so nothing was started" in words(told.content)
+    assert not Run.objects.exists()
+    bob.post(address, shown(told))
+    assert Run.objects.get().user == anna

@@ -25,7 +25,7 @@ FORBIDDEN = [
     ("floors-of-migrations", "migrations_app.runs.selection", "migrations_app.preview.changes"),
     ("floors-of-migrations", "migrations_app.runs.selection", "migrations_app.procedures.number_release"),
     ("floors-of-migrations", "migrations_app.runs.selection", "migrations_app.screens.tables"),
-    ("floors-of-migrations", "migrations_app.mail.delivery", "migrations_app.preview.changes"),
+    ("floors-of-migrations", "migrations_app.preview.changes", "migrations_app.mail.delivery"),
     ("floors-of-migrations", "migrations_app.dial_in_directory.lookup", "migrations_app.runs.queue"),
     ("floors-of-tenants", "tenants_app.audit", "tenants_app.changes.users"),
     ("floors-of-tenants", "tenants_app.migrations.0001_initial", "tenants_app.models"),

@@ -58,6 +58,8 @@ OWNER = {
     "MailboxCredential": "user__tenant",
     "MailboxScan": "user__tenant",
     "MeetingResult": "run__tenant",
+    "PreviewedMeeting": "preview__tenant",
+    "PreviewedUser": "preview__tenant",
     "Update": "result__run__tenant",
     "BulkActionUser": "action__tenant",
     "UpdateText": "update__result__run__tenant",

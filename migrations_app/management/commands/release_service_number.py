@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.management.open_release import open_release, told
-from migrations_app.procedures.number_release import Holds, release_anyway
+from migrations_app.procedures.number_release import Holds, check_release_anyway, release_anyway
 from tenants_app.management.arguments import add_dry_run, e164
-from tenants_app.management.base import AdministratorCommand, rehearsed
+from tenants_app.management.base import AdministratorCommand
 
 
 class Command(AdministratorCommand):
@@ -27,7 +27,9 @@ class Command(AdministratorCommand):
         number = self.service_number(self.tenant(options), options["number"])
         release = open_release(number)
         holds = Holds.of(release)
-        with rehearsed(options["dry_run"]):
+        if options["dry_run"]:
+            check_release_anyway(release, options["reason"])
+        else:
             release_anyway(release, options["reason"], self.actor, seen=holds.key)
         would = "would be released" if options["dry_run"] else "is released"
         self.stdout.write(f"{release} {would} with {told(holds)}.")

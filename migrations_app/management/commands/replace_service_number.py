@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from migrations_app.management.release_command import ReleaseCommand
 from migrations_app.models import NumberRelease
-from migrations_app.procedures.number_release import start_replacement
+from migrations_app.procedures.number_release import foresee_replacement, start_replacement
 from tenants_app.management.arguments import e164
 from tenants_app.models import ServiceNumber, Tenant
 
@@ -27,6 +27,9 @@ class Command(ReleaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options)
         self.take_off(tenant, self.service_number(tenant, options["number"]), options)
+
+    def check_begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
+        foresee_replacement(number, options["replace_with"])
 
     def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
         return start_replacement(number, options["replace_with"], self.actor, now_due=options["now"])

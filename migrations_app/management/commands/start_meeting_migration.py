@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
 from migrations_app.failures import Failure, describe
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
@@ -16,13 +17,14 @@ from migrations_app.models import Run
 from migrations_app.monitoring.health import workers
 from migrations_app.preview.many_users import EndedUndos
 from migrations_app.preview.meetings import foresee_meetings
-from migrations_app.runs.actions import start_by_hand
+from migrations_app.runs.actions import start_by_hand, told
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
 from migrations_app.runs.outcomes import Outcome
+from migrations_app.runs.starts import decide_starts
 from migrations_app.targets import ALL, CURRENT, SOURCE_TYPES, TARGET_TYPES, Targets
 from tenants_app.bulk import batched
 from tenants_app.management.arguments import one_of, read_text
-from tenants_app.management.base import rehearsed, wrong_usage
+from tenants_app.management.base import wrong_usage
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
@@ -111,7 +113,7 @@ class Command(ForeseeingCommand):
     def _start(
         self, tenant: Tenant, targets: Targets | None, options: Mapping[str, Any]
     ) -> tuple[list[Consequence], dict[int, Targets], list[str]]:
-        """Start the runs; a dry run takes each start back at once.
+        """Start the runs; a dry run only decides about each.
 
         Returns the answers, whose runs started, with the targets of each, since a run that was pending keeps its own,
         and whose undo that ends.
@@ -120,12 +122,18 @@ class Command(ForeseeingCommand):
         undos: list[str] = []
         started: dict[int, Targets] = {}
         for users in self._chunks(tenant, options):
-            with rehearsed(options["dry_run"]):
-                told = start_by_hand(tenant, users, self.actor, targets=targets, now_due=options["now"])
-                accepted = {consequence.upn for consequence in told if consequence.starts_run}
+            if options["dry_run"]:
+                starts = decide_starts(tenant, users, self.actor, targets)
+                consequences += told([(start.user, start.decision) for start in starts])
+                started |= {start.user.pk: start.targets for start in starts if start.decision.starts_run}
+                undos += [start.user.upn for start in starts if start.user.undo_holds and start.decision.starts_run]
+                continue
+            with transaction.atomic():
+                answers = start_by_hand(tenant, users, self.actor, targets=targets, now_due=options["now"])
+                accepted = {consequence.upn for consequence in answers if consequence.starts_run}
                 pks = [user.pk for user in users if user.upn in accepted]
                 started |= _targets_of_pending(pks)
-            consequences += told
+            consequences += answers
             undos += [user.upn for user in users if user.undo_holds and user.upn in accepted]
         return consequences, started, undos
 
@@ -219,7 +227,9 @@ def _lines(told: Sequence[tuple[str, str]], is_named: bool) -> list[str]:
 
 def _load(users: Sequence[int]) -> Iterator[ConferencingUser]:
     for pks in batched(users):
-        found = ConferencingUser.objects.select_related("tenant").in_bulk(pks)
+        found = ConferencingUser.objects.select_related(
+            "tenant", "bridge", "toll_number", "toll_free_number", "mailbox"
+        ).in_bulk(pks)
         yield from (found[pk] for pk in pks if pk in found)
 
 

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from migrations_app.management.release_command import ReleaseCommand
 from migrations_app.models import NumberRelease
-from migrations_app.procedures.number_release import start_release
+from migrations_app.procedures.number_release import check_not_default, check_release, start_release
 from tenants_app.management.arguments import e164
 from tenants_app.models import ServiceNumber, Tenant
 
@@ -29,6 +29,10 @@ class Command(ReleaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options)
         self.take_off(tenant, self.service_number(tenant, options["number"]), options)
+
+    def check_begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
+        check_not_default(number)
+        check_release(tenant, number, self.service_number(tenant, options["replace_with"]))
 
     def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
         replacement = self.service_number(tenant, options["replace_with"])

@@ -9,8 +9,7 @@ from migrations_app.failures import Failure, describe
 from migrations_app.management.correlation_id import correlation_id
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
 from migrations_app.models import Run
-from migrations_app.runs.undo_start import foreseen_undo, start_undo
-from tenants_app.management.base import rehearsed
+from migrations_app.runs.undo_start import foreseen_undo, start_undo, why_not_undone
 
 
 class Command(ForeseeingCommand):
@@ -45,15 +44,17 @@ class Command(ForeseeingCommand):
             raise CommandError(
                 f"{tenant} has no run {options['correlation_id']}: get_meeting_migration_status lists them."
             )
-        try:
-            with rehearsed(options["dry_run"]):
-                undo = start_undo(run, self.actor, chosen=chosen, now_due=options["now"])
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from error
         if options["dry_run"]:
+            refusal = why_not_undone(run, chosen)
+            if refusal:
+                raise CommandError(refusal)
             try:
                 self.list_meetings(foreseen_undo(run, chosen), options)
             except Failure as failure:
                 raise CommandError(f"{run.user.upn}: {describe(failure.code, failure.detail)}") from failure
         else:
+            try:
+                undo = start_undo(run, self.actor, chosen=chosen, now_due=options["now"])
+            except ValidationError as error:
+                raise CommandError(" ".join(error.messages)) from error
             self.stdout.write(f"{run.user.upn}: Undo of {run.correlation_id} as the run {undo.correlation_id}.")

@@ -4,12 +4,13 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
 from tenants_app.bulk import let_others_write
 from tenants_app.csv_files.user_columns import COLUMNS
-from tenants_app.csv_files.users_in import CREATE, Outcome, Plan, carry_out, note, plan
+from tenants_app.csv_files.users_in import CREATE, Outcome, Plan, carry_out, foresee, note, plan
 from tenants_app.management.arguments import add_dry_run, add_format, read_text
-from tenants_app.management.base import AdministratorCommand, rehearsed, wrong_usage
+from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.models import Tenant
 from tenants_app.wording import counted, sentences
 
@@ -57,11 +58,14 @@ class Command(AdministratorCommand):
             self._tell_outcome(outcome, planned.bad, options)
 
     def _carry_out(self, tenant: Tenant, planned: Plan, options: dict[str, Any]) -> Outcome:
-        """Write it piece by piece; a dry run takes each back."""
+        """Write it piece by piece; a dry run only looks what each would write."""
         outcome, pieces = Outcome(unchanged=planned.unchanged), list(planned.pieces())
         for piece in pieces:
             try:
-                with rehearsed(options["dry_run"]):
+                if options["dry_run"]:
+                    outcome.add(foresee(tenant, piece, self._tell_progress))
+                    continue
+                with transaction.atomic():
                     outcome.add(carry_out(tenant, piece, self.actor, self._tell_progress))
                     if piece is pieces[-1]:
                         runs = len(outcome.users_with_run)

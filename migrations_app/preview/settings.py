@@ -1,0 +1,47 @@
+"""What saving settings of the tenant leads to, told before it is saved (R36). Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from migrations_app.preview.foretold import Totals, foretell_all
+from migrations_app.preview.plans import TenantSettings, is_small, planned_now
+from migrations_app.runs.out_of_date import count_out_of_date
+from tenants_app import fingerprints
+from tenants_app.changes.tenants import foresee_tenant
+from tenants_app.models import Tenant
+from tenants_app.wording import counted
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsForesight:
+    """How many users are out of date before and after, and what their next runs would do where that is looked at."""
+
+    before: int
+    after: int
+    totals: Totals | None
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one sentence."""
+        if self.after == self.before:
+            return "No run, and nobody becomes out of date: no invitation shows what changes."
+        more = self.after - self.before
+        if more < 0:
+            return f"No run. {counted(-more, 'user')} would be up to date again."
+        is_are = "is" if more == 1 else "are"
+        return (
+            f"No run, because settings of all start none: {counted(more, 'more user')} {is_are} out of date until the "
+            f"next run, {self.after:,} in all."
+        )
+
+
+def foresee_settings(tenant: Tenant, values: Mapping[str, Any]) -> SettingsForesight:
+    """What saving ``values``, fields of the tenant, would lead to. Raises ``ValidationError`` as saving would."""
+    before = count_out_of_date(tenant).users
+    after = fingerprints.count_out_of_date_after(foresee_tenant(tenant, values))
+    plan = TenantSettings(tenant, {"values": dict(values)})
+    totals = foretell_all(planned_now(plan))[1] if after != before and is_small(plan) else None
+    return SettingsForesight(before, after, totals)
