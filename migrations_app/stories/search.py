@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import occurrences
+from migrations_app.mailboxes.base import AsOf
+from migrations_app.mailboxes.upcoming import oldest_look
 from migrations_app.models import CalendarObject, IndexedMeeting, MeetingResult
 from migrations_app.rewriting.written_numbers import digit_rows
 from tenants_app.bulk import batched
@@ -90,6 +92,8 @@ class Found:
     needs: str = ""
     """Why nothing was looked for, and what to do."""
     remarks: list[str] = field(default_factory=list)
+    as_of: AsOf | None = None
+    """How old what is known of mailboxes outside is; None where none were searched."""
 
 
 class _NothingCanMatch(Exception):
@@ -124,6 +128,9 @@ def find(tenant: Tenant, wanted: Wanted) -> Found:
         for row in _recorded(tenant, wanted, whose):
             meetings.setdefault((row["user"], row["uid"]), row)
     found.remarks += rows.remarks
+    if MailboxConnection.objects.filter(tenant=tenant).exists():
+        searched = ConferencingUser.objects.filter(tenant=tenant)
+        found.as_of = oldest_look(searched.filter(pk__in=people) if people else searched)
     in_order = sorted(meetings.values(), key=_order)
     found.is_cut, found.meetings = len(in_order) > MOST, _complete(tenant, in_order[:MOST])
     return found
