@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from migrations_app.failures import describe
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
-from migrations_app.management.tool_command import by_command
+from migrations_app.management.tool_command import by_command, hint_for
 from migrations_app.preview.changes import foresee, rehearse
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import ConferencingUser
@@ -40,7 +40,9 @@ class UserChangeCommand(ForeseeingCommand):
         if options["dry_run"]:
             foreseen = foresee(user.tenant, edit)
             self.tell_changes(user.upn, before, foreseen.settings)
-            self.stdout.write(f"{user.upn}: {by_command(foreseen.text)}")
+            self.stdout.write(f"{user.upn}: {foreseen.text}")
+            if hint := hint_for(foreseen.text):
+                self.stdout.write(hint)
             self.tell_rehearsal(options)
             return
         consequences = change_users(user.tenant, [edit], self.actor)
