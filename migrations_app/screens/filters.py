@@ -183,7 +183,7 @@ class UserFilter(django_filters.FilterSet):
     failed_by = django_filters.ChoiceFilter(
         label="Failed by",
         choices=[(ANYTHING, "Anything not accepted"), *((code, entry.what) for code, entry in FAILED.items())],
-        empty_label="",
+        empty_label="Anything or nothing",
         method="by_failure",
     )
     out_of_date = django_filters.ChoiceFilter(
@@ -194,7 +194,7 @@ class UserFilter(django_filters.FilterSet):
     )
     left = django_filters.ChoiceFilter(
         label="Meetings",
-        choices=[(YES, "Some need a person"), (NO, "None need a person")],
+        choices=[(YES, "Some meetings"), (NO, "No meeting")],
         empty_label="Any",
         method="by_left",
     )
@@ -277,7 +277,7 @@ class PreviewFilter(django_filters.FilterSet):
     caption = "Filter the meetings"
 
     show = django_filters.ChoiceFilter(
-        label="Meetings",
+        label="Need a person",
         empty_label="All meetings",
         choices=[
             ("dial-in", "Lose their dial-in part"),
