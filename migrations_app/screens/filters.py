@@ -193,7 +193,7 @@ class UserFilter(django_filters.FilterSet):
         method="by_invitations",
     )
     left = django_filters.ChoiceFilter(
-        label="Meetings",
+        label="Need a person",
         choices=[(YES, "Some meetings"), (NO, "No meeting")],
         empty_label="Any",
         method="by_left",
@@ -277,7 +277,7 @@ class PreviewFilter(django_filters.FilterSet):
     caption = "Filter the meetings"
 
     show = django_filters.ChoiceFilter(
-        label="Need a person",
+        label="Meetings",
         empty_label="All meetings",
         choices=[
             ("dial-in", "Lose their dial-in part"),
