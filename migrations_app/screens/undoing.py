@@ -65,6 +65,7 @@ def undo_run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResp
     if not context["refusal"]:
         count = results.count()
         context |= {"count": count, "is_large": count > MOST_ON_A_PAGE}
+        context["prepare"] = [("kind", "undo"), ("run", run.correlation_id)]
         if count <= MOST_ON_A_PAGE:
             keys = dict(results.values_list("uid", "pk"))
             try:
