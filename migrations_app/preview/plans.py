@@ -95,7 +95,7 @@ def work_of(user: ConferencingUser, targets: Targets | None = None) -> Callable[
 
 
 class Starts:
-    """Runs started by hand (R11, R40): of users named by key, of those of a bridge, or of all out of date (R36)."""
+    """Runs started by hand (R11, R40): of users named by key, or of all out of date (R36)."""
 
     kind: ClassVar[str] = "start"
     needs_admin: ClassVar[bool] = False
@@ -104,20 +104,12 @@ class Starts:
         self.tenant, self.terms = tenant, dict(terms)
 
     @classmethod
-    def of(
-        cls,
-        tenant: Tenant,
-        *,
-        users: Sequence[int] | None = None,
-        bridge: int | None = None,
-        targets: Targets | None = None,
-    ) -> Starts:
-        """Of these users, by key; else of those out of date, on the bridge of this key or on any."""
+    def of(cls, tenant: Tenant, *, users: Sequence[int] | None = None, targets: Targets | None = None) -> Starts:
+        """Of these users, by key; else of those out of date."""
         return cls(
             tenant,
             {
                 "users": sorted(users) if users is not None else None,
-                "bridge": bridge,
                 "targets": targets.stored if targets else None,
             },
         )
@@ -134,8 +126,7 @@ class Starts:
     def users(self) -> QuerySet[ConferencingUser]:
         if self.terms.get("users") is not None:
             return ConferencingUser.objects.filter(tenant=self.tenant, pk__in=self.terms["users"])
-        found = users_out_of_date(self.tenant)
-        return found.filter(bridge=self.terms["bridge"]) if self.terms.get("bridge") else found
+        return users_out_of_date(self.tenant)
 
     def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
         found = ConferencingUser.objects.filter(tenant=self.tenant, pk__in=pks).select_related(*_LOADED).order_by("pk")
@@ -150,7 +141,7 @@ _NOBODY = Actor("", Channel.SCREEN)
 
 
 class Changes:
-    """The same change of some users' settings: of one user's form, of a selection, of everyone on a bridge."""
+    """The same change of some users' settings: of one user's form, or of a selection."""
 
     kind: ClassVar[str] = "change"
     needs_admin: ClassVar[bool] = True
@@ -164,14 +155,12 @@ class Changes:
         tenant: Tenant,
         values: Mapping[str, Any],
         *,
-        users: Sequence[int] | None = None,
-        bridge: int | None = None,
+        users: Sequence[int],
         reschedule_meetings: bool = False,
     ) -> Changes:
-        """``values`` are as ``UserEdit`` takes them; of these users, by key, or of all on the bridge of this key."""
+        """``values`` are as ``UserEdit`` takes them; of these users, by key."""
         stored = {name: value.pk if isinstance(value, Model) else value for name, value in values.items()}
-        whom = {"users": sorted(users)} if users is not None else {"bridge": bridge}
-        return cls(tenant, {"values": stored, "reschedule_meetings": reschedule_meetings, **whom})
+        return cls(tenant, {"values": stored, "reschedule_meetings": reschedule_meetings, "users": sorted(users)})
 
     @property
     def title(self) -> str:
@@ -179,10 +168,7 @@ class Changes:
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
-        of_tenant = ConferencingUser.objects.filter(tenant=self.tenant)
-        if "users" in self.terms:
-            return of_tenant.filter(pk__in=self.terms["users"])
-        return of_tenant.filter(bridge=self.terms["bridge"])
+        return ConferencingUser.objects.filter(tenant=self.tenant, pk__in=self.terms["users"])
 
     @cached_property
     def values(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from tenants_app import fingerprints
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import UserEdit, change_users, foresee_user
-from tenants_app.models import Bridge, ConferencingUser
+from tenants_app.models import Bridge, ConferencingUser, FormerConferenceId
+from tenants_app.wording import FREE_ID
 from tests.screens.test_every_page import PAGES
 from tests.screens.test_every_page import fill as fill
 from tests.support.actors import ACTOR
@@ -83,6 +84,26 @@ def test_what_is_foreseen_of_a_user_is_what_the_change_makes(
                     assert getattr(foreseen, field.attname) == getattr(stored, field.attname), field.name
             assert foreseen.is_out_of_date == stored.is_out_of_date
             assert foreseen.conference_id in {stored.conference_id, "0000000"}
+
+
+def test_r4_an_id_that_may_go_back_to_somebody_is_not_foreseen_for_another(
+    anna: ConferencingUser, make_user: Callable[..., ConferencingUser], new_bridge: Bridge
+) -> None:
+    """Nor one that is taken; and the change does the same."""
+    old = anna.conference_id
+    bruno = make_user("bruno", bridge=new_bridge)
+    FormerConferenceId.objects.create(user=bruno, bridge=new_bridge, digits=old)
+    edit = UserEdit(anna.pk, {"bridge": new_bridge})
+    with only_reads():
+        assert foresee_user(anna.tenant, edit).change.user.conference_id == FREE_ID
+    with taken_back():
+        change_users(anna.tenant, [edit], ACTOR)
+        assert ConferencingUser.objects.get(pk=anna.pk).conference_id != old
+    FormerConferenceId.objects.update(is_free=True)
+    with only_reads():
+        assert foresee_user(anna.tenant, edit).change.user.conference_id == old
+    change_users(anna.tenant, [edit], ACTOR)
+    assert ConferencingUser.objects.get(pk=anna.pk).conference_id == old
 
 
 def test_no_dry_run_writes_or_locks(

@@ -58,7 +58,8 @@ def test_it_says_of_each_meeting_what_becomes_of_it_and_is_started(
     bob: Client, people: list[ConferencingUser], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(previews, "BATCH", 1)
-    shown = asked(bob, kind="start", user=keys(people))
+    ConferencingUser.objects.filter(pk=people[0].pk).update(undo_holds=True)
+    shown = asked(bob, kind="start", selection="all=3")
     assert "0 of 3 users looked at" in words(bob.get(f"/contoso/previews/{shown.pk}/").content)
     advance()
 
@@ -66,6 +67,7 @@ def test_it_says_of_each_meeting_what_becomes_of_it_and_is_started(
     assert "Runs that start 2" in page
     assert "1 user without a run" in page
     assert "Start 2 runs" in page
+    assert f"This ends the undo of {people[0].upn}." in page
     changed = PreviewedMeeting.objects.filter(preview=shown, outcome="Succeeded")
     assert changed.count() == int(page.partition("Meetings that change ")[2].split()[0]) > 0
     meeting = changed.first()
@@ -78,7 +80,9 @@ def test_it_says_of_each_meeting_what_becomes_of_it_and_is_started(
     report = b"".join(bob.get(f"/contoso/previews/{shown.pk}/report.html")).decode()
     assert "default-src 'none'" in report
     assert meeting.recipients[0] in report
-    bob.post(f"/contoso/previews/{shown.pk}/start/")
+    assert f"This ends the undo of {people[0].upn}." in report
+    done = bob.post(f"/contoso/previews/{shown.pk}/start/", follow=True)
+    assert "Users 3 Run started 2 No run 1" in words(done.content)
     assert Run.objects.filter(state="Pending").count() == 2
 
 

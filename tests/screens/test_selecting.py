@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from migrations_app.demo import invitations as demo
 from migrations_app.models import BulkAction, Run
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_kinds import KINDS
@@ -21,7 +22,9 @@ from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import register_number
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
+from tests.support.meetings import invite
 from tests.support.pages import announced, words
+from tests.support.pages import shown as posted_by
 from tests.support.two_tenants import everything_stored, furnish
 
 MakeUsers = Callable[..., list[ConferencingUser]]
@@ -365,6 +368,23 @@ def test_where_other_numbers_would_be_chosen_by_now_one_looks_once_more(
     assert "Other numbers would be chosen by now, so nothing was done: look once more." in words(told.content)
     assert "becomes +12065550123 United States" in words(told.content)
     assert not new_bridge.users.exists()
+
+
+def test_a_move_says_what_becomes_of_each_meeting_and_whether_that_has_changed_since(
+    alice: Client, three: list[ConferencingUser], new_bridge: Bridge
+) -> None:
+    invite(three[0], build=demo.skype_text)
+    address = f"{SELECTED}/move/?all=3&to={new_bridge.pk}&count=exactly"
+    looked = alice.get(address)
+    assert "Meetings that change 1" in words(looked.content)
+    form = posted_by(looked)
+    invite(three[1], build=demo.skype_text)
+    told = alice.post(address, form, follow=True)
+    assert "Settings or meetings have changed since you looked, so nothing was moved" in words(told.content)
+    assert "Meetings that change 2" in words(told.content)
+    assert not new_bridge.users.exists()
+    alice.post(address, posted_by(told))
+    assert new_bridge.users.count() == 3
 
 
 # --- a file of exactly those --------------------------------------------------------------------------------
