@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from uuid import UUID
+
 import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
@@ -28,6 +32,8 @@ NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
 YES, NO, UNDO_HOLDS = "yes", "no", "undo"
 ANYTHING = "any"
+SHORTEST_NUMBER = 8
+"""Digits, with the country's: what is shorter is looked for as a conference ID."""
 NAMES = ("display_name", "upn", "sip_address")
 """Of a user, what a search by name looks at."""
 
@@ -38,7 +44,7 @@ class RunFilter(django_filters.FilterSet):
     caption = "Filter the history"
 
     user = django_filters.CharFilter(
-        label="User", method="by_user", max_length=320, widget=search_box("Name or user principal name")
+        label="User", method="by_user", max_length=320, widget=search_box("Name, user principal name or correlation ID")
     )
     state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
     migration_type = django_filters.ChoiceFilter(
@@ -53,6 +59,8 @@ class RunFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def by_user(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        with suppress(ValueError):
+            return runs.filter(correlation_id=UUID(value))
         return runs.filter(any_contains(value, "user__upn", "user__display_name"))
 
 
@@ -175,7 +183,7 @@ class UserFilter(django_filters.FilterSet):
         label="User",
         method="by_name",
         max_length=320,
-        widget=search_box("Name, user principal name, SIP address or conference ID"),
+        widget=search_box("Name, user principal name, SIP address, conference ID or number"),
     )
     state = django_filters.ChoiceFilter(
         label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
@@ -225,6 +233,11 @@ class UserFilter(django_filters.FilterSet):
         if value.isdecimal():
             having = ConferenceId.objects.filter(bridge__in=self.tenant.bridges.all(), digits=value)
             found |= Q(pk__in=having.values("user"))
+        digits = re.sub(r"[^0-9]", "", value).removeprefix("00")
+        if len(digits) >= SHORTEST_NUMBER:
+            for number in self.tenant.service_numbers.select_related("bridge"):
+                if number.number[1:] == digits:
+                    found |= Q(pk__in=dependants(number).values("pk"))
         return users.filter(found)
 
     def by_state(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
