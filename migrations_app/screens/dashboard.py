@@ -48,7 +48,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     working = runs.filter(state=Run.State.IN_PROGRESS)
-    running = list(working.order_by("started_at", "pk")[:SHOWN])
+    running, running_count = list(working.order_by("started_at", "pk")[:SHOWN]), working.count()
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
     messages_queued = queued.count()
     silent_server = mail_server.silence(mail_server.of_tenant(tenant)) if messages_queued else None
@@ -73,7 +73,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         .order_by("-finished_at")[:SHOWN],
         "running": running,
         # Of one look: a run that has ended in between must not stand above an empty list.
-        "running_count": len(running) if len(running) < SHOWN else max(working.count(), SHOWN),
+        "running_count": len(running) if len(running) < SHOWN else max(running_count, SHOWN),
         "pending": pending,
         # A pending run is its user's latest.
         "pending_count": len(pending) if len(pending) < SHOWN else max(counts[Run.State.PENDING], SHOWN),
