@@ -81,6 +81,7 @@ class _Attempt:
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""
         with transaction.atomic():
+            queue.lock_users([self.run.user_id])  # before their runs, as changes do
             queue.succeed(self.run)
             self.committer.record_what_invitations_say()
             self.committer.forget_intents()

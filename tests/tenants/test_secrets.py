@@ -167,7 +167,7 @@ def production(tmp_path: Path, migrated: Path) -> Iterator[Start]:
     """Runs a program where MMS is in production, with these variables besides."""
     with new_installation(tmp_path) as made, Starts() as starts:
         made.migrate(migrated)
-        (made.data_dir / "static").mkdir()
+        (made.data_dir / "static").mkdir(exist_ok=True)
         told = {"ALLOWED_HOSTS": "mms.example.org", "SECRET_KEY": "x" * 50}
         told["DJANGO_SETTINGS_MODULE"] = "mms_site.settings"
         yield lambda program, **more: starts.run(made.environment | told | more, program)
