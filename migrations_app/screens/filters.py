@@ -200,12 +200,6 @@ class UserFilter(django_filters.FilterSet):
         empty_label="Any",
         method="by_invitations",
     )
-    left = django_filters.ChoiceFilter(
-        label="Need a person",
-        choices=[(YES, "Some meetings"), (NO, "No meeting")],
-        empty_label="Any",
-        method="by_left",
-    )
     bridge = django_filters.ModelChoiceFilter(
         queryset=Bridge.objects.none(), null_label="No bridge", null_value=NO_BRIDGE, empty_label="Any bridge"
     )
@@ -213,6 +207,12 @@ class UserFilter(django_filters.FilterSet):
         label="Service number", queryset=ServiceNumber.objects.none(), empty_label="Any number", method="by_number"
     )
     provider = django_filters.ChoiceFilter(label="Provider", empty_label="Any provider", method="by_provider")
+    left = django_filters.ChoiceFilter(
+        label="Need a person",
+        choices=[(YES, "Some meetings"), (NO, "No meeting")],
+        empty_label="Any",
+        method="by_left",
+    )
 
     class Meta:
         model = ConferencingUser
