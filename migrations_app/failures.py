@@ -261,11 +261,19 @@ NEEDS_A_PERSON = {
         "unreadable-calendar-object",
         "meeting-kept-changing",
         "meeting-refused-by-server",
+        "mailbox-ignores-conditions",
         "service-refused",
         "service-unavailable",
         "internal-error",
     ),
-    "Attendees not told": ("mail-refused", "recipients-refused", "mail-unconfirmed", "message-retries-used-up"),
+    "Attendees not told": (
+        "mail-refused",
+        "recipients-refused",
+        "attendees-not-told-by-server",
+        "mail-unconfirmed",
+        "meeting-changed-while-cut-off",
+        "message-retries-used-up",
+    ),
 }
 """Why a meeting may need a person, by what came of it."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from migrations_app.cures import CURES, Place
-from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT
+from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON, SKIPPED, UNSENT
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Reason
 from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
@@ -119,3 +119,10 @@ def test_r31_every_code_has_a_cure_or_says_why_there_is_none() -> None:
 
 def test_no_code_has_two_meanings() -> None:
     assert len(CATALOGUE) == len(SKIPPED) + len(FAILED) + len(UNSENT)
+
+
+def test_whatever_is_given_up_and_can_be_put_right_can_be_looked_for_in_the_list() -> None:
+    given_up = {code for code, entry in UNSENT.items() if entry.do and not entry.cures_by_waiting}
+    assert set(NEEDS_A_PERSON["Attendees not told"]) == given_up
+    assert NEEDS_A_PERSON["Left as they are"] == LEFT_FOR_A_PERSON
+    assert {code for codes in NEEDS_A_PERSON.values() for code in codes} <= set(CATALOGUE)

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from migrations_app.failures import Failure
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
+from migrations_app.management.tool_command import by_command
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import foresee_release
 from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release, foresee_release_meetings
@@ -66,7 +67,7 @@ class ReleaseCommand(ForeseeingCommand):
                 f"{counted(effect.still_shown, 'meeting')} to come would show {number} afterwards as well and hold it."
             )
         for sentence, count in foreseen.without_run.items():
-            self.stdout.write(f"{counted(count, 'user')}: {sentence}")
+            self.stdout.write(f"{counted(count, 'user')}: {by_command(sentence)}")
         if foreseen.undos:
             self.stdout.write(foreseen.undos.sentence)
         if release:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from migrations_app.failures import describe
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
+from migrations_app.management.tool_command import by_command, hint_for
 from migrations_app.preview.changes import foresee, rehearse
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import ConferencingUser
@@ -39,11 +41,13 @@ class UserChangeCommand(ForeseeingCommand):
             foreseen = foresee(user.tenant, edit)
             self.tell_changes(user.upn, before, foreseen.settings)
             self.stdout.write(f"{user.upn}: {foreseen.text}")
+            if hint := hint_for(foreseen.text):
+                self.stdout.write(hint)
             self.tell_rehearsal(options)
             return
         consequences = change_users(user.tenant, [edit], self.actor)
         self.tell_changes(user.upn, before, user_record(self.user(user.tenant, user.upn)))
-        self.tell_consequences(consequences)
+        self.tell_consequences(replace(each, sentence=by_command(each.sentence)) for each in consequences)
 
     def _list(self, user: ConferencingUser, edit: UserEdit, options: Mapping[str, Any]) -> None:
         """What the run that the change starts would make of each meeting; on standard error why none starts."""
@@ -53,4 +57,4 @@ class UserChangeCommand(ForeseeingCommand):
             raise CommandError(f"{user.upn}: {describe(seen.failure.code, seen.failure.detail)}")
         self.list_meetings(seen.outcomes if starts else (), options)
         if not starts:
-            self.stderr.write(f"{user.upn}: {seen.consequence.sentence}")
+            self.stderr.write(f"{user.upn}: {by_command(seen.consequence.sentence)}")

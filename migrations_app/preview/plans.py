@@ -17,6 +17,7 @@ from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import Run, UserImport
 from migrations_app.preview.foretold import Foreseeing, Planned
 from migrations_app.preview.release_effect import planned_release
+from migrations_app.preview.undo_plan import Undo
 from migrations_app.runs.out_of_date import users_out_of_date
 from migrations_app.runs.outcomes import Outcomes
 from migrations_app.runs.starts import decide_changes, decide_starts, targets_of_pending
@@ -326,9 +327,9 @@ def _gets_id(user: ConferencingUser) -> bool:
 _WRONG_THEN = "No run, because settings of all start none: their invitations are out of date until the next run."
 
 PLANS: dict[str, Callable[[Tenant, Mapping[str, Any]], Plan]] = {
-    each.kind: each for each in (Starts, Changes, NumberRelease, Import, TenantSettings)
+    each.kind: each for each in (Starts, Changes, NumberRelease, Import, TenantSettings, Undo)
 }
-"""Every kind of plan there is; an undo joins by its own."""
+"""Every kind of plan there is."""
 
 
 def plan_of(tenant: Tenant, kind: str, terms: Mapping[str, Any]) -> Plan:

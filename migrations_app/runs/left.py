@@ -167,6 +167,12 @@ def count_open(tenant: Tenant | None = None) -> int:
     return to_come(tenant).filter(state=State.OPEN).count()
 
 
+def open_by_reason(tenant: Tenant) -> list[tuple[str, int]]:
+    """The codes of what waits for somebody, each with the number of meetings, most first; one question."""
+    rows = to_come(tenant).filter(state=State.OPEN).order_by().values_list("code")
+    return sorted(rows.annotate(rows=Count("*")), key=lambda each: (-each[1], each[0]))
+
+
 def open_count_of(key: str) -> Coalesce:
     """For an annotation: how many meetings wait for somebody, where the row's key is their ``key`` (user or run)."""
     rows = to_come().filter(state=State.OPEN, **{key: OuterRef("pk")})

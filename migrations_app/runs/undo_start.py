@@ -66,8 +66,12 @@ def undone_since(users: Collection[int], since: datetime) -> set[int]:
 
 def foreseen_undo(run: Run, chosen: Sequence[str] | None = None) -> Iterator[Outcome]:
     """What undoing the run, or these meetings of it, would make of each meeting. Raises ``Failure`` as it would."""
-    undoing = Run(tenant=run.tenant, user=run.user, undoes=run, chosen=chosen, targets={}, migration_type=UNDO)
-    return Undoing(undoing).foreseen()
+    return undoing_of(run, chosen).foreseen()
+
+
+def undoing_of(run: Run, chosen: Sequence[str] | None = None) -> Undoing:
+    """An undo of the run, or of these meetings of it, that is not started. Raises ``Failure`` as it would."""
+    return Undoing(Run(tenant=run.tenant, user=run.user, undoes=run, chosen=chosen, targets={}, migration_type=UNDO))
 
 
 @transaction.atomic

@@ -47,6 +47,8 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     runs = Run.objects.filter(Exists(of_tenant)).select_related("user")
     queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
+    working = runs.filter(state=Run.State.IN_PROGRESS)
+    running, running_count = list(working.order_by("started_at", "pk")[:SHOWN]), working.count()
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
     messages_queued = queued.count()
     silent_server = mail_server.silence(mail_server.of_tenant(tenant)) if messages_queued else None
@@ -69,10 +71,12 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         .filter(accepted_at=None)
         .select_related("user__bridge", "user__mailbox")
         .order_by("-finished_at")[:SHOWN],
-        "running": runs.filter(state=Run.State.IN_PROGRESS).order_by("started_at", "pk")[:SHOWN],
-        "running_count": runs.filter(state=Run.State.IN_PROGRESS).count(),
+        "running": running,
+        # Of one look: a run that has ended in between must not stand above an empty list.
+        "running_count": len(running) if len(running) < SHOWN else max(running_count, SHOWN),
         "pending": pending,
-        "pending_count": counts[Run.State.PENDING],  # a pending run is its user's latest
+        # A pending run is its user's latest.
+        "pending_count": len(pending) if len(pending) < SHOWN else max(counts[Run.State.PENDING], SHOWN),
         "waiting_count": 0 if is_on else latest.filter(state=Run.State.PENDING).exclude(migration_type=UNDO).count(),
         "messages_queued": messages_queued,
         "messages_failed": failed.count(),

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
 from migrations_app.models import Run
 from migrations_app.runs import failed
+from migrations_app.runs.left import open_by_reason
 from migrations_app.screens.filters import FailureFilter
 from migrations_app.screens.tables import FailureTable
 from tenants_app.access import Access, access_for
@@ -67,10 +68,10 @@ def catalogue(request: Request, slug: str) -> HttpResponse:
 
 @require_safe
 def failures(request: Request, slug: str) -> HttpResponse:
-    """All groups, with a way to the cure of each."""
+    """All groups, with a way to the cure of each; and what needs a person though its run succeeded, by reason."""
     access = access_for(request, slug)
-    found = failed.groups(access.tenant)
-    return render(request, "failures/failures.html", {"access": access, "groups": found})
+    context = {"access": access, "groups": failed.groups(access.tenant), "left": open_by_reason(access.tenant)}
+    return render(request, "failures/failures.html", context)
 
 
 @require_safe

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from uuid import UUID
+
 import django_filters
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
@@ -10,6 +14,7 @@ from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
 from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, PreviewedMeeting, Run
 from migrations_app.runs.failed import failed_runs
+from migrations_app.runs.left import to_come
 from migrations_app.targets import MIGRATION_TYPES
 from tenants_app.dependants import dependants
 from tenants_app.folding import any_contains
@@ -27,6 +32,8 @@ NO_BRIDGE = "none"
 ANY_THIRD_PARTY = "third-party"
 YES, NO, UNDO_HOLDS = "yes", "no", "undo"
 ANYTHING = "any"
+SHORTEST_NUMBER = 8
+"""Digits, with the country's: what is shorter is looked for as a conference ID."""
 NAMES = ("display_name", "upn", "sip_address")
 """Of a user, what a search by name looks at."""
 
@@ -37,7 +44,7 @@ class RunFilter(django_filters.FilterSet):
     caption = "Filter the history"
 
     user = django_filters.CharFilter(
-        label="User", method="by_user", max_length=320, widget=search_box("Name or user principal name")
+        label="User", method="by_user", max_length=320, widget=search_box("Name, user principal name or correlation ID")
     )
     state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
     migration_type = django_filters.ChoiceFilter(
@@ -52,6 +59,8 @@ class RunFilter(django_filters.FilterSet):
         fields: list[str] = []
 
     def by_user(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        with suppress(ValueError):
+            return runs.filter(correlation_id=UUID(value))
         return runs.filter(any_contains(value, "user__upn", "user__display_name"))
 
 
@@ -116,8 +125,7 @@ class LeftFilter(django_filters.FilterSet):
         ]
 
     def by_text(self, rows: QuerySet[LeftMeeting], name: str, value: str) -> QuerySet[LeftMeeting]:
-        of_user = Q(user__upn__icontains=value) | Q(user__display_name__icontains=value)
-        return rows.filter(of_user | Q(subject__icontains=value))
+        return rows.filter(any_contains(value, "user__upn", "user__display_name", "subject"))
 
     def by_state(self, rows: QuerySet[LeftMeeting], name: str, value: str) -> QuerySet[LeftMeeting]:
         if value == UNDONE:
@@ -175,7 +183,7 @@ class UserFilter(django_filters.FilterSet):
         label="User",
         method="by_name",
         max_length=320,
-        widget=search_box("Name, user principal name, SIP address or conference ID"),
+        widget=search_box("Name, user principal name, SIP address, conference ID or number"),
     )
     state = django_filters.ChoiceFilter(
         label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
@@ -183,7 +191,7 @@ class UserFilter(django_filters.FilterSet):
     failed_by = django_filters.ChoiceFilter(
         label="Failed by",
         choices=[(ANYTHING, "Anything not accepted"), *((code, entry.what) for code, entry in FAILED.items())],
-        empty_label="Any",
+        empty_label="Anything or nothing",
         method="by_failure",
     )
     out_of_date = django_filters.ChoiceFilter(
@@ -199,6 +207,12 @@ class UserFilter(django_filters.FilterSet):
         label="Service number", queryset=ServiceNumber.objects.none(), empty_label="Any number", method="by_number"
     )
     provider = django_filters.ChoiceFilter(label="Provider", empty_label="Any provider", method="by_provider")
+    left = django_filters.ChoiceFilter(
+        label="Need a person",
+        choices=[(YES, "Some meetings"), (NO, "No meeting")],
+        empty_label="Any",
+        method="by_left",
+    )
 
     class Meta:
         model = ConferencingUser
@@ -219,6 +233,11 @@ class UserFilter(django_filters.FilterSet):
         if value.isdecimal():
             having = ConferenceId.objects.filter(bridge__in=self.tenant.bridges.all(), digits=value)
             found |= Q(pk__in=having.values("user"))
+        digits = re.sub(r"[^0-9]", "", value).removeprefix("00")
+        if len(digits) >= SHORTEST_NUMBER:
+            for number in self.tenant.service_numbers.select_related("bridge"):
+                if number.number[1:] == digits:
+                    found |= Q(pk__in=dependants(number).values("pk"))
         return users.filter(found)
 
     def by_state(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
@@ -237,6 +256,10 @@ class UserFilter(django_filters.FilterSet):
         if value == UNDO_HOLDS:
             return users.filter(undo_holds=True)
         return users.filter(OUT_OF_DATE, upn__gt="") if value == YES else users.filter(~OUT_OF_DATE)
+
+    def by_left(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
+        having = Q(pk__in=to_come(self.tenant).filter(state=LeftMeeting.State.OPEN).values("user"))
+        return users.filter(having if value == YES else ~having)
 
     def by_number(
         self, users: QuerySet[ConferencingUser], name: str, value: ServiceNumber

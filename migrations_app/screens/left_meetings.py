@@ -98,7 +98,8 @@ def assign_left(request: Request, slug: str) -> HttpResponse:
             told.append(f"{counted(done.told_before, 'meeting')} assigned whose organizer was mailed already.")
         if done.messages:
             told.append(
-                f"{counted(done.messages, 'undelivered message')} cannot be assigned: send it again from its run."
+                f"{counted(done.messages, 'undelivered message')} cannot be assigned, because no meeting has to be "
+                "corrected: what to do stands beside each."
             )
         if done.out_of_history:
             told.append(

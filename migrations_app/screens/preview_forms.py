@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from migrations_app.models import UserImport
+from migrations_app.models import Run, UserImport
 from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, Starts, TenantSettings
+from migrations_app.preview.undo_plan import Undo
+from migrations_app.runs.undo_start import why_not_undone
 from migrations_app.screens.forms import MeetingTypesForm
 from migrations_app.screens.selection import selection_of
 from tenants_app.access import Access
@@ -25,7 +29,8 @@ def asked_plan(request: Request, access: Access) -> Plan:
 
     ``kind`` is one of: ``start`` (runs of the keys ``user``, or of a ``selection``, or of all out of date), ``move``
     (the keys ``user``, or a ``selection``, ``to`` a bridge), ``release`` (a ``number`` replaced ``by`` another),
-    ``import`` (the file ``import``), ``settings`` (the form of the tenant's settings). A selection is as the address of
+    ``import`` (the file ``import``), ``settings`` (the form of the tenant's settings), ``undo`` (of the ``run`` with
+    this correlation ID). A selection is as the address of
     a page about one has it.
     """
     make = _KINDS.get(request.POST.get("kind", ""))
@@ -87,6 +92,17 @@ def _settings(request: Request, access: Access) -> Plan:
     return TenantSettings(access.tenant, {"values": form.edited()})
 
 
+def _undo(request: Request, access: Access) -> Plan:
+    with suppress(ValueError):
+        named = uuid.UUID(request.POST.get("run", ""))
+        runs = Run.objects.filter(tenant=access.tenant, correlation_id=named)
+        if run := runs.select_related("tenant", "user__tenant", "user__bridge").first():
+            if refusal := why_not_undone(run):
+                raise ValidationError(refusal)
+            return Undo.of(run)
+    raise ValidationError(_GONE)
+
+
 def _key(request: Request, name: str) -> int:
     value = request.POST.get(name, "")
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
@@ -100,4 +116,5 @@ _KINDS: Mapping[str, Callable[[Request, Access], Plan]] = {
     "release": _release,
     "import": _import,
     "settings": _settings,
+    "undo": _undo,
 }

@@ -66,6 +66,7 @@ def undo_run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResp
         count = results.count()
         pending = Run.objects.filter(user=run.user_id, state=Run.State.PENDING).first()
         context |= {"count": count, "is_large": count > MOST_ON_A_PAGE, "pending": pending}
+        context["prepare"] = [("kind", "undo"), ("run", run.correlation_id)]
         if count <= MOST_ON_A_PAGE:
             keys = dict(results.values_list("uid", "pk"))
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -99,13 +100,28 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         **first_meetings(foresight.meetings if foresight else ()),
         "refusal": why_not_served(UserSettings.of(stored, "")),
         "leaving": ServiceNumber.objects.filter(is_leaving=True, invitations__user=stored),
-        "runs": Run.objects.filter(user=stored).annotate(still_open=open_count_of("run"))[:5],
+        "runs": list(Run.objects.filter(user=stored).annotate(still_open=open_count_of("run"))[:5]),
+        **_standing(stored),
         "left_count": to_come(access.tenant).filter(user=stored, state=LeftMeeting.State.OPEN).count(),
         "accept_form": AcceptForm(),
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }
-    return answer(request, "users/user.html", "users/consequence.html", context)
+    return answer(request, "users/user.html", "users/consequence.html" if is_post else "users/state.html", context)
+
+
+def _standing(user: ConferencingUser) -> dict[str, Any]:
+    """How the run is that counts for the user (R29), and when the page asks again."""
+    latest, now = Run.objects.filter(user=user, is_latest=True).first(), timezone.now()
+    open_run = latest if latest and latest.state in {Run.State.PENDING, Run.State.IN_PROGRESS} else None
+    is_near = open_run and (open_run.state == Run.State.IN_PROGRESS or open_run.due_at <= now + timedelta(seconds=30))
+    return {
+        "latest": latest,
+        "open_run": open_run,
+        "may_begin": user.tenant.meeting_migration_enabled or bool(open_run and open_run.is_undo),
+        "seconds_to_refresh": (2 if is_near else 15) if open_run else 0,
+        "now": now,
+    }
 
 
 @require_safe

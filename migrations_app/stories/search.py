@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
@@ -14,9 +15,22 @@ from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from migrations_app.calendars.errors import UnreadableCalendar
+from migrations_app.calendars.facts import occurrences
+from migrations_app.mailboxes.base import AsOf
+from migrations_app.mailboxes.upcoming import oldest_look
 from migrations_app.models import CalendarObject, IndexedMeeting, MeetingResult
+from migrations_app.rewriting.written_numbers import digit_rows
+from tenants_app.bulk import batched
 from tenants_app.folding import any_contains
-from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId, InvitedNumber, Tenant
+from tenants_app.models import (
+    ConferenceId,
+    ConferencingUser,
+    FormerConferenceId,
+    InvitedNumber,
+    MailboxConnection,
+    Tenant,
+)
 
 MOST = 100
 """Meetings that are shown at once."""
@@ -24,6 +38,8 @@ MOST_ORGANIZERS = 20
 """Users whose meetings are looked through at once."""
 _MOST_RESULTS = 1_000
 """Rows of what runs have recorded that are looked at for meetings which are in no mailbox any more."""
+MOST_TEXTS = 1_000
+"""Meetings whose texts are read to see whether they take place on a day, or show a conference ID."""
 _LEAST_DIGITS = 6
 """Of a number that is written without its country."""
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -76,6 +92,8 @@ class Found:
     needs: str = ""
     """Why nothing was looked for, and what to do."""
     remarks: list[str] = field(default_factory=list)
+    as_of: AsOf | None = None
+    """How old what is known of mailboxes outside is; None where none were searched."""
 
 
 class _NothingCanMatch(Exception):
@@ -93,28 +111,28 @@ def find(tenant: Tenant, wanted: Wanted) -> Found:
     found = Found()
     try:
         people = _organizers(tenant, wanted.organizer)
-        whose = _whose(tenant, wanted, people)
+        if people is not None and len(people) > MOST_ORGANIZERS:
+            return Found(needs=f"More than {MOST_ORGANIZERS} users match the organizer: write more of the name.")
+        given = _by_id(tenant, wanted)
+        whose = _whose(tenant, wanted, people, given)
     except _NothingCanMatch as nothing:
         found.remarks.append(str(nothing))
         return found
-    if people is not None and len(people) > MOST_ORGANIZERS:
-        return Found(needs=f"More than {MOST_ORGANIZERS} users match the organizer: write more of the name.")
-    is_narrow = bool(wanted.uid or wanted.conference_id or wanted.organizer)
-    meetings: dict[tuple[int, str], Mapping[str, Any]] = {
-        (row["user"], row["uid"]): row
-        for model in (IndexedMeeting, CalendarObject)
-        for row in _in_mailboxes(tenant, model, wanted, whose, is_narrow)
-    }
-    if is_narrow:
+    # An ID that a meeting service gave stands in the texts alone, which are read of few meetings only.
+    in_texts = _digits(wanted.conference_id) if wanted.conference_id and not given else ""
+    is_narrow = bool(wanted.uid or given or people)
+    rows = _Rows(tenant, wanted, whose, is_narrow, in_texts)
+    meetings: dict[tuple[int, str], Mapping[str, Any]]
+    meetings = {(row["user"], row["uid"]): row for model in (IndexedMeeting, CalendarObject) for row in rows.of(model)}
+    if is_narrow and not in_texts:
         for row in _recorded(tenant, wanted, whose):
             meetings.setdefault((row["user"], row["uid"]), row)
-    elif wanted.day:
-        found.remarks.append(
-            "By the day alone a series is found by its first occurrence, and only what is in a mailbox now: give the "
-            "organizer as well to find others."
-        )
-    rows = sorted(meetings.values(), key=_order)
-    found.is_cut, found.meetings = len(rows) > MOST, _complete(tenant, rows[:MOST])
+    found.remarks += rows.remarks
+    if MailboxConnection.objects.filter(tenant=tenant).exists():
+        searched = ConferencingUser.objects.filter(tenant=tenant)
+        found.as_of = oldest_look(searched.filter(pk__in=people) if people else searched)
+    in_order = sorted(meetings.values(), key=_order)
+    found.is_cut, found.meetings = len(in_order) > MOST, _complete(tenant, in_order[:MOST])
     return found
 
 
@@ -132,17 +150,19 @@ def _organizers(tenant: Tenant, typed: str) -> list[int] | None:
     return pks
 
 
-def _whose(tenant: Tenant, wanted: Wanted, people: Sequence[int] | None) -> Q:
+def _digits(typed: str) -> str:
+    return re.sub(r"[^0-9]", "", typed)
+
+
+def _whose(tenant: Tenant, wanted: Wanted, people: Sequence[int] | None, given: Sequence[tuple[int, str]]) -> Q:
     """The condition on ``user`` and ``uid`` that follows from organizer, conference ID, number and UID."""
     condition = Q()
     if people is not None:
         condition &= Q(user__in=people)
     if wanted.uid:
         condition &= Q(uid=wanted.uid)
-    if wanted.conference_id:
-        condition &= reduce(
-            or_, (Q(user=user, uid=uid) if uid else Q(user=user) for user, uid in _by_id(tenant, wanted))
-        )
+    if given:
+        condition &= reduce(or_, (Q(user=user, uid=uid) if uid else Q(user=user) for user, uid in given))
     if wanted.number:
         numbers = _numbers(tenant, wanted.number)
         condition &= Q(Exists(InvitedNumber.objects.filter(user=OuterRef("user"), number__in=numbers)))
@@ -150,15 +170,20 @@ def _whose(tenant: Tenant, wanted: Wanted, people: Sequence[int] | None) -> Q:
 
 
 def _by_id(tenant: Tenant, wanted: Wanted) -> list[tuple[int, str]]:
-    """Users and UIDs that have the conference ID, or had it; an empty UID stands for all meetings of the user."""
-    digits = re.sub(r"\D", "", wanted.conference_id)
+    """Users and UIDs that have the conference ID, or had it; an empty UID stands for all meetings of the user.
+
+    None where MMS never gave it, and the texts of the organizer's meetings, or of those of the day, may show it.
+    """
+    if not wanted.conference_id:
+        return []
+    digits = _digits(wanted.conference_id)
     now = ConferenceId.objects.filter(bridge__in=list(tenant.bridges.values_list("pk", flat=True)), digits=digits)
     once = FormerConferenceId.objects.filter(user__tenant=tenant, digits=digits)
     pairs = [*now.values_list("user__pk", "meeting_uid"), *once.values_list("user__pk", "meeting_uid")[:MOST]]
-    if not pairs:
+    if not pairs and not (wanted.organizer or wanted.day):
         raise _NothingCanMatch(
             f"MMS gave nobody the conference ID {wanted.conference_id}. One that a meeting service gave stands only in "
-            "the invitation: search by the organizer."
+            "the invitation: give the organizer or the day as well."
         )
     return list(dict.fromkeys(pairs))
 
@@ -177,22 +202,99 @@ def _numbers(tenant: Tenant, typed: str) -> list[int]:
     return pks
 
 
-def _in_mailboxes(
-    tenant: Tenant, model: type[CalendarObject | IndexedMeeting], wanted: Wanted, whose: Q, is_narrow: bool
-) -> Iterable[dict[str, Any]]:
-    # The tenant as a condition on each row found, so that a database does not begin with all of its users.
-    of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=tenant)
-    rows: QuerySet[Any] = model._default_manager.filter(whose, Exists(of_tenant))
-    if wanted.day:
-        begin, end = _bounds(wanted.day)
-        in_time = Q(starts_at__lt=end, last_end__gt=begin) if is_narrow else Q(starts_at__gte=begin, starts_at__lt=end)
-        rows = rows.filter(in_time)
-    if wanted.subject:
-        rows = rows.filter(any_contains(wanted.subject, "subject"))
-    own = Q(organizer=Lower("user__upn")) | Q(organizer=Lower("user__sip_address")) | Q(organizer="")
-    is_copy = Case(When(own, then=0), default=1)
-    rows = rows.order_by(is_copy, F("starts_at").asc(nulls_first=True), "pk").annotate(is_copy=is_copy)
-    return rows.values("user", "uid", "subject", "starts_at", "attendee_count", "organizer", "is_copy")[: MOST + 1]
+class _Rows:
+    """The meetings in mailboxes of which all that is wanted is true."""
+
+    def __init__(self, tenant: Tenant, wanted: Wanted, whose: Q, is_narrow: bool, in_texts: str) -> None:
+        self.tenant, self.wanted, self.whose, self.in_texts = tenant, wanted, whose, in_texts
+        self._is_narrow = is_narrow
+        self.remarks: list[str] = []
+        if wanted.day and not is_narrow:
+            self.remarks.append(
+                "By the day alone only what is in a mailbox now is found: give the organizer as well to find others."
+            )
+
+    def of(self, model: type[CalendarObject | IndexedMeeting]) -> list[dict[str, Any]]:
+        """Those of one kind of mailbox; by the texts where MMS keeps them."""
+        rows = self._found(model)
+        reads = bool(self.wanted.day or self.in_texts)
+        own = Q(organizer=Lower("user__upn")) | Q(organizer=Lower("user__sip_address")) | Q(organizer="")
+        is_copy = Case(When(own, then=0), default=1)
+        rows = rows.order_by(is_copy, F("starts_at").asc(nulls_first=True), "pk").annotate(is_copy=is_copy)
+        names = ("user", "uid", "subject", "starts_at", "attendee_count", "organizer", "is_copy")
+        found = list(rows.values("pk", *names)[: (MOST_TEXTS if reads else MOST) + 1])
+        if not reads:
+            return found
+        if len(found) > MOST_TEXTS:
+            found = found[:MOST_TEXTS]
+            self._remark(
+                f"Only {MOST_TEXTS:,} of the meetings that may match were looked at: give more of the meeting."
+            )
+        if self.in_texts and model is IndexedMeeting:
+            # Rows of digits stand there in place of the text.
+            keys = [row["pk"] for row in found]
+            digits = IndexedMeeting.objects.filter(pk__in=keys, digits__contains=self.in_texts)
+            showing = {pk for pk, shown in digits.values_list("pk", "digits") if self.in_texts in (shown or "").split()}
+            return [row for row in found if row["pk"] in showing]
+        return self._by_text(found) if model is CalendarObject else found
+
+    def _found(self, model: type[CalendarObject | IndexedMeeting]) -> QuerySet[Any]:
+        # The tenant as a condition on each row found, so that a database does not begin with all of its users.
+        of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=self.tenant)
+        rows: QuerySet[Any] = model._default_manager.filter(self.whose, Exists(of_tenant))
+        if self.wanted.day:
+            begin, end = _bounds(self.wanted.day)
+            if self._is_narrow:
+                rows = rows.filter(starts_at__lt=end, last_end__gt=begin)
+            else:
+                on_that_day = Q(starts_at__gte=begin, starts_at__lt=end)
+                rows = rows.filter(on_that_day | Q(pk__in=self._running(model, begin)))
+        elif self.in_texts:
+            rows = rows.filter(last_end__gt=timezone.now())
+        if self.wanted.subject:
+            rows = rows.filter(any_contains(self.wanted.subject, "subject"))
+        return rows
+
+    def _running(self, model: type[CalendarObject | IndexedMeeting], begin: datetime) -> list[int]:
+        """Series that began before the day and end after it, as keys; none where there are too many to look at."""
+        if model is IndexedMeeting and not (self.wanted.subject or self.in_texts):
+            if MailboxConnection.objects.filter(tenant=self.tenant).exists():
+                self._remark("Of mailboxes outside a series is found by its first day, or by day and subject.")
+            return []
+        # By users, whose index tells at once what is not over: most meetings that ever began are.
+        users = ConferencingUser.objects.filter(tenant=self.tenant).values("pk")
+        rows = model._default_manager.filter(user__in=users, starts_at__lt=begin, last_end__gt=begin).order_by()
+        keys = list(rows.values_list("pk", flat=True)[: MOST_TEXTS + 1])
+        if len(keys) > MOST_TEXTS:
+            self._remark(
+                f"More than {MOST_TEXTS:,} series run over this day, and were not looked at: give the organizer "
+                "as well to find them."
+            )
+            return []
+        return keys
+
+    def _by_text(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those that take place on the day, each with its start on it, and show the conference ID."""
+        begin, end = _bounds(self.wanted.day) if self.wanted.day else (_FIRST, _FIRST)
+        keys = [row["pk"] for row in rows if self.in_texts or row["starts_at"] < begin]
+        matching = {row["pk"]: row for row in rows}
+        for some in batched(keys, 200):
+            for pk, body in CalendarObject.objects.filter(pk__in=some).values_list("pk", "body").iterator():
+                row, text = matching[pk], bytes(body)
+                if self.in_texts and self.in_texts not in digit_rows(text):
+                    del matching[pk]
+                elif self.wanted.day and row["starts_at"] < begin:
+                    with suppress(UnreadableCalendar):
+                        starts = [each.start for each in occurrences(text, begin, end) if each.start < end]
+                        if starts:
+                            row["starts_at"] = min(starts)
+                        else:
+                            del matching[pk]
+        return list(matching.values())
+
+    def _remark(self, sentence: str) -> None:
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
 
 
 def _recorded(tenant: Tenant, wanted: Wanted, whose: Q) -> Iterator[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes.base import Listed
 from migrations_app.meeting_services.of_user import service_of
 from migrations_app.models import MeetingResult, Run
+from migrations_app.preview.join_facts import join_facts
 from migrations_app.runs.outcomes import Outcome, Outcomes, in_batches
 from migrations_app.targets import ALL_CURRENT, Targets
 from migrations_app.tool.calendar_files import CalendarFiles
@@ -34,6 +35,8 @@ class Counts:
     changed: int = 0
     skipped: int = 0
     failed: int = 0
+    loses_dial_in: int = 0
+    """Of the changed ones, those into which people could dial and cannot any more."""
     messages: int = 0
     recipients: int = 0
     by_code: Counter[str] = field(default_factory=Counter)
@@ -97,6 +100,8 @@ class Migration:
             raise Refused(describe(failure.code, failure.detail)) from failure
         self.done: list[Outcome] = []
         """One for each meeting, in the order of their start."""
+        self.without_dial_in: set[str] = set()
+        """UIDs of meetings that lose their dial-in part."""
 
     def work(self, *, ahead: bool = False) -> None:
         """Migrate all of it; ``ahead`` only looks: no online meeting is made and no conference ID given out."""
@@ -118,7 +123,10 @@ class Migration:
             with transaction.atomic():
                 remembered.remember(seen)
         for outcome in found:
-            outcome.write = None  # the text is in the files, and what was replaced is packed in the result
+            if join_facts(outcome).loses_dial_in:
+                self.without_dial_in.add(outcome.result.uid)
+            # The text is in the files, what was replaced is packed in the result, and there may be 20,000 of them.
+            outcome.write = outcome.examined = None
             outcome.replaced = ()
         return found
 
@@ -128,7 +136,7 @@ class Migration:
 
     def counts(self) -> Counts:
         """What became of the meetings."""
-        counts = Counts()
+        counts = Counts(loses_dial_in=len(self.without_dial_in))
         for outcome in self.done:
             kind = outcome.result.outcome
             counts.changed += outcome.is_change
@@ -152,6 +160,7 @@ class Migration:
                 "Changed": counts.changed,
                 "Skipped": counts.skipped,
                 "Failed": counts.failed,
+                **({"LoseDialIn": counts.loses_dial_in} if counts.loses_dial_in else {}),
             }
             entry(self.user.tenant, actor, "use migration tool", self.user.upn, {}, after, consequence).save()
 

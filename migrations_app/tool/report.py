@@ -31,6 +31,7 @@ class Row:
     before: str
     """The plain text of the block that was replaced; empty where nothing was."""
     after: str
+    loses_dial_in: bool
 
     @property
     def what(self) -> str:
@@ -54,6 +55,7 @@ FIELDS: Mapping[str, Callable[[Row], Any]] = {
     "Outcome": lambda row: row.result.outcome,
     "Reason": lambda row: row.result.code,
     "Message": lambda row: describe(row.result.code, row.result.detail) if row.result.code else row.result.detail,
+    "LosesDialIn": lambda row: row.loses_dial_in,
     "Recipients": lambda row: row.recipients,
     "Told": lambda row: row.told,
     "MeetingService": lambda row: row.result.meeting_service,
@@ -68,9 +70,10 @@ FIELDS: Mapping[str, Callable[[Row], Any]] = {
 def rows_of(
     migration: Migration, sending: Sending | None = None, first: Callable[[Outcome], bool] = lambda outcome: False
 ) -> Iterator[Row]:
-    """A row for each meeting, in the order of their start, but for those that come ``first``. ``sending`` is what was
-    sent, if anything was asked for."""
-    for outcome in sorted(migration.done, key=lambda each: not first(each)):
+    """A row for each meeting, in the order of their start, but for those that come ``first``, and before these those
+    that lose their dial-in part. ``sending`` is what was sent, if anything was asked for."""
+    without = migration.without_dial_in
+    for outcome in sorted(migration.done, key=lambda each: (each.result.uid not in without, not first(each))):
         result = outcome.result
         spans = unpack(bytes(result.spans)) if result.spans else ()
         yield Row(
@@ -80,6 +83,7 @@ def rows_of(
             told=_told(outcome, sending),
             before=plain_block((span, span.before) for span in spans),
             after=plain_block((span, span.after) for span in spans),
+            loses_dial_in=result.uid in migration.without_dial_in,
         )
 
 

@@ -75,6 +75,8 @@ def _sentence(counts: Counts, sending: Sending | None) -> str:
         f"{counts.changed:,} of {counted(counts.all, 'meeting')} changed, {counts.skipped:,} left as they are, "
         f"{counts.failed:,} failed"
     )
+    if counts.loses_dial_in:
+        told += f", {counts.loses_dial_in:,} lose their dial-in part"
     if sending is None:
         return f"{told}; {counted(counts.messages, 'meeting')} to tell attendees of, by .eml files."
     again = f", {len(sending.told_already):,} were told already" if sending.told_already else ""

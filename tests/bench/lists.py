@@ -65,6 +65,13 @@ def pages() -> list[Page]:
         Page("users, out of date", f"{users}?out_of_date=yes", ADMIN_LIST),
         Page("users, provider Microsoft", f"{users}?provider=Microsoft", ADMIN_LIST),
         Page("users, all of these", f"{users}?q=a&state=Succeeded&bridge={user.bridge_id}&out_of_date=yes", ADMIN_LIST),
+        Page("users, some need a person", f"{users}?left=yes", ADMIN_LIST),
+        Page("meetings that need a person", "/lists/left/?state=Open"),
+        Page("meetings that need a person, search", "/lists/left/?user=weekly"),
+        Page("failures", "/lists/failures/"),
+        Page("failures, one group", "/lists/failures/mailbox-unavailable/"),
+        Page("find a meeting, by organizer", f"/lists/meetings/?organizer={user.upn}"),
+        Page("find a meeting, by day", f"/lists/meetings/?day={NOW + timedelta(days=18):%Y-%m-%d}"),
         Page("dashboard", "/lists/"),
         Page("dashboard, live part", "/lists/", is_fragment=True),
         Page("user", f"/lists/users/{user.upn}/"),
@@ -77,6 +84,9 @@ def pages() -> list[Page]:
         Page(
             "what starting all out of date leads to", "/lists/users/selected/start/?out_of_date=yes&all", who=SUPERUSER
         ),
+        Page("what moving all leads to", f"/lists/users/selected/move/?all&to={user.bridge_id}", who=SUPERUSER),
+        Page("what retrying leads to", "/lists/users/selected/retry/?failed_by=any&all", who=SUPERUSER),
+        Page("done for many users", "/lists/users/actions/"),
         Page("audit, first page", "/lists/audit/"),
         Page("audit, last page", f"/lists/audit/?page={MANY}"),
     ]
@@ -231,6 +241,7 @@ def fill(numbers: range) -> None:
         fill_meetings(numbers)
         fill_runs(numbers)
         fill_results(numbers)
+        fill_left(numbers)
         fill_audit(numbers)
 
 
@@ -369,6 +380,29 @@ def fill_results(numbers: range) -> None:
             (number * MEETINGS + meeting + 1, states.get(number % 1000, "Sent"))
             for number in some
             for meeting in range(MEETINGS)
+        ),
+    )
+
+
+def fill_left(numbers: range) -> None:
+    """A meeting that needs a person of every twentieth user; every other was dealt with."""
+    from migrations_app.models import LeftMeeting
+    from tenants_app.models import Tenant
+
+    pour(
+        LeftMeeting(
+            tenant=Tenant.objects.get(), subject="Weekly", starts_at=NOW, last_end=NOW + timedelta(days=90), created=NOW
+        ),
+        "user_id uid code state",
+        (
+            (
+                number + 1,
+                f"{number:08x}-0000@contoso.com",
+                ("needs-review", "pasted-block", "mail-refused")[number % 3],
+                "Open" if number % 40 == 10 else "DealtWith",
+            )
+            for number in numbers
+            if number % 20 == 10
         ),
     )
 

@@ -127,6 +127,24 @@ def test_it_can_look_at_one_tenant(make_run: Callable[..., Run], tenant: Tenant)
     assert check("check_migrations", "--tenant", "fabrikam")[0] == 0
 
 
+def test_it_warns_of_a_service_that_is_off_and_of_users_out_of_date_where_that_is_asked_for(
+    tenant: Tenant, make_user: MakeUser
+) -> None:
+    make_user("anna")
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False, local_numbers_url="https://contoso.com/numbers")
+    asked = ["--service-on", "--out-of-date"]
+
+    assert check("check_migrations")[0] == 0
+    code, line = check("check_migrations", *asked, "0")
+    assert code == 1
+    assert "the invitations of 1 user are out of date (start_meeting_migration --out-of-date" in line
+    assert "the service is switched off for contoso" in line
+    assert "out_of_date=1;0;;0" in line
+    assert "out of date" not in check("check_migrations", *asked, "1")[1].partition("|")[0]
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=True)
+    assert check("check_migrations", *asked, "1", "--tenant", "contoso")[0] == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--warning", "5", "--critical", "2"], ["--warning", "many"], ["--tenant", "nowhere"], ["--nonsense"]],

@@ -138,7 +138,8 @@ def test_r1_r17_it_moves_a_user_online_and_refuses_a_run_for_the_way_back(
     user = make_user("bruno.costa", hosting="on-premises")
     assert MOVED in command("move_user", "--user", user.upn, "--target", "online")
     told = command("move_user", "--user", user.upn, "--target", "on-premises", "--dry-run")
-    assert "use the Meeting Migration Tool" in told
+    assert "use the Meeting Migration Tool instead." in told
+    assert "The command of the tool is migrate_calendar." in told
     assert shown(command, user.upn)["Hosting"] == "online"
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from migrations_app.dial_in_directory.lookup import by_id
 from migrations_app.mail.delivery import deliver
-from migrations_app.models import Run, UntoldNumber
+from migrations_app.models import CalendarObject, Run, UntoldNumber
 from migrations_app.preview.many_users import foresee_release, foresee_start
 from migrations_app.procedures.number_holders import explain, holders_with_why
 from migrations_app.procedures.number_release import advance, holders, start_release
@@ -129,6 +129,25 @@ def test_r4_an_id_that_was_taken_out_is_handed_to_nobody_while_its_run_can_be_un
     migrate(anna, ANEW)
     prune(timezone.now())
     assert handed_out() == first
+
+
+def test_r4_a_private_id_stays_its_meetings_though_the_meeting_is_gone(
+    anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So an undo brings it back, and a caller with an old invitation reaches nobody else's meeting."""
+    change_user(anna, ACTOR, is_data_fix=True, conference_id_type="private")
+    uid, _ = invite(anna)
+    migrate(anna, ANEW)
+    given = anna.conference_ids.get(meeting_uid=uid).digits
+    change_user(anna, ACTOR, conference_id_type="public")
+    migrate(anna)
+    CalendarObject.objects.filter(user=anna).delete()
+    migrate(anna)
+
+    offered = iter([int(given) - 1_000_000] * 10 + [1_234_567] * 10)
+    monkeypatch.setattr(secrets, "randbelow", lambda most: next(offered))
+    with taken_back():
+        assert ConferenceNumbering()._free(anna.bridge, 1) == ["2234567"]  # type: ignore[arg-type]
 
 
 def test_r12_an_undo_is_worked_and_told_while_the_service_is_off(

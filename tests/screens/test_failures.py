@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -25,7 +26,8 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.failed import failed_runs, groups
 from tenants_app.changes.mailboxes import change_connection, create_connection
 from tenants_app.changes.users import change_user
-from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tenants_app.dependants import dependants
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.pages import users_found, words
 from tests.support.visitors import sign_in
@@ -101,6 +103,25 @@ def test_the_group_lists_its_users_and_finds_and_exports_them(
     assert vera.get(f"{NUMBERS}export.csv?accepted=perhaps").status_code == 400
     assert vera.get(f"{PAGE}no-such-code/").status_code == 404
     assert "No user matches" in words(vera.get(f"{PAGE}mailbox-answer/").content)
+
+
+def test_what_needs_a_person_though_its_run_succeeded_is_grouped_too(vera: Client, anna: ConferencingUser) -> None:
+    to_come, over = timezone.now() + timedelta(days=1), timezone.now()
+    codes = ("mail-refused", "needs-review", "needs-review", "attendees-not-told-by-server")
+    LeftMeeting.objects.bulk_create(
+        LeftMeeting(tenant=anna.tenant, user=anna, uid=f"{number}-{end}", code=code, last_end=end)
+        for end in (to_come, over)
+        for number, code in enumerate(codes)
+    )
+    LeftMeeting.objects.filter(code="mail-refused").update(state="DealtWith")
+    answer = vera.get(PAGE)
+
+    assert answer.context["left"] == [("needs-review", 2), ("attendees-not-told-by-server", 1)]
+    assert "Nothing has failed" in words(answer.content)
+    for code, count in answer.context["left"]:
+        address = f"/contoso/left/?reason={code}&state=Open"
+        assert f'href="{address.replace("&", "&amp;")}"' in answer.content.decode()
+        assert len(vera.get(address).context["table"].page) == count
 
 
 def test_an_operator_tries_a_group_again(bob: Client, failing: dict[str, ConferencingUser], wakes: list[Any]) -> None:
@@ -184,6 +205,15 @@ def test_users_are_found_whatever_the_case_and_accents_and_by_conference_id(
     assert [run.user.upn for run in vera.get("/contoso/migrations/?user=ALVAREZ").context["filter"].qs] == [
         failing["anna"].upn
     ]
+    # A number as somebody reads it from an invitation, and the ID of a run as it stands in a log.
+    number = ServiceNumber.objects.get(number="+14255550100")
+    having = [user.upn.partition("@")[0] for user in dependants(number)]
+    for typed in ("+1 (425) 555-0100", "0014255550100"):
+        assert sorted(users_found(vera, f"?{urlencode({'q': typed})}")) == sorted(having) != []
+    assert users_found(vera, "?q=%2B14255550199") == []
+    run = Run.objects.filter(user=failing["emil"]).first()
+    found = vera.get(f"/contoso/migrations/?user={run}").context["filter"].qs
+    assert list(found) == [run]
 
 
 def test_retries_that_are_used_up_are_cured_where_each_of_them_failed(

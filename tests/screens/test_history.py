@@ -368,3 +368,22 @@ def test_run_now_of_a_run_that_is_not_pending_any_more_changes_nothing(
 
     assert "is not pending any more, so there is nothing to bring forward." in words(answer.content)
     assert not AuditEntry.objects.filter(actor="bob").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("InProgress", "In progress: 11 of 12 meetings looked at"),
+        ("Failed", "Failed: 1 of 12 meetings failed"),
+        ("Succeeded", "Succeeded: 10 of 12 meetings updated"),
+    ],
+)
+def test_a_screen_reader_hears_how_many_failed_and_not_how_many_were_looked_at(
+    vera: Client, anna: ConferencingUser, make_run: MakeRun, state: str, told: str
+) -> None:
+    run = make_run(anna, state)
+    Run.objects.update(total_meetings=12, succeeded_meetings=10, failed_meetings=1)
+    page = vera.get(f"/contoso/migrations/{run.correlation_id}/", headers={"HX-Request": "true"})
+    announced = page.content.decode().partition('<div id="announcer"')[2].partition(">")[2]
+
+    assert words(announced.encode()).strip() == told

@@ -73,7 +73,13 @@ def test_it_stands_beside_the_states_and_wherever_a_run_or_user_is_shown(people:
     assert words(vera.get("/contoso/left/").content).count("Open the meeting in the organizer's calendar") == 2
     assert "Assign to the organizer" not in vera.get("/contoso/left/").content.decode()
 
+    def users(left: str) -> list[str]:
+        rows = vera.get(f"/contoso/users/?left={left}").context["table"].rows
+        return sorted(row.record.upn.partition(".")[0] for row in rows)
+
+    assert (users("yes"), users("no")) == (["anna", "bruno"], ["clara"])
     LeftMeeting.objects.update(state="DealtWith")
+    assert users("yes") == []
     assert vera.get("/contoso/").context["left_count"] == 0
     assert "left for you" not in words(vera.get("/contoso/users/?q=anna").content)
 
@@ -83,6 +89,8 @@ def test_it_is_filtered_and_exported_as_it_is_shown(people: Users, vera: Client)
     assert len(listed(vera)) == 3
     assert listed(vera, user="BRUNO") == ["bruno"]
     assert len(listed(vera, user=first.subject)) >= 1
+    LeftMeeting.objects.filter(pk=second.pk).update(subject="Revisión")
+    assert len(listed(vera, user="REVISION")) == 1
     assert listed(vera, reason="pasted-block") == ["bruno"]
     assert len(listed(vera, reason="needs-review")) == 2
     assert listed(vera, starts_from=f"{third.starts_at + timedelta(days=1):%Y-%m-%d}") == []
@@ -202,7 +210,13 @@ def test_another_tenants_meetings_are_not_there(people: Users, cast: None, tenan
 
 def test_it_asks_as_many_questions_for_many_rows_as_for_few(people: Users, alice: Client) -> None:
     anna = people["anna"]
-    addresses = ("/contoso/", "/contoso/left/", "/contoso/users/", "/contoso/migrations/", "/contoso/left/export.csv")
+    addresses = (
+        "/contoso/",
+        "/contoso/left/",
+        "/contoso/users/?left=yes",
+        "/contoso/migrations/",
+        "/contoso/left/export.csv",
+    )
 
     def count() -> list[int]:
         counts = []

@@ -5,16 +5,20 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Run
 from migrations_app.preview import plans
 from migrations_app.rewriting.online_meeting import TO_BE_MADE
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import shown, words
 from tests.support.samples import teams_text
@@ -57,6 +61,42 @@ def test_r11_the_page_of_a_user_starts_at_once_and_leads_to_the_options(bob: Cli
 
     assert "Run, because it was started by hand." in words(told.content)
     assert Run.objects.get().migration_type == "ToSameType"
+
+
+def test_r11_r12_the_page_of_a_user_follows_the_run_and_gives_the_reason_instead_of_the_button(
+    bob: Client, anna: ConferencingUser, tenant: Tenant
+) -> None:
+    address = f"/contoso/users/{anna.upn}/"
+
+    def page(client: Client = bob) -> str:
+        return client.get(address).content.decode()
+
+    def live() -> str:
+        return bob.get(address, headers={"HX-Request": "true"}).content.decode()
+
+    refreshes = f'hx-get="{address}" hx-trigger="every'
+    assert refreshes not in page()
+    bob.post(ANNA)
+    run = Run.objects.get()
+    of_run = f'href="/contoso/migrations/{run.correlation_id}/"'
+    assert f"{refreshes} 2s" in page()
+    assert f'action="{ANNA}"' not in page()
+    assert of_run in live()
+    assert "begins as soon as a worker is free" in words(live().encode())
+    Run.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    assert f"{refreshes} 15s" in live()
+    assert "Run now" in live()
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=False)
+    assert "waits until the service is on" in words(live().encode())
+    assert "Run now" not in live()
+    Run.objects.update(state="Succeeded", finished_at=timezone.now())
+    ended = words(live().encode())
+    assert "The run has ended. Show what it has changed" in ended
+    assert "No run can be started while the service is off" in ended
+    assert refreshes not in live()
+    assert f'action="{ANNA}"' not in page()
+    change_tenant(tenant, ACTOR, meeting_migration_enabled=True)
+    assert f'action="{ANNA}"' in page()
 
 
 def test_r40_the_options_say_what_the_run_would_do_and_start_nothing(bob: Client, anna: ConferencingUser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Run
+from migrations_app.models import Preview, Run, Update
+from migrations_app.procedures import previews
+from migrations_app.screens import undoing
 from migrations_app.tasks import work_queue
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user
@@ -84,6 +88,41 @@ def test_from_the_button_of_a_run_to_the_run_of_its_undo_and_back(
     assert ends in words(bob.get(f"/contoso/users/{anna.upn}/start/options/").content)
     alice_page = f"/contoso/bridges/{number.bridge_id}/numbers/{number.pk}/replace/?by=%2B14255550188"
     assert bob.get(alice_page).status_code == 403
+
+
+def test_what_is_too_large_for_a_page_is_previewed_in_the_background_exactly(
+    bob: Client, vera: Client, anna: ConferencingUser, monkeypatch: pytest.MonkeyPatch, outbox: Any
+) -> None:
+    (changed, _), *_ = [invite(anna, number) for number in range(3)]
+    run = migrate(anna)
+    EmbeddedMailbox(anna).store([(changed, body_of(anna, changed).replace(b"\r\nSUMMARY", b"\r\nURL:x:y\r\nSUMMARY"))])
+    monkeypatch.setattr(undoing, "MOST_ON_A_PAGE", 2)
+    of_run = f"/contoso/migrations/{run.correlation_id}/undo/"
+    page = bob.get(of_run).content.decode()
+    assert "Meetings that the run changed 3" in words(page.encode())
+    asked = dict(re.findall(r'<input type="hidden" name="(kind|run)" value="([^"]+)">', page))
+    assert asked == {"kind": "undo", "run": str(run.correlation_id)}
+
+    assert vera.post("/contoso/previews/", asked).status_code == 403
+    address = bob.post("/contoso/previews/", asked)["Location"]
+    previews.advance(timezone.now() + timedelta(minutes=1))
+    preview = Preview.objects.get()
+    foreseen = dict(preview.meetings.values_list("uid", "outcome"))
+    told = {row.uid: len(row.recipients) for row in preview.meetings.all()}
+    assert (preview.state, sorted(foreseen.values())) == ("Ready", ["Skipped", "Succeeded", "Succeeded"])
+    assert "Undo of a run of anna.rossi@contoso.com" in words(bob.get(address).content)
+    assert not Run.objects.filter(undoes=run).exists()
+
+    bob.post(of_run, {"now": "on"})
+    work_queue()
+    undone = Run.objects.get(undoes=run)
+    assert dict(undone.results.values_list("uid", "outcome")) == foreseen
+    updates = Update.objects.filter(result__run=undone)
+    assert {each.result.uid: each.recipient_count for each in updates} == {uid: n for uid, n in told.items() if n}
+    again = {"kind": "undo", "run": str(undone.correlation_id)}
+    refused = words(bob.post("/contoso/previews/", again, follow=True).content)
+    assert "This run is an undo itself" in refused
+    assert "is not there any more" in words(bob.post("/contoso/previews/", {"kind": "undo"}, follow=True).content)
 
 
 def test_whatever_ends_an_undo_says_so_before(alice: Client, anna: ConferencingUser) -> None:

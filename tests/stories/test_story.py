@@ -218,7 +218,7 @@ def test_a_message_about_a_meeting_that_was_left_asks_its_organizer(
 
 
 def test_a_mailbox_outside_that_does_not_answer_says_so(
-    vera: Client, anna: ConferencingUser, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+    vera: Client, bob: Client, anna: ConferencingUser, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside = create_connection(anna.tenant, ACTOR, "Nextcloud", address="https://dav.contoso.com/")
     change_user(anna, ACTOR, is_data_fix=True, mailbox=outside)
@@ -241,6 +241,13 @@ def test_a_mailbox_outside_that_does_not_answer_says_so(
     page = told(vera, anna, "meeting-0")
     assert "Read from the mailbox" in page
     assert "Lists of Nextcloud are as of 40 minutes ago" in page
+    scan = f'action="/contoso/users/{anna.upn}/scan-now/"'
+    assert scan not in vera.get(address(anna, "meeting-0")).content.decode()
+    assert scan in bob.get(address(anna, "meeting-0")).content.decode()
+    for query in (f"organizer={anna.upn}", f"day={timezone.localdate()}"):
+        found = words(vera.get(f"/contoso/meetings/?{query}").content)
+        assert "Of mailboxes in mail systems as of 40 minutes ago" in found
+    assert "mail systems" not in words(vera.get("/contoso/meetings/?organizer=bruno").content)
 
 
 def test_html_alone_is_read_as_its_text_and_a_meeting_without_a_block_says_so(

@@ -360,6 +360,7 @@ WITHOUT_ENTRY = {
     "conference_ids.note_taken_out": "is what a run notes of invitations, which nobody changes by hand",
     "undo_start.why_not_undone": "only reads",
     "undo_start.foreseen_undo": "only reads",
+    "undo_start.undoing_of": "only reads",
     "conference_ids.shared_conference_ids": "only reads",
     "conference_ids.given_private_ids": "only reads",
     "conference_ids.id_in_use": "only computes",

@@ -25,6 +25,7 @@ from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUse
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.meetings import calendar_of, messages_in, plan, untouched_lines
+from tests.support.pages import words
 from tests.support.two_tenants import everything_stored
 
 ANEW = ("--target-meeting-type", "Link")
@@ -326,8 +327,17 @@ def test_r14_r16_numbers_that_people_dial_are_taken_away_only_if_somebody_says_s
     set_bridge(anna.tenant, old_bridge.name, ACTOR, provider="InterCall")
     assert "belongs to InterCall, and anna.rossi@contoso.com has no audio" in refusal(command, *arguments)
     assert not (tmp_path / "out").exists()
-    command(*arguments, "--no-dial-in")
-    assert all("425" not in row["BlockAfter"] for row in rows(tmp_path / "out"))
+    assert "0 failed, 2 lose their dial-in part;" in command(*arguments, "--no-dial-in")
+    found = rows(tmp_path / "out")
+    assert all("425" not in row["BlockAfter"] for row in found)
+    # They stand first, and the report says how many before anything else.
+    assert [(row["LosesDialIn"], bool(row["BlockBefore"])) for row in found] == 2 * [("true", True)] + [
+        ("false", False)
+    ]
+    report = words((tmp_path / "out/report.html").read_bytes())
+    assert report.index("2 meetings lose their dial-in part.") < report.index("Changed")
+    assert report.count("It loses its dial-in part.") == 2
+    assert AuditEntry.objects.get(action="use migration tool").after["LoseDialIn"] == 2
 
 
 def test_r43_only_the_ids_that_are_named_give_way(

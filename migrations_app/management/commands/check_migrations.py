@@ -10,7 +10,7 @@ from migrations_app.management.monitoring_command import Answer, MonitoringComma
 from migrations_app.monitoring.health import queue_state
 from migrations_app.runs.left import count_open
 from tenants_app.management.arguments import at_least
-from tenants_app.models import Tenant
+from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.wording import counted, plain
 
 
@@ -47,6 +47,16 @@ class Command(MonitoringCommand):
             help="WARNING when more than N meetings need a person and nobody has seen to them (default: not checked)",
         )
 
+        parser.add_argument(
+            "--out-of-date",
+            type=at_least(0),
+            metavar="N",
+            help="WARNING when the invitations of more than N users are out of date (default: not checked)",
+        )
+        parser.add_argument(
+            "--service-on", action="store_true", help="WARNING while the service is switched off for a tenant"
+        )
+
     def answer(self, options: dict[str, Any]) -> Answer:
         warning, critical = options["warning"], options["critical"]
         if warning > critical:
@@ -75,6 +85,20 @@ class Command(MonitoringCommand):
         if most is not None and left > most:
             need = "needs" if left == 1 else "need"
             found.add(Status.WARNING, f"{counted(left, 'meeting')} {need} a person (get_unmigrated_meeting lists them)")
+        outdated, most_outdated = 0, options["out_of_date"]
+        if most_outdated is not None:
+            users = ConferencingUser.objects.all() if tenant is None else ConferencingUser.objects.filter(tenant=tenant)
+            outdated = users.out_of_date().count()
+            if outdated > most_outdated:
+                of = counted(outdated, "user")
+                found.add(
+                    Status.WARNING,
+                    f"the invitations of {of} are out of date (start_meeting_migration --out-of-date starts runs)",
+                )
+        if options["service_on"]:
+            off = Tenant.objects.filter(meeting_migration_enabled=False, **({"pk": tenant.pk} if tenant else {}))
+            for name in off.order_by("slug").values_list("slug", flat=True):
+                found.add(Status.WARNING, f"the service is switched off for {name}")
         seconds = int(limit.total_seconds())
         found.data = {
             "failed": f"{state.failed};{warning};{critical};0",
@@ -84,6 +108,7 @@ class Command(MonitoringCommand):
             "unsent": f"{state.unsent};;;0",
             "oldest_unsent": f"{int(state.longest_unsent.total_seconds())}s;{seconds};{2 * seconds};0",
             "left": f"{left};{'' if most is None else most};;0",
+            **({} if most_outdated is None else {"out_of_date": f"{outdated};{most_outdated};;0"}),
             "refused": f"{state.undeliverable};1;;0",
             "accepted": f"{state.accepted};;;0",
         }

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from migrations_app.failures import Failure, describe
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
+from migrations_app.management.tool_command import by_command
 from migrations_app.meeting_services.of_user import why_no_target
 from migrations_app.models import Run
 from migrations_app.monitoring.health import workers
@@ -93,7 +94,7 @@ class Command(ForeseeingCommand):
             out = self.stdout if options["format"] == "table" else self.stderr
             out.write(EndedUndos(len(undos), tuple(undos[:NAMED])).sentence)
         is_named = len(consequences) <= NAMED or not options["out_of_date"]
-        problems = [(each.upn, each.sentence) for each in consequences if not each.starts_run]
+        problems = [(each.upn, by_command(each.sentence)) for each in consequences if not each.starts_run]
         if options["dry_run"]:
             problems += self._preview(started, options)
         else:
