@@ -97,12 +97,12 @@ def test_r40_what_a_run_would_move_is_told_as_soon_as_it_is_chosen(open_page: Op
     page.get_by_role("link", name="Start with options").click()
     expect(page.locator("#start")).to_contain_text("2 would stay in their meeting service.")
     meetings = page.get_by_role("region", name="Future meetings", exact=True).last
-    expect(meetings).to_contain_text("Stays in Teams")
+    expect(meetings).to_contain_text("stays in Teams")
     page.get_by_label("Meetings", exact=True).select_option("SkypeForBusiness")
     expect(meetings).to_contain_text("The run was started for meetings of other services")
     page.get_by_label("Afterwards they are").select_option("Link")
     expect(page.locator("#start")).to_contain_text("1 would move from Skype for Business to Link")
-    expect(meetings).to_contain_text("Moves from Skype for Business to Link")
+    expect(meetings).to_contain_text("moves from Skype for Business to Link")
     assert violations(page) == []
 
     page.get_by_role("button", name="Start 1 run").click()
