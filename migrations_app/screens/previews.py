@@ -58,12 +58,15 @@ def preview(request: Request, slug: str, pk: int) -> HttpResponse:
         return render(request, "previews/over.html", {"access": access}, status=404)
     rows = shown.meetings.defer("spans").order_by("pk")
     found = PreviewFilter(request.GET, rows)
+    table = PreviewedMeetingTable(
+        found.qs, **({"empty_text": "No meeting was looked at yet."} if shown.is_open else {})
+    )
     context = {
         "access": access,
         "preview": shown,
         "totals": Totals.of(shown.totals),
         "filter": found,
-        "table": paginate(request, PreviewedMeetingTable(found.qs), 50),
+        "table": paginate(request, table, 50),
         "failures": PreviewedUser.objects.filter(preview=shown).exclude(failure_code="").select_related("user")[:20],
         "is_silent": shown.is_open and workers().are_silent,
         "seconds_to_refresh": 2 if shown.is_open else 0,
