@@ -58,9 +58,9 @@ def preview(request: Request, slug: str, pk: int) -> HttpResponse:
         return render(request, "previews/over.html", {"access": access}, status=404)
     rows = shown.meetings.defer("spans").order_by("pk")
     found = PreviewFilter(request.GET, rows)
-    table = PreviewedMeetingTable(
-        found.qs, **({"empty_text": "No meeting was looked at yet."} if shown.is_open else {})
-    )
+    table = PreviewedMeetingTable(found.qs)
+    if shown.is_open:
+        table.empty_text = "No meeting was looked at yet."
     context = {
         "access": access,
         "preview": shown,

@@ -117,7 +117,7 @@ def test_several_are_dealt_with_assigned_and_opened_again_at_once(people: Users,
     one, two, three = LeftMeeting.objects.order_by("user__upn", "pk")
     of_three = f"/contoso/left/{three.pk}/"
     assert "The organizer is mailed in Spanish." in words(bob.get(of_three).content)
-    ends = "An undo holds the organizer's invitations: so “Look again” starts nothing"
+    ends = "An undo holds the organizer's invitations, so “Look again” starts nothing"
     assert ends not in words(bob.get(of_three).content)
     ConferencingUser.objects.filter(pk=three.user_id).update(undo_holds=True)
     assert ends in words(bob.get(of_three).content)
