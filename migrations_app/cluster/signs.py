@@ -57,6 +57,11 @@ class Signs:
         self.answered = False
         """Whether a worker has ever taken a task."""
 
+    @property
+    def has_started(self) -> bool:
+        """Whether the cluster's processes are there: the sentinel guards them, or a worker has taken a task."""
+        return self.answered or self._guarded is not None
+
     def close(self) -> None:
         os.close(self._reading)
         os.close(self.writing)
@@ -74,6 +79,8 @@ class Signs:
             self._ended = None
             return
         if happened == GUARDED:
+            if self._guarded is None:
+                self._heard = now  # the workers are there from now on
             self._guarded = now
             return
         self.answered = True

@@ -28,8 +28,11 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 30
 """Seconds for which a cluster may leave a wake-up unanswered before it is started again."""
+PATIENCE_WITH_NEW_WORKERS = 45
+"""The same for one whose processes are all there, and none of whose workers has answered yet: they may have been killed
+before they could, with the queue's lock."""
 PATIENCE_AT_START = 120
-"""The same for one that has not answered yet: programs start slowly on a busy machine."""
+"""The same for one whose processes are not all there yet: programs start slowly on a busy machine."""
 LONGEST_PAUSE = 60
 """Seconds between one start and the next, at most, where none has come to anything."""
 _TICK = 0.5
@@ -86,7 +89,7 @@ class Watchdog:
             status = cluster.poll()
             if status is not None:
                 return f"its main process ended ({_in_words(status)})"
-            patience = self._patience if signs.answered else max(self._patience, PATIENCE_AT_START)
+            patience = self._patience_with(signs)
             if signs.silence > patience:
                 return f"no worker has answered for {signs.silence:.0f} s"
             # While somebody is at work this can wait, but not for ever: what is not acknowledged comes back.
@@ -98,6 +101,11 @@ class Watchdog:
                 self._wake(signs, 1)
                 woken = time.monotonic()
         return ""
+
+    def _patience_with(self, signs: Signs) -> float:
+        if signs.answered:
+            return self._patience
+        return max(self._patience, PATIENCE_WITH_NEW_WORKERS if signs.has_started else PATIENCE_AT_START)
 
     def _listen(self, signs: Signs) -> None:
         signs.listen(_TICK)

@@ -226,6 +226,32 @@ def test_what_has_ended_and_is_not_acknowledged_is_noticed(clock: Clock, heard: 
     assert heard.silence == 0
 
 
+def test_how_long_new_workers_are_silent_is_counted_from_when_they_are_there(clock: Clock, heard: Signs) -> None:
+    clock.now += 100
+    assert (heard.silence, heard.has_started, heard.answered) == (100, False, False)
+    report(heard, signs.GUARDED, os.getpid())
+    clock.now += 5
+    report(heard, signs.GUARDED, os.getpid())
+    assert (heard.silence, heard.has_started, heard.answered) == (5, True, False)
+    report(heard, signs.BEGUN, os.getpid())
+    assert (heard.silence, heard.answered) == (0, True)
+
+
+@pytest.mark.django_db
+def test_workers_that_were_killed_before_they_could_answer_are_missed_within_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker that is killed while it waits for the queue takes its lock along, so that no other ever answers."""
+    watchdog = Watchdog(patience=1.2, program="tests.support.guarded")
+    monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", lambda runs: None)
+    monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_WITH_NEW_WORKERS", 1.2)
+    monkeypatch.setattr(watchdog, "_wait", lambda seconds: False)
+    watchdog.run()
+    assert told(caplog, logging.ERROR)[0].startswith(
+        "The cluster is started again in 2 s, because no worker has answered for 1 s."
+    )
+
+
 def test_a_sentinel_that_stands_still_is_noticed_while_workers_answer(clock: Clock, heard: Signs) -> None:
     clock.now += 5
     assert heard.unguarded == 0  # the cluster is still being started
