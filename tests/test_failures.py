@@ -12,7 +12,6 @@ from migrations_app.cures import CURES, Place
 from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON, SKIPPED, UNSENT
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Reason
-from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 
 ROOT = Path(__file__).resolve().parents[1]
 PROMISED = {"service-refused"}
@@ -98,7 +97,7 @@ def test_r35_every_reason_to_skip_says_whether_an_old_number_may_still_be_shown(
 
     of_undos = {"changed-since", "already-put-back", "meeting-deleted", "number-released", "conference-id-taken"}
 
-    assert SKIPPED.keys() - set(LEFT_AS_THEY_ARE) - of_undos == shows_none
+    assert SKIPPED.keys() - {*LEFT_FOR_A_PERSON, "not-selected"} - of_undos == shows_none
 
 
 def test_every_entry_is_in_sentences_and_every_code_fits_its_column() -> None:

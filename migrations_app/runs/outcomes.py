@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import why_without_organizer
-from migrations_app.failures import LEFT_FOR_A_PERSON, SKIPPED, Failure
+from migrations_app.failures import SKIPPED, Failure
 from migrations_app.invitations.content import InvitationSettings
 from migrations_app.invitations.dial_in import known_dial_in, known_numbers
 from migrations_app.invitations.link_owners import Owners
@@ -46,9 +46,6 @@ BATCH = 100
 """Meetings that are read, rewritten and committed together."""
 OCTETS = 8_000_000
 """Their texts are no larger in sum, but for a single one."""
-
-LEFT_AS_THEY_ARE = (*LEFT_FOR_A_PERSON, "not-selected")
-"""Reasons to skip a meeting that may still show an old number (R35)."""
 
 _WITH_DETAIL = frozenset({"needs-review", "pasted-block", "other-service", "no-conference-id"})
 """Reasons that leave questions open, so that the detail says what exactly was found."""

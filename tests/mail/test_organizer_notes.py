@@ -10,13 +10,13 @@ import pytest
 from django.utils import timezone
 
 from migrations_app.demo import invitations as demo
+from migrations_app.failures import LEFT_FOR_A_PERSON
 from migrations_app.mail import outbox as rows
 from migrations_app.mail.actions import send_updates_again
 from migrations_app.mail.delivery import deliver
 from migrations_app.mail.organizer_notes import Assigned, assign
 from migrations_app.models import LeftMeeting, MeetingResult, Run, Update
 from migrations_app.runs.left_actions import deal_with, open_again
-from migrations_app.runs.outcomes import LEFT_AS_THEY_ARE
 from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.models import AuditEntry, ConferencingUser
 from tests.support.actors import ACTOR
@@ -181,7 +181,7 @@ def test_it_is_in_the_organizers_language(
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        *((code, "") for code in LEFT_AS_THEY_ARE if code != "not-selected"),
+        *((code, "") for code in LEFT_FOR_A_PERSON),
         ("unreadable-calendar-object", "save it again"),
         ("meeting-refused-by-server", "could not be put into it"),
     ],
