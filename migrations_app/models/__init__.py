@@ -5,11 +5,12 @@ from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, Mail
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
-from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
+from migrations_app.models.service import Activity, Heartbeat, MailServer, Sample, SentLately, Turn
 from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "MAY_BE_WORKED",
+    "Activity",
     "BulkAction",
     "BulkActionUser",
     "CalendarObject",
@@ -27,6 +28,7 @@ __all__ = [
     "PreviewedMeeting",
     "PreviewedUser",
     "Run",
+    "Sample",
     "SentLately",
     "ShownMeeting",
     "Turn",

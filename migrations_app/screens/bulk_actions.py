@@ -19,10 +19,11 @@ from migrations_app.monitoring.health import workers
 from migrations_app.procedures import bulk_actions as actions
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.screens.filters import BulkActionUserFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.tables import BulkActionTable, BulkActionUserTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer_table, paginate
 from tenants_app.screens.requests import Request
 
 BATCH = 1_000
@@ -41,6 +42,9 @@ def bulk_actions(request: Request, slug: str) -> HttpResponse:
 def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
     """One of them: what it is, how far it is, and what became of each user."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
     found = BulkActionUserFilter(request.GET, _rows(shown).select_related("user"))
@@ -58,7 +62,7 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
         "seconds_to_refresh": 2 if shown.is_open else 0,
         "now": timezone.now(),
     }
-    return answer(request, "bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
+    return live.answer("bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
 
 
 @never_cache

@@ -12,17 +12,20 @@ from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import MeetingResult, Run, Update
-from migrations_app.monitoring import mail_server
+from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import Workers, workers
+from migrations_app.monitoring.over_time import STRETCHES, USUAL, over_time
 from migrations_app.monitoring.progress import count_accepted, users_by_state
+from migrations_app.monitoring.underway import STRETCH, left_of_queue, left_of_run, rate, underway
 from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
+from migrations_app.screens.live import Live
+from migrations_app.screens.over_time import charts_over_time
 from migrations_app.targets import UNDO
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.screens.fragments import answer
 from tenants_app.screens.requests import Request
 
 SHOWN = 6
@@ -33,12 +36,18 @@ SHOWN = 6
 def dashboard(request: Request, slug: str) -> HttpResponse:
     """The whole page, and its live part alone for htmx."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     context = {"access": access, **_status(access.tenant)}
-    return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
+    if context["ran_count"]:
+        wanted = STRETCHES.get(request.GET.get("over", ""), USUAL)
+        context["over_time"] = charts_over_time(over_time(access.tenant, wanted, clock.now()))
+    return live.answer("dashboard/dashboard.html", "dashboard/live.html", context)
 
 
 def _status(tenant: Tenant) -> dict[str, Any]:
-    is_on = tenant.meeting_migration_enabled
+    is_on, now = tenant.meeting_migration_enabled, clock.now()
     latest = Run.objects.filter(tenant=tenant, is_latest=True)
     counts = users_by_state(tenant)
     accepted = count_accepted(tenant) if counts[Run.State.FAILED] else 0
@@ -48,16 +57,20 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     working = runs.filter(state=Run.State.IN_PROGRESS)
+    running: list[Any]
     running, running_count = list(working.order_by("started_at", "pk")[:SHOWN]), working.count()
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
+    for run in running:
+        run.time_left = left_of_run(run, now)
     messages_queued = queued.count()
     silent_server = mail_server.silence(mail_server.of_tenant(tenant)) if messages_queued else None
     is_sending = messages_queued and not silent_server
+    left_count, failed_count = count_open(tenant), max(counts[Run.State.FAILED] - accepted, 0)
     is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= _soon()))
     return {
         "counts": counts,
         "accepted_count": accepted,
-        "failed_count": max(counts[Run.State.FAILED] - accepted, 0),
+        "failed_count": failed_count,
         "segments": [(segment, BADGES[segment.name]) for segment in charts.stacked_bar(counts)],
         "never_run": NEVER_RUN,
         "chart_width": charts.WIDTH,
@@ -66,7 +79,9 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "out_of_date": count_out_of_date(tenant),
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
-        "left_count": count_open(tenant),
+        "left_count": left_count,
+        "title_counts": _in_title(failed_count, left_count, counts[Run.State.PENDING] + counts[Run.State.IN_PROGRESS]),
+        "underway": _underway(tenant, now) if running or pending else None,
         "failed_runs": failed_runs(tenant)
         .filter(accepted_at=None)
         .select_related("user__bridge", "user__mailbox")
@@ -84,8 +99,20 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "silent": _silent_workers(tenant) if pending or messages_queued else None,
         "silent_server": silent_server,
         "seconds_to_refresh": 2 if is_moving else 15,
-        "now": timezone.now(),
     }
+
+
+def _in_title(failed: int, left: int, waiting: int) -> str:
+    """What the title of the page begins with, so that a tab in the background says what needs somebody."""
+    counts = ((failed, "failed"), (left, "left for you"), (waiting, "waiting"))
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count)
+
+
+def _underway(tenant: Tenant, now: datetime) -> dict[str, Any] | None:
+    """How far all that is at work is, how fast it goes and how long it takes; None where nothing is at work."""
+    found = underway(tenant, now)
+    measured = rate(tenant, now)
+    return {"found": found, "rate": measured, "left": left_of_queue(found, measured), "stretch": STRETCH}
 
 
 def _messages(tenant: Tenant, state: Update.State) -> QuerySet[Update]:

@@ -129,6 +129,10 @@ class CalendarFiles:
         return iter(())
 
     @staticmethod
+    def count_stored(users: QuerySet[ConferencingUser]) -> dict[int, int]:
+        raise NotImplementedError
+
+    @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
         """None: files are nobody's mailbox."""
         return FutureMeetings()
