@@ -161,7 +161,8 @@ def _for_postgresql(table: str, whose: str, event: str, row: str) -> Trigger:
         name,
         table,
         (
-            f'CREATE OR REPLACE FUNCTION "{name}"() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {note} RETURN NULL; END$$',
+            f'CREATE OR REPLACE FUNCTION "{name}"() RETURNS trigger LANGUAGE plpgsql '
+            f"AS $$BEGIN {note} RETURN NULL; END$$",
             f'CREATE TRIGGER "{name}" AFTER {event} ON "{table}" REFERENCING {row} TABLE AS changed '
             f'FOR EACH STATEMENT EXECUTE FUNCTION "{name}"()',
         ),

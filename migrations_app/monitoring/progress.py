@@ -52,12 +52,12 @@ def standings(tenants: Collection[Tenant]) -> dict[int, Standing]:
         (tenant, state): count
         for tenant, state, count in latest.exclude(state=Run.State.SUCCEEDED)
         .values_list("tenant", "state")
-        .annotate(Count("*"))
+        .annotate(rows=Count("*"))
     }
     accepted = latest.filter(state=Run.State.FAILED, accepted_at__isnull=False)
-    forgiven = dict(accepted.values_list("tenant").annotate(Count("*")))
+    forgiven = dict(accepted.values_list("tenant").annotate(rows=Count("*")))
     to_come = LeftMeeting.objects.filter(tenant__in=tenants, state=LeftMeeting.State.OPEN, last_end__gt=timezone.now())
-    left = dict(to_come.order_by().values_list("tenant").annotate(Count("*")))
+    left = dict(to_come.order_by().values_list("tenant").annotate(rows=Count("*")))
     return {
         pk: Standing(
             failed=max(users.get((pk, Run.State.FAILED), 0) - forgiven.get(pk, 0), 0),

@@ -69,7 +69,7 @@ def _minute(at: datetime, now: datetime) -> list[Sample]:
     """The minute that ended ``at``, of every tenant: how it stands now, and what was done in the minute."""
     states: defaultdict[int, dict[str, int]] = defaultdict(dict)
     latest = Run.objects.filter(is_latest=True).order_by()
-    for tenant, state, users in latest.values_list("tenant", "state").annotate(Count("*")):
+    for tenant, state, users in latest.values_list("tenant", "state").annotate(rows=Count("*")):
         states[tenant][_STATES[state]] = users
     left = _counts(LeftMeeting.objects.filter(state=LeftMeeting.State.OPEN, last_end__gt=now))
     waiting = _counts(Update.objects.filter(state=Update.State.QUEUED))
@@ -80,7 +80,7 @@ def _minute(at: datetime, now: datetime) -> list[Sample]:
     over = Run.objects.filter(finished_at__gte=at - MINUTE, finished_at__lt=at).order_by()
     code = Coalesce(NullIf("last_error_cause", Value("")), F("last_error_code"))
     by_code = over.annotate(code=code).values_list("tenant", "state", "code")
-    for tenant, state, why, runs, worked in by_code.annotate(Count("*"), Sum("total_meetings")):
+    for tenant, state, why, runs, worked in by_code.annotate(rows=Count("*"), worked=Sum("total_meetings")):
         ended[tenant] += runs
         meetings[tenant] += worked or 0
         if state == Run.State.FAILED:
@@ -102,7 +102,7 @@ def _minute(at: datetime, now: datetime) -> list[Sample]:
 
 
 def _counts(rows: Any) -> Mapping[int, int]:
-    return dict(rows.order_by().values_list("tenant").annotate(Count("*")))
+    return dict(rows.order_by().values_list("tenant").annotate(rows=Count("*")))
 
 
 def _sum_up_hours(at: datetime) -> None:
