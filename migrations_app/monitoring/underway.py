@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Case, Count, F, Min, Q, Sum, When
+from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from migrations_app.models import BulkAction, Run, Sample
@@ -112,45 +112,75 @@ class Underway:
 
 
 def underway(tenant: Tenant, now: datetime) -> Underway:
-    """What is at work, done and to be done; four statements, each by an index of what it asks for."""
-    of_tenant = Run.objects.filter(tenant=tenant).order_by()
-    is_due = Q(due_at__lte=now)
-    ready = of_tenant.filter(state=Run.State.PENDING).aggregate(
-        users=Count("pk", filter=is_due),
-        meetings=Coalesce(Sum(_MEETINGS, filter=is_due), 0),
-        unplanned=Count("pk", filter=is_due & _UNPLANNED),
-        since=Min("created", filter=is_due),
-        retrying=Count("pk", filter=~is_due & ~Q(last_error_code="")),
-        later=Count("pk", filter=~is_due & Q(last_error_code="")),
-    )
-    running = of_tenant.filter(state=Run.State.IN_PROGRESS).aggregate(
-        users=Count("pk"),
-        meetings=Coalesce(Sum(_MEETINGS), 0),
-        done=Coalesce(Sum(_DONE), 0),
-        unplanned=Count("pk", filter=_UNPLANNED),
-        since=Min("created"),
-    )
+    """What is at work, done and to be done: three statements, each by indexes of what it asks for.
+
+    Runs are counted in one statement, so that one which is just claimed, or just ends, counts once.
+    """
     jobs = BulkAction.objects.filter(tenant=tenant, state__in=BulkAction.OPEN).exclude(kind="mark")
     to_come = F("user_count") - F("done_count") - F("refused_count")
     coming = jobs.aggregate(users=Coalesce(Sum(to_come), 0), since=Min("created"))
-    since = min(filter(None, (ready["since"], running["since"], coming["since"])), default=None)
-    ended: dict[str, Any] = {"users": 0, "meetings": 0}
-    if since:
-        over = of_tenant.filter(finished_at__gte=since, state__in=[Run.State.SUCCEEDED, Run.State.FAILED])
-        ended = over.exclude(last_error_code__in=WITHDRAWN).aggregate(
-            users=Count("pk"), meetings=Coalesce(Sum("total_meetings"), 0)
-        )
+    of_tenant = Run.objects.filter(tenant=tenant).order_by()
+    pending, running = (of_tenant.filter(state=state) for state in (Run.State.PENDING, Run.State.IN_PROGRESS))
+    oldest = (rows.values("tenant").annotate(at=Min("created")) for rows in (pending.filter(due_at__lte=now), running))
+    asked_for = [moment for _, moment in next(oldest).union(next(oldest)).values_list("tenant", "at")]
+    since = min((moment for moment in (*asked_for, coming["since"]) if moment), default=None)
+    over = of_tenant.filter(finished_at__gte=since or now, state__in=[Run.State.SUCCEEDED, Run.State.FAILED])
+    over = over.exclude(last_error_code__in=WITHDRAWN)
+    is_due, total = Q(due_at__lte=now), F("total_meetings")
+    no = Value(0)
+    counted_once = _sums("pending", pending, is_due, _MEETINGS, no, is_due & _UNPLANNED, ~is_due).union(
+        _sums("running", running, Q(), _MEETINGS, _DONE, _UNPLANNED, None),
+        _sums("over", over, Q(), total, total, None, None),
+        all=True,
+    )
+    sums = dict.fromkeys(("pending", "running", "over"), _NOTHING) | {kind: _Sums(*found) for kind, *found in counted_once}
+    ready, at_work, done = sums["pending"], sums["running"], sums["over"]
     return Underway(
         since=since,
-        users_done=ended["users"],
-        users_running=running["users"],
-        users_ready=ready["users"],
+        users_done=done.users,
+        users_running=at_work.users,
+        users_ready=ready.users,
         users_coming=max(coming["users"], 0),
-        meetings_done=ended["meetings"] + running["done"],
-        meetings_total=ended["meetings"] + running["meetings"] + ready["meetings"],
-        users_unplanned=ready["unplanned"] + running["unplanned"],
-        users_later=ready["later"],
-        users_retrying=ready["retrying"],
+        meetings_done=done.meetings + at_work.done,
+        meetings_total=done.meetings + at_work.meetings + ready.meetings,
+        users_unplanned=ready.unplanned + at_work.unplanned,
+        users_later=ready.later,
+        users_retrying=ready.retrying,
+    )
+
+
+class _Sums(NamedTuple):
+    """Runs of one kind in sum: users, their meetings, how many of these are done, users whose meetings nobody knows,
+    and who waits for another try or for their time."""
+
+    users: int
+    meetings: int
+    done: int
+    unplanned: int
+    retrying: int
+    later: int
+
+
+_NOTHING = _Sums(0, 0, 0, 0, 0, 0)
+
+
+def _sums(
+    kind: str, runs: QuerySet[Run], those: Q, meetings: Any, done: Any, unplanned: Q | None, waiting: Q | None
+) -> Any:
+    """One row of the kind and its :class:`_Sums`, where there are such runs."""
+    nobody = Q(pk=None)
+    return (
+        runs.values("tenant")
+        .annotate(
+            kind=Value(kind, CharField()),
+            users=Count("pk", filter=those or None),
+            meetings=Coalesce(Sum(meetings, filter=those or None), 0),
+            done=Coalesce(Sum(done), 0),
+            unplanned=Count("pk", filter=unplanned or nobody),
+            retrying=Count("pk", filter=waiting & ~Q(last_error_code="") if waiting else nobody),
+            later=Count("pk", filter=waiting & Q(last_error_code="") if waiting else nobody),
+        )
+        .values_list("kind", *_Sums._fields)
     )
 
 
