@@ -51,9 +51,14 @@ def take() -> bool:
 
 def _take(now: datetime) -> bool:
     at = (now - SETTLED_AFTER).replace(second=0, microsecond=0)
-    if Sample.objects.filter(length=Sample.MINUTE, at=at).exists():
+    lately = Sample.objects.filter(length=Sample.MINUTE, at__gte=at - 2 * MINUTE, at__lte=at)
+    there = set(lately.values_list("at", flat=True).distinct())
+    if at in there:
         return False
-    Sample.objects.bulk_create(_minute(at, now), batch_size=500, ignore_conflicts=True)
+    # Wake-ups are a minute apart and not exact, so one may come just too early and the next a minute late.
+    is_late = at - MINUTE not in there and at - 2 * MINUTE in there
+    for moment in (at - MINUTE, at) if is_late else (at,):
+        Sample.objects.bulk_create(_minute(moment, now), batch_size=500, ignore_conflicts=True)
     _sum_up_hours(at)
     activity.forget()
     return True

@@ -68,12 +68,20 @@ def test_a_minute_is_measured_once_and_not_before_what_ended_in_it_is_committed(
     assert list(measured.values_list("at", flat=True)) == [NOON, NOON + timedelta(minutes=1)]
 
 
+def test_wake_ups_that_are_not_exact_leave_no_gap_but_an_outage_does(tenant: Tenant) -> None:
+    for seconds in (5.1, 64.9, 125.1, 400):
+        measure(NOON + timedelta(seconds=seconds))
+    measured = Sample.objects.filter(length=Sample.MINUTE).order_by("at").values_list("at", flat=True)
+
+    assert [(at - NOON) // timedelta(minutes=1) for at in measured] == [0, 1, 2, 6]
+
+
 def test_it_asks_as_much_for_many_tenants_as_for_one(tenant: Tenant) -> None:
     with CaptureQueriesContext(connection) as few:
-        measure(NOON + timedelta(minutes=20))
+        measure(NOON + timedelta(minutes=20, seconds=30))
     Tenant.objects.bulk_create(Tenant(slug=f"t{n}", name=f"T{n}", domain=f"t{n}.example.org") for n in range(20))
     with CaptureQueriesContext(connection) as many:
-        measure(NOON + timedelta(minutes=21))
+        measure(NOON + timedelta(minutes=21, seconds=30))
 
     assert Sample.objects.count() == 22
     assert len(many) == len(few)

@@ -47,6 +47,7 @@ def furnish(tenant: Tenant) -> Fabrikam:
 
 OWNER = {
     "Tenant": "pk",
+    "Activity": "tenant_key",
     "ConferenceId": "bridge__tenant",
     "FormerConferenceId": "user__tenant",
     "InvitedNumber": "user__tenant",
