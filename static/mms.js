@@ -176,6 +176,8 @@
   document.addEventListener("signedOut", () => {
     isOver = true;
     show("stale", false);
+    const link = document.getElementById("sign-in-again");
+    if (link) link.search = new URLSearchParams({ next: location.pathname + location.search });
     show("signed-out");
   });
   document.addEventListener("htmx:afterOnLoad", (event) => {

@@ -133,7 +133,9 @@ def underway(tenant: Tenant, now: datetime) -> Underway:
         _sums("over", over, Q(), total, total, None, None),
         all=True,
     )
-    sums = dict.fromkeys(("pending", "running", "over"), _NOTHING) | {kind: _Sums(*found) for kind, *found in counted_once}
+    sums = dict.fromkeys(("pending", "running", "over"), _NOTHING) | {
+        kind: _Sums(*found) for kind, *found in counted_once
+    }
     ready, at_work, done = sums["pending"], sums["running"], sums["over"]
     return Underway(
         since=since,
