@@ -1,5 +1,6 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.alerts import Alert, AlertDelivery, AlertEvent, AlertSettings, WorkerSilence
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
@@ -9,7 +10,10 @@ from migrations_app.models.service import Heartbeat, MailServer, SentLately, Tur
 from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
-    "MAY_BE_WORKED",
+    "Alert",
+    "AlertDelivery",
+    "AlertEvent",
+    "AlertSettings",
     "BulkAction",
     "BulkActionUser",
     "CalendarObject",
@@ -17,6 +21,7 @@ __all__ = [
     "IndexedMeeting",
     "IntendedWrite",
     "LeftMeeting",
+    "MAY_BE_WORKED",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",
@@ -34,4 +39,5 @@ __all__ = [
     "Update",
     "UpdateText",
     "UserImport",
+    "WorkerSilence",
 ]
