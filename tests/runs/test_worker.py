@@ -467,4 +467,5 @@ def test_a_change_between_two_reads_of_an_attempt_is_read_as_a_whole_or_not_at_a
     assert now.conference_id != anna.conference_id
     assert (decided.user.bridge, decided.settings.conference_id) == (new_bridge, now.conference_id)
     assert decided.settings.fingerprint == now.settings_fingerprint
-    assert decided.settings.block.toll and decided.settings.block.toll.e164 == "+442079460123"
+    assert decided.settings.block.toll
+    assert decided.settings.block.toll.e164 == "+442079460123"
