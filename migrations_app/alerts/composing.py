@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings as site
 from django.db.models import Count, Model, QuerySet
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -31,6 +30,7 @@ from migrations_app.procedures.bulk_kinds import KINDS as BULK_KINDS
 from migrations_app.runs.failed import UNKNOWN, failed_runs
 from migrations_app.runs.left import to_come
 from tenants_app.models import MailboxConnection, Tenant
+from tenants_app.site_address import site_address
 from tenants_app.wording import counted
 
 VERSION = 1
@@ -42,11 +42,8 @@ Document = dict[str, Any]
 
 
 def address(name: str, *args: Any, **query: str) -> str:
-    """Where a page is, for a link that leaves the site; empty where nobody has said where that is."""
-    if not site.MMS_BASE_URL:
-        return ""
-    end = f"?{urlencode(query)}" if query else ""
-    return f"{site.MMS_BASE_URL}{reverse(name, args=args)}{end}"
+    """Where a page is, for somebody who is elsewhere."""
+    return site_address(reverse(name, args=args)) + (f"?{urlencode(query)}" if query else "")
 
 
 def compose(tenant: Tenant, events: QuerySet[AlertEvent]) -> Document | None:

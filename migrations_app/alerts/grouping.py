@@ -1,6 +1,6 @@
 """When what happened is told, and as how many messages: one, however much it is.
 
-A message waits until for a minute nothing has happened any more, but no longer than the tenant's pause, and follows
+A message waits until nothing has happened any more since the look before, but no longer than the tenant's pause, and follows
 the one before no sooner than that. So a thousand failures in a row are one message, a connection that comes and goes
 is told of once in a pause, and during quiet hours all is held back for one message at their end.
 """
@@ -19,7 +19,8 @@ from migrations_app.alerts.quiet import is_quiet
 from migrations_app.models import Alert, AlertDelivery, AlertEvent, AlertSettings
 from migrations_app.monitoring import clock
 
-GATHER = timedelta(minutes=1)
+GATHER = timedelta(seconds=40)
+"""Shorter than the minute between two looks of a cluster that has nothing else to do."""
 LOOK_EVERY = timedelta(seconds=30)
 """How often it is looked what has happened."""
 
@@ -77,9 +78,7 @@ def _is_time(settings: AlertSettings, events: QuerySet[AlertEvent], now: datetim
 
 def deliver(alert: Alert, settings: AlertSettings, now: datetime) -> None:
     """Queue the alert for each way that the tenant has."""
-    if settings.addresses:
-        AlertDelivery.objects.create(
-            alert=alert, channel=Channel.MAIL, recipients=settings.addresses, queued_at=now, due_at=now
-        )
+    ways = [{"channel": Channel.MAIL, "recipient": address} for address in settings.addresses]
     if settings.has_webhook:
-        AlertDelivery.objects.create(alert=alert, channel=Channel.WEBHOOK, queued_at=now, due_at=now)
+        ways.append({"channel": Channel.WEBHOOK})
+    AlertDelivery.objects.bulk_create([AlertDelivery(alert=alert, queued_at=now, due_at=now, **way) for way in ways])

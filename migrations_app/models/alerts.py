@@ -146,7 +146,7 @@ class Alert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """An alert on its way by mail or to the webhook."""
+    """An alert on its way to one mail address or to the webhook."""
 
     class Channel(models.TextChoices):
         MAIL = "mail", "Mail"
@@ -161,7 +161,7 @@ class AlertDelivery(models.Model):
     channel = models.CharField(max_length=7, choices=Channel.choices)
     delivery_id = models.UUIDField(default=uuid.uuid4, unique=True, help_text="The same however often it is tried.")
     state = models.CharField(max_length=6, choices=State.choices, default=State.QUEUED)
-    recipients = models.JSONField(default=list, help_text="Mail addresses that have not been reached yet.")
+    recipient = models.CharField(max_length=320, blank=True, help_text="The mail address; each gets a mail of its own.")
     queued_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -175,7 +175,7 @@ class AlertDelivery(models.Model):
         indexes = [models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_alerts_by_due_time")]
 
     def __str__(self) -> str:
-        return f"{self.alert} by {self.channel}"
+        return f"{self.alert} to {self.recipient or self.channel}"
 
     @property
     def error_message(self) -> str:
