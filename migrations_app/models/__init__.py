@@ -2,6 +2,7 @@
 
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
+from migrations_app.models.plans import Plan, runs_may_begin
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
@@ -23,6 +24,7 @@ __all__ = [
     "MeetingResult",
     "NumberRelease",
     "OnlineMeeting",
+    "Plan",
     "Preview",
     "PreviewedMeeting",
     "PreviewedUser",
@@ -34,4 +36,5 @@ __all__ = [
     "Update",
     "UpdateText",
     "UserImport",
+    "runs_may_begin",
 ]
