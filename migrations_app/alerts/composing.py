@@ -72,7 +72,12 @@ def compose(tenant: Tenant, events: QuerySet[AlertEvent]) -> Document | None:
 
 def head(tenant: Tenant) -> Document:
     """What every document begins with."""
-    about = {"slug": tenant.slug, "name": tenant.name, "domain": tenant.domain, "url": address("dashboard", tenant.slug)}
+    about = {
+        "slug": tenant.slug,
+        "name": tenant.name,
+        "domain": tenant.domain,
+        "url": address("dashboard", tenant.slug),
+    }
     return {"version": VERSION, "tenant": about}
 
 
@@ -90,7 +95,11 @@ def title_of(told: Mapping[str, Any]) -> str:
             parts[-1] += f" {len(silences)} times"
     if jobs := told.get("finished_jobs"):
         count, first = jobs["count"], jobs["jobs"][0]
-        parts.append(f"{first['what']} {first['result'].partition(':')[0]}" if count == 1 else f"{counted(count, 'job')} are finished")
+        parts.append(
+            f"{first['what']} {first['result'].partition(':')[0]}"
+            if count == 1
+            else f"{counted(count, 'job')} are finished"
+        )
     title = ", ".join(parts)
     return title[:1].upper() + title[1:]
 

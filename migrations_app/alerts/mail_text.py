@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from migrations_app.alerts.composing import address
-from migrations_app.alerts.quiet import zone_of
 from migrations_app.calendars.people import Person
 from migrations_app.mail.headers import mailbox, text_field
 from migrations_app.mail.messages import UpdateMessage
@@ -128,4 +127,4 @@ def _jobs(told: Told) -> Iterator[str]:
 
 
 def _when(tenant: Tenant, moment: str) -> str:
-    return datetime.fromisoformat(moment).astimezone(zone_of(tenant)).strftime("%Y-%m-%d %H:%M (%Z)")
+    return datetime.fromisoformat(moment).astimezone(tenant.zone).strftime("%Y-%m-%d %H:%M (%Z)")

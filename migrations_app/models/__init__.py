@@ -3,6 +3,7 @@
 from migrations_app.models.alerts import Alert, AlertDelivery, AlertEvent, AlertSettings, WorkerSilence
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
+from migrations_app.models.plans import Plan, runs_may_begin
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
@@ -10,6 +11,7 @@ from migrations_app.models.service import Heartbeat, MailServer, SentLately, Tur
 from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
+    "MAY_BE_WORKED",
     "Alert",
     "AlertDelivery",
     "AlertEvent",
@@ -21,13 +23,13 @@ __all__ = [
     "IndexedMeeting",
     "IntendedWrite",
     "LeftMeeting",
-    "MAY_BE_WORKED",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",
     "MeetingResult",
     "NumberRelease",
     "OnlineMeeting",
+    "Plan",
     "Preview",
     "PreviewedMeeting",
     "PreviewedUser",
@@ -40,4 +42,5 @@ __all__ = [
     "UpdateText",
     "UserImport",
     "WorkerSilence",
+    "runs_may_begin",
 ]
