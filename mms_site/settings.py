@@ -208,6 +208,10 @@ MMS_ALLOWED_MAIL_HOSTS = read_list(
     "MMS_ALLOWED_MAIL_HOSTS", "", "host names or addresses like dav.contoso.com,10.0.0.7", is_host
 )
 """Mail servers that may be at private addresses, and be spoken to without TLS."""
+MMS_ALLOWED_WEBHOOK_HOSTS = read_list(
+    "MMS_ALLOWED_WEBHOOK_HOSTS", "", "host names or addresses like hooks.contoso.com,10.0.0.7", is_host
+)
+"""Servers of webhooks that may be at private addresses, and be posted to without TLS."""
 
 # --- people -------------------------------------------------------------------------------------------
 

@@ -128,6 +128,7 @@ def _insert_connections(tenant: Tenant, refused: Iterable[MailboxConnection], no
             facts=_facts(each),
         )
         for each in refused
+        if each.problem_since
     ]
     insert(events, unless_there=True)
 

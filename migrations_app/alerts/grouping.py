@@ -1,8 +1,8 @@
 """When what happened is told, and as how many messages: one, however much it is.
 
-A message waits until nothing has happened any more since the look before, but no longer than the tenant's pause, and follows
-the one before no sooner than that. So a thousand failures in a row are one message, a connection that comes and goes
-is told of once in a pause, and during quiet hours all is held back for one message at their end.
+A message waits until nothing has happened any more since the look before, but no longer than the tenant's pause, and
+follows the one before no sooner than that. So a thousand failures in a row are one message, a connection that comes and
+goes is told of once in a pause, and during quiet hours all is held back for one message at their end.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def due(now: datetime) -> QuerySet[AlertSettings]:
 
 @transaction.atomic
 def look(pk: int) -> Alert | None:
-    """Note what has happened for one tenant; the alert, where it is time for one. Passes over whom another worker has."""
+    """Note what has happened for one tenant, unless another worker is at it; the alert, where it is time for one."""
     found = due(clock.now()).filter(pk=pk).select_related("tenant")
     settings = found.select_for_update(of=["self"], skip_locked=True).first()
     if settings is None:

@@ -12,7 +12,7 @@ import ipaddress
 import re
 import ssl
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -28,6 +28,7 @@ CONNECT, ANSWER, WHOLE = 5.0, 10.0, 20.0
 """Seconds for a connection, for the next octets of an answer, and for all of it."""
 MOST_OCTETS = 4096
 """Of an answer's body: nothing in it matters."""
+Headers = Mapping[bytes | str, bytes | str]
 _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+", re.IGNORECASE)
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}")
 """What some libraries take for an IPv4 address, beside four decimal numbers."""
@@ -117,7 +118,7 @@ def post(
     target = parse(url, allowed_hosts)
     network = Network(allowed_hosts)
     network.deadline = time.monotonic() + WHOLE
-    headers = {
+    headers: Headers = {
         "Content-Type": "application/json",
         "User-Agent": "Meeting-Migration-Service",
         "MMS-Event": event,
@@ -141,7 +142,9 @@ def post(
     raise Failure("webhook-refused", f"{target.host} answered {status}", wait_stated(wait))
 
 
-def _exchange(target: Target, network: Network, headers: dict[str, str], body: bytes) -> tuple[int, str]:
+def _exchange(
+    target: Target, network: Network, headers: Mapping[bytes | str, bytes | str], body: bytes
+) -> tuple[int, str]:
     """The status of the answer, and how long the server asks to wait."""
     host = f"[{target.host}]" if ":" in target.host else target.host
     timeout = {"connect": CONNECT, "read": ANSWER, "write": ANSWER, "pool": CONNECT}

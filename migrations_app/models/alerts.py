@@ -116,9 +116,7 @@ class AlertEvent(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "thing", "object_id", "at"], name="one_alert_event_per_occurrence"
-            )
+            models.UniqueConstraint(fields=["tenant", "thing", "object_id", "at"], name="one_event_per_occurrence")
         ]
         indexes = [
             models.Index(

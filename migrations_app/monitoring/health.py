@@ -112,7 +112,7 @@ def beat() -> None:
 
 
 def _was_busy(since: datetime, now: datetime) -> bool:
-    """Whether one run lasted all that time: it was begun by a worker that was heard of then, and lasts or has just ended.
+    """Whether one run lasted all that time: a worker that was heard of then began it, and it lasts or has just ended.
 
     One that a worker left behind when it died is in progress too, but its lease is over.
     """

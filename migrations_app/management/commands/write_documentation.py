@@ -127,7 +127,8 @@ def _errors() -> Iterator[str]:
     yield "The meeting itself is migrated. `internal-error` can stand here too.\n"
     yield from _failures(UNSENT)
     yield "\n## Why an alert is not delivered\n"
-    yield "Alerts to administrators, by mail and webhook ([alerts.md](alerts.md)); by mail also the codes of mail servers above.\n"
+    yield "Alerts tell administrators, by mail and webhook ([alerts.md](alerts.md)). What keeps messages from a mail"
+    yield "server for a while, as above, can stand here too.\n"
     yield from _failures(ALERTS)
     yield ""
 
