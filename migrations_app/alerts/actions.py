@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from migrations_app.alerts import collecting, webhook
-from migrations_app.alerts.kinds import KINDS
+from migrations_app.alerts.kinds import BY_DEFAULT, KINDS
 from migrations_app.failures import Failure
 from migrations_app.models import AlertDelivery, AlertSettings
 from migrations_app.monitoring import clock
@@ -39,6 +39,8 @@ def change_alerts(
     an address posts to it again, though it was gone. What happened before somebody wanted to be told is not told.
     """
     settings = _locked(tenant)
+    if settings.pk is None and kinds is None:
+        kinds = BY_DEFAULT
     reached_anybody = settings.reaches_anybody
     was_off = settings.webhook_off_at
     if "recipients" in values:

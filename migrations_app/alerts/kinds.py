@@ -48,4 +48,7 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
+BY_DEFAULT = (FAILED_RUNS, LEFT_MEETINGS, PAUSED_CONNECTIONS, SILENT_CLUSTER)
+"""What is told where nobody has chosen."""
+
 KIND_OF: Mapping[AlertEvent.Thing, str] = {thing: name for name, kind in KINDS.items() for thing in kind.things}

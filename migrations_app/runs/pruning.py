@@ -29,10 +29,10 @@ def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
     Imports of users go as well, applied or not, results of what was done for many users, alerts, and what needed a
-    person in meetings that were over by then. Kept are each user's latest run, which says what state they are in (R29), runs with
-    a message still to be sent or one that keeps a number (R35), those just being undone, and the audit. Conference IDs
-    that no undo can bring back may be given to others. Deletes in small transactions, so it may be stopped at any time
-    and never holds up the queue.
+    person in meetings that were over by then. Kept are each user's latest run, which says what state they are in (R29),
+    runs with a message still to be sent or one that keeps a number (R35), those just being undone, and the audit.
+    Conference IDs that no undo can bring back may be given to others. Deletes in small transactions, so it may be
+    stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
