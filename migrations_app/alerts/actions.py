@@ -39,8 +39,10 @@ def change_alerts(
     an address posts to it again, though it was gone. What happened before somebody wanted to be told is not told.
     """
     settings = _locked(tenant)
-    if settings.pk is None and kinds is None:
-        kinds = BY_DEFAULT
+    if settings.pk is None:
+        if not values and kinds is None and secret is None:
+            return settings, ""
+        kinds = BY_DEFAULT if kinds is None else kinds
     reached_anybody = settings.reaches_anybody
     was_off = settings.webhook_off_at
     if "recipients" in values:
@@ -53,7 +55,7 @@ def change_alerts(
     _watch(settings, kinds, before, after, anew=not reached_anybody and settings.reaches_anybody)
     if was_off and not settings.webhook_off_at:
         after["webhook"] = "on again"
-    if not after and secret is None and settings.pk:
+    if not after and secret is None:
         return settings, ""
     if "webhook_url" in after:
         settings.webhook_given_up_at = None

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from migrations_app.alerts.actions import change_alerts, renew_secret
 from migrations_app.alerts.kinds import KINDS
@@ -78,9 +79,10 @@ class Command(AdministratorCommand):
         if options["quiet"] is not None:
             values["quiet_from"], values["quiet_until"] = options["quiet"]
         before = alert_record(AlertSettings.of(tenant))
-        settings, made = change_alerts(tenant, self.actor, kinds=options["kinds"], secret=secret, **values)
-        if options["new_secret"] and not made:
-            made = renew_secret(tenant, self.actor)
+        with transaction.atomic():
+            settings, made = change_alerts(tenant, self.actor, kinds=options["kinds"], secret=secret, **values)
+            if options["new_secret"] and not made:
+                made = renew_secret(tenant, self.actor)
         if made:
             self.stdout.write(f"The webhook's secret, which is printed only now: {made}")
         if secret is not None:
