@@ -33,12 +33,6 @@ _URL = re.compile(r"https?://[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+", re.IGNORECA
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}")
 """What some libraries take for an IPv4 address, beside four decimal numbers."""
 _PORTS = {"http": 80, "https": 443}
-_OF_THE_WEBHOOK = {
-    "mailbox-address": "webhook-address",
-    "mailbox-unavailable": "webhook-unavailable",
-    "mailbox-certificate": "webhook-certificate",
-}
-"""What the network says of a server, for alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +122,7 @@ def post(
     try:
         status, wait = _exchange(target, network, headers, body)
     except Failure as failure:
-        raise Failure(_OF_THE_WEBHOOK[failure.code], failure.detail) from None
+        raise _of_the_webhook(failure) from None
     except httpcore.TimeoutException:
         raise Failure("webhook-unavailable", f"{target.host} did not answer in time") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError):
@@ -140,6 +134,16 @@ def post(
     if 300 <= status < 400:
         raise Failure("webhook-redirected", f"{target.host} answered {status}")
     raise Failure("webhook-refused", f"{target.host} answered {status}", wait_stated(wait))
+
+
+def _of_the_webhook(failure: Failure) -> Failure:
+    """What the network says of a mailbox's server, said of the webhook's."""
+    codes = {
+        "mailbox-address": "webhook-address",
+        "mailbox-unavailable": "webhook-unavailable",
+        "mailbox-certificate": "webhook-certificate",
+    }
+    return Failure(codes[failure.code], failure.detail)
 
 
 def _exchange(

@@ -83,6 +83,7 @@ PAGES = {
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
         "/contoso/settings/",
+        "/contoso/settings/alerts/",
         "/contoso/settings/rules/",
         "/contoso/settings/service/off/",
         "/contoso/audit/",

@@ -44,6 +44,7 @@ ACTS_ON_A_TENANT = {
     "get_mailbox_connection": "",
     "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
     "get_meeting_migration_status": ANNA,
+    "get_alert_configuration": "",
     "get_mail_server": "",
     "get_number_release": "--number {leaving}",
     "get_service_number": "",
@@ -64,11 +65,13 @@ ACTS_ON_A_TENANT = {
     "set_dial_in_conferencing_user": (
         f"{ANNA} --bridge {{bridge}} --toll-number {{toll}} --toll-free-number {{toll_free}}"
     ),
+    "set_alert_configuration": "--recipient ops@contoso.com",
     "set_mail_server": "--sender-mode service",
     "set_mailbox_connection": "{connection} --calendars Work",
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
+    "test_alert": "",
     "test_mail_server": "",
     "undo_meeting_migration": "--correlation-id {run}",
     "unassign_service_number": "--number {spare} --replace-with {toll}",
