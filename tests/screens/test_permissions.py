@@ -390,7 +390,7 @@ def going_on(user: ConferencingUser) -> BulkAction:
 def undelivered(tenant: Tenant) -> AlertDelivery:
     """An alert that was given up, where alerts go to a webhook."""
     change_alerts(tenant, ACTOR, webhook_url="https://hooks.invalid/")
-    alert = Alert.objects.create(tenant=tenant, content={"title": "Background service silent in Redmond"})
+    alert = Alert.objects.create(tenant=tenant, content={"title": f"1 run of {tenant.name} failed"})
     return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed", error_code="alert-given-up")
 
 
@@ -481,6 +481,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "updating": updating.pk,
         "held": updating.pk,
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
+        "undelivered": undelivered(fabrikam.tenant).pk,
         "scanned": fabrikam.user.upn,
         **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
@@ -501,6 +502,7 @@ INVENTED = {
     "stored": key_of("nothing"),
     "imported": 987_654,
     "connection": 987_654,
+    "undelivered": 987_654,
     "preview": 987_654,
     "previewed": 987_654,
     "scanned": "nobody@contoso.com",

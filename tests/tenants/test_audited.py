@@ -75,17 +75,8 @@ from tests.support.two_tenants import everything_stored
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
 MODULES = (
     *CHANGES,
-    *(
-        alert_actions,
-        actions,
-        receivers,
-        undo_start,
-        left_actions,
-        mail_actions,
-        organizer_notes,
-        number_release,
-        bulk_actions,
-    ),
+    *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes, number_release, bulk_actions),
+    alert_actions,
 )
 
 
