@@ -134,6 +134,7 @@ def _failed_runs(tenant: Tenant, events: QuerySet[AlertEvent], happened_count: i
         {
             **_words(code),
             "count": counts[code],
+            "user_count": counts[code],
             "users": list(of_code[code].order_by("user__upn").values_list("user__upn", flat=True)[:MOST_NAMES]),
             "url": address("failure-group", tenant.slug, code),
         }
@@ -149,7 +150,8 @@ def _left_meetings(tenant: Tenant, events: QuerySet[AlertEvent], happened_count:
     for code in _most(counts):
         users = rows.filter(code=code).order_by("user__upn").values_list("user__upn", flat=True).distinct()
         page = address("left-meetings", tenant.slug, state=LeftMeeting.State.OPEN, reason=code)
-        groups.append({**_words(code), "count": counts[code], "users": list(users[:MOST_NAMES]), "url": page})
+        named = {"user_count": users.count(), "users": list(users[:MOST_NAMES])}
+        groups.append({**_words(code), "count": counts[code], **named, "url": page})
     page = address("left-meetings", tenant.slug, state=LeftMeeting.State.OPEN)
     return _grouped(counts, happened_count, groups, page)
 

@@ -91,7 +91,8 @@ def _groups(title: str, told: Told, noun: str) -> Iterator[list[str]]:
 
 def _names(group: Told) -> str:
     names = ", ".join(group["users"])
-    return f"{names} …" if group["count"] > len(group["users"]) else names
+    more = group["user_count"] - len(group["users"])
+    return f"{names} and {more:,} more" if more > 0 else names
 
 
 def _connection(tenant: Tenant, told: Told) -> Iterator[str]:

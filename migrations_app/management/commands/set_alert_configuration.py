@@ -25,9 +25,7 @@ class Command(AdministratorCommand):
         "Set whom a tenant's alerts go to, about what, and when it is quiet; only what is given changes. Where a "
         "webhook gets a new secret, it is printed this once. Try it with test_alert."
     )
-    example = (
-        "--recipient ops@contoso.com --webhook-url https://hooks.contoso.com/mms --quiet 22:00-07:00"
-    )
+    example = "--recipient ops@contoso.com --webhook-url https://hooks.contoso.com/mms --quiet 22:00-07:00"
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
