@@ -35,7 +35,7 @@ def change_alerts(
 ) -> tuple[AlertSettings, str]:
     """Change what is given; ``values`` are fields of :class:`AlertSettings`, ``kinds`` what is told.
 
-    Returns the settings, and the secret where one was made because a webhook needs one: it is shown this once. Saving
+    Returns the settings, and the secret where one was made because a webhook needs one: it is shown this once. Giving
     an address posts to it again, though it was gone. What happened before somebody wanted to be told is not told.
     """
     settings = _locked(tenant)

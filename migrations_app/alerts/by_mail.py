@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from smtplib import SMTPDataError, SMTPSenderRefused
+from time import monotonic
 
 from migrations_app.alerts import mail_text
 from migrations_app.failures import Failure
@@ -12,8 +14,11 @@ from migrations_app.mail.messages import UpdateMessage
 from migrations_app.mail.servers import Connections, Server, service_of
 from migrations_app.models import AlertDelivery
 from migrations_app.monitoring import clock, mail_server
+from migrations_app.monitoring.health import beat
 from tenants_app.models import MailServerConnection
 
+_SIGN = 20.0
+"""Seconds after which who waits for a mail server shows that it is alive."""
 _LATER = timedelta(minutes=1)
 """After which it is looked again whether a silent server answers."""
 
@@ -42,7 +47,7 @@ def send(delivery: AlertDelivery, connections: Connections) -> None:
         delivery.delivery_id,
         delivery.alert.created,
     )
-    backend = connections.to(server, lambda: None)
+    backend = connections.to(server, _signs())
     try:
         if isinstance(backend, smtp.EmailBackend):
             _transmit(backend, server, message, delivery.recipient)
@@ -54,6 +59,19 @@ def send(delivery: AlertDelivery, connections: Connections) -> None:
         mail_server.failed(server.name, smtp.told_by(error), after_waiting=smtp.timed_out(error))
         raise Failure("mail-server-unreachable", smtp.told_by(error)) from error
     mail_server.answered(server.name)
+
+
+def _signs() -> Callable[[], None]:
+    """Called often while one waits for the server, and dear only now and then."""
+    next_sign = monotonic() + _SIGN
+
+    def live() -> None:
+        nonlocal next_sign
+        if monotonic() >= next_sign:
+            next_sign = monotonic() + _SIGN
+            beat()
+
+    return live
 
 
 def _transmit(backend: smtp.EmailBackend, server: Server, message: UpdateMessage, recipient: str) -> None:

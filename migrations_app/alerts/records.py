@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from migrations_app.alerts.actions import server_of
+from migrations_app.alerts.kinds import KINDS
 from migrations_app.models import AlertDelivery, AlertSettings
 
 
@@ -16,7 +17,7 @@ def alert_record(settings: AlertSettings) -> dict[str, Any]:
         "Webhook": server_of(settings.webhook_url),
         "HasSecret": bool(settings.sealed_password),
         "WebhookOffSince": settings.webhook_off_at,
-        "Kinds": ", ".join(settings.watched),
+        "Kinds": ", ".join(kind for kind in KINDS if kind in settings.watched),
         "PauseMinutes": settings.pause_minutes,
         "QuietFrom": f"{settings.quiet_from:%H:%M}" if settings.quiet_from else "",
         "QuietUntil": f"{settings.quiet_until:%H:%M}" if settings.quiet_until else "",

@@ -107,7 +107,7 @@ def _page(
         "form": form or AlertForm(None, stored),
         "settings": stored,
         "webhook_server": actions.server_of(stored.webhook_url),
-        "kinds": [KINDS[kind].label for kind in stored.watched if kind in KINDS],
+        "kinds": [kind.label for name, kind in KINDS.items() if name in stored.watched],
         "is_quiet": is_quiet(stored, timezone.now()),
         "zone": in_words(access.tenant.zone),
         "alerts": Alert.objects.filter(tenant=access.tenant).prefetch_related("deliveries")[:SHOWN],

@@ -489,6 +489,8 @@ class AlertForm(MergingForm):
         """What was edited, as ``actions.change_alerts`` takes it."""
         values = super().edited()
         fields = {_field_of(kind): kind for kind in KINDS}
+        if self.instance.webhook_off_at:  # whoever saves while it is off wants it on again
+            values["webhook_url"] = self.cleaned_data["webhook_url"]
         if not self.instance.pk or not values.keys().isdisjoint(fields):
             values["kinds"] = [kind for field, kind in fields.items() if self.cleaned_data[field]]
         return {name: value for name, value in values.items() if name not in fields}

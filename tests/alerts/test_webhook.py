@@ -14,16 +14,18 @@ from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
 from django.utils import timezone
 
 from migrations_app.alerts import delivering, webhook
 from migrations_app.alerts.actions import change_alerts, send_again
 from migrations_app.failures import Failure
-from migrations_app.models import Alert, AlertDelivery, AlertSettings
-from tenants_app.models import AuditEntry
+from migrations_app.models import Alert, AlertDelivery, AlertEvent, AlertSettings
+from tenants_app.models import AuditEntry, Tenant
 from tests.alerts.conftest import SECRET, work
 from tests.support.actors import ACTOR
 from tests.support.scripted_server import ScriptedServer, Told, scripted
+from tests.support.together import together
 
 pytestmark = pytest.mark.usefixtures("wakes")
 ROOT = Path(__file__).resolve().parents[2]
@@ -324,3 +326,33 @@ def test_a_secret_that_no_key_opens_signs_nothing(
     work()
     assert now_of(alert).error_code == "webhook-without-secret"
     assert receiver.asked == []
+
+
+def test_saving_the_page_posts_again_to_who_was_gone(hooked: AlertSettings, alice: Client) -> None:
+    AlertSettings.objects.update(webhook_off_at=timezone.now())
+    assert "not posted to the webhook any more" in alice.get("/contoso/").content.decode()
+    kinds = {f"{each}about_{kind.replace('-', '_')}": "on" for kind in hooked.watched for each in ("", "initial-")}
+    shown = {"recipients": "", "webhook_url": hooked.webhook_url, "pause_minutes": "10", "breaks_quiet": "nothing"}
+    alice.post("/contoso/settings/alerts/", shown | kinds)
+    assert AlertSettings.objects.get().has_webhook
+    assert AuditEntry.objects.filter(action="change alerts").latest("pk").after == {"webhook": "on again"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_workers_tell_and_deliver_once(
+    tenant: Tenant, receiver: ScriptedServer, make_user: Any, make_run: Any
+) -> None:
+    change_alerts(tenant, ACTOR, webhook_url=receiver.address, secret=SECRET)
+    make_run(make_user("anna"), "Failed", last_error_code="no-bridge")
+    for settings in AlertSettings.objects.all():
+        long_ago = timezone.now() - timedelta(hours=2)
+        settings.watched = dict.fromkeys(settings.watched, long_ago.isoformat())
+        settings.save()
+    together(lambda number: work())
+    assert AlertEvent.objects.count() == 1
+    AlertEvent.objects.update(noted_at=timezone.now() - timedelta(minutes=5))
+    AlertSettings.objects.update(looked_at=None)
+    together(lambda number: work())
+    assert Alert.objects.count() == 1
+    together(lambda number: work())
+    assert len(receiver.asked) == 1
