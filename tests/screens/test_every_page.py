@@ -38,6 +38,7 @@ from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.pages import key_of
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 
@@ -54,6 +55,7 @@ PAGES = [
     "/contoso/migrations/{run}/meetings/{meeting}/",
     "/contoso/migrations/{run}/meetings/{meeting}/explain/",
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
+    "/contoso/migrations/{planned}/run-now/",
     "/contoso/migrations/{run}/undo/",
     "/contoso/migrations/{run}/undo/{meeting}/",
     "/contoso/users/",
@@ -63,6 +65,10 @@ PAGES = [
     "/contoso/users/selected/move/?all&to={other}",
     "/contoso/users/actions/",
     "/contoso/users/actions/{action}/",
+    "/contoso/users/planned/",
+    "/contoso/users/planned/{plan}/",
+    "/contoso/users/planned/{plan}/cancel/",
+    "/contoso/users/planned/{plan}/begin/",
     "/contoso/users/anna.rossi@contoso.com/",
     "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -136,6 +142,8 @@ def fill(
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
         "action": done_for_anna(anna).pk,
+        "plan": (plan := plan_for(anna, requested_by=HOSTILE)).pk,
+        "planned": make_run(make_user("bruno"), "Pending", plan=plan).correlation_id,
         **preview_of(anna),
     }
     return lambda address: address.format(**keys)
@@ -250,6 +258,7 @@ PARTS = {
     "/contoso/migrations/{run}/meetings/{meeting}/explain/": 'class="decision"',
     "/contoso/users/": 'id="results"',
     "/contoso/users/actions/": 'id="results"',
+    "/contoso/users/planned/": 'id="results"',
     "/contoso/users/actions/{action}/": 'id="live"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',
