@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
 from migrations_app.screens import (
+    alerts,
     bridges,
     bulk_actions,
     dashboard,
@@ -154,6 +155,11 @@ tenant_urlpatterns = [
     path("settings/mail/test/", mail_settings.try_mail_server, name="mail-test"),
     path("settings/mail/test-message/", mail_settings.send_test_message, name="mail-test-message"),
     path("settings/mail/deliverability/", mail_settings.check_deliverability, name="mail-deliverability"),
+    path("settings/alerts/", alerts.alerts, name="alerts"),
+    path("settings/alerts/test-mail/", alerts.test_mail, name="alert-test-mail"),
+    path("settings/alerts/test-webhook/", alerts.test_webhook, name="alert-test-webhook"),
+    path("settings/alerts/secret/", alerts.new_secret, name="alert-secret"),
+    path("settings/alerts/<key:pk>/send-again/", alerts.send_again, name="send-alert-again"),
     path("settings/mailboxes/", mailboxes.connections, name="mailboxes"),
     path("settings/mailboxes/<key:pk>/", mailboxes.connection, name="mailbox-connection"),
     path("settings/mailboxes/<key:pk>/try/", mailboxes.try_it, name="try-mailbox-connection"),

@@ -1,5 +1,6 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.alerts import Alert, AlertDelivery, AlertEvent, AlertSettings, WorkerSilence
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.plans import Plan, runs_may_begin
@@ -11,6 +12,10 @@ from migrations_app.models.updates import UntoldNumber, Update, UpdateText
 
 __all__ = [
     "MAY_BE_WORKED",
+    "Alert",
+    "AlertDelivery",
+    "AlertEvent",
+    "AlertSettings",
     "BulkAction",
     "BulkActionUser",
     "CalendarObject",
@@ -36,5 +41,6 @@ __all__ = [
     "Update",
     "UpdateText",
     "UserImport",
+    "WorkerSilence",
     "runs_may_begin",
 ]

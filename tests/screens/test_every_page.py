@@ -94,6 +94,7 @@ PAGES = [
     "/contoso/settings/rules/",
     "/contoso/settings/service/off/",
     "/contoso/settings/mail/",
+    "/contoso/settings/alerts/",
     "/contoso/settings/mailboxes/",
     "/contoso/settings/mailboxes/{connection}/",
     "/contoso/settings/mailboxes/{connection}/remove/",

@@ -25,8 +25,11 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.utils import timezone
 from django.utils.html import escape
 
+from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import (
+    Alert,
+    AlertDelivery,
     BulkAction,
     LeftMeeting,
     MailboxScan,
@@ -201,6 +204,11 @@ BELOW_A_TENANT = {
     "mail-test": Rule("/{tenant}/settings/mail/test/", post="admin", again=200, only_looks=True),
     "mail-test-message": Rule("/{tenant}/settings/mail/test-message/", post="admin", again=200, only_looks=True),
     "mail-deliverability": Rule("/{tenant}/settings/mail/deliverability/", post="admin", again=200, only_looks=True),
+    "alerts": Rule("/{tenant}/settings/alerts/", get="viewer", post="admin", form={"recipients": "zoe@contoso.com"}),
+    "alert-test-mail": Rule("/{tenant}/settings/alerts/test-mail/", post="admin", again=200, only_looks=True),
+    "alert-test-webhook": Rule("/{tenant}/settings/alerts/test-webhook/", post="admin", again=200, only_looks=True),
+    "alert-secret": Rule("/{tenant}/settings/alerts/secret/", post="admin"),
+    "send-alert-again": Rule("/{tenant}/settings/alerts/{undelivered}/send-again/", post="admin"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
     "audit": Rule("/{tenant}/audit/", get="viewer"),
     "audit-csv": Rule("/{tenant}/audit/export.csv", get="viewer"),
@@ -370,6 +378,7 @@ def make_contoso(
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
         "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
+        "undelivered": undelivered(anna.tenant).pk,
         "scanned": scanned(make_user("gina.falk")).upn,
         "selected": anna.pk,
         "action": going_on(anna).pk,
@@ -383,6 +392,13 @@ def going_on(user: ConferencingUser) -> BulkAction:
     action = BulkAction.objects.create(tenant=user.tenant, kind="start", channel="screen", user_count=1)
     action.users.create(user=user, upn=user.upn)
     return action
+
+
+def undelivered(tenant: Tenant) -> AlertDelivery:
+    """An alert that was given up, where alerts go to a webhook."""
+    change_alerts(tenant, ACTOR, webhook_url="https://hooks.invalid/")
+    alert = Alert.objects.create(tenant=tenant, content={"title": f"1 run of {tenant.name} failed"})
+    return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed", error_code="alert-given-up")
 
 
 def left_of(user: ConferencingUser, **values: Any) -> LeftMeeting:
@@ -472,6 +488,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "updating": updating.pk,
         "held": updating.pk,
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
+        "undelivered": undelivered(fabrikam.tenant).pk,
         "scanned": fabrikam.user.upn,
         **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
@@ -493,6 +510,7 @@ INVENTED = {
     "stored": key_of("nothing"),
     "imported": 987_654,
     "connection": 987_654,
+    "undelivered": 987_654,
     "preview": 987_654,
     "previewed": 987_654,
     "scanned": "nobody@contoso.com",
