@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.http import urlencode
 
+from migrations_app.mail.notice_texts import Text, checked
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
@@ -455,3 +456,22 @@ class MailServerForm(MergingForm):
 
     def _post_clean(self) -> None:
         """The change itself checks the row: it knows what belongs together."""
+
+
+class NoticeTextForm(forms.Form):
+    """What a tenant's notices of a kind say in one language."""
+
+    subject = forms.CharField(required=False, strip=False)
+    body = forms.CharField(
+        label="Text", required=False, strip=False, widget=forms.Textarea({"rows": 16, "aria-describedby": "placeholders"})
+    )
+
+    def __init__(self, data: QueryDict | None, kind: str, text: Text) -> None:
+        super().__init__(data, initial={"subject": text.subject, "body": text.body}, auto_id="notice_%s")
+        self._kind = kind
+        style_fields(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Raises what :func:`notice_texts.checked` finds, beside the field that it is about."""
+        text = checked(self._kind, self.cleaned_data.get("subject", ""), self.cleaned_data.get("body", ""))
+        return {"subject": text.subject, "body": text.body}
