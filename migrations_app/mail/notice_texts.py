@@ -107,9 +107,7 @@ def change_notice_text(
     row = NoticeText.objects.filter(tenant=tenant, kind=kind, language=language).first()
     usual = default_text(kind, language)
     before = Text(row.subject, row.body, is_own=True) if row else usual
-    wanted = checked(
-        kind, before.subject if subject is None else subject, before.body if body is None else body
-    )
+    wanted = checked(kind, before.subject if subject is None else subject, before.body if body is None else body)
     if (wanted.subject, wanted.body) == (before.subject, before.body):
         return before
     if (wanted.subject, wanted.body) == (usual.subject, usual.body):

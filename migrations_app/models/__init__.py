@@ -3,6 +3,7 @@
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.notices import Notice, NoticeKind, NoticeRound, NoticeText
+from migrations_app.models.plans import Plan, runs_may_begin
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
@@ -29,6 +30,7 @@ __all__ = [
     "NumberRelease",
     "OnlineMeeting",
     "Outgoing",
+    "Plan",
     "Preview",
     "PreviewedMeeting",
     "PreviewedUser",
@@ -40,4 +42,5 @@ __all__ = [
     "Update",
     "UpdateText",
     "UserImport",
+    "runs_may_begin",
 ]

@@ -46,7 +46,9 @@ class NoticeRound(models.Model):
     plan = models.OneToOneField(
         Plan, models.CASCADE, null=True, related_name="notice_round", help_text="Of which runs; none: told alone."
     )
-    reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="From which Message-IDs follow.")
+    reference = models.UUIDField(
+        default=uuid.uuid4, unique=True, editable=False, help_text="From which Message-IDs follow."
+    )
     preview_kind = models.CharField(max_length=10, help_text="What is planned, as previews call it.")
     terms = models.JSONField(default=dict, help_text="Of that, without the users.")
     begins_at = models.DateTimeField(help_text="When the runs begin, as the organizers are told.")

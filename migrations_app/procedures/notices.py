@@ -84,9 +84,7 @@ def announce(
 
 def _add(round_: NoticeRound, users: QuerySet[ConferencingUser]) -> None:
     keys = users.order_by("pk").values_list("pk", flat=True)
-    rows = (
-        Notice(round=round_, tenant_id=round_.tenant_id, user_id=pk, state=Notice.COUNTING) for pk in list(keys)
-    )
+    rows = (Notice(round=round_, tenant_id=round_.tenant_id, user_id=pk, state=Notice.COUNTING) for pk in list(keys))
     added = sum(bulk.insert(some, unless_there=True) for some in batched(rows))
     if added and not round_.is_open:
         NoticeRound.objects.filter(pk=round_.pk).update(is_open=True)

@@ -463,7 +463,10 @@ class NoticeTextForm(forms.Form):
 
     subject = forms.CharField(required=False, strip=False)
     body = forms.CharField(
-        label="Text", required=False, strip=False, widget=forms.Textarea({"rows": 16, "aria-describedby": "placeholders"})
+        label="Text",
+        required=False,
+        strip=False,
+        widget=forms.Textarea({"rows": 16, "aria-describedby": "placeholders"}),
     )
 
     def __init__(self, data: QueryDict | None, kind: str, text: Text) -> None:

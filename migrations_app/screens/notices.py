@@ -134,9 +134,7 @@ def _text_page(
         "label": WHAT_NOTICES_SAY[kind],
         "language": language,
         "language_name": LANGUAGES[language],
-        "others": [
-            (each, name, label) for each, label in WHAT_NOTICES_SAY.items() for name in LANGUAGES.items()
-        ],
+        "others": [(each, name, label) for each, label in WHAT_NOTICES_SAY.items() for name in LANGUAGES.items()],
         "text": stored,
         "form": form,
         "placeholders": [(f"{{{name}}}", what) for name, what in PLACEHOLDERS.items()],
@@ -260,7 +258,9 @@ def _job_of(shown: NoticeRound) -> tuple[str, int] | None:
 
 def _lines(rows: QuerySet[Notice]) -> Iterator[str]:
     """By their keys, some at a time: a cursor would keep a transaction open for as long as the download takes."""
-    yield BYTE_ORDER_MARK + lines([("UserPrincipalName", "Notice", "State", "Meetings", "Language", "SentAt", "Message")])
+    yield BYTE_ORDER_MARK + lines(
+        [("UserPrincipalName", "Notice", "State", "Meetings", "Language", "SentAt", "Message")]
+    )
     after = 0
     while batch := list(rows.filter(pk__gt=after).select_related("user")[:BATCH]):
         after = batch[-1].pk
