@@ -49,7 +49,7 @@ class Writer:
             tenant=tenant,
             language=language,
             name=user.display_name or user.upn,
-            begins_at=begins_at(notice.round) if notice.kind == NoticeKind.ADVANCE else notice.round.begins_at,
+            begins_at=self._begins_at(notice),
             meetings=notice.meetings,
         )
         identifier = message_id(notice.round.reference, str(user.pk), 0, tenant.domain, f"notice {notice.kind}")
@@ -65,14 +65,16 @@ class Writer:
         )
         return Composed(self._sender, to, identifier, letter.compose())
 
-
-def begins_at(round_: NoticeRound) -> datetime:
-    """When the runs begin that are announced: as planned, or next, where mail was late and they wait for it."""
-    planned, now = round_.begins_at, clock.now()
-    if planned >= now or round_.plan is None:
-        return planned
-    window = round_.plan.window
-    return max(now, window.next_opening(round_.tenant.zone, now)[0]) if window else now
+    def _begins_at(self, notice: Notice) -> datetime:
+        """When the runs begin that a notice announces, which is noted in it: as it is planned now, or at once where mail
+        was late and they wait for it. One that calls them off names the time that was told."""
+        round_, told = notice.round, notice.begins_at
+        if told and notice.kind == NoticeKind.CANCELLED:
+            return told
+        begins = max(round_.begins, clock.now()) if round_.plan else round_.begins
+        if begins != told:
+            Notice.objects.filter(pk=notice.pk).update(begins_at=begins)
+        return begins
 
 
 def why_outdated(notice: Notice) -> Failure | None:

@@ -128,7 +128,7 @@ def _claim(kind: Kind, most: int, of: Picked) -> Sequence[Outgoing]:
         return []
     kind._default_manager.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
     if kind is Notice:
-        notices = Notice.objects.filter(pk__in=pks).select_related("round", "user__tenant")
+        notices = Notice.objects.filter(pk__in=pks).select_related("round__plan", "user__tenant")
         return list(notices.order_by("pk"))
     return list(
         Update.objects.filter(pk__in=pks)

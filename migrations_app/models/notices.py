@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -51,7 +52,7 @@ class NoticeRound(models.Model):
     )
     preview_kind = models.CharField(max_length=10, help_text="What is planned, as previews call it.")
     terms = models.JSONField(default=dict, help_text="Of that, without the users.")
-    begins_at = models.DateTimeField(help_text="When the runs begin, as the organizers are told.")
+    begins_at = models.DateTimeField(help_text="When the runs begin, where no plan says so.")
     is_open = models.BooleanField(default=True, help_text="Something may still have to be done about it.")
     is_cancelled = models.BooleanField(default=False, help_text="The runs were called off.")
     requested_by = models.CharField(max_length=200)
@@ -66,6 +67,11 @@ class NoticeRound(models.Model):
 
     def __str__(self) -> str:
         return f"notices {self.pk}"
+
+    @property
+    def begins(self) -> datetime:
+        """When the runs begin, as it is planned now."""
+        return self.plan.opens_at if self.plan else self.begins_at
 
 
 class Notice(Outgoing):
@@ -87,6 +93,7 @@ class Notice(Outgoing):
         max_length=10, choices=[(COUNTING, "Counting meetings"), *Outgoing.State.choices], default=COUNTING
     )
     meetings = models.PositiveIntegerField(default=0, help_text="How many it says will be changed.")
+    begins_at = models.DateTimeField(null=True, help_text="When the runs begin, as it says.")
     language = models.CharField(max_length=3, blank=True, help_text="In which it was written.")
     counting_attempts = models.PositiveSmallIntegerField(default=0, help_text="Begun counts that never ended.")
 

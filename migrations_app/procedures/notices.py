@@ -150,6 +150,31 @@ def tell_again(round_: NoticeRound, actor: Actor) -> int:
     return count
 
 
+@transaction.atomic
+def tell_new_time(round_: NoticeRound, actor: Actor) -> int:
+    """Tell those once more who were told of another time than it is planned for by now; how many there are."""
+    round_ = _locked(round_)
+    if round_.plan is None or round_.plan.state != Plan.State.PLANNED:
+        return 0
+    misled = told_of_another_time(round_)
+    # With a reference of its own, so that nobody takes it for the message that they have.
+    count = misled.update(state=Notice.COUNTING, attempts=0, counting_attempts=0, recipients_left=None)
+    if count:
+        NoticeRound.objects.filter(pk=round_.pk).update(reference=uuid.uuid4(), is_open=True)
+        round_.plan.waits_for_notices = True
+        round_.plan.save(update_fields=["waits_for_notices"])
+        told = {"begins": round_.plan.opens_at.isoformat(timespec="minutes")}
+        entry(round_.tenant, actor, "tell organizers the new time", counted(count, "organizer"), after=told).save()
+        wake_cluster()
+    return count
+
+
+def told_of_another_time(round_: NoticeRound) -> QuerySet[Notice]:
+    """Notices that were sent and name another time than it is planned for by now."""
+    sent = round_.notices.filter(kind=NoticeKind.ADVANCE, state=State.SENT)
+    return sent.exclude(begins_at=round_.begins)
+
+
 def _locked(round_: NoticeRound) -> NoticeRound:
     found = NoticeRound.objects.select_for_update(of=("self",), no_key=True).select_related("tenant", "plan")
     return found.get(pk=round_.pk)
@@ -258,6 +283,7 @@ def _call_off(round_: NoticeRound) -> None:
             kind=NoticeKind.CANCELLED,
             state=State.QUEUED,
             meetings=notice.meetings,
+            begins_at=notice.begins_at,
             language=notice.language,
             queued_at=now,
             due_at=now,
@@ -282,6 +308,7 @@ def _count(round_: NoticeRound, notices: Sequence[Notice]) -> None:
     for notice in notices:
         what = found.get(notice.user_id, 0)
         notice.queued_at = notice.due_at = now
+        notice.begins_at = round_.begins
         notice.language = language_of(notice.user.language)
         if isinstance(what, Failure):
             notice.state, notice.error_code, notice.error_detail = State.FAILED, what.code, what.detail
@@ -289,7 +316,7 @@ def _count(round_: NoticeRound, notices: Sequence[Notice]) -> None:
             notice.state, notice.meetings = State.QUEUED, what
         else:
             notice.state, notice.error_code = State.SUPERSEDED, "no-meeting-changes"
-    fields = ["state", "meetings", "language", "error_code", "error_detail", "queued_at", "due_at"]
+    fields = ["state", "meetings", "begins_at", "language", "error_code", "error_detail", "queued_at", "due_at"]
     with transaction.atomic():
         still = Notice.objects.select_for_update().filter(
             pk__in=[notice.pk for notice in notices], state=Notice.COUNTING

@@ -172,7 +172,7 @@ def notice_round(request: Request, slug: str, pk: int) -> HttpResponse:
     access = access_for(request, slug)
     shown = _round(access, pk)
     found = NoticeFilter(request.GET, shown.notices.select_related("user").order_by("pk"))
-    is_ahead = shown.plan.state == Plan.State.PLANNED if shown.plan else shown.begins_at > timezone.now()
+    is_ahead = shown.plan.state == Plan.State.PLANNED if shown.plan else shown.begins > timezone.now()
     unresolved = shown.counting + shown.queued
     context = {
         "access": access,
@@ -180,7 +180,7 @@ def notice_round(request: Request, slug: str, pk: int) -> HttpResponse:
         "filter": found,
         "table": paginate(request, NoticeTable(found.qs), 50),
         "is_waited_for": bool(shown.plan and shown.plan.waits_for_notices),
-        "is_late": bool(shown.plan and shown.plan.waits_for_notices and shown.begins_at <= timezone.now()),
+        "is_late": bool(shown.plan and shown.plan.waits_for_notices and shown.begins <= timezone.now()),
         "may_tell_again": access.may_operate and is_ahead and not shown.is_cancelled and shown.failed > shown.in_doubt,
         "job": _job_of(shown),
         "seconds_to_refresh": 2 if unresolved else 0,
