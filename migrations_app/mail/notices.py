@@ -66,7 +66,7 @@ class Writer:
         return Composed(self._sender, to, identifier, letter.compose())
 
     def _begins_at(self, notice: Notice) -> datetime:
-        """When the runs begin that a notice announces, which is noted in it: as it is planned now, or at once where mail
+        """When the runs begin that a notice announces, noted in it: as it is planned now, or at once where mail
         was late and they wait for it. One that calls them off names the time that was told."""
         round_, told = notice.round, notice.begins_at
         if told and notice.kind == NoticeKind.CANCELLED:
