@@ -138,6 +138,7 @@ tenant_urlpatterns = [
     path("notices/<key:pk>/", notices.notice_round, name="notice-round"),
     path("notices/<key:pk>/notices.csv", notices.round_csv, name="notice-round-csv"),
     path("notices/<key:pk>/begin/", notices.begin_anyway, name="begin-without-notices"),
+    path("notices/<key:pk>/new-time/", notices.tell_new_time, name="tell-new-time"),
     path("notices/<key:pk>/again/", notices.tell_again, name="tell-again"),
     path("releases/", releases.releases, name="releases"),
     path("releases/<key:pk>/", releases.release, name="release"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -66,6 +67,20 @@ def texts_of(tenant: Tenant) -> dict[tuple[str, str], Text]:
     }
     keys = [(kind, language) for kind in NoticeKind.values for language in LANGUAGES]
     return {key: own.get(key) or default_text(*key) for key in keys}
+
+
+def notice_records(tenant: Tenant) -> list[dict[str, Any]]:
+    """All of them, as commands list them."""
+    return [
+        {
+            "Notice": kind,
+            "Language": language,
+            "IsDefault": not text.is_own,
+            "Subject": text.subject,
+            "Body": text.body,
+        }
+        for (kind, language), text in texts_of(tenant).items()
+    ]
 
 
 def filled(text: Text, *, tenant: Tenant, language: str, name: str, begins_at: datetime, meetings: int) -> Text:

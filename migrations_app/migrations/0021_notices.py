@@ -7,104 +7,219 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('migrations_app', '0020_plans'),
-        ('tenants_app', '0016_time_zone'),
+        ("migrations_app", "0020_plans"),
+        ("tenants_app", "0016_time_zone"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='plan',
-            name='waits_for_notices',
-            field=models.BooleanField(default=False, help_text='Nothing begins before each notice to an organizer is handed over or given up.'),
+            model_name="plan",
+            name="waits_for_notices",
+            field=models.BooleanField(
+                default=False, help_text="Nothing begins before each notice to an organizer is handed over or given up."
+            ),
         ),
         migrations.CreateModel(
-            name='NoticeRound',
+            name="NoticeRound",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.UUIDField(default=uuid.uuid4, editable=False, help_text='From which Message-IDs follow.', unique=True)),
-                ('preview_kind', models.CharField(help_text='What is planned, as previews call it.', max_length=10)),
-                ('terms', models.JSONField(default=dict, help_text='Of that, without the users.')),
-                ('begins_at', models.DateTimeField(help_text='When the runs begin, where no plan says so.')),
-                ('is_open', models.BooleanField(default=True, help_text='Something may still have to be done about it.')),
-                ('is_cancelled', models.BooleanField(default=False, help_text='The runs were called off.')),
-                ('requested_by', models.CharField(max_length=200)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('plan', models.OneToOneField(help_text='Of which runs; none: told alone.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='notice_round', to='migrations_app.plan')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notice_rounds', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "reference",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, help_text="From which Message-IDs follow.", unique=True
+                    ),
+                ),
+                ("preview_kind", models.CharField(help_text="What is planned, as previews call it.", max_length=10)),
+                ("terms", models.JSONField(default=dict, help_text="Of that, without the users.")),
+                ("begins_at", models.DateTimeField(help_text="When the runs begin, where no plan says so.")),
+                (
+                    "is_open",
+                    models.BooleanField(default=True, help_text="Something may still have to be done about it."),
+                ),
+                ("is_cancelled", models.BooleanField(default=False, help_text="The runs were called off.")),
+                ("requested_by", models.CharField(max_length=200)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "plan",
+                    models.OneToOneField(
+                        help_text="Of which runs; none: told alone.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notice_round",
+                        to="migrations_app.plan",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notice_rounds",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created', '-pk'],
+                "ordering": ["-created", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('recipients_left', models.JSONField(help_text='Addresses still to be told, where not all are.', null=True)),
-                ('recipients_in_doubt', models.JSONField(default=dict, help_text='Of those, the ones whose message the server got whole and said nothing to, with its Message-ID.')),
-                ('recipients_refused', models.JSONField(default=dict, help_text='Of those, the ones whom the server refused, with its answer.')),
-                ('queued_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('attempts', models.PositiveSmallIntegerField(default=0, help_text='Tries since the last recipient was told.')),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_detail', models.CharField(blank=True, max_length=500)),
-                ('kind', models.CharField(choices=[('Advance', 'The meetings will be changed'), ('Cancelled', 'They will not be changed after all')], default='Advance', max_length=9)),
-                ('state', models.CharField(choices=[('Counting', 'Counting meetings'), ('Queued', 'Queued'), ('Sent', 'Sent'), ('Failed', 'Failed'), ('Superseded', 'Not needed any more'), ('ByServer', "Sent by the mailbox's server")], default='Counting', max_length=10)),
-                ('meetings', models.PositiveIntegerField(default=0, help_text='How many it says will be changed.')),
-                ('begins_at', models.DateTimeField(help_text='When the runs begin, as it says.', null=True)),
-                ('language', models.CharField(blank=True, help_text='In which it was written.', max_length=3)),
-                ('counting_attempts', models.PositiveSmallIntegerField(default=0, help_text='Begun counts that never ended.')),
-                ('tenant', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants_app.tenant')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='tenants_app.conferencinguser')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notices', to='migrations_app.noticeround')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "recipients_left",
+                    models.JSONField(help_text="Addresses still to be told, where not all are.", null=True),
+                ),
+                (
+                    "recipients_in_doubt",
+                    models.JSONField(
+                        default=dict,
+                        help_text="Of those, the ones whose message the server got whole and said nothing to, with its Message-ID.",
+                    ),
+                ),
+                (
+                    "recipients_refused",
+                    models.JSONField(
+                        default=dict, help_text="Of those, the ones whom the server refused, with its answer."
+                    ),
+                ),
+                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(default=0, help_text="Tries since the last recipient was told."),
+                ),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_detail", models.CharField(blank=True, max_length=500)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("Advance", "The meetings will be changed"),
+                            ("Cancelled", "They will not be changed after all"),
+                        ],
+                        default="Advance",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Counting", "Counting meetings"),
+                            ("Queued", "Queued"),
+                            ("Sent", "Sent"),
+                            ("Failed", "Failed"),
+                            ("Superseded", "Not needed any more"),
+                            ("ByServer", "Sent by the mailbox's server"),
+                        ],
+                        default="Counting",
+                        max_length=10,
+                    ),
+                ),
+                ("meetings", models.PositiveIntegerField(default=0, help_text="How many it says will be changed.")),
+                ("begins_at", models.DateTimeField(help_text="When the runs begin, as it says.", null=True)),
+                ("language", models.CharField(blank=True, help_text="In which it was written.", max_length=3)),
+                (
+                    "counting_attempts",
+                    models.PositiveSmallIntegerField(default=0, help_text="Begun counts that never ended."),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="tenants_app.tenant",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="tenants_app.conferencinguser",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notices",
+                        to="migrations_app.noticeround",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='NoticeText',
+            name="NoticeText",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('Advance', 'The meetings will be changed'), ('Cancelled', 'They will not be changed after all')], max_length=9)),
-                ('language', models.CharField(help_text='One of those of invitations.', max_length=3)),
-                ('subject', models.CharField(max_length=200)),
-                ('body', models.TextField(max_length=5000)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notice_texts', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("Advance", "The meetings will be changed"),
+                            ("Cancelled", "They will not be changed after all"),
+                        ],
+                        max_length=9,
+                    ),
+                ),
+                ("language", models.CharField(help_text="One of those of invitations.", max_length=3)),
+                ("subject", models.CharField(max_length=200)),
+                ("body", models.TextField(max_length=5000)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="notice_texts",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.AddIndex(
-            model_name='noticeround',
-            index=models.Index(fields=['tenant', '-created'], name='notice_rounds_by_time'),
+            model_name="noticeround",
+            index=models.Index(fields=["tenant", "-created"], name="notice_rounds_by_time"),
         ),
         migrations.AddIndex(
-            model_name='noticeround',
-            index=models.Index(condition=models.Q(('is_open', True)), fields=['is_open'], name='open_notice_rounds'),
+            model_name="noticeround",
+            index=models.Index(condition=models.Q(("is_open", True)), fields=["is_open"], name="open_notice_rounds"),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('state', 'Queued')), fields=['due_at'], name='queued_notices_by_due_time'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("state", "Queued")), fields=["due_at"], name="queued_notices_by_due_time"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('state', 'Queued')), fields=['tenant', 'due_at'], name='queued_notices_by_tenant'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("state", "Queued")), fields=["tenant", "due_at"], name="queued_notices_by_tenant"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(condition=models.Q(('state', 'Counting')), fields=['round'], name='notices_being_counted'),
+            model_name="notice",
+            index=models.Index(
+                condition=models.Q(("state", "Counting")), fields=["round"], name="notices_being_counted"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notice',
-            index=models.Index(fields=['user', '-sent_at'], name='notices_by_user'),
+            model_name="notice",
+            index=models.Index(fields=["user", "-sent_at"], name="notices_by_user"),
         ),
         migrations.AddConstraint(
-            model_name='notice',
-            constraint=models.UniqueConstraint(fields=('round', 'user', 'kind'), name='one_notice_per_round_and_user'),
+            model_name="notice",
+            constraint=models.UniqueConstraint(fields=("round", "user", "kind"), name="one_notice_per_round_and_user"),
         ),
         migrations.AddConstraint(
-            model_name='noticetext',
-            constraint=models.UniqueConstraint(fields=('tenant', 'kind', 'language'), name='one_notice_text_per_language'),
+            model_name="noticetext",
+            constraint=models.UniqueConstraint(
+                fields=("tenant", "kind", "language"), name="one_notice_text_per_language"
+            ),
         ),
     ]

@@ -182,6 +182,7 @@ def notice_round(request: Request, slug: str, pk: int) -> HttpResponse:
         "is_waited_for": bool(shown.plan and shown.plan.waits_for_notices),
         "is_late": bool(shown.plan and shown.plan.waits_for_notices and shown.begins <= timezone.now()),
         "may_tell_again": access.may_operate and is_ahead and not shown.is_cancelled and shown.failed > shown.in_doubt,
+        "misled": procedure.told_of_another_time(shown).count() if is_ahead and shown.plan else 0,
         "job": _job_of(shown),
         "seconds_to_refresh": 2 if unresolved else 0,
         "now": timezone.now(),
@@ -222,6 +223,18 @@ def tell_again(request: Request, slug: str, pk: int) -> HttpResponse:
         tell_errors(request, error)
     else:
         messages.success(request, f"{counted(count, 'notice')} will be tried again.")
+    return redirect("notice-round", slug, pk)
+
+
+@require_POST
+def tell_new_time(request: Request, slug: str, pk: int) -> HttpResponse:
+    """Tell those of the new time who were told of another."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    count = procedure.tell_new_time(_round(access, pk), access.actor)
+    if count:
+        messages.success(request, f"{counted(count, 'organizer')} will be told of the new time.")
+    else:
+        messages.info(request, "Nobody has to be told of another time, so nothing was changed.")
     return redirect("notice-round", slug, pk)
 
 
