@@ -32,6 +32,7 @@ class MigrationsConfig(AppConfig):
         register_actions("Runs", "use migration tool")
         register_actions("Runs", "assign meeting to organizer", "meeting dealt with", "open meeting again")
         register_actions("Many users", *(kind.audited for kind in KINDS.values()), "stop what is done for many users")
+        register_actions("Many users", "change planned start", "bring planned start forward", "cancel planned start")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
         register_actions("Notices to organizers", "change notice", "begin without notices", "send notices again")

@@ -51,6 +51,8 @@ BADGES = {
     "Working": Badge("In progress", "progress", "loader-2"),
     "Done": Badge("Done", "succeeded", "circle-check"),
     "Stopped": Badge("Stopped", "quiet", "x"),
+    "Planned": Badge("Planned", "pending", "hourglass"),
+    "Begun": Badge("Begun", "progress", "loader-2"),
     "NotDone": Badge("Not done", "pending", "alert-triangle"),
     # previews, beside Refused
     "Looking": Badge("Being made", "progress", "loader-2"),

@@ -69,6 +69,7 @@ CURES: Mapping[str, Place | str] = {
     "worker-lost": _BY_ITSELF,
     "retries-used-up": Place.RUN,
     "undone-instead": _NOTHING_WRONG,
+    "plan-cancelled": Place.USER,
     "run-pruned": "What was changed is not known any more.",
     "newer-run": Place.USER,
     "internal-error": "What to do follows from the service's log.",

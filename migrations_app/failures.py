@@ -185,6 +185,10 @@ FAILED = {
         "An undo of an earlier run took its place before it was done.",
         "Look at the undo. To bring the user's invitations up to date after all, start the user.",
     ),
+    "plan-cancelled": Entry(
+        "The planned start was cancelled before this run began.",
+        "To bring the user's invitations up to date after all, start the user.",
+    ),
     "run-pruned": Entry(
         "The run that was to be undone is not in the history any more, so nobody knows what it had changed.",
         "Nothing can be put back. To bring the user's invitations up to date, start the user.",

@@ -39,7 +39,7 @@ class Plan(models.Model):
     closes_at = models.DateTimeField(null=True, help_text="From when they may not until it opens again.")
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)
-    finished_at = models.DateTimeField(null=True, help_text="When all of it had ended, or it was cancelled.")
+    finished_at = models.DateTimeField(null=True, help_text="When all of it had ended, also where it was cancelled.")
     cancelled_by = models.CharField(max_length=200, blank=True)
     waits_for_notices = models.BooleanField(
         default=False, help_text="Nothing begins before each notice to an organizer is handed over or given up."

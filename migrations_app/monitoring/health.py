@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Max, Q
 
-from migrations_app.models import MAY_BE_WORKED, Heartbeat, Run, Update
+from migrations_app.models import MAY_BE_WORKED, Heartbeat, Run, Update, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import count_accepted, users_by_state
 from tenants_app.models import MailboxConnection, Tenant
@@ -46,7 +46,7 @@ class QueueState:
 def queue_state(tenant: Tenant | None = None) -> QueueState:
     """The state of the queue, of one tenant or of all."""
     now = clock.now()
-    due = Run.objects.filter(MAY_BE_WORKED, state=Run.State.PENDING, due_at__lte=now)
+    due = Run.objects.filter(MAY_BE_WORKED, runs_may_begin(now), state=Run.State.PENDING, due_at__lte=now)
     refusing = MailboxConnection.objects.exclude(problem_code="")
     queued = Update.objects.filter(state=Update.State.QUEUED)
     refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from migrations_app.models import Run
+from migrations_app.models import Plan, Run
 from migrations_app.runs import undo_start
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import lock_users
@@ -29,9 +29,10 @@ class Answer(NamedTuple):
 
 
 Users = Sequence[ConferencingUser]
-Act = Callable[[Tenant, Users, Actor, Mapping[str, Any]], Mapping[int, Answer]]
+Act = Callable[[Tenant, Users, Actor, Mapping[str, Any], Plan | None], Mapping[int, Answer]]
 """Does it for some of the tenant's users in the transaction of the caller, in as many statements for all as for one,
-and answers for each by their key. ``ValidationError`` refuses it for all of them: then it is tried for each alone."""
+and answers for each by their key; runs that it starts are of the plan, where there is one. ``ValidationError`` refuses
+it for all of them: then it is tried for each alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,18 @@ class Kind:
     """What was chosen beside the users, as the audit and the pages show it."""
     ends_undos: bool = False
     """Whether it ends an undo that holds, so that whose meetings were put back since it was confirmed are left out."""
+    may_be_planned: bool = True
+    """Whether it can be done at a time to come."""
+    only_starts: bool = False
+    """Whether it does nothing but start runs, so that one that has not begun can be taken back."""
 
 
-def _start(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _start(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     targets = Targets.of(options["targets"]) if options.get("targets") else None
-    told = start_by_hand(tenant, users, actor, targets=targets, now_due=bool(options.get("now")))
+    now_due = plan is not None or bool(options.get("now"))
+    told = start_by_hand(tenant, users, actor, targets=targets, now_due=now_due, plan=plan)
     return {user.pk: Answer(each.starts_run, each.sentence) for user, each in zip(users, told, strict=True)}
 
 
@@ -68,18 +76,22 @@ def _how_to_start(options: Mapping[str, Any]) -> str:
     return "; ".join([*([targets.words] if targets else []), *(["begin at once"] if options.get("now") else [])])
 
 
-def _retry(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _retry(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     keys = sorted(user.pk for user in users)
     lock_users(keys)  # so that their latest run is not another by the time it is started again
     latest = list(Run.objects.filter(user__in=keys, is_latest=True, state=Run.State.FAILED))
     undos = [run for run in latest if run.is_undo]
     undone = {run.user_id: Answer(each.starts_run, each.sentence) for run, each in undo_start.again(undos, actor)}
     failed = {run.user_id for run in latest} - undone.keys()
-    started = _start(tenant, [user for user in users if user.pk in failed], actor, {"now": True})
+    started = _start(tenant, [user for user in users if user.pk in failed], actor, {"now": True}, plan)
     return {key: Answer(False, NOT_FAILED) for key in keys} | undone | dict(started)
 
 
-def _move(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _move(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     """Each user gets the new bridge's numbers of the countries of their old ones, where it has such."""
     target = Bridge.objects.filter(tenant=tenant, pk=options["bridge"]).first()
     if target is None:
@@ -88,11 +100,13 @@ def _move(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]
     there = {user.pk: Answer(False, f"Not moved: on {target} already.") for user in users if user.bridge == target}
     moving = sorted((user for user in users if user.pk not in there), key=lambda user: user.pk)
     edits = [UserEdit(user.pk, {"bridge": target}) for user in moving]
-    told = {each.upn: each for each in change_users(tenant, edits, actor)}
+    told = {each.upn: each for each in change_users(tenant, edits, actor, due_now=plan is not None, part_of=plan)}
     return there | {user.pk: Answer(True, f"Moved to {target}. {told[user.upn].sentence}") for user in moving}
 
 
-def _mark(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _mark(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     marked = mark_users_up_to_date(tenant, [user.pk for user in users], actor)
     return {user.pk: Answer(True, MARKED) if user.pk in marked else Answer(False, UP_TO_DATE_ALREADY) for user in users}
 
@@ -112,6 +126,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 act=_start,
                 how=_how_to_start,
                 ends_undos=True,
+                only_starts=True,
             ),
             Kind(
                 name="retry",
@@ -122,6 +137,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Run started",
                 refused="No run",
                 act=_retry,
+                only_starts=True,
             ),
             Kind(
                 name="move",
@@ -144,6 +160,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 refused="Not marked",
                 act=_mark,
                 ends_undos=True,
+                may_be_planned=False,
             ),
         )
     }

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_q.models import Task
 
-from migrations_app.models import BulkAction, LeftMeeting, Run, UntoldNumber, Update, UserImport
+from migrations_app.models import BulkAction, LeftMeeting, NumberRelease, Plan, Run, UntoldNumber, Update, UserImport
 from tenants_app.models import FormerConferenceId
 
 _RUNS_AT_ONCE = 100
@@ -38,6 +38,7 @@ def prune(before: datetime) -> Counter[str]:
     LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
     BulkAction.objects.filter(created__lt=before).exclude(state__in=BulkAction.OPEN).delete()
+    _forget_plans(before)
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(
         runs=deleted["migrations_app.Run"],
@@ -46,6 +47,15 @@ def prune(before: datetime) -> Counter[str]:
         imports=imports,
         wake_ups=tasks,
     )
+
+
+def _forget_plans(before: datetime) -> None:
+    """Plans that ended ``before`` this, once nothing tells of what was planned."""
+    kept = (rows.objects.filter(plan=OuterRef("pk")) for rows in (Run, BulkAction, NumberRelease))
+    ended = Plan.objects.filter(finished_at__lt=before).exclude(state__in=Plan.OPEN)
+    for rows in kept:
+        ended = ended.exclude(Exists(rows))
+    ended.delete()
 
 
 def _free_conference_ids(before: datetime) -> None:

@@ -26,6 +26,7 @@ from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
+from tests.support.notices import notices_to
 from tests.support.pages import key_of
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
@@ -79,6 +80,9 @@ PAGES = {
         "/contoso/bridges/{bridge}/numbers/{spare}/",
         "/contoso/bridges/{bridge}/numbers/{spare}/release/?replacement=",
         "/contoso/bridges/{bridge}/numbers/{spare}/replace/?by=%2B14255550122",
+        "/contoso/notices/{notices}/",
+        "/contoso/settings/notices/",
+        "/contoso/settings/notices/advance/it/",
         "/contoso/releases/",
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
@@ -152,6 +156,7 @@ def fill(
         "other": new_bridge.pk,
         **leaving_numbers(anna),
         **imports(tenant),
+        "notices": notices_to(anna).pk,
         **preview_of(anna),
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
         "token": default_token_generator.make_token(vera),
