@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -26,10 +25,11 @@ from migrations_app.procedures import notices as procedure
 from migrations_app.rewriting.labels import LANGUAGES
 from migrations_app.screens.filters import NoticeFilter
 from migrations_app.screens.forms import NoticeTextForm
+from migrations_app.screens.notice_samples import sample_of_language
 from migrations_app.screens.tables import NoticeTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
-from tenants_app.models import ConferencingUser, MailServerConnection, Role, Tenant
+from tenants_app.models import MailServerConnection, Role, Tenant
 from tenants_app.screens.fragments import answer, paginate
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
@@ -40,8 +40,6 @@ BATCH = 1_000
 """Lines of a file that are in memory at a time."""
 LATEST = 20
 """Rounds that the page of settings lists."""
-SAMPLE_MEETINGS = 3
-SAMPLE_NAME = "Anna Rossi"
 WHAT_NOTICES_SAY = {
     NoticeKind.ADVANCE.value.lower(): "Before the runs",
     NoticeKind.CANCELLED.value.lower(): "Where they are called off",
@@ -60,7 +58,7 @@ def notices(request: Request, slug: str) -> HttpResponse:
             (label, kind, [(code, name, texts[kind.capitalize(), code]) for code, name in LANGUAGES.items()])
             for kind, label in WHAT_NOTICES_SAY.items()
         ],
-        "service": service_of(access.tenant, MailServerConnection.of(access.tenant)),
+        "sender": service_of(access.tenant, MailServerConnection.of(access.tenant)).address,
         "rounds": _with_counts(NoticeRound.objects.filter(tenant=access.tenant))[:LATEST],
     }
     return render(request, "notices/notices.html", context)
@@ -102,7 +100,7 @@ def send_test(request: Request, slug: str, kind: str, language: str) -> HttpResp
     if not is_address(request.user.email):
         messages.error(request, "Your account has no mail address to which a message could be sent: have one entered.")
         return redirect("notice-text", slug, kind, language)
-    _, reads = _sample(access.tenant, stored, language)
+    reads = sample_of_language(access.tenant, language, stored).text
     found = try_server(access.tenant, request.user.email, (reads.subject, reads.body))
     return _text_page(request, access, kind, language, findings=found)
 
@@ -127,7 +125,6 @@ def _text_page(
     stored = _text(access.tenant, kind, language)
     if form is None:
         form, shown = NoticeTextForm(None, kind.capitalize(), stored), stored
-    reader, reads = _sample(access.tenant, shown, language) if shown else (None, None)
     context = {
         "access": access,
         "kind": kind,
@@ -138,29 +135,11 @@ def _text_page(
         "text": stored,
         "form": form,
         "placeholders": [(f"{{{name}}}", what) for name, what in PLACEHOLDERS.items()],
-        "reader": reader,
-        "reads": reads,
+        "sample": sample_of_language(access.tenant, language, shown) if shown else None,
         "is_typed": request.method == "POST" and "preview" in request.POST,
-        "service": service_of(access.tenant, MailServerConnection.of(access.tenant)),
         "findings": list(findings),
     }
     return render(request, "notices/text.html", context)
-
-
-def _sample(tenant: Tenant, text: Text, language: str) -> tuple[ConferencingUser | None, Text]:
-    """How the text reads for the first organizer of that language, or for one who is made up."""
-    reader = ConferencingUser.objects.filter(tenant=tenant, language__istartswith=language).order_by("upn").first()
-    return reader, reading(tenant, text, language, reader)
-
-
-def reading(tenant: Tenant, text: Text, language: str, reader: ConferencingUser | None) -> Text:
-    """How the text reads of runs on Saturday evening."""
-    now = timezone.now().astimezone(tenant.zone)
-    saturday = now.replace(hour=22, minute=0) + timedelta(days=(5 - now.weekday()) % 7 or 7)
-    name = reader.display_name or reader.upn if reader else SAMPLE_NAME
-    return notice_texts.filled(
-        text, tenant=tenant, language=language, name=name, begins_at=saturday, meetings=SAMPLE_MEETINGS
-    )
 
 
 # --- who was told -------------------------------------------------------------------------------------
