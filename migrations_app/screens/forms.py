@@ -466,7 +466,7 @@ class NoticeTextForm(forms.Form):
         label="Text",
         required=False,
         strip=False,
-        widget=forms.Textarea({"rows": 16, "aria-describedby": "placeholders"}),
+        widget=forms.Textarea({"rows": 12, "aria-describedby": "placeholders"}),
     )
 
     def __init__(self, data: QueryDict | None, kind: str, text: Text) -> None:
