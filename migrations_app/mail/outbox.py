@@ -113,6 +113,11 @@ def due(now: datetime, kind: Kind) -> QuerySet[Any]:
     return _queued(kind).filter(free, due_at__lte=now)
 
 
+def is_in_hand(now: datetime) -> bool:
+    """Whether a worker has messages in hand."""
+    return any(_queued(kind).filter(lease_until__gt=now).exists() for kind in KINDS)
+
+
 def claim(most: int = BATCH, of: Picked = lambda messages: messages) -> Sequence[Outgoing]:
     """Take messages of one kind that have been due longest, of those that ``of`` picks. They are this worker's for a
     lease; none of them is tried yet."""
