@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -27,6 +27,7 @@ from migrations_app.screens.filters import NoticeFilter
 from migrations_app.screens.forms import NoticeTextForm
 from migrations_app.screens.notice_samples import sample_of_language
 from migrations_app.screens.tables import NoticeTable
+from migrations_app.screens.told import with_counts
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.models import MailServerConnection, Role, Tenant
@@ -59,7 +60,7 @@ def notices(request: Request, slug: str) -> HttpResponse:
             for kind, label in WHAT_NOTICES_SAY.items()
         ],
         "sender": service_of(access.tenant, MailServerConnection.of(access.tenant)).address,
-        "rounds": _with_counts(NoticeRound.objects.filter(tenant=access.tenant))[:LATEST],
+        "rounds": with_counts(NoticeRound.objects.filter(tenant=access.tenant))[:LATEST],
     }
     return render(request, "notices/notices.html", context)
 
@@ -217,25 +218,8 @@ def tell_new_time(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("notice-round", slug, pk)
 
 
-def _with_counts(rounds: QuerySet[NoticeRound]) -> QuerySet[NoticeRound]:
-    told = Q(notices__kind=NoticeKind.ADVANCE)
-    by_state = {
-        "counting": Notice.COUNTING,
-        "queued": Notice.State.QUEUED,
-        "sent": Notice.State.SENT,
-        "failed": Notice.State.FAILED,
-        "untold": Notice.State.SUPERSEDED,
-    }
-    counts = {name: Count("notices", filter=told & Q(notices__state=state)) for name, state in by_state.items()}
-    counts["in_doubt"] = Count("notices", filter=told & Q(notices__error_code=Notice.IN_DOUBT))
-    counts["called_off"] = Count(
-        "notices", filter=Q(notices__kind=NoticeKind.CANCELLED, notices__state=Notice.State.SENT)
-    )
-    return rounds.select_related("plan").annotate(**counts)
-
-
 def _round(access: Access, pk: int) -> Any:
-    return get_object_or_404(_with_counts(NoticeRound.objects.filter(tenant=access.tenant)), pk=pk)
+    return get_object_or_404(with_counts(NoticeRound.objects.filter(tenant=access.tenant)), pk=pk)
 
 
 def _job_of(shown: NoticeRound) -> tuple[str, int] | None:

@@ -23,7 +23,7 @@ from migrations_app.preview.numbers_of_move import foresee_numbers
 from migrations_app.preview.plans import Changes, Starts
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
-from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.forms import MeetingTypesForm, WhenForm
 from migrations_app.screens.looked_at import changed_since, first_keys, has_changed_since, looked_at
 from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.selection import Misunderstood, Selection, selection_of
@@ -66,6 +66,8 @@ def selected(request: Request, slug: str, kind: str) -> HttpResponse:
         "kept": selection.kept,
         "user_count": users,
         "seen": users,
+        "when": WhenForm(request.GET, access.tenant),
+        "sample": sample_of(access.tenant, selection.users),
     }
     page, fragment, more = look(request, access, selection)
     return answer(request, page, fragment, context | more)
@@ -74,6 +76,9 @@ def selected(request: Request, slug: str, kind: str) -> HttpResponse:
 def _perform(request: Request, access: Access, kind: Kind, selection: Selection) -> HttpResponse:
     seen = request.POST.get("seen", "")
     shown = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 10 else None
+    when = WhenForm(request.POST, access.tenant)
+    if kind.may_be_planned and not when.is_valid():
+        return redirect(_as_typed(request, when))
     try:
         options = _OPTIONS[kind.name](request, access, selection)
         action = bulk_actions.perform(
@@ -84,6 +89,7 @@ def _perform(request: Request, access: Access, kind: Kind, selection: Selection)
             options=options,
             shown=shown,
             chosen_by=selection.words if selection.is_all else "",
+            when=when.when if kind.may_be_planned else None,
         )
     except Overtaken as error:
         messages.warning(request, error.message)
@@ -92,6 +98,17 @@ def _perform(request: Request, access: Access, kind: Kind, selection: Selection)
         tell_errors(request, error)
         return redirect(request.get_full_path())
     return redirect("bulk-action", access.tenant.slug, action.pk)
+
+
+def _as_typed(request: Request, when: WhenForm) -> str:
+    """The address of the page with all that was typed, where it says what is wrong with the time."""
+    asked = request.GET.copy()
+    for name in ("source_meeting_type", "target_meeting_type", "now", "to"):
+        if name in request.POST:
+            asked[name] = request.POST[name]
+    for name, value in when.typed:
+        asked[name] = value
+    return f"{request.path}?{asked.urlencode()}#when"
 
 
 # --- what the pages say -------------------------------------------------------------------------------
@@ -242,7 +259,8 @@ def _start_options(request: Request, access: Access, selection: Selection) -> di
         raise ValidationError([error for errors in form.errors.values() for error in errors])
     if has_changed_since(request, selection.users):
         now = [("now", "on")] if "now" in request.POST else []
-        asked = urlencode([*selection.kept, *form.chosen, *now, ("count", "exactly")])
+        typed = WhenForm(request.POST, access.tenant).typed
+        asked = urlencode([*selection.kept, *form.chosen, *now, *typed, ("count", "exactly")])
         raise Overtaken("started", f"{request.path}?{asked}")
     targets = form.targets()
     return {"targets": targets.stored if targets else None, "now": "now" in request.POST}
@@ -258,7 +276,8 @@ def _move_options(request: Request, access: Access, selection: Selection) -> dic
         raise ValidationError([error for errors in form.errors.values() for error in errors])
     target: Bridge = form.cleaned_data["to"]
     if has_changed_since(request, selection.users.exclude(bridge=target)):
-        asked = urlencode([*selection.kept, ("to", str(target.pk)), ("count", "exactly")])
+        typed = WhenForm(request.POST, access.tenant).typed
+        asked = urlencode([*selection.kept, ("to", str(target.pk)), *typed, ("count", "exactly")])
         raise Overtaken("moved", f"{request.path}?{asked}")
     key = request.POST.get("key")
     if key is not None and key != foresee_numbers(access.tenant, selection.users, target).key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from tests.support.axe import violations
 from tests.support.commands import invitation
 from tests.support.notices import notices_to
 from tests.support.pages import key_of
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 from tests.support.windows import Open
@@ -61,6 +62,10 @@ PAGES = {
         "/contoso/users/selected/start/?q=anna&all",
         "/contoso/users/selected/move/?all&to={other}",
         "/contoso/users/actions/",
+        "/contoso/users/planned/",
+        "/contoso/users/planned/{plan}/",
+        "/contoso/users/planned/{plan}/cancel/",
+        "/contoso/migrations/{planned}/run-now/",
         "/contoso/users/anna.rossi@contoso.com/",
         "/contoso/users/anna.rossi@contoso.com/start/options/?target_meeting_type=Link",
         "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -143,6 +148,7 @@ def fill(
     for number in range(22):  # a second page of every list
         make_run(make_user(f"user{number}", audio_conferencing_license=False))
     vera = User.objects.get(username="vera")
+    plan = plan_for(anna, window_from=time(22), window_to=time(6))
     keys: dict[str, Any] = {
         "ended": ended.correlation_id,
         "running": running.correlation_id,
@@ -158,6 +164,8 @@ def fill(
         **imports(tenant),
         "notices": notices_to(anna).pk,
         **preview_of(anna),
+        "plan": plan.pk,
+        "planned": make_run(make_user("fabio"), "Pending", plan=plan, due_at=plan.opens_at).correlation_id,
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
         "token": default_token_generator.make_token(vera),
     }

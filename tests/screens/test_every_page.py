@@ -39,6 +39,7 @@ from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.notices import notices_to
 from tests.support.pages import key_of
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 
@@ -55,6 +56,7 @@ PAGES = [
     "/contoso/migrations/{run}/meetings/{meeting}/",
     "/contoso/migrations/{run}/meetings/{meeting}/explain/",
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
+    "/contoso/migrations/{planned}/run-now/",
     "/contoso/migrations/{run}/undo/",
     "/contoso/migrations/{run}/undo/{meeting}/",
     "/contoso/users/",
@@ -64,6 +66,10 @@ PAGES = [
     "/contoso/users/selected/move/?all&to={other}",
     "/contoso/users/actions/",
     "/contoso/users/actions/{action}/",
+    "/contoso/users/planned/",
+    "/contoso/users/planned/{plan}/",
+    "/contoso/users/planned/{plan}/cancel/",
+    "/contoso/users/planned/{plan}/begin/",
     "/contoso/users/anna.rossi@contoso.com/",
     "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -141,6 +147,8 @@ def fill(
         "release": release_of_anna(anna).pk,
         "action": done_for_anna(anna).pk,
         "notices": notices_to(anna, error_detail=HOSTILE).pk,
+        "plan": (plan := plan_for(anna, requested_by=HOSTILE)).pk,
+        "planned": make_run(make_user("bruno"), "Pending", plan=plan).correlation_id,
         **preview_of(anna),
     }
     return lambda address: address.format(**keys)
@@ -262,6 +270,7 @@ PARTS = {
     "/contoso/migrations/{run}/meetings/{meeting}/explain/": 'class="decision"',
     "/contoso/users/": 'id="results"',
     "/contoso/users/actions/": 'id="results"',
+    "/contoso/users/planned/": 'id="results"',
     "/contoso/users/actions/{action}/": 'id="live"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',

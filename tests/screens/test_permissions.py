@@ -51,6 +51,7 @@ from tests.support.commands import invitation
 from tests.support.name_server import names
 from tests.support.notices import notices_to
 from tests.support.pages import key_of, shown
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.remembered import Remembered
 from tests.support.taken_back import taken_back
@@ -108,7 +109,7 @@ BELOW_A_TENANT = {
     "look-again": Rule("/{tenant}/left/look-again/", post="operator", form={"meeting": "{left}"}),
     "history": Rule("/{tenant}/migrations/", get="viewer"),
     "run": Rule("/{tenant}/migrations/{run}/", get="viewer"),
-    "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", post="operator"),
+    "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", "operator", "operator", {"confirmed": "yes"}),
     "start-again": Rule("/{tenant}/migrations/{run}/start-again/", post="operator"),
     "undo-run": Rule("/{tenant}/migrations/{run}/undo/", get="operator", post="operator"),
     "undo-meeting": Rule("/{tenant}/migrations/{run}/undo/{meeting}/", get="operator"),
@@ -137,6 +138,10 @@ BELOW_A_TENANT = {
     "bulk-action": Rule("/{tenant}/users/actions/{action}/", get="viewer"),
     "bulk-action-csv": Rule("/{tenant}/users/actions/{action}/results.csv", get="viewer"),
     "stop-bulk-action": Rule("/{tenant}/users/actions/{action}/stop/", post="operator"),
+    "plans": Rule("/{tenant}/users/planned/", get="viewer"),
+    "plan": Rule("/{tenant}/users/planned/{plan}/", "viewer", "operator", {"not_before": "tomorrow 23:30"}),
+    "cancel-plan": Rule("/{tenant}/users/planned/{plan}/cancel/", get="operator", post="operator"),
+    "begin-plan": Rule("/{tenant}/users/planned/{plan}/begin/", get="operator", post="operator"),
     "start-user": Rule("/{tenant}/users/{upn}/start/", post="operator"),
     "start-options": Rule("/{tenant}/users/{upn}/start/options/", get="operator"),
     "mark-up-to-date": Rule("/{tenant}/users/{outdated}/mark-up-to-date/", post="admin"),
@@ -360,6 +365,7 @@ def make_contoso(
     change_notice_text(anna.tenant, "Advance", "it", ACTOR, subject="Da {day}")
     left, seen_to = left_of(anna), left_of(bruno, state=LeftMeeting.State.DEALT_WITH)
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
+    plan = plan_for(anna)
     return {
         "tenant": "contoso",
         "left": left.pk,
@@ -372,7 +378,7 @@ def make_contoso(
         "empty": set_bridge(anna.tenant, "Empty", ACTOR).pk,
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
-        "pending": make_run(bruno, "Pending").correlation_id,
+        "pending": make_run(bruno, "Pending", plan=plan).correlation_id,
         "doubtful": doubtful.correlation_id,
         "upn": anna.upn,
         "accepted": accepted(make_run(make_user("hugo.lind"), "Failed")).user.upn,
@@ -386,6 +392,7 @@ def make_contoso(
         "action": going_on(anna).pk,
         "notices": notices_to(anna).pk,
         "moved": notices_to(anna, state="Sent", error_code="").pk,
+        "plan": plan.pk,
         **preview_of(anna),
     }
 
@@ -491,6 +498,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "empty": fabrikam.bridge.pk,
         "selected": fabrikam.user.pk,
         "action": going_on(fabrikam.user).pk,
+        "plan": plan_for(fabrikam.user).pk,
     }
 
 
@@ -518,6 +526,7 @@ INVENTED = {
     "empty": 987_654,
     "selected": 987_654,
     "action": 987_654,
+    "plan": 987_654,
 }
 """Keys of rows that are nobody's."""
 
