@@ -308,7 +308,7 @@ class WhenForm(forms.Form):
     notify = forms.BooleanField(
         label="Tell the organizers before",
         required=False,
-        help_text="Each whose meetings change gets one mail, now, with the day and how many. It begins when all are told.",
+        help_text="Each whose meetings change gets one mail now, with the day and how many. All are told first.",
     )
     notify_cancelled = forms.BooleanField(
         label="Tell them also if it is cancelled",

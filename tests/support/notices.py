@@ -5,23 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
-from migrations_app.models import Notice, NoticeRound, Plan
+from migrations_app.models import Notice, NoticeRound
 from tenants_app.models import ConferencingUser
+from tests.support.planned import plan_for
 
 
 def notices_to(user: ConferencingUser, **values: Any) -> NoticeRound:
     """One that failed, of runs that are planned and wait for another that is on its way."""
-    opens = timezone.now() + timedelta(days=3)
-    plan = Plan.objects.create(
-        tenant=user.tenant,
-        not_before=opens,
-        opens_at=opens,
-        requested_by="alice",
-        wants_notice=True,
-        waits_for_notices=True,
-    )
+    plan = plan_for(user, wants_notice=True, waits_for_notices=True)
+    opens = plan.opens_at
     round_ = NoticeRound.objects.create(
         tenant=user.tenant, plan=plan, preview_kind="start", begins_at=opens, requested_by="alice"
     )
