@@ -29,14 +29,17 @@ from migrations_app.models import (
     NoticeRound,
     NoticeText,
     NumberRelease,
+    Plan,
     Run,
     UntoldNumber,
     Update,
 )
 from migrations_app.procedures import bulk_actions, notices, number_release
+from migrations_app.procedures import plans as planned
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.rewriting.spans import pack
 from migrations_app.runs import actions, left_actions, receivers, undo_start
+from migrations_app.runs.plans import When
 from tenants_app.audit import Actor, Channel, action_choices, entry
 from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
@@ -70,14 +73,15 @@ from tenants_app.changes.users import (
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.notices import notices_to
+from tests.support.planned import plan_for
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
 MODULES = (
     *CHANGES,
-    *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes, number_release, bulk_actions),
-    *(notice_texts, notices),
+    *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes),
+    *(number_release, bulk_actions, planned, notice_texts, notices),
 )
 
 
@@ -105,6 +109,9 @@ class World:
         action = BulkAction.objects.create(tenant=self.tenant, kind="start", channel="screen", user_count=1)
         action.users.create(user=self.anna, upn=self.anna.upn)
         return action
+
+    def plan(self) -> Plan:
+        return plan_for(self.anna)
 
     def run(self) -> Run:
         actions.start_by_hand(self.tenant, [self.anna], ACTOR)
@@ -371,8 +378,19 @@ AUDITED = {
         "accept messages given up", number_release.accept_given_up, World.release_held_by_a_message
     ),
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
+    "plans.change": Case(
+        "change planned start",
+        lambda plan, actor: planned.change(plan, When(timezone.now() + timedelta(days=2)), actor),
+        World.plan,
+    ),
+    "plans.bring_forward": Case("bring planned start forward", planned.bring_forward, World.plan),
+    "plans.cancel": Case("cancel planned start", planned.cancel, World.plan),
 }
 WITHOUT_ENTRY = {
+    "plans.job_of": "only reads",
+    "plans.advance": "goes on with what was planned, by itself",
+    "plans.is_due": "only reads",
+    "plans.settles_at": "only reads",
     "mailboxes.read_mailbox": "only reads",
     "mailboxes.require_secrets_key": "only reads",
     "mailboxes.rotate_secrets": "is about the installation's keys: what is stored stays what it is",
