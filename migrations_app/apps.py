@@ -36,6 +36,8 @@ class MigrationsConfig(AppConfig):
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
         register_actions("Alerts", "change alerts", "renew alert secret", "send alert again", "stop alert webhook")
+        register_actions("Notices to organizers", "change notice", "begin without notices", "send notices again")
+        register_actions("Notices to organizers", "tell organizers the new time")
         mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")
         mailboxes_changed.connect(follow, dispatch_uid="migrations_app")
         change_foreseen.connect(on_change_foreseen, dispatch_uid="migrations_app")

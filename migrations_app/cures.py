@@ -88,6 +88,8 @@ CURES: Mapping[str, Place | str] = {
     "request-withdrawn": _NOTHING_WRONG,
     "attendees-not-told-by-server": Place.RUN,
     "meeting-changed-while-cut-off": Place.RUN,
+    "no-meeting-changes": _NOBODY_TO_TELL,
+    "notice-withdrawn": _NOBODY_TO_TELL,
     "meeting-changed-since": _NOBODY_TO_TELL,
     # why an alert is not delivered
     "webhook-address": Place.ALERTS,

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from django.utils.http import urlencode
 
 from migrations_app.alerts.kinds import BY_DEFAULT, KINDS
+from migrations_app.mail.notice_texts import Text, checked
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.models import AlertSettings
 from migrations_app.monitoring import clock
@@ -285,11 +286,12 @@ class MeetingTypesForm(forms.Form):
         return (self.data["source_meeting_type"], self.data["target_meeting_type"]) != (ALL, CURRENT)
 
 
-_WHEN_FIELDS = ("not_before", "window_from", "window_to")
+_WHEN_FIELDS = ("not_before", "window_from", "window_to", "notify", "notify_cancelled")
 
 
 class WhenForm(forms.Form):
-    """An earliest start and a daily window, typed as people say them, in the tenant's time zone."""
+    """An earliest start and a daily window, typed as people say them, in the tenant's time zone; and whether the
+    organizers are told before."""
 
     not_before = forms.CharField(
         label="Earliest start",
@@ -305,6 +307,16 @@ class WhenForm(forms.Form):
     window_to = forms.CharField(
         label="and", required=False, widget=forms.TextInput({"placeholder": "6:00", "autocomplete": "off"})
     )
+    notify = forms.BooleanField(
+        label="Tell the organizers before",
+        required=False,
+        help_text="Each whose meetings change gets one mail now, with the day and how many. All are told first.",
+    )
+    notify_cancelled = forms.BooleanField(
+        label="Tell them also if it is cancelled",
+        required=False,
+        help_text="Only those who were told.",
+    )
 
     def __init__(self, asked: Mapping[str, Any], tenant: Tenant) -> None:
         super().__init__({name: asked.get(name, "") for name in _WHEN_FIELDS}, auto_id="when_%s")
@@ -318,7 +330,7 @@ class WhenForm(forms.Form):
         style_fields(self)
 
     def clean(self) -> None:
-        self.when = read_when(self._tenant, {name: self.cleaned_data.get(name, "") for name in _WHEN_FIELDS})
+        self.when = read_when(self._tenant, self.data)
 
     @property
     def typed(self) -> list[tuple[str, str]]:
@@ -554,3 +566,25 @@ def _kinds_of_alerts(watched: Collection[str]) -> dict[str, forms.Field]:
         )
         for name, kind in KINDS.items()
     }
+
+
+class NoticeTextForm(forms.Form):
+    """What a tenant's notices of a kind say in one language."""
+
+    subject = forms.CharField(required=False, strip=False)
+    body = forms.CharField(
+        label="Text",
+        required=False,
+        strip=False,
+        widget=forms.Textarea({"rows": 12, "aria-describedby": "placeholders"}),
+    )
+
+    def __init__(self, data: QueryDict | None, kind: str, text: Text) -> None:
+        super().__init__(data, initial={"subject": text.subject, "body": text.body}, auto_id="notice_%s")
+        self._kind = kind
+        style_fields(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Raises what :func:`notice_texts.checked` finds, beside the field that it is about."""
+        text = checked(self._kind, self.cleaned_data.get("subject", ""), self.cleaned_data.get("body", ""))
+        return {"subject": text.subject, "body": text.body}

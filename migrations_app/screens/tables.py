@@ -14,6 +14,7 @@ from migrations_app.models import (
     BulkActionUser,
     LeftMeeting,
     MeetingResult,
+    Notice,
     NumberRelease,
     Plan,
     Preview,
@@ -361,6 +362,26 @@ class BulkActionUserTable(tables.Table):
     def __init__(self, data: object, *, kind: Kind, is_open: bool) -> None:
         self.kind, self.is_open = kind, is_open
         super().__init__(data)
+
+
+class NoticeTable(tables.Table):
+    """Whom a round of notices is about, and what became of each."""
+
+    upn = tables.TemplateColumn(
+        template_name="bulk_actions/cells/user.html", verbose_name="Organizer", accessor="user__upn"
+    )
+    state = tables.TemplateColumn(template_name="notices/cells/state.html", verbose_name="Notice")
+    meetings = _number("Meetings", "meetings")
+    sent_at = _at("Sent")
+    why = tables.Column(verbose_name="Why not", empty_values=(), accessor="why")
+
+    caption = "Organizers"
+
+    class Meta:
+        model = Notice
+        fields: tuple[str, ...] = ()
+        orderable = False
+        empty_text = "No notice has this result."
 
 
 class DependantTable(tables.Table):

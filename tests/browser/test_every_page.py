@@ -27,6 +27,7 @@ from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
+from tests.support.notices import notices_to
 from tests.support.pages import key_of
 from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
@@ -85,6 +86,9 @@ PAGES = {
         "/contoso/bridges/{bridge}/numbers/{spare}/",
         "/contoso/bridges/{bridge}/numbers/{spare}/release/?replacement=",
         "/contoso/bridges/{bridge}/numbers/{spare}/replace/?by=%2B14255550122",
+        "/contoso/notices/{notices}/",
+        "/contoso/settings/notices/",
+        "/contoso/settings/notices/advance/it/",
         "/contoso/releases/",
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
@@ -164,6 +168,7 @@ def fill(
         "other": new_bridge.pk,
         **leaving_numbers(anna),
         **imports(tenant),
+        "notices": notices_to(anna).pk,
         **preview_of(anna),
         "plan": plan.pk,
         "planned": make_run(make_user("fabio"), "Pending", plan=plan, due_at=plan.opens_at).correlation_id,

@@ -40,6 +40,7 @@ ACTS_ON_A_TENANT = {
     "check_deliverability": ANNA,
     "explain_meeting": f"{{meeting}} {ANNA}",
     "export_meetings": f"{ANNA} --output {{folder}}",
+    "get_advance_notice": "",
     "get_dial_in_conferencing_bridge": "",
     "get_dial_in_conferencing_tenant_settings": "",
     "get_dial_in_conferencing_user": ANNA,
@@ -64,6 +65,7 @@ ACTS_ON_A_TENANT = {
     "remove_mailbox_connection": "{connection}",
     "remove_planned_start": "{plan}",
     "replace_service_number": "--from {toll} --to +442079460199",
+    "set_advance_notice": "--language en --subject {{day}}",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
     "set_dial_in_conferencing_user": (

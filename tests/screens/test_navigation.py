@@ -21,6 +21,7 @@ TAB_OF = {
     "migrations/": "History",
     "meetings/": "History",
     "users/": "Users",
+    "notices/": "Users",
     "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",

@@ -26,6 +26,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from migrations_app.alerts.actions import change_alerts
+from migrations_app.mail.notice_texts import change_notice_text
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import (
     Alert,
@@ -51,6 +52,7 @@ from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.name_server import names
+from tests.support.notices import notices_to
 from tests.support.pages import key_of, shown
 from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
@@ -172,6 +174,20 @@ BELOW_A_TENANT = {
     "replace-number": Rule(
         "/{tenant}/bridges/{bridge}/numbers/{number}/replace/?by=%2B14255550139", get="admin", post="admin"
     ),
+    "notices": Rule("/{tenant}/settings/notices/", get="viewer"),
+    "notice-text": Rule(
+        "/{tenant}/settings/notices/advance/en/",
+        get="viewer",
+        post="admin",
+        form={"subject": "Soon", "body": "On {{day}} {{meetings}} change"},
+    ),
+    "reset-notice-text": Rule("/{tenant}/settings/notices/advance/it/default/", post="admin"),
+    "send-test-notice": Rule("/{tenant}/settings/notices/advance/en/test/", post="admin", again=200, only_looks=True),
+    "notice-round": Rule("/{tenant}/notices/{notices}/", get="viewer"),
+    "notice-round-csv": Rule("/{tenant}/notices/{notices}/notices.csv", get="viewer"),
+    "begin-without-notices": Rule("/{tenant}/notices/{notices}/begin/", post="operator"),
+    "tell-again": Rule("/{tenant}/notices/{notices}/again/", post="operator"),
+    "tell-new-time": Rule("/{tenant}/notices/{moved}/new-time/", post="operator"),
     "releases": Rule("/{tenant}/releases/", get="viewer"),
     "release": Rule("/{tenant}/releases/{updating}/", get="viewer"),
     "cancel-release": Rule("/{tenant}/releases/{waiting}/cancel/", post="admin"),
@@ -354,6 +370,7 @@ def make_contoso(
     )
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0"))])
     change_user(bruno, ACTOR, is_data_fix=True, conference_id="7654321")  # so that he is out of date
+    change_notice_text(anna.tenant, "Advance", "it", ACTOR, subject="Da {day}")
     left, seen_to = left_of(anna), left_of(bruno, state=LeftMeeting.State.DEALT_WITH)
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
     plan = plan_for(anna)
@@ -382,6 +399,8 @@ def make_contoso(
         "scanned": scanned(make_user("gina.falk")).upn,
         "selected": anna.pk,
         "action": going_on(anna).pk,
+        "notices": notices_to(anna).pk,
+        "moved": notices_to(anna, state="Sent", error_code="").pk,
         "plan": plan.pk,
         **preview_of(anna),
     }
@@ -490,6 +509,8 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
         "undelivered": undelivered(fabrikam.tenant).pk,
         "scanned": fabrikam.user.upn,
+        "notices": (harbour := notices_to(fabrikam.user).pk),
+        "moved": harbour,
         **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
         "selected": fabrikam.user.pk,
