@@ -105,6 +105,9 @@ def _users(tenant: Tenant, typed: Typed, most: int) -> Group[ConferencingUser]:
         *users.with_upns(tenant, [typed.text]),
         *users.filter(sip_address__in=addresses).order_by("upn")[: most + 1],
     ]
+    if exact:  # a whole address is meant: nobody need look through all names
+        unique = {user.pk: user for user in exact}
+        return Group.of(list(unique.values()), most, lambda user: True)
     rows = list(users.filter(any_contains(typed.text, *NAMES)).order_by("upn")[: _RANKED + 1])
     if len(rows) > _RANKED:
         rows = [*users.filter(any_begins(typed.text, *NAMES)).order_by("upn")[: most + 1], *rows]
@@ -112,8 +115,8 @@ def _users(tenant: Tenant, typed: Typed, most: int) -> Group[ConferencingUser]:
         words = reduce(and_, (Q(any_contains(word, *NAMES)) for word in typed.words))
         rows = list(users.filter(words).order_by("upn")[: most + 1])
     rows.sort(key=lambda user: _distance(fold(typed.text), user))
-    unique = {user.pk: user for user in [*exact, *rows]}
-    return Group.of(list(unique.values()), most, lambda user: typed.text.lower() in user.addresses)
+    unique = {user.pk: user for user in rows}
+    return Group.of(list(unique.values()), most, lambda user: False)
 
 
 def _distance(wanted: str, user: ConferencingUser) -> int:

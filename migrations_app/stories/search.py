@@ -40,7 +40,7 @@ _MOST_RESULTS = 1_000
 """Rows of what runs have recorded that are looked at for meetings which are in no mailbox any more."""
 MOST_TEXTS = 1_000
 """Meetings whose texts are read to see whether they take place on a day, or show a conference ID."""
-MOST_NEAR = 10_000
+MOST_NEAR = 5_000
 """Meetings before now, and as many after, of which a subject alone is looked for where there are many users."""
 FEW_USERS = 1_000
 """So many users' meetings are all looked at."""

@@ -197,6 +197,7 @@ BELOW_A_TENANT = {
     "mail-test-message": Rule("/{tenant}/settings/mail/test-message/", post="admin", again=200, only_looks=True),
     "mail-deliverability": Rule("/{tenant}/settings/mail/deliverability/", post="admin", again=200, only_looks=True),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
+    "search": Rule("/{tenant}/search/?q=anna", get="viewer"),
     "audit": Rule("/{tenant}/audit/", get="viewer"),
     "audit-csv": Rule("/{tenant}/audit/export.csv", get="viewer"),
 }
@@ -213,6 +214,8 @@ FOR_EVERYBODY = {
 }
 FOR_THE_SIGNED_IN = {
     "index": Rule("/", get="anybody"),
+    "keyboard": Rule("/accounts/keyboard/", get="anybody"),
+    "keys": Rule("/accounts/keyboard/keys/", post="anybody"),
     "logout": Rule("/accounts/logout/", post="anybody"),
 }
 FOR_SUPERUSERS = "admin/"
