@@ -1,4 +1,4 @@
-"""Addresses below a tenant about its users, bridges, runs and switches."""
+"""Addresses about its users, bridges, runs and switches."""
 
 from base64 import b64decode, urlsafe_b64encode
 
@@ -15,6 +15,7 @@ from migrations_app.screens import (
     mail_settings,
     mailboxes,
     meetings,
+    metrics,
     numbers,
     previews,
     releases,
@@ -67,6 +68,9 @@ class KeyConverter(IntConverter):
 register_converter(UPNConverter, "upn")
 register_converter(KeyConverter, "key")
 register_converter(UIDConverter, "uid")
+
+urlpatterns = [path("metrics", metrics.metrics, name="metrics")]
+"""About all tenants."""
 
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),

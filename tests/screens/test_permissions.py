@@ -212,6 +212,8 @@ FOR_EVERYBODY = {
     "password_reset_confirm": Rule("/accounts/sign-in-link/MQ/used-up/", get="nobody", post="nobody"),
     "theme": Rule("/accounts/theme/", post="nobody"),
 }
+BEHIND_A_KEY = {"metrics": Rule("/metrics", get="nobody")}
+"""For programs, and 404 until a key is set: tests/monitoring/test_metrics.py."""
 FOR_THE_SIGNED_IN = {
     "index": Rule("/", get="anybody"),
     "keyboard": Rule("/accounts/keyboard/", get="anybody"),
@@ -252,7 +254,7 @@ def test_every_address_is_classified() -> None:
     others = Counter(
         name or route for route, name in every_address() if not route.startswith(("<slug:slug>/", FOR_SUPERUSERS))
     )
-    above = [*FOR_EVERYBODY, *FOR_THE_SIGNED_IN]
+    above = [*FOR_EVERYBODY, *BEHIND_A_KEY, *FOR_THE_SIGNED_IN]
     beneath = [*BELOW_A_TENANT, *SWITCHED_ON_FOR_EVERYBODY]
     unclassified = [*(below - Counter(beneath)), *(others - Counter(above))]
 
@@ -265,7 +267,8 @@ def test_every_address_is_classified() -> None:
 
 
 def test_the_addresses_of_the_tables_are_those_of_the_project(fill: Fill) -> None:
-    for name, rule in (BELOW_A_TENANT | SWITCHED_ON_FOR_EVERYBODY | FOR_EVERYBODY | FOR_THE_SIGNED_IN).items():
+    everything = BELOW_A_TENANT | SWITCHED_ON_FOR_EVERYBODY | FOR_EVERYBODY | BEHIND_A_KEY | FOR_THE_SIGNED_IN
+    for name, rule in everything.items():
         assert resolve(fill(rule.address).partition("?")[0]).url_name == name
 
 
