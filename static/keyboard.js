@@ -89,6 +89,6 @@
     if (isSecond && go[event.key]) {
       event.preventDefault();
       location.assign(go[event.key]);
-    } else if (!isSecond && keys[event.key]?.()) event.preventDefault();
+    } else if (keys[event.key]?.()) event.preventDefault();
   });
 })();

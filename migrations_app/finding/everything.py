@@ -149,7 +149,9 @@ def _conference_ids(tenant: Tenant, ids: tuple[str, str], most: int) -> Group[Co
     """Those in use that begin with the digits, and of the former ones those that are exactly them."""
     bridges = list(tenant.bridges.values_list("pk", flat=True))
     now = ConferenceId.objects.filter(bridge__in=bridges, digits__range=ids).select_related("user__tenant", "bridge")
-    rows: list[ConferenceId | FormerConferenceId] = list(now.order_by("digits", "pk")[: most + 1])
+    # The index tells which are the first; only of these the users are looked up.
+    keys = list(now.order_by("digits", "pk").values_list("pk", flat=True)[: most + 1])
+    rows: list[ConferenceId | FormerConferenceId] = list(now.filter(pk__in=keys).order_by("digits", "pk"))
     is_whole = ids[0] == ids[1]
     if is_whole:
         once = FormerConferenceId.objects.filter(user__tenant=tenant, digits=ids[0])
