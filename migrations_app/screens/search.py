@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.http import HttpResponse
@@ -85,7 +85,8 @@ class _Shown:
         exact = list(self._exact())
         if len(exact) == 1:
             yield Section("go-to", "Go to", exact)
-        for section in self._kinds():
+        for kind in self._kinds():
+            section = replace(kind, hits=[hit for hit in kind.hits if len(exact) != 1 or hit != exact[0]])
             if section.hits or section.all_address or section.remark:
                 yield section
 
