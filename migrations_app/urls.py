@@ -1,4 +1,4 @@
-"""Addresses below a tenant about its users, bridges, runs and switches."""
+"""Addresses about its users, bridges, runs and switches."""
 
 from base64 import b64decode, urlsafe_b64encode
 
@@ -16,12 +16,14 @@ from migrations_app.screens import (
     mail_settings,
     mailboxes,
     meetings,
+    metrics,
     notices,
     numbers,
     plans,
     previews,
     releases,
     runs,
+    search,
     selecting,
     starting,
     tenant_settings,
@@ -69,6 +71,9 @@ class KeyConverter(IntConverter):
 register_converter(UPNConverter, "upn")
 register_converter(KeyConverter, "key")
 register_converter(UIDConverter, "uid")
+
+urlpatterns = [path("metrics", metrics.metrics, name="metrics")]
+"""About all tenants."""
 
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -127,6 +132,7 @@ tenant_urlpatterns = [
     path("users/<upn:upn>/take-back-acceptance/", failures.take_back_acceptance, name="take-back-acceptance"),
     path("users/<upn:upn>/scan-now/", mailboxes.scan_now, name="scan-now"),
     path("users/<upn:upn>/meetings/", users.user_meetings, name="user-meetings"),
+    path("search/", search.search, name="search"),
     path("meetings/", meetings.meetings, name="meetings"),
     path("users/<upn:upn>/meetings/<uid:uid>/story/", meetings.story, name="meeting-story"),
     path("users/<upn:upn>/meetings/<uid:uid>/", users.user_meeting, name="user-meeting"),

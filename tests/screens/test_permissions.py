@@ -226,6 +226,7 @@ BELOW_A_TENANT = {
     "alert-secret": Rule("/{tenant}/settings/alerts/secret/", post="admin"),
     "send-alert-again": Rule("/{tenant}/settings/alerts/{undelivered}/send-again/", post="admin"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
+    "search": Rule("/{tenant}/search/?q=anna", get="viewer"),
     "audit": Rule("/{tenant}/audit/", get="viewer"),
     "audit-csv": Rule("/{tenant}/audit/export.csv", get="viewer"),
 }
@@ -240,8 +241,12 @@ FOR_EVERYBODY = {
     "password_reset_confirm": Rule("/accounts/sign-in-link/MQ/used-up/", get="nobody", post="nobody"),
     "theme": Rule("/accounts/theme/", post="nobody"),
 }
+BEHIND_A_KEY = {"metrics": Rule("/metrics", get="nobody")}
+"""For programs, and 404 until a key is set: tests/monitoring/test_metrics.py."""
 FOR_THE_SIGNED_IN = {
     "index": Rule("/", get="anybody"),
+    "keyboard": Rule("/accounts/keyboard/", get="anybody"),
+    "keys": Rule("/accounts/keyboard/keys/", post="anybody"),
     "logout": Rule("/accounts/logout/", post="anybody"),
 }
 FOR_SUPERUSERS = "admin/"
@@ -278,7 +283,7 @@ def test_every_address_is_classified() -> None:
     others = Counter(
         name or route for route, name in every_address() if not route.startswith(("<slug:slug>/", FOR_SUPERUSERS))
     )
-    above = [*FOR_EVERYBODY, *FOR_THE_SIGNED_IN]
+    above = [*FOR_EVERYBODY, *BEHIND_A_KEY, *FOR_THE_SIGNED_IN]
     beneath = [*BELOW_A_TENANT, *SWITCHED_ON_FOR_EVERYBODY]
     unclassified = [*(below - Counter(beneath)), *(others - Counter(above))]
 
@@ -291,7 +296,8 @@ def test_every_address_is_classified() -> None:
 
 
 def test_the_addresses_of_the_tables_are_those_of_the_project(fill: Fill) -> None:
-    for name, rule in (BELOW_A_TENANT | SWITCHED_ON_FOR_EVERYBODY | FOR_EVERYBODY | FOR_THE_SIGNED_IN).items():
+    everything = BELOW_A_TENANT | SWITCHED_ON_FOR_EVERYBODY | FOR_EVERYBODY | BEHIND_A_KEY | FOR_THE_SIGNED_IN
+    for name, rule in everything.items():
         assert resolve(fill(rule.address).partition("?")[0]).url_name == name
 
 
