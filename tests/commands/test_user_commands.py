@@ -380,7 +380,7 @@ def test_a_conference_id_that_somebody_else_has_is_a_bad_row(
     ("text", "sentence"),
     [
         ("", "The file is empty"),
-        ("UserPrincipalName,Shoesize\n", "There is no column 'Shoesize': use UserPrincipalName, SipAddress"),
+        ("UserPrincipalName,Brigde\n", "There is no column 'Brigde': did you mean Bridge"),
         ("DisplayName\nAnna\n", "must name the column UserPrincipalName"),
         ("UserPrincipalName,userprincipalname\n", "stands twice"),
         ('UserPrincipalName,DisplayName\nanna@contoso.com,"Anna\nbruno@contoso.com,Bruno\n', "from line 2 on"),

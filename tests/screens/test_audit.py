@@ -113,12 +113,12 @@ def test_it_is_sorted_as_asked_and_newest_first_otherwise(
 
 
 BAD = [
-    ("channel=telepathy", "Through what: Select a valid choice. telepathy is not one of the available choices."),
-    ("action=dance", "What: Select a valid choice. dance is not one of the available choices."),
-    ("at_from=yesterday", "From: Enter a valid date."),
+    ("channel=telepathy", "Through what: “telepathy” is not on offer: choose one of the list."),
+    ("action=dance", "What: “dance” is not on offer: choose one of the list."),
+    ("at_from=yesterday", "From: Give a day such as 2026-11-30."),
     ("at_to=9999-01-01", "Until: Give a date from 1970 to 2999."),
-    ("q=%00", "Search: Null characters are not allowed."),
-    (f"who={'x' * 201}", "Who: Ensure this value has at most 200 characters (it has 201)."),
+    ("q=%00", "Search: Leave out the invisible character (NUL) in it."),
+    (f"who={'x' * 201}", "Who: Shorten it to 200 characters: it has 201."),
 ]
 
 

@@ -134,8 +134,8 @@ def test_it_drops_the_numbers_of_the_bridge_that_a_user_leaves(
     [
         ({"conference_id": "12"}, "A conference ID is 7 digits"),
         ({"sip_address": "not an address"}, "Give an address such as anna@contoso.com"),
-        ({"bridge": "99999"}, "Select a valid choice."),
-        ({"language": ""}, "This field is required."),
+        ({"bridge": "99999"}, "What was chosen is not on offer"),
+        ({"language": ""}, "Fill this in: it must not be empty."),
     ],
 )
 def test_it_says_what_is_wrong_and_saves_nothing(
