@@ -93,6 +93,8 @@ class RunTable(tables.Table):
 
     caption = "Runs"
 
+    when_empty = "No run was requested yet."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -131,6 +133,8 @@ class LeftTable(tables.Table):
         by_start = start.desc(nulls_last=True) if is_descending else start.asc(nulls_first=True)
         return rows.order_by(by_start, "pk"), True
 
+    when_empty = "No meeting needs a person."
+
     class Meta:
         model = LeftMeeting
         fields: tuple[str, ...] = ()
@@ -159,6 +163,8 @@ class FailureTable(tables.Table):
 
     caption = "Users whose latest run failed by this"
 
+    when_empty = "Nobody's latest run has failed for this reason."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -183,6 +189,8 @@ class ResultTable(tables.Table):
     )
 
     caption = "Meetings of this run"
+
+    when_empty = "This run has looked at no meeting."
 
     class Meta:
         model = MeetingResult
@@ -276,6 +284,8 @@ class UserTable(tables.Table):
     latest_modified = _changed()
 
     caption = "Users"
+
+    when_empty = "There are no users yet."
 
     class Meta:
         model = ConferencingUser
@@ -419,6 +429,8 @@ class PreviewedMeetingTable(tables.Table):
     )
 
     caption = "Meetings"
+
+    when_empty = "No meeting was looked at yet."
 
     class Meta:
         model = PreviewedMeeting

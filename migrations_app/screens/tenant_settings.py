@@ -177,5 +177,6 @@ def _what_happens(tenant: Tenant, switch: TenantSetting, on: bool) -> str:
         told = f"The service is on: {runs} {'goes' if waiting == 1 else 'go'} on, each when it is due."
     found = count_out_of_date(tenant)
     if found:
-        told += f" {found.count}. {'You can start their runs below.' if found.need_a_start else found.under_way}"
+        why_not = f"{found.under_way} {found.cannot_start}".strip()
+        told += f" {found.count}. {'You can start their runs below.' if found.need_a_start else why_not}"
     return told
