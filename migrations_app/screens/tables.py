@@ -335,6 +335,7 @@ class BulkActionUserTable(tables.Table):
     upn = tables.TemplateColumn(template_name="bulk_actions/cells/user.html", verbose_name="User")
     state = tables.TemplateColumn(template_name="bulk_actions/cells/state.html", verbose_name="Result")
     sentence = tables.Column(verbose_name="What happened", empty_values=())
+    run = tables.TemplateColumn(template_name="bulk_actions/cells/run.html", verbose_name="Run", empty_values=())
 
     caption = "Results"
 
