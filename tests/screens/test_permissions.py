@@ -641,7 +641,7 @@ def test_a_role_counts_in_its_own_tenant_only(fill: Fill, dora: Client, tenant: 
     assert dora.get("/fabrikam/settings/").status_code == 200
     assert dora.post("/fabrikam/settings/MeetingMigrationEnabled/", {"on": "false"}).status_code == 302
     for rule in BELOW_A_TENANT.values():
-        if rule.post:
+        if rule.post and rule.post != "viewer":
             assert dora.post(fill(rule.address), rule.form).status_code == 403
 
 
