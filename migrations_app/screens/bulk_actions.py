@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Case, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, When
@@ -105,7 +106,7 @@ def _started(action: BulkAction, user: str) -> QuerySet[Run]:
     return Run.objects.filter(user=OuterRef(user), is_latest=True, modified__gte=action.created)
 
 
-def _with_runs(action: BulkAction, kind: Kind) -> QuerySet[BulkActionUser]:
+def _with_runs(action: BulkAction, kind: Kind) -> QuerySet[Any]:
     """The users, each with how the run stands that was started for them; nothing where there is none."""
     rows = _rows(action)
     run = _started(action, "user") if kind.starts_runs else Run.objects.none()
@@ -130,7 +131,7 @@ def _runs_by_state(action: BulkAction, kind: Kind) -> dict[str, int]:
     return dict(latest.order_by().values_list("state").annotate(Count("pk")))
 
 
-def _lines(rows: QuerySet[BulkActionUser]) -> Iterator[str]:
+def _lines(rows: QuerySet[Any]) -> Iterator[str]:
     """By their keys, some at a time: a cursor would keep a transaction open for as long as the download takes."""
     yield BYTE_ORDER_MARK + lines([("UserPrincipalName", "State", "Message", "RunState", "CorrelationId")])
     first, last = rows.aggregate(Min("pk"), Max("pk")).values()
