@@ -71,7 +71,7 @@ def test_a_dry_run_lists_what_differs_row_by_row_and_then_the_totals(import_user
         "Run, because audio conferencing was disabled.",
     ]
     assert told[5:] == [
-        "1 created, 2 changed, 1 unchanged, 0 skipped; 2 runs started.",
+        "1 created, 2 changed, 1 unchanged, 0 skipped; 2 runs would start.",
         "1 user: Run, because the user moved to the bridge New bridge.",
         "1 user: No run, because the user is new.",
         "1 user: Run, because audio conferencing was disabled.",

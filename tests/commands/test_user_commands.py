@@ -402,7 +402,7 @@ def test_a_dry_run_of_an_import_writes_nothing(
     told = import_users(
         "UserPrincipalName,Bridge\nanna.rossi@contoso.com,New bridge\nbruno.costa@contoso.com,\n", "--dry-run"
     )
-    assert "1 created, 1 changed, 0 unchanged, 0 skipped; 1 run started." in told
+    assert "1 created, 1 changed, 0 unchanged, 0 skipped; 1 run would start." in told
     assert "Dry run: nothing was written." in told
     assert ConferencingUser.objects.get() == anna
     assert not Run.objects.exists()

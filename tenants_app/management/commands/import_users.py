@@ -99,9 +99,10 @@ class Command(AdministratorCommand):
         self.list_rows(rows, options, columns, when_empty="No row differs from what is there.")
 
     def _tell_outcome(self, outcome: Outcome, bad: int, options: dict[str, Any]) -> None:
+        runs = counted(len(outcome.users_with_run), "run")
         self.stdout.write(
             f"{outcome.created:,} created, {outcome.changed:,} changed, {outcome.unchanged:,} unchanged, "
-            f"{bad:,} skipped; {counted(len(outcome.users_with_run), 'run')} started."
+            f"{bad:,} skipped; {runs} {'would start' if options['dry_run'] else 'started'}."
         )
         if options["dry_run"]:
             for sentence, _, count in outcome.by_sentence:
