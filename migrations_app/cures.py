@@ -70,6 +70,7 @@ CURES: Mapping[str, Place | str] = {
     "worker-lost": _BY_ITSELF,
     "retries-used-up": Place.RUN,
     "undone-instead": _NOTHING_WRONG,
+    "plan-cancelled": Place.USER,
     "run-pruned": "What was changed is not known any more.",
     "newer-run": Place.USER,
     "internal-error": "What to do follows from the service's log.",
@@ -87,6 +88,8 @@ CURES: Mapping[str, Place | str] = {
     "request-withdrawn": _NOTHING_WRONG,
     "attendees-not-told-by-server": Place.RUN,
     "meeting-changed-while-cut-off": Place.RUN,
+    "no-meeting-changes": _NOBODY_TO_TELL,
+    "notice-withdrawn": _NOBODY_TO_TELL,
     "meeting-changed-since": _NOBODY_TO_TELL,
     # why an alert is not delivered
     "webhook-address": Place.ALERTS,

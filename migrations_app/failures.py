@@ -185,6 +185,10 @@ FAILED = {
         "An undo of an earlier run took its place before it was done.",
         "Look at the undo. To bring the user's invitations up to date after all, start the user.",
     ),
+    "plan-cancelled": Entry(
+        "The planned start was cancelled before this run began.",
+        "To bring the user's invitations up to date after all, start the user.",
+    ),
     "run-pruned": Entry(
         "The run that was to be undone is not in the history any more, so nobody knows what it had changed.",
         "Nothing can be put back. To bring the user's invitations up to date, start the user.",
@@ -251,6 +255,8 @@ UNSENT = {
     "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
     "nobody-to-tell": Entry("The meeting names nobody any more who could be told by mail."),
     "request-withdrawn": Entry("The meeting does not need its organizer any more: it is in order, or was dealt with."),
+    "no-meeting-changes": Entry("No meeting of the organizer would be changed, so there is nothing to tell of."),
+    "notice-withdrawn": Entry("The runs were called off, or began without waiting for the notice."),
     "meeting-changed-since": Entry("The meeting was changed or cancelled again, and that change tells the attendees."),
 }
 """Why a message to attendees is not sent, or not to all of them; beside these, ``internal-error``."""

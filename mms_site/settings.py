@@ -24,6 +24,7 @@ from mms_site.environment import (
     given,
     is_fernet_key,
     is_host,
+    is_long_key,
     is_origin,
     load_file,
     load_secrets,
@@ -36,7 +37,7 @@ from mms_site.environment import (
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     load_file(BASE_DIR / ".env")
-load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY")
+load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY", "MMS_METRICS_KEY")
 
 DEBUG = read_bool("DEBUG", default=False)
 MMS_DATA_DIR = data_folder(BASE_DIR / given("MMS_DATA_DIR", "var"))
@@ -213,6 +214,15 @@ MMS_ALLOWED_WEBHOOK_HOSTS = read_list(
 )
 """Servers of webhooks that may be at private addresses, and be posted to without TLS."""
 
+# --- monitoring ---------------------------------------------------------------------------------------
+
+MMS_METRICS_KEY = given("MMS_METRICS_KEY")
+"""With it whoever watches the service reads /metrics; empty: there is no such address."""
+if MMS_METRICS_KEY and not is_long_key(MMS_METRICS_KEY):
+    raise exit_naming(
+        "MMS_METRICS_KEY", "is not usable: expected at least 20 characters that a header can carry, without spaces."
+    )
+
 # --- people -------------------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = [
@@ -292,6 +302,8 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 # --- language, time, static files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "mms_site" / "locale"]
+"""What Django says of bad input, as MMS says it (django.po)."""
 TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(given("TIME_ZONE", "UTC")).key)
 MMS_INVITATION_LANGUAGES = LANGUAGES
 """The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""

@@ -34,6 +34,13 @@ def time_zone_names() -> tuple[str, ...]:
     return tuple(sorted(available_timezones() - {"Factory", "localtime"}))
 
 
+@cache
+def place_names() -> tuple[str, ...]:
+    """The names that are proposed: UTC, and those of places."""
+    places = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+    return ("UTC", *(name for name in time_zone_names() if name.partition("/")[0] in places))
+
+
 def zone_named(name: str) -> ZoneInfo:
     """The time zone of that name, which :func:`validate_time_zone` has let pass."""
     return ZoneInfo(name)
@@ -83,11 +90,9 @@ def read_moment(text: str, zone: tzinfo, now: datetime) -> datetime:
     said = " ".join(text.split())[:100]
     moment = _as_written(said, zone) or _as_said(said.lower(), zone, now)
     if moment is None:
-        raise ValidationError(
-            f"“{said}” is not a time: write it as Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00.", code="no-time"
-        )
+        raise ValidationError(f"“{said}” is not a time: write it as Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00.")
     if moment <= now:
-        raise ValidationError(f"{told(moment, zone)}, is past: choose a time to come.", code="past")
+        raise ValidationError(f"{told(moment, zone)}, is past: choose a time to come.")
     if moment - now > FURTHEST:
         raise ValidationError(f"{told(moment, zone)}, is more than a year away: choose an earlier time.")
     return moment
@@ -125,7 +130,7 @@ def read_time(text: str) -> time:
     """A time of the day, such as ``22:00`` or ``6 am``. Raises ``ValidationError``."""
     found = _time(" ".join(text.lower().split()))
     if found is None:
-        raise ValidationError(f"“{text.strip()[:50]}” is not a time of the day: write it as 22:00.", code="no-time")
+        raise ValidationError(f"“{text.strip()[:50]}” is not a time of the day: write it as 22:00.")
     return found
 
 

@@ -90,7 +90,7 @@ def validate_time_zone(name: str) -> None:
     near_city = get_close_matches(asked.rpartition("/")[2], by_city, n=1, cutoff=0.8)
     meant = by_folded[near[0]] if near else by_city[near_city[0]] if near_city else ""
     told = f"did you mean “{meant}”?" if meant else "give a name such as Europe/Rome or UTC."
-    raise ValidationError(f"There is no time zone “{name.strip()[:100]}”: {told}", code="time-zone")
+    raise ValidationError(f"There is no time zone “{name.strip()[:100]}”: {told}")
 
 
 def validate_path_template(text: str) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from migrations_app.alerts.composing import address
 from migrations_app.calendars.people import Person
 from migrations_app.mail.headers import mailbox, text_field
-from migrations_app.mail.messages import UpdateMessage
+from migrations_app.mail.messages import ComposedMessage
 from tenants_app.models import Tenant
 from tenants_app.wording import counted
 
@@ -24,7 +24,7 @@ Told = Mapping[str, Any]
 
 def message(
     tenant: Tenant, content: Told, sender: str, recipient: str, delivery_id: UUID, created: datetime
-) -> UpdateMessage:
+) -> ComposedMessage:
     """The whole message, the same however often it is made: CRLF line ends, pure ASCII."""
     identifier = f"<alert.{delivery_id}@{tenant.domain}>"
     octets = text(tenant, content).replace("\n", "\r\n").encode("utf-8", "replace")
@@ -43,7 +43,7 @@ def message(
         "",
         encodebytes(octets).decode("ascii").replace("\n", "\r\n"),
     ]
-    return UpdateMessage(sender, [recipient], identifier, "\r\n".join(lines).encode("ascii"))
+    return ComposedMessage(sender, [recipient], identifier, "\r\n".join(lines).encode("ascii"))
 
 
 def text(tenant: Tenant, content: Told) -> str:

@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ("created", models.DateTimeField(default=django.utils.timezone.now)),
                 (
                     "finished_at",
-                    models.DateTimeField(help_text="When all of it had ended, or it was cancelled.", null=True),
+                    models.DateTimeField(help_text="When all of it had ended, also where it was cancelled.", null=True),
                 ),
                 ("cancelled_by", models.CharField(blank=True, max_length=200)),
                 ("wants_notice", models.BooleanField(default=False, help_text="Organizers are told in advance.")),

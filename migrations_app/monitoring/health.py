@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Min, Q
 
-from migrations_app.models import MAY_BE_WORKED, Heartbeat, Run, Update, WorkerSilence
+from migrations_app.models import MAY_BE_WORKED, Heartbeat, Notice, Run, Update, WorkerSilence, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import count_accepted, users_by_state
 from tenants_app.models import MailboxConnection, Tenant
@@ -47,19 +47,23 @@ class QueueState:
 def queue_state(tenant: Tenant | None = None) -> QueueState:
     """The state of the queue, of one tenant or of all."""
     now = clock.now()
-    due = Run.objects.filter(MAY_BE_WORKED, state=Run.State.PENDING, due_at__lte=now)
+    due = Run.objects.filter(MAY_BE_WORKED, runs_may_begin(now), state=Run.State.PENDING, due_at__lte=now)
     refusing = MailboxConnection.objects.exclude(problem_code="")
     queued = Update.objects.filter(state=Update.State.QUEUED)
+    notices = Notice.objects.filter(state=Notice.State.QUEUED)
     refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)
     if tenant is not None:
         due = due.filter(tenant=tenant)
         refusing = refusing.filter(tenant=tenant)
         queued = queued.filter(result__run__tenant=tenant)
+        notices = notices.filter(tenant=tenant)
         refused = refused.filter(result__run__tenant=tenant)
     names = dict(refusing.order_by("pk").values_list("pk", "name"))
     if names:
         theirs = Q(user__mailbox__in=list(names)) | Q(user__mailbox=None, tenant__mailbox__in=list(names))
         due = due.exclude(theirs)
+    oldest = queued.order_by("queued_at").values_list("queued_at", flat=True).first()
+    waiting = notices.aggregate(count=Count("pk"), oldest=Min("queued_at"))
     users, accepted = users_by_state(tenant), count_accepted(tenant)
     return QueueState(
         failed=max(users[Run.State.FAILED] - accepted, 0),
@@ -67,8 +71,8 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
         pending=users[Run.State.PENDING],
         in_progress=users[Run.State.IN_PROGRESS],
         longest_wait=_since(due.order_by("due_at").values_list("due_at", flat=True).first(), now),
-        unsent=queued.count(),
-        longest_unsent=_since(queued.order_by("queued_at").values_list("queued_at", flat=True).first(), now),
+        unsent=queued.count() + waiting["count"],
+        longest_unsent=_since(min(filter(None, (oldest, waiting["oldest"])), default=None), now),
         undeliverable=refused.count(),
         refused_by=tuple(names.values()),
     )

@@ -14,6 +14,8 @@ from migrations_app.models import (
     AlertEvent,
     BulkAction,
     LeftMeeting,
+    NumberRelease,
+    Plan,
     Run,
     UntoldNumber,
     Update,
@@ -48,6 +50,7 @@ def prune(before: datetime) -> Counter[str]:
     LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
     BulkAction.objects.filter(created__lt=before).exclude(state__in=BulkAction.OPEN).delete()
+    _forget_plans(before)
     Alert.objects.filter(created__lt=before).delete()
     AlertEvent.objects.filter(told_at__lt=before).exclude(thing=AlertEvent.Thing.CONNECTION, end_told_at=None).delete()
     WorkerSilence.objects.filter(ended__lt=before).delete()
@@ -59,6 +62,15 @@ def prune(before: datetime) -> Counter[str]:
         imports=imports,
         wake_ups=tasks,
     )
+
+
+def _forget_plans(before: datetime) -> None:
+    """Plans that ended ``before`` this, once nothing tells of what was planned."""
+    kept = (rows.objects.filter(plan=OuterRef("pk")) for rows in (Run, BulkAction, NumberRelease))
+    ended = Plan.objects.filter(finished_at__lt=before).exclude(state__in=Plan.OPEN)
+    for rows in kept:
+        ended = ended.exclude(Exists(rows))
+    ended.delete()
 
 
 def _free_conference_ids(before: datetime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +27,9 @@ from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
+from tests.support.notices import notices_to
 from tests.support.pages import key_of
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 from tests.support.windows import Open
@@ -46,6 +48,9 @@ PAGES = {
         "/contoso/failures/no-bridge/",
         "/contoso/failures/unreadable-calendar-object/",
         "/contoso/meetings/?organizer=anna",
+        "/contoso/search/?q=a",
+        "/contoso/search/?q=nothing-goes-by-this",
+        "/accounts/keyboard/",
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
         "/contoso/migrations/",
         "/contoso/migrations/{ended}/",
@@ -61,6 +66,10 @@ PAGES = {
         "/contoso/users/selected/start/?q=anna&all",
         "/contoso/users/selected/move/?all&to={other}",
         "/contoso/users/actions/",
+        "/contoso/users/planned/",
+        "/contoso/users/planned/{plan}/",
+        "/contoso/users/planned/{plan}/cancel/",
+        "/contoso/migrations/{planned}/run-now/",
         "/contoso/users/anna.rossi@contoso.com/",
         "/contoso/users/anna.rossi@contoso.com/start/options/?target_meeting_type=Link",
         "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -80,6 +89,9 @@ PAGES = {
         "/contoso/bridges/{bridge}/numbers/{spare}/",
         "/contoso/bridges/{bridge}/numbers/{spare}/release/?replacement=",
         "/contoso/bridges/{bridge}/numbers/{spare}/replace/?by=%2B14255550122",
+        "/contoso/notices/{notices}/",
+        "/contoso/settings/notices/",
+        "/contoso/settings/notices/advance/it/",
         "/contoso/releases/",
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
@@ -145,6 +157,7 @@ def fill(
     for number in range(22):  # a second page of every list
         make_run(make_user(f"user{number}", audio_conferencing_license=False))
     vera = User.objects.get(username="vera")
+    plan = plan_for(anna, window_from=time(22), window_to=time(6))
     keys: dict[str, Any] = {
         "ended": ended.correlation_id,
         "running": running.correlation_id,
@@ -158,7 +171,10 @@ def fill(
         "other": new_bridge.pk,
         **leaving_numbers(anna),
         **imports(tenant),
+        "notices": notices_to(anna).pk,
         **preview_of(anna),
+        "plan": plan.pk,
+        "planned": make_run(make_user("fabio"), "Pending", plan=plan, due_at=plan.opens_at).correlation_id,
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
         "token": default_token_generator.make_token(vera),
     }

@@ -30,6 +30,7 @@ from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Tena
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.name_server import names
+from tests.support.planned import plan_for
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
 
@@ -39,6 +40,7 @@ ACTS_ON_A_TENANT = {
     "check_deliverability": ANNA,
     "explain_meeting": f"{{meeting}} {ANNA}",
     "export_meetings": f"{ANNA} --output {{folder}}",
+    "get_advance_notice": "",
     "get_dial_in_conferencing_bridge": "",
     "get_dial_in_conferencing_tenant_settings": "",
     "get_dial_in_conferencing_user": ANNA,
@@ -48,6 +50,7 @@ ACTS_ON_A_TENANT = {
     "get_alert_configuration": "",
     "get_mail_server": "",
     "get_number_release": "--number {leaving}",
+    "get_planned_start": "",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
     "get_unmigrated_meeting": ANNA,
@@ -60,7 +63,9 @@ ACTS_ON_A_TENANT = {
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
     "release_service_number": "--number {leaving} --reason cut",
     "remove_mailbox_connection": "{connection}",
+    "remove_planned_start": "{plan}",
     "replace_service_number": "--from {toll} --to +442079460199",
+    "set_advance_notice": "--language en --subject {{day}}",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
     "set_dial_in_conferencing_user": (
@@ -112,6 +117,7 @@ INVENTED = {
     "leaving": "+12065550190",
     "run": str(uuid4()),
     "connection": "Nowhere",
+    "plan": "987654",
 }
 """Keys of rows that are nobody's."""
 
@@ -169,6 +175,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "leaving": leaving_number(fabrikam.bridge, "+12065550149", "+12065550150"),
         "run": str(run_of(fabrikam.user).correlation_id),
         "connection": connection_of(fabrikam.tenant, "Harbour-mail").name,
+        "plan": str(plan_for(fabrikam.user).pk),
     }
 
 
@@ -188,6 +195,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "leaving": leaving_number(new_bridge, "+442079460125", "+442079460126"),
         "run": str(run_of(anna).correlation_id),
         "connection": connection_of(anna.tenant, "Contoso-mail").name,
+        "plan": str(plan_for(anna).pk),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
