@@ -6,8 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migrations_app", "0019_previews"),
-        ("tenants_app", "0015_former_numbers"),
+        ("migrations_app", "0022_alerts"),
+        ("tenants_app", "0016_time_zone"),
     ]
 
     operations = [

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 
-from migrations_app.models import BulkAction, Run, Sample
+from migrations_app.models import BulkAction, Run, Sample, runs_may_begin
 from tenants_app.models import Tenant
 from tenants_app.wording import counted
 
@@ -116,17 +116,17 @@ def underway(tenant: Tenant, now: datetime) -> Underway:
 
     Runs are counted in one statement, so that one which is just claimed, or just ends, counts once.
     """
-    jobs = BulkAction.objects.filter(tenant=tenant, state__in=BulkAction.OPEN).exclude(kind="mark")
+    jobs = BulkAction.objects.filter(tenant=tenant, state__in=BulkAction.OPEN).filter(runs_may_begin(now)).exclude(kind="mark")
     to_come = F("user_count") - F("done_count") - F("refused_count")
     coming = jobs.aggregate(users=Coalesce(Sum(to_come), 0), since=Min("created"))
     of_tenant = Run.objects.filter(tenant=tenant).order_by()
     pending, running = (of_tenant.filter(state=state) for state in (Run.State.PENDING, Run.State.IN_PROGRESS))
-    oldest = (rows.values("tenant").annotate(at=Min("created")) for rows in (pending.filter(due_at__lte=now), running))
+    is_due, total = Q(due_at__lte=now) & runs_may_begin(now), F("total_meetings")
+    oldest = (rows.values("tenant").annotate(at=Min("created")) for rows in (pending.filter(is_due), running))
     asked_for = [moment for _, moment in next(oldest).union(next(oldest)).values_list("tenant", "at")]
     since = min((moment for moment in (*asked_for, coming["since"]) if moment), default=None)
     over = of_tenant.filter(finished_at__gte=since or now, state__in=[Run.State.SUCCEEDED, Run.State.FAILED])
     over = over.exclude(last_error_code__in=WITHDRAWN)
-    is_due, total = Q(due_at__lte=now), F("total_meetings")
     no = Value(0)
     counted_once = _sums("pending", pending, is_due, _MEETINGS, no, is_due & _UNPLANNED, ~is_due).union(
         _sums("running", running, Q(), _MEETINGS, _DONE, _UNPLANNED, None),

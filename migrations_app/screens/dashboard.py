@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.models import AlertSettings, MeetingResult, Run, Update
 from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.over_time import STRETCHES, USUAL, over_time
@@ -20,6 +20,7 @@ from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
+from migrations_app.screens.first_steps import first_steps
 from migrations_app.screens.live import Live
 from migrations_app.screens.over_time import charts_over_time
 from migrations_app.targets import UNDO
@@ -41,6 +42,8 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
         return live.nothing_new()
     now = clock.now()
     context = {"access": access, **_status(access.tenant, now)}
+    has_succeeded = context["counts"][Run.State.SUCCEEDED] > 0
+    context |= first_steps(request, access, has_succeeded=has_succeeded)
     if context["ran_count"]:
         wanted = STRETCHES.get(request.GET.get("over", ""), USUAL)
         context["over_time"] = charts_over_time(over_time(access.tenant, wanted, now))
@@ -80,6 +83,7 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "ran_count": sum(counts.values()),
         "user_count": user_count,
         "out_of_date": count_out_of_date(tenant),
+        "alert_settings": AlertSettings.of(tenant),
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
         "left_count": left_count,
