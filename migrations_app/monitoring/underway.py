@@ -116,9 +116,9 @@ def underway(tenant: Tenant, now: datetime) -> Underway:
 
     Runs are counted in one statement, so that one which is just claimed, or just ends, counts once.
     """
-    jobs = BulkAction.objects.filter(tenant=tenant, state__in=BulkAction.OPEN).filter(runs_may_begin(now)).exclude(kind="mark")
+    jobs = BulkAction.objects.filter(runs_may_begin(now), tenant=tenant, state__in=BulkAction.OPEN)
     to_come = F("user_count") - F("done_count") - F("refused_count")
-    coming = jobs.aggregate(users=Coalesce(Sum(to_come), 0), since=Min("created"))
+    coming = jobs.exclude(kind="mark").aggregate(users=Coalesce(Sum(to_come), 0), since=Min("created"))
     of_tenant = Run.objects.filter(tenant=tenant).order_by()
     pending, running = (of_tenant.filter(state=state) for state in (Run.State.PENDING, Run.State.IN_PROGRESS))
     is_due, total = Q(due_at__lte=now) & runs_may_begin(now), F("total_meetings")
