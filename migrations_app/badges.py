@@ -62,6 +62,9 @@ BADGES = {
     "Sent": Badge("Sent", "succeeded", "mail-check"),
     "ByServer": Badge("Sent by the mailbox's server", "succeeded", "mail-check"),
     "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
+    # notices to organizers, beside Queued, Sent and Failed
+    "Counting": Badge("Counting meetings", "progress", "loader-2"),
+    "NotTold": Badge("Not told", "quiet", "mail"),
 }
 
 STORY = {

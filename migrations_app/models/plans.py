@@ -41,6 +41,9 @@ class Plan(models.Model):
     created = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, help_text="When all of it had ended, also where it was cancelled.")
     cancelled_by = models.CharField(max_length=200, blank=True)
+    waits_for_notices = models.BooleanField(
+        default=False, help_text="Nothing begins before each notice to an organizer is handed over or given up."
+    )
     wants_notice = models.BooleanField(default=False, help_text="Organizers are told in advance.")
     tells_cancellation = models.BooleanField(default=False, help_text="Who was told is told where it is cancelled.")
 
@@ -78,10 +81,11 @@ class Plan(models.Model):
 
     def is_open(self, now: datetime) -> bool:
         """Whether its runs may begin at that moment."""
-        return self.opens_at <= now and (self.closes_at is None or now < self.closes_at)
+        is_open = self.opens_at <= now and (self.closes_at is None or now < self.closes_at)
+        return is_open and not self.waits_for_notices
 
 
 def runs_may_begin(now: datetime) -> Q:
-    """Runs of no plan, and those whose plan is open."""
+    """Runs of no plan, and those whose plan is open and waits for no notice."""
     is_open = Q(plan__closes_at=None) | Q(plan__closes_at__gt=now)
-    return Q(plan=None) | Q(is_open, plan__opens_at__lte=now)
+    return Q(plan=None) | Q(is_open, plan__opens_at__lte=now, plan__waits_for_notices=False)

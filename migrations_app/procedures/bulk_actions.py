@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from migrations_app.models import BulkAction, BulkActionUser, Plan, runs_may_begin
 from migrations_app.monitoring import clock
+from migrations_app.procedures import notices
 from migrations_app.procedures.bulk_kinds import KINDS, Answer, Kind
 from migrations_app.runs.plans import When, begin, cancelled, make_plan
 from migrations_app.runs.queue import wake_cluster
@@ -111,9 +112,21 @@ def _settle(
     told |= when.kept if when else {}
     told = {name: value for name, value in told.items() if value}
     entry(tenant, actor, kind.audited, counted(action.user_count, "user"), after=told).save()
+    if action.plan and action.plan.wants_notice:
+        _tell_before(action, kind, action.plan)
     if action.user_count > PIECE:
         wake_cluster()
     return action
+
+
+def _tell_before(action: BulkAction, kind: Kind, plan: Plan) -> None:
+    """Have the organizers told before it begins, those whose meetings it changes (R37)."""
+    if kind.foreseen is None:
+        raise ValidationError(f"“{kind.label}” changes no meeting, so there is nothing to tell the organizers.")
+    preview, terms, whom = kind.foreseen(action.options)
+    chosen = BulkActionUser.objects.filter(action=action).values("user")
+    users = ConferencingUser.objects.filter(whom, pk__in=chosen)
+    notices.announce(action.tenant, users, preview, terms, plan.opens_at, action.requested_by, plan=plan)
 
 
 def _store_keys(action: BulkAction, users: QuerySet[ConferencingUser]) -> int:

@@ -25,7 +25,8 @@ from django.utils import timezone
 
 from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update, runs_may_begin
 from migrations_app.monitoring import clock
-from migrations_app.procedures import number_looks, number_search
+from migrations_app.preview.plans import NumberRelease as Replacement
+from migrations_app.procedures import notices, number_looks, number_search
 from migrations_app.runs.left import accept_messages
 from migrations_app.runs.plans import When, begin, cancelled, make_plan, open_now
 from migrations_app.runs.queue import wake_cluster
@@ -304,6 +305,9 @@ def _start(
         due_at=plan.opens_at if plan else settled,
     )
     _audit(release, actor, "take number off", **(when.kept if when else {}))
+    if plan and plan.wants_notice:
+        foreseen = Replacement(tenant, {"number": number.pk, "e164": replacement.number})
+        notices.announce(tenant, foreseen.users, foreseen.kind, foreseen.terms, plan.opens_at, actor.name, plan=plan)
     if release.due_at <= now:
         wake_cluster()
     return release

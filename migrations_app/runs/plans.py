@@ -29,6 +29,10 @@ class When:
 
     not_before: datetime
     window: DailyWindow | None = None
+    tells: bool = False
+    """Whether the organizers are told before (R37)."""
+    tells_cancellation: bool = False
+    """Whether those who were told are told where it is called off."""
 
     def opening(self, tenant: Tenant, now: datetime) -> tuple[datetime, datetime | None]:
         """From when and until when it may begin; the next time, or now."""
@@ -41,16 +45,21 @@ class When:
     def kept(self) -> dict[str, str]:
         """What the audit keeps of it."""
         between = {"between": str(self.window)} if self.window else {}
-        return {"earliest start": self.not_before.isoformat(timespec="minutes")} | between
+        told = {"organizers": "told before"} if self.tells else {}
+        return {"earliest start": self.not_before.isoformat(timespec="minutes")} | between | told
 
 
 def read_when(tenant: Tenant, typed: Mapping[str, str]) -> When | None:
     """When it is to begin, from what was typed as ``not_before``, ``window_from`` and ``window_to``; None: as ever.
+    With ``notify`` the organizers are told before, with ``notify_cancelled`` also where it is called off.
 
     Raises ``ValidationError`` with a sentence for each field that cannot be.
     """
     texts = {name: typed.get(name, "").strip() for name in ("not_before", "window_from", "window_to")}
+    tells = bool(typed.get("notify"))
     if not any(texts.values()):
+        if tells:
+            raise ValidationError({"not_before": "Say when it begins: that is what the organizers are told."})
         return None
     now, problems = clock.now(), {}
     moment, window = now, None
@@ -65,7 +74,7 @@ def read_when(tenant: Tenant, typed: Mapping[str, str]) -> When | None:
         problems["window_from"] = error.messages
     if problems:
         raise ValidationError(problems)
-    return When(moment, window)
+    return When(moment, window, tells, tells and bool(typed.get("notify_cancelled")))
 
 
 def read_window(begin: str, end: str) -> DailyWindow | None:
@@ -91,6 +100,8 @@ def make_plan(tenant: Tenant, when: When, actor: Actor) -> Plan:
         window_to=window.end if window else None,
         opens_at=opens,
         closes_at=closes,
+        wants_notice=when.tells,
+        tells_cancellation=when.tells_cancellation,
         requested_by=actor.name,
     )
 

@@ -25,6 +25,7 @@ from migrations_app.procedures.number_release import (
 )
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import PlaceForm, ReplaceForm, TakeOffForm, WhenForm
+from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.tables import DependantTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
@@ -134,6 +135,7 @@ def _take_off(
         "successor": successor,
         "e164": e164,
         "when": when,
+        "sample": sample_of(access.tenant, dependants(shown)),
         "field": form.field,
         "foreseen": foreseen,
         "is_counted": "count" in request.GET,

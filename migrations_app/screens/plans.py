@@ -17,6 +17,7 @@ from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.procedures.plans import HAS_BEGUN, Job, job_of
 from migrations_app.screens.forms import WhenForm
 from migrations_app.screens.tables import PlanTable
+from migrations_app.screens.told import told_of_plan
 from tenants_app.access import Access, access_for
 from tenants_app.local_times import is_shown_twice
 from tenants_app.models import Role
@@ -60,6 +61,7 @@ def plan(request: Request, slug: str, pk: int) -> HttpResponse:
         "waiting_runs": waiting.count() if shown.is_ahead else 0,
         "may_act": access.allows(_role(job)) and shown.is_ahead,
         "is_open": shown.is_open(clock.now()),
+        **told_of_plan(shown),
     }
     return render(request, "planned/plan.html", context)
 

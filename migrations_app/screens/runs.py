@@ -27,6 +27,7 @@ from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import ResultTable, RunTable
+from migrations_app.screens.told import told_of_run
 from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
@@ -69,6 +70,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "failed_messages": count_failed(shown),
         "messages_in_doubt": count_failed(shown, in_doubt=True),
         "queue": Queue(access.tenant),
+        "notices": told_of_run(shown),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
     }

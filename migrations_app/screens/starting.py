@@ -17,6 +17,7 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import MeetingTypesForm, WhenForm
 from migrations_app.screens.looked_at import changed_since, has_changed_since, looked_at
+from migrations_app.screens.notice_samples import sample_of
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Role
@@ -70,6 +71,7 @@ def start_options(request: Request, slug: str, upn: str) -> HttpResponse:
         "address": reverse("start-user", args=[slug, user.upn]),
         "types": form,
         "when": WhenForm(request.GET, access.tenant),
+        "sample": sample_of(access.tenant, users),
         "foreseen": foresee_start(access.tenant, users, form.targets()),
         "is_asked": True,
         **looked_at(Starts.of(access.tenant, users=[user.pk], targets=form.targets())),

@@ -14,6 +14,7 @@ from migrations_app.models import (
     BulkActionUser,
     LeftMeeting,
     MeetingResult,
+    Notice,
     NumberRelease,
     Plan,
     Preview,
@@ -94,6 +95,8 @@ class RunTable(tables.Table):
 
     caption = "Runs"
 
+    when_empty = "No run was requested yet."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -132,6 +135,8 @@ class LeftTable(tables.Table):
         by_start = start.desc(nulls_last=True) if is_descending else start.asc(nulls_first=True)
         return rows.order_by(by_start, "pk"), True
 
+    when_empty = "No meeting needs a person."
+
     class Meta:
         model = LeftMeeting
         fields: tuple[str, ...] = ()
@@ -160,6 +165,8 @@ class FailureTable(tables.Table):
 
     caption = "Users whose latest run failed by this"
 
+    when_empty = "Nobody's latest run has failed for this reason."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -184,6 +191,8 @@ class ResultTable(tables.Table):
     )
 
     caption = "Meetings of this run"
+
+    when_empty = "This run has looked at no meeting."
 
     class Meta:
         model = MeetingResult
@@ -278,6 +287,8 @@ class UserTable(tables.Table):
 
     caption = "Users"
 
+    when_empty = "There are no users yet."
+
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
@@ -349,6 +360,7 @@ class BulkActionUserTable(tables.Table):
     upn = tables.TemplateColumn(template_name="bulk_actions/cells/user.html", verbose_name="User")
     state = tables.TemplateColumn(template_name="bulk_actions/cells/state.html", verbose_name="Result")
     sentence = tables.Column(verbose_name="What happened", empty_values=())
+    run = tables.TemplateColumn(template_name="bulk_actions/cells/run.html", verbose_name="Run", empty_values=())
 
     caption = "Results"
 
@@ -361,6 +373,26 @@ class BulkActionUserTable(tables.Table):
     def __init__(self, data: object, *, kind: Kind, is_open: bool) -> None:
         self.kind, self.is_open = kind, is_open
         super().__init__(data)
+
+
+class NoticeTable(tables.Table):
+    """Whom a round of notices is about, and what became of each."""
+
+    upn = tables.TemplateColumn(
+        template_name="bulk_actions/cells/user.html", verbose_name="Organizer", accessor="user__upn"
+    )
+    state = tables.TemplateColumn(template_name="notices/cells/state.html", verbose_name="Notice")
+    meetings = _number("Meetings", "meetings")
+    sent_at = _at("Sent")
+    why = tables.Column(verbose_name="Why not", empty_values=(), accessor="why")
+
+    caption = "Organizers"
+
+    class Meta:
+        model = Notice
+        fields: tuple[str, ...] = ()
+        orderable = False
+        empty_text = "No notice has this result."
 
 
 class DependantTable(tables.Table):
@@ -443,6 +475,8 @@ class PreviewedMeetingTable(tables.Table):
     )
 
     caption = "Meetings"
+
+    when_empty = "No meeting was looked at yet."
 
     class Meta:
         model = PreviewedMeeting

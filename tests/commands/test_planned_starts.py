@@ -127,3 +127,29 @@ def test_a_tenants_time_zone_is_set_by_command(command: Command, tenant: Tenant)
     command("new_tenant", "harbour", "--name", "Harbour", "--domain", "example.org", "--time-zone", "Asia/Tokyo")
     assert Tenant.objects.get(slug="harbour").time_zone == "Asia/Tokyo"
     assert "Asia/Tokyo" in command("get_tenant", "--tenant", "harbour", "--format", "json")
+
+
+def test_r37_organizers_are_told_before_where_that_is_asked_for(
+    command: Command, rome: Tenant, anna: ConferencingUser
+) -> None:
+    start = ("start_meeting_migration", "--user", anna.upn)
+    told = command(*start, "--not-before", "Saturday 22:00", "--notify", "--notify-cancelled")
+    plan = Plan.objects.get()
+    assert "The organizers are told before." in told
+    assert (plan.wants_notice, plan.tells_cancellation, plan.waits_for_notices) == (True, True, True)
+    assert plan.notice_round.notices.get().user == anna
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--notify"], "--notify tells the organizers when it begins: give --not-before or --between too"),
+        (["--not-before", "22:00", "--notify-cancelled"], "--notify-cancelled is for those who were told before"),
+    ],
+)
+def test_who_is_told_of_no_time_is_refused(
+    command: Command, rome: Tenant, anna: ConferencingUser, options: list[str], sentence: str
+) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        command("start_meeting_migration", "--user", anna.upn, *options)
+    assert not Plan.objects.exists()

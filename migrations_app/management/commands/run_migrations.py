@@ -9,7 +9,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from migrations_app.mail import delivery
+from migrations_app.alerts import worker as alerts
+from migrations_app.mail import delivery, outbox
 from migrations_app.mail.waiting import Queue
 from migrations_app.models import MAY_BE_WORKED, Run, Update, runs_may_begin
 from migrations_app.monitoring import clock
@@ -104,7 +105,8 @@ def _pause() -> float | None:
         or pending.filter(runs_may_begin(now), due_at__lte=now).exists()
         or registry.is_due(now)
         or delivery.is_due()
-        or Update.objects.filter(state=Update.State.QUEUED, lease_until__gt=now).exists()
+        or alerts.is_due(now)
+        or outbox.is_in_hand(now)
     ):
         return POLL_SECONDS
     first_run = pending.filter(attempts=0, plan=None).order_by("due_at").values_list("due_at", flat=True).first()
