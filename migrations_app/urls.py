@@ -1,4 +1,4 @@
-"""Addresses below a tenant about its users, bridges, runs and switches."""
+"""Addresses about its users, bridges, runs and switches."""
 
 from base64 import b64decode, urlsafe_b64encode
 
@@ -6,21 +6,25 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
 from migrations_app.screens import (
+    alerts,
     bridges,
     bulk_actions,
     dashboard,
     dial_in_directory,
     failures,
+    first_steps,
     left_meetings,
     mail_settings,
     mailboxes,
     meetings,
+    metrics,
     notices,
     numbers,
     plans,
     previews,
     releases,
     runs,
+    search,
     selecting,
     starting,
     tenant_settings,
@@ -69,8 +73,12 @@ register_converter(UPNConverter, "upn")
 register_converter(KeyConverter, "key")
 register_converter(UIDConverter, "uid")
 
+urlpatterns = [path("metrics", metrics.metrics, name="metrics")]
+"""About all tenants."""
+
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
+    path("first-steps/", first_steps.put_away, name="first-steps"),
     path("errors/", failures.catalogue, name="errors"),
     path("failures/", failures.failures, name="failures"),
     path("failures/<slug:code>/", failures.group, name="failure-group"),
@@ -126,6 +134,7 @@ tenant_urlpatterns = [
     path("users/<upn:upn>/take-back-acceptance/", failures.take_back_acceptance, name="take-back-acceptance"),
     path("users/<upn:upn>/scan-now/", mailboxes.scan_now, name="scan-now"),
     path("users/<upn:upn>/meetings/", users.user_meetings, name="user-meetings"),
+    path("search/", search.search, name="search"),
     path("meetings/", meetings.meetings, name="meetings"),
     path("users/<upn:upn>/meetings/<uid:uid>/story/", meetings.story, name="meeting-story"),
     path("users/<upn:upn>/meetings/<uid:uid>/", users.user_meeting, name="user-meeting"),
@@ -160,6 +169,11 @@ tenant_urlpatterns = [
     path("settings/mail/test/", mail_settings.try_mail_server, name="mail-test"),
     path("settings/mail/test-message/", mail_settings.send_test_message, name="mail-test-message"),
     path("settings/mail/deliverability/", mail_settings.check_deliverability, name="mail-deliverability"),
+    path("settings/alerts/", alerts.alerts, name="alerts"),
+    path("settings/alerts/test-mail/", alerts.test_mail, name="alert-test-mail"),
+    path("settings/alerts/test-webhook/", alerts.test_webhook, name="alert-test-webhook"),
+    path("settings/alerts/secret/", alerts.new_secret, name="alert-secret"),
+    path("settings/alerts/<key:pk>/send-again/", alerts.send_again, name="send-alert-again"),
     path("settings/mailboxes/", mailboxes.connections, name="mailboxes"),
     path("settings/mailboxes/<key:pk>/", mailboxes.connection, name="mailbox-connection"),
     path("settings/mailboxes/<key:pk>/try/", mailboxes.try_it, name="try-mailbox-connection"),

@@ -1,5 +1,6 @@
 """What happens to people's meetings: mailboxes, the queue of runs, what became of each meeting, updates to send."""
 
+from migrations_app.models.alerts import Alert, AlertDelivery, AlertEvent, AlertSettings, WorkerSilence
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import CalendarObject, IndexedMeeting, MailboxScan, MeetingFacts, OnlineMeeting
 from migrations_app.models.notices import Notice, NoticeKind, NoticeRound, NoticeText
@@ -12,6 +13,10 @@ from migrations_app.models.updates import Outgoing, UntoldNumber, Update, Update
 
 __all__ = [
     "MAY_BE_WORKED",
+    "Alert",
+    "AlertDelivery",
+    "AlertEvent",
+    "AlertSettings",
     "BulkAction",
     "BulkActionUser",
     "CalendarObject",
@@ -42,5 +47,6 @@ __all__ = [
     "Update",
     "UpdateText",
     "UserImport",
+    "WorkerSilence",
     "runs_may_begin",
 ]

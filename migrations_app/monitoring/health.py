@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Count, Max, Min, Q
 
-from migrations_app.models import MAY_BE_WORKED, Heartbeat, Notice, Run, Update, runs_may_begin
+from migrations_app.models import MAY_BE_WORKED, Heartbeat, Notice, Run, Update, WorkerSilence, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import count_accepted, users_by_state
 from tenants_app.models import MailboxConnection, Tenant
@@ -99,10 +100,29 @@ class Workers:
 
 
 def beat() -> None:
-    """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run."""
+    """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run.
+
+    The first one after a long silence notes how long that was.
+    """
     now = clock.now()
-    if not Heartbeat.objects.filter(name=_WORKER).update(at=now):
+    of_workers = Heartbeat.objects.filter(name=_WORKER)
+    if of_workers.filter(at__gte=now - WORKER_GONE).update(at=now):
+        return
+    with transaction.atomic():
+        last = of_workers.select_for_update().first()
+        if last and last.at < now - WORKER_GONE and not _was_busy(last.at, now):
+            WorkerSilence.objects.get_or_create(began=last.at, defaults={"ended": now})
         Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": now})
+
+
+def _was_busy(since: datetime, now: datetime) -> bool:
+    """Whether one run lasted all that time: a worker that was heard of then began it, and it lasts or has just ended.
+
+    One that a worker left behind when it died is in progress too, but its lease is over.
+    """
+    begun = Run.objects.filter(started_at__lte=since + clock.TOLERANCE)
+    lasts = Q(state=Run.State.IN_PROGRESS, lease_until__range=(now, now + WORKER_GONE + clock.TOLERANCE))
+    return begun.filter(lasts | Q(finished_at__gt=now - clock.TOLERANCE)).exists()
 
 
 def workers() -> Workers:

@@ -10,6 +10,8 @@ from django.utils import timezone
 from django_q.models import Task
 
 from migrations_app.models import (
+    Alert,
+    AlertEvent,
     BulkAction,
     LeftMeeting,
     NoticeRound,
@@ -19,6 +21,7 @@ from migrations_app.models import (
     UntoldNumber,
     Update,
     UserImport,
+    WorkerSilence,
 )
 from tenants_app.models import FormerConferenceId
 
@@ -28,10 +31,10 @@ _RUNS_AT_ONCE = 100
 def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
-    Imports of users go as well, applied or not, results of what was done for many users, who was told of runs, and
-    what needed a person in meetings that were over by then. Kept are each user's latest run, which says what state
-    they are in (R29), runs with a message still to be sent or one that keeps a number (R35), those just being
-    undone, and the audit. Conference IDs that no undo can bring back may be given to others. Deletes in small
+    Imports of users go as well, applied or not, results of what was done for many users, who was told of runs,
+    alerts, and what needed a person in meetings that were over by then. Kept are each user's latest run, which says
+    what state they are in (R29), runs with a message still to be sent or one that keeps a number (R35), those just
+    being undone, and the audit. Conference IDs that no undo can bring back may be given to others. Deletes in small
     transactions, so it may be stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
@@ -50,6 +53,9 @@ def prune(before: datetime) -> Counter[str]:
     BulkAction.objects.filter(created__lt=before).exclude(state__in=BulkAction.OPEN).delete()
     _forget_plans(before)
     NoticeRound.objects.filter(created__lt=before, plan=None, is_open=False).delete()
+    Alert.objects.filter(created__lt=before).delete()
+    AlertEvent.objects.filter(told_at__lt=before).exclude(thing=AlertEvent.Thing.CONNECTION, end_told_at=None).delete()
+    WorkerSilence.objects.filter(ended__lt=before).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(
         runs=deleted["migrations_app.Run"],

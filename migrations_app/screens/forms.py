@@ -1,9 +1,9 @@
-"""Forms about bridges, their numbers and mail servers. They only read and check what was typed: others save it."""
+"""Forms about bridges, numbers, mail servers and alerts. They only read and check what was typed: others save it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from django import forms
@@ -11,8 +11,10 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.http import urlencode
 
+from migrations_app.alerts.kinds import BY_DEFAULT, KINDS
 from migrations_app.mail.notice_texts import Text, checked
 from migrations_app.meeting_services.of_user import services_of
+from migrations_app.models import AlertSettings
 from migrations_app.monitoring import clock
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from migrations_app.runs.plans import When, read_when
@@ -511,6 +513,59 @@ class MailServerForm(MergingForm):
 
     def _post_clean(self) -> None:
         """The change itself checks the row: it knows what belongs together."""
+
+
+class AlertForm(MergingForm):
+    """Whom a tenant's alerts go to, about what, and when."""
+
+    class Meta:
+        model = AlertSettings
+        fields = [
+            *("recipients", "webhook_url", "pause_minutes"),
+            *("quiet_from", "quiet_until", "quiet_weekends", "breaks_quiet"),
+        ]
+        widgets = {
+            "recipients": forms.Textarea({"rows": 3, "placeholder": "alice@contoso.com"}),
+            "quiet_from": forms.TimeInput({"type": "time"}, format="%H:%M"),
+            "quiet_until": forms.TimeInput({"type": "time"}, format="%H:%M"),
+        }
+
+    def __init__(self, data: QueryDict | None, instance: AlertSettings) -> None:
+        watched = instance.watched if instance.pk else BY_DEFAULT
+        self.base_fields = {**self.base_fields, **_kinds_of_alerts(watched)}
+        super().__init__(data, instance=instance, auto_id="alerts_%s")
+        style_fields(self)
+
+    @property
+    def kinds(self) -> list[forms.BoundField]:
+        """The fields that say about what alerts are."""
+        return [self[_field_of(kind)] for kind in KINDS]
+
+    def edited(self) -> dict[str, Any]:
+        """What was edited, as ``actions.change_alerts`` takes it."""
+        values = super().edited()
+        fields = {_field_of(kind): kind for kind in KINDS}
+        if self.instance.webhook_off_at:  # whoever saves while it is off wants it on again
+            values["webhook_url"] = self.cleaned_data["webhook_url"]
+        if not self.instance.pk or not values.keys().isdisjoint(fields):
+            values["kinds"] = [kind for field, kind in fields.items() if self.cleaned_data[field]]
+        return {name: value for name, value in values.items() if name not in fields}
+
+    def _post_clean(self) -> None:
+        """The change itself checks the row: it knows what belongs together."""
+
+
+def _field_of(kind: str) -> str:
+    return f"about_{kind.replace('-', '_')}"
+
+
+def _kinds_of_alerts(watched: Collection[str]) -> dict[str, forms.Field]:
+    return {
+        _field_of(name): forms.BooleanField(
+            label=kind.label, help_text=kind.help, required=False, initial=name in watched
+        )
+        for name, kind in KINDS.items()
+    }
 
 
 class NoticeTextForm(forms.Form):

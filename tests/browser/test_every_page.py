@@ -14,8 +14,9 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from playwright.sync_api import expect
 
+from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import LeftMeeting, Run, Update
+from migrations_app.models import Alert, LeftMeeting, Run, Update
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -47,6 +48,9 @@ PAGES = {
         "/contoso/failures/no-bridge/",
         "/contoso/failures/unreadable-calendar-object/",
         "/contoso/meetings/?organizer=anna",
+        "/contoso/search/?q=a",
+        "/contoso/search/?q=nothing-goes-by-this",
+        "/accounts/keyboard/",
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
         "/contoso/migrations/",
         "/contoso/migrations/{ended}/",
@@ -92,6 +96,7 @@ PAGES = {
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
         "/contoso/settings/",
+        "/contoso/settings/alerts/",
         "/contoso/settings/rules/",
         "/contoso/settings/service/off/",
         "/contoso/audit/",
@@ -138,6 +143,10 @@ def fill(
     )
     EmbeddedMailbox(anna).store([("meeting-0", migrated), ("meeting-1", pasted)])
     Update.objects.update(state="Failed", error_code="mail-refused", error_detail="550 " + LONG)
+    change_alerts(tenant, ACTOR, recipients="zoe@contoso.com", webhook_url=f"https://hooks.contoso.com/{'a' * 200}")
+    alert = Alert.objects.create(tenant=tenant, content={"title": LONG})
+    alert.deliveries.create(channel="webhook", state="Failed", error_code="alert-given-up", error_detail=LONG)
+    alert.deliveries.create(channel="mail", recipient="zoe@contoso.com", error_code="mail-put-off", attempts=2)
     running = make_run(make_user("bruno"), "InProgress", [("Budget", "Succeeded", "")], total_meetings=7)
     make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(minutes=9))
     make_run(make_user("dario"), "Pending", attempts=1, last_error_code="mailbox-unavailable")

@@ -18,6 +18,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, NumberRelease, Run
 from migrations_app.procedures.number_release import start_release
@@ -46,6 +47,7 @@ ACTS_ON_A_TENANT = {
     "get_mailbox_connection": "",
     "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
     "get_meeting_migration_status": ANNA,
+    "get_alert_configuration": "",
     "get_mail_server": "",
     "get_number_release": "--number {leaving}",
     "get_planned_start": "",
@@ -69,11 +71,13 @@ ACTS_ON_A_TENANT = {
     "set_dial_in_conferencing_user": (
         f"{ANNA} --bridge {{bridge}} --toll-number {{toll}} --toll-free-number {{toll_free}}"
     ),
+    "set_alert_configuration": "--pause-minutes 20",
     "set_mail_server": "--sender-mode service",
     "set_mailbox_connection": "{connection} --calendars Work",
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
+    "test_alert": "",
     "test_mail_server": "",
     "undo_meeting_migration": "--correlation-id {run}",
     "unassign_service_number": "--number {spare} --replace-with {toll}",
@@ -179,6 +183,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
 def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_path: Path) -> dict[str, str]:
     """Keys of Contoso's rows, and files to work with."""
     User.objects.create_user("vera")
+    change_alerts(anna.tenant, ACTOR, recipients="ops@contoso.com")
     (tmp_path / "meeting.ics").write_bytes(invitation(anna))
     (tmp_path / "users.csv").write_text(f"UserPrincipalName,Bridge\n{anna.upn},{new_bridge.name}\n")
     return {

@@ -76,6 +76,7 @@ PAGES = [
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
     "/contoso/meetings/?organizer=anna",
+    "/contoso/search/?q=script",
     "/contoso/users/import/",
     "/contoso/users/import/{checked}/",
     "/contoso/previews/",
@@ -96,6 +97,7 @@ PAGES = [
     "/contoso/settings/rules/",
     "/contoso/settings/service/off/",
     "/contoso/settings/mail/",
+    "/contoso/settings/alerts/",
     "/contoso/settings/notices/",
     "/contoso/settings/notices/advance/en/",
     "/contoso/settings/mailboxes/",
@@ -281,6 +283,7 @@ PARTS = {
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/": 'class="decision"',
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/": 'class="rows story"',
     "/contoso/meetings/?organizer=anna": 'id="results"',
+    "/contoso/search/?q=script": "alert(&#x27;x&#x27;)",
     "/contoso/bridges/{bridge}/": 'id="results"',
     "/contoso/bridges/{bridge}/numbers/{number}/": 'id="results"',
     "/contoso/notices/{notices}/": 'id="live"',
@@ -330,6 +333,7 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
         f"/contoso/bridges/{old_bridge.pk}/",
         "/contoso/bridges/",
         "/contoso/audit/",
+        "/contoso/search/?q=user",
         f"/contoso/migrations/{big.correlation_id}/",
     ]
 

@@ -15,6 +15,7 @@ from tenants_app.models import Bridge, ConferencingUser
 TAB_OF = {
     "": "Dashboard",
     "left/": "Dashboard",
+    "search/": "Dashboard",
     "previews/": "Users",
     "failures/": "Dashboard",
     "errors/": "Dashboard",

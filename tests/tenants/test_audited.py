@@ -19,9 +19,12 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
+from migrations_app.alerts import actions as alert_actions
 from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import notice_texts, organizer_notes
 from migrations_app.models import (
+    Alert,
+    AlertDelivery,
     BulkAction,
     LeftMeeting,
     MeetingResult,
@@ -81,6 +84,7 @@ CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailb
 MODULES = (
     *CHANGES,
     *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes),
+    alert_actions,
     *(number_release, bulk_actions, planned, notice_texts, notices),
 )
 
@@ -165,6 +169,15 @@ class World:
 
     def default_connection(self) -> MailboxConnection:
         return change_connection(self.connection(), ACTOR, make_default=True)
+
+    def webhook(self) -> World:
+        alert_actions.change_alerts(self.tenant, ACTOR, webhook_url="https://hooks.contoso.com/")
+        return self
+
+    def undelivered_alert(self) -> AlertDelivery:
+        self.webhook()
+        alert = Alert.objects.create(tenant=self.tenant, content={"title": "1 run failed"})
+        return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed")
 
     def own_text(self) -> Tenant:
         notice_texts.change_notice_text(self.tenant, "Advance", "en", ACTOR, subject="On {day}")
@@ -350,6 +363,14 @@ AUDITED = {
         lambda left, actor: organizer_notes.assign(left.tenant, [left.pk], actor),
         World.left_meeting,
     ),
+    "actions.change_alerts": Case(
+        "change alerts",
+        lambda world, actor: alert_actions.change_alerts(world.tenant, actor, recipients="zoe@contoso.com"),
+    ),
+    "actions.renew_secret": Case(
+        "renew alert secret", lambda world, actor: alert_actions.renew_secret(world.tenant, actor), World.webhook
+    ),
+    "actions.send_again": Case("send alert again", alert_actions.send_again, World.undelivered_alert),
     "notice_texts.change_notice_text": Case(
         "change notice",
         lambda world, actor: notice_texts.change_notice_text(world.tenant, "Advance", "en", actor, subject="On {day}"),
@@ -399,6 +420,8 @@ WITHOUT_ENTRY = {
     "locking.audited_value": "only computes",
     "locking.apply_values": "only sets what its caller saves and audits",
     "actions.told": "only computes",
+    "actions.server_of": "only computes",
+    "actions.stop_webhook": "is what the receiver of alerts asks for; the entry names the service itself",
     "receivers.on_change_foreseen": "only computes",
     "actions.request_decided": "requests what a change or a start decided on, which writes the entry",
     "tenants.foresee_tenant": "only computes",

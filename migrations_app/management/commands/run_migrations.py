@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from migrations_app.alerts import worker as alerts
 from migrations_app.mail import delivery, outbox
 from migrations_app.mail.waiting import Queue
 from migrations_app.models import MAY_BE_WORKED, Run, Update, runs_may_begin
@@ -104,6 +105,7 @@ def _pause() -> float | None:
         or pending.filter(runs_may_begin(now), due_at__lte=now).exists()
         or registry.is_due(now)
         or delivery.is_due()
+        or alerts.is_due(now)
         or outbox.is_in_hand(now)
     ):
         return POLL_SECONDS
