@@ -19,6 +19,7 @@ from migrations_app.screens.forms import WhenForm
 from migrations_app.screens.tables import PlanTable
 from migrations_app.screens.told import told_of_plan
 from tenants_app.access import Access, access_for
+from tenants_app.local_times import is_shown_twice
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer_table
 from tenants_app.screens.refusals import refusals_told, tell_errors
@@ -109,8 +110,11 @@ def _role(job: Job) -> Role.Name:
 
 def _as_typed(plan: Plan) -> dict[str, str]:
     """The fields as somebody would have typed them."""
-    local = plan.not_before.astimezone(plan.tenant.zone)
-    typed = {"not_before": local.isoformat(timespec="minutes")[:16]}
+    typed = {}
+    if plan.not_before > clock.now():
+        local = plan.not_before.astimezone(plan.tenant.zone)
+        offset = 22 if is_shown_twice(local) else 16
+        typed["not_before"] = local.isoformat(timespec="minutes")[:offset]
     if plan.window:
         typed |= {"window_from": f"{plan.window.begin:%H:%M}", "window_to": f"{plan.window.end:%H:%M}"}
     return typed
