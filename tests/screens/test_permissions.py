@@ -553,6 +553,8 @@ INVENTED = {
     "empty": 987_654,
     "selected": 987_654,
     "action": 987_654,
+    "notices": 987_654,
+    "moved": 987_654,
     "plan": 987_654,
 }
 """Keys of rows that are nobody's."""
