@@ -31,7 +31,7 @@ class Tab(NamedTuple):
 TABS = (
     Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "left", "search"})),
     Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
-    Tab("Users", "users", "users", frozenset({"users", "previews", "tool"})),
+    Tab("Users", "users", "users", frozenset({"users", "previews", "notices", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),

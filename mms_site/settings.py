@@ -18,6 +18,7 @@ from django.urls import reverse
 from migrations_app.rewriting.labels import LANGUAGES
 from mms_site.backends import cache, check_writable, data_folder, database, mail
 from mms_site.environment import (
+    base_url,
     development_secret,
     exit_naming,
     given,
@@ -65,6 +66,8 @@ if not MMS_SECRETS_KEYS and MMS_DEVELOPMENT:
     MMS_SECRETS_KEYS = [_key]
 
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS", "", "addresses like https://mms.example.org", is_origin)
+MMS_BASE_URL = base_url(ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS)
+"""Where people reach the site; begins each link that leaves it, as in mails and in what commands print."""
 
 INSTALLED_APPS = [
     "mms_site.apps.DataFixesConfig",  # django.contrib.admin, for superusers alone
@@ -206,6 +209,10 @@ MMS_ALLOWED_MAIL_HOSTS = read_list(
     "MMS_ALLOWED_MAIL_HOSTS", "", "host names or addresses like dav.contoso.com,10.0.0.7", is_host
 )
 """Mail servers that may be at private addresses, and be spoken to without TLS."""
+MMS_ALLOWED_WEBHOOK_HOSTS = read_list(
+    "MMS_ALLOWED_WEBHOOK_HOSTS", "", "host names or addresses like hooks.contoso.com,10.0.0.7", is_host
+)
+"""Servers of webhooks that may be at private addresses, and be posted to without TLS."""
 
 # --- monitoring ---------------------------------------------------------------------------------------
 

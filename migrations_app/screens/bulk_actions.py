@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.badges import BADGES
 from migrations_app.models import BulkAction, BulkActionUser
+from migrations_app.monitoring import clock
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import bulk_actions as actions
 from migrations_app.procedures.bulk_kinds import KINDS
@@ -33,7 +34,8 @@ BATCH = 1_000
 def bulk_actions(request: Request, slug: str) -> HttpResponse:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
-    table = BulkActionTable(BulkAction.objects.filter(tenant=access.tenant).defer("options", "sentences"))
+    rows = BulkAction.objects.filter(tenant=access.tenant).select_related("plan__tenant")
+    table = BulkActionTable(rows.defer("options", "sentences"))
     return answer_table(request, "bulk_actions/bulk_actions.html", table, {"access": access})
 
 
@@ -43,6 +45,7 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
     access = access_for(request, slug)
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
+    waits = bool(shown.is_open and shown.plan and not shown.plan.is_open(clock.now()))
     found = BulkActionUserFilter(request.GET, _rows(shown).select_related("user"))
     table = paginate(request, BulkActionUserTable(found.qs, kind=kind, is_open=shown.is_open), 50)
     context = {
@@ -53,9 +56,10 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
         "table": table,
         "filter": found,
         "left_count": shown.user_count - shown.handled_count,
-        "may_stop": shown.is_open and access.allows(kind.role),
-        "is_silent": shown.is_open and workers().are_silent,
-        "seconds_to_refresh": 2 if shown.is_open else 0,
+        "may_stop": shown.is_open and not waits and access.allows(kind.role),
+        "waits": waits,
+        "is_silent": shown.is_open and not waits and workers().are_silent,
+        "seconds_to_refresh": (15 if waits else 2) if shown.is_open else 0,
         "now": timezone.now(),
     }
     return answer(request, "bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
@@ -87,7 +91,7 @@ def stop(request: Request, slug: str, pk: int) -> HttpResponse:
 
 
 def _action(access: Access, pk: int) -> BulkAction:
-    return get_object_or_404(BulkAction, tenant=access.tenant, pk=pk)
+    return get_object_or_404(BulkAction.objects.select_related("plan__tenant"), tenant=access.tenant, pk=pk)
 
 
 def _rows(action: BulkAction) -> QuerySet[BulkActionUser]:

@@ -23,12 +23,14 @@ from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import Access, access_for
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant, renew_directory_key
+from tenants_app.local_times import place_names
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
+from tenants_app.site_address import site_address
 from tenants_app.wording import MEETINGS_STAY, counted
 
 
@@ -55,9 +57,10 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
     context = {
         "access": access,
         "form": form,
+        "time_zones": place_names(),
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
         "out_of_date": count_out_of_date(access.tenant),
-        "directory": _directory(request, stored),
+        "directory": _directory(stored),
         "foreseen": foreseen,
         "is_preview": "preview" in request.POST,
         "is_answer": "preview" in request.POST,
@@ -71,12 +74,12 @@ def _posted(form: TenantForm) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in form.data.items() if name not in {"csrfmiddlewaretoken", "preview"}]
 
 
-def _directory(request: Request, tenant: Tenant) -> dict[str, Any]:
+def _directory(tenant: Tenant) -> dict[str, Any]:
     """What Jitsi Meet and telephone bridges are told about the dial-in directory; nothing while it is off."""
     if not tenant.dial_in_directory:
         return {}
     names = {"numbers": "phone-number-list", "mapper": "conference-mapper"}
-    addresses = {each: request.build_absolute_uri(reverse(name, args=[tenant.slug])) for each, name in names.items()}
+    addresses = {each: site_address(reverse(name, args=[tenant.slug])) for each, name in names.items()}
     host = urlsplit(tenant.meeting_url).hostname or "meet.example.org"
     return {**addresses, "host": host, "has_key": tenant.directory_key_hash != ""}
 

@@ -6,6 +6,7 @@ import csv
 import getpass
 import io
 import json
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -131,6 +132,14 @@ def test_a_new_administrator_chooses_a_password_with_the_link_once(
     assert account.check_password(password)
     again = Client().get(link.removeprefix("https://mms.contoso.com"), follow=True)
     assert not again.context["validlink"]
+
+
+def test_the_link_for_a_new_administrator_leads_to_the_address_of_the_site(
+    command: Command, tenant: Tenant, settings: Any
+) -> None:
+    settings.MMS_BASE_URL = "https://mms.example.org"
+    told = command("new_administrator", "alice", "--email", "alice@contoso.com")
+    assert told.splitlines()[-1].startswith("https://mms.example.org/accounts/")
 
 
 def test_it_does_not_hand_out_a_link_for_somebody_elses_account(command: Command, tenant: Tenant) -> None:

@@ -22,6 +22,7 @@ TAB_OF = {
     "migrations/": "History",
     "meetings/": "History",
     "users/": "Users",
+    "notices/": "Users",
     "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",
@@ -62,6 +63,7 @@ def test_every_address_below_a_tenant_belongs_to_one_tab(route: str) -> None:
     [
         ("/contoso/", "Dashboard"),
         ("/contoso/users/actions/", "Users"),
+        ("/contoso/users/planned/", "Users"),
         ("/contoso/migrations/", "History"),
         ("/contoso/users/", "Users"),
         ("/contoso/users/anna.rossi@contoso.com/", "Users"),

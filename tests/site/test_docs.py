@@ -16,7 +16,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandParser
 
 from migrations_app.cures import place_of
-from migrations_app.failures import FAILED, SKIPPED, UNSENT
+from migrations_app.failures import ALERTS, FAILED, SKIPPED, UNSENT
 from tenants_app.models import ConferencingUser
 from tests.support.commands import invitation
 from tests.support.samples import skype_text
@@ -66,7 +66,7 @@ def test_r31_the_page_of_codes_has_all_that_the_catalogue_says() -> None:
         *([f"`{code}`", entry.what, entry.do or "–", where(code)] for code, entry in SKIPPED.items()),
         *(
             [f"`{code}`", entry.what, entry.do or "–", where(code), "yes" if entry.cures_by_waiting else "no"]
-            for code, entry in (FAILED | UNSENT).items()
+            for code, entry in (FAILED | UNSENT | ALERTS).items()
         ),
     ]
 
