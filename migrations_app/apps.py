@@ -10,7 +10,7 @@ class MigrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
-        from migrations_app.advice import on_next_steps_wanted, on_remedy_wanted
+        from migrations_app.advice import on_command_wanted, on_next_steps_wanted, on_remedy_wanted
         from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.bulk_kinds import KINDS
         from migrations_app.procedures.mailbox_scans import follow
@@ -18,6 +18,7 @@ class MigrationsConfig(AppConfig):
         from tenants_app.audit import register_actions
         from tenants_app.signals import (
             change_foreseen,
+            command_wanted,
             mail_server_changed,
             mailboxes_changed,
             next_steps_wanted,
@@ -45,6 +46,7 @@ class MigrationsConfig(AppConfig):
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
         next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
+        command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)
 
 

@@ -12,6 +12,7 @@ from migrations_app.screens import (
     dashboard,
     dial_in_directory,
     failures,
+    first_steps,
     left_meetings,
     mail_settings,
     mailboxes,
@@ -77,6 +78,7 @@ urlpatterns = [path("metrics", metrics.metrics, name="metrics")]
 
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
+    path("first-steps/", first_steps.put_away, name="first-steps"),
     path("errors/", failures.catalogue, name="errors"),
     path("failures/", failures.failures, name="failures"),
     path("failures/<slug:code>/", failures.group, name="failure-group"),

@@ -302,6 +302,8 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 # --- language, time, static files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "mms_site" / "locale"]
+"""What Django says of bad input, as MMS says it (django.po)."""
 TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(given("TIME_ZONE", "UTC")).key)
 MMS_INVITATION_LANGUAGES = LANGUAGES
 """The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""

@@ -65,6 +65,17 @@ next_steps_wanted = Signal()
 """Sent when ``tenant`` has been made by a command. A receiver may return a list of commands that come next."""
 
 
+command_wanted = Signal()
+"""Sent where a command tells a ``sentence`` that advises something with a page of its own. A receiver may return a
+sentence that names its command."""
+
+
+def command_for(sentences: Iterable[str]) -> str:
+    """Which command does what the sentences advise, in a sentence; empty where nobody knows of one."""
+    asked: Iterable[Answers] = (command_wanted.send(Tenant, sentence=sentence) for sentence in sentences)
+    return next((told for answers in asked for _, told in answers if told), "")
+
+
 def remedy_for(tenant: Tenant, *, bridge: Bridge | None = None, user: ConferencingUser | None = None) -> Remedy | None:
     """What brings the users up to date, or None where nobody knows."""
     answers: Answers = remedy_wanted.send(Tenant, tenant=tenant, bridge=bridge, user=user)

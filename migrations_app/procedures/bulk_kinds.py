@@ -65,6 +65,8 @@ class Kind:
     act: Act
     how: Callable[[Mapping[str, Any]], str] = lambda options: ""
     """What was chosen beside the users, as the audit and the pages show it."""
+    starts_runs: bool = True
+    """Whether runs may follow from it."""
     ends_undos: bool = False
     """Whether it ends an undo that holds, so that whose meetings were put back since it was confirmed are left out."""
     may_be_planned: bool = True
@@ -219,6 +221,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Marked",
                 refused="Not marked",
                 act=_mark,
+                starts_runs=False,
                 ends_undos=True,
                 may_be_planned=False,
             ),

@@ -19,6 +19,7 @@ from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
+from migrations_app.screens.first_steps import first_steps
 from migrations_app.targets import UNDO
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Tenant
@@ -34,6 +35,8 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     """The whole page, and its live part alone for htmx."""
     access = access_for(request, slug)
     context = {"access": access, **_status(access.tenant)}
+    has_succeeded = context["counts"][Run.State.SUCCEEDED] > 0
+    context |= first_steps(request, access, has_succeeded=has_succeeded)
     return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
 
 

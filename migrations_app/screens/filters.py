@@ -158,6 +158,7 @@ class BulkActionUserFilter(django_filters.FilterSet):
     """The users of an action by what became of it for them."""
 
     state = django_filters.ChoiceFilter(label="Result", choices=BulkActionUser.State.choices, empty_label="Any result")
+    run = django_filters.ChoiceFilter("run_state", label="Run", choices=STATES, empty_label="Any state")
 
     class Meta:
         model = BulkActionUser

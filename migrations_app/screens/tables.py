@@ -95,6 +95,8 @@ class RunTable(tables.Table):
 
     caption = "Runs"
 
+    when_empty = "No run was requested yet."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -133,6 +135,8 @@ class LeftTable(tables.Table):
         by_start = start.desc(nulls_last=True) if is_descending else start.asc(nulls_first=True)
         return rows.order_by(by_start, "pk"), True
 
+    when_empty = "No meeting needs a person."
+
     class Meta:
         model = LeftMeeting
         fields: tuple[str, ...] = ()
@@ -161,6 +165,8 @@ class FailureTable(tables.Table):
 
     caption = "Users whose latest run failed by this"
 
+    when_empty = "Nobody's latest run has failed for this reason."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -185,6 +191,8 @@ class ResultTable(tables.Table):
     )
 
     caption = "Meetings of this run"
+
+    when_empty = "This run has looked at no meeting."
 
     class Meta:
         model = MeetingResult
@@ -279,6 +287,8 @@ class UserTable(tables.Table):
 
     caption = "Users"
 
+    when_empty = "There are no users yet."
+
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
@@ -350,6 +360,7 @@ class BulkActionUserTable(tables.Table):
     upn = tables.TemplateColumn(template_name="bulk_actions/cells/user.html", verbose_name="User")
     state = tables.TemplateColumn(template_name="bulk_actions/cells/state.html", verbose_name="Result")
     sentence = tables.Column(verbose_name="What happened", empty_values=())
+    run = tables.TemplateColumn(template_name="bulk_actions/cells/run.html", verbose_name="Run", empty_values=())
 
     caption = "Results"
 
@@ -464,6 +475,8 @@ class PreviewedMeetingTable(tables.Table):
     )
 
     caption = "Meetings"
+
+    when_empty = "No meeting was looked at yet."
 
     class Meta:
         model = PreviewedMeeting

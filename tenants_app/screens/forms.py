@@ -182,7 +182,7 @@ class UserForm(MergingForm):
         field = cast(forms.ModelChoiceField[Any], self.fields[name])
         field.queryset = rows
         field.empty_label = empty
-        field.error_messages["invalid_choice"] = "Select a valid choice. What was chosen is not on offer any more."
+        field.error_messages["invalid_choice"] = "What was chosen is not on offer any more: choose another one."
 
     def clean_conferencing_provider(self) -> str:
         return stored_provider(self.cleaned_data["conferencing_provider"])

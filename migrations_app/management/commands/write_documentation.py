@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from migrations_app.cures import place_of
 from migrations_app.failures import ALERTS, FAILED, SKIPPED, UNSENT, Entry
 from migrations_app.retries import RETRIES, RETRY_WINDOW
 from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import COMBINATIONS, SERVED, SWITCHES, USERS, KindOfChange, table
+from tenants_app.management.base import SafeOutput
 
 
-class Command(BaseCommand):
+class Command(SafeOutput):
     help = "Write the pages of the documentation that follow from the code: docs/decisions.md and docs/errors.md."
 
     def add_arguments(self, parser: CommandParser) -> None:

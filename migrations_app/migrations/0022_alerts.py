@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migrations_app", "0020_plans"),
+        ("migrations_app", "0021_notices"),
         ("tenants_app", "0016_time_zone"),
     ]
 
