@@ -21,10 +21,11 @@ from migrations_app.monitoring.health import workers
 from migrations_app.procedures import bulk_actions as actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
 from migrations_app.screens.filters import BulkActionUserFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.tables import BulkActionTable, BulkActionUserTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer_table, paginate
 from tenants_app.screens.requests import Request
 
 BATCH = 1_000
@@ -44,6 +45,9 @@ def bulk_actions(request: Request, slug: str) -> HttpResponse:
 def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
     """One of them: what it is, how far it is, and what became of each user."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
     waits = bool(shown.is_open and shown.plan and not shown.plan.is_open(clock.now()))
@@ -66,7 +70,7 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
         "seconds_to_refresh": 2 if shown.is_open and not waits else 15 if shown.is_open or goes_on else 0,
         "now": timezone.now(),
     }
-    return answer(request, "bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
+    return live.answer("bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
 
 
 @never_cache

@@ -19,6 +19,7 @@ from migrations_app.preview.foretold import Totals, changes_of
 from migrations_app.preview.plans import PLANS, Plan
 from migrations_app.procedures import previews as procedure
 from migrations_app.screens.filters import PreviewFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.preview_forms import asked_plan
 from migrations_app.screens.tables import PreviewedMeetingTable, PreviewTable
 from tenants_app.access import Access, access_for
@@ -53,6 +54,9 @@ def previews(request: Request, slug: str) -> HttpResponse:
 @require_safe
 def preview(request: Request, slug: str, pk: int) -> HttpResponse:
     """How far it is, what it comes to, and each meeting; by outcome and reason."""
+    live = Live(request, access_for(request, slug, Role.Name.OPERATOR))
+    if live.is_unchanged:
+        return live.nothing_new()
     access, shown = _preview(request, slug, pk)
     if shown is None:
         return render(request, "previews/over.html", {"access": access}, status=404)
@@ -73,7 +77,7 @@ def preview(request: Request, slug: str, pk: int) -> HttpResponse:
         "changed": procedure.changed_since(shown) if "changed" in request.GET and not shown.is_open else [],
         "now": timezone.now(),
     }
-    return answer(request, "previews/preview.html", "previews/live.html", context)
+    return live.answer("previews/preview.html", "previews/live.html", context)
 
 
 @require_safe

@@ -24,6 +24,7 @@ from migrations_app.runs.movements import movements_of
 from migrations_app.runs.undo_start import undo_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import ResultTable, RunTable
@@ -50,6 +51,9 @@ def history(request: Request, slug: str) -> HttpResponse:
 def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
     """One run: its record (R27), its progress, and what became of each meeting."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _run(access, correlation_id)
     results = shown.results.select_related("update").defer("spans").order_by("pk")
     found = ResultFilter(request.GET, results)
@@ -74,7 +78,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
     }
-    return answer(request, "runs/run.html", "runs/live.html", context)
+    return live.answer("runs/run.html", "runs/live.html", context)
 
 
 @require_safe

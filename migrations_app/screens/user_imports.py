@@ -19,13 +19,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import UserImport
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import user_import as imports
+from migrations_app.screens.live import Live
 from migrations_app.screens.selection import Misunderstood, selection_of
 from migrations_app.screens.tables import UserImportTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.fragments import answer_table
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
@@ -76,6 +77,9 @@ def user_imports(request: Request, slug: str) -> HttpResponse:
 def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
     """One import: how far it is, what it would change or has changed, and the decision."""
     access = access_for(request, slug, Role.Name.ADMIN)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _import(access, pk)
     is_waiting = shown.state in UserImport.WAITING
     progress = imports.progress_of(shown) if is_waiting else None
@@ -92,7 +96,7 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         "prepare": [("kind", "import"), ("import", shown.pk)],
         "now": timezone.now(),
     }
-    return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
+    return live.answer("user_imports/user_import.html", "user_imports/live.html", context)
 
 
 @require_POST

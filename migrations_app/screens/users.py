@@ -28,6 +28,7 @@ from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.failures import AcceptForm
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.live import Live
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
@@ -79,6 +80,9 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
     is_post = request.method == "POST"
     is_preview = "preview" in request.POST
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
+    live = Live(request, access)
+    if not is_post and live.is_unchanged:
+        return live.nothing_new()
     foresight = None
     if is_post and not is_preview:
         form, consequences = _save(access, upn, request.POST)
@@ -109,7 +113,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }
-    return answer(request, "users/user.html", "users/consequence.html" if is_post else "users/state.html", context)
+    return live.answer("users/user.html", "users/consequence.html" if is_post else "users/state.html", context)
 
 
 def _standing(user: ConferencingUser) -> dict[str, Any]:

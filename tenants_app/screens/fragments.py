@@ -12,6 +12,9 @@ from django_tables2 import Table
 
 from tenants_app.screens.requests import Request
 
+SHOWN = "MMS-Shown"
+"""The header in which a part of a page that asks by itself says what it shows."""
+
 
 def answer(request: Request, page: str, fragment: str, context: dict[str, Any]) -> HttpResponse:
     """Render the template ``page``, or for htmx the template ``fragment`` that the page includes.

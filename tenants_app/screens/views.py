@@ -26,24 +26,32 @@ from django.utils.decorators import method_decorator
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+from django_htmx.http import (
+    HttpResponseClientRedirect,
+    HttpResponseClientRefresh,
+    HttpResponseStopPolling,
+    reswap,
+    trigger_client_event,
+)
 
 from tenants_app.access import Access, access_for, visible_tenants
 from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
 from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.fragments import SHOWN, answer, answer_table
 from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
+from tenants_app.signals import standings_of
 
 THEMES = ("light", "dark", "auto")
 
 
 @method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
-    """Django's own, except that a part of a page whose session has ended makes the whole page sign in.
+    """Django's own, except that a part of a page whose session has ended makes the whole page sign in; one that asks by
+    itself is told to stop, and the page stays as it is and says so.
 
     With ``?unsaved=yes`` it says before and after that nothing was saved of what was sent without a session.
     """
@@ -52,6 +60,8 @@ class SignIn(LoginView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         is_unsaved = UNSAVED in request.GET
+        if cast(Request, request).htmx and SHOWN in request.headers:
+            return reswap(trigger_client_event(HttpResponseStopPolling(), "signedOut"), "none")
         if cast(Request, request).htmx:
             return HttpResponseClientRedirect(request.get_full_path()) if is_unsaved else HttpResponseClientRefresh()
         response = super().dispatch(request, *args, **kwargs)
@@ -71,7 +81,9 @@ def index(request: Request) -> HttpResponse:
     tenants = list(visible_tenants(request.user).annotate(user_count=Count("users")))
     if len(tenants) == 1:
         return redirect(tenants[0])
-    return render(request, "tenants/index.html", {"tenants": tenants})
+    standings = standings_of(tenants)
+    rows = [(tenant, standings.get(tenant.pk)) for tenant in tenants]
+    return render(request, "tenants/index.html", {"rows": rows})
 
 
 @require_safe

@@ -354,7 +354,7 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
     addresses[-1] = f"/contoso/migrations/{bigger.correlation_id}/"
 
     assert list(count().values()) == list(few.values())
-    assert max(few.values()) <= 22
+    assert max(few.values()) <= 23
 
 
 def test_it_says_whether_the_service_is_well_without_a_sign_in(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

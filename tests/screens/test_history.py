@@ -188,7 +188,7 @@ def test_it_refreshes_a_run_until_it_has_ended(alice: Client, anna: Conferencing
     Run.objects.update(state="Succeeded", lease_token=None, lease_until=None)
     ended = alice.get(address).content
 
-    assert f'hx-get="{address}" hx-trigger="every 2s"'.encode() in going
+    assert f'hx-get="{address}" hx-trigger="every 2s, shown"'.encode() in going
     assert b"hx-trigger" not in ended
 
 
