@@ -1,4 +1,6 @@
-"""What holds for every page in a real browser: no error, no barrier in either colours, nothing cut off on a phone."""
+"""What holds for every page in a real browser: no error, no barrier in either colours, nothing moves or is cut off.
+
+With ``MMS_SCREENSHOTS`` it also leaves pictures of every page (``make screenshots``)."""
 
 from __future__ import annotations
 
@@ -29,6 +31,7 @@ from tests.support.commands import invitation
 from tests.support.pages import key_of
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
+from tests.support.looks import SPACE_TEXT, WATCH_SHIFTS, faint_edges, picture, shifts, sideways
 from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
@@ -106,6 +109,8 @@ PAGES = {
 }
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+NARROWEST = {"width": 320, "height": 640}
+"""A window of 1280 pixels at 400 % (WCAG 2.2, 1.4.10)."""
 
 
 @pytest.fixture
@@ -204,23 +209,26 @@ def imports(tenant: Tenant) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_it_shuts_nobody_out(open_page: Open, fill: Callable[[str], str], name: str) -> None:
+def test_it_shuts_nobody_out_and_stands_still(open_page: Open, fill: Callable[[str], str], name: str) -> None:
     page = open_page("about:blank", name)
+    page.add_init_script(WATCH_SHIFTS)
     found = {}
-    for address in map(fill, PAGES[name]):
-        page.set_viewport_size(DESKTOP)
-        page.emulate_media(color_scheme="light")
-        page.goto(address)
-        expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
-        found[f"{address} light"] = violations(page)
-        page.emulate_media(color_scheme="dark")
-        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
-        found[f"{address} dark"] = violations(page)
-        page.set_viewport_size(PHONE)
-        found[f"{address} on a phone"] = violations(page)
-        overhang = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        if overhang > 0:
-            found[f"{address} on a phone"].append(f"scrolls sideways by {overhang} pixels")
+    for number, address in enumerate(map(fill, PAGES[name]), 1):
+        for size, colours in ((DESKTOP, ["light", "dark"]), (PHONE, ["dark", "light"])):
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=colours[0])
+            page.goto(address)
+            width = size["width"]
+            found[f"{address} at {width}"] = shifts(page)
+            for scheme in colours:
+                page.emulate_media(color_scheme=scheme)
+                expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+                found[f"{address} at {width} {scheme}"] = violations(page) + faint_edges(page)
+                picture(page, f"{name or 'nobody'}-{number:02}", width, scheme)
+        page.set_viewport_size(NARROWEST)
+        found[f"{address} narrow"] = sideways(page)
+        page.evaluate(SPACE_TEXT)
+        found[f"{address} narrow, with wide text"] = sideways(page)
 
     assert {where: what for where, what in found.items() if what} == {}
 
