@@ -55,7 +55,8 @@ FAINT_EDGES = """() => {
         return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
     };
     const luminance = (colour) => {
-        const [r, g, b] = colour.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+        const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        const [r, g, b] = colour.map((value) => linear(value / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const contrast = (one, other) => {
@@ -69,16 +70,26 @@ FAINT_EDGES = """() => {
     };
     const found = [];
     for (const control of document.querySelectorAll("input, select, textarea, [role=switch], .btn-icon-only")) {
-        if (control.type === "hidden" || control.disabled || !control.checkVisibility({ visibilityProperty: true })) continue;
+        if (control.type === "hidden" || control.disabled) continue;
+        if (!control.checkVisibility({ visibilityProperty: true })) continue;
         const around = grounds(control.parentElement), ground = over(around);
         const style = getComputedStyle(control), inside = over(grounds(control));
         const edges = [inside];
-        if (parseFloat(style.borderTopWidth)) edges.push(over([...around, style.backgroundColor, style.borderTopColor]));
+        if (parseFloat(style.borderTopWidth)) {
+            edges.push(over([...around, style.backgroundColor, style.borderTopColor]));
+        }
         if (control.matches(".btn-icon-only")) edges.push(over([...grounds(control), style.color]));
         const best = Math.max(...edges.map((edge) => contrast(edge, ground)));
         if (best < 3) found.push(`an edge of ${best.toFixed(2)}:1: ${control.outerHTML.slice(0, 160)}`);
     }
     return found;
+}"""
+
+SIDEWAYS = """() => {
+    if (document.documentElement.scrollWidth <= innerWidth) return [];
+    const isBeyond = (one) => one.getBoundingClientRect().right > innerWidth + 0.5;
+    const beyond = [...document.body.querySelectorAll("*")].filter(isBeyond);
+    return beyond.slice(-3).map((one) => `reaches over the edge: ${one.outerHTML.slice(0, 160)}`);
 }"""
 
 
@@ -94,11 +105,16 @@ def faint_edges(page: Page) -> list[str]:
 
 
 def sideways(page: Page) -> list[str]:
-    """Whether one has to scroll the page sideways to read it."""
-    overhang = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [f"scrolls sideways by {overhang} pixels"] if overhang > 0 else []
+    """What one has to scroll the page sideways to read."""
+    return page.evaluate(SIDEWAYS)
 
 
 def picture(page: Page, name: str, width: int, scheme: str) -> None:
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}-{width}-{scheme}.png", full_page=True)
+    """Leaves a picture of the whole page, with what keeps to the edge of the window at the edge of the page."""
+    if not PICTURES:
+        return
+    before = page.viewport_size
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": max(height, before["height"])})
+    page.screenshot(path=Path(PICTURES) / f"{name}-{width}-{scheme}.png")
+    page.set_viewport_size(before)
