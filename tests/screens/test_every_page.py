@@ -327,7 +327,8 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
             with CaptureQueriesContext(
                 connection,
             ) as queries:
-                assert alice.get(address).status_code == 200
+                answer = alice.get(address)
+            assert (answer.status_code, weight(answer) < LATER_PAGE) == (200, True)
             counts[address] = len(queries)
         return counts
 
@@ -350,7 +351,9 @@ def test_no_page_changes_its_weight_or_its_questions_unseen(alice: Client, fill:
         with CaptureQueriesContext(connection) as queries:
             answer = alice.get(filled)
         page = answer.content.decode()
-        measured[address] = {"bytes": weight(answer), "queries": len(queries)}
+        measured[address] = {"bytes": weight(answer)}
+        if connection.vendor == "sqlite":  # PostgreSQL is told some things besides before it searches
+            measured[address]["queries"] = len(queries)
         own = weight_of_files(files_of(page) - brought_along)
         too_heavy[address] = max(measured[address]["bytes"] + own - LATER_PAGE, 0)
         unstyled[address] = set(" ".join(re.findall(r'class="([^"]*)"', page)).split()) - styled
