@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews lint format docs styles baselines screenshots bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews lint format docs styles baselines screenshots sentences bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -80,6 +80,9 @@ baselines: .venv/installed ## Write what pages weigh and how many questions they
 screenshots: browser ## Leave pictures of every page, 1280 and 390 pixels wide, in both colours (INTO= a folder; /tmp/mms-screenshots)
 	@mkdir -p $(INTO)
 	@MMS_SCREENSHOTS=$(abspath $(INTO)) $(BIN)/python -m pytest -q -n auto -m browser tests/browser/test_every_page.py -k shuts_nobody_out
+
+sentences: ## Compile what MMS says in place of Django's own sentences (mms_site/locale; needs gettext)
+	@msgfmt --check-format --output-file mms_site/locale/en/LC_MESSAGES/django.mo mms_site/locale/en/LC_MESSAGES/django.po
 
 bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size; ARGS=caldav: mailboxes on a real Radicale)
 	@$(BIN)/python -m tests.bench $(ARGS)

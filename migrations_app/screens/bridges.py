@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import NumberRelease
 from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.plans import TenantSettings, is_small, planned_now
+from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import UserTable
 from migrations_app.screens.users import with_latest_run
@@ -200,6 +201,8 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
 
 def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:
     on_it = with_latest_run(ConferencingUser.objects.filter(bridge=shown)).select_related("bridge")
+    on_bridge = UserTable(on_it, exclude=["tick", "bridge"], empty_text="Nobody is on this bridge.")
+    on_bridge.when_empty = on_bridge.empty_text
     numbers = shown.numbers.order_by("-is_default", "kind", "number")
     dependants = count_dependants(shown.numbers.all())
     open_releases = NumberRelease.objects.filter(tenant=access.tenant, bridge=shown, state__in=NumberRelease.OPEN)
@@ -208,8 +211,8 @@ def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_e
         "access": access,
         "bridge": shown,
         "numbers": [(number, dependants.get(number.pk, 0), releases.get(number.pk)) for number in numbers],
-        "table": paginate(request, UserTable(on_it, exclude=["tick", "bridge"]), 25),
-        "out_of_date_count": ConferencingUser.objects.filter(tenant=access.tenant, bridge=shown).out_of_date().count(),
+        "table": paginate(request, on_bridge, 25),
+        "out_of_date": count_out_of_date(access.tenant, shown),
         "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
         "bridge_form": BridgeForm(None, _bridge(access, shown.pk)),
         "if_ids_change": _if_ids_change(shown),

@@ -14,7 +14,9 @@ from migrations_app.models import (
     BulkActionUser,
     LeftMeeting,
     MeetingResult,
+    Notice,
     NumberRelease,
+    Plan,
     Preview,
     PreviewedMeeting,
     Run,
@@ -93,6 +95,8 @@ class RunTable(tables.Table):
 
     caption = "Runs"
 
+    when_empty = "No run was requested yet."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -131,6 +135,8 @@ class LeftTable(tables.Table):
         by_start = start.desc(nulls_last=True) if is_descending else start.asc(nulls_first=True)
         return rows.order_by(by_start, "pk"), True
 
+    when_empty = "No meeting needs a person."
+
     class Meta:
         model = LeftMeeting
         fields: tuple[str, ...] = ()
@@ -159,6 +165,8 @@ class FailureTable(tables.Table):
 
     caption = "Users whose latest run failed by this"
 
+    when_empty = "Nobody's latest run has failed for this reason."
+
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
@@ -183,6 +191,8 @@ class ResultTable(tables.Table):
     )
 
     caption = "Meetings of this run"
+
+    when_empty = "This run has looked at no meeting."
 
     class Meta:
         model = MeetingResult
@@ -277,6 +287,8 @@ class UserTable(tables.Table):
 
     caption = "Users"
 
+    when_empty = "There are no users yet."
+
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
@@ -304,7 +316,10 @@ class BulkActionTable(tables.Table):
     """What was done for many users at once."""
 
     kind = tables.TemplateColumn(template_name="bulk_actions/cells/name.html", verbose_name="What", orderable=False)
-    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    state = tables.TemplateColumn(
+        "{% load runs %}{% if record.plan and record.state == 'Waiting' %}{% badge 'Planned' %}"
+        "<span class='meta'>{{ record.plan|begins }}</span>{% else %}{% badge value %}{% endif %}"
+    )
     done_count = _number("Done", unit="done")
     refused_count = _number("Not done", unit="not done")
     requested_by = _by("By")
@@ -319,12 +334,33 @@ class BulkActionTable(tables.Table):
         empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
 
 
+class PlanTable(tables.Table):
+    """What begins, or has begun, at a time that was planned."""
+
+    name = tables.TemplateColumn(
+        template_name="planned/cells/name.html", verbose_name="What", orderable=False, empty_values=()
+    )
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    opens_at = tables.TemplateColumn(template_name="planned/cells/begins.html", verbose_name="Begins")
+    requested_by = _by("By")
+    created = _at("Planned")
+    finished_at = _at("Ended")
+
+    caption = "Planned"
+
+    class Meta:
+        model = Plan
+        fields: tuple[str, ...] = ()
+        empty_text = "Nothing is planned. Give an earliest start where you start runs, move users or replace a number."
+
+
 class BulkActionUserTable(tables.Table):
     """What became of an action for each of its users."""
 
     upn = tables.TemplateColumn(template_name="bulk_actions/cells/user.html", verbose_name="User")
     state = tables.TemplateColumn(template_name="bulk_actions/cells/state.html", verbose_name="Result")
     sentence = tables.Column(verbose_name="What happened", empty_values=())
+    run = tables.TemplateColumn(template_name="bulk_actions/cells/run.html", verbose_name="Run", empty_values=())
 
     caption = "Results"
 
@@ -337,6 +373,26 @@ class BulkActionUserTable(tables.Table):
     def __init__(self, data: object, *, kind: Kind, is_open: bool) -> None:
         self.kind, self.is_open = kind, is_open
         super().__init__(data)
+
+
+class NoticeTable(tables.Table):
+    """Whom a round of notices is about, and what became of each."""
+
+    upn = tables.TemplateColumn(
+        template_name="bulk_actions/cells/user.html", verbose_name="Organizer", accessor="user__upn"
+    )
+    state = tables.TemplateColumn(template_name="notices/cells/state.html", verbose_name="Notice")
+    meetings = _number("Meetings", "meetings")
+    sent_at = _at("Sent")
+    why = tables.Column(verbose_name="Why not", empty_values=(), accessor="why")
+
+    caption = "Organizers"
+
+    class Meta:
+        model = Notice
+        fields: tuple[str, ...] = ()
+        orderable = False
+        empty_text = "No notice has this result."
 
 
 class DependantTable(tables.Table):
@@ -419,6 +475,8 @@ class PreviewedMeetingTable(tables.Table):
     )
 
     caption = "Meetings"
+
+    when_empty = "No meeting was looked at yet."
 
     class Meta:
         model = PreviewedMeeting

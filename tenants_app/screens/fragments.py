@@ -45,8 +45,14 @@ def answer_table(
 
 
 def paginate(request: Request, table: Table, per_page: int) -> Table:
-    """Sort and page the table as the address says; what the address says wrongly is passed over."""
+    """Sort and page the table as the address says; what the address says wrongly is passed over.
+
+    Where nothing is filtered, an empty table says ``when_empty``, if it has such a sentence.
+    """
     table.request = request
+    own = {table.prefixed_order_by_field, table.prefixed_page_field}
+    if not any(value for name, value in request.GET.items() if name not in own):
+        table.empty_text = getattr(table, "when_empty", table.empty_text)
     wanted = request.GET.getlist(table.prefixed_order_by_field)
     if sorting := [name for name in wanted if name.removeprefix("-") in table.columns]:
         table.order_by = sorting

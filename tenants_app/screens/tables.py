@@ -32,6 +32,8 @@ class AuditTable(tables.Table):
     addresses: Mapping[int, str] = {}
     """Where what the entries of the page are about is shown, by their keys."""
 
+    when_empty = "Nothing was done yet."
+
     class Meta:
         model = AuditEntry
         fields = ("at", "actor", "action")
