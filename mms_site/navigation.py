@@ -29,7 +29,7 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "left"})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "left", "lists"})),
     Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
     Tab("Users", "users", "users", frozenset({"users", "previews", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),

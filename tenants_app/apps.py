@@ -32,5 +32,13 @@ class TenantsConfig(AppConfig):
         )
         register_actions("Mail", "change mail server")
         register_actions(
+            "Lists",
+            "share filter",
+            "change shared filter",
+            "unshare filter",
+            "take over shared filter",
+            "delete shared filter",
+        )
+        register_actions(
             "Tenant and roles", "create tenant", "change tenant", "renew directory key", "grant role", "revoke role"
         )

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from django.contrib import messages
-from django.db.models import Max, Min, QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.badges import BADGES
 from migrations_app.models import BulkAction, BulkActionUser
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import bulk_actions as actions
@@ -21,30 +16,28 @@ from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.screens.filters import BulkActionUserFilter
 from migrations_app.screens.tables import BulkActionTable, BulkActionUserTable
 from tenants_app.access import Access, access_for
-from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import all_of, answer_list, arrange
 from tenants_app.screens.requests import Request
-
-BATCH = 1_000
-"""Lines of a file that are in memory at a time."""
 
 
 @require_safe
-def bulk_actions(request: Request, slug: str) -> HttpResponse:
+def bulk_actions(request: Request, slug: str) -> HttpResponseBase:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
     table = BulkActionTable(BulkAction.objects.filter(tenant=access.tenant).defer("options", "sentences"))
-    return answer_table(request, "bulk_actions/bulk_actions.html", table, {"access": access})
+    return answer_list(request, "bulk_actions/bulk_actions.html", table, {"access": access})
 
 
 @require_safe
-def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
+def bulk_action(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """One of them: what it is, how far it is, and what became of each user."""
     access = access_for(request, slug)
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
-    found = BulkActionUserFilter(request.GET, _rows(shown).select_related("user"))
-    table = paginate(request, BulkActionUserTable(found.qs, kind=kind, is_open=shown.is_open), 50)
+    table, found = _results(request, shown)
+    if instead := arrange(request, access, table, found):
+        return instead
     context = {
         "access": access,
         "action": shown,
@@ -61,16 +54,11 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
     return answer(request, "bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
 
 
-@never_cache
 @require_safe
 def results_csv(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """What became of each user, as a file."""
     access = access_for(request, slug)
-    shown = _action(access, pk)
-    found = _lines(_rows(shown)) if request.method == "GET" else ()
-    response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{shown.kind}-{slug}-{shown.pk}.csv"'
-    return response
+    return all_of(request, access, *_results(request, _action(access, pk)))
 
 
 @require_POST
@@ -90,15 +78,9 @@ def _action(access: Access, pk: int) -> BulkAction:
     return get_object_or_404(BulkAction, tenant=access.tenant, pk=pk)
 
 
-def _rows(action: BulkAction) -> QuerySet[BulkActionUser]:
-    return BulkActionUser.objects.filter(action=action).order_by("pk")
-
-
-def _lines(rows: QuerySet[BulkActionUser]) -> Iterator[str]:
-    """By their keys, some at a time: a cursor would keep a transaction open for as long as the download takes."""
-    yield BYTE_ORDER_MARK + lines([("UserPrincipalName", "State", "Message")])
-    first, last = rows.aggregate(Min("pk"), Max("pk")).values()
-    told = rows.values_list("user__upn", "upn", "state", "sentence")
-    for key in range(first or 0, (last or 0) + 1, BATCH):
-        batch = told.filter(pk__gte=key, pk__lt=key + BATCH)
-        yield lines([(upn or was, BADGES[state].label, sentence) for upn, was, state, sentence in batch])
+def _results(request: Request, shown: BulkAction) -> tuple[BulkActionUserTable, BulkActionUserFilter]:
+    rows = BulkActionUser.objects.filter(action=shown).order_by("pk").select_related("user")
+    found = BulkActionUserFilter(request.GET, rows)
+    table = BulkActionUserTable(found.qs, kind=KINDS[shown.kind], is_open=shown.is_open)
+    table.file_name = f"{shown.kind}-{shown.pk}"
+    return table, found

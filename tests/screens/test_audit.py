@@ -16,12 +16,12 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from tenants_app.csv_files.audit_out import audit_lines
 
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.csv_files import audit_out
-from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.csv_files.cells import defused
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
