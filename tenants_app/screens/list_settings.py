@@ -81,7 +81,14 @@ def saved_filters(request: Request, slug: str, name: str) -> HttpResponse:
         return _save(request, access, table)
     path, _ = _list_at(request, access, table, request.GET.get("at", ""))
     found = SavedFilter.objects.of(access.tenant, name, request.user)
-    context = {"access": access, "list": table, "saved": found, "path": path, "at": request.GET.get("at", "")}
+    context = {
+        "access": access,
+        "name": name,
+        "caption": table.caption,
+        "saved": found,
+        "path": path,
+        "at": request.GET.get("at", ""),
+    }
     return render(request, "tables/saved_filters.html", context)
 
 

@@ -44,7 +44,7 @@ from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant, grant_role, revoke_role
 from tenants_app.changes.users import change_user
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, SavedFilter, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.name_server import names
@@ -199,6 +199,9 @@ BELOW_A_TENANT = {
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
     "audit": Rule("/{tenant}/audit/", get="viewer"),
     "audit-csv": Rule("/{tenant}/audit/export.csv", get="viewer"),
+    "list-layout": Rule("/{tenant}/lists/users/layout/", post="viewer", form={"column": "upn"}),
+    "saved-filters": Rule("/{tenant}/lists/users/filters/", get="viewer", post="viewer", form={"name": "Failed"}),
+    "saved-filter": Rule("/{tenant}/lists/users/filters/{saved}/", post="viewer", form={"do": "default"}),
 }
 SWITCHED_ON_FOR_EVERYBODY = {
     "phone-number-list": Rule("/{tenant}/dial-in/phoneNumberList", get="nobody"),
@@ -367,8 +370,14 @@ def make_contoso(
         "scanned": scanned(make_user("gina.falk")).upn,
         "selected": anna.pk,
         "action": going_on(anna).pk,
+        "saved": shared_filter(anna.tenant).pk,
         **preview_of(anna),
     }
+
+
+def shared_filter(tenant: Tenant) -> SavedFilter:
+    """A filter of the list of users that everybody of the tenant sees."""
+    return SavedFilter.objects.create(tenant=tenant, of_list="users", name="Out of date", is_shared=True)
 
 
 def going_on(user: ConferencingUser) -> BulkAction:
@@ -466,6 +475,7 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "held": updating.pk,
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
         "scanned": fabrikam.user.upn,
+        "saved": shared_filter(fabrikam.tenant).pk,
         **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
         "selected": fabrikam.user.pk,

@@ -65,7 +65,7 @@ OWNER = {
     "UpdateText": "update__result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately"}
+OF_NO_TENANT = {"Heartbeat", "ListLayout", "MailServer", "SentLately"}
 
 
 def _models() -> list[type[Model]]:
