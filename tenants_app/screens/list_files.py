@@ -42,7 +42,7 @@ def file_of(request: Request, table: ListTable, slug: str, kind: str) -> HttpRes
 
 def refusal_of(problems: Sequence[str]) -> HttpResponseBase:
     """Why there is no file: one of other rows than were meant would be taken for the right one."""
-    sentence = f"Nothing was exported. {' '.join(problems)} Correct the address and download it again.\n"
+    sentence = f"Nothing was exported. {' '.join(problems)} Correct that and download it again.\n"
     return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
 
 
@@ -67,7 +67,7 @@ def _some_rows(table: ListTable) -> Iterator[Sequence[Any]]:
     """
     found = table.data.data
     if not isinstance(found, QuerySet):
-        for some in batched(found):
+        for some in batched(found, BULK):
             table.prepare(some)
             yield some
         return
@@ -83,7 +83,7 @@ def _some_rows(table: ListTable) -> Iterator[Sequence[Any]]:
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Begins with the mark by which Excel knows UTF-8."""
     yield BYTE_ORDER_MARK + lines([columns])
-    for some in batched(rows):
+    for some in batched(rows, BULK):
         yield lines([_cell(value) for value in row.values()] for row in some)
 
 
@@ -93,7 +93,7 @@ def _cell(value: Any) -> str:
 
 def _json(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     opening = "["
-    for some in batched(rows):
+    for some in batched(rows, BULK):
         text = ",\n  ".join(map(_in_one_line, some))
         yield f"{opening}\n  {text}"
         opening = ","

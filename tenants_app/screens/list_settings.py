@@ -55,12 +55,14 @@ def layout(request: Request, slug: str, name: str) -> HttpResponse:
     if "reset" in request.POST:
         changes.drop_layout(request.user, name)
         return redirect(_address(path, asked))
-    known = list(table.choosable())
+    # Of columns with one number, that comes first which was moved up to it, and that last which was moved down.
+    before = [column for column in request.POST.get("order", "").split(",") if column in table.choosable()]
+    known = list(dict.fromkeys([*before, *table.choosable()]))
     chosen = [column for column in known if column in request.POST.getlist("column")]
     if not chosen:
         messages.error(request, "A list shows at least one column, so nothing was changed: choose some.")
         return redirect(_address(path, asked))
-    chosen.sort(key=lambda column: _place(request.POST.get(f"at-{column}", ""), known.index(column)))
+    chosen.sort(key=lambda column: _place(request.POST.get(f"at-{column}", ""), known.index(column) + 1))
     given = request.POST.get(ROWS_ON_A_PAGE, "")
     rows = int(given) if given in map(str, ROWS) else None
     changes.keep_layout(request.user, name, chosen, rows)
@@ -191,7 +193,7 @@ def _address(path: str, asked: QueryDict) -> str:
     return f"{path}?{asked.urlencode(safe=',')}" if asked else path
 
 
-def _place(given: str, usual: int) -> tuple[int, int]:
-    """By what was typed, and where that is no number or the same for two, in the usual order."""
-    is_number = given.isascii() and given.isdecimal() and len(given) < 4
-    return (int(given) if is_number else 999, usual)
+def _place(given: str, before: int) -> tuple[int, int, int]:
+    """Where a column goes that was at ``before``; where it was, if what was typed is no number."""
+    place = int(given) if given.isascii() and given.isdecimal() and len(given) < 4 else before
+    return (place, (place > before) - (place < before), before)

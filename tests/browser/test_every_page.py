@@ -86,6 +86,7 @@ PAGES = {
         "/contoso/settings/rules/",
         "/contoso/settings/service/off/",
         "/contoso/audit/",
+        "/contoso/lists/users/filters/",
         "/contoso/nothing/here/",
     ],
     "vera": [
