@@ -161,7 +161,9 @@ class RunTable(ListTable):
     skipped_meetings = _number("Skipped", _some(RUN_FIELDS, "SkippedMeeting"), unit="skipped")
     failed_meetings = _number("Failed", _some(RUN_FIELDS, "FailedMeeting"), unit="failed")
     invites_update = _number("Messages", _some(RUN_FIELDS, "InvitesUpdate"), unit="message{{ value|pluralize }}")
-    total_meetings = _number("Meetings", _some(RUN_FIELDS, "TotalMeeting"), unit="meeting{{ value|pluralize }}", is_extra=True)
+    total_meetings = _number(
+        "Meetings", _some(RUN_FIELDS, "TotalMeeting"), unit="meeting{{ value|pluralize }}", is_extra=True
+    )
     left_meetings = _number("Left for a person", _some(RUN_FIELDS, "LeftMeeting"), unit="left", is_extra=True)
     attempts = _extra("Retries", "attempts", "RetryCount", reads("retry_count"))
     started_at = _extra("Started", "started_at", "StartDate")
@@ -506,7 +508,7 @@ class UserTable(ListTable):
         empty_text = "No user matches. Search for a part of the name or clear the filter."
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        if "conference_id" in self.columns:
+        if self.shows("conference_id"):
             own = own_conference_ids(rows)
             for user in rows:
                 user.own_id = own.get(user.pk)

@@ -43,7 +43,6 @@ class SaveForm(forms.Form):
     replaces = forms.BooleanField(required=False)
 
 
-
 @require_POST
 def layout(request: Request, slug: str, name: str) -> HttpResponse:
     """Keep which columns the account sees of a list, in which order, and how many rows; ``reset`` forgets it."""

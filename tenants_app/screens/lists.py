@@ -172,10 +172,12 @@ class ListTable(tables.Table):
 
     def __init__(self, data: Any, **options: Any) -> None:
         super().__init__(_Rows(data) if isinstance(data, QuerySet) else data, **options)
-        self.unavailable: set[str] = set()
 
     def prepare(self, rows: Sequence[Any]) -> None:
         """Look up for some rows at once what their cells and fields need; by default nothing."""
+
+    def shows(self, name: str) -> bool:
+        return name in self.columns.columns and bool(self.columns.columns[name].visible)
 
     @classmethod
     def choosable(cls) -> dict[str, tables.Column]:
@@ -360,6 +362,7 @@ def arrange(
     if table.prefixed_page_field in asked:
         _read_keys_first(table)
     table.prepare([row.record for row in table.page.object_list])
+    now.choices = [choice for choice in now.choices if table.shows(choice.name) or not choice.is_shown]
     return None
 
 
@@ -368,7 +371,7 @@ def all_of(request: Request, access: Access, table: ListTable, found: FilterSet 
     asked = request.GET.copy()
     asked[FORMAT] = "csv"
     if not asked.get(COLUMNS):
-        asked[COLUMNS] = ",".join(name for name in table.choosable() if name in table.columns.names())
+        asked[COLUMNS] = ",".join(name for name in table.choosable() if table.shows(name))
     request.GET = asked  # type: ignore[assignment]
     answer = arrange(request, access, table, found)
     assert answer is not None  # noqa: S101 - a file was asked for
@@ -376,9 +379,7 @@ def all_of(request: Request, access: Access, table: ListTable, found: FilterSet 
 
 
 def _choose_columns(table: ListTable, now: Arrangement, kept: ListLayout | None) -> None:
-    known = [
-        name for name in table.choosable() if name not in table.unavailable and table.columns.columns[name].visible
-    ]
+    known = [name for name in table.choosable() if table.shows(name)]
     wanted: Iterable[str]
     if given := now.asked.get(COLUMNS):
         wanted = dict.fromkeys(name.strip() for name in given.split(",") if name.strip())

@@ -58,5 +58,5 @@ class AuditTable(ListTable):
         super().__init__(entries)
 
     def prepare(self, rows: Sequence[AuditEntry]) -> None:
-        if "action" in self.columns:
+        if self.shows("action"):
             self.addresses = addresses_of(self.tenant, rows)
