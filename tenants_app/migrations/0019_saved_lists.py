@@ -2,7 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
-import tenants_app.models.lists
+import tenants_app.deletion
 from django.conf import settings
 from django.db import migrations, models
 
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         blank=True,
                         null=True,
-                        on_delete=tenants_app.models.lists.own_go_shared_stay,
+                        on_delete=tenants_app.deletion.own_go_shared_stay,
                         related_name="saved_filters",
                         to=settings.AUTH_USER_MODEL,
                     ),

@@ -7,17 +7,10 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.deletion import CASCADE, SET_NULL
 
+from tenants_app.deletion import own_go_shared_stay
 from tenants_app.models.tenants import Role, Tenant
 from tenants_app.validators import validate_one_line
-
-
-def own_go_shared_stay(collector: Any, field: Any, filters: Any, using: str) -> None:
-    """What an account that is deleted takes along: its own filters; those that it shared stay, with its name."""
-    rows = SavedFilter.objects.using(using).filter(pk__in=[row.pk for row in filters])
-    CASCADE(collector, field, rows.filter(is_shared=False), using)
-    SET_NULL(collector, field, rows.filter(is_shared=True), using)
 
 
 class ListLayout(models.Model):

@@ -19,6 +19,7 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy as OrderingTerm
 from django.http import HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -33,7 +34,6 @@ from tenants_app.models import ListLayout, SavedFilter
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.list_files import file_of, refusal_of
 from tenants_app.screens.requests import Request
-from tenants_app.templatetags.page_parts import when
 
 ROWS = (20, 50, 100, 200)
 """How many rows a page may have."""
@@ -93,7 +93,7 @@ class Text(_Told, tables.Column):
         if value is None or value == "":
             return format_html('<span class="text-secondary d-none d-sm-inline">{}</span>', "–")
         if hasattr(value, "isoformat"):
-            value = when(value)
+            value = render_to_string("tables/moment.html", {"moment": value})
         elif isinstance(value, bool):
             value = "Yes" if value else "No"
         elif isinstance(value, int):
