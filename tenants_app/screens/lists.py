@@ -85,7 +85,8 @@ class Text(_Told, tables.Column):
 
     def __init__(self, label: str, read: Read, **more: Any) -> None:
         attrs = more.pop("attrs", {"td": {"class": "in-line"}})
-        super().__init__(verbose_name=label, empty_values=(), attrs=attrs, **more)
+        # The value is read here alone: found by the name of the column, it may be asked of the database row by row.
+        super().__init__(verbose_name=label, accessor="pk", empty_values=(), attrs=attrs, **more)
         self.label, self.read = label, read
 
     def render(self, record: Any) -> SafeString:

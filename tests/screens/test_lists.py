@@ -20,7 +20,7 @@ from migrations_app.models import Run
 from tenants_app.bulk import BULK
 from tenants_app.changes.bridges import remove_bridge, set_bridge
 from tenants_app.changes.tenants import revoke_role
-from tenants_app.models import AuditEntry, ConferencingUser, ListLayout, Role, SavedFilter, Tenant
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ListLayout, Role, SavedFilter, Tenant
 from tenants_app.screens.lists import LISTS
 from tenants_app.screens.tables import AuditTable
 from tests.screens.test_every_page import fill as fill
@@ -298,6 +298,28 @@ def test_a_file_asks_the_database_as_much_for_each_lot_of_rows_however_many_ther
 
     assert (few, many) == (10, 2 * BULK + 10)
     assert asked_for_many - asked_for_few == 2 * 2  # two lots more, with rows and conference IDs
+
+
+@pytest.mark.parametrize("name", ["users", "runs", "bridge-users"])
+def test_a_page_asks_the_database_as_often_for_12_rows_as_for_3_whatever_its_columns(
+    alice: Client, make_user: MakeUser, make_run: Callable[..., Run], old_bridge: Bridge, name: str
+) -> None:
+    def add(first: int, last: int) -> None:
+        for number in range(first, last):
+            make_run(make_user(f"user{number}", toll_number=old_bridge.numbers.get()), "Failed")
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert alice.get(address).status_code == 200
+        return len(queries)
+
+    address = asked(PAGE_OF[name].format(bridge=old_bridge.pk), columns=",".join(LISTS[name].choosable()))
+    add(0, 3)
+    count()  # what is cached on first use is asked before the counting
+    few = count()
+    add(3, 12)
+
+    assert count() == few
 
 
 def test_a_list_shows_as_many_rows_as_one_likes(alice: Client, make_user: MakeUser) -> None:
