@@ -6,11 +6,15 @@ class TenantsConfig(AppConfig):
     verbose_name = "Tenants and users"
 
     def ready(self) -> None:
+        from django.conf import settings
         from django.db.backends.signals import connection_created
+        from django.db.models.signals import pre_delete
 
         from tenants_app.audit import register_actions
+        from tenants_app.changes.lists import forget_own
         from tenants_app.folding import teach
 
+        pre_delete.connect(forget_own, settings.AUTH_USER_MODEL, dispatch_uid="own filters")
         connection_created.connect(teach, dispatch_uid="folding")
         register_actions("Users", "create user", "change user", "import users", "mark as up to date")
         register_actions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -59,8 +60,13 @@ def save_filter(
     made.full_clean(validate_unique=False, validate_constraints=False)
     _save(made)
     if was_shared or is_shared:
-        told = ("change shared filter" if is_shared else "unshare filter") if was_shared else "share filter"
-        record([entry(tenant, actor, told, _target(made), before, _audited(made) if is_shared else {})])
+        after = _audited(made) if is_shared else {}
+        if not was_shared:
+            record([entry(tenant, actor, "share filter", _target(made), before, after)])
+        elif is_shared:
+            record([entry(tenant, actor, "change shared filter", _target(made), before, after)])
+        else:
+            record([entry(tenant, actor, "unshare filter", _target(made), before, after)])
     if was_shared and not is_shared:
         DefaultFilter.objects.filter(saved=made).exclude(account=account).delete()
     if is_default:
@@ -110,6 +116,11 @@ def make_default(saved: SavedFilter, account: User) -> None:
 def drop_default(saved: SavedFilter, account: User) -> None:
     """From now on the list opens without it for the account."""
     DefaultFilter.objects.filter(account=account, saved=saved).delete()
+
+
+def forget_own(instance: User, **_: Any) -> None:
+    """Before an account is deleted: its own filters go with it. Those that it has shared stay, without owner."""
+    SavedFilter.objects.filter(owner=instance, is_shared=False).delete()
 
 
 def _save(saved: SavedFilter, taken: str = "") -> None:

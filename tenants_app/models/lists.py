@@ -8,7 +8,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from tenants_app.deletion import own_go_shared_stay
 from tenants_app.models.tenants import Role, Tenant
 from tenants_app.validators import validate_one_line
 
@@ -55,11 +54,16 @@ class SavedFilter(models.Model):
     of_list = models.CharField(max_length=40, help_text="The name of the list.")
     name = models.CharField(max_length=80, validators=[validate_one_line])
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, own_go_shared_stay, null=True, blank=True, related_name="saved_filters"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="saved_filters",
+        help_text="Empty where the account is gone; its own filters have gone with it.",
     )
     owner_name = models.CharField(max_length=200, help_text="Kept when the account is gone.")
     is_shared = models.BooleanField(default=False, help_text="Whether everybody of the tenant sees it.")
-    query = models.CharField(max_length=2000)
+    query = models.CharField(max_length=2000, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
     objects = SavedFilterQuerySet.as_manager()

@@ -349,9 +349,9 @@ def arrange(
     if not (asked.get(COLUMNS) and asked.get(ROWS_ON_A_PAGE)):
         kept = ListLayout.objects.filter(account=request.user, of_list=table.name).first()
     _choose_columns(table, now, kept)
+    problems = [*now.remarks, *_misunderstood(found)]
     _sort(table, now)
     if wanted := asked.get(FORMAT):
-        problems = [*now.remarks, *_misunderstood(found)]
         if wanted not in FORMATS:
             problems.append(f"There are files as {' and '.join(FORMATS)} only.")
         return refusal_of(problems) if problems else file_of(request, table, access.tenant.slug, wanted)

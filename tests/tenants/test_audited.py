@@ -371,6 +371,7 @@ WITHOUT_ENTRY = {
     "mailboxes.read_mailbox": "only reads",
     "mailboxes.require_secrets_key": "only reads",
     "mailboxes.rotate_secrets": "is about the installation's keys: what is stored stays what it is",
+    "lists.forget_own": "is a part of deleting an account, whose own affair its filters are",
     "lists.keep_layout": "is how an account sees a list, which is nobody else's affair",
     "lists.drop_layout": "is how an account sees a list, which is nobody else's affair",
     "lists.make_default": "is how an account opens a list, which is nobody else's affair",
