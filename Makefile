@@ -70,6 +70,9 @@ format: .venv/installed ## Put code and templates in the project's format
 docs: .venv/installed ## Write the pages of docs/ that follow from the code: decisions.md, errors.md
 	@$(BIN)/python manage.py write_documentation
 
+sentences: ## Compile what MMS says in place of Django's own sentences (mms_site/locale; needs gettext)
+	@msgfmt --check-format --output-file mms_site/locale/en/LC_MESSAGES/django.mo mms_site/locale/en/LC_MESSAGES/django.po
+
 bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size; ARGS=caldav: mailboxes on a real Radicale)
 	@$(BIN)/python -m tests.bench $(ARGS)
 

@@ -24,3 +24,8 @@ def on_remedy_wanted(
 def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:
     """What to do when the users of a new tenant are there."""
     return [f"import_meetings PATH --user UPN --tenant {tenant.slug}"]
+
+
+def on_command_wanted(sender: object, *, sentence: str, **_: Any) -> str:
+    """The command of the Meeting Migration Tool, where a refusal advises the tool."""
+    return "The command of the tool is migrate_calendar." if "use the Meeting Migration Tool" in sentence else ""

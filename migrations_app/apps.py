@@ -10,7 +10,7 @@ class MigrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
-        from migrations_app.advice import on_next_steps_wanted, on_remedy_wanted
+        from migrations_app.advice import on_command_wanted, on_next_steps_wanted, on_remedy_wanted
         from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.bulk_kinds import KINDS
         from migrations_app.procedures.mailbox_scans import follow
@@ -18,6 +18,7 @@ class MigrationsConfig(AppConfig):
         from tenants_app.audit import register_actions
         from tenants_app.signals import (
             change_foreseen,
+            command_wanted,
             mail_server_changed,
             mailboxes_changed,
             next_steps_wanted,
@@ -32,8 +33,12 @@ class MigrationsConfig(AppConfig):
         register_actions("Runs", "use migration tool")
         register_actions("Runs", "assign meeting to organizer", "meeting dealt with", "open meeting again")
         register_actions("Many users", *(kind.audited for kind in KINDS.values()), "stop what is done for many users")
+        register_actions("Many users", "change planned start", "bring planned start forward", "cancel planned start")
         register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
         register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
+        register_actions("Alerts", "change alerts", "renew alert secret", "send alert again", "stop alert webhook")
+        register_actions("Notices to organizers", "change notice", "begin without notices", "send notices again")
+        register_actions("Notices to organizers", "tell organizers the new time")
         mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")
         mailboxes_changed.connect(follow, dispatch_uid="migrations_app")
         change_foreseen.connect(on_change_foreseen, dispatch_uid="migrations_app")
@@ -41,6 +46,7 @@ class MigrationsConfig(AppConfig):
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
         next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
+        command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)
 
 

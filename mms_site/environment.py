@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import environ
 from cryptography.fernet import Fernet
@@ -103,6 +104,37 @@ def is_host(text: str) -> bool:
 def is_origin(text: str) -> bool:
     """A scheme and a host, perhaps a port, and no more."""
     return re.fullmatch(rf"https?://\*?({HOST})(:[0-9]{{1,5}})?", text) is not None
+
+
+def base_url(hosts: Sequence[str], origins: Sequence[str]) -> str:
+    """Where people reach the site, without a slash at the end: MMS_BASE_URL, else what the other settings tell of it.
+
+    ``origins`` are those that may post forms, ``hosts`` those that the dashboard answers to. Where both name none but
+    this machine, or only patterns, it is the address of a fresh clone.
+    """
+    url = given("MMS_BASE_URL").removesuffix("/")
+    if url:
+        if not is_origin(url) or "*" in url or not _has_port_of_its_own(url):
+            raise exit_naming("MMS_BASE_URL", "is not usable: expected an address like https://mms.example.org.")
+        return url
+    named = [origin for origin in origins if "*" not in origin]
+    named += [f"https://{host}" for host in hosts if host not in _THIS_MACHINE and host[0] not in "*."]
+    return named[0] if named else "http://127.0.0.1:8000"
+
+
+_THIS_MACHINE = {"127.0.0.1", "localhost", "[::1]"}
+
+
+def _has_port_of_its_own(origin: str) -> bool:
+    try:
+        return urlsplit(origin).port != 0
+    except ValueError:
+        return False
+
+
+def is_long_key(text: str) -> bool:
+    """Long enough that nobody guesses it, and of characters that stand in a header as they are."""
+    return re.fullmatch(r"[!-~]{20,500}", text) is not None
 
 
 def is_fernet_key(text: str) -> bool:

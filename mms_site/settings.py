@@ -18,11 +18,13 @@ from django.urls import reverse
 from migrations_app.rewriting.labels import LANGUAGES
 from mms_site.backends import cache, check_writable, data_folder, database, mail
 from mms_site.environment import (
+    base_url,
     development_secret,
     exit_naming,
     given,
     is_fernet_key,
     is_host,
+    is_long_key,
     is_origin,
     load_file,
     load_secrets,
@@ -35,7 +37,7 @@ from mms_site.environment import (
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     load_file(BASE_DIR / ".env")
-load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY")
+load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY", "MMS_METRICS_KEY")
 
 DEBUG = read_bool("DEBUG", default=False)
 MMS_DATA_DIR = data_folder(BASE_DIR / given("MMS_DATA_DIR", "var"))
@@ -64,6 +66,8 @@ if not MMS_SECRETS_KEYS and MMS_DEVELOPMENT:
     MMS_SECRETS_KEYS = [_key]
 
 CSRF_TRUSTED_ORIGINS = read_list("CSRF_TRUSTED_ORIGINS", "", "addresses like https://mms.example.org", is_origin)
+MMS_BASE_URL = base_url(ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS)
+"""Where people reach the site; begins each link that leaves it, as in mails and in what commands print."""
 
 INSTALLED_APPS = [
     "mms_site.apps.DataFixesConfig",  # django.contrib.admin, for superusers alone
@@ -205,6 +209,19 @@ MMS_ALLOWED_MAIL_HOSTS = read_list(
     "MMS_ALLOWED_MAIL_HOSTS", "", "host names or addresses like dav.contoso.com,10.0.0.7", is_host
 )
 """Mail servers that may be at private addresses, and be spoken to without TLS."""
+MMS_ALLOWED_WEBHOOK_HOSTS = read_list(
+    "MMS_ALLOWED_WEBHOOK_HOSTS", "", "host names or addresses like hooks.contoso.com,10.0.0.7", is_host
+)
+"""Servers of webhooks that may be at private addresses, and be posted to without TLS."""
+
+# --- monitoring ---------------------------------------------------------------------------------------
+
+MMS_METRICS_KEY = given("MMS_METRICS_KEY")
+"""With it whoever watches the service reads /metrics; empty: there is no such address."""
+if MMS_METRICS_KEY and not is_long_key(MMS_METRICS_KEY):
+    raise exit_naming(
+        "MMS_METRICS_KEY", "is not usable: expected at least 20 characters that a header can carry, without spaces."
+    )
 
 # --- people -------------------------------------------------------------------------------------------
 
@@ -285,6 +302,8 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 # --- language, time, static files ---------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "mms_site" / "locale"]
+"""What Django says of bad input, as MMS says it (django.po)."""
 TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(given("TIME_ZONE", "UTC")).key)
 MMS_INVITATION_LANGUAGES = LANGUAGES
 """The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""

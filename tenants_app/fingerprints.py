@@ -18,7 +18,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Case, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, F, FilteredRelation, OuterRef, Prefetch, Q, QuerySet, Subquery, Value, When
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import MD5, Coalesce, Left, Right
 
@@ -66,6 +66,22 @@ def _computed(languages: tuple[str, ...], database: str) -> RawSQL:
     compiler.pre_sql_setup()
     sql, parameters = compiler.compile(query.annotations["shown"])
     return RawSQL(sql, parameters, output_field=_TEXT)  # noqa: S611 - no outside text
+
+
+def user_of_one_moment(pk: int) -> ConferencingUser:
+    """The user (key) with all that their invitations should say, none of it from before or after a change of the rest.
+
+    Each statement may see what was committed since the one before: a bridge, and the conference ID of none. But every
+    change of any of it writes the fingerprint in the same transaction, so that one that has stayed tells that all has.
+    """
+    own_ids = ConferenceId.objects.filter(meeting_uid="")
+    users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
+    users = users.prefetch_related("bridge__numbers", Prefetch("conference_ids", own_ids))
+    while True:
+        user = users.get(pk=pk)
+        same = ConferencingUser.objects.filter(pk=pk, bridge=user.bridge_id)
+        if same.filter(settings_fingerprint=user.settings_fingerprint).exists():
+            return user
 
 
 def count_out_of_date_after(tenant: Tenant) -> int:

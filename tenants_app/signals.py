@@ -35,8 +35,9 @@ class Consequence:
 
 
 users_changed = Signal()
-"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor`` and
-``due_now`` (whether the change has settled already, R19)."""
+"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor``, ``due_now``
+(whether the change has settled already, R19) and ``part_of`` (what it is done for, which its caller names to whoever
+listens; None: for itself)."""
 
 change_foreseen = Signal()
 """Asks what a change would lead to that is not made, with ``tenant`` and ``changes`` as above. Receivers only read, and
@@ -62,6 +63,17 @@ only. A receiver may return a :class:`Remedy`."""
 
 next_steps_wanted = Signal()
 """Sent when ``tenant`` has been made by a command. A receiver may return a list of commands that come next."""
+
+
+command_wanted = Signal()
+"""Sent where a command tells a ``sentence`` that advises something with a page of its own. A receiver may return a
+sentence that names its command."""
+
+
+def command_for(sentences: Iterable[str]) -> str:
+    """Which command does what the sentences advise, in a sentence; empty where nobody knows of one."""
+    asked: Iterable[Answers] = (command_wanted.send(Tenant, sentence=sentence) for sentence in sentences)
+    return next((told for answers in asked for _, told in answers if told), "")
 
 
 def remedy_for(tenant: Tenant, *, bridge: Bridge | None = None, user: ConferencingUser | None = None) -> Remedy | None:

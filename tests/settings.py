@@ -10,17 +10,20 @@ atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 for _name in (
     "DEBUG",
     "ALLOWED_HOSTS",
+    "CSRF_TRUSTED_ORIGINS",
     "SECRET_KEY",
     "MMS_SECRETS_KEY",
     "EMAIL_URL",
     "CACHE_URL",
     "MMS_SENDER",
+    "MMS_ALLOWED_WEBHOOK_HOSTS",
     "MMS_MAIL_PER_MINUTE",
     "MMS_MAIL_PER_DOMAIN_PER_MINUTE",
     "MMS_WORKERS",
 ):
     os.environ.pop(_name, None)
 os.environ["MMS_DATA_DIR"] = _data_dir
+os.environ["MMS_BASE_URL"] = "http://testserver"
 os.environ["DATABASE_URL"] = os.environ.get("MMS_TEST_DATABASE_URL", "") or f"sqlite:///{_data_dir}/db.sqlite3"
 
 from mms_site.settings import *  # noqa: E402, F403 - the environment above must be set first

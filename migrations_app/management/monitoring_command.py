@@ -41,10 +41,8 @@ class MonitoringCommand(AdministratorCommand):
     acts_on_a_tenant = False
     requires_system_checks: list[str] = []
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.error = self._unknown  # type: ignore[method-assign]
-        return parser
+    def refuse_usage(self, parser: CommandParser, subcommand: str, sentence: str) -> NoReturn:
+        self._unknown(sentence)
 
     def answer(self, options: dict[str, Any]) -> Answer:
         """What the check finds; raises ``CommandError`` where it cannot tell."""

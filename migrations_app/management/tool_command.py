@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-_TOOL = "use the Meeting Migration Tool"
-_HINT = "The command of the tool is migrate_calendar."
-
-
-def hint_for(sentence: str) -> str:
-    """Which command the tool is, where the sentence advises it; pages have a link there."""
-    return _HINT if _TOOL in sentence else ""
+from tenants_app.signals import command_for
 
 
 def by_command(sentence: str) -> str:
-    """The sentence with its hint."""
-    return f"{sentence} {hint_for(sentence)}".rstrip()
+    """The sentence with the command that it advises, if any; pages have a link there."""
+    return f"{sentence} {command_for([sentence])}".rstrip()

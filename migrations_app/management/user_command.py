@@ -10,11 +10,12 @@ from django.core.management.base import CommandError
 
 from migrations_app.failures import describe
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
-from migrations_app.management.tool_command import by_command, hint_for
+from migrations_app.management.tool_command import by_command
 from migrations_app.preview.changes import foresee, rehearse
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.models import ConferencingUser
 from tenants_app.records import user_record
+from tenants_app.signals import command_for
 
 
 class UserChangeCommand(ForeseeingCommand):
@@ -41,7 +42,7 @@ class UserChangeCommand(ForeseeingCommand):
             foreseen = foresee(user.tenant, edit)
             self.tell_changes(user.upn, before, foreseen.settings)
             self.stdout.write(f"{user.upn}: {foreseen.text}")
-            if hint := hint_for(foreseen.text):
+            if hint := command_for([foreseen.text]):
                 self.stdout.write(hint)
             self.tell_rehearsal(options)
             return

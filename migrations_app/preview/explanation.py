@@ -32,6 +32,9 @@ MIGRATED = "migrated"
 NOT_KNOWN = "not-known"
 UNREADABLE = "unreadable-calendar-object"
 _LONGEST_SUBJECT = 200
+_PLAIN = ("Meeting", "New block", "Is the block this meeting's own?")
+_SAID = {"Meeting service": "Online meeting", "Telephone": "Dial-in number", "Conference ID": "Conference ID"}
+"""What of a block people go by, by the label of its point, and what they call it."""
 
 
 class Outcome(StrEnum):
@@ -79,6 +82,26 @@ class Explanation:
     decision: Decision
     findings: Sequence[Finding]
     is_new_block_known: bool
+
+    @property
+    def plain(self) -> Sequence[Finding]:
+        """What anybody understands: whose meeting it is, what its invitation says, whether the block is its own."""
+        told = [finding for finding in self.findings if finding.title.startswith(_PLAIN)]
+        said = {
+            Point(called, point.text): None
+            for label, called in _SAID.items()
+            for finding in self.findings
+            for point in finding.points
+            if point.label == label
+        }
+        if said:
+            told.insert(1, Finding("What its invitation says", list(said)))
+        return told
+
+    @property
+    def technical(self) -> Sequence[Finding]:
+        """The rest: rows, links and properties as they stand in the text."""
+        return [finding for finding in self.findings if not finding.title.startswith(_PLAIN)]
 
 
 def explain(

@@ -23,6 +23,10 @@ class SettingsForesight:
     after: int
     totals: Totals | None
 
+    def is_seen(self, posted: Mapping[str, str]) -> bool:
+        """Whether the page that was posted has said how many users are out of date afterwards."""
+        return posted.get("confirmed") == str(self.after)
+
     @property
     def sentence(self) -> str:
         """All of it in one sentence."""

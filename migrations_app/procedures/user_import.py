@@ -29,7 +29,7 @@ from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched, let_others_write
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.user_columns import COLUMNS
-from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, foresee, note, plan
+from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, foresee, ignored_in_words, note, plan
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.wording import counted, escaped, sentences
 
@@ -346,6 +346,7 @@ def _stored(planned: Plan, outcome: Outcome) -> dict[str, Any]:
         "changed": outcome.changed,
         "unchanged": outcome.unchanged,
         "bad": planned.bad,
+        "ignored": ignored_in_words(planned.ignored),
         "runs": len(outcome.users_with_run),
         "by_column": list(outcome.by_column.items()),
         "by_sentence": outcome.by_sentence[:SHOWN_SENTENCES],

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 
 from migrations_app.models import Run
+from migrations_app.runs.served import not_served
 from tenants_app.bulk import batched
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tenants_app.wording import counted
 
 CHUNK = 500
@@ -18,10 +19,12 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class OutOfDate:
-    """How many users of a tenant are out of date, and how many of them have a run under way."""
+    """How many users of a tenant are out of date, how many of them have a run under way, and how many can have none."""
 
     users: int
     with_run: int = 0
+    not_served: int = 0
+    """Of those without a run under way, whom MMS cannot serve (R15 to R17)."""
 
     def __bool__(self) -> bool:
         return self.users > 0
@@ -48,24 +51,44 @@ class OutOfDate:
         return f"{who} of them {have} a run pending or in progress."
 
     @property
+    def cannot_start(self) -> str:
+        """Who is left to the Meeting Migration Tool; empty where nobody is."""
+        if not self.not_served:
+            return ""
+        if self.users == 1:
+            return "MMS cannot serve this user, so no run can be started."
+        who = f"{self.not_served:,} of them" if self.not_served < self.users else f"All {self.users:,} of them"
+        whom = "this one" if self.not_served == 1 else "these"
+        return f"{who} MMS cannot serve, so no run can be started for {whom}."
+
+    @property
+    def startable(self) -> int:
+        """For how many of them a run can be started."""
+        return max(self.users - self.with_run - self.not_served, 0)
+
+    @property
     def need_a_start(self) -> bool:
-        """Whether anybody is left without a run."""
-        return self.users > self.with_run
+        """Whether anybody is left without a run who can have one."""
+        return self.startable > 0
 
 
 def users_out_of_date(tenant: Tenant) -> QuerySet[ConferencingUser]:
     return ConferencingUser.objects.filter(tenant=tenant).out_of_date()
 
 
-def count_out_of_date(tenant: Tenant) -> OutOfDate:
-    """How many users are out of date; by indexes, however many users there are."""
+def count_out_of_date(tenant: Tenant, bridge: Bridge | None = None) -> OutOfDate:
+    """How many users, of a bridge or of all, are out of date; by indexes, however many users there are."""
     found = users_out_of_date(tenant)
+    if bridge is not None:
+        found = found.filter(bridge=bridge)
     users = found.count()
     if not users:
         return OutOfDate(0)
     latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
     under_way = latest.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
-    return OutOfDate(users, found.filter(Exists(under_way)).count())
+    without = found.filter(~Exists(under_way)).order_by()
+    rows = without.aggregate(rows=Count("pk"), not_served=Count("pk", filter=not_served()))
+    return OutOfDate(users, users - rows["rows"], rows["not_served"])
 
 
 def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUser]]:

@@ -37,6 +37,7 @@ from migrations_app.runs.selection import why_skipped
 from migrations_app.targets import CURRENT
 from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import known_conference_ids
+from tenants_app.fingerprints import user_of_one_moment
 from tenants_app.models import ConferencingUser
 from tenants_app.wording import FREE_ID
 
@@ -193,9 +194,8 @@ class Outcomes:
         called with the size of each meeting's text before it is worked on. Raises ``Failure`` where such a run fails
         before it looks at any meeting.
         """
-        users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
         self.run = run
-        self.user = user or users.get(pk=run.user_id)
+        self.user = user or user_of_one_moment(run.user_id)
         self.settings = InvitationSettings(self.user)
         self.mailbox = mailbox or mailbox_of(self.user)
         self.octets = 0

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from migrations_app.models import MeetingResult, Run
+from migrations_app.monitoring import clock
 from migrations_app.runs import queue
 from migrations_app.runs.commit import Committer
 from migrations_app.runs.outcomes import Outcome
+from migrations_app.runs.queue import RunRequest
 from migrations_app.runs.undoing import Undoing
+from migrations_app.targets import Targets
+from migrations_app.triggers.rules import Reason
 from tenants_app import fingerprints
 from tenants_app.changes.conference_ids import note_shown_again
 from tenants_app.changes.locking import wait_for_others
@@ -27,9 +31,11 @@ class UndoCommitter(Committer):
             self._intents.forget_own()
 
     def record_what_invitations_say(self) -> None:
-        """Where nothing was put back, nothing is there that the next change may not overwrite."""
+        """Where nothing was put back, nothing is there that the next change may not overwrite, and the run whose place
+        the undo took is still wanted."""
         if not self._run.succeeded_meetings:
             lift_hold(self._run)
+            request_again(self._run)
 
     def _before_writing(self, outcomes: Sequence[Outcome]) -> None:
         """Keep the numbers and IDs that come back from being given away meanwhile (R35).
@@ -72,6 +78,20 @@ def lift_hold(run: Run) -> None:
     undos = Run.objects.filter(user=run.user_id, migration_type=run.migration_type, pk__gt=last)
     if not MeetingResult.objects.filter(run__in=undos, outcome=MeetingResult.Outcome.SUCCEEDED).exists():
         ConferencingUser.objects.filter(pk=run.user_id).update(undo_holds=False)
+
+
+def request_again(run: Run) -> None:
+    """Request the run anew that was withdrawn for the undo, or for one before it that did not end well either, where
+    nothing holds: otherwise what it was asked for, such as another bridge, would reach no invitation."""
+    user = ConferencingUser.objects.select_related("tenant", "bridge").get(pk=run.user_id)
+    earlier = Run.objects.filter(user=run.user_id, pk__lt=run.pk).order_by("-pk")
+    last = earlier.exclude(migration_type=run.migration_type).first()
+    if user.undo_holds or last is None or last.last_error_code != "undone-instead":
+        return
+    reasons = [Reason(**reason) for reason in last.reasons]
+    why = Reason("R45", f"The undo {run.correlation_id} that took its place has put nothing back.")
+    asked = RunRequest(user, [*reasons, why], Targets.of(last.targets))
+    queue.request_runs(user.tenant, [asked], last.requested_by, now_due=last.due_at <= clock.now())
 
 
 def _leave(outcome: Outcome, code: str, detail: str = "") -> None:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import NumberRelease
 from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.plans import TenantSettings, is_small, planned_now
+from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
 from migrations_app.screens.tables import BridgeUserTable
 from migrations_app.screens.users import with_latest_run
@@ -214,7 +215,7 @@ def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_e
         "bridge": shown,
         "numbers": [(number, dependants.get(number.pk, 0), releases.get(number.pk)) for number in numbers],
         "table": table,
-        "out_of_date_count": ConferencingUser.objects.filter(tenant=access.tenant, bridge=shown).out_of_date().count(),
+        "out_of_date": count_out_of_date(access.tenant, shown),
         "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
         "bridge_form": BridgeForm(None, _bridge(access, shown.pk)),
         "if_ids_change": _if_ids_change(shown),

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.models import AlertSettings, MeetingResult, Run, Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import count_accepted, users_by_state
@@ -19,6 +19,7 @@ from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
+from migrations_app.screens.first_steps import first_steps
 from migrations_app.targets import UNDO
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Tenant
@@ -34,6 +35,8 @@ def dashboard(request: Request, slug: str) -> HttpResponse:
     """The whole page, and its live part alone for htmx."""
     access = access_for(request, slug)
     context = {"access": access, **_status(access.tenant)}
+    has_succeeded = context["counts"][Run.State.SUCCEEDED] > 0
+    context |= first_steps(request, access, has_succeeded=has_succeeded)
     return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
 
 
@@ -64,6 +67,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "ran_count": sum(counts.values()),
         "user_count": user_count,
         "out_of_date": count_out_of_date(tenant),
+        "alert_settings": AlertSettings.of(tenant),
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
         "left_count": count_open(tenant),

@@ -17,7 +17,9 @@ from migrations_app.models import (
     BulkActionUser,
     LeftMeeting,
     MeetingResult,
+    Notice,
     NumberRelease,
+    Plan,
     Preview,
     PreviewedMeeting,
     Run,
@@ -29,6 +31,7 @@ from migrations_app.screens.filters import (
     BulkActionUserFilter,
     FailureFilter,
     LeftFilter,
+    NoticeFilter,
     PreviewFilter,
     ResultFilter,
     RunFilter,
@@ -39,6 +42,7 @@ from tenants_app.changes.conference_ids import id_in_use, own_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber
 from tenants_app.records import written
 from tenants_app.screens.lists import Cell, ListTable, Read, Text, reads
+from tenants_app.wording import counted
 
 _NUMBER = {"th": {"class": "number"}, "td": {"class": "number in-line"}}
 _IN_LINE = {"td": {"class": "in-line"}}
@@ -174,11 +178,13 @@ class RunTable(ListTable):
     last_error_code = _extra("Last error", "last_error_code", "LastErrorCode")
     correlation_id = _extra("Correlation ID", "correlation_id", "CorrelationId", RUN_FIELDS["CorrelationId"])
 
-    name = "runs"
+    list_name = "runs"
     address = "history"
     caption = "Runs"
     filter_class = RunFilter
     saves_filters = True
+
+    when_empty = "No run was requested yet."
 
     class Meta:
         model = Run
@@ -224,12 +230,14 @@ class LeftTable(ListTable):
     run = _extra("Correlation ID", "run__correlation_id", "CorrelationId", LEFT_FIELDS["CorrelationId"])
     created = _extra("In the list since", "created", "CreateDate")
 
-    name = "left"
+    list_name = "left"
     address = "left-meetings"
     caption = "Meetings that need a person"
     filter_class = LeftFilter
     saves_filters = True
     file_name = "meetings-that-need-a-person"
+
+    when_empty = "No meeting needs a person."
 
     class Meta:
         model = LeftMeeting
@@ -270,10 +278,12 @@ class FailureTable(ListTable):
     migration_type = _extra("Type", "migration_type", "MigrationType")
     requested_by = _extra("Requested by", "requested_by", "RequestedBy")
 
-    name = "failures"
+    list_name = "failures"
     caption = "Users whose latest run failed by this"
     filter_class = FailureFilter
     saves_filters = True
+
+    when_empty = "Nobody's latest run has failed for this reason."
 
     class Meta:
         model = Run
@@ -311,11 +321,13 @@ class ResultTable(ListTable):
     join_url_after = _extra("Join link after", "join_url_after", "JoinUrlAfter")
     sequence = _extra("SEQUENCE", "sequence", "Sequence")
 
-    name = "results"
+    list_name = "results"
     caption = "Meetings of this run"
     usual_rows = 50
     filter_class = ResultFilter
     file_name = "meetings-of-a-run"
+
+    when_empty = "This run has looked at no meeting."
 
     class Meta:
         model = MeetingResult
@@ -373,7 +385,7 @@ class MeetingTable(ListTable):
     uid = _extra("UID", "meeting__uid", "MeetingUid", reads("meeting__uid"))
     organizer = _extra("Organizer", "meeting__organizer", "Organizer", reads("meeting__organizer"))
 
-    name = "user-meetings"
+    list_name = "user-meetings"
     caption = "Future meetings"
     file_name = "future-meetings"
     now: datetime
@@ -428,7 +440,7 @@ class FoundMeetingTable(ListTable):
     )
     uid = _extra("UID", "uid", "MeetingUid")
 
-    name = "found-meetings"
+    list_name = "found-meetings"
     caption = "Meetings found"
     usual_rows = 100
     file_name = "meetings-found"
@@ -496,11 +508,13 @@ class UserTable(ListTable):
     created = _extra("Created", "created", "CreateDate")
     user_id = _extra("User ID", "user_id", "UserId")
 
-    name = "users"
+    list_name = "users"
     address = "users"
     caption = "Users"
     filter_class = UserFilter
     saves_filters = True
+
+    when_empty = "There are no users yet."
 
     class Meta:
         model = ConferencingUser
@@ -517,7 +531,7 @@ class UserTable(ListTable):
 class BridgeUserTable(UserTable):
     """The users on one bridge."""
 
-    name = "bridge-users"
+    list_name = "bridge-users"
     address = ""
     caption = "Users on this bridge"
     saves_filters = False
@@ -543,7 +557,7 @@ class UserImportTable(ListTable):
     finished_at = _at("Ended", {"FinishDate": reads("finished_at")})
     problem = _extra("Why it was refused", "problem", "Message")
 
-    name = "imports"
+    list_name = "imports"
     address = "user-imports"
     caption = "Imports"
 
@@ -565,7 +579,11 @@ class BulkActionTable(ListTable):
             "ChosenBy": reads("chosen_by"),
         },
     )
-    state = Cell("{% load runs %}{% badge value %}", files={"State": reads("state")})
+    state = Cell(
+        "{% load runs %}{% if record.plan and record.state == 'Waiting' %}{% badge 'Planned' %}"
+        "<span class='meta'>{{ record.plan|begins }}</span>{% else %}{% badge value %}{% endif %}",
+        files={"State": reads("state")},
+    )
     done_count = _number("Done", {"Done": reads("done_count")}, unit="done")
     refused_count = _number("Not done", {"NotDone": reads("refused_count")}, unit="not done")
     requested_by = _by("By")
@@ -574,7 +592,7 @@ class BulkActionTable(ListTable):
     channel = _extra("Through what", "channel", "Channel")
     missed = _number("Fewer than shown", {"Missed": reads("missed")}, unit="fewer than shown", is_extra=True)
 
-    name = "bulk-actions"
+    list_name = "bulk-actions"
     address = "bulk-actions"
     caption = "What was done for many users"
     file_name = "done-for-many-users"
@@ -583,6 +601,37 @@ class BulkActionTable(ListTable):
         model = BulkAction
         fields: tuple[str, ...] = ()
         empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
+
+
+def _planned(plan: Plan) -> str:
+    """What begins at the time that was planned. Both kinds of jobs should be loaded already."""
+    for release in plan.number_releases.all():
+        return f"Take {release.e164} off its bridge"
+    return ", ".join(
+        f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}" for job in plan.bulk_actions.all()
+    )
+
+
+class PlanTable(ListTable):
+    """What begins, or has begun, at a time that was planned."""
+
+    what = Cell(template_name="planned/cells/name.html", verbose_name="What", orderable=False, files={"Job": _planned})
+    state = Cell("{% load runs %}{% badge value %}", files={"State": reads("state")})
+    opens_at = Cell(
+        template_name="planned/cells/begins.html", verbose_name="Begins", files={"NotBefore": reads("not_before")}
+    )
+    requested_by = _by("By")
+    created = _at("Planned", {"CreateDate": reads("created")})
+    finished_at = _at("Ended", {"FinishDate": reads("finished_at")})
+
+    list_name = "plans"
+    address = "plans"
+    caption = "Planned"
+
+    class Meta:
+        model = Plan
+        fields: tuple[str, ...] = ()
+        empty_text = "Nothing is planned. Give an earliest start where you start runs, move users or replace a number."
 
 
 class BulkActionUserTable(ListTable):
@@ -599,9 +648,16 @@ class BulkActionUserTable(ListTable):
         files={"State": lambda row: BADGES[row.state].label},
     )
     sentence = Cell("{{ value }}", verbose_name="What happened", files={"Message": reads("sentence")})
+    run = Cell(
+        template_name="bulk_actions/cells/run.html",
+        verbose_name="Run",
+        accessor="pk",
+        orderable=False,
+        files={"RunState": reads("run_state"), "CorrelationId": reads("run_id")},
+    )
     display_name = _extra("Name", "user__display_name", "DisplayName")
 
-    name = "bulk-action-users"
+    list_name = "bulk-action-users"
     caption = "Results"
     usual_rows = 50
     filter_class = BulkActionUserFilter
@@ -616,6 +672,37 @@ class BulkActionUserTable(ListTable):
         super().__init__(data)
 
 
+class NoticeTable(ListTable):
+    """Whom a round of notices is about, and what became of each."""
+
+    upn = Cell(
+        template_name="bulk_actions/cells/user.html",
+        verbose_name="Organizer",
+        accessor="user__upn",
+        files=_PERSON,
+    )
+    state = Cell(
+        template_name="notices/cells/state.html",
+        verbose_name="Notice",
+        files={"Notice": reads("kind"), "State": reads("state")},
+    )
+    meetings = _number("Meetings", {"Meetings": reads("meetings")}, unit="meeting{{ value|pluralize }}")
+    sent_at = _at("Sent", {"SentAt": reads("sent_at")})
+    why = Text("Why not", reads("why"), orderable=False, files={"Message": reads("why")})
+    language = _extra("Language", "language", "Language")
+    begins_at = _extra("Runs begin", "begins_at", "NotBefore")
+
+    list_name = "notices"
+    caption = "Organizers"
+    usual_rows = 50
+    filter_class = NoticeFilter
+
+    class Meta:
+        model = Notice
+        fields: tuple[str, ...] = ()
+        empty_text = "No notice has this result."
+
+
 class DependantTable(UserTable):
     """Users who depend on a number; see ``tenants_app.dependants`` and ``screens.users.with_latest_run``."""
 
@@ -627,7 +714,7 @@ class DependantTable(UserTable):
         files={"DependsBy": reads("depends_by")},
     )
 
-    name = "dependants"
+    list_name = "dependants"
     usual = ("upn", "how", "latest_state", "latest_modified")
     address = ""
     caption = "Users who depend on the number"
@@ -675,7 +762,7 @@ class ReleaseTable(ListTable):
     began_at = _extra("Begun", "began_at", "BeginDate")
     reason = _extra("Released anyway, because", "reason", "Reason")
 
-    name = "releases"
+    list_name = "releases"
     address = "releases"
     caption = "Numbers taken off their bridges"
     file_name = "numbers-taken-off"
@@ -701,7 +788,7 @@ class PreviewTable(ListTable):
     finished_at = _at("Ended", {"FinishDate": reads("finished_at")}, is_extra=True)
     problem = _extra("Why it was refused", "problem", "Message")
 
-    name = "previews"
+    list_name = "previews"
     address = "previews"
     caption = "Previews"
 
@@ -751,11 +838,13 @@ class PreviewedMeetingTable(ListTable):
     join_url_before = _extra("Join link before", "join_url_before", "JoinUrlBefore")
     join_url_after = _extra("Join link after", "join_url_after", "JoinUrlAfter")
 
-    name = "previewed-meetings"
+    list_name = "previewed-meetings"
     caption = "Meetings"
     usual_rows = 50
     filter_class = PreviewFilter
     file_name = "preview"
+
+    when_empty = "No meeting was looked at yet."
 
     class Meta:
         model = PreviewedMeeting

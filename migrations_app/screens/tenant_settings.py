@@ -23,12 +23,14 @@ from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import Access, access_for
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant, renew_directory_key
+from tenants_app.local_times import place_names
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
+from tenants_app.site_address import site_address
 from tenants_app.wording import MEETINGS_STAY, counted
 
 
@@ -38,13 +40,15 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
     is_post = request.method == "POST"
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     form = TenantForm(request.POST if is_post else None, instance=access.tenant)
-    foreseen = None
+    foreseen, is_asked = None, False
     if is_post and form.is_valid():
         values = form.edited()
-        if "preview" in request.POST:
+        if "preview" in request.POST or SHOWN_IN_INVITATIONS.intersection(values):
             with refusals_told(form):
                 foreseen = foresee_settings(Tenant.objects.get(pk=access.tenant.pk), values)
-    if is_post and "preview" not in request.POST and form.is_valid():
+        # Whoever has not seen how many users it makes out of date sees it first, and saves then.
+        is_asked = foreseen is not None and foreseen.after > foreseen.before and not foreseen.is_seen(request.POST)
+    if is_post and "preview" not in request.POST and not is_asked and form.is_valid():
         with refusals_told(form):
             change_tenant(access.tenant, access.actor, **values)
             messages.success(request, _what_is_saved(access.tenant, values))
@@ -55,12 +59,14 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
     context = {
         "access": access,
         "form": form,
+        "time_zones": place_names(),
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
         "out_of_date": count_out_of_date(access.tenant),
-        "directory": _directory(request, stored),
+        "directory": _directory(stored),
         "foreseen": foreseen,
         "is_preview": "preview" in request.POST,
-        "is_answer": "preview" in request.POST,
+        "is_asked": is_asked and "preview" not in request.POST,
+        "is_answer": "preview" in request.POST or is_asked,
         **({"prepare": [("kind", "settings"), *_posted(form)]} if foreseen else {}),
     }
     return answer(request, "settings/settings.html", "settings/consequence.html", context)
@@ -68,15 +74,19 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
 
 def _posted(form: TenantForm) -> list[tuple[str, Any]]:
     """What the form was posted with, to be posted once more."""
-    return [(name, value) for name, value in form.data.items() if name not in {"csrfmiddlewaretoken", "preview"}]
+    return [
+        (name, value)
+        for name, value in form.data.items()
+        if name not in {"csrfmiddlewaretoken", "preview", "confirmed"}
+    ]
 
 
-def _directory(request: Request, tenant: Tenant) -> dict[str, Any]:
+def _directory(tenant: Tenant) -> dict[str, Any]:
     """What Jitsi Meet and telephone bridges are told about the dial-in directory; nothing while it is off."""
     if not tenant.dial_in_directory:
         return {}
     names = {"numbers": "phone-number-list", "mapper": "conference-mapper"}
-    addresses = {each: request.build_absolute_uri(reverse(name, args=[tenant.slug])) for each, name in names.items()}
+    addresses = {each: site_address(reverse(name, args=[tenant.slug])) for each, name in names.items()}
     host = urlsplit(tenant.meeting_url).hostname or "meet.example.org"
     return {**addresses, "host": host, "has_key": tenant.directory_key_hash != ""}
 
@@ -176,5 +186,6 @@ def _what_happens(tenant: Tenant, switch: TenantSetting, on: bool) -> str:
         told = f"The service is on: {runs} {'goes' if waiting == 1 else 'go'} on, each when it is due."
     found = count_out_of_date(tenant)
     if found:
-        told += f" {found.count}. {'You can start their runs below.' if found.need_a_start else found.under_way}"
+        why_not = f"{found.under_way} {found.cannot_start}".strip()
+        told += f" {found.count}. {'You can start their runs below.' if found.need_a_start else why_not}"
     return told

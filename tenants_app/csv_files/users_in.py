@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from sys import intern
 from typing import Any
 
@@ -37,6 +38,9 @@ from tenants_app.wording import counted, id_in_words, plain, sentences
 CREATE = "create"
 NEW_USER = "No run, because the user is new."
 
+SHOWN_IGNORED = 30
+"""Columns."""
+
 PIECE = 5_000
 """Users that are written in one transaction."""
 
@@ -62,6 +66,8 @@ class Plan:
     lines: dict[str, int] = field(default_factory=dict)
     wanted_ids: set[str] = field(default_factory=set)
     """Conference IDs that rows ask for: nobody else is given one of these, in whichever piece."""
+    ignored: list[str] = field(default_factory=list)
+    """The names of columns that MMS does not know, as they stand in the file."""
     before: int = 0
     total: int = 0
     """Of a piece: how many rows of its kind come before it, and how many there are."""
@@ -146,7 +152,7 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold, changed_to: in
     file = UserFile(text)
     total = file.count()
     reader = CellReader(Tenant.objects.get(pk=tenant.pk))
-    planned = Plan()
+    planned = Plan(ignored=file.ignored)
     good: list[Row] = []
     for batch in batched(_rows(file, planned)):
         users = ConferencingUser.objects.with_upns(tenant, [row.upn for row in batch]).prefetch_related(
@@ -240,6 +246,15 @@ def _said(setting: UserSetting, value: Any) -> str:
     return plain(id_in_words(written(setting.kind, value))) or "none"
 
 
+def ignored_in_words(names: Sequence[str]) -> str:
+    """Which columns are ignored, in one sentence; empty where there is none."""
+    if not names:
+        return ""
+    shown = ", ".join(name[:60] or "one without a name" for name in names[:SHOWN_IGNORED])
+    more = f" and {len(names) - SHOWN_IGNORED:,} more" if len(names) > SHOWN_IGNORED else ""
+    return f"Ignored, because MMS knows no such column: {shown}{more}."
+
+
 # --- the file -----------------------------------------------------------------------------------------
 
 
@@ -252,7 +267,10 @@ class UserFile:
         self.text = text
         self.rows_read = 0
         self.columns: list[str] = []
-        self.columns = _columns(next(self._rows(), (1, []))[1])
+        """The name of each; empty where MMS does not know the column, which is then ignored."""
+        header = next(self._rows(), (1, []))[1]
+        self.columns = _columns(header)
+        self.ignored = [cell.strip() for cell, name in zip(header, self.columns, strict=True) if not name]
 
     def count(self) -> int:
         """How many rows there are; ``ValidationError`` where there is something that cannot be read as a row."""
@@ -292,7 +310,7 @@ def _rows(file: UserFile, planned: Plan) -> Iterator[Row]:
             problem = f"The row has {len(cells)} cells where the header has {len(file.columns)}: quote or add."
             planned.bad_rows.append((line, problem))
             continue
-        row = Row(line, "", {name: restored(cell) for name, cell in zip(file.columns, cells, strict=True)})
+        row = Row(line, "", {name: restored(cell) for name, cell in zip(file.columns, cells, strict=True) if name})
         row.upn = row.cells[UPN]
         first_line = planned.lines.setdefault(row.upn.lower(), line)
         if not row.upn:
@@ -309,15 +327,25 @@ def _columns(header: list[str]) -> list[str]:
         raise ValidationError("The file is empty: the first line names the columns, such as UserPrincipalName,Bridge.")
     columns = []
     for cell in header:
-        name = known.get(cell.strip().lower())
-        if name is None:
-            raise ValidationError(f"There is no column {cell.strip()!r}: use {', '.join(COLUMNS)}.")
-        if name in columns:
+        name = known.get(cell.strip().lower(), "")
+        if not name and (alike := _meant(cell)):
+            raise ValidationError(f"There is no column {cell.strip()!r}: did you mean {alike}? Correct the first line.")
+        if name and name in columns:
             raise ValidationError(f"The column {name} stands twice in the first line: keep one.")
         columns.append(name)
     if UPN not in columns:
         raise ValidationError(f"The first line must name the column {UPN}.")
     return columns
+
+
+def _meant(cell: str) -> str:
+    """The column that is meant by a name which is nearly its own; empty for those of other programs.
+
+    A directory's export has many that mean nothing to MMS. What may be a slip of the pen must not be taken for one.
+    """
+    known = {name.lower(): name for name in COLUMNS}
+    alike = get_close_matches(re.sub(r"[\W_]", "", cell[:100].lower()), known, n=1, cutoff=0.85)
+    return known[alike[0]] if alike else ""
 
 
 def _with_free_conference_ids(rows: list[Row], planned: Plan) -> Iterator[Row]:

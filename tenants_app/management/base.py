@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from traceback import clear_frames
-from typing import Any
+from typing import Any, NoReturn
 
 from django import db
 from django.core.exceptions import ValidationError
@@ -22,6 +22,7 @@ from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched
 from tenants_app.csv_files.cells import lines
 from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
+from tenants_app.management.usage import usage_sentence
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
 from tenants_app.wording import escaped, plain, sentences
@@ -37,7 +38,7 @@ class Output(OutputWrapper):
 
 
 class SafeOutput(BaseCommand):
-    """A command whose output and complaints are :class:`Output`, wherever Django sets them."""
+    """A command whose output and complaints are :class:`Output`, wherever Django sets them; wrong usage is one line."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in {"stdout", "stderr"} and type(value) is OutputWrapper:
@@ -46,9 +47,19 @@ class SafeOutput(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        complain = parser.error
-        parser.error = lambda message: complain(escaped(message))  # type: ignore[method-assign]
+
+        def complain(message: str) -> NoReturn:
+            options = [each for each in parser._option_string_actions if each.startswith("--")]
+            self.refuse_usage(parser, subcommand, escaped(usage_sentence(message, options)))
+
+        parser.error = complain  # type: ignore[method-assign]
         return parser
+
+    def refuse_usage(self, parser: CommandParser, subcommand: str, sentence: str) -> NoReturn:
+        """End with one line about wrong usage."""
+        if parser.called_from_command_line:
+            parser.exit(2, f"{subcommand}: {sentence} See python manage.py {subcommand} --help.\n")
+        raise wrong_usage(sentence)
 
 
 class AdministratorCommand(SafeOutput):

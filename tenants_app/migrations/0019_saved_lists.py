@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants_app", "0015_former_numbers"),
+        ("tenants_app", "0016_time_zone"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -104,7 +104,10 @@ class TenantForm(MergingForm):
     class Meta:
         model = Tenant
         fields = [setting.field for setting in ON_FORM]
-        widgets = {"footer_text": forms.Textarea({"rows": 3})}
+        widgets = {
+            "footer_text": forms.Textarea({"rows": 3}),
+            "time_zone": forms.TextInput({"list": "time-zones", "autocomplete": "off", "spellcheck": "false"}),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -179,7 +182,7 @@ class UserForm(MergingForm):
         field = cast(forms.ModelChoiceField[Any], self.fields[name])
         field.queryset = rows
         field.empty_label = empty
-        field.error_messages["invalid_choice"] = "Select a valid choice. What was chosen is not on offer any more."
+        field.error_messages["invalid_choice"] = "What was chosen is not on offer any more: choose another one."
 
     def clean_conferencing_provider(self) -> str:
         return stored_provider(self.cleaned_data["conferencing_provider"])

@@ -30,7 +30,7 @@ def file_of(request: Request, table: ListTable, slug: str, kind: str) -> HttpRes
     fields = table.files()
     rows = ({name: told(read(row)) for name, read in fields.items()} for some in _some_rows(table) for row in some)
     written = _csv(list(fields), rows) if kind == "csv" else _json(rows)
-    name = f"{table.file_name or table.name}-{slug}-{timezone.localdate()}.{kind}"
+    name = f"{table.file_name or table.list_name}-{slug}-{timezone.localdate()}.{kind}"
     response = StreamingHttpResponse(
         written if request.method == "GET" else (),
         content_type=_TYPES[kind],

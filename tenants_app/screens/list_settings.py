@@ -111,7 +111,7 @@ def _save(request: Request, access: Access, table: type[ListTable]) -> HttpRespo
             access.tenant,
             request.user,
             access.actor,
-            of_list=table.name,
+            of_list=table.list_name,
             name=values["name"],
             query=query,
             is_shared=values["is_shared"],
@@ -146,7 +146,7 @@ def saved_filter(request: Request, slug: str, name: str, pk: int) -> HttpRespons
     else:
         messages.success(request, sentence)
     at = request.POST.get("at", "")
-    address = reverse("saved-filters", args=[slug, table.name])
+    address = reverse("saved-filters", args=[slug, table.list_name])
     return redirect(f"{address}?{urlencode({'at': at})}" if at else address)
 
 

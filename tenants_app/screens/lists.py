@@ -40,6 +40,7 @@ ROWS = (20, 50, 100, 200)
 COLUMNS, SORT, ROWS_ON_A_PAGE, FORMAT, WITHOUT = "columns", "sort", "rows", "format", "without"
 """What the address says of a list beside its filter; ``without`` asks for the list without its default filter."""
 FORMATS = ("csv", "json")
+_NO_FILTER = {COLUMNS, SORT, ROWS_ON_A_PAGE, WITHOUT, "page"}
 
 Read = Callable[[Any], Any]
 """Reads a value of a row, as files tell it."""
@@ -146,11 +147,13 @@ def _may_be_empty(model: type[Model] | None, path: str) -> bool:
 
 
 class ListTable(tables.Table):
-    """A table with what every list can do. Each has a ``name`` of its own, under which accounts arrange it."""
+    """A table with what every list can do. Each has a ``list_name`` of its own, under which accounts arrange it."""
 
-    name: ClassVar[str] = ""
+    list_name: ClassVar[str] = ""
     """In addresses and in what accounts keep; empty only for a table that others derive from."""
     caption: ClassVar[str]
+    when_empty: ClassVar[str] = ""
+    """What it says where there is nothing although nothing is filtered; otherwise its ``empty_text``."""
     usual: ClassVar[Sequence[str]] = ()
     """The columns that it shows where nobody has chosen any; empty: all but the extra ones."""
     usual_rows: ClassVar[int] = 20
@@ -168,8 +171,8 @@ class ListTable(tables.Table):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if cls.name and "name" in vars(cls):
-            LISTS[cls.name] = cls
+        if "list_name" in vars(cls):
+            LISTS[cls.list_name] = cls
 
     def __init__(self, data: Any, **options: Any) -> None:
         super().__init__(_Rows(data) if isinstance(data, QuerySet) else data, **options)
@@ -235,7 +238,7 @@ class Arrangement:
 
     @property
     def name(self) -> str:
-        return self.table.name
+        return self.table.list_name
 
     @property
     def columns(self) -> str:
@@ -345,9 +348,11 @@ def arrange(
     table.request = request
     now = Arrangement(table, access, asked, request.path, table.usual_rows, found=found)
     table.arrangement = now
+    if table.when_empty and not any(value for name, value in asked.items() if name not in _NO_FILTER):
+        table.empty_text = table.when_empty
     kept = None
     if not (asked.get(COLUMNS) and asked.get(ROWS_ON_A_PAGE)):
-        kept = ListLayout.objects.filter(account=request.user, of_list=table.name).first()
+        kept = ListLayout.objects.filter(account=request.user, of_list=table.list_name).first()
     _choose_columns(table, now, kept)
     problems = [*now.remarks, *_misunderstood(found)]
     _sort(table, now)

@@ -39,7 +39,7 @@ class AuditTable(ListTable):
         files={"Consequence": reads("consequence")},
     )
 
-    name = "audit"
+    list_name = "audit"
     address = "audit"
     caption = "Audit"
     usual_rows = 50
@@ -47,6 +47,8 @@ class AuditTable(ListTable):
     saves_filters = True
     addresses: Mapping[int, str] = {}
     """Where what the entries of the page are about is shown, by their keys."""
+
+    when_empty = "Nothing was done yet."
 
     class Meta:
         model = AuditEntry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from threading import Thread
 from typing import IO
 
 import pytest
+from django.core.management import get_commands
 
 from tests.support.processes import ROOT, ManagePy
 
@@ -70,7 +72,7 @@ def manage(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator
         (
             ["set_dial_in_conferencing_user", "--user", "x", "--conference-id", "1", "--reset-conference-id"],
             2,
-            "not allowed with",
+            "cannot be given together with",
         ),
         (["start_meeting_migration"], 2, "--user"),
         (["unassign_service_number", "--number", "+14255550100"], 2, "--replace-with"),
@@ -84,8 +86,40 @@ def test_the_exit_status_and_the_sentence(manage: Manage, arguments: list[str], 
     assert done.returncode == code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
-    if code == 1:
+    if code:
         assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["get_tenant", "--tennant", "contoso"], "There is no option --tennant: did you mean --tenant?"),
+        (["get_tenant", "--zoom=\x1b[31mred"], "There is no option --zoom."),
+        (["get_tenant", "contoso"], "'contoso' is one argument too many."),
+        (["get_tenant", "--tenant"], "--tenant needs a value after it."),
+        (["get_tenant", "--format", "xml"], "'xml' is not possible for --format: choose from 'table', 'json', 'csv'."),
+        (["get_dial_in_conferencing_user"], "Give --user."),
+        (["serve", "--once=yes"], "--once takes no value, but is given 'yes'."),
+        (["serve", "--port", "http"], "--port: 'http' is not a port: give a number from 1 to 65535."),
+    ],
+)
+def test_wrong_usage_is_one_line_that_says_what_to_do(manage: Manage, arguments: list[str], sentence: str) -> None:
+    done = manage(*arguments)
+    command = arguments[0]
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{command}: {sentence} See python manage.py {command} --help.\n"
+
+
+def test_r31_wrong_usage_of_every_command_is_one_line(manage: Manage) -> None:
+    """Django's own commands keep their way."""
+    own = sorted(name for name, app in get_commands().items() if app in {"migrations_app", "tenants_app"})
+    assert len(own) > 40
+    for name in own:
+        done = manage(name, "--no-such-option")
+        lines = (done.stdout + done.stderr).splitlines()
+        # Of the checks monitoring reads one line on standard output, and UNKNOWN.
+        assert (done.returncode, len(lines)) == (3 if name.startswith("check_") and done.stdout else 2, 1), name
+        assert re.search("There is no option --no-such-option|Give ", lines[0]), name
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_dry_run_lists_what_differs_row_by_row_and_then_the_totals(import_user
         "Run, because audio conferencing was disabled.",
     ]
     assert told[5:] == [
-        "1 created, 2 changed, 1 unchanged, 0 skipped; 2 runs started.",
+        "1 created, 2 changed, 1 unchanged, 0 skipped; 2 runs would start.",
         "1 user: Run, because the user moved to the bridge New bridge.",
         "1 user: No run, because the user is new.",
         "1 user: Run, because audio conferencing was disabled.",
@@ -341,3 +341,65 @@ def test_a_number_without_its_plus_sign_is_understood(
     import_users("UserPrincipalName,TollNumber\nanna.rossi@contoso.com,14255550100\n")
     anna.refresh_from_db()
     assert anna.toll_number == old_bridge.numbers.get()
+
+
+# --- columns ------------------------------------------------------------------------------------------
+
+
+DIRECTORY = (
+    "userPrincipalName,displayName,surname,mail,givenName,objectId,userType,jobTitle,department,usageLocation,country,"
+    "officeLocation,city,telephoneNumber,companyName,preferredLanguage,onPremisesSipAddress,proxyAddresses"
+)
+"""As directories export them."""
+
+
+def test_a_directorys_export_is_taken_as_it_is(import_users: Import, tenant: Tenant) -> None:
+    errors = io.StringIO()
+    cells = ["clara.sanz@contoso.com", "Clara Sanz", *["x"] * 16]
+    told = import_users(f"{DIRECTORY}\n{','.join(cells)}\n", errors=errors)
+    assert told.startswith("1 created, 0 changed")
+    assert ConferencingUser.objects.get().display_name == "Clara Sanz"
+    assert "Ignored, because MMS knows no such column: surname, mail, givenName, objectId" in errors.getvalue()
+
+
+def test_of_thousands_of_unknown_columns_some_are_named(import_users: Import, tenant: Tenant) -> None:
+    errors = io.StringIO()
+    names = [f"extension{number}" + "x" * 200 for number in range(3000)]
+    import_users(f"UserPrincipalName,{','.join(names)}\nclara.sanz@contoso.com{',' * 3000}\n", errors=errors)
+    (told,) = errors.getvalue().splitlines()
+    assert told.endswith(" and 2,970 more.")
+    assert len(told) < 3000
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DispalyName", "DisplayName"),
+        ("Langauge", "Language"),
+        ("Sip_Address", "SipAddress"),
+        ("Toll Number", "TollNumber"),
+        ("ConferenceIDs", "ConferenceId"),
+        ("AudioConferencingLicence", "AudioConferencingLicense"),
+        ("User Principal Name", "UserPrincipalName"),
+    ],
+)
+def test_a_slip_of_the_pen_is_refused_with_what_was_meant(
+    import_users: Import, tenant: Tenant, written: str, meant: str
+) -> None:
+    before = everything_stored()
+    with pytest.raises(CommandError, match=f"There is no column '{written}': did you mean {meant}[?]"):
+        import_users(f"UserPrincipalName,{written}\nclara.sanz@contoso.com,x\n")
+    assert everything_stored() == before
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_it_names_the_command_for_users_whom_mms_cannot_serve(
+    import_users: Import, make_user: MakeUser, new_bridge: Bridge, options: list[str]
+) -> None:
+    make_user("anna.rossi", hosting="on-premises")
+    make_user("bruno.costa")
+    told = import_users("UserPrincipalName,Bridge\nbruno.costa@contoso.com,New bridge\n", *options)
+    assert "migrate_calendar" not in told
+    told = import_users("UserPrincipalName,Bridge\nanna.rossi@contoso.com,New bridge\n", *options)
+    assert "use the Meeting Migration Tool" in told
+    assert told.count("The command of the tool is migrate_calendar.") == 1

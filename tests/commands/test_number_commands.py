@@ -69,7 +69,7 @@ def test_r34_it_takes_a_number_off_and_says_what_happens_next(
 
     tasks.work_queue()
     release.refresh_from_db()
-    assert (release.state, listed(command)[OLD]["Users"]) == ("Updating", 1)
+    assert (release.state, listed(command)[OLD]["UserCount"]) == ("Updating", 1)
     mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
     tasks.work_queue()
     assert OLD not in listed(command)
@@ -126,16 +126,16 @@ def test_it_lists_what_is_leaving_and_who_depends_on_it(
     make_user("emil")
     change_tenant(tenant, ACTOR, automatically_migrate_user_meetings=False)
     command(*TAKE_OFF)
-    assert [(row["State"], row["UserCount"], row["Users"]) for row in listed(command).values()] == [
+    assert [(row["State"], row["AssignedCount"], row["UserCount"]) for row in listed(command).values()] == [
         ("assigned", 0, 1),
         ("leaving", 1, 1),
         ("assigned", 0, 0),
     ]
     tasks.work_queue()
     rows = listed(command)
-    assert (rows[OLD]["UserCount"], rows[OLD]["Users"], rows[NEW]["UserCount"]) == (0, 1, 1)
+    assert (rows[OLD]["AssignedCount"], rows[OLD]["UserCount"], rows[NEW]["AssignedCount"]) == (0, 1, 1)
     assert command("get_service_number", "--format", "csv").splitlines()[0] == (
-        "Number,Type,Bridge,IsDefault,Country,City,UserCount,State,Users"
+        "Number,Type,Bridge,IsDefault,Country,City,UserCount,AssignedCount,State"
     )
 
 

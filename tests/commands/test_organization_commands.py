@@ -6,6 +6,7 @@ import csv
 import getpass
 import io
 import json
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -133,15 +134,31 @@ def test_a_new_administrator_chooses_a_password_with_the_link_once(
     assert not again.context["validlink"]
 
 
+def test_the_link_for_a_new_administrator_leads_to_the_address_of_the_site(
+    command: Command, tenant: Tenant, settings: Any
+) -> None:
+    settings.MMS_BASE_URL = "https://mms.example.org"
+    told = command("new_administrator", "alice", "--email", "alice@contoso.com")
+    assert told.splitlines()[-1].startswith("https://mms.example.org/accounts/")
+
+
 def test_it_does_not_hand_out_a_link_for_somebody_elses_account(command: Command, tenant: Tenant) -> None:
     command("new_administrator", "alice", "--email", "alice@contoso.com")
     with pytest.raises(CommandError, match="already an account alice"):
         command("new_administrator", "alice", "--email", "mallory@example.org")
 
 
-@pytest.mark.parametrize("arguments", [("alice", "--email", "nonsense"), ("al ice", "--email", "alice@contoso.com")])
-def test_it_refuses_an_account_that_cannot_be(command: Command, tenant: Tenant, arguments: tuple[str, ...]) -> None:
-    with pytest.raises(CommandError, match="valid"):
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("alice", "--email", "nonsense"), "Give an address such as anna@contoso.com."),
+        (("al ice", "--email", "alice@contoso.com"), "A user name has letters, digits and"),
+    ],
+)
+def test_it_refuses_an_account_that_cannot_be(
+    command: Command, tenant: Tenant, arguments: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(CommandError, match=sentence):
         command("new_administrator", *arguments)
     assert not get_user_model().objects.exists()
 

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from migrations_app.demo import invitations as demo
 from migrations_app.models import LeftMeeting
+from migrations_app.runs.left import count_open
 from tenants_app.models import ConferencingUser
 from tests.support.commands import Command
 from tests.support.meetings import invite, migrate, migrate_all
@@ -43,6 +44,7 @@ def test_get_unmigrated_meeting_lists_what_needs_a_person(
         "Reason": "needs-review",
         "Message": left.reason,
         "CorrelationId": str(runs[0]),
+        "State": "Open",
     }
     (header, *_) = csv.reader(io.StringIO(command("get_unmigrated_meeting", "--format", "csv")))
     assert header == list(row)
@@ -54,6 +56,9 @@ def test_get_unmigrated_meeting_lists_what_needs_a_person(
     (status,) = json.loads(command("get_meeting_migration_status", "--user", anna.upn, "--format", "json"))
     assert status["LeftMeeting"] == 2
 
+    LeftMeeting.objects.filter(uid=uid).update(state="Assigned")
+    assert "2 meetings open, as the dashboard counts; 1 assigned to its organizer." in command("get_unmigrated_meeting")
+    assert count_open(anna.tenant) == 2
     LeftMeeting.objects.filter(uid=uid).update(state="DealtWith")
     LeftMeeting.objects.exclude(uid=uid).update(state="Assigned")
     assert len(json.loads(command("get_unmigrated_meeting", "--format", "json"))) == 2

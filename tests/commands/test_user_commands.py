@@ -380,7 +380,7 @@ def test_a_conference_id_that_somebody_else_has_is_a_bad_row(
     ("text", "sentence"),
     [
         ("", "The file is empty"),
-        ("UserPrincipalName,Shoesize\n", "There is no column 'Shoesize': use UserPrincipalName, SipAddress"),
+        ("UserPrincipalName,Brigde\n", "There is no column 'Brigde': did you mean Bridge"),
         ("DisplayName\nAnna\n", "must name the column UserPrincipalName"),
         ("UserPrincipalName,userprincipalname\n", "stands twice"),
         ('UserPrincipalName,DisplayName\nanna@contoso.com,"Anna\nbruno@contoso.com,Bruno\n', "from line 2 on"),
@@ -402,7 +402,7 @@ def test_a_dry_run_of_an_import_writes_nothing(
     told = import_users(
         "UserPrincipalName,Bridge\nanna.rossi@contoso.com,New bridge\nbruno.costa@contoso.com,\n", "--dry-run"
     )
-    assert "1 created, 1 changed, 0 unchanged, 0 skipped; 1 run started." in told
+    assert "1 created, 1 changed, 0 unchanged, 0 skipped; 1 run would start." in told
     assert "Dry run: nothing was written." in told
     assert ConferencingUser.objects.get() == anna
     assert not Run.objects.exists()

@@ -6,6 +6,7 @@ import html
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -86,12 +87,13 @@ def test_whoever_is_no_admin_reads_the_addresses_and_changes_nothing(
     assert client.post("/contoso/settings/directory-key/").status_code == 403
 
 
-def test_the_page_has_the_lines_of_jitsis_configuration(alice: Client) -> None:
+def test_the_page_has_the_lines_of_jitsis_configuration(alice: Client, settings: Any) -> None:
+    settings.MMS_BASE_URL = "https://mms.example.org"
     page = html.unescape(switch(alice, "true"))
 
     for line in (
-        f"config.dialInNumbersUrl = 'http://testserver{NUMBERS}';",
-        f"config.dialInConfCodeUrl = 'http://testserver{MAPPER}';",
+        f"config.dialInNumbersUrl = 'https://mms.example.org{NUMBERS}';",
+        f"config.dialInConfCodeUrl = 'https://mms.example.org{MAPPER}';",
         "config.hosts.domain = 'meet.contoso.com';",
         "config.hosts.muc = 'conference.' + subdomain + 'meet.contoso.com';",
     ):

@@ -44,6 +44,32 @@ def test_r36_it_counts_exactly_who_is_out_of_date_then(
             assert foreseen == tenant.users.out_of_date().count()
 
 
+def test_r36_saving_asks_first_where_users_become_out_of_date(
+    alice: Client, tenant: Tenant, anna: ConferencingUser
+) -> None:
+    invite(anna, build=demo.skype_text)
+    form = shown(alice.get("/contoso/settings/")) | {"local_numbers_url": "https://dial.contoso.com/"}
+    before = Tenant.objects.values().get(pk=tenant.pk)
+    with only_reads():
+        asked = alice.post("/contoso/settings/", form)
+    assert Tenant.objects.values().get(pk=tenant.pk) == before
+    assert "Nothing is saved yet. If you save this: No run" in words(asked.content)
+    assert "1 more user is out of date until the next run, 1 in all." in words(asked.content)
+    assert "Save all the same" in words(asked.content)
+    stale = alice.post("/contoso/settings/", form | {"confirmed": "7"})
+    assert stale.status_code == 200
+    again = shown(asked)
+    assert again["confirmed"] == "1"
+    assert alice.post("/contoso/settings/", again).status_code == 302
+    assert Tenant.objects.get(pk=tenant.pk).local_numbers_url == "https://dial.contoso.com/"
+
+
+def test_what_makes_nobody_out_of_date_is_saved_at_once(alice: Client, tenant: Tenant, anna: ConferencingUser) -> None:
+    form = shown(alice.get("/contoso/settings/")) | {"attendee_limit": "7", "help_url": "https://help.contoso.com/"}
+    assert alice.post("/contoso/settings/", form).status_code == 302
+    assert Tenant.objects.get(pk=tenant.pk).attendee_limit == 7
+
+
 def test_the_page_says_it_beside_the_button_and_writes_nothing(
     alice: Client, tenant: Tenant, anna: ConferencingUser
 ) -> None:
@@ -56,7 +82,7 @@ def test_the_page_says_it_beside_the_button_and_writes_nothing(
         page = words(alice.post("/contoso/settings/", form).content)
     assert "1 more user is out of date until the next run, 1 in all." in page
     form["attendee_limit"] = "x"
-    assert "Enter a whole number" in words(alice.post("/contoso/settings/", form).content)
+    assert "Give a whole number" in words(alice.post("/contoso/settings/", form).content)
     assert Tenant.objects.get(pk=tenant.pk).local_numbers_url == tenant.local_numbers_url
 
 

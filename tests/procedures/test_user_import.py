@@ -129,7 +129,15 @@ def test_a_file_that_cannot_be_used_as_a_whole_is_refused(tenant: Tenant) -> Non
     user_import = reload(user_import)
 
     assert (user_import.state, user_import.text) == ("Refused", "")
-    assert user_import.problem.startswith("There is no column 'Shoesize': use UserPrincipalName")
+    assert user_import.problem == "The first line must name the column UserPrincipalName."
+
+
+def test_columns_that_mms_does_not_know_are_ignored_and_named(tenant: Tenant, anna: ConferencingUser) -> None:
+    row = "anna.rossi@contoso.com,Sales,Anna Bianchi,=1+1\n"
+    found = checked(tenant, f"userPrincipalName,department,displayName,\n{row}").findings
+
+    assert found["by_column"] == [["DisplayName", 1]]
+    assert found["ignored"] == "Ignored, because MMS knows no such column: department, one without a name."
 
 
 def test_it_can_be_checked_again_when_what_was_missing_is_there(tenant: Tenant) -> None:

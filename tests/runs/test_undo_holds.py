@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from migrations_app.dial_in_directory.lookup import by_id
 from migrations_app.mail.delivery import deliver
+from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import CalendarObject, Run, UntoldNumber
 from migrations_app.preview.many_users import foresee_release, foresee_start
 from migrations_app.procedures.number_holders import explain, holders_with_why
@@ -233,6 +234,41 @@ def test_r18_a_user_has_one_pending_run_whatever_is_asked_for(anna: Conferencing
         start_undo(run, ACTOR)
     work_run(claimed)
     assert Run.objects.filter(user=anna, is_latest=True).get() == undone
+
+
+def test_r18_a_run_that_gave_way_to_an_undo_which_puts_nothing_back_is_requested_anew(
+    anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    uid, _ = invite(anna)
+    run = migrate(anna)
+    EmbeddedMailbox(anna).store([(uid, body_of(anna, uid).replace(b"\r\nSUMMARY", b"\r\nCATEGORIES:Moved\r\nSUMMARY"))])
+    change_user(anna, ACTOR, bridge=new_bridge)
+    withdrawn = Run.objects.get(state="Pending")
+    undone = undo(run)
+    withdrawn.refresh_from_db()
+
+    assert (undone.state, undone.succeeded_meetings) == ("Succeeded", 0)
+    assert withdrawn.last_error_code == "undone-instead"
+    again = Run.objects.get(state="Pending")
+    assert again.is_latest
+    assert (again.targets, again.requested_by) == (withdrawn.targets, withdrawn.requested_by)
+    assert again.reasons[: len(withdrawn.reasons)] == withdrawn.reasons
+    assert (
+        again.reasons[-1]["sentence"] == f"The undo {undone.correlation_id} that took its place has put nothing back."
+    )
+    assert not ConferencingUser.objects.get(pk=anna.pk).undo_holds
+
+
+def test_r45_a_run_that_gave_way_to_an_undo_which_puts_something_back_stays_withdrawn(
+    anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    invite(anna)
+    run = migrate(anna)
+    change_user(anna, ACTOR, bridge=new_bridge)
+    assert undo(run).succeeded_meetings == 1
+
+    assert not Run.objects.filter(state="Pending").exists()
+    assert ConferencingUser.objects.get(pk=anna.pk).undo_holds
 
 
 def test_r46_the_directory_answers_what_invitations_print_after_an_undo(anna: ConferencingUser) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from migrations_app.demo import invitations as demo
@@ -443,3 +444,28 @@ def test_a_name_with_an_apostrophe_gets_a_sound_join_link(make_user: Callable[..
     assert migrate(user).succeeded_meetings == 1
     assert "https://meet.contoso.com/o%27brien/" in "\n".join(logical_lines(body_of(user, uid)))
     assert migrate(user).results.get().code == "already-current"
+
+
+def test_a_change_between_two_reads_of_an_attempt_is_read_as_a_whole_or_not_at_all(
+    anna: ConferencingUser, new_bridge: Bridge
+) -> None:
+    """As on PostgreSQL, where each statement of the worker may see what another transaction has committed since."""
+    moved = False
+
+    def move_after_the_user_was_read(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        nonlocal moved
+        result = execute(sql, *args)
+        if not moved and sql.startswith("SELECT") and 'FROM "tenants_app_conferencinguser"' in sql:
+            moved = True
+            change_user(ConferencingUser.objects.get(pk=anna.pk), ACTOR, bridge=new_bridge)
+        return result
+
+    with connection.execute_wrapper(move_after_the_user_was_read):
+        decided = outcomes.Outcomes(Run(user=anna, tenant=anna.tenant))
+
+    now = ConferencingUser.objects.get(pk=anna.pk)
+    assert now.conference_id != anna.conference_id
+    assert (decided.user.bridge, decided.settings.conference_id) == (new_bridge, now.conference_id)
+    assert decided.settings.fingerprint == now.settings_fingerprint
+    assert decided.settings.block.toll
+    assert decided.settings.block.toll.e164 == "+442079460123"

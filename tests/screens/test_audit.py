@@ -16,6 +16,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from migrations_app.runs.undo_start import start_undo
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
 from tenants_app.changes.mailboxes import create_connection
@@ -23,6 +24,7 @@ from tenants_app.csv_files.cells import defused
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tenants_app.screens import list_files
 from tests.support.actors import ACTOR
+from tests.support.meetings import invite, migrate
 from tests.support.pages import words
 
 AUDIT, EXPORT = "/contoso/audit/", "/contoso/audit/export.csv"
@@ -111,12 +113,12 @@ def test_it_is_sorted_as_asked_and_newest_first_otherwise(
 
 
 BAD = [
-    ("channel=telepathy", "Through what: Select a valid choice. telepathy is not one of the available choices."),
-    ("action=dance", "What: Select a valid choice. dance is not one of the available choices."),
-    ("at_from=yesterday", "From: Enter a valid date."),
+    ("channel=telepathy", "Through what: “telepathy” is not on offer: choose one of the list."),
+    ("action=dance", "What: “dance” is not on offer: choose one of the list."),
+    ("at_from=yesterday", "From: Give a day such as 2026-11-30."),
     ("at_to=9999-01-01", "Until: Give a date from 1970 to 2999."),
-    ("q=%00", "Search: Null characters are not allowed."),
-    (f"who={'x' * 201}", "Who: Ensure this value has at most 200 characters (it has 201)."),
+    ("q=%00", "Search: Leave out the invisible character (NUL) in it."),
+    (f"who={'x' * 201}", "Who: Shorten it to 200 characters: it has 201."),
 ]
 
 
@@ -406,3 +408,13 @@ def test_entries_lead_to_what_they_are_about_as_long_as_it_is_there(
         assert vera.get(address).status_code == 200
     assert "<bdi>Gone</bdi></a>" not in page
     assert "<bdi>Gone</bdi>" in page
+
+
+def test_an_undo_leads_to_the_run_that_is_undone(vera: Client, anna: ConferencingUser) -> None:
+    invite(anna)
+    run = migrate(anna)
+    start_undo(run, ACTOR)
+    page = vera.get("/contoso/audit/?action=undo+migration").content.decode()
+    (address,) = re.findall(r'href="(/contoso/migrations/[^"]+)">The run that is undone', page)
+
+    assert f'href="/contoso/migrations/{run.correlation_id}/"' in vera.get(address).content.decode()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -16,9 +18,12 @@ from django.utils import timezone
 from migrations_app.models import Heartbeat, MailServer, Run, Update
 from migrations_app.monitoring.health import workers
 from migrations_app.screens.charts import WIDTH, stacked_bar
+from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import change_tenant
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.changes.users import create_user
+from tenants_app.models import ConferencingUser, Role, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
+from tests.support.meetings import invite
 from tests.support.pages import announced, words
 
 MakeUser = Callable[..., ConferencingUser]
@@ -26,14 +31,80 @@ MakeRun = Callable[..., Run]
 RETRY = "/contoso/users/selected/retry/?failed_by=any&amp;all=2"
 
 
-def test_it_says_how_to_begin_where_nothing_ever_ran(alice: Client) -> None:
-    assert "First MMS must know your bridges and users" in words(alice.get("/contoso/").content)
+def steps(page: HttpResponse) -> dict[str, bool]:
+    """The first steps of the dashboard, each with whether it is ticked."""
+    return {step.name: step.is_done for step, _ in page.context["steps"]}
+
+
+def test_the_first_steps_lead_to_pages_and_are_ticked_as_they_are_done(alice: Client, tenant: Tenant) -> None:
+    empty = alice.get("/contoso/")
+    links = re.findall(r'<a class="who" href="([^"]+)">', empty.content.decode())
+    bridge = set_bridge(tenant, "Europe", ACTOR)
+    some = alice.get("/contoso/")
+    register_number(bridge, "+442079460123", ServiceNumber.Kind.TOLL, ACTOR)
+    user = create_user(tenant, ACTOR, upn="anna.rossi@contoso.com", bridge=bridge)
+    invite(user)
+    more = alice.get("/contoso/")
+
+    assert [alice.get(link).status_code for link in links] == [200] * 6
+    assert "manage.py" not in empty.content.decode()
+    assert [name for name, is_done in steps(empty).items() if is_done] == ["Switch meeting migration on"]
+    assert steps(some)["Add a bridge"]
+    assert f'href="{bridge.get_absolute_url()}">Give it a toll number' in some.content.decode()
+    assert [name for name, is_done in steps(more).items() if not is_done] == [
+        "Choose how mail goes out",
+        "Migrate a first user",
+    ]
+    assert "First steps 2 left" in words(more.content)
+
+
+def test_the_first_steps_go_when_a_migration_has_succeeded(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna, "Failed")
+    failed = alice.get("/contoso/")
+    make_run(anna, "Succeeded")
+    succeeded = alice.get("/contoso/")
+
+    assert steps(failed)["Migrate a first user"]
+    assert 'id="first-steps"' in failed.content.decode()
+    assert "steps" not in succeeded.context
+    assert "first steps" not in succeeded.content.decode().lower()
+
+
+@pytest.mark.parametrize("name", ["vera", "bob"])
+def test_the_first_steps_say_who_can_do_what_one_may_not(
+    request: pytest.FixtureRequest, alice: Client, name: str
+) -> None:
+    page = words(request.getfixturevalue(name).get("/contoso/").content)
+
+    assert "This needs the role admin: alice can do it." in page
+    assert ("This needs the role operator" in page) == (name == "vera")
+    assert "This needs the role" not in words(alice.get("/contoso/").content)
+
+
+def test_the_first_steps_say_where_nobody_can(vera: Client) -> None:
+    Role.objects.exclude(account__username="vera").delete()
+    assert "Nobody has the role admin yet: whoever runs MMS for you gives it." in words(vera.get("/contoso/").content)
+
+
+def test_the_first_steps_are_put_away_in_one_browser_and_come_back(alice: Client, bob: Client) -> None:
+    assert alice.post("/contoso/first-steps/").url == "/contoso/"
+    away, others = alice.get("/contoso/"), bob.get("/contoso/")
+    alice.post("/contoso/first-steps/", {"show": "1"})
+    back = alice.get("/contoso/")
+
+    assert 'id="first-steps"' not in away.content.decode()
+    assert "Show the first steps" in words(away.content)
+    assert 'id="first-steps"' in others.content.decode()
+    assert 'id="first-steps"' in back.content.decode()
 
 
 def test_it_says_what_starts_a_run_where_there_are_users(alice: Client, anna: ConferencingUser) -> None:
+    alice.post("/contoso/first-steps/")
     page = words(alice.get("/contoso/").content)
 
-    assert "No migration has run yet" in page
+    assert "No migration has succeeded yet" in page
     assert "open a user" in page
 
 

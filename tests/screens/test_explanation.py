@@ -91,7 +91,7 @@ def test_r20_it_says_what_to_do_about_a_pasted_block(explain: Explain, anna: Con
 
 def test_r39_what_leads_into_the_meeting_is_listed_once_by_its_name(explain: Explain, anna: ConferencingUser) -> None:
     shown = words(explain(invitation(anna, UID, text=teams_text())).encode())
-    (told,) = re.findall(r"Plain-text description (.*?) (?:HTML description|Join properties|Is the block)", shown)
+    (told,) = re.findall(r"Plain-text description (.*)", shown)
 
     assert f"Meeting options {samples.TEAMS_OPTIONS}" in told
     assert told.count(samples.TEAMS_OPTIONS) == 1
@@ -264,3 +264,20 @@ def test_it_explains_no_meeting_that_is_not_of_the_run(
 
     for wrong in (pk, other):
         assert vera.get(f"/contoso/migrations/{run.correlation_id}/meetings/{wrong}/explain/").status_code == 404
+
+
+def test_the_plain_words_come_first_and_the_technical_finding_is_folded_away(
+    explain: Explain, anna: ConferencingUser
+) -> None:
+    page = explain(with_property(invitation(anna, UID), LINK + b"https://meet.contoso.com/bruno/ELSE3KEY"))
+    plain, opened, technical = page.partition('<details class="finding" id="technical">')
+    shown = words(plain.encode())
+
+    assert opened
+    assert "What its invitation says Online meeting Skype for Business" in shown
+    assert "Dial-in number" in shown
+    assert "Conference ID 1234567" in shown
+    assert "Against The event's own join link" in shown
+    assert not re.search(r"octets|137 dots|equals signs|X-MICROSOFT", shown)
+    assert "137 dots" in words(technical.encode())
+    assert "X-MICROSOFT-ONLINEMEETINGEXTERNALLINK" in technical

@@ -65,9 +65,9 @@ def test_it_finds_runs_by_user_state_and_time(alice: Client, runs: list[Run]) ->
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [
-        ("created_from=yesterday", "Enter a valid date."),
-        ("state=Broken", "Broken is not one of the available choices."),
-        ("user=%00", "Null characters are not allowed."),
+        ("created_from=yesterday", "Give a day such as 2026-11-30."),
+        ("state=Broken", "“Broken” is not on offer: choose one of the list."),
+        ("user=%00", "Leave out the invisible character (NUL) in it."),
     ],
 )
 def test_it_says_at_the_field_what_is_wrong_with_a_filter(
@@ -177,7 +177,7 @@ def test_it_shows_meetings_by_outcome(alice: Client, anna: ConferencingUser, mak
 
     assert "Kept" in skipped
     assert "Changed" not in skipped
-    assert "Nonsense is not one of the available choices." in wrong
+    assert "“Nonsense” is not on offer: choose one of the list." in wrong
     assert "Changed" in wrong
 
 

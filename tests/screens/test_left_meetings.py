@@ -100,7 +100,7 @@ def test_it_is_filtered_and_exported_as_it_is_shown(people: Users, vera: Client)
     )
     LeftMeeting.objects.filter(pk=second.pk).update(state="Assigned", by="bob", at=timezone.now())
     assert [len(listed(vera, state=state)) for state in ("Open", "Assigned", "DealtWith", "undone")] == [1, 1, 1, 2]
-    assert "Select a valid choice" in words(vera.get("/contoso/left/?reason=nonsense").content)
+    assert "choose one of the list" in words(vera.get("/contoso/left/?reason=nonsense").content)
     assert listed(vera, user="nobody at all") == []
 
     answer = vera.get("/contoso/left/export.csv?state=DealtWith")

@@ -34,7 +34,7 @@ MakeUser = Callable[..., ConferencingUser]
 HTMX = {"HX-Request": "true"}
 
 PAGE_OF = {
-    AuditTable.name: "/contoso/audit/",
+    AuditTable.list_name: "/contoso/audit/",
     "bridge-users": "/contoso/bridges/{bridge}/",
     "bulk-action-users": "/contoso/users/actions/{action}/",
     "bulk-actions": "/contoso/users/actions/",
@@ -43,6 +43,8 @@ PAGE_OF = {
     "found-meetings": "/contoso/meetings/?organizer=anna",
     "imports": "/contoso/users/import/",
     "left": "/contoso/left/",
+    "notices": "/contoso/notices/{notices}/",
+    "plans": "/contoso/planned/",
     "previewed-meetings": "/contoso/previews/{preview}/",
     "previews": "/contoso/previews/",
     "releases": "/contoso/releases/",

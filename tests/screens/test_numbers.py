@@ -127,9 +127,9 @@ def test_it_adds_a_bridge(alice: Client, tenant: Tenant, old_bridge: Bridge) -> 
     ("posted", "sentence"),
     [
         ({"name": "OLD bridge"}, "There is a bridge Old bridge already: choose another name"),
-        ({"name": " "}, "This field is required."),
-        ({"name": "x" * 101}, "at most 100 characters"),
-        ({"name": "E\0"}, "Null characters are not allowed."),
+        ({"name": " "}, "Fill this in: it must not be empty."),
+        ({"name": "x" * 101}, "Shorten it to 100 characters"),
+        ({"name": "E\0"}, "Leave out the invisible character (NUL) in it."),
     ],
 )
 def test_it_says_why_a_bridge_cannot_be_added_and_adds_none(
@@ -237,11 +237,11 @@ def test_it_adds_a_number_and_opens_it(alice: Client, anna: ConferencingUser, ol
     [
         ({"number": "4255550133"}, "number", "Give the number in E.164 form"),
         ({"number": "+99955550133"}, "number", "Give the number in E.164 form with a country code that exists"),
-        ({"number": "+1425555013\0"}, "number", "Null characters are not allowed."),
-        ({"number": ""}, "number", "This field is required."),
+        ({"number": "+1425555013\0"}, "number", "Leave out the invisible character (NUL) in it."),
+        ({"number": ""}, "number", "Fill this in: it must not be empty."),
         ({"number": DEFAULT}, "number", f"{DEFAULT} is already registered, on the bridge Old bridge."),
-        ({"kind": "satellite"}, "kind", "Select a valid choice."),
-        ({"city": "x" * 101}, "city", "at most 100 characters"),
+        ({"kind": "satellite"}, "kind", "choose one of the list."),
+        ({"city": "x" * 101}, "city", "Shorten it to 100 characters"),
         (
             {"number": "+18005550133", "kind": "toll-free", "make_default": "on"},
             "make_default",
@@ -456,7 +456,7 @@ def test_a_default_number_is_replaced_by_a_new_one(
     [
         ("", f"Give the number that takes the place of {OLD}."),
         ("0425", "Give the number in E.164 form"),
-        ("+1425555\0", "Null characters are not allowed."),
+        ("+1425555\0", "Leave out the invisible character (NUL) in it."),
         (OLD, f"{OLD} cannot replace itself: choose another number."),
         ("+442079460123", "+442079460123 is on the bridge New bridge: choose a number of Old bridge."),
         ("+18005550111", "+18005550111 is a toll-free number: choose a toll one."),

@@ -52,7 +52,8 @@ def test_r36_it_says_how_many_are_out_of_date_and_where_to_start_them(
     assert sentence in words(shown.encode())
     assert 'href="/contoso/users/?out_of_date=yes"' in shown
     assert f'{BUTTON} href="{ADDRESS.replace("&", "&amp;")}=3"' in shown
-    assert "Start runs for all 3" in shown
+    assert "Start 2 runs" in words(shown.encode())
+    assert "1 of them MMS cannot serve, so no run can be started for this one. Why not" in words(shown.encode())
 
 
 @pytest.mark.parametrize("address", ["/contoso/", "/contoso/settings/"])
@@ -85,13 +86,36 @@ def test_r36_there_is_no_button_where_everybodys_run_is_under_way(
     make_run(outdated[0], "Pending")
     some = page(bob)
     make_run(outdated[1], "InProgress")
+    all_who_can = page(bob)
     make_run(outdated[2], "Pending")
     everybody = page(bob)
 
     assert "1 of them has a run pending or in progress." in some
-    assert BUTTON in some
+    assert "Start 1 run " in words(some.encode())
+    assert "2 of them have a run pending or in progress. 1 of them MMS cannot serve" in words(all_who_can.encode())
+    assert BUTTON not in all_who_can
     assert "All of them have a run pending or in progress." in everybody
     assert BUTTON not in everybody
+
+
+def test_r36_where_mms_can_serve_nobody_it_says_so_instead_of_a_button(
+    bob: Client, outdated: list[ConferencingUser]
+) -> None:
+    ConferencingUser.objects.filter(upn__startswith="clara").update(bridge=outdated[0].bridge)
+    ConferencingUser.objects.exclude(upn__startswith="clara").delete()
+    shown = page(bob)
+
+    assert "MMS cannot serve this user, so no run can be started. Why not" in words(shown.encode())
+    assert BUTTON not in shown
+    assert "on Exchange on-premises: use the Meeting Migration Tool" in words(page(bob, ADDRESS).encode())
+
+
+def test_r36_the_page_of_a_bridge_counts_its_own(bob: Client, outdated: list[ConferencingUser]) -> None:
+    shown = words(page(bob, outdated[0].bridge.get_absolute_url()).encode())
+
+    assert "3 users of this bridge are out of date." in shown
+    assert "Start 2 runs" in shown
+    assert "1 of them MMS cannot serve" in shown
 
 
 @pytest.mark.parametrize("address", ["/contoso/", "/contoso/settings/"])
@@ -137,9 +161,8 @@ def test_r36_saving_what_invitations_show_says_how_many_are_out_of_date_now(alic
     make_user("anna")
     make_user("bruno")
     quiet = alice.post("/contoso/settings/", settings_form(alice, attendee_limit="300"), follow=True)
-    told = alice.post(
-        "/contoso/settings/", settings_form(alice, local_numbers_url="https://contoso.com/all"), follow=True
-    )
+    edited = settings_form(alice, local_numbers_url="https://contoso.com/all") | {"confirmed": "2"}
+    told = alice.post("/contoso/settings/", edited, follow=True)
 
     assert "The settings are saved." in words(quiet.content)
     assert "out of date now" not in words(quiet.content)

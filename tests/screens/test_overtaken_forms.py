@@ -121,7 +121,7 @@ def test_what_the_page_claims_to_have_shown_opens_no_way_around_a_check(
     invalid = alice.post(page_of(anna), posted | claims | {"bridge": "99999", "language": "?"})
 
     assert f"It was changed meanwhile to Old bridge{OPEN_AGAIN}" in words(refused.content)
-    assert "Select a valid choice." in words(invalid.content)
+    assert "What was chosen is not on offer" in words(invalid.content)
     assert ConferencingUser.objects.values().get() == before
 
 

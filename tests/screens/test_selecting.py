@@ -71,9 +71,9 @@ def test_rows_a_page_and_all_that_the_filter_finds_can_be_selected(
     assert "All 10 users that the filter finds" in words(filtered.encode())
     assert '<input type="hidden" name="q" value="user0">' in filtered
     assert "all-of-page" not in filtered  # it is the same as all
-    assert buttons(page) == ["start", "retry", "move", "mark", "csv"]
+    assert buttons(page) == ["start", "retry", "move", "notify", "mark", "csv"]
     assert f'formaction="{SELECTED}/start/"' in page
-    assert buttons(bob.get("/contoso/users/").content.decode()) == ["start", "retry", "csv"]
+    assert buttons(bob.get("/contoso/users/").content.decode()) == ["start", "retry", "notify", "csv"]
     assert buttons(vera.get("/contoso/users/").content.decode()) == ["csv"]
     assert "selection" not in alice.get("/contoso/users/?q=nobody", headers=HTMX).content.decode()
 
@@ -268,6 +268,36 @@ def test_what_only_an_admin_may_begin_only_an_admin_may_stop(
     assert 'id="stop"' not in bob.get(f"/contoso/users/actions/{action.pk}/").content.decode()
 
 
+def test_it_tells_how_the_runs_ended_that_were_started(
+    vera: Client, three: list[ConferencingUser], make_run: Callable[..., Run], wakes: list[Any]
+) -> None:
+    make_run(three[2], "Failed")  # of before: clara gets none now
+    action = bulk_actions.perform(three[0].tenant, KINDS["start"], ConferencingUser.objects.all(), ACTOR)
+    address = f"/contoso/users/actions/{action.pk}/"
+    pending = vera.get(address)
+    Run.objects.filter(user=three[0]).update(state="Succeeded")
+    Run.objects.filter(user=three[1]).update(state="Failed", last_error_code="no-bridge")
+    ended = vera.get(address)
+    failed = vera.get(f"{address}?run=Failed")
+
+    assert "Their runs: 2 pending" in words(pending.content)
+    assert "every 15s" in pending.content.decode()
+    assert "Their runs: 1 failed , 1 succeeded" in words(ended.content)
+    assert "every 15s" not in ended.content.decode()
+    assert f'href="/contoso/migrations/{Run.objects.get(user=three[1]).correlation_id}/"' in failed.content.decode()
+    assert "Audio conferencing is on, but the user has no bridge." in words(failed.content)
+    assert [row.record.upn for row in failed.context["table"].rows] == [three[1].upn]
+
+
+def test_it_speaks_of_no_runs_where_it_starts_none(
+    vera: Client, three: list[ConferencingUser], make_run: Callable[..., Run]
+) -> None:
+    action = bulk_actions.perform(three[0].tenant, KINDS["mark"], ConferencingUser.objects.all(), ACTOR)
+    make_run(three[0], "Failed")
+
+    assert "Their runs" not in words(vera.get(f"/contoso/users/actions/{action.pk}/").content)
+
+
 def test_the_results_come_as_a_file_safe_for_spreadsheets(
     vera: Client, alice: Client, three: list[ConferencingUser], wakes: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,8 +308,10 @@ def test_the_results_come_as_a_file_safe_for_spreadsheets(
     rows = answer.getvalue().decode("utf-8-sig").splitlines()
 
     assert answer["Content-Disposition"].startswith(f'attachment; filename="start-{action.pk}-contoso-')
-    assert rows[0] == "UserPrincipalName,State,Message,DisplayName"
-    assert rows[1] == f'anna@contoso.com,Done,"Run, because it was started by hand.",{three[0].display_name}'
+    run = Run.objects.get(user=three[0])
+    assert rows[0] == "UserPrincipalName,State,Message,RunState,CorrelationId,DisplayName"
+    told = "Run, because it was started by hand."
+    assert rows[1] == f'anna@contoso.com,Done,"{told}",Pending,{run.correlation_id},{three[0].display_name}'
     assert rows[2].startswith("'=1+1@contoso.com,Done,")
     assert rows[3].startswith("clara@contoso.com,Not done,")
 

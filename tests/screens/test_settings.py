@@ -92,9 +92,9 @@ def test_it_saves_limits_and_texts_and_audits_them(alice: Client, tenant: Tenant
 @pytest.mark.parametrize(
     ("edited", "sentence"),
     [
-        ({"attendee_limit": "-1"}, "greater than or equal to 0"),
-        ({"settling_time": "a while"}, "Enter a whole number."),
-        ({"settling_time": "90000"}, "less than or equal to 86400"),
+        ({"attendee_limit": "-1"}, "Give at least 0."),
+        ({"settling_time": "a while"}, "Give a whole number, in digits alone."),
+        ({"settling_time": "90000"}, "Give at most 86400."),
         ({"meeting_url": "javascript:alert(1)"}, "Give a web address that begins with https://"),
     ],
 )

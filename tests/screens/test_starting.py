@@ -176,7 +176,7 @@ def test_r40_types_that_are_not_offered_are_refused_and_nothing_starts(
     told = bob.post(address, posted, follow=True)
 
     assert told.status_code == 200
-    assert re.search("Zoom is not one of|Teams is not a meeting service of Contoso", words(told.content))
+    assert re.search("“Zoom” is not on offer|Teams is not a meeting service of Contoso", words(told.content))
     assert not Run.objects.exists()
 
 

@@ -83,7 +83,8 @@ def test_a_file_is_taken_in_and_checked_in_the_background(
     [
         ("", "The file is empty: the first line names the columns"),
         ("UserPrincipalName\n\n", "The file has no rows below its first line"),
-        ("UserPrincipalName,Shoesize\na@contoso.com,44\n", "There is no column 'Shoesize': use UserPrincipalName"),
+        ("UserPrincipalName,Langauge\na@contoso.com,it\n", "There is no column 'Langauge': did you mean Language?"),
+        ("Shoesize\n44\n", "The first line must name the column UserPrincipalName."),
         ("DisplayName\nAnna\n", "The first line must name the column UserPrincipalName."),
         ('UserPrincipalName,DisplayName\na@contoso.com,"Anna\n', "cannot be read as CSV from line 2 on"),
         ("UserPrincipalName\nZoë\n".encode("latin-1"), "is not UTF-8 text (byte 21): save it as “CSV UTF-8”"),
@@ -106,7 +107,7 @@ def test_a_file_that_is_too_large_is_refused(alice: Client, tenant: Tenant, monk
     assert "The file has 2 rows, and at most 1 go at once" in words(upload(alice).content)
     monkeypatch.setattr(user_import, "MAX_OCTETS", 20)
     assert "MB go at once: divide it, or use import_users." in words(upload(alice).content)
-    assert "This field is required." in words(alice.post(PLACE).content)
+    assert "Fill this in: it must not be empty." in words(alice.post(PLACE).content)
     assert not UserImport.objects.exists()
 
 

@@ -627,7 +627,7 @@ def test_a_number_of_another_kind(alice: Client, make_user: MakeUser, new_bridge
     anna = make_user("anna", bridge=new_bridge)
     told = refused(alice, anna, "toll_number", toll_number=new_bridge.numbers.get(kind="toll-free").pk)
 
-    assert told == "Select a valid choice. What was chosen is not on offer any more."
+    assert told == "What was chosen is not on offer any more: choose another one."
 
 
 def test_r35_a_number_that_is_being_taken_off_is_not_offered(
@@ -637,7 +637,7 @@ def test_r35_a_number_that_is_being_taken_off_is_not_offered(
     told = refused(alice, anna, "toll_number", toll_number=leaving.pk)
 
     assert LEAVING not in page
-    assert told == "Select a valid choice. What was chosen is not on offer any more."
+    assert told == "What was chosen is not on offer any more: choose another one."
 
 
 def test_r35_who_has_a_number_that_is_being_taken_off_keeps_it(
@@ -663,7 +663,7 @@ def test_r35_a_number_that_begins_to_leave_in_the_last_moment(
     answer = alice.post(page_of(anna), posted)
     anna.refresh_from_db()
 
-    assert "What was chosen is not on offer any more." in words(answer.content)
+    assert "What was chosen is not on offer any more: choose another one." in words(answer.content)
     assert anna.toll_number is None
 
 

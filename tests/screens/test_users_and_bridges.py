@@ -134,8 +134,8 @@ def test_it_drops_the_numbers_of_the_bridge_that_a_user_leaves(
     [
         ({"conference_id": "12"}, "A conference ID is 7 digits"),
         ({"sip_address": "not an address"}, "Give an address such as anna@contoso.com"),
-        ({"bridge": "99999"}, "Select a valid choice."),
-        ({"language": ""}, "This field is required."),
+        ({"bridge": "99999"}, "What was chosen is not on offer"),
+        ({"language": ""}, "Fill this in: it must not be empty."),
     ],
 )
 def test_it_says_what_is_wrong_and_saves_nothing(
@@ -300,3 +300,30 @@ def test_it_asks_for_the_bridge_to_move_to(alice: Client, anna: ConferencingUser
     for answer in (alice.get(f"{address}&to={to}"), alice.post(address, {"to": to}, follow=True)):
         assert "Choose the bridge that the users should move to." in words(answer.content)
     assert old_bridge.users.count() == 1
+
+
+# --- lists with nothing in them -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("/contoso/bridges/{bridge}/", "Nobody is on this bridge."),
+        ("/contoso/failures/no-bridge/", "Nobody's latest run has failed for this reason."),
+        ("/contoso/failures/no-bridge/?q=anna", "No user matches. Search for a part of the name or clear the filter."),
+        ("/contoso/users/?q=zzz", "No user matches. Search for a part of the name or clear the filter."),
+        ("/contoso/users/", "There are no users yet"),
+        ("/contoso/users/?page=3", "There are no users yet"),
+        ("/contoso/migrations/", "No migration has run yet"),
+        ("/contoso/audit/?who=nobody", "No entry matches. Widen the dates or clear the filter."),
+    ],
+)
+def test_an_empty_list_speaks_of_a_filter_only_where_there_is_one(
+    alice: Client, new_bridge: Bridge, make_user: Callable[..., ConferencingUser], address: str, sentence: str
+) -> None:
+    if "?q" in address:
+        make_user("bruno.costa")
+    page = words(alice.get(address.format(bridge=new_bridge.pk)).content)
+
+    assert sentence in page
+    assert ("clear the filter" in page) == ("clear the filter" in sentence)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 import shlex
 from collections.abc import Iterator
@@ -16,10 +15,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandParser
 
 from migrations_app.cures import place_of
-from migrations_app.failures import FAILED, SKIPPED, UNSENT
-from tenants_app.models import ConferencingUser
-from tests.support.commands import invitation
-from tests.support.samples import skype_text
+from migrations_app.failures import ALERTS, FAILED, SKIPPED, UNSENT
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -66,7 +62,7 @@ def test_r31_the_page_of_codes_has_all_that_the_catalogue_says() -> None:
         *([f"`{code}`", entry.what, entry.do or "–", where(code)] for code, entry in SKIPPED.items()),
         *(
             [f"`{code}`", entry.what, entry.do or "–", where(code), "yes" if entry.cures_by_waiting else "no"]
-            for code, entry in (FAILED | UNSENT).items()
+            for code, entry in (FAILED | UNSENT | ALERTS).items()
         ),
     ]
 
@@ -104,7 +100,7 @@ def places() -> frozenset[str]:
     """Every file and folder of the project below its root, by each end of its path: the whole of it, or the last names
     alone, as people shorten it. Folders end in a slash.
     """
-    tops = ["docs", "migrations_app", "mms_site", "static", "templates", "tenants_app", "tests", ".ci"]
+    tops = ["docs", "samples", "migrations_app", "mms_site", "static", "templates", "tenants_app", "tests", ".ci"]
     found = [path for top in tops for path in [ROOT / top, *(ROOT / top).rglob("*")] if "__pycache__" not in path.parts]
     found += [path for path in ROOT.iterdir() if path.is_file()]
     ends = set()
@@ -233,33 +229,6 @@ def test_every_command_line_is_one_that_the_command_takes(page: str) -> None:
             name, *arguments = shlex.split(called)
             assert name in get_commands(), called
             parser_of(name).parse_args(arguments)  # raises CommandError for what it does not take
-
-
-def test_the_readmes_example_corrects_an_invitation(
-    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outbox: Path
-) -> None:
-    """Line by line as it stands there, with the file of users that it shows and an invitation of anna's."""
-    monkeypatch.chdir(tmp_path)
-    example, users = (
-        next(block for block in blocks("README.md") if word in block) for word in ("run_migrations", "Anna Rossi")
-    )
-    Path("users.csv").write_text(users, encoding="utf-8")
-    Path("invitations").mkdir()
-    anna = ConferencingUser(upn="anna@fabrikam.com", display_name="Anna Rossi")
-    Path("invitations/budget.ics").write_bytes(
-        invitation(anna, text=skype_text("https://meet.fabrikam.com/anna/OLD1KEY2"))
-    )
-
-    for name, *arguments in map(shlex.split, re.findall(r"manage\.py (.+)", example)):
-        if name != "migrate":
-            call_command(name, *arguments, stdout=io.StringIO(), stderr=io.StringIO())
-
-    (corrected,) = Path("corrected").iterdir()
-    text = corrected.read_bytes().replace(b"\r\n ", b"").decode()
-    assert "Join by phone" in text
-    assert "+44 20 7946 0123" in text
-    assert "https://meet.fabrikam.com/anna/OLD1KEY2" in text, "a working join link was taken away"
-    assert len(list(outbox.iterdir())) == 1
 
 
 @pytest.mark.parametrize("page", TODAY)

@@ -140,6 +140,12 @@ def test_a_secret_can_come_from_a_file(start: Start, tmp_path: Path) -> None:
         ("CSRF_TRUSTED_ORIGINS", "https://"),
         ("CSRF_TRUSTED_ORIGINS", "https://[mms"),
         ("CSRF_TRUSTED_ORIGINS", "https://mms.example.org/path"),
+        ("MMS_BASE_URL", "mms.example.org"),
+        ("MMS_BASE_URL", "https://mms.example.org/path"),
+        ("MMS_BASE_URL", "https://*.example.org"),
+        ("MMS_BASE_URL", "https://mms.example.org:99999"),
+        ("MMS_BASE_URL", "https://user:password@mms.example.org"),
+        ("MMS_BASE_URL", "javascript:alert(1)"),
         ("MMS_TRUSTED_PROXIES", "localhost"),
         ("MMS_TRUSTED_PROXIES", "10.0.0.0/99"),
     ],
@@ -151,6 +157,30 @@ def test_an_unusable_value_stops_the_start_with_one_line_that_names_it(
     assert started.returncode == 1
     (line,) = started.stderr.splitlines()
     assert line.startswith(f"MMS cannot start: {variable} ")
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        (PRODUCTION, "https://mms.example.org"),
+        (
+            PRODUCTION | {"ALLOWED_HOSTS": "localhost,*,.example.org,mms.contoso.com,b.contoso.com"},
+            "https://mms.contoso.com",
+        ),
+        (
+            PRODUCTION | {"CSRF_TRUSTED_ORIGINS": "https://*.example.org,https://a.example.org:8443"},
+            "https://a.example.org:8443",
+        ),
+        (PRODUCTION | {"ALLOWED_HOSTS": "*"}, "http://127.0.0.1:8000"),
+        (PRODUCTION | {"MMS_BASE_URL": "https://meetings.example.org/"}, "https://meetings.example.org"),
+    ],
+)
+def test_links_that_leave_the_site_begin_where_it_is_reached(
+    start: Start, environment: dict[str, str], address: str
+) -> None:
+    code = "from tenants_app.site_address import site_address; print(site_address('/contoso/'))"
+    assert start(code, **environment).stdout == f"{address}/contoso/\n"
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"a\0b", b" \n"])

@@ -77,8 +77,8 @@ class ManagePy(_Forked):
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__(environment, "manage.py")
 
-    def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return self._run(arguments, text)
+    def run(self, *arguments: str, text: str = "", folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return self._run([str(folder), *arguments], text)
 
 
 class Starts(_Forked):
@@ -130,8 +130,10 @@ def _answer_jobs(kind: str) -> None:
 
 def _do(kind: str, job: Any) -> None:
     if kind == "manage.py":
-        sys.argv = ["manage.py", *job]
-        runpy.run_path("manage.py", run_name="__main__")
+        folder, *arguments = job
+        os.chdir(folder)
+        sys.argv = ["manage.py", *arguments]
+        runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")
     else:
         environment, code = job
         os.environ.clear()

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db.models import QuerySet
 
 from migrations_app.failures import CATALOGUE
+from migrations_app.models import LeftMeeting
 from migrations_app.runs.history import LEFT_FIELDS, left_record
 from migrations_app.runs.left import unmigrated
 from tenants_app.management.arguments import add_format, one_of
 from tenants_app.management.base import AdministratorCommand
+from tenants_app.wording import counted
 
-IN_TABLE = ["UserPrincipalName", "Subject", "StartDate", "Attendees", "Reason", "CorrelationId"]
+IN_TABLE = ["UserPrincipalName", "Subject", "StartDate", "Attendees", "Reason", "State", "CorrelationId"]
 
 
 class Command(AdministratorCommand):
@@ -40,9 +44,20 @@ class Command(AdministratorCommand):
         if reason := options["reason"]:
             rows = rows.filter(code=reason)
         self.list_rows(
-            map(left_record, rows.iterator()),
+            ({**left_record(row), "State": row.state} for row in rows.iterator()),
             options,
-            list(LEFT_FIELDS),
+            [*LEFT_FIELDS, "State"],
             in_table=IN_TABLE,
             when_empty="No meeting needs a person.",
         )
+        if options["format"] == "table":
+            self._tell_count(rows)
+
+    def _tell_count(self, rows: QuerySet[LeftMeeting]) -> None:
+        """The number that the dashboard and check_migrations show, and what is listed beside it."""
+        states = Counter(rows.order_by().values_list("state", flat=True))
+        if assigned := states[LeftMeeting.State.ASSIGNED]:
+            self.stdout.write(
+                f"{counted(states[LeftMeeting.State.OPEN], 'meeting')} open, as the dashboard counts; "
+                f"{assigned:,} assigned to {'its organizer' if assigned == 1 else 'their organizers'}."
+            )

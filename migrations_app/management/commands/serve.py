@@ -43,6 +43,8 @@ class Command(SafeOutput):
         signal.signal(signal.SIGTERM, _interrupt)
         server = CalendarServer(settings.MMS_DATA_DIR)
         environment = dict(os.environ)
+        if settings.MMS_DEVELOPMENT:
+            environment.setdefault("MMS_BASE_URL", f"http://127.0.0.1:{port}")
         try:
             if not options["once"]:
                 _require_free(port)

@@ -13,8 +13,9 @@ from tenants_app.records import number_record
 
 class Command(AdministratorCommand):
     help = (
-        "List the service numbers, their bridges, how many users have each as their own (UserCount), how many depend "
-        "on it in any way, such as by their invitations (Users), and whether it is being taken off (State)."
+        "List the service numbers, their bridges, how many users depend on each, as their own number, the bridge's "
+        "default, or by their invitations (UserCount), how many of them have it as their own (AssignedCount), and "
+        "whether it is being taken off (State)."
     )
     example = "--format csv"
 
@@ -36,13 +37,13 @@ class Command(AdministratorCommand):
             (
                 {
                     **number_record(row),
-                    "UserCount": row.toll_count + row.toll_free_count,
+                    "UserCount": dependants.get(row.pk, 0),
+                    "AssignedCount": row.toll_count + row.toll_free_count,
                     "State": "leaving" if row.is_leaving else "assigned",
-                    "Users": dependants.get(row.pk, 0),
                 }
                 for row in numbers
             ),
             options,
-            ["Number", "Type", "Bridge", "IsDefault", "Country", "City", "UserCount", "State", "Users"],
+            ["Number", "Type", "Bridge", "IsDefault", "Country", "City", "UserCount", "AssignedCount", "State"],
             when_empty="There is no service number yet: add one with register_service_number.",
         )

@@ -8,10 +8,11 @@ from django.db import transaction
 
 from tenants_app.bulk import let_others_write
 from tenants_app.csv_files.user_columns import COLUMNS
-from tenants_app.csv_files.users_in import CREATE, Outcome, Plan, carry_out, foresee, note, plan
+from tenants_app.csv_files.users_in import CREATE, Outcome, Plan, carry_out, foresee, ignored_in_words, note, plan
 from tenants_app.management.arguments import add_dry_run, add_format, read_text
 from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.models import Tenant
+from tenants_app.signals import command_for
 from tenants_app.wording import counted, sentences
 
 SHOWN_CONSEQUENCES = 10
@@ -22,7 +23,8 @@ TOLD_EVERY = 10_000
 class Command(AdministratorCommand):
     help = (
         "Create and change users from a CSV file (UTF-8, comma or semicolon). Only UserPrincipalName must be given; "
-        "an absent column or an empty cell leaves a user's setting as it is. A new licensed user without a bridge "
+        "an absent column or an empty cell leaves a user's setting as it is, and a column that MMS does not know is "
+        "ignored. A new licensed user without a bridge "
         "gets the default one. With --dry-run every row that differs is listed: what changes, whether a run starts, "
         f"and why or why not. Columns: {', '.join(COLUMNS)}."
     )
@@ -44,6 +46,8 @@ class Command(AdministratorCommand):
         tenant = self.tenant(options)
         text = read_text(options["file"])
         planned = plan(tenant, text, self._tell_progress)
+        if ignored := ignored_in_words(planned.ignored):
+            self.stderr.write(ignored, str)
         for line, sentence in sorted(planned.bad_rows):
             self.stderr.write(f"line {line:,}: {sentence}")
         if planned.bad and not options["skip_bad_rows"]:
@@ -95,15 +99,17 @@ class Command(AdministratorCommand):
         self.list_rows(rows, options, columns, when_empty="No row differs from what is there.")
 
     def _tell_outcome(self, outcome: Outcome, bad: int, options: dict[str, Any]) -> None:
+        runs = counted(len(outcome.users_with_run), "run")
         self.stdout.write(
             f"{outcome.created:,} created, {outcome.changed:,} changed, {outcome.unchanged:,} unchanged, "
-            f"{bad:,} skipped; {counted(len(outcome.users_with_run), 'run')} started."
+            f"{bad:,} skipped; {runs} {'would start' if options['dry_run'] else 'started'}."
         )
         if options["dry_run"]:
             for sentence, _, count in outcome.by_sentence:
                 self.stdout.write(f"{counted(count, 'user')}: {sentence}")
             for column, count in outcome.by_column.items():
                 self.stdout.write(f"{column} differs for {counted(count, 'user')}.")
+            self._tell_command(outcome)
             self.tell_rehearsal(options)
             return
         changed = [difference for difference in outcome.differences if difference.change != CREATE]
@@ -111,6 +117,11 @@ class Command(AdministratorCommand):
             self.stdout.write(f"{difference.upn}: {difference.sentence}")
         if len(changed) > SHOWN_CONSEQUENCES:
             self.stdout.write(f"… and {len(changed) - SHOWN_CONSEQUENCES:,} more.")
+        self._tell_command(outcome)
+
+    def _tell_command(self, outcome: Outcome) -> None:
+        if command := command_for(sentence for sentence, *_ in outcome.by_sentence):
+            self.stdout.write(command)
 
     def _tell_progress(self, happened: str, done: int, total: int) -> None:
         """On standard error, so that what is listed stays clean; a short import says nothing."""

@@ -18,7 +18,7 @@ from tenants_app.validators import validate_web_address
 
 class Command(AdministratorCommand):
     help = "Make an account for the dashboard and print a link with which its owner chooses a password, once."
-    example = "alice --email alice@contoso.com --address https://mms.contoso.com"
+    example = "alice --email alice@contoso.com"
     acts_on_a_tenant = False
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,9 +27,9 @@ class Command(AdministratorCommand):
         parser.add_argument("--email", required=True, metavar="ADDRESS")
         parser.add_argument(
             "--address",
-            default="http://127.0.0.1:8000",
+            default=settings.MMS_BASE_URL,
             metavar="URL",
-            help="where the dashboard is reached (default: http://127.0.0.1:8000)",
+            help="where the dashboard is reached, if not where MMS_BASE_URL says (%(default)s)",
         )
 
     @transaction.atomic
