@@ -44,7 +44,7 @@ PAGE_OF = {
     "imports": "/contoso/users/import/",
     "left": "/contoso/left/",
     "notices": "/contoso/notices/{notices}/",
-    "plans": "/contoso/planned/",
+    "plans": "/contoso/users/planned/",
     "previewed-meetings": "/contoso/previews/{preview}/",
     "previews": "/contoso/previews/",
     "releases": "/contoso/releases/",
