@@ -100,6 +100,8 @@ def send_again(delivery: AlertDelivery, actor: Actor) -> None:
     is_webhook = failed.channel == AlertDelivery.Channel.WEBHOOK
     if is_webhook and not settings.has_webhook:
         raise ValidationError("Alerts are not posted anywhere now: enter the address of a webhook first.")
+    if not is_webhook and failed.recipient not in settings.addresses:
+        raise ValidationError(f"Alerts do not go to {failed.recipient} any more: enter the address first.")
     failed.state, failed.queued_at, failed.due_at, failed.ended_at = State.QUEUED, clock.now(), clock.now(), None
     failed.attempts, failed.error_code, failed.error_detail = 0, "", ""
     failed.save()

@@ -68,8 +68,10 @@ def _deliver(delivery: AlertDelivery, connections: Connections) -> None:
     try:
         if delivery.channel == Channel.WEBHOOK:
             _post(delivery, settings)
-        else:
+        elif delivery.recipient in settings.addresses:
             by_mail.send(delivery, connections)
+        else:
+            raise Failure("alert-not-wanted")
     except by_mail.NotNow as not_now:
         _put_off(delivery, not_now)
     except Failure as failure:
@@ -79,6 +81,7 @@ def _deliver(delivery: AlertDelivery, connections: Connections) -> None:
         _note_failure(delivery, settings, Failure("internal-error", f"reference {delivery.delivery_id}"))
     else:
         _note(delivery, State.SENT)
+        _let_others_go(delivery)
         AlertSettings.objects.filter(tenant=delivery.alert.tenant_id).update(**{_GIVEN_UP[_channel(delivery)]: None})
 
 
@@ -128,6 +131,8 @@ def _note_failure(delivery: AlertDelivery, settings: AlertSettings, failure: Fai
         with transaction.atomic():
             stop_webhook(settings, failure)
             _note(delivery, State.FAILED, failure)
+    elif failure.code == "alert-not-wanted":
+        _note(delivery, State.FAILED, failure)
     elif not failure.cures_by_waiting:
         _note(delivery, State.FAILED, failure)
         _mark_given_up(delivery, now)
@@ -142,14 +147,22 @@ def _note_failure(delivery: AlertDelivery, settings: AlertSettings, failure: Fai
 
 
 def _let_others_wait(delivery: AlertDelivery, failure: Failure, until: datetime) -> None:
-    """What else goes the same way waits for the next try of this one, and what waits for longer than a day is given up
-    with it: a server that is away is not asked for each of them."""
-    if delivery.channel != Channel.WEBHOOK:
-        return  # a mail server has a breaker of its own
+    """What else is to be posted waits for the next try of this one: a server that is away is not asked for each."""
+    others = _other_posts(delivery).filter(due_at__lt=until)
+    others.update(due_at=until, error_code=failure.code, error_detail=failure.detail)
+
+
+def _let_others_go(delivery: AlertDelivery) -> None:
+    """The server takes alerts again: what waited for that need not wait any longer."""
+    _other_posts(delivery).exclude(error_code="").update(due_at=clock.now())
+
+
+def _other_posts(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
+    """What else waits to be posted to the tenant's webhook; none for a mail, whose server has a breaker of its own."""
     others = AlertDelivery.objects.filter(
-        alert__tenant=delivery.alert.tenant_id, channel=delivery.channel, state=State.QUEUED, lease_token=None
-    ).exclude(pk=delivery.pk)
-    others.filter(due_at__lt=until).update(due_at=until, error_code=failure.code, error_detail=failure.detail)
+        alert__tenant=delivery.alert.tenant_id, channel=Channel.WEBHOOK, state=State.QUEUED, lease_token=None
+    )
+    return others.exclude(pk=delivery.pk) if delivery.channel == Channel.WEBHOOK else others.none()
 
 
 def _give_up(delivery: AlertDelivery, failure: Failure) -> None:

@@ -79,6 +79,12 @@ def _is_time(settings: AlertSettings, events: QuerySet[AlertEvent], now: datetim
 def deliver(alert: Alert, settings: AlertSettings, now: datetime) -> None:
     """Queue the alert for each way that the tenant has."""
     ways = [{"channel": Channel.MAIL, "recipient": address} for address in settings.addresses]
+    made = [AlertDelivery(alert=alert, queued_at=now, due_at=now, **way) for way in ways]
     if settings.has_webhook:
-        ways.append({"channel": Channel.WEBHOOK})
-    AlertDelivery.objects.bulk_create([AlertDelivery(alert=alert, queued_at=now, due_at=now, **way) for way in ways])
+        # Behind those that its server has not taken: it is not asked for each of them.
+        failing = AlertDelivery.objects.filter(
+            alert__tenant=settings.tenant, channel=Channel.WEBHOOK, state=AlertDelivery.State.QUEUED, attempts__gt=0
+        )
+        due_at = max(failing.aggregate(due_at=Max("due_at"))["due_at"] or now, now)
+        made.append(AlertDelivery(alert=alert, queued_at=now, due_at=due_at, channel=Channel.WEBHOOK))
+    AlertDelivery.objects.bulk_create(made)

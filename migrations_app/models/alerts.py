@@ -172,6 +172,7 @@ class AlertDelivery(models.Model):
     error_detail = models.CharField(max_length=500, blank=True)
 
     class Meta:
+        ordering = ["pk"]
         indexes = [models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_alerts_by_due_time")]
 
     def __str__(self) -> str:

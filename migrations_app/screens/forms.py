@@ -531,9 +531,10 @@ class AlertForm(MergingForm):
         }
 
     def __init__(self, data: QueryDict | None, instance: AlertSettings) -> None:
-        watched = instance.watched if instance.pk else BY_DEFAULT
-        self.base_fields = {**self.base_fields, **_kinds_of_alerts(watched)}
         super().__init__(data, instance=instance, auto_id="alerts_%s")
+        for name, field in _kinds_of_alerts(instance.watched if instance.pk else BY_DEFAULT).items():
+            field.show_hidden_initial = instance.pk is not None
+            self.fields[name] = field
         style_fields(self)
 
     @property

@@ -88,7 +88,7 @@ def cure(
 
 def _of_tenant(place: Place | None, slug: str) -> Link:
     label, name = {Place.MAIL: ("Open Mail", "mail"), Place.ALERTS: ("Open Alerts", "alerts")}.get(
-        place, ("Open Settings", "settings")
+        place or Place.SETTINGS, ("Open Settings", "settings")
     )
     return Link(label, reverse(name, args=[slug]))
 

@@ -9,10 +9,11 @@ from email.policy import default
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from migrations_app.alerts import delivering
-from migrations_app.alerts.actions import change_alerts
+from migrations_app.alerts.actions import change_alerts, send_again
 from migrations_app.models import Alert, AlertDelivery, AlertSettings
 from tenants_app.changes.mail_servers import change_mail_server
 from tests.alerts.conftest import work
@@ -88,6 +89,15 @@ def test_who_is_refused_is_named_and_the_other_gets_it(alert: Alert, served: Ser
     work()
     assert states() == [("Failed", "alert-refused"), ("Sent", "")]
     assert AlertDelivery.objects.get(state="Failed").error_detail == "answer 550"
+
+
+def test_who_was_taken_off_the_list_gets_nothing_any_more(alert: Alert, served: Served) -> None:
+    change_alerts(alert.tenant, ACTOR, recipients="ops@fabrikam.com")
+    work()
+    assert states() == [("Failed", "alert-not-wanted"), ("Sent", "")]
+    assert AlertSettings.objects.get().mail_given_up_at is None
+    with pytest.raises(ValidationError, match="do not go to alice"):
+        send_again(AlertDelivery.objects.get(state="Failed"), ACTOR)
 
 
 def test_who_is_put_off_gets_it_later(alert: Alert, served: Served, minutes: Callable[[int], None]) -> None:

@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from migrations_app.alerts import delivering, webhook
+from migrations_app.alerts import delivering, grouping, webhook
 from migrations_app.alerts.actions import change_alerts, send_again
 from migrations_app.failures import Failure
 from migrations_app.models import Alert, AlertDelivery, AlertEvent, AlertSettings
@@ -176,6 +176,22 @@ def test_after_a_day_it_is_given_up_with_what_waited_as_long(
     assert receiver.asked[-1].headers["mms-delivery"] == str(alert.delivery_id)
     with pytest.raises(ValidationError, match="arrived meanwhile"):
         send_again(ended, ACTOR)
+
+
+def test_what_waits_behind_another_goes_when_that_is_taken(
+    alert: AlertDelivery, hooked: AlertSettings, receiver: ScriptedServer, minutes: Callable[[int], None]
+) -> None:
+    receiver.script = lambda asked: Told(503)
+    minutes(30)
+    asked = len(receiver.asked)
+    later = Alert.objects.create(tenant=hooked.tenant, content={"title": "1 run failed"})
+    grouping.deliver(later, hooked, timezone.now())
+    work()
+    assert len(receiver.asked) == asked, "its server is not asked for each alert"
+    receiver.script = lambda asked: Told(204)
+    minutes(30)
+    assert {each.state for each in AlertDelivery.objects.all()} == {"Sent"}
+    assert len(receiver.asked) == asked + 2
 
 
 def test_who_is_gone_is_left_alone_until_the_address_is_saved_again(

@@ -16,6 +16,7 @@ TAB_OF = {
     "": "Dashboard",
     "left/": "Dashboard",
     "search/": "Dashboard",
+    "first-steps/": "Dashboard",
     "previews/": "Users",
     "failures/": "Dashboard",
     "errors/": "Dashboard",
