@@ -116,7 +116,11 @@ def underway(tenant: Tenant, now: datetime) -> Underway:
 
     Runs are counted in one statement, so that one which is just claimed, or just ends, counts once.
     """
-    jobs = BulkAction.objects.filter(tenant=tenant, state__in=BulkAction.OPEN).filter(runs_may_begin(now)).exclude(kind="mark")
+    jobs = (
+        BulkAction.objects.filter(tenant=tenant, state__in=BulkAction.OPEN)
+        .filter(runs_may_begin(now))
+        .exclude(kind="mark")
+    )
     to_come = F("user_count") - F("done_count") - F("refused_count")
     coming = jobs.aggregate(users=Coalesce(Sum(to_come), 0), since=Min("created"))
     of_tenant = Run.objects.filter(tenant=tenant).order_by()

@@ -119,6 +119,7 @@ PAGES = {
         "/contoso/settings/mailboxes/{connection}/",
         "/contoso/settings/mailboxes/{connection}/remove/",
         "/contoso/audit/",
+        "/contoso/lists/users/filters/",
         "/contoso/nothing/here/",
     ],
     "vera": [
