@@ -24,6 +24,20 @@
     }
   });
 
+  // Columns are put in order by buttons; without this file, by numbers.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-move]"), item = button?.closest("li");
+    const other = item && (button.dataset.move === "up" ? item.previousElementSibling : item.nextElementSibling);
+    if (!other) return;
+    if (button.dataset.move === "up") other.before(item);
+    else other.after(item);
+    button.focus();
+    const places = [...item.parentElement.querySelectorAll(".place input")];
+    places.forEach((place, index) => { place.value = index + 1; });
+    const announcer = document.getElementById("announcer"), label = item.querySelector(".form-check-label").textContent.trim();
+    announcer.textContent = `${label}: place ${places.indexOf(item.querySelector(".place input")) + 1} of ${places.length}`;
+  });
+
   // A form is sent once, however often one clicks.
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post" || event.defaultPrevented) return;
@@ -93,7 +107,7 @@
   let scrolled = [], opened = [];
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!asksBySelf(event.detail.elt)) return;
-    if (isOver || document.hidden || Date.now() < notBefore || document.querySelector("#live form[data-sent]")) event.preventDefault();
+    if (isOver || document.hidden || Date.now() < notBefore || document.querySelector("#live form[data-sent], #live .list-menu[open]")) event.preventDefault();
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, xhr, requestConfig } = event.detail;

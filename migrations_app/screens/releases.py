@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -35,7 +36,7 @@ from migrations_app.screens.live import Live
 from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import ConferencingUser, Role
-from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
@@ -55,11 +56,11 @@ class HolderPaginator(Paginator[Any]):
 
 
 @require_safe
-def releases(request: Request, slug: str) -> HttpResponse:
+def releases(request: Request, slug: str) -> HttpResponseBase:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
     found = NumberRelease.objects.filter(tenant=access.tenant).select_related("bridge")
-    return answer_table(request, "releases/releases.html", ReleaseTable(found), {"access": access})
+    return answer_list(request, "releases/releases.html", ReleaseTable(found), {"access": access})
 
 
 @require_safe

@@ -26,7 +26,7 @@ from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
@@ -58,7 +58,7 @@ class UploadForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def user_imports(request: Request, slug: str) -> HttpResponse:
+def user_imports(request: Request, slug: str) -> HttpResponseBase:
     """The tenant's imports, newest first. A POST takes a file in and has it checked."""
     access = access_for(request, slug, Role.Name.ADMIN)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
@@ -70,7 +70,7 @@ def user_imports(request: Request, slug: str) -> HttpResponse:
         form.fields["file"].widget.attrs["class"] += " is-invalid"
     found = UserImport.objects.filter(tenant=access.tenant).defer("text", "findings")
     context = {"access": access, "form": form, "columns": list(COLUMNS)}
-    return answer_table(request, "user_imports/user_imports.html", UserImportTable(found), context)
+    return answer_list(request, "user_imports/user_imports.html", UserImportTable(found), context)
 
 
 @require_safe

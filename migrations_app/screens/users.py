@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import push_url
@@ -40,7 +43,8 @@ from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.forms import UserForm
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import answer_list, arrange
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 from tenants_app.signals import Consequence
@@ -65,13 +69,16 @@ def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
 
 
 @require_safe
-def users(request: Request, slug: str) -> HttpResponse:
+def users(request: Request, slug: str) -> HttpResponseBase:
     """All users, or those that the filter finds."""
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
     found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"), access.tenant)
-    context = {"access": access, "filter": found, **bar_of(request, access)}
-    return answer_table(request, "users/users.html", UserTable(found.qs), context, everything=everyone)
+    bar = bar_of(request, access)
+    table = UserTable(found.qs)
+    table.for_import = f"{reverse('users-csv', args=[slug])}?{bar['selection_query']}"
+    context = {"access": access, **bar}
+    return answer_list(request, "users/users.html", table, context, found=found, everything=everyone)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -131,7 +138,7 @@ def _standing(user: ConferencingUser) -> dict[str, Any]:
 
 
 @require_safe
-def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
+def user_meetings(request: Request, slug: str, upn: str) -> HttpResponseBase:
     """The user's future meetings. For those of the requested page, what a run would do with them now, where it is
     started with the types of the address (R40).
     """
@@ -145,16 +152,14 @@ def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
     except Failure as unavailable:
         failure = unavailable
     table = MeetingTable(meetings)
-    table.now = now
-    paginate(request, table, 25)
+    table.now, table.failure = now, failure
     types = MeetingTypesForm(request.GET, access.tenant)
     table.asked = types.asked
     (start,) = decide_starts(access.tenant, [shown], access.actor, types.targets())
-    failure = failure or _foretell(shown, start.targets, [row.record for row in table.paginated_rows])
-    if failure:
-        table.columns.hide("foreseen")
-        table.columns.hide("mailed")
-    context = {"access": access, "user_shown": shown, "table": table, "failure": failure}
+    table.foretell = partial(_foretell, shown, start.targets)
+    if instead := arrange(request, access, table):
+        return instead
+    context = {"access": access, "user_shown": shown, "table": table, "failure": table.failure}
     response = answer(request, "meetings/meetings.html", "meetings/list.html", context)
     asked_from = request.htmx.current_url or ""
     if not asked_from.partition("?")[0].endswith("/meetings/"):

@@ -67,7 +67,7 @@ OWNER = {
     "UpdateText": "update__result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately", "WorkerSilence"}
+OF_NO_TENANT = {"Heartbeat", "ListLayout", "MailServer", "SentLately", "WorkerSilence"}
 
 
 def _models() -> list[type[Model]]:
