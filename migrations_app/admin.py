@@ -6,7 +6,16 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from migrations_app.models import CalendarObject, Heartbeat, LeftMeeting, MailServer, MeetingResult, Run, Update
+from migrations_app.models import (
+    AlertDelivery,
+    CalendarObject,
+    Heartbeat,
+    LeftMeeting,
+    MailServer,
+    MeetingResult,
+    Run,
+    Update,
+)
 from tenants_app.admin.base import ReadOnly
 
 
@@ -55,6 +64,13 @@ class CalendarObjectAdmin(ReadOnly):
     search_fields = ["user__upn", "subject", "uid"]
     list_select_related = ["user"]
     exclude = ["body"]
+
+
+@admin.register(AlertDelivery)
+class AlertDeliveryAdmin(ReadOnly):
+    list_display = ["alert", "channel", "recipient", "state", "queued_at", "attempts", "error_code"]
+    list_filter = ["state", "channel", "error_code"]
+    list_select_related = ["alert"]
 
 
 @admin.register(Heartbeat)

@@ -51,6 +51,8 @@ BADGES = {
     "Working": Badge("In progress", "progress", "loader-2"),
     "Done": Badge("Done", "succeeded", "circle-check"),
     "Stopped": Badge("Stopped", "quiet", "x"),
+    "Planned": Badge("Planned", "pending", "hourglass"),
+    "Begun": Badge("Begun", "progress", "loader-2"),
     "NotDone": Badge("Not done", "pending", "alert-triangle"),
     # previews, beside Refused
     "Looking": Badge("Being made", "progress", "loader-2"),
@@ -60,6 +62,9 @@ BADGES = {
     "Sent": Badge("Sent", "succeeded", "mail-check"),
     "ByServer": Badge("Sent by the mailbox's server", "succeeded", "mail-check"),
     "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
+    # notices to organizers, beside Queued, Sent and Failed
+    "Counting": Badge("Counting meetings", "progress", "loader-2"),
+    "NotTold": Badge("Not told", "quiet", "mail"),
 }
 
 STORY = {

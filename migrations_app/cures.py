@@ -15,6 +15,7 @@ class Place(Enum):
     MEETING_SERVICE = "the user's page, or *Settings* where the meeting service is the tenant's"
     SETTINGS = "*Settings*"
     MAIL = "*Settings → Mail*"
+    ALERTS = "*Settings → Alerts*"
     START = "*Start with options* of the user"
     RUN = "the page of the run"
     TOOL = "the Meeting Migration Tool"
@@ -69,6 +70,7 @@ CURES: Mapping[str, Place | str] = {
     "worker-lost": _BY_ITSELF,
     "retries-used-up": Place.RUN,
     "undone-instead": _NOTHING_WRONG,
+    "plan-cancelled": Place.USER,
     "run-pruned": "What was changed is not known any more.",
     "newer-run": Place.USER,
     "internal-error": "What to do follows from the service's log.",
@@ -86,7 +88,20 @@ CURES: Mapping[str, Place | str] = {
     "request-withdrawn": _NOTHING_WRONG,
     "attendees-not-told-by-server": Place.RUN,
     "meeting-changed-while-cut-off": Place.RUN,
+    "no-meeting-changes": _NOBODY_TO_TELL,
+    "notice-withdrawn": _NOBODY_TO_TELL,
     "meeting-changed-since": _NOBODY_TO_TELL,
+    # why an alert is not delivered
+    "webhook-address": Place.ALERTS,
+    "webhook-unavailable": Place.ALERTS,
+    "webhook-certificate": Place.ALERTS,
+    "webhook-redirected": Place.ALERTS,
+    "webhook-refused": Place.ALERTS,
+    "webhook-gone": Place.ALERTS,
+    "webhook-without-secret": Place.ALERTS,
+    "alert-refused": Place.ALERTS,
+    "alert-given-up": Place.ALERTS,
+    "alert-not-wanted": "Nobody is to be told this way.",
 }
 """By code: where it is put right, or the sentence that says why nowhere."""
 

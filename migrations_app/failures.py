@@ -185,6 +185,10 @@ FAILED = {
         "An undo of an earlier run took its place before it was done.",
         "Look at the undo. To bring the user's invitations up to date after all, start the user.",
     ),
+    "plan-cancelled": Entry(
+        "The planned start was cancelled before this run began.",
+        "To bring the user's invitations up to date after all, start the user.",
+    ),
     "run-pruned": Entry(
         "The run that was to be undone is not in the history any more, so nobody knows what it had changed.",
         "Nothing can be put back. To bring the user's invitations up to date, start the user.",
@@ -251,9 +255,60 @@ UNSENT = {
     "meeting-gone": Entry("The meeting is not in the mailbox any more, so there is nothing to tell."),
     "nobody-to-tell": Entry("The meeting names nobody any more who could be told by mail."),
     "request-withdrawn": Entry("The meeting does not need its organizer any more: it is in order, or was dealt with."),
+    "no-meeting-changes": Entry("No meeting of the organizer would be changed, so there is nothing to tell of."),
+    "notice-withdrawn": Entry("The runs were called off, or began without waiting for the notice."),
     "meeting-changed-since": Entry("The meeting was changed or cancelled again, and that change tells the attendees."),
 }
 """Why a message to attendees is not sent, or not to all of them; beside these, ``internal-error``."""
+
+ALERTS = {
+    "webhook-address": Entry(
+        "The address of the webhook leads to no server that MMS may use.",
+        "Enter the https address of a public server, without user name. Only the installation's operator can allow "
+        "private addresses and plain http, for one host at a time (MMS_ALLOWED_WEBHOOK_HOSTS).",
+        cures_by_waiting=True,
+    ),
+    "webhook-unavailable": Entry(
+        "The webhook's server could not be reached.",
+        "Check that it runs and can be reached from MMS; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "webhook-certificate": Entry(
+        "The certificate of the webhook's server cannot be trusted.",
+        "Have the server show a certificate of a public authority that is valid and made out to its name; MMS tries "
+        "again by itself.",
+        cures_by_waiting=True,
+    ),
+    "webhook-redirected": Entry(
+        "The webhook's server sends MMS to another address, and alerts are not carried there.",
+        "Enter the address that takes alerts itself.",
+        cures_by_waiting=True,
+    ),
+    "webhook-refused": Entry(
+        "The webhook's server did not take the alert.",
+        "Look in its log what it made of the request; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "webhook-gone": Entry(
+        "The webhook's server says that nobody listens there any more, so MMS posts nothing more to it.",
+        "Enter another address, or save the settings of the alerts to post to this one again.",
+    ),
+    "webhook-without-secret": Entry(
+        "The secret that signs the webhook cannot be opened.",
+        "Put the old key back into MMS_SECRETS_KEY, or make a new secret; MMS tries again by itself.",
+        cures_by_waiting=True,
+    ),
+    "alert-refused": Entry(
+        "The mail server refused the alert.",
+        "Correct the addresses that alerts go to, or what the server names, then choose “Send again” beside the alert.",
+    ),
+    "alert-given-up": Entry(
+        "The alert could not be delivered in a day of tries.",
+        "Correct the cause, then choose “Send again” beside the alert.",
+    ),
+    "alert-not-wanted": Entry("Alerts do not go this way any more."),
+}
+"""Why an alert is not delivered; beside these, what keeps messages from a mail server for a while."""
 
 NEEDS_A_PERSON = {
     "Left as they are": LEFT_FOR_A_PERSON,
@@ -277,7 +332,7 @@ NEEDS_A_PERSON = {
 }
 """Why a meeting may need a person, by what came of it."""
 
-CATALOGUE = {**SKIPPED, **FAILED, **UNSENT}
+CATALOGUE = {**SKIPPED, **FAILED, **UNSENT, **ALERTS}
 
 
 _AGAIN = re.compile(r"(?:Nothing: |; |\. )?MMS tries again by itself\.")

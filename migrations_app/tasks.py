@@ -8,9 +8,11 @@ from time import monotonic
 
 from django.utils import timezone
 
+from migrations_app.alerts import worker as alerts
 from migrations_app.mail import delivery, outbox
 from migrations_app.mail.servers import Connections
 from migrations_app.models import Run
+from migrations_app.monitoring import clock
 from migrations_app.monitoring.health import beat
 from migrations_app.procedures import registry
 from migrations_app.runs import queue
@@ -54,14 +56,16 @@ def _work(until: datetime, stop: Callable[[], bool], after_run: Callable[[Run], 
             mail_from = _deliver(until, connections)
         if run:
             after_run(run)
-        elif not registry.advance(until) and not delivery.is_due():
+        elif not registry.advance(until) and not delivery.is_due() and not alerts.is_due(clock.now()):
             break
     return worked
 
 
 def _deliver(until: datetime, connections: Connections) -> float:
-    """One turn of delivering; when the next may begin, so that runs have as much time before as this one took."""
+    """One turn of delivering, alerts first, which are few; when the next may begin, so that runs have as much time
+    before as this one took."""
     began = monotonic()
+    alerts.advance(until, connections)
     delivery.deliver(min(until, timezone.now() + delivery.TURN), connections)
     beat()
     return 2 * monotonic() - began

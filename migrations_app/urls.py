@@ -1,4 +1,4 @@
-"""Addresses below a tenant about its users, bridges, runs and switches."""
+"""Addresses about its users, bridges, runs and switches."""
 
 from base64 import b64decode, urlsafe_b64encode
 
@@ -6,6 +6,7 @@ from django.urls import path, register_converter
 from django.urls.converters import IntConverter
 
 from migrations_app.screens import (
+    alerts,
     bridges,
     bulk_actions,
     dashboard,
@@ -16,10 +17,14 @@ from migrations_app.screens import (
     mail_settings,
     mailboxes,
     meetings,
+    metrics,
+    notices,
     numbers,
+    plans,
     previews,
     releases,
     runs,
+    search,
     selecting,
     starting,
     tenant_settings,
@@ -68,6 +73,9 @@ register_converter(UPNConverter, "upn")
 register_converter(KeyConverter, "key")
 register_converter(UIDConverter, "uid")
 
+urlpatterns = [path("metrics", metrics.metrics, name="metrics")]
+"""About all tenants."""
+
 tenant_urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("first-steps/", first_steps.put_away, name="first-steps"),
@@ -107,6 +115,10 @@ tenant_urlpatterns = [
     path("users/actions/<key:pk>/", bulk_actions.bulk_action, name="bulk-action"),
     path("users/actions/<key:pk>/results.csv", bulk_actions.results_csv, name="bulk-action-csv"),
     path("users/actions/<key:pk>/stop/", bulk_actions.stop, name="stop-bulk-action"),
+    path("users/planned/", plans.all_plans, name="plans"),
+    path("users/planned/<key:pk>/", plans.plan, name="plan"),
+    path("users/planned/<key:pk>/cancel/", plans.cancel, name="cancel-plan"),
+    path("users/planned/<key:pk>/begin/", plans.begin, name="begin-plan"),
     path("users/export.csv", user_imports.users_csv, name="users-csv"),
     path("users/import/", user_imports.user_imports, name="user-imports"),
     path("users/import/template.csv", user_imports.template, name="users-template"),
@@ -122,6 +134,7 @@ tenant_urlpatterns = [
     path("users/<upn:upn>/take-back-acceptance/", failures.take_back_acceptance, name="take-back-acceptance"),
     path("users/<upn:upn>/scan-now/", mailboxes.scan_now, name="scan-now"),
     path("users/<upn:upn>/meetings/", users.user_meetings, name="user-meetings"),
+    path("search/", search.search, name="search"),
     path("meetings/", meetings.meetings, name="meetings"),
     path("users/<upn:upn>/meetings/<uid:uid>/story/", meetings.story, name="meeting-story"),
     path("users/<upn:upn>/meetings/<uid:uid>/", users.user_meeting, name="user-meeting"),
@@ -136,6 +149,11 @@ tenant_urlpatterns = [
     path("bridges/<key:pk>/numbers/<key:number_pk>/describe/", numbers.describe, name="describe-number"),
     path("bridges/<key:pk>/numbers/<key:number_pk>/release/", numbers.release_number, name="release-number"),
     path("bridges/<key:pk>/numbers/<key:number_pk>/replace/", numbers.replace_number, name="replace-number"),
+    path("notices/<key:pk>/", notices.notice_round, name="notice-round"),
+    path("notices/<key:pk>/notices.csv", notices.round_csv, name="notice-round-csv"),
+    path("notices/<key:pk>/begin/", notices.begin_anyway, name="begin-without-notices"),
+    path("notices/<key:pk>/new-time/", notices.tell_new_time, name="tell-new-time"),
+    path("notices/<key:pk>/again/", notices.tell_again, name="tell-again"),
     path("releases/", releases.releases, name="releases"),
     path("releases/<key:pk>/", releases.release, name="release"),
     path("releases/<key:pk>/cancel/", releases.cancel, name="cancel-release"),
@@ -151,11 +169,20 @@ tenant_urlpatterns = [
     path("settings/mail/test/", mail_settings.try_mail_server, name="mail-test"),
     path("settings/mail/test-message/", mail_settings.send_test_message, name="mail-test-message"),
     path("settings/mail/deliverability/", mail_settings.check_deliverability, name="mail-deliverability"),
+    path("settings/alerts/", alerts.alerts, name="alerts"),
+    path("settings/alerts/test-mail/", alerts.test_mail, name="alert-test-mail"),
+    path("settings/alerts/test-webhook/", alerts.test_webhook, name="alert-test-webhook"),
+    path("settings/alerts/secret/", alerts.new_secret, name="alert-secret"),
+    path("settings/alerts/<key:pk>/send-again/", alerts.send_again, name="send-alert-again"),
     path("settings/mailboxes/", mailboxes.connections, name="mailboxes"),
     path("settings/mailboxes/<key:pk>/", mailboxes.connection, name="mailbox-connection"),
     path("settings/mailboxes/<key:pk>/try/", mailboxes.try_it, name="try-mailbox-connection"),
     path("settings/mailboxes/<key:pk>/sign-ins/", mailboxes.sign_ins, name="mailbox-sign-ins"),
     path("settings/mailboxes/<key:pk>/remove/", mailboxes.remove, name="remove-mailbox-connection"),
+    path("settings/notices/", notices.notices, name="notices"),
+    path("settings/notices/<slug:kind>/<slug:language>/", notices.notice_text, name="notice-text"),
+    path("settings/notices/<slug:kind>/<slug:language>/default/", notices.reset_text, name="reset-notice-text"),
+    path("settings/notices/<slug:kind>/<slug:language>/test/", notices.send_test, name="send-test-notice"),
     path("settings/<slug:name>/", tenant_settings.switch, name="switch"),
     path("tool/", tool.tool, name="tool"),
     path("dial-in/phoneNumberList", dial_in_directory.phone_number_list, name="phone-number-list"),

@@ -132,6 +132,11 @@ def _has_port_of_its_own(origin: str) -> bool:
         return False
 
 
+def is_long_key(text: str) -> bool:
+    """Long enough that nobody guesses it, and of characters that stand in a header as they are."""
+    return re.fullmatch(r"[!-~]{20,500}", text) is not None
+
+
 def is_fernet_key(text: str) -> bool:
     """32 octets in URL-safe Base64, as ``Fernet.generate_key`` makes them."""
     try:

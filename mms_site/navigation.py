@@ -1,4 +1,4 @@
-"""The tabs of a tenant's pages, and which of them a page belongs to.
+"""The tabs of a tenant's pages, which of them a page belongs to, and the keys that lead to them.
 
 Here, because they lead to pages of both apps, of which the one must not know the other's addresses.
 """
@@ -29,13 +29,41 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "left"})),
+    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "first-steps", "left", "search"})),
     Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
-    Tab("Users", "users", "users", frozenset({"users", "previews", "tool"})),
+    Tab("Users", "users", "users", frozenset({"users", "previews", "notices", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
     Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),
 )
+
+
+class GoKey(NamedTuple):
+    """A key that after ``g`` leads to a page of the tenant: what the page is called, and the name of its address."""
+
+    key: str
+    label: str
+    leads_to: str
+
+
+GO_KEYS = (
+    GoKey("d", "Dashboard", "dashboard"),
+    GoKey("u", "Users", "users"),
+    GoKey("h", "History", "history"),
+    GoKey("b", "Bridges", "bridges"),
+    GoKey("l", "Meetings that need a person", "left-meetings"),
+    GoKey("f", "Failures", "failures"),
+    GoKey("s", "Settings", "settings"),
+    GoKey("a", "Audit", "audit"),
+)
+
+
+class GoTo(NamedTuple):
+    """Such a key on a page of a tenant; elsewhere without an address."""
+
+    key: str
+    label: str
+    address: str
 
 
 class Link(NamedTuple):
@@ -48,11 +76,18 @@ class Link(NamedTuple):
 
 
 def tabs(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: the ``tabs`` of a page below a tenant, made when a template asks for them; none elsewhere."""
+    """Context processor: the ``tabs`` of a page below a tenant, made when a template asks for them; none elsewhere.
+
+    And the ``go_keys`` that lead to such pages, everywhere: one can look up which there are.
+    """
     match = request.resolver_match
     if match is None or not match.route.startswith(BELOW_A_TENANT):
-        return {}
-    return {"tabs": partial(_links, match)}
+        return {"go_keys": partial(_go_keys, "")}
+    return {"tabs": partial(_links, match), "go_keys": partial(_go_keys, match.kwargs["slug"])}
+
+
+def _go_keys(slug: str) -> list[GoTo]:
+    return [GoTo(key.key, key.label, reverse(key.leads_to, args=[slug]) if slug else "") for key in GO_KEYS]
 
 
 def _links(match: ResolverMatch) -> list[Link]:

@@ -24,6 +24,7 @@ from mms_site.environment import (
     given,
     is_fernet_key,
     is_host,
+    is_long_key,
     is_origin,
     load_file,
     load_secrets,
@@ -36,7 +37,7 @@ from mms_site.environment import (
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     load_file(BASE_DIR / ".env")
-load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY")
+load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY", "MMS_METRICS_KEY")
 
 DEBUG = read_bool("DEBUG", default=False)
 MMS_DATA_DIR = data_folder(BASE_DIR / given("MMS_DATA_DIR", "var"))
@@ -208,6 +209,19 @@ MMS_ALLOWED_MAIL_HOSTS = read_list(
     "MMS_ALLOWED_MAIL_HOSTS", "", "host names or addresses like dav.contoso.com,10.0.0.7", is_host
 )
 """Mail servers that may be at private addresses, and be spoken to without TLS."""
+MMS_ALLOWED_WEBHOOK_HOSTS = read_list(
+    "MMS_ALLOWED_WEBHOOK_HOSTS", "", "host names or addresses like hooks.contoso.com,10.0.0.7", is_host
+)
+"""Servers of webhooks that may be at private addresses, and be posted to without TLS."""
+
+# --- monitoring ---------------------------------------------------------------------------------------
+
+MMS_METRICS_KEY = given("MMS_METRICS_KEY")
+"""With it whoever watches the service reads /metrics; empty: there is no such address."""
+if MMS_METRICS_KEY and not is_long_key(MMS_METRICS_KEY):
+    raise exit_naming(
+        "MMS_METRICS_KEY", "is not usable: expected at least 20 characters that a header can carry, without spaces."
+    )
 
 # --- people -------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
 from tenants_app.audit import Actor, Channel
 from tenants_app.models import Role, Tenant
@@ -56,6 +57,9 @@ def visible_tenants(account: AbstractUser | AnonymousUser) -> QuerySet[Tenant]:
 def access_for(request: HttpRequest, slug: str, least: Role.Name = Role.Name.VIEWER) -> Access:
     """Fetch the tenant and authorise the signed-in administrator, who needs at least the role ``least``.
 
+    From here on times are shown, and what is typed is understood, in the tenant's time zone, until the request has
+    ended (``apps.py`` sees to that, also where the answer is streamed).
+
     Raises ``Http404`` for strangers, with the same answer whether the tenant exists or not, and
     ``PermissionDenied`` where the role is too small.
     """
@@ -66,6 +70,7 @@ def access_for(request: HttpRequest, slug: str, least: Role.Name = Role.Name.VIE
         tenant = Tenant.objects.filter(slug=slug).first()
         if tenant is None:
             raise Http404
+        timezone.activate(tenant.zone)
         return Access(tenant, Role.Name.ADMIN, account)
     role = Role.objects.filter(tenant__slug=slug, account=account).select_related("tenant").first()
     if role is None:
@@ -76,4 +81,10 @@ def access_for(request: HttpRequest, slug: str, least: Role.Name = Role.Name.VIE
             f"This needs the role {least.label.lower()}; yours in {role.tenant} is {role.get_name_display().lower()}. "
             "Ask an administrator of the tenant to do it, or to give you the role."
         )
+    timezone.activate(access.tenant.zone)
     return access
+
+
+def leave_time_zone(**of_signal: object) -> None:
+    """Go back to the site's time zone: one thread answers requests of several tenants."""
+    timezone.deactivate()

@@ -6,12 +6,16 @@ class TenantsConfig(AppConfig):
     verbose_name = "Tenants and users"
 
     def ready(self) -> None:
+        from django.core.signals import request_finished, request_started
         from django.db.backends.signals import connection_created
 
+        from tenants_app.access import leave_time_zone
         from tenants_app.audit import register_actions
         from tenants_app.folding import teach
 
         connection_created.connect(teach, dispatch_uid="folding")
+        for of_request in (request_started, request_finished):
+            of_request.connect(leave_time_zone, dispatch_uid="time-zone")
         register_actions("Users", "create user", "change user", "import users", "mark as up to date")
         register_actions(
             "Bridges and numbers",

@@ -60,6 +60,7 @@ class TenantSetting:
 TENANT_SETTINGS = (
     TenantSetting("name"),
     TenantSetting("domain", is_on_page=False),
+    TenantSetting("time_zone"),
     TenantSetting("meeting_url"),
     TenantSetting("meeting_service"),
     TenantSetting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -51,8 +52,18 @@ def any_contains(typed: str, *fields: str) -> Lookup[Any]:
 
     It looks at every row that the other conditions leave.
     """
-    parts: list[Combinable] = [part for field in fields for part in (F(field), Value("\n"))]
-    return Contains(Folded(Concat(*parts, output_field=TextField())), fold(typed))
+    return Contains(_lines_of(fields), fold(typed))
+
+
+def any_begins(typed: str, *fields: str) -> Lookup[Any]:
+    """Rows one of whose ``fields`` begins with what was typed; otherwise like :func:`any_contains`."""
+    return Contains(_lines_of(fields), "\n" + fold(typed))
+
+
+def _lines_of(fields: Sequence[str]) -> Folded:
+    """The fields one below another, folded, each between two line breaks."""
+    parts: list[Combinable] = [Value("\n"), *(part for field in fields for part in (F(field), Value("\n")))]
+    return Folded(Concat(*parts, output_field=TextField()))
 
 
 def teach(connection: BaseDatabaseWrapper, **_: Any) -> None:

@@ -35,8 +35,9 @@ class Consequence:
 
 
 users_changed = Signal()
-"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor`` and
-``due_now`` (whether the change has settled already, R19)."""
+"""Sent inside the transaction of the change, with ``tenant``, ``changes`` (list of UserChange), ``actor``, ``due_now``
+(whether the change has settled already, R19) and ``part_of`` (what it is done for, which its caller names to whoever
+listens; None: for itself)."""
 
 change_foreseen = Signal()
 """Asks what a change would lead to that is not made, with ``tenant`` and ``changes`` as above. Receivers only read, and

@@ -20,6 +20,8 @@ urlpatterns = [
         name="password_reset_confirm",
     ),
     path("accounts/theme/", views.choose_theme, name="theme"),
+    path("accounts/keyboard/", views.keyboard, name="keyboard"),
+    path("accounts/keyboard/keys/", views.choose_keys, name="keys"),
 ]
 
 tenant_urlpatterns = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 import phonenumbers
 from cryptography.x509 import load_pem_x509_certificates
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+
+from tenants_app.local_times import time_zone_names
 
 validate_slug = RegexValidator(
     r"^(?!(?:admin|accounts|static|healthz|metrics|jsi18n)\Z)[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z",
@@ -72,6 +75,22 @@ def validate_selectors(text: str) -> None:
     name = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
     if len(names) > 10 or not all(re.fullmatch(name, each) for each in names):
         raise ValidationError("Give at most ten selectors, such as s1, s2: letters, digits, dots and hyphens.")
+
+
+def validate_time_zone(name: str) -> None:
+    """The name of a time zone that exists, spelled as it is."""
+    if name in time_zone_names():
+        return
+    by_folded = {each.casefold(): each for each in time_zone_names()}
+    by_city: dict[str, str] = {}
+    for each in time_zone_names():
+        by_city.setdefault(each.rpartition("/")[2].casefold(), each)
+    asked = name.strip().replace(" ", "_").casefold()[:100]
+    near = get_close_matches(asked, by_folded, n=1, cutoff=0.75)
+    near_city = get_close_matches(asked.rpartition("/")[2], by_city, n=1, cutoff=0.8)
+    meant = by_folded[near[0]] if near else by_city[near_city[0]] if near_city else ""
+    told = f"did you mean “{meant}”?" if meant else "give a name such as Europe/Rome or UTC."
+    raise ValidationError(f"There is no time zone “{name.strip()[:100]}”: {told}")
 
 
 def validate_path_template(text: str) -> None:

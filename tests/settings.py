@@ -16,6 +16,7 @@ for _name in (
     "EMAIL_URL",
     "CACHE_URL",
     "MMS_SENDER",
+    "MMS_ALLOWED_WEBHOOK_HOSTS",
     "MMS_MAIL_PER_MINUTE",
     "MMS_MAIL_PER_DOMAIN_PER_MINUTE",
     "MMS_WORKERS",

@@ -18,10 +18,10 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mail import limits, outbox, servers, smtp
-from migrations_app.mail.messages import UpdateMessage, is_outdated, messages_of
+from migrations_app.mail.messages import ComposedMessage, messages_of, why_outdated
 from migrations_app.mail.servers import Connections, Server
-from migrations_app.models import Update
-from migrations_app.monitoring import clock, mail_server
+from migrations_app.models import Outgoing
+from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import beat
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def is_due() -> bool:
 
 
 def deliver(until: datetime | None = None, connections: Connections | None = None) -> int:
-    """Send what is due, but begin nothing after ``until``; how many updates reached everybody.
+    """Send what is due, but begin nothing after ``until``; how many messages reached everybody.
 
     Each server gets its part of the time, so that one with many messages, or a slow one, holds up no other's. With
     ``connections`` these are left open.
@@ -85,7 +85,7 @@ class _Turn:
         self._server = server
         self._connections = connections
         self._until = until
-        self._claimed: list[Update] = []
+        self._claimed: Sequence[Outgoing] = []
         self._is_server_silent = False
         self._is_held = False
         self._has_tried = False
@@ -117,7 +117,7 @@ class _Turn:
         return sent
 
     def _is_due(self) -> bool:
-        return self._server.messages(outbox.due(clock.now())).exists()
+        return self._server.has_due()
 
     def _has_time(self) -> bool:
         return self._until is None or timezone.now() < self._until
@@ -169,7 +169,7 @@ class _Turn:
 
     def _write_together(self) -> int:
         sent, octets = 0, 0
-        together: list[tuple[Update, Sequence[UpdateMessage]]] = []
+        together: list[tuple[Outgoing, Sequence[ComposedMessage]]] = []
         for update, messages in messages_of(self._claimed):
             self._live()
             together.append((update, messages))
@@ -179,7 +179,7 @@ class _Turn:
                 together, octets = [], 0
         return sent + self._write(together)
 
-    def _write(self, together: Sequence[tuple[Update, Sequence[UpdateMessage]]]) -> int:
+    def _write(self, together: Sequence[tuple[Outgoing, Sequence[ComposedMessage]]]) -> int:
         if not together:
             return 0
         updates = [update for update, _ in together]
@@ -187,7 +187,7 @@ class _Turn:
             outbox.begin(updates)
             self._backend.send_messages([message for _, messages in together for message in messages])
         except outbox.LeaseLost:
-            log.warning("%d updates were taken over by another worker", len(updates))
+            log.warning("%d messages were taken over by another worker", len(updates))
             return 0
         except OSError as error:
             self._server_failed(error)
@@ -199,12 +199,12 @@ class _Turn:
 
     # --- to a server ------------------------------------------------------------------------------------
 
-    def _send(self, update: Update, messages: Sequence[UpdateMessage]) -> bool:
+    def _send(self, update: Outgoing, messages: Sequence[ComposedMessage]) -> bool:
         """Send to everyone who is still to be told, and note what the server says; whether the update is done."""
         try:
             return self._send_in_portions(update, messages)
         except outbox.LeaseLost:
-            log.warning("update %s was taken over by another worker", update.pk)
+            log.warning("%s was taken over by another worker", update)
         except (SMTPSenderRefused, SMTPDataError) as error:
             if error.smtp_code in _TURNED_AWAY:
                 self._server_failed(error)
@@ -221,7 +221,7 @@ class _Turn:
             outbox.postpone([update], Failure("mail-server-unreachable", smtp.told_by(error)))
         return False
 
-    def _send_in_portions(self, update: Update, messages: Sequence[UpdateMessage]) -> bool:
+    def _send_in_portions(self, update: Outgoing, messages: Sequence[ComposedMessage]) -> bool:
         everyone = [address for message in messages for address in message.to]
         addressed = [(message, list(message.to)) for message in messages]
         put_off: dict[str, int] = {}
@@ -232,8 +232,8 @@ class _Turn:
                 if has_begun and not self._may_go_on():
                     return self._leave(update, put_off)
                 session = self._session()
-                if not has_begun and is_outdated(update):
-                    outbox.close(update, Failure("meeting-changed-since"), Update.State.SUPERSEDED)
+                if not has_begun and (outdated := why_outdated(update)):
+                    outbox.close(update, outdated, Outgoing.State.SUPERSEDED)
                     return False
                 grant = limits.take(self._server.name, self._server.limits, some[:MOST_RECIPIENTS])
                 asleep |= grant.asleep
@@ -255,7 +255,7 @@ class _Turn:
             return False
         return outbox.finish(update, everyone)
 
-    def _leave(self, update: Update, put_off: dict[str, int]) -> bool:
+    def _leave(self, update: Outgoing, put_off: dict[str, int]) -> bool:
         """Leave the message unfinished: the rest is due still, but where the server asked to wait. Returns False."""
         if put_off:
             outbox.postpone([update], Failure("mail-put-off", outbox.who(put_off)))
@@ -264,8 +264,8 @@ class _Turn:
     def _hand_over(
         self,
         session: smtp.Session | None,
-        update: Update,
-        message: UpdateMessage,
+        update: Outgoing,
+        message: ComposedMessage,
         everyone: Sequence[str],
         some: Sequence[str],
     ) -> dict[str, int]:
@@ -284,7 +284,7 @@ class _Turn:
                     before_the_end=lambda taken: outbox.note_doubt(update, everyone, taken, message.message_id),
                 )
         except smtp.Unanswered as silence:
-            log.warning("update %s: no answer from the mail server after the message (%s)", update.pk, silence)
+            log.warning("%s: no answer from the mail server after the message (%s)", update, silence)
             self._server_failed(silence)
             return {}
         except (OSError, ValueError):

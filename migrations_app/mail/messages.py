@@ -1,4 +1,4 @@
-"""From an update to its message, composed from the mailbox as it is now."""
+"""From a row of the outbox to its messages; those about a meeting are composed from the mailbox as it is now."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import cast
 
 from django.core.mail import EmailMessage
 from django.db.models import Max
@@ -15,11 +16,11 @@ from migrations_app.calendars import itip
 from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
-from migrations_app.mail import imip, organizer_notes, outbox
+from migrations_app.mail import imip, notices, organizer_notes, outbox
 from migrations_app.mail.servers import Service, service_of
 from migrations_app.mailboxes.base import Listed, Stored
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import MeetingResult, Update, UpdateText
+from migrations_app.models import MeetingResult, Notice, Outgoing, Update, UpdateText
 from migrations_app.rewriting.inherited import lines_of_block
 from tenants_app.models import ConferencingUser, MailServerConnection
 
@@ -39,7 +40,7 @@ class _Composed:
         return self.data
 
 
-class UpdateMessage(EmailMessage):
+class ComposedMessage(EmailMessage):
     """A message for Django's mail backends that is composed already; the envelope's sender is the service."""
 
     def __init__(self, sender: str, recipients: Sequence[str], message_id: str, data: bytes) -> None:
@@ -48,7 +49,7 @@ class UpdateMessage(EmailMessage):
         self._composed = _Composed(message_id, data)
 
     @classmethod
-    def of(cls, content: imip.Content) -> UpdateMessage:
+    def of(cls, content: imip.Content) -> ComposedMessage:
         """The iMIP message."""
         recipients = [person.address for person in content.recipients]
         return cls(content.sender, recipients, content.message_id, imip.compose(content))
@@ -57,7 +58,34 @@ class UpdateMessage(EmailMessage):
         return self._composed
 
 
-def messages_of(batch: list[Update]) -> Iterator[tuple[Update, list[UpdateMessage]]]:
+def messages_of(batch: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, list[ComposedMessage]]]:
+    """Each row of one claim with its messages. One that is not to be sent any more is closed instead."""
+    yield from _of_notices([row for row in batch if isinstance(row, Notice)])
+    yield from _of_updates([row for row in batch if isinstance(row, Update)])
+
+
+def _of_notices(batch: Sequence[Notice]) -> Iterator[tuple[Notice, list[ComposedMessage]]]:
+    writers: dict[int, notices.Writer] = {}
+    for notice in batch:
+        if notice.tenant_id not in writers:
+            writers[notice.tenant_id] = notices.Writer(notice.user.tenant)
+        try:
+            if outdated := notices.why_outdated(notice):
+                raise outdated
+            letter = writers[notice.tenant_id].compose(notice)
+        except Failure as failure:
+            outbox.close(notice, failure, Outgoing.State.SUPERSEDED)
+            continue
+        except Exception:
+            reference = f"{notice.round.reference} for {notice.user.upn}"
+            log.exception("notice %s cannot be composed", reference)
+            outbox.begin([notice])
+            outbox.postpone([notice], Failure("internal-error", f"reference {reference}"))
+            continue
+        yield notice, [ComposedMessage(letter.sender, [letter.recipient], letter.message_id, letter.octets)]
+
+
+def _of_updates(batch: Sequence[Update]) -> Iterator[tuple[Update, list[ComposedMessage]]]:
     """Each update with its messages, one for all who may see the same; one whose meeting is gone, or names nobody any
     more, is closed instead."""
     services: dict[int, Service] = {}
@@ -120,10 +148,14 @@ def _kept(updates: Sequence[Update], texts: Mapping[int, UpdateText]) -> Mapping
     return {uid: Stored(Listed.of(read_facts(body)), body, "") for uid, body in bodies.items()}
 
 
-def is_outdated(update: Update) -> bool:
-    """Whether a run has changed the meeting again since the message was composed, so that a newer one is queued."""
-    result = update.result
-    return result.pk < _latest_results(result.run.user, [result.uid]).get(result.uid, 0)
+def why_outdated(row: Outgoing) -> Failure | None:
+    """Why a message is not to be sent any more that was composed a while ago, right before it is handed over: a run has
+    changed the meeting again, so that a newer one is queued, or what a notice announces was called off."""
+    if isinstance(row, Notice):
+        return notices.why_outdated(row)
+    result = cast(Update, row).result
+    is_outdated = result.pk < _latest_results(result.run.user, [result.uid]).get(result.uid, 0)
+    return Failure("meeting-changed-since") if is_outdated else None
 
 
 def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, int]:
@@ -134,7 +166,7 @@ def _latest_results(user: ConferencingUser, uids: Sequence[str]) -> dict[str, in
 
 def _messages(
     update: Update, user: ConferencingUser, found: Stored | None, service: Service, language: str
-) -> list[UpdateMessage]:
+) -> list[ComposedMessage]:
     """The update's messages; a ``Failure`` where none is to be sent any more."""
     if found is None:
         raise Failure("meeting-gone")
@@ -142,9 +174,9 @@ def _messages(
         if not organizer_notes.is_wanted(update):
             raise Failure("request-withdrawn")
         to = itip.ascii_address(user.upn)
-        return [UpdateMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
+        return [ComposedMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
     contents = contents_of(update.result, user, found, service, update.queued_at, language)
-    return [UpdateMessage.of(content) for content in contents]
+    return [ComposedMessage.of(content) for content in contents]
 
 
 def contents_of(

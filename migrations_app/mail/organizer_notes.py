@@ -7,11 +7,9 @@ meanwhile takes the message's place.
 
 from __future__ import annotations
 
-from base64 import encodebytes
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from email.utils import format_datetime
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -22,8 +20,8 @@ from migrations_app.calendars.appointments import Appointment
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.people import Person
 from migrations_app.failures import LEFT_FOR_A_PERSON
-from migrations_app.mail.headers import mailbox, text_field
 from migrations_app.mail.imip import message_id
+from migrations_app.mail.letters import Letter
 from migrations_app.mail.servers import Service
 from migrations_app.mail.when_and_where import when_and_where
 from migrations_app.mailboxes.base import Stored
@@ -117,23 +115,16 @@ def compose(update: Update, user: ConferencingUser, found: Stored, service: Serv
         ]
     )
     identifier = message_id(result.run.correlation_id, result.uid, 0, tenant.domain, "organizer")
-    octets = f"{text}\n".replace("\r", "").replace("\n", "\r\n").encode("utf-8", "replace")
-    lines = [
-        f"From: {mailbox(Person(tenant.name, service.address))}",
-        f"To: {mailbox(Person(user.display_name, itip.ascii_address(user.upn)))}",
-        text_field("Subject", labels["note_subject"].format(subject=subject)),
-        f"Date: {format_datetime(update.queued_at.astimezone(UTC))}",
-        f"Message-ID: {identifier}",
-        "Auto-Submitted: auto-generated",
-        "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
-        f"Content-Language: {language}",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: base64",
-        "",
-        encodebytes(octets).decode("ascii").replace("\n", "\r\n"),
-    ]
-    return identifier, "\r\n".join(lines).encode("ascii")
+    letter = Letter(
+        sender=Person(tenant.name, service.address),
+        to=Person(user.display_name, itip.ascii_address(user.upn)),
+        subject=labels["note_subject"].format(subject=subject),
+        text=text,
+        language=language,
+        message_id=identifier,
+        date=update.queued_at,
+    )
+    return identifier, letter.compose()
 
 
 def _what_to_do(code: str, labels: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""The outbox: rows of updates to be sent, claimed by one worker at a time.
+"""The outbox: rows of messages to be sent, claimed by one worker at a time.
 
 Nobody is told twice, whatever happens to a worker or to the mail server:
 
@@ -17,14 +17,14 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 from time import monotonic, sleep
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from migrations_app.failures import Failure
 from migrations_app.mail.smtp import FINAL_ANSWER, Answers
-from migrations_app.models import Run, UntoldNumber, Update, UpdateText
+from migrations_app.models import Notice, Outgoing, Run, UntoldNumber, Update, UpdateText
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs.left import forget_messages, note_undelivered
@@ -32,8 +32,12 @@ from tenants_app.models import Tenant
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Picked = Callable[[QuerySet[Update]], QuerySet[Update]]
+Kind = type[Update] | type[Notice]
+Picked = Callable[[QuerySet[Any]], QuerySet[Any]]
 """Picks some of the messages."""
+
+KINDS: Sequence[Kind] = (Notice, Update)
+"""What goes out, in the order in which it does: runs wait for notices, and these are few."""
 
 log = logging.getLogger(__name__)
 
@@ -91,30 +95,46 @@ def _failed(run: Run, *, in_doubt: bool) -> QuerySet[Update]:
 def sweep() -> None:
     """Make due what was queued at a time that is still to come, because the clock was set back since."""
     now = clock.now()
-    queued = Update.objects.filter(state=Update.State.QUEUED, due_at__gt=now, queued_at__gt=now + clock.TOLERANCE)
-    made_due = queued.update(due_at=now) if queued.exists() else 0  # on SQLite a look takes no lock
+    made_due = 0
+    for kind in KINDS:
+        queued = _queued(kind).filter(due_at__gt=now, queued_at__gt=now + clock.TOLERANCE)
+        made_due += queued.update(due_at=now) if queued.exists() else 0  # on SQLite a look takes no lock
     if made_due:
         log.warning("The clock was set back: %d messages that bore a time to come are due now.", made_due)
 
 
-def due(now: datetime) -> QuerySet[Update]:
-    """The messages that are due and that nobody has claimed."""
+def _queued(kind: Kind) -> QuerySet[Any]:
+    return kind._default_manager.filter(state=Outgoing.State.QUEUED)
+
+
+def due(now: datetime, kind: Kind) -> QuerySet[Any]:
+    """The messages of a kind that are due and that nobody has claimed."""
     free = Q(lease_until=None) | clock.lease_is_over(now, LEASE + timedelta(seconds=FINAL_ANSWER))
-    return Update.objects.filter(free, state=Update.State.QUEUED, due_at__lte=now)
+    return _queued(kind).filter(free, due_at__lte=now)
+
+
+def is_in_hand(now: datetime) -> bool:
+    """Whether a worker has messages in hand."""
+    return any(_queued(kind).filter(lease_until__gt=now).exists() for kind in KINDS)
+
+
+def claim(most: int = BATCH, of: Picked = lambda messages: messages) -> Sequence[Outgoing]:
+    """Take messages of one kind that have been due longest, of those that ``of`` picks. They are this worker's for a
+    lease; none of them is tried yet."""
+    return next(filter(None, (_claim(kind, most, of) for kind in KINDS)), [])
 
 
 @transaction.atomic
-def claim(
-    most: int = BATCH, of: Callable[[QuerySet[Update]], QuerySet[Update]] = lambda updates: updates
-) -> list[Update]:
-    """Take the messages that have been due longest, of those that ``of`` picks. They are this worker's for a lease;
-    none of them is tried yet."""
+def _claim(kind: Kind, most: int, of: Picked) -> Sequence[Outgoing]:
     now = clock.now()
-    found = of(due(now)).order_by("due_at", "pk").select_for_update(skip_locked=True)
+    found = of(due(now, kind)).order_by("due_at", "pk").select_for_update(skip_locked=True)
     pks = list(found.values_list("pk", flat=True)[:most])
     if not pks:
         return []
-    Update.objects.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
+    kind._default_manager.filter(pk__in=pks).update(lease_token=uuid.uuid4(), lease_until=now + LEASE)
+    if kind is Notice:
+        notices = Notice.objects.filter(pk__in=pks).select_related("round__plan", "user__tenant")
+        return list(notices.order_by("pk"))
     return list(
         Update.objects.filter(pk__in=pks)
         .select_related("result")
@@ -124,14 +144,14 @@ def claim(
     )
 
 
-def keep(claimed: Sequence[Update]) -> None:
+def keep(claimed: Sequence[Outgoing]) -> None:
     """Renew the lease on what is left of a claim; where it is longer, it stays so."""
     until = clock.now() + LEASE
     if claimed:
         _mine(*claimed).filter(lease_until__lt=until).update(lease_until=until)
 
 
-def begin(updates: Sequence[Update]) -> None:
+def begin(updates: Sequence[Outgoing]) -> None:
     """Count a try, right before it. Raises ``LeaseLost`` where one of them is another worker's by now."""
     lease_until = clock.now() + LEASE
     if _mine(*updates).update(lease_until=lease_until, attempts=F("attempts") + 1) != len(updates):
@@ -140,32 +160,33 @@ def begin(updates: Sequence[Update]) -> None:
         update.attempts += 1
 
 
-def put_back(claimed: Sequence[Update], failure: Failure | None = None) -> None:
+def put_back(claimed: Sequence[Outgoing], failure: Failure | None = None) -> None:
     """Give up the claim on what is left of it; where it was not tried for a reason, with that. It stays due."""
     reason = {"error_code": failure.code, "error_detail": failure.detail} if failure else {}
     _mine(*claimed).update(lease_token=None, lease_until=None, **reason)
 
 
-def sleep_until(update: Update, until: datetime, failure: Failure) -> None:
+def sleep_until(update: Outgoing, until: datetime, failure: Failure) -> None:
     """Let the message sleep for a reason that is no failed try, so that it counts none."""
     _let_go(_mine(update), failure, due_at=until)
 
 
 def wake(tenant: Tenant) -> int:
     """Make the tenant's messages due that wait for another try; how many there are."""
-    return Update.objects.filter(
-        tenant=tenant, state=Update.State.QUEUED, lease_token=None, due_at__gt=clock.now()
-    ).update(due_at=clock.now())
+    now = clock.now()
+    return sum(
+        _queued(kind).filter(tenant=tenant, lease_token=None, due_at__gt=now).update(due_at=now) for kind in KINDS
+    )
 
 
-def still_to_ask(update: Update, recipients: Iterable[str]) -> list[str]:
+def still_to_ask(update: Outgoing, recipients: Iterable[str]) -> list[str]:
     """Those of the message's recipients for whom it is to be handed over now; whom the server put off comes last."""
     left: Iterable[str] = recipients if update.recipients_left is None else update.recipients_left
     wanted = set(recipients) - update.recipients_in_doubt.keys() - update.recipients_refused.keys()
     return [address for address in left if address in wanted]
 
 
-def note_doubt(update: Update, everyone: Collection[str], taken: Iterable[str], message_id: str) -> None:
+def note_doubt(update: Outgoing, everyone: Collection[str], taken: Iterable[str], message_id: str) -> None:
     """Before the final dot: from now on these may be told. Raises ``LeaseLost``, and then they must not be.
 
     The lease is longer than the answer may take, so that another worker sees no doubt that is about to end.
@@ -176,7 +197,7 @@ def note_doubt(update: Update, everyone: Collection[str], taken: Iterable[str], 
     _note(update, lease_until=clock.now() + LEASE + timedelta(seconds=FINAL_ANSWER))
 
 
-def note_not_taken(update: Update, asked: Iterable[str]) -> None:
+def note_not_taken(update: Outgoing, asked: Iterable[str]) -> None:
     """None of these was told after all: the server refused the message, or did not get the end of it."""
     if not update.recipients_in_doubt.keys().isdisjoint(asked):
         update.recipients_in_doubt = _without(update.recipients_in_doubt, asked)
@@ -203,7 +224,7 @@ def _insistently(write: Callable[P, T]) -> Callable[P, T]:
 
 
 @_insistently
-def note_answers(update: Update, everyone: Collection[str], answers: Answers) -> None:
+def note_answers(update: Outgoing, everyone: Collection[str], answers: Answers) -> None:
     """Note whom the server took the message for, which is at once on its way to them, and whom it refused."""
     left = everyone if update.recipients_left is None else update.recipients_left
     asked = {*answers.taken, *answers.put_off}
@@ -221,7 +242,7 @@ def _without(addresses: dict[str, str], gone: Iterable[str]) -> dict[str, str]:
     return {address: value for address, value in addresses.items() if address not in gone}
 
 
-def _note(update: Update, **changes: datetime) -> None:
+def _note(update: Outgoing, **changes: datetime) -> None:
     noted = _mine(update).update(
         recipients_left=update.recipients_left,
         recipients_in_doubt=update.recipients_in_doubt,
@@ -233,15 +254,16 @@ def _note(update: Update, **changes: datetime) -> None:
         raise LeaseLost
 
 
-def _mine(*claimed: Update) -> QuerySet[Update]:
+def _mine(*claimed: Outgoing) -> QuerySet[Any]:
     """Those rows of one claim that still carry this worker's token."""
     pks = [update.pk for update in claimed]
-    return Update.objects.filter(pk__in=pks, lease_token=claimed[0].lease_token)
+    rows = type(claimed[0])._default_manager
+    return rows.filter(pk__in=pks, lease_token=claimed[0].lease_token)
 
 
 @_insistently
-def mark_sent(updates: Sequence[Update]) -> None:
-    """Note that these updates of one claim have reached everybody."""
+def mark_sent(updates: Sequence[Outgoing]) -> None:
+    """Note that these messages of one claim have reached everybody."""
     if updates:
         _end(
             updates,
@@ -254,8 +276,8 @@ def mark_sent(updates: Sequence[Update]) -> None:
         )
 
 
-def finish(update: Update, everyone: Collection[str]) -> bool:
-    """Close an update that is to be handed over to nobody any more; whether it has reached everybody."""
+def finish(update: Outgoing, everyone: Collection[str]) -> bool:
+    """Close a message that is to be handed over to nobody any more; whether it has reached everybody."""
     refused = update.recipients_refused
     if update.recipients_in_doubt:
         close(update, Failure(Update.IN_DOUBT))
@@ -268,7 +290,7 @@ def finish(update: Update, everyone: Collection[str]) -> bool:
     return False
 
 
-def postpone(updates: Sequence[Update], failure: Failure) -> None:
+def postpone(updates: Sequence[Outgoing], failure: Failure) -> None:
     """Try again later where waiting may help, with the same pauses as runs have (R28)."""
     for update in updates:
         if failure.cures_by_waiting and update.attempts <= RETRIES:
@@ -277,39 +299,39 @@ def postpone(updates: Sequence[Update], failure: Failure) -> None:
             close(update, Failure("message-retries-used-up", failure.what))
         else:
             close(update, failure)
-    log.warning("%d updates not sent: %s %s", len(updates), failure.code, failure.detail)
+    log.warning("%d messages not sent: %s %s", len(updates), failure.code, failure.detail)
 
 
-def put_off(updates: Sequence[Update], until: datetime, failure: Failure | None = None) -> None:
+def put_off(updates: Sequence[Outgoing], until: datetime, failure: Failure | None = None) -> None:
     """Try again then; this was no try, because what is in the way is not about these messages."""
     _let_go(_mine(*updates), failure, due_at=until)
 
 
-def close(update: Update, failure: Failure, state: str = Update.State.FAILED) -> None:
-    """Give the update up for good. Where somebody is in doubt, that comes before every other reason why it failed."""
+def close(update: Outgoing, failure: Failure, state: str = Outgoing.State.FAILED) -> None:
+    """Give the message up for good. Where somebody is in doubt, that comes before every other reason why it failed."""
     if update.recipients_in_doubt and state == Update.State.FAILED:
         message_ids = " ".join(sorted(set(update.recipients_in_doubt.values())))
         refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
         failure = Failure(Update.IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
     if state == Update.State.FAILED:
         with transaction.atomic():
-            if _let_go(_mine(update), failure, state=state):
+            if _let_go(_mine(update), failure, state=state) and isinstance(update, Update):
                 note_undelivered(update, failure)
     else:
         _end([update], failure, state=state)
 
 
 @transaction.atomic
-def _end(updates: Sequence[Update], failure: Failure | None, **changes: object) -> None:
-    """Nobody is to be told any more: what the updates were to take out of attendees' hands holds no number now, and
+def _end(updates: Sequence[Outgoing], failure: Failure | None, **changes: object) -> None:
+    """Nobody is to be told any more: what updates were to take out of attendees' hands holds no number now, and
     texts that were kept for them are not needed."""
-    if _let_go(_mine(*updates), failure, **changes):
+    if _let_go(_mine(*updates), failure, **changes) and isinstance(updates[0], Update):
         ended = Update.objects.filter(pk__in=[update.pk for update in updates], state=changes["state"])
         UntoldNumber.objects.filter(update__in=ended).delete()
         UpdateText.objects.filter(update__in=ended).delete()
 
 
-def _let_go(claimed: QuerySet[Update], failure: Failure | None, **changes: object) -> int:
+def _let_go(claimed: QuerySet[Any], failure: Failure | None, **changes: object) -> int:
     """Give up the claim, with what came of it."""
     return claimed.update(
         lease_token=None,

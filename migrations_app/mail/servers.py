@@ -10,12 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from migrations_app.failures import Failure
 from migrations_app.mail import outbox, smtp
 from migrations_app.mail.limits import Limits
-from migrations_app.models import Update
 from migrations_app.monitoring import clock, mail_server
 from tenants_app.models import MailServerConnection, Tenant
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
@@ -58,12 +57,17 @@ class Server:
         limits = Limits(connection.messages_per_minute, connection.per_domain_per_minute)
         return cls(mail_server.name_of(connection), limits, connection)
 
-    def messages(self, updates: QuerySet[Update]) -> QuerySet[Update]:
-        """Those of the updates that go through it."""
+    def messages(self, messages: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of the messages that go through it."""
         if self.connection:
-            return updates.filter(tenant=self.connection.tenant_id)
+            return messages.filter(tenant=self.connection.tenant_id)
         own = list(MailServerConnection.objects.exclude(host="").values_list("tenant", flat=True))
-        return updates.exclude(tenant__in=own) if own else updates
+        return messages.exclude(tenant__in=own) if own else messages
+
+    def has_due(self) -> bool:
+        """Whether a message that goes through it is due."""
+        now = clock.now()
+        return any(self.messages(outbox.due(now, kind)).exists() for kind in outbox.KINDS)
 
     @property
     def _settings(self) -> tuple[Any, ...]:
@@ -103,11 +107,13 @@ def _options(row: MailServerConnection) -> Mapping[str, Any]:
 def due() -> list[Server]:
     """The servers for which a message is due and that are not known to be silent; who has waited longest first."""
     now = clock.now()
-    messages = outbox.due(now)
-    own = MailServerConnection.objects.exclude(host="").filter(Exists(messages.filter(tenant=OuterRef("tenant"))))
+    has_due = Q()
+    for kind in outbox.KINDS:
+        has_due |= Q(Exists(outbox.due(now, kind).filter(tenant=OuterRef("tenant"))))
+    own = MailServerConnection.objects.exclude(host="").filter(has_due)
     found = [Server.of(connection) for connection in own.select_related("tenant").order_by("pk")]
     installations = Server.installations()
-    if installations.messages(messages).exists():
+    if installations.has_due():
         found.insert(0, installations)
     usable = [server for server in found if mail_server.may_try(server.name)]
     turns = mail_server.last_turns() if len(usable) > 1 else {}

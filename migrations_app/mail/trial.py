@@ -28,10 +28,11 @@ WARN_BEFORE = timedelta(days=30)
 """How long before its end a certificate is warned of."""
 
 
-def try_server(tenant: Tenant, to: str = "") -> Iterator[Finding]:
+def try_server(tenant: Tenant, to: str = "", text: tuple[str, str] | None = None) -> Iterator[Finding]:
     """What works of the tenant's mail server; ends after the first step without which the next makes no sense.
 
-    With ``to`` one test message goes to that address, which is an ASCII one, and to nobody else.
+    With ``to`` one test message goes to that address, which is an ASCII one, and to nobody else. Its subject and body
+    are those of ``text``, where that is given.
     """
     connection = MailServerConnection.of(tenant)
     server = Server.of(connection)
@@ -44,12 +45,14 @@ def try_server(tenant: Tenant, to: str = "") -> Iterator[Finding]:
     if not isinstance(backend, smtp.EmailBackend):
         yield Finding("server", "The installation hands its messages to no SMTP server, so there is none to be tried.")
         if to:
-            yield _given_to(backend, _test_message(tenant, service, to))
+            yield _given_to(backend, _test_message(tenant, service, to, text))
         return
-    yield from _try_smtp(tenant, server, backend, service, to)
+    yield from _try_smtp(server, backend, service, _test_message(tenant, service, to, text) if to else None)
 
 
-def _try_smtp(tenant: Tenant, server: Server, backend: smtp.EmailBackend, service: str, to: str) -> Iterator[Finding]:
+def _try_smtp(
+    server: Server, backend: smtp.EmailBackend, service: str, message: EmailMessage | None
+) -> Iterator[Finding]:
     where = f"{backend.host}, port {backend.port}"
     options = {"context": backend.ssl_context} if backend.use_ssl else {}
     try:
@@ -67,8 +70,8 @@ def _try_smtp(tenant: Tenant, server: Server, backend: smtp.EmailBackend, servic
             if finding.is_bad:
                 return
         yield _sender(session, service)
-        if to:
-            yield _sent(session, server, tenant, service, to)
+        if message:
+            yield _sent(session, server, service, message)
         mail_server.answered(server.name)
     except OSError as error:
         yield Finding("server", f"{where}, stopped answering: {smtp.told_by(error)}.", Tone.BAD)
@@ -152,11 +155,11 @@ def _sender(session: smtp.Session, service: str) -> Finding:
     return Finding("sender", f"It takes no message from {service} (answer {code}).", Tone.BAD)
 
 
-def _sent(session: smtp.Session, server: Server, tenant: Tenant, service: str, to: str) -> Finding:
+def _sent(session: smtp.Session, server: Server, service: str, message: EmailMessage) -> Finding:
+    (to,) = message.to
     grant = limits.take(server.name, server.limits, [to])
     if not grant.now:
         return Finding("test message", "The limit of this minute is reached: try again in a minute.", Tone.BAD)
-    message = _test_message(tenant, service, to)
     try:
         answers = session.transmit(
             service,
@@ -186,14 +189,16 @@ def _on_its_way(message: EmailMessage, to: str) -> Finding:
     return Finding("test message", f"A message to {to} is on its way: {message.extra_headers['Message-ID']}.")
 
 
-def _test_message(tenant: Tenant, service: str, to: str) -> EmailMessage:
-    """A message that only shows that one arrives."""
+def _test_message(tenant: Tenant, service: str, to: str, text: tuple[str, str] | None) -> EmailMessage:
+    """A message that only shows that one arrives, or how one reads."""
+    subject, body = text or (
+        "Test message of MMS",
+        f"This message shows that MMS can send mail for {tenant.name}.\n\n"
+        "It was asked for by an administrator, and says nothing about any meeting.\n",
+    )
     return EmailMessage(
-        subject="Test message of MMS",
-        body=(
-            f"This message shows that MMS can send mail for {tenant.name}.\n\n"
-            "It was asked for by an administrator, and says nothing about any meeting.\n"
-        ),
+        subject=subject,
+        body=body,
         from_email=service,
         to=[to],
         headers={

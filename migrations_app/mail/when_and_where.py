@@ -32,16 +32,16 @@ def when_and_where(appointments: Sequence[Appointment], language: str) -> Facts:
 
 def _when(appointment: Appointment, labels: Mapping[str, str]) -> str:
     start, end = appointment.start, appointment.end
-    first = _date(start, labels)
+    first = date_in_words(start, labels)
     if appointment.is_day:
-        dates = first if end.date() <= start.date() else f"{first} – {_date(end, labels)}"
+        dates = first if end.date() <= start.date() else f"{first} – {date_in_words(end, labels)}"
         text = labels["all_day"].format(dates=dates)
     else:
-        text = f"{first}, {_time(start, labels)}"
+        text = f"{first}, {time_in_words(start, labels)}"
         if end.date() != start.date():
-            text += f" – {_date(end, labels)}, {_time(end, labels)}"
+            text += f" – {date_in_words(end, labels)}, {time_in_words(end, labels)}"
         elif end > start:
-            text += f" – {_time(end, labels)}"
+            text += f" – {time_in_words(end, labels)}"
         if appointment.zone:
             text += f" ({appointment.zone})"
     return f"{text}; {_recurs(appointment.repetition, labels)}" if appointment.repetition else text
@@ -59,11 +59,12 @@ def _recurs(repetition: Repetition, labels: Mapping[str, str]) -> str:
         once = repetition.count == 1
         text += f", {labels['once' if once else 'times'].format(number=repetition.count)}"
     if repetition.until:
-        text += f" {labels['until'].format(date=_date(repetition.until, labels))}"
+        text += f" {labels['until'].format(date=date_in_words(repetition.until, labels))}"
     return text
 
 
-def _date(moment: datetime, labels: Mapping[str, str]) -> str:
+def date_in_words(moment: datetime, labels: Mapping[str, str]) -> str:
+    """The day of a local time, in the language of the labels."""
     return labels["date"].format(
         weekday=_names(labels["weekdays"])[moment.weekday()],
         day=moment.day,
@@ -72,7 +73,8 @@ def _date(moment: datetime, labels: Mapping[str, str]) -> str:
     )
 
 
-def _time(moment: datetime, labels: Mapping[str, str]) -> str:
+def time_in_words(moment: datetime, labels: Mapping[str, str]) -> str:
+    """The time of the day, in the language of the labels."""
     half = "AM" if moment.hour < 12 else "PM"
     hour_of_half = (moment.hour - 1) % 12 + 1
     return labels["time"].format(hour=moment.hour, minute=moment.minute, hour_of_half=hour_of_half, half=half)

@@ -10,10 +10,12 @@ from django.urls import reverse
 
 from migrations_app.failures import Failure
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
+from migrations_app.management.planning import add_when, told, when_of
 from migrations_app.management.tool_command import by_command
 from migrations_app.models import NumberRelease
 from migrations_app.preview.many_users import foresee_release
 from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release, foresee_release_meetings
+from migrations_app.runs.plans import When
 from tenants_app.models import ServiceNumber, Tenant
 from tenants_app.wording import counted, plain
 
@@ -24,8 +26,11 @@ class ReleaseCommand(ForeseeingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
+        add_when(parser)
 
-    def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
+    def begin(
+        self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any], when: When | None
+    ) -> NumberRelease:
         """Start the procedure; raises ``ValidationError`` where it cannot be."""
         raise NotImplementedError
 
@@ -36,6 +41,7 @@ class ReleaseCommand(ForeseeingCommand):
     def take_off(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
         """Foresee, begin and tell; a dry run only checks, so that it refuses the same."""
         self.check_format(options)
+        when = when_of(tenant, options)
         e164 = options["replace_with"]
         if options["format"] != "table":
             self.check_begin(tenant, number, options)
@@ -51,7 +57,7 @@ class ReleaseCommand(ForeseeingCommand):
         if options["dry_run"]:
             self.check_begin(tenant, number, options)
         else:
-            release = self.begin(tenant, number, options)
+            release = self.begin(tenant, number, options, when)
         depend = "depends" if foreseen.users == 1 else "depend"
         self.stdout.write(
             f"{number} on {number.bridge}: {counted(foreseen.users, 'user')} {depend} on it, "
@@ -78,6 +84,8 @@ class ReleaseCommand(ForeseeingCommand):
         page = reverse("release", args=[tenant.slug, release.pk])
         waits = release.due_at > release.created
         begins = f"at {plain(release.due_at)}; until then it can be cancelled there" if waits else "at once"
+        if release.plan:
+            self.stdout.write(told(release.plan))
         self.stdout.write(
             f"{release} is being taken off {release.bridge}. It begins {begins}, and is released by itself when no "
             "meeting to come shows it any more and attendees were told."

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from migrations_app.models.plans import Plan
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 
 
@@ -32,6 +33,9 @@ class NumberRelease(models.Model):
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(help_text="When the first user may be moved; until then it can be cancelled.")
+    plan = models.ForeignKey(
+        Plan, models.RESTRICT, null=True, related_name="number_releases", help_text="Users are moved while it is open."
+    )
     began_at = models.DateTimeField(null=True)
     moved_at = models.DateTimeField(null=True, help_text="When nobody had the number in their settings any more.")
     finished_at = models.DateTimeField(null=True)
@@ -135,6 +139,9 @@ class BulkAction(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bulk_actions")
     kind = models.CharField(max_length=20, help_text="What is done, by its name in the registry of such actions.")
     options = models.JSONField(default=dict, help_text="How it is done, as the action understands it.")
+    plan = models.ForeignKey(
+        Plan, models.RESTRICT, null=True, related_name="bulk_actions", help_text="It is done while this is open."
+    )
     chosen_by = models.CharField(max_length=500, blank=True, help_text="The filter that found the users, in words.")
     state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
     requested_by = models.CharField(max_length=200)

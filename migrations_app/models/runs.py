@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.failures import describe
+from migrations_app.models.plans import Plan
 from migrations_app.targets import ALL_CURRENT, UNDO
 from tenants_app.models import ConferencingUser, Tenant
 
@@ -51,6 +52,13 @@ class Run(models.Model):
     created = models.DateTimeField(default=timezone.now)
     modified = models.DateTimeField(auto_now=True)
     due_at = models.DateTimeField(help_text="When a pending run may begin, or be tried again.")
+    plan = models.ForeignKey(
+        Plan,
+        models.RESTRICT,
+        null=True,
+        related_name="runs",
+        help_text="It begins, and is tried again, only while this is open; none: at any time.",
+    )
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)

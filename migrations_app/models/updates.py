@@ -1,4 +1,4 @@
-"""The outbox: what tells attendees of changed meetings."""
+"""The outbox: messages on their way out, and those that tell attendees of changed meetings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from migrations_app.models.runs import MeetingResult
 from tenants_app.models import ServiceNumber, Tenant
 
 
-class Update(models.Model):
-    """What tells a changed meeting's attendees: the outbox. One row per changed meeting.
+class Outgoing(models.Model):
+    """A message on its way out: who is still to be told, whose hands it is in, and what came of it.
 
-    Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
-    composed from the mailbox when it is sent, so that it is stored only once. Guests of single occurrences get messages
-    of their own, under the same row. Of a meeting that a run has left as it is, the row is the one message that asks
-    its organizer to look at it.
+    Kept by :mod:`mail.outbox` alone, whatever the message is about.
     """
 
     class State(models.TextChoices):
@@ -29,22 +26,8 @@ class Update(models.Model):
 
     IN_DOUBT = "mail-unconfirmed"
     """The code of a failed one that the mail server got whole, and did not say whether it took it."""
-    CUT_OFF = "meeting-changed-while-cut-off"
-    """The code of one that was not sent: somebody may have changed the meeting since, and told the attendees."""
-    FOR_A_PERSON = (IN_DOUBT, CUT_OFF)
-    """Codes of failed ones about which a person decides whether attendees were told."""
 
-    result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
-    tenant = models.ForeignKey(
-        Tenant,
-        models.CASCADE,
-        null=True,
-        db_index=False,
-        related_name="+",
-        help_text="Whose mail server it goes through; empty for one that had come to its end before tenants had any.",
-    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
-    recipient_count = models.PositiveIntegerField()
     recipients_left = models.JSONField(null=True, help_text="Addresses still to be told, where not all are.")
     recipients_in_doubt = models.JSONField(
         default=dict,
@@ -61,6 +44,35 @@ class Update(models.Model):
     sent_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Update(Outgoing):
+    """What tells a changed meeting's attendees. One row per changed meeting.
+
+    Committed together with the mailbox write; delivered later, as often as it takes. The message itself is
+    composed from the mailbox when it is sent, so that it is stored only once. Guests of single occurrences get messages
+    of their own, under the same row. Of a meeting that a run has left as it is, the row is the one message that asks
+    its organizer to look at it.
+    """
+
+    CUT_OFF = "meeting-changed-while-cut-off"
+    """The code of one that was not sent: somebody may have changed the meeting since, and told the attendees."""
+    FOR_A_PERSON = (Outgoing.IN_DOUBT, CUT_OFF)
+    """Codes of failed ones about which a person decides whether attendees were told."""
+
+    result = models.OneToOneField(MeetingResult, models.CASCADE, primary_key=True)
+    tenant = models.ForeignKey(
+        Tenant,
+        models.CASCADE,
+        null=True,
+        db_index=False,
+        related_name="+",
+        help_text="Whose mail server it goes through; empty for one that had come to its end before tenants had any.",
+    )
+    recipient_count = models.PositiveIntegerField()
 
     class Meta:
         indexes = [

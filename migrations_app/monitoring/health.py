@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Q
+from django.db import transaction
+from django.db.models import Count, Max, Min, Q
 
-from migrations_app.models import MAY_BE_WORKED, Heartbeat, Run, Update
+from migrations_app.models import MAY_BE_WORKED, Heartbeat, Notice, Run, Update, WorkerSilence, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import count_accepted, users_by_state
 from tenants_app.models import MailboxConnection, Tenant
@@ -46,19 +47,23 @@ class QueueState:
 def queue_state(tenant: Tenant | None = None) -> QueueState:
     """The state of the queue, of one tenant or of all."""
     now = clock.now()
-    due = Run.objects.filter(MAY_BE_WORKED, state=Run.State.PENDING, due_at__lte=now)
+    due = Run.objects.filter(MAY_BE_WORKED, runs_may_begin(now), state=Run.State.PENDING, due_at__lte=now)
     refusing = MailboxConnection.objects.exclude(problem_code="")
     queued = Update.objects.filter(state=Update.State.QUEUED)
+    notices = Notice.objects.filter(state=Notice.State.QUEUED)
     refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)
     if tenant is not None:
         due = due.filter(tenant=tenant)
         refusing = refusing.filter(tenant=tenant)
         queued = queued.filter(result__run__tenant=tenant)
+        notices = notices.filter(tenant=tenant)
         refused = refused.filter(result__run__tenant=tenant)
     names = dict(refusing.order_by("pk").values_list("pk", "name"))
     if names:
         theirs = Q(user__mailbox__in=list(names)) | Q(user__mailbox=None, tenant__mailbox__in=list(names))
         due = due.exclude(theirs)
+    oldest = queued.order_by("queued_at").values_list("queued_at", flat=True).first()
+    waiting = notices.aggregate(count=Count("pk"), oldest=Min("queued_at"))
     users, accepted = users_by_state(tenant), count_accepted(tenant)
     return QueueState(
         failed=max(users[Run.State.FAILED] - accepted, 0),
@@ -66,8 +71,8 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
         pending=users[Run.State.PENDING],
         in_progress=users[Run.State.IN_PROGRESS],
         longest_wait=_since(due.order_by("due_at").values_list("due_at", flat=True).first(), now),
-        unsent=queued.count(),
-        longest_unsent=_since(queued.order_by("queued_at").values_list("queued_at", flat=True).first(), now),
+        unsent=queued.count() + waiting["count"],
+        longest_unsent=_since(min(filter(None, (oldest, waiting["oldest"])), default=None), now),
         undeliverable=refused.count(),
         refused_by=tuple(names.values()),
     )
@@ -95,10 +100,29 @@ class Workers:
 
 
 def beat() -> None:
-    """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run."""
+    """Leave the sign of life that :func:`workers` looks for; whoever works the queue does so before and after a run.
+
+    The first one after a long silence notes how long that was.
+    """
     now = clock.now()
-    if not Heartbeat.objects.filter(name=_WORKER).update(at=now):
+    of_workers = Heartbeat.objects.filter(name=_WORKER)
+    if of_workers.filter(at__gte=now - WORKER_GONE).update(at=now):
+        return
+    with transaction.atomic():
+        last = of_workers.select_for_update().first()
+        if last and last.at < now - WORKER_GONE and not _was_busy(last.at, now):
+            WorkerSilence.objects.get_or_create(began=last.at, defaults={"ended": now})
         Heartbeat.objects.update_or_create(name=_WORKER, defaults={"at": now})
+
+
+def _was_busy(since: datetime, now: datetime) -> bool:
+    """Whether one run lasted all that time: a worker that was heard of then began it, and it lasts or has just ended.
+
+    One that a worker left behind when it died is in progress too, but its lease is over.
+    """
+    begun = Run.objects.filter(started_at__lte=since + clock.TOLERANCE)
+    lasts = Q(state=Run.State.IN_PROGRESS, lease_until__range=(now, now + WORKER_GONE + clock.TOLERANCE))
+    return begun.filter(lasts | Q(finished_at__gt=now - clock.TOLERANCE)).exists()
 
 
 def workers() -> Workers:

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from migrations_app.models import MailServer, SentLately, Update
+from migrations_app.models import MailServer, Notice, SentLately, Update
 from tenants_app.models import MailServerConnection, Tenant
 
 FAILURES = 3
@@ -72,11 +72,13 @@ def silence(name: str) -> MailServer | None:
 def silences() -> list[tuple[MailServer, int]]:
     """The servers in use that do not answer though messages wait for them, and how many these are."""
     found = {server.name: server for server in MailServer.objects.filter(next_try_at__isnull=False)}
-    queued = Update.objects.filter(state=Update.State.QUEUED)
+    kinds = [rows.objects.filter(state=Update.State.QUEUED) for rows in (Update, Notice)]
     own = MailServerConnection.objects.exclude(host="").select_related("tenant") if found else ()
-    waiting = {name_of(connection): queued.filter(tenant=connection.tenant) for connection in own}
-    waiting[installations()] = queued.exclude(tenant__in=[each.tenant_id for each in own])
-    counted = [(found[name], updates.count()) for name, updates in waiting.items() if name in found]
+    waiting = {name_of(each): [queued.filter(tenant=each.tenant) for queued in kinds] for each in own}
+    waiting[installations()] = [queued.exclude(tenant__in=[each.tenant_id for each in own]) for queued in kinds]
+    counted = [
+        (found[name], sum(queued.count() for queued in messages)) for name, messages in waiting.items() if name in found
+    ]
     return [(server, count) for server, count in counted if count]
 
 

@@ -67,6 +67,8 @@ class Totals:
     meetings: int = 0
     """Meetings to come."""
     updated: int = 0
+    organizers: int = 0
+    """Users with a meeting that is updated."""
     messages: int = 0
     """Meetings whose attendees are told."""
     recipients: int = 0
@@ -177,6 +179,7 @@ def foretell(planned: Planned, totals: Totals) -> Foretold:
             row = foretold_meeting(planned.user, outcome)
             totals.note(row, movement_of(outcome.result), by_server=by_server)
             told.meetings.append(row)
+        totals.organizers += any(row.outcome == MeetingResult.Outcome.SUCCEEDED for row in told.meetings)
     except Failure as failure:
         told.failure = failure
         if planned.starts_run:

@@ -3,6 +3,9 @@
 Whom it is about is settled once, when it is confirmed: their keys are stored with the :class:`BulkAction`. Each piece
 of users is one transaction, which also notes what became of them: a worker that is killed leaves whole pieces, and
 whoever comes next goes on with the rest. A piece is all that a tenant gets before others have their turn.
+
+An action with a :class:`Plan` waits: nothing is changed and no run is asked for before the plan opens, nor while it is
+closed or the tenant's service is off (R12). The runs that it starts then are the plan's.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import CharField, IntegerField, Min, QuerySet, Value
+from django.db.models import CharField, IntegerField, Min, Q, QuerySet, Value
 from django.utils import timezone
 
-from migrations_app.models import BulkAction, BulkActionUser
+from migrations_app.models import BulkAction, BulkActionUser, Plan, runs_may_begin
+from migrations_app.monitoring import clock
+from migrations_app.procedures import notices
 from migrations_app.procedures.bulk_kinds import KINDS, Answer, Kind
+from migrations_app.runs.plans import When, begin, cancelled, make_plan
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.runs.undo_start import undone_since
 from tenants_app import bulk
@@ -58,13 +64,14 @@ def perform(
     options: Mapping[str, Any] | None = None,
     shown: int | None = None,
     chosen_by: str = "",
+    when: When | None = None,
 ) -> BulkAction:
-    """Settle whom it is about and have it done: at once for a few users, else in the background.
+    """Settle whom it is about and have it done: at once for a few users, else in the background, or at a time to come.
 
     ``shown`` is of how many users the administrator was told. Raises ``ValidationError`` with a sentence, and does
     nothing, where it would be nobody, or more users than that.
     """
-    action = _settle(tenant, kind, users, actor, options or {}, shown, chosen_by)
+    action = _settle(tenant, kind, users, actor, options or {}, shown, chosen_by, when)
     if action.user_count <= PIECE:
         _try_piece(action.pk)
         action.refresh_from_db()
@@ -80,12 +87,14 @@ def _settle(
     options: Mapping[str, Any],
     shown: int | None,
     chosen_by: str,
+    when: When | None,
 ) -> BulkAction:
     action = BulkAction.objects.create(
         tenant=tenant,
         kind=kind.name,
         options=dict(options),
         chosen_by=chosen_by[:500],
+        plan=make_plan(tenant, when, actor) if when else None,
         requested_by=actor.name,
         channel=actor.channel,
     )
@@ -100,11 +109,24 @@ def _settle(
     action.missed = shown - action.user_count if shown is not None else 0
     action.save(update_fields=["user_count", "missed"])
     told = {"users": action.user_count, "chosen by": action.chosen_by, "how": kind.how(options)}
+    told |= when.kept if when else {}
     told = {name: value for name, value in told.items() if value}
     entry(tenant, actor, kind.audited, counted(action.user_count, "user"), after=told).save()
+    if action.plan and action.plan.wants_notice:
+        _tell_before(action, kind, action.plan)
     if action.user_count > PIECE:
         wake_cluster()
     return action
+
+
+def _tell_before(action: BulkAction, kind: Kind, plan: Plan) -> None:
+    """Have the organizers told before it begins, those whose meetings it changes (R37)."""
+    if kind.foreseen is None:
+        raise ValidationError(f"“{kind.label}” changes no meeting, so there is nothing to tell the organizers.")
+    preview, terms, whom = kind.foreseen(action.options)
+    chosen = BulkActionUser.objects.filter(action=action).values("user")
+    users = ConferencingUser.objects.filter(whom, pk__in=chosen)
+    notices.announce(action.tenant, users, preview, terms, plan.opens_at, action.requested_by, plan=plan)
 
 
 def _store_keys(action: BulkAction, users: QuerySet[ConferencingUser]) -> int:
@@ -131,11 +153,14 @@ def _store_keys(action: BulkAction, users: QuerySet[ConferencingUser]) -> int:
 @transaction.atomic
 def stop(action: BulkAction, actor: Actor) -> bool:
     """Leave the rest as it is. Returns whether there was a rest; what was done stays done."""
-    found = BulkAction.objects.select_for_update(of=("self",), no_key=True).select_related("tenant").get(pk=action.pk)
+    unlocked = BulkAction.objects.select_related("tenant", "plan")
+    found = unlocked.select_for_update(of=("self",), no_key=True).get(pk=action.pk)
     if not found.is_open:
         return False
     found.state, found.finished_at = BulkAction.State.STOPPED, timezone.now()
     found.save(update_fields=["state", "finished_at"])
+    if found.plan and found.plan.state == Plan.State.PLANNED:
+        cancelled(found.plan, actor)
     told = {"action": KINDS[found.kind].audited, "done": found.handled_count}
     left = counted(found.user_count - found.handled_count, "user")
     entry(found.tenant, actor, "stop what is done for many users", left, after=told).save()
@@ -156,7 +181,12 @@ def advance(until: datetime) -> bool:
 
 def is_due(now: datetime) -> bool:
     """Whether some action goes on."""
-    return BulkAction.objects.filter(state__in=BulkAction.OPEN).exists()
+    return BulkAction.objects.filter(_goes_on(now), state__in=BulkAction.OPEN).exists()
+
+
+def _goes_on(now: datetime) -> Q:
+    """Those that wait for nothing: neither for their plan to open, nor, being planned, for the service."""
+    return runs_may_begin(now) & (Q(plan=None) | Q(tenant__meeting_migration_enabled=True))
 
 
 def settles_at() -> datetime | None:
@@ -165,7 +195,7 @@ def settles_at() -> datetime | None:
 
 
 def _oldest_of_each_tenant() -> list[int]:
-    waiting = BulkAction.objects.filter(state__in=BulkAction.OPEN).order_by()
+    waiting = BulkAction.objects.filter(_goes_on(clock.now()), state__in=BulkAction.OPEN).order_by()
     return list(waiting.values("tenant").annotate(oldest=Min("pk")).values_list("oldest", flat=True))
 
 
@@ -180,9 +210,10 @@ def _try_piece(pk: int) -> bool:
 
 @transaction.atomic
 def _piece(pk: int) -> bool:
-    """Do the next piece. Returns False where the action has ended, or another worker is at it."""
+    """Do the next piece. Returns False where the action has ended, waits, or another worker is at it."""
     unlocked = BulkAction.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
-    action = unlocked.select_related("tenant").filter(pk=pk, state__in=BulkAction.OPEN).first()
+    found = unlocked.select_related("tenant", "plan").filter(_goes_on(clock.now()), state__in=BulkAction.OPEN)
+    action = found.filter(pk=pk).first()
     if action is None:
         return False
     rows = list(action.users.filter(state=BulkActionUser.State.WAITING).order_by("pk")[:PIECE])
@@ -199,6 +230,8 @@ def _piece(pk: int) -> bool:
     if action.handled_count >= action.user_count or not rows:
         action.state, action.finished_at = BulkAction.State.DONE, timezone.now()
     action.save(update_fields=["done_count", "refused_count", "sentences", "state", "finished_at"])
+    if action.plan:
+        begin(action.plan)
     return True
 
 
@@ -218,7 +251,7 @@ def _answers(action: BulkAction, rows: Sequence[BulkActionUser]) -> Mapping[int,
         return answers
     try:
         with transaction.atomic():
-            return answers | dict(kind.act(action.tenant, users, actor, action.options))
+            return answers | dict(kind.act(action.tenant, users, actor, action.options, action.plan))
     except (OperationalError, InterfaceError):
         raise  # about the database and not about the users: the piece is tried again
     except ValidationError:
@@ -232,7 +265,7 @@ def _answer_alone(kind: Kind, action: BulkAction, user: ConferencingUser, actor:
     """What became of it for one user of a piece that could not be done as a whole."""
     try:
         with transaction.atomic():
-            return kind.act(action.tenant, [user], actor, action.options)[user.pk]
+            return kind.act(action.tenant, [user], actor, action.options, action.plan)[user.pk]
     except (OperationalError, InterfaceError):
         raise
     except ValidationError as error:

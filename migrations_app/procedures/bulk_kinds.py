@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from migrations_app.models import Run
+from django.db.models import Q
+
+from migrations_app.models import Plan, Run
+from migrations_app.procedures import notices
 from migrations_app.runs import undo_start
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.queue import lock_users
@@ -18,6 +23,8 @@ from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 
 NOT_FAILED = "No run, because the latest run has not failed."
 MARKED = "Marked as up to date. No invitation was changed."
+TOLD_ALREADY = "Not told, because they are told already of runs to come."
+TO_BE_TOLD = "Told, if a run would change a meeting of theirs."
 UP_TO_DATE_ALREADY = "Up to date already, so nothing was changed."
 
 
@@ -29,9 +36,14 @@ class Answer(NamedTuple):
 
 
 Users = Sequence[ConferencingUser]
-Act = Callable[[Tenant, Users, Actor, Mapping[str, Any]], Mapping[int, Answer]]
+Act = Callable[[Tenant, Users, Actor, Mapping[str, Any], Plan | None], Mapping[int, Answer]]
 """Does it for some of the tenant's users in the transaction of the caller, in as many statements for all as for one,
-and answers for each by their key. ``ValidationError`` refuses it for all of them: then it is tried for each alone."""
+and answers for each by their key; runs that it starts are of the plan, where there is one. ``ValidationError`` refuses
+it for all of them: then it is tried for each alone."""
+
+
+Foreseen = Callable[[Mapping[str, Any]], tuple[str, Mapping[str, Any], Q]]
+"""From how it is done to the kind of preview, its terms without the users, and which of the users it does it for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,34 @@ class Kind:
     """Whether runs may follow from it."""
     ends_undos: bool = False
     """Whether it ends an undo that holds, so that whose meetings were put back since it was confirmed are left out."""
+    may_be_planned: bool = True
+    """Whether it can be done at a time to come."""
+    foreseen: Foreseen | None = None
+    """What its runs would do, so that organizers can be told before; None where it starts none."""
+    only_starts: bool = False
+    """Whether it does nothing but start runs, so that one that has not begun can be taken back."""
 
 
-def _start(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _start(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     targets = Targets.of(options["targets"]) if options.get("targets") else None
-    told = start_by_hand(tenant, users, actor, targets=targets, now_due=bool(options.get("now")))
+    now_due = plan is not None or bool(options.get("now"))
+    told = start_by_hand(tenant, users, actor, targets=targets, now_due=now_due, plan=plan)
     return {user.pk: Answer(each.starts_run, each.sentence) for user, each in zip(users, told, strict=True)}
+
+
+def _foreseen_start(options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Q]:
+    return "start", {"targets": options.get("targets")}, Q()
+
+
+def _foreseen_retry(options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Q]:
+    return "start", {"targets": None}, Q(runs__is_latest=True, runs__state=Run.State.FAILED)
+
+
+def _foreseen_move(options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Q]:
+    values = {"bridge": options["bridge"]}
+    return "change", {"values": values, "reschedule_meetings": False}, ~Q(bridge=options["bridge"])
 
 
 def _how_to_start(options: Mapping[str, Any]) -> str:
@@ -70,18 +104,22 @@ def _how_to_start(options: Mapping[str, Any]) -> str:
     return "; ".join([*([targets.words] if targets else []), *(["begin at once"] if options.get("now") else [])])
 
 
-def _retry(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _retry(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     keys = sorted(user.pk for user in users)
     lock_users(keys)  # so that their latest run is not another by the time it is started again
     latest = list(Run.objects.filter(user__in=keys, is_latest=True, state=Run.State.FAILED))
     undos = [run for run in latest if run.is_undo]
     undone = {run.user_id: Answer(each.starts_run, each.sentence) for run, each in undo_start.again(undos, actor)}
     failed = {run.user_id for run in latest} - undone.keys()
-    started = _start(tenant, [user for user in users if user.pk in failed], actor, {"now": True})
+    started = _start(tenant, [user for user in users if user.pk in failed], actor, {"now": True}, plan)
     return {key: Answer(False, NOT_FAILED) for key in keys} | undone | dict(started)
 
 
-def _move(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _move(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     """Each user gets the new bridge's numbers of the countries of their old ones, where it has such."""
     target = Bridge.objects.filter(tenant=tenant, pk=options["bridge"]).first()
     if target is None:
@@ -90,11 +128,32 @@ def _move(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]
     there = {user.pk: Answer(False, f"Not moved: on {target} already.") for user in users if user.bridge == target}
     moving = sorted((user for user in users if user.pk not in there), key=lambda user: user.pk)
     edits = [UserEdit(user.pk, {"bridge": target}) for user in moving]
-    told = {each.upn: each for each in change_users(tenant, edits, actor)}
+    told = {each.upn: each for each in change_users(tenant, edits, actor, due_now=plan is not None, part_of=plan)}
     return there | {user.pk: Answer(True, f"Moved to {target}. {told[user.upn].sentence}") for user in moving}
 
 
-def _mark(tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any]) -> Mapping[int, Answer]:
+def _notify(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
+    """Tell them of runs that somebody will start at that time; the meetings are counted in the background."""
+    keys = [user.pk for user in users]
+    told = notices.told_already(keys)
+    asked = ConferencingUser.objects.filter(pk__in=[key for key in keys if key not in told])
+    notices.announce(
+        tenant,
+        asked,
+        "start",
+        {"targets": None},
+        datetime.fromisoformat(options["begins_at"]),
+        actor.name,
+        reference=UUID(options["reference"]),
+    )
+    return {key: Answer(False, TOLD_ALREADY) if key in told else Answer(True, TO_BE_TOLD) for key in keys}
+
+
+def _mark(
+    tenant: Tenant, users: Users, actor: Actor, options: Mapping[str, Any], plan: Plan | None
+) -> Mapping[int, Answer]:
     marked = mark_users_up_to_date(tenant, [user.pk for user in users], actor)
     return {user.pk: Answer(True, MARKED) if user.pk in marked else Answer(False, UP_TO_DATE_ALREADY) for user in users}
 
@@ -114,6 +173,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 act=_start,
                 how=_how_to_start,
                 ends_undos=True,
+                only_starts=True,
+                foreseen=_foreseen_start,
             ),
             Kind(
                 name="retry",
@@ -124,6 +185,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Run started",
                 refused="No run",
                 act=_retry,
+                only_starts=True,
+                foreseen=_foreseen_retry,
             ),
             Kind(
                 name="move",
@@ -135,6 +198,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 refused="Not moved",
                 act=_move,
                 how=lambda options: f"to {options['bridge_name']}",
+                foreseen=_foreseen_move,
+            ),
+            Kind(
+                name="notify",
+                label="Tell organizers",
+                icon="mail",
+                role=Role.Name.OPERATOR,
+                audited="tell many users of runs to come",
+                done="To be told",
+                refused="Not told",
+                act=_notify,
+                how=lambda options: f"of runs {options['when']}",
+                may_be_planned=False,
             ),
             Kind(
                 name="mark",
@@ -147,6 +223,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 act=_mark,
                 starts_runs=False,
                 ends_undos=True,
+                may_be_planned=False,
             ),
         )
     }

@@ -4,6 +4,8 @@ A :class:`NumberRelease` goes from Waiting (it can be cancelled) through Moving 
 place, and their runs are started) and Updating (their invitations change) to Released. Each step is a transaction of
 its own that can be repeated, so the background service takes it up again wherever it was interrupted.
 
+A release with a :class:`Plan` is begun, and moves users, only while the plan is open; the runs are the plan's.
+
 The number is held by users (:func:`holders`), by meetings that show it (:func:`holding_meetings`), by updates that
 take it out of attendees' hands (:func:`holding_updates`) and by mailboxes that could not be looked at
 (:mod:`number_looks`). :mod:`number_search` finds the meetings.
@@ -21,9 +23,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update
-from migrations_app.procedures import number_looks, number_search
+from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update, runs_may_begin
+from migrations_app.monitoring import clock
+from migrations_app.preview.plans import NumberRelease as Replacement
+from migrations_app.procedures import notices, number_looks, number_search
 from migrations_app.runs.left import accept_messages
+from migrations_app.runs.plans import When, begin, cancelled, make_plan, open_now
 from migrations_app.runs.queue import wake_cluster
 from migrations_app.runs.undo_start import undone_since
 from tenants_app.audit import Actor, Channel, entry
@@ -89,19 +94,26 @@ def is_held(release: NumberRelease) -> bool:
 
 @transaction.atomic
 def start_release(
-    number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, now_due: bool = False
+    number: ServiceNumber,
+    replacement: ServiceNumber,
+    actor: Actor,
+    *,
+    now_due: bool = False,
+    when: When | None = None,
 ) -> NumberRelease:
     """Begin to take the number off its bridge; ``replacement`` takes its place with everyone who has it (R33).
 
-    Nothing moves before the tenant's settling time is over, so that it can still be cancelled. Raises
-    ``ValidationError`` where the two do not fit.
+    Nothing moves before the tenant's settling time is over, or before the time that is asked for, so that it can still
+    be cancelled. Raises ``ValidationError`` where the two do not fit.
     """
     check_not_default(number)
-    return _start(number, replacement, actor, now_due=now_due)
+    return _start(number, replacement, actor, now_due=now_due, when=when)
 
 
 @transaction.atomic
-def start_replacement(number: ServiceNumber, e164: str, actor: Actor, *, now_due: bool = False) -> NumberRelease:
+def start_replacement(
+    number: ServiceNumber, e164: str, actor: Actor, *, now_due: bool = False, when: When | None = None
+) -> NumberRelease:
     """Replace the number for everyone who uses it, in one step, and release it in the end.
 
     The number ``e164`` is registered on the bridge where it is not there yet, of the same kind and place, and becomes
@@ -110,7 +122,7 @@ def start_replacement(number: ServiceNumber, e164: str, actor: Actor, *, now_due
     replacement = ServiceNumber.objects.filter(tenant=number.tenant_id, number=e164).first()
     if replacement is None:
         replacement = register_number(number.bridge, e164, number.kind, actor, country=number.country, city=number.city)
-    return _start(number, replacement, actor, now_due=now_due)
+    return _start(number, replacement, actor, now_due=now_due, when=when)
 
 
 def foresee_replacement(number: ServiceNumber, e164: str) -> ServiceNumber:
@@ -136,16 +148,21 @@ def cancel_release(release: NumberRelease, actor: Actor) -> bool:
         set_leaving(release.number, False)
     release.state, release.finished_at = NumberRelease.State.CANCELLED, timezone.now()
     release.save(update_fields=["state", "finished_at"])
+    if release.plan:
+        cancelled(release.plan, actor)
     _audit(release, actor, "cancel taking number off")
     return True
 
 
 @transaction.atomic
 def begin_now(release: NumberRelease, actor: Actor) -> bool:
-    """Begin without waiting for the settling time. Returns whether it was still waiting."""
+    """Begin without waiting for the settling time, or the time that was planned. Returns whether it was still
+    waiting."""
     waiting = NumberRelease.objects.filter(pk=release.pk, state=NumberRelease.State.WAITING)
     if not waiting.update(due_at=timezone.now()):
         return False
+    if release.plan:
+        open_now(release.plan)
     _audit(release, actor, "take number off now")
     wake_cluster()
     return True
@@ -265,12 +282,16 @@ class Holds:
         return self.unsent + self.in_doubt + self.given_up
 
 
-def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, now_due: bool) -> NumberRelease:
+def _start(
+    number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, now_due: bool, when: When | None
+) -> NumberRelease:
     number = set_leaving(number, True)  # locks the tenant, so that no other change comes in between
     tenant = Tenant.objects.get(pk=number.tenant_id)
     replacement = ServiceNumber.objects.select_related("bridge").get(pk=replacement.pk)
     check_release(tenant, number, replacement)
     now = timezone.now()
+    plan = make_plan(tenant, when, actor) if when else None
+    settled = now if now_due else now + timedelta(seconds=tenant.settling_time)
     release = NumberRelease.objects.create(
         tenant=tenant,
         bridge=number.bridge,
@@ -280,9 +301,13 @@ def _start(number: ServiceNumber, replacement: ServiceNumber, actor: Actor, *, n
         replacement_e164=replacement.number,
         requested_by=actor.name,
         created=now,
-        due_at=now if now_due else now + timedelta(seconds=tenant.settling_time),
+        plan=plan,
+        due_at=plan.opens_at if plan else settled,
     )
-    _audit(release, actor, "take number off")
+    _audit(release, actor, "take number off", **(when.kept if when else {}))
+    if plan and plan.wants_notice:
+        foreseen = Replacement(tenant, {"number": number.pk, "e164": replacement.number})
+        notices.announce(tenant, foreseen.users, foreseen.kind, foreseen.terms, plan.opens_at, actor.name, plan=plan)
     if release.due_at <= now:
         wake_cluster()
     return release
@@ -331,8 +356,8 @@ def check_release(tenant: Tenant, number: ServiceNumber, replacement: ServiceNum
         )
 
 
-def _audit(release: NumberRelease, actor: Actor, action: str) -> None:
-    names = {"bridge": release.bridge.name, "number": release.e164}, {"number": release.replacement_e164}
+def _audit(release: NumberRelease, actor: Actor, action: str, **more: str) -> None:
+    names = {"bridge": release.bridge.name, "number": release.e164}, {"number": release.replacement_e164} | more
     entry(release.tenant, actor, action, release.e164, *names).save()
 
 
@@ -342,7 +367,9 @@ def _audit(release: NumberRelease, actor: Actor, action: str) -> None:
 def advance(until: datetime) -> bool:
     """Take every procedure as far as possible now. Returns whether that may have made runs due."""
     moved = False
-    due = _of_tenants_switched_on().filter(state__in=NumberRelease.OPEN, due_at__lte=timezone.now())
+    now = clock.now()
+    may_go_on = runs_may_begin(now) | Q(state=NumberRelease.State.UPDATING)
+    due = _of_tenants_switched_on().filter(may_go_on, state__in=NumberRelease.OPEN, due_at__lte=now)
     for pk in due.order_by("pk").values_list("pk", flat=True):
         try:
             while timezone.now() < until and (_step(pk) or number_search.search(pk)):
@@ -359,12 +386,12 @@ def advance(until: datetime) -> bool:
 def is_due(now: datetime) -> bool:
     """Whether users are to be moved at this moment."""
     moving = [NumberRelease.State.WAITING, NumberRelease.State.MOVING]
-    return _of_tenants_switched_on().filter(state__in=moving, due_at__lte=now).exists()
+    return _of_tenants_switched_on().filter(runs_may_begin(now), state__in=moving, due_at__lte=now).exists()
 
 
 def settles_at() -> datetime | None:
-    """When the next one begins that can still be cancelled."""
-    waiting = _of_tenants_switched_on().filter(state=NumberRelease.State.WAITING)
+    """When the next one begins that can still be cancelled, and waits for no plan."""
+    waiting = _of_tenants_switched_on().filter(state=NumberRelease.State.WAITING, plan=None)
     return waiting.order_by("due_at").values_list("due_at", flat=True).first()
 
 
@@ -378,11 +405,14 @@ def _step(pk: int) -> bool:
     """Take one step. Returns whether another may follow at once."""
     # No key update, so that nobody who notes a meeting that shows the number waits for this step.
     unlocked = NumberRelease.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
-    found = unlocked.select_related("tenant", "bridge", "number__bridge", "replacement")
+    found = unlocked.select_related("tenant", "bridge", "number__bridge", "replacement", "plan")
     release = found.filter(pk=pk, state__in=NumberRelease.OPEN).first()
     if release is None or release.number is None or release.replacement is None:
         return False
     actor = Actor(release.requested_by, Channel.SERVICE)
+    may_move = release.plan is None or release.plan.is_open(clock.now())
+    if release.state != NumberRelease.State.UPDATING and not may_move:
+        return False
     if release.state == NumberRelease.State.UPDATING:
         return _finish(release, release.number, actor)
     if release.state == NumberRelease.State.WAITING:
@@ -397,6 +427,8 @@ def _step(pk: int) -> bool:
     else:
         release.state, release.moved_at = NumberRelease.State.UPDATING, timezone.now()
     release.save()
+    if release.plan:
+        begin(release.plan)
     return True
 
 
@@ -421,12 +453,12 @@ def _move(release: NumberRelease, number: ServiceNumber, users: Sequence[Confere
             edits.append(UserEdit(user.pk, values, unassigned_number=number.number))
     release.users.add(*users)
     try:
-        return len(change_users(release.tenant, edits, actor, due_now=True))
+        return len(change_users(release.tenant, edits, actor, due_now=True, part_of=release.plan))
     except ValidationError:
         changed = 0
         for edit in edits:
             try:
-                changed += len(change_users(release.tenant, [edit], actor, due_now=True))
+                changed += len(change_users(release.tenant, [edit], actor, due_now=True, part_of=release.plan))
             except ValidationError as error:
                 log.warning("user %s keeps the number %s: %s", edit.user_pk, number, " ".join(error.messages))
         return changed
@@ -437,6 +469,8 @@ def _finish(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool
     late = list(
         ConferencingUser.objects.filter(Q(toll_number=number) | Q(toll_free_number=number)).order_by("pk")[:BATCH]
     )
+    if late and release.plan and not release.plan.is_open(clock.now()):
+        return False
     if late:
         # Somebody could not be changed until now, or was given it in the last moment. Only they are tried again: the
         # others have their runs, and whose run failed must not get another with every wake-up.

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from migrations_app.procedures import bulk_actions, mailbox_scans, number_release, previews, user_import
+from migrations_app.procedures import (
+    bulk_actions,
+    mailbox_scans,
+    notices,
+    number_release,
+    plans,
+    previews,
+    user_import,
+)
 
 
 class Procedure(Protocol):
@@ -27,7 +35,15 @@ class Procedure(Protocol):
         """When the next step that waits for a tenant's settling time is due; None where none waits."""
 
 
-PROCEDURES: Sequence[Procedure] = (bulk_actions, user_import, previews, number_release, mailbox_scans)
+PROCEDURES: Sequence[Procedure] = (
+    plans,
+    bulk_actions,
+    user_import,
+    previews,
+    notices,
+    number_release,
+    mailbox_scans,
+)
 
 
 def advance_what_is_waited_for(until: datetime) -> None:

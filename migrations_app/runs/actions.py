@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import QuerySet
 
-from migrations_app.models import Run
+from migrations_app.models import Plan, Run
 from migrations_app.monitoring import clock
 from migrations_app.runs.queue import RunRequest, lock_users, request_runs, run_now
 from migrations_app.runs.starts import decide_starts
@@ -29,6 +29,7 @@ def start_by_hand(
     *,
     targets: Targets | None = None,
     now_due: bool = False,
+    plan: Plan | None = None,
 ) -> list[Consequence]:
     """Start runs for the users (R11), or say for each why not. ``user.bridge`` should be loaded already.
 
@@ -51,7 +52,9 @@ def start_by_hand(
         for start in starts
         if start.decision.starts_run
     )
-    return request_decided(tenant, [(start.user, start.decision) for start in starts], actor, now_due=now_due)
+    return request_decided(
+        tenant, [(start.user, start.decision) for start in starts], actor, now_due=now_due, plan=plan
+    )
 
 
 @transaction.atomic
@@ -106,13 +109,18 @@ def _set_accepted(pks: Iterable[int], *, at: datetime | None, by: str, note: str
 
 
 def request_decided(
-    tenant: Tenant, decided: list[tuple[ConferencingUser, Decision]], actor: Actor, *, now_due: bool = False
+    tenant: Tenant,
+    decided: list[tuple[ConferencingUser, Decision]],
+    actor: Actor,
+    *,
+    now_due: bool = False,
+    plan: Plan | None = None,
 ) -> list[Consequence]:
     """Put the runs that were decided on in the queue. Returns what to tell about each user."""
     requests = [
         RunRequest(user, decision.reasons, decision.targets) for user, decision in decided if decision.starts_run
     ]
-    request_runs(tenant, requests, actor.name, now_due=now_due)
+    request_runs(tenant, requests, actor.name, now_due=now_due, plan=plan)
     return told(decided)
 
 

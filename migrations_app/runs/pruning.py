@@ -9,7 +9,19 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_q.models import Task
 
-from migrations_app.models import BulkAction, LeftMeeting, Run, UntoldNumber, Update, UserImport
+from migrations_app.models import (
+    Alert,
+    AlertEvent,
+    BulkAction,
+    LeftMeeting,
+    NumberRelease,
+    Plan,
+    Run,
+    UntoldNumber,
+    Update,
+    UserImport,
+    WorkerSilence,
+)
 from tenants_app.models import FormerConferenceId
 
 _RUNS_AT_ONCE = 100
@@ -18,11 +30,11 @@ _RUNS_AT_ONCE = 100
 def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
-    Imports of users go as well, applied or not, results of what was done for many users, and what needed a person in
-    meetings that were over by then. Kept are each user's latest run, which says what state they are in (R29), runs with
-    a message still to be sent or one that keeps a number (R35), those just being undone, and the audit. Conference IDs
-    that no undo can bring back may be given to others. Deletes in small transactions, so it may be stopped at any time
-    and never holds up the queue.
+    Imports of users go as well, applied or not, results of what was done for many users, alerts, and what needed a
+    person in meetings that were over by then. Kept are each user's latest run, which says what state they are in (R29),
+    runs with a message still to be sent or one that keeps a number (R35), those just being undone, and the audit.
+    Conference IDs that no undo can bring back may be given to others. Deletes in small transactions, so it may be
+    stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
@@ -38,6 +50,10 @@ def prune(before: datetime) -> Counter[str]:
     LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
     BulkAction.objects.filter(created__lt=before).exclude(state__in=BulkAction.OPEN).delete()
+    _forget_plans(before)
+    Alert.objects.filter(created__lt=before).delete()
+    AlertEvent.objects.filter(told_at__lt=before).exclude(thing=AlertEvent.Thing.CONNECTION, end_told_at=None).delete()
+    WorkerSilence.objects.filter(ended__lt=before).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(
         runs=deleted["migrations_app.Run"],
@@ -46,6 +62,15 @@ def prune(before: datetime) -> Counter[str]:
         imports=imports,
         wake_ups=tasks,
     )
+
+
+def _forget_plans(before: datetime) -> None:
+    """Plans that ended ``before`` this, once nothing tells of what was planned."""
+    kept = (rows.objects.filter(plan=OuterRef("pk")) for rows in (Run, BulkAction, NumberRelease))
+    ended = Plan.objects.filter(finished_at__lt=before).exclude(state__in=Plan.OPEN)
+    for rows in kept:
+        ended = ended.exclude(Exists(rows))
+    ended.delete()
 
 
 def _free_conference_ids(before: datetime) -> None:

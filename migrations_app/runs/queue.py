@@ -25,7 +25,7 @@ from django_q.tasks import async_task
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
-from migrations_app.models import MAY_BE_WORKED, Run, Turn
+from migrations_app.models import MAY_BE_WORKED, Plan, Run, Turn, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs import left
@@ -68,9 +68,17 @@ class UndoRequest:
 
 
 def request_runs(
-    tenant: Tenant, requests: Iterable[RunRequest], requested_by: str, *, now_due: bool = False
+    tenant: Tenant,
+    requests: Iterable[RunRequest],
+    requested_by: str,
+    *,
+    now_due: bool = False,
+    plan: Plan | None = None,
 ) -> list[Run]:
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
+
+    Runs of a ``plan`` begin only while it is open. Nothing else has to wait for it: a pending run of a plan leaves it
+    when any other change joins, and one that is pending without a plan stays without when a planned one joins.
 
     A user's pending run is joined: the new reasons and targets are added (R40), and it becomes due no later than a new
     one would. One that waits for its retry may have migrated some meetings with older settings: a new run takes over
@@ -81,16 +89,20 @@ def request_runs(
     requests = sorted(requests, key=lambda request: request.user.pk)
     runs: list[Run] = []
     for some in batched(requests):
-        runs += _request_some(tenant, some, requested_by, now_due)
+        runs += _request_some(tenant, some, requested_by, now_due, plan)
     if runs and min(run.due_at for run in runs) <= clock.now():
         wake_cluster(len(runs))
     return runs
 
 
 @transaction.atomic
-def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str, now_due: bool) -> list[Run]:
+def _request_some(
+    tenant: Tenant, requests: list[RunRequest], requested_by: str, now_due: bool, plan: Plan | None
+) -> list[Run]:
     now = clock.now()
     due = now if now_due else now + timedelta(seconds=tenant.settling_time)
+    if plan is not None:
+        due = max(due, plan.opens_at)
     pks = [request.user.pk for request in requests]
     lock_users(pks)
     # Locked, so that a worker cannot claim one in this moment and begin with the settings from before the change.
@@ -104,6 +116,7 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
             waiting = None
         targets = Targets.of(waiting.targets).joined(request.targets) if waiting else request.targets
         run = waiting
+        leaves_plan = bool(waiting and waiting.plan_id and plan is None)
         if run is None or run.attempts:
             run = Run(
                 tenant=tenant,
@@ -112,15 +125,19 @@ def _request_some(tenant: Tenant, requests: list[RunRequest], requested_by: str,
                 requested_by=requested_by,
                 due_at=due,
                 created=now,
+                plan=plan if waiting is None or waiting.plan_id else None,
             )
             new.append(run)
         else:
             joined.append(run)
         run.reasons += [asdict for reason in request.reasons if (asdict := reason._asdict()) not in run.reasons]
-        run.due_at = min(run.due_at, due)
+        if run.plan_id:
+            run.plan = plan
+        # While it waited for its plan, it was due only in name.
+        run.due_at = due if leaves_plan else min(run.due_at, due)
         run.modified = now
         run.targets, run.migration_type = targets.stored, targets.migration_type
-    bulk.update(joined, ["reasons", "due_at", "targets", "migration_type", "modified"])
+    bulk.update(joined, ["reasons", "due_at", "plan", "targets", "migration_type", "modified"])
     _withdraw([run.pk for run in pending.values() if run.attempts or run.is_undo], "newer-run", now)
     ConferencingUser.objects.filter(pk__in=pks, undo_holds=True).update(undo_holds=False)
     Run.objects.filter(user__in=[run.user_id for run in new], is_latest=True).update(is_latest=False)
@@ -183,24 +200,25 @@ def add_wake_ups(runs: int) -> None:
 
 
 def run_now(run: Run) -> bool:
-    """Make a pending run due at once (R19); whether it was pending still."""
+    """Make a pending run due at once (R19), also where it waited for a plan; whether it was pending still."""
     now = clock.now()
-    if not Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=now, modified=now):
+    if not Run.objects.filter(pk=run.pk, state=Run.State.PENDING).update(due_at=now, modified=now, plan=None):
         return False
     wake_cluster()
     return True
 
 
 def _due() -> Q:
-    return Q(MAY_BE_WORKED, state=Run.State.PENDING, due_at__lte=clock.now())
+    now = clock.now()
+    return Q(MAY_BE_WORKED, runs_may_begin(now), state=Run.State.PENDING, due_at__lte=now)
 
 
 def claim() -> Run | None:
     """Take the run that has been due longest; its attempt is counted before any work is done.
 
-    A tenant that is switched off is passed over but for undos (R12), and so is a user whose earlier run is still going
-    on, or whose mailbox's server is left alone for now. Tenants take turns, so that a large one does not keep a small
-    one waiting.
+    A tenant that is switched off is passed over but for undos (R12), and so is a run whose plan is not open, a user
+    whose earlier run is still going on, or whose mailbox's server is left alone for now. Tenants take turns, so that a
+    large one does not keep a small one waiting.
     """
     # Looked for before the transaction begins: on SQLite that takes the only write lock, which waiting writers get in
     # no order, so that workers with nothing to do would keep one of them from it for half a minute.
@@ -345,7 +363,9 @@ def _take_over(pending: Run, begun: Run) -> None:
     pending.targets, pending.migration_type = targets.stored, targets.migration_type
     pending.reasons = [*begun.reasons, *(each for each in pending.reasons if each not in begun.reasons)]
     pending.modified = clock.now()
-    pending.save(update_fields=["targets", "migration_type", "reasons", "modified"])
+    if pending.plan_id and not begun.plan_id:  # which would have been tried again without waiting for a plan
+        pending.plan, pending.due_at = None, pending.modified
+    pending.save(update_fields=["targets", "migration_type", "reasons", "modified", "plan", "due_at"])
 
 
 def sweep() -> int:

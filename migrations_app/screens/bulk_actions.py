@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.badges import BADGES
 from migrations_app.models import BulkAction, BulkActionUser, Run
+from migrations_app.monitoring import clock
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import bulk_actions as actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
@@ -34,7 +35,8 @@ BATCH = 1_000
 def bulk_actions(request: Request, slug: str) -> HttpResponse:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
-    table = BulkActionTable(BulkAction.objects.filter(tenant=access.tenant).defer("options", "sentences"))
+    rows = BulkAction.objects.filter(tenant=access.tenant).select_related("plan__tenant")
+    table = BulkActionTable(rows.defer("options", "sentences"))
     return answer_table(request, "bulk_actions/bulk_actions.html", table, {"access": access})
 
 
@@ -44,6 +46,7 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
     access = access_for(request, slug)
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
+    waits = bool(shown.is_open and shown.plan and not shown.plan.is_open(clock.now()))
     found = BulkActionUserFilter(request.GET, _with_runs(shown, kind).select_related("user"))
     runs = _runs_by_state(shown, kind)
     goes_on = any(runs.get(state) for state in (Run.State.PENDING, Run.State.IN_PROGRESS))
@@ -56,10 +59,11 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
         "table": table,
         "filter": found,
         "left_count": shown.user_count - shown.handled_count,
-        "may_stop": shown.is_open and access.allows(kind.role),
-        "is_silent": shown.is_open and workers().are_silent,
+        "may_stop": shown.is_open and not waits and access.allows(kind.role),
+        "waits": waits,
+        "is_silent": shown.is_open and not waits and workers().are_silent,
         "runs": [(state, runs[state]) for state in Run.State.values if state in runs],
-        "seconds_to_refresh": 2 if shown.is_open else 15 if goes_on else 0,
+        "seconds_to_refresh": 2 if shown.is_open and not waits else 15 if shown.is_open or goes_on else 0,
         "now": timezone.now(),
     }
     return answer(request, "bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
@@ -91,7 +95,7 @@ def stop(request: Request, slug: str, pk: int) -> HttpResponse:
 
 
 def _action(access: Access, pk: int) -> BulkAction:
-    return get_object_or_404(BulkAction, tenant=access.tenant, pk=pk)
+    return get_object_or_404(BulkAction.objects.select_related("plan__tenant"), tenant=access.tenant, pk=pk)
 
 
 def _rows(action: BulkAction) -> QuerySet[BulkActionUser]:

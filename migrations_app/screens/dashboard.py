@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
-from migrations_app.models import MeetingResult, Run, Update
+from migrations_app.models import AlertSettings, MeetingResult, Run, Update
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import Workers, workers
 from migrations_app.monitoring.progress import count_accepted, users_by_state
@@ -67,6 +67,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "ran_count": sum(counts.values()),
         "user_count": user_count,
         "out_of_date": count_out_of_date(tenant),
+        "alert_settings": AlertSettings.of(tenant),
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
         "left_count": count_open(tenant),

@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.failures import CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
+from migrations_app.failures import ALERTS, CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
 from migrations_app.models import Run
 from migrations_app.runs import failed
 from migrations_app.runs.left import open_by_reason
@@ -62,6 +62,7 @@ def catalogue(request: Request, slug: str) -> HttpResponse:
         ("Why a meeting is skipped", "The meeting stays exactly as it is and nobody is told.", SKIPPED),
         ("Why a meeting or a run fails", "A meeting that fails stays as it is, and the others go on.", FAILED),
         ("Why a message to attendees is not sent", "The meeting itself is migrated.", UNSENT),
+        ("Why an alert is not delivered", "To administrators, by mail or webhook.", ALERTS),
     ]
     return render(request, "failures/catalogue.html", {"access": access, "parts": parts})
 

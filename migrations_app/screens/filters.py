@@ -12,7 +12,7 @@ from django.http import QueryDict
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
-from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, PreviewedMeeting, Run
+from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, Notice, PreviewedMeeting, Run
 from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import to_come
 from migrations_app.targets import MIGRATION_TYPES
@@ -162,6 +162,19 @@ class BulkActionUserFilter(django_filters.FilterSet):
 
     class Meta:
         model = BulkActionUser
+        form = StyledForm
+        fields: list[str] = []
+
+
+class NoticeFilter(django_filters.FilterSet):
+    """The notices of a round by what became of them."""
+
+    state = django_filters.ChoiceFilter(
+        label="Result", choices=[(Notice.COUNTING, "Counting"), *Notice.State.choices], empty_label="Any result"
+    )
+
+    class Meta:
+        model = Notice
         form = StyledForm
         fields: list[str] = []
 

@@ -1,9 +1,9 @@
-"""Forms about bridges, their numbers and mail servers. They only read and check what was typed: others save it."""
+"""Forms about bridges, numbers, mail servers and alerts. They only read and check what was typed: others save it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from django import forms
@@ -11,12 +11,18 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.http import urlencode
 
+from migrations_app.alerts.kinds import BY_DEFAULT, KINDS
+from migrations_app.mail.notice_texts import Text, checked
 from migrations_app.meeting_services.of_user import services_of
+from migrations_app.models import AlertSettings
+from migrations_app.monitoring import clock
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
+from migrations_app.runs.plans import When, read_when
 from migrations_app.targets import ALL, CURRENT, SOURCES, Targets, service_name
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.sign_ins import COLUMNS as SIGN_IN_COLUMNS
 from tenants_app.csv_files.sign_ins import read_sign_ins
+from tenants_app.local_times import in_words
 from tenants_app.models import (
     Bridge,
     ConferencingUser,
@@ -280,6 +286,58 @@ class MeetingTypesForm(forms.Form):
         return (self.data["source_meeting_type"], self.data["target_meeting_type"]) != (ALL, CURRENT)
 
 
+_WHEN_FIELDS = ("not_before", "window_from", "window_to", "notify", "notify_cancelled")
+
+
+class WhenForm(forms.Form):
+    """An earliest start and a daily window, typed as people say them, in the tenant's time zone; and whether the
+    organizers are told before."""
+
+    not_before = forms.CharField(
+        label="Earliest start",
+        required=False,
+        widget=forms.TextInput({"placeholder": "Saturday 22:00", "list": "earliest-starts", "autocomplete": "off"}),
+    )
+    window_from = forms.CharField(
+        label="Only between",
+        required=False,
+        widget=forms.TextInput({"placeholder": "22:00", "autocomplete": "off"}),
+        help_text="Each day. Runs that have not begun when it ends wait for the next day.",
+    )
+    window_to = forms.CharField(
+        label="and", required=False, widget=forms.TextInput({"placeholder": "6:00", "autocomplete": "off"})
+    )
+    notify = forms.BooleanField(
+        label="Tell the organizers before",
+        required=False,
+        help_text="Each whose meetings change gets one mail now, with the day and how many. All are told first.",
+    )
+    notify_cancelled = forms.BooleanField(
+        label="Tell them also if it is cancelled",
+        required=False,
+        help_text="Only those who were told.",
+    )
+
+    def __init__(self, asked: Mapping[str, Any], tenant: Tenant) -> None:
+        super().__init__({name: asked.get(name, "") for name in _WHEN_FIELDS}, auto_id="when_%s")
+        self._tenant = tenant
+        self.when: When | None = None
+        now = clock.now().astimezone(tenant.zone)
+        self.fields["not_before"].help_text = (
+            f"In {in_words(tenant.zone)}, where it is {now:%H:%M} now. Such as tonight 22:00, Saturday 22:00, tomorrow "
+            "6:00 or 2026-12-05T22:00. Empty: as soon as it can."
+        )
+        style_fields(self)
+
+    def clean(self) -> None:
+        self.when = read_when(self._tenant, self.data)
+
+    @property
+    def typed(self) -> list[tuple[str, str]]:
+        """What was typed, as the parameters of an address."""
+        return [(name, self.data[name][:100]) for name in _WHEN_FIELDS if self.data[name]]
+
+
 _CONNECTION_FIELDS = (
     "address",
     "username",
@@ -455,3 +513,79 @@ class MailServerForm(MergingForm):
 
     def _post_clean(self) -> None:
         """The change itself checks the row: it knows what belongs together."""
+
+
+class AlertForm(MergingForm):
+    """Whom a tenant's alerts go to, about what, and when."""
+
+    class Meta:
+        model = AlertSettings
+        fields = [
+            *("recipients", "webhook_url", "pause_minutes"),
+            *("quiet_from", "quiet_until", "quiet_weekends", "breaks_quiet"),
+        ]
+        widgets = {
+            "recipients": forms.Textarea({"rows": 3, "placeholder": "alice@contoso.com"}),
+            "quiet_from": forms.TimeInput({"type": "time"}, format="%H:%M"),
+            "quiet_until": forms.TimeInput({"type": "time"}, format="%H:%M"),
+        }
+
+    def __init__(self, data: QueryDict | None, instance: AlertSettings) -> None:
+        super().__init__(data, instance=instance, auto_id="alerts_%s")
+        for name, field in _kinds_of_alerts(instance.watched if instance.pk else BY_DEFAULT).items():
+            field.show_hidden_initial = instance.pk is not None
+            self.fields[name] = field
+        style_fields(self)
+
+    @property
+    def kinds(self) -> list[forms.BoundField]:
+        """The fields that say about what alerts are."""
+        return [self[_field_of(kind)] for kind in KINDS]
+
+    def edited(self) -> dict[str, Any]:
+        """What was edited, as ``actions.change_alerts`` takes it."""
+        values = super().edited()
+        fields = {_field_of(kind): kind for kind in KINDS}
+        if self.instance.webhook_off_at:  # whoever saves while it is off wants it on again
+            values["webhook_url"] = self.cleaned_data["webhook_url"]
+        if not self.instance.pk or not values.keys().isdisjoint(fields):
+            values["kinds"] = [kind for field, kind in fields.items() if self.cleaned_data[field]]
+        return {name: value for name, value in values.items() if name not in fields}
+
+    def _post_clean(self) -> None:
+        """The change itself checks the row: it knows what belongs together."""
+
+
+def _field_of(kind: str) -> str:
+    return f"about_{kind.replace('-', '_')}"
+
+
+def _kinds_of_alerts(watched: Collection[str]) -> dict[str, forms.Field]:
+    return {
+        _field_of(name): forms.BooleanField(
+            label=kind.label, help_text=kind.help, required=False, initial=name in watched
+        )
+        for name, kind in KINDS.items()
+    }
+
+
+class NoticeTextForm(forms.Form):
+    """What a tenant's notices of a kind say in one language."""
+
+    subject = forms.CharField(required=False, strip=False)
+    body = forms.CharField(
+        label="Text",
+        required=False,
+        strip=False,
+        widget=forms.Textarea({"rows": 12, "aria-describedby": "placeholders"}),
+    )
+
+    def __init__(self, data: QueryDict | None, kind: str, text: Text) -> None:
+        super().__init__(data, initial={"subject": text.subject, "body": text.body}, auto_id="notice_%s")
+        self._kind = kind
+        style_fields(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Raises what :func:`notice_texts.checked` finds, beside the field that it is about."""
+        text = checked(self._kind, self.cleaned_data.get("subject", ""), self.cleaned_data.get("body", ""))
+        return {"subject": text.subject, "body": text.body}

@@ -24,7 +24,8 @@ from migrations_app.procedures.number_release import (
     start_replacement,
 )
 from migrations_app.screens.consequence_messages import tell_consequences
-from migrations_app.screens.forms import PlaceForm, ReplaceForm, TakeOffForm
+from migrations_app.screens.forms import PlaceForm, ReplaceForm, TakeOffForm, WhenForm
+from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.tables import DependantTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
@@ -108,16 +109,18 @@ def _take_off(
         return _page(request, access, shown, **{"replace_form" if is_replaced else "take_off_form": form})
     successor = form.successor()
     e164 = successor.number if successor else form.cleaned_data["by"]
-    if request.method == "POST":
+    when = WhenForm(request.POST if request.method == "POST" else {}, access.tenant)
+    if request.method == "POST" and when.is_valid():
         try:
             if is_replaced:
-                release = start_replacement(shown, e164, access.actor)
+                release = start_replacement(shown, e164, access.actor, when=when.when)
             else:
-                release = start_release(shown, successor or shown, access.actor)
+                release = start_release(shown, successor or shown, access.actor, when=when.when)
         except ValidationError as error:
             tell_errors(request, error)
             return redirect("number", *here)
-        messages.success(request, f"{shown} is being taken off {shown.bridge}, and {e164} takes its place.")
+        if not when.when:
+            messages.success(request, f"{shown} is being taken off {shown.bridge}, and {e164} takes its place.")
         return redirect("release", access.tenant.slug, release.pk)
     foreseen = foresee_release(shown)
     effect, failure = None, ""
@@ -131,6 +134,8 @@ def _take_off(
         "number": shown,
         "successor": successor,
         "e164": e164,
+        "when": when,
+        "sample": sample_of(access.tenant, dependants(shown)),
         "field": form.field,
         "foreseen": foreseen,
         "is_counted": "count" in request.GET,

@@ -113,9 +113,11 @@ def cancel(request: Request, slug: str, pk: int) -> HttpResponse:
 
 @require_POST
 def begin(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Do not wait for the settling time (R19)."""
+    """Do not wait for the settling time (R19). What is planned asks once more, on the page of its plan."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _release(access, pk)
+    if shown.plan:
+        return redirect("begin-plan", slug, shown.plan.pk)
     if not begin_now(shown, access.actor):
         messages.info(request, "It does not wait any more, so there is nothing to bring forward.")
     elif access.tenant.meeting_migration_enabled:
@@ -224,5 +226,5 @@ def _first_mailboxes(shown: NumberRelease) -> list[ConferencingUser]:
 
 
 def _release(access: Access, pk: int) -> NumberRelease:
-    found = NumberRelease.objects.select_related("tenant", "bridge", "number", "replacement")
+    found = NumberRelease.objects.select_related("tenant", "bridge", "number", "replacement", "plan__tenant")
     return get_object_or_404(found, tenant=access.tenant, pk=pk)

@@ -8,9 +8,9 @@ from datetime import timedelta
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mail.outbox import count_failed
@@ -27,6 +27,7 @@ from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import ResultTable, RunTable
+from migrations_app.screens.told import told_of_run
 from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
@@ -69,6 +70,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "failed_messages": count_failed(shown),
         "messages_in_doubt": count_failed(shown, in_doubt=True),
         "queue": Queue(access.tenant),
+        "notices": told_of_run(shown),
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
     }
@@ -95,11 +97,18 @@ def explanation(request: Request, slug: str, correlation_id: uuid.UUID, pk: int)
     return answer_explanation(request, access, shown.user, result.uid, of_run={"run": shown, "result": result})
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def run_now(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
-    """Make a pending run due at once (R19)."""
+    """Make a pending run due at once (R19); one that is planned after it was asked for once more."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     pending = _run(access, correlation_id)
+    is_planned = pending.state == Run.State.PENDING and pending.plan_id is not None
+    if request.method != "POST" and is_planned:
+        return render(request, "runs/run_now.html", {"access": access, "run": pending})
+    if request.method != "POST":
+        return redirect("run", slug, correlation_id)
+    if is_planned and "confirmed" not in request.POST:
+        return redirect("run-now", slug, correlation_id)
     if not access.tenant.meeting_migration_enabled and not pending.is_undo:
         messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
     elif make_due_now(pending, access.actor):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, cast
+from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
@@ -13,17 +15,21 @@ from django.shortcuts import redirect
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods
 
+from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import Run
+from migrations_app.monitoring import clock
 from migrations_app.preview.many_users import EndedUndos, foresee_move, foresee_start
 from migrations_app.preview.numbers_of_move import foresee_numbers
 from migrations_app.preview.plans import Changes, Starts
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
-from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.forms import MeetingTypesForm, WhenForm
 from migrations_app.screens.looked_at import changed_since, first_keys, has_changed_since, looked_at
+from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.selection import Misunderstood, Selection, selection_of
 from tenants_app.access import Access, access_for
-from tenants_app.models import Bridge
+from tenants_app.local_times import in_words, read_moment, told
+from tenants_app.models import Bridge, Tenant
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
@@ -60,6 +66,8 @@ def selected(request: Request, slug: str, kind: str) -> HttpResponse:
         "kept": selection.kept,
         "user_count": users,
         "seen": users,
+        "when": WhenForm(request.GET, access.tenant),
+        "sample": sample_of(access.tenant, selection.users),
     }
     page, fragment, more = look(request, access, selection)
     return answer(request, page, fragment, context | more)
@@ -68,6 +76,9 @@ def selected(request: Request, slug: str, kind: str) -> HttpResponse:
 def _perform(request: Request, access: Access, kind: Kind, selection: Selection) -> HttpResponse:
     seen = request.POST.get("seen", "")
     shown = int(seen) if seen.isascii() and seen.isdecimal() and len(seen) < 10 else None
+    when = WhenForm(request.POST, access.tenant)
+    if kind.may_be_planned and not when.is_valid():
+        return redirect(_as_typed(request, when))
     try:
         options = _OPTIONS[kind.name](request, access, selection)
         action = bulk_actions.perform(
@@ -78,6 +89,7 @@ def _perform(request: Request, access: Access, kind: Kind, selection: Selection)
             options=options,
             shown=shown,
             chosen_by=selection.words if selection.is_all else "",
+            when=when.when if kind.may_be_planned else None,
         )
     except Overtaken as error:
         messages.warning(request, error.message)
@@ -86,6 +98,17 @@ def _perform(request: Request, access: Access, kind: Kind, selection: Selection)
         tell_errors(request, error)
         return redirect(request.get_full_path())
     return redirect("bulk-action", access.tenant.slug, action.pk)
+
+
+def _as_typed(request: Request, when: WhenForm) -> str:
+    """The address of the page with all that was typed, where it says what is wrong with the time."""
+    asked = request.GET.copy()
+    for name in ("source_meeting_type", "target_meeting_type", "now", "to"):
+        if name in request.POST:
+            asked[name] = request.POST[name]
+    for name, value in when.typed:
+        asked[name] = value
+    return f"{request.path}?{asked.urlencode()}#when"
 
 
 # --- what the pages say -------------------------------------------------------------------------------
@@ -115,6 +138,19 @@ def _look_at_retry(request: Request, access: Access, selection: Selection) -> tu
     failed = selection.users.filter(pk__in=latest.values("user"))
     page = "selecting/retry.html"
     return page, page, {"foreseen": foresee_start(access.tenant, failed)}
+
+
+def _look_at_notify(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
+    page = "selecting/notify.html"
+    form = BeginsForm(request.GET if "begins" in request.GET else None, access.tenant)
+    begins_at = form.cleaned_data["begins"] if form.is_valid() else None
+    more = {
+        "form": form,
+        "begins_at": begins_at,
+        "sample": sample_of(access.tenant, selection.users, begins_at),
+        "future": future_meetings(selection.users.order_by()),
+    }
+    return page, page, more
 
 
 def _look_at_mark(request: Request, access: Access, selection: Selection) -> tuple[str, str, dict[str, Any]]:
@@ -150,6 +186,7 @@ def _look_at_move(request: Request, access: Access, selection: Selection) -> tup
 _LOOKS: Mapping[str, Look] = {
     "start": _look_at_start,
     "retry": _look_at_retry,
+    "notify": _look_at_notify,
     "mark": _look_at_mark,
     "move": _look_at_move,
 }
@@ -181,13 +218,49 @@ class BridgeChoice(forms.Form):
             field.error_messages[code] = "Choose the bridge that the users should move to."
 
 
+class BeginsForm(forms.Form):
+    """When runs begin of which organizers are told."""
+
+    begins = forms.CharField(
+        label="The runs begin",
+        widget=forms.TextInput({"placeholder": "Saturday 22:00", "autocomplete": "off", "class": "form-control"}),
+        error_messages={"required": "Say when the runs begin: that is what the organizers are told."},
+    )
+
+    def __init__(self, asked: Mapping[str, Any] | None, tenant: Tenant) -> None:
+        super().__init__(asked)
+        self._tenant = tenant
+        self.fields[
+            "begins"
+        ].help_text = (
+            f"In {in_words(tenant.zone)}. Such as tonight 22:00, Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00."
+        )
+
+    def clean_begins(self) -> datetime:
+        """The moment. Raises what :func:`local_times.read_moment` finds."""
+        return read_moment(self.cleaned_data["begins"], self._tenant.zone, clock.now())
+
+
+def _notify_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
+    form = BeginsForm(request.POST, access.tenant)
+    if not form.is_valid():
+        raise ValidationError([error for errors in form.errors.values() for error in errors])
+    begins_at: datetime = form.cleaned_data["begins"]
+    return {
+        "begins_at": begins_at.isoformat(),
+        "when": f"that begin {told(begins_at, access.tenant.zone)}",
+        "reference": str(uuid4()),
+    }
+
+
 def _start_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
         raise ValidationError([error for errors in form.errors.values() for error in errors])
     if has_changed_since(request, selection.users):
         now = [("now", "on")] if "now" in request.POST else []
-        asked = urlencode([*selection.kept, *form.chosen, *now, ("count", "exactly")])
+        typed = WhenForm(request.POST, access.tenant).typed
+        asked = urlencode([*selection.kept, *form.chosen, *now, *typed, ("count", "exactly")])
         raise Overtaken("started", f"{request.path}?{asked}")
     targets = form.targets()
     return {"targets": targets.stored if targets else None, "now": "now" in request.POST}
@@ -203,7 +276,8 @@ def _move_options(request: Request, access: Access, selection: Selection) -> dic
         raise ValidationError([error for errors in form.errors.values() for error in errors])
     target: Bridge = form.cleaned_data["to"]
     if has_changed_since(request, selection.users.exclude(bridge=target)):
-        asked = urlencode([*selection.kept, ("to", str(target.pk)), ("count", "exactly")])
+        typed = WhenForm(request.POST, access.tenant).typed
+        asked = urlencode([*selection.kept, ("to", str(target.pk)), *typed, ("count", "exactly")])
         raise Overtaken("moved", f"{request.path}?{asked}")
     key = request.POST.get("key")
     if key is not None and key != foresee_numbers(access.tenant, selection.users, target).key:
@@ -214,6 +288,7 @@ def _move_options(request: Request, access: Access, selection: Selection) -> dic
 _OPTIONS: Mapping[str, Callable[[Request, Access, Selection], dict[str, Any]]] = {
     "start": _start_options,
     "retry": _no_options,
+    "notify": _notify_options,
     "mark": _no_options,
     "move": _move_options,
 }

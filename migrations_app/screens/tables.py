@@ -14,7 +14,9 @@ from migrations_app.models import (
     BulkActionUser,
     LeftMeeting,
     MeetingResult,
+    Notice,
     NumberRelease,
+    Plan,
     Preview,
     PreviewedMeeting,
     Run,
@@ -314,7 +316,10 @@ class BulkActionTable(tables.Table):
     """What was done for many users at once."""
 
     kind = tables.TemplateColumn(template_name="bulk_actions/cells/name.html", verbose_name="What", orderable=False)
-    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    state = tables.TemplateColumn(
+        "{% load runs %}{% if record.plan and record.state == 'Waiting' %}{% badge 'Planned' %}"
+        "<span class='meta'>{{ record.plan|begins }}</span>{% else %}{% badge value %}{% endif %}"
+    )
     done_count = _number("Done", unit="done")
     refused_count = _number("Not done", unit="not done")
     requested_by = _by("By")
@@ -327,6 +332,26 @@ class BulkActionTable(tables.Table):
         model = BulkAction
         fields: tuple[str, ...] = ()
         empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
+
+
+class PlanTable(tables.Table):
+    """What begins, or has begun, at a time that was planned."""
+
+    name = tables.TemplateColumn(
+        template_name="planned/cells/name.html", verbose_name="What", orderable=False, empty_values=()
+    )
+    state = tables.TemplateColumn("{% load runs %}{% badge value %}")
+    opens_at = tables.TemplateColumn(template_name="planned/cells/begins.html", verbose_name="Begins")
+    requested_by = _by("By")
+    created = _at("Planned")
+    finished_at = _at("Ended")
+
+    caption = "Planned"
+
+    class Meta:
+        model = Plan
+        fields: tuple[str, ...] = ()
+        empty_text = "Nothing is planned. Give an earliest start where you start runs, move users or replace a number."
 
 
 class BulkActionUserTable(tables.Table):
@@ -348,6 +373,26 @@ class BulkActionUserTable(tables.Table):
     def __init__(self, data: object, *, kind: Kind, is_open: bool) -> None:
         self.kind, self.is_open = kind, is_open
         super().__init__(data)
+
+
+class NoticeTable(tables.Table):
+    """Whom a round of notices is about, and what became of each."""
+
+    upn = tables.TemplateColumn(
+        template_name="bulk_actions/cells/user.html", verbose_name="Organizer", accessor="user__upn"
+    )
+    state = tables.TemplateColumn(template_name="notices/cells/state.html", verbose_name="Notice")
+    meetings = _number("Meetings", "meetings")
+    sent_at = _at("Sent")
+    why = tables.Column(verbose_name="Why not", empty_values=(), accessor="why")
+
+    caption = "Organizers"
+
+    class Meta:
+        model = Notice
+        fields: tuple[str, ...] = ()
+        orderable = False
+        empty_text = "No notice has this result."
 
 
 class DependantTable(tables.Table):

@@ -23,6 +23,7 @@ from migrations_app.triggers.table import answer_now, table
 from tenants_app.access import Access, access_for
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, SWITCHES, TenantSetting
 from tenants_app.changes.tenants import change_tenant, renew_directory_key
+from tenants_app.local_times import place_names
 from tenants_app.models import Role, Tenant
 from tenants_app.screens.addresses import page_at
 from tenants_app.screens.forms import TenantForm
@@ -58,6 +59,7 @@ def tenant_settings(request: Request, slug: str) -> HttpResponse:
     context = {
         "access": access,
         "form": form,
+        "time_zones": place_names(),
         "switches": [(switch, getattr(stored, switch.field)) for switch in SWITCHES],
         "out_of_date": count_out_of_date(access.tenant),
         "directory": _directory(stored),

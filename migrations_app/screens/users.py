@@ -31,6 +31,7 @@ from migrations_app.screens.forms import MeetingTypesForm
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
+from migrations_app.screens.told import told_of_runs
 from migrations_app.targets import Targets
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import Access, access_for
@@ -103,6 +104,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "runs": list(Run.objects.filter(user=stored).annotate(still_open=open_count_of("run"))[:5]),
         **_standing(stored),
         "left_count": to_come(access.tenant).filter(user=stored, state=LeftMeeting.State.OPEN).count(),
+        "notices": told_of_runs(stored),
         "accept_form": AcceptForm(),
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),

@@ -40,6 +40,10 @@ _MOST_RESULTS = 1_000
 """Rows of what runs have recorded that are looked at for meetings which are in no mailbox any more."""
 MOST_TEXTS = 1_000
 """Meetings whose texts are read to see whether they take place on a day, or show a conference ID."""
+MOST_NEAR = 5_000
+"""Meetings before now, and as many after, of which a subject alone is looked for where there are many users."""
+FEW_USERS = 1_000
+"""So many users' meetings are all looked at."""
 _LEAST_DIGITS = 6
 """Of a number that is written without its country."""
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -122,8 +126,7 @@ def find(tenant: Tenant, wanted: Wanted) -> Found:
     in_texts = _digits(wanted.conference_id) if wanted.conference_id and not given else ""
     is_narrow = bool(wanted.uid or given or people)
     rows = _Rows(tenant, wanted, whose, is_narrow, in_texts)
-    meetings: dict[tuple[int, str], Mapping[str, Any]]
-    meetings = {(row["user"], row["uid"]): row for model in (IndexedMeeting, CalendarObject) for row in rows.of(model)}
+    meetings = _meetings(rows)
     if is_narrow and not in_texts:
         for row in _recorded(tenant, wanted, whose):
             meetings.setdefault((row["user"], row["uid"]), row)
@@ -134,6 +137,61 @@ def find(tenant: Tenant, wanted: Wanted) -> Found:
     in_order = sorted(meetings.values(), key=_order)
     found.is_cut, found.meetings = len(in_order) > MOST, _complete(tenant, in_order[:MOST])
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Meetings to come that a subject alone has found."""
+
+    meetings: Sequence[FoundMeeting]
+    is_cut: bool
+    """Whether there are more."""
+    are_all_seen: bool
+    """Whether all meetings to come were looked at, and not only those that begin near to now."""
+
+
+def near(tenant: Tenant, subject: str, most: int) -> Near:
+    """The tenant's meetings that are not over and have this in their subject, by start, without looking at too many."""
+    users = ConferencingUser.objects.filter(tenant=tenant)
+    are_few = not users.order_by()[FEW_USERS : FEW_USERS + 1].exists()
+    found: list[Mapping[str, Any]] = []
+    are_all_seen = are_few
+    for model in (IndexedMeeting, CalendarObject):
+        for some in _near_now(model, users, are_few):
+            keys = some.values("pk")
+            if are_few:
+                are_all_seen = are_all_seen and not keys[2 * MOST_NEAR - 1 :].exists()
+            of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=tenant)
+            rows = model._default_manager.filter(any_contains(subject, "subject"), Exists(of_tenant), pk__in=keys)
+            rows = rows.filter(last_end__gt=timezone.now()).order_by(F("starts_at").asc(nulls_first=True), "pk")
+            found += rows.values("user", "uid", "subject", "starts_at", "attendee_count", "organizer")[: most + 1]
+    in_order = sorted(found, key=lambda row: (row["starts_at"] or _FIRST, row["uid"], row["user"]))
+    return Near(_complete(tenant, in_order[:most]), len(in_order) > most, are_all_seen)
+
+
+def _near_now(
+    model: type[CalendarObject | IndexedMeeting], users: QuerySet[ConferencingUser], are_few: bool
+) -> list[QuerySet[Any]]:
+    """The rows to look at: by the index of few users, or from now on in both directions by that of starts."""
+    now, rows = timezone.now(), model._default_manager.all()
+    if are_few:
+        return [rows.filter(user__in=users.order_by().values("pk"), last_end__gt=now).order_by()[: 2 * MOST_NEAR]]
+    ahead, begun = rows.filter(starts_at__gte=now), rows.filter(starts_at__lt=now)
+    return [ahead.order_by("starts_at")[:MOST_NEAR], begun.order_by("-starts_at")[:MOST_NEAR]]
+
+
+def these(tenant: Tenant, whose: Q) -> Sequence[FoundMeeting]:
+    """The tenant's meetings of which a condition on ``user`` and ``uid`` is true that an index answers."""
+    wanted = Wanted()
+    meetings = _meetings(_Rows(tenant, wanted, whose, is_narrow=True, in_texts=""))
+    for row in _recorded(tenant, wanted, whose):
+        meetings.setdefault((row["user"], row["uid"]), row)
+    return _complete(tenant, sorted(meetings.values(), key=_order)[:MOST])
+
+
+def _meetings(rows: _Rows) -> dict[tuple[int, str], Mapping[str, Any]]:
+    """What is in mailboxes of both kinds, by user and UID."""
+    return {(row["user"], row["uid"]): row for model in (IndexedMeeting, CalendarObject) for row in rows.of(model)}
 
 
 def _organizers(tenant: Tenant, typed: str) -> list[int] | None:

@@ -63,7 +63,7 @@ def cure(
 ) -> Link | None:
     """The page on which the code is put right for this user, run and meeting; None where there is none."""
     place = place_of(code)
-    if place in {Place.SETTINGS, Place.MAIL}:
+    if place in {Place.SETTINGS, Place.MAIL, Place.ALERTS}:
         return _of_tenant(place, slug)
     if user is None:
         return None
@@ -87,12 +87,10 @@ def cure(
 
 
 def _of_tenant(place: Place | None, slug: str) -> Link:
-    is_mail = place == Place.MAIL
-    return (
-        Link("Open Mail", reverse("mail", args=[slug]))
-        if is_mail
-        else Link("Open Settings", reverse("settings", args=[slug]))
+    label, name = {Place.MAIL: ("Open Mail", "mail"), Place.ALERTS: ("Open Alerts", "alerts")}.get(
+        place or Place.SETTINGS, ("Open Settings", "settings")
     )
+    return Link(label, reverse(name, args=[slug]))
 
 
 def _meeting(slug: str, user: ConferencingUser, run: Run, result: MeetingResult | None) -> Link:

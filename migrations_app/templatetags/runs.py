@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.db.models import Q
 from django.template import Context
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
 from migrations_app.mail.waiting import Queue, Waiting
-from migrations_app.models import MeetingResult, NumberRelease, PreviewedMeeting, Run, Update
+from migrations_app.models import (
+    BulkAction,
+    BulkActionUser,
+    MeetingResult,
+    NumberRelease,
+    Plan,
+    PreviewedMeeting,
+    Run,
+    Update,
+)
 from migrations_app.preview.foretold import changes_of
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
 from migrations_app.rewriting.comparison import Change
 from migrations_app.runs.movements import movement_of
-from tenants_app.models import ConferencingUser
+from migrations_app.runs.plans import begins_in_words, window_in_words
+from tenants_app.local_times import told
+from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.templatetags.components import draw, state
+from tenants_app.wording import counted
 
 register = template.Library()
 
@@ -67,6 +83,62 @@ def user_key(record: Run | ConferencingUser) -> str:
 def bulk_kind(name: str) -> Kind:
     """What is done for many users, by its name."""
     return KINDS[name]
+
+
+@register.filter
+def begins(plan: Plan) -> str:
+    """When what is planned begins, or goes on: ``Saturday 5 December 2026, 22:00, Rome time``, and its daily window."""
+    return begins_in_words(plan)
+
+
+@register.filter
+def window(plan: Plan) -> str:
+    """The daily window of a plan, with its time zone; empty where it has none."""
+    return window_in_words(plan)
+
+
+@register.filter
+def at_length(moment: datetime) -> str:
+    """``Saturday 5 December 2026, 22:00, Rome time``."""
+    return told(moment, timezone.get_current_timezone())
+
+
+def _job(plan: Plan) -> BulkAction | NumberRelease:
+    """What is planned, of rows that were fetched with the plan where it was."""
+    return next(iter(plan.bulk_actions.all()), None) or plan.number_releases.all()[0]
+
+
+@register.filter
+def job_name(plan: Plan) -> str:
+    """What is planned, as the heading of its page."""
+    job = _job(plan)
+    if isinstance(job, NumberRelease):
+        return f"Take {job.e164} off its bridge"
+    return f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}"
+
+
+@register.filter
+def job_page(plan: Plan) -> str:
+    """The address of the page of what is planned."""
+    job = _job(plan)
+    return reverse("release" if isinstance(job, NumberRelease) else "bulk-action", args=[plan.tenant.slug, job.pk])
+
+
+@register.simple_tag
+def next_plans(tenant: Tenant) -> list[Plan]:
+    """What begins next of what is planned, a few."""
+    found = Plan.objects.filter(tenant=tenant, state=Plan.State.PLANNED).order_by("opens_at", "pk")
+    return list(found.select_related("tenant").prefetch_related("bulk_actions", "number_releases")[:3])
+
+
+@register.simple_tag
+def plan_of_user(user: ConferencingUser) -> Plan | None:
+    """What is planned next of those jobs that are about the user by name."""
+    waiting = BulkActionUser.objects.filter(user=user, state=BulkActionUser.State.WAITING)
+    found = Plan.objects.filter(tenant=user.tenant_id, state=Plan.State.PLANNED)
+    named = Q(bulk_actions__in=waiting.values("action"))
+    numbers = Q(number_releases__number__in=[key for key in (user.toll_number_id, user.toll_free_number_id) if key])
+    return found.filter(named | numbers).select_related("tenant").order_by("opens_at", "pk").first()
 
 
 @register.filter

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from migrations_app.failures import Failure
 from migrations_app.mail.eml_files import EmailBackend
-from migrations_app.mail.messages import UpdateMessage, contents_of
+from migrations_app.mail.messages import ComposedMessage, contents_of
 from migrations_app.mail.servers import service_of
 from migrations_app.tool.errors import Refused
 from migrations_app.tool.migration import Counts, Migration
@@ -105,12 +105,12 @@ def _write_messages(migration: Migration, folder: Path) -> None:
     to_tell = (outcome for outcome in migration.changed if outcome.recipient_count)
     for some in batched(to_tell, _TOGETHER):
         found = migration.mailbox.read([outcome.result.uid for outcome in some])
-        messages: list[UpdateMessage] = []
+        messages: list[ComposedMessage] = []
         for outcome in some:
             stored = found[outcome.result.uid]
             with suppress(Failure):  # nobody is to be told of it
                 contents = contents_of(outcome.result, user, stored, service, migration.run.created, user.language)
-                messages += map(UpdateMessage.of, contents)
+                messages += map(ComposedMessage.of, contents)
         backend.send_messages(messages)
 
 

@@ -79,14 +79,21 @@ def change_user(
 
 @transaction.atomic
 def change_users(
-    tenant: Tenant, edits: Iterable[UserEdit], actor: Actor, *, is_data_fix: bool = False, due_now: bool = False
+    tenant: Tenant,
+    edits: Iterable[UserEdit],
+    actor: Actor,
+    *,
+    is_data_fix: bool = False,
+    due_now: bool = False,
+    part_of: object = None,
 ) -> list[Consequence]:
     """Change many users at once: all of them or, where one change cannot be made, none.
 
     A data fix starts nothing; the users are out of date where their invitations show what was changed. ``due_now``
     makes the runs that it starts due without the settling time, for a change that has settled already (R19).
+    ``part_of`` is handed on to whoever listens (``users_changed``).
     """
-    batches = change_in_batches(tenant, edits, actor, is_data_fix=is_data_fix, due_now=due_now)
+    batches = change_in_batches(tenant, edits, actor, is_data_fix=is_data_fix, due_now=due_now, part_of=part_of)
     return [effect.consequence for batch in batches for effect in batch]
 
 
@@ -97,6 +104,7 @@ def change_in_batches(
     *,
     is_data_fix: bool = False,
     due_now: bool = False,
+    part_of: object = None,
     kept_free: Collection[str] = (),
 ) -> Iterator[list[UserEffect]]:
     """Change users as :func:`change_users` does, and yield after each batch what was done to each of its users.
@@ -122,7 +130,7 @@ def change_in_batches(
         if is_data_fix:
             consequences = [Consequence(change.user.upn, False, DATA_FIX) for change in announced]
         else:
-            consequences = _announce(tenant, announced, actor, due_now=due_now)
+            consequences = _announce(tenant, announced, actor, due_now=due_now, part_of=part_of)
         _answer(effects, consequences)
         record(
             entry(tenant, actor, "change user", effect.upn, effect.before, effect.after, effect.consequence.sentence)
@@ -375,9 +383,11 @@ def _save(users: list[ConferencingUser], fields: Sequence[str]) -> None:
         ConferencingUser.objects.filter(pk__in=pks).update(**dict(zip(columns, values, strict=True)))
 
 
-def _announce(tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False) -> list[Consequence]:
+def _announce(
+    tenant: Tenant, changes: list[UserChange], actor: Actor, *, due_now: bool = False, part_of: object = None
+) -> list[Consequence]:
     answers: Answers = users_changed.send(
-        ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now
+        ConferencingUser, tenant=tenant, changes=changes, actor=actor, due_now=due_now, part_of=part_of
     )
     return [consequence for _, consequences in answers for consequence in consequences or ()]
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
+from tenants_app.local_times import written_time
 from tenants_app.meeting_services import read_meeting_service
 from tenants_app.validators import validate_e164
 from tenants_app.wording import read_truth
@@ -130,11 +131,8 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
-_AMERICAN_TIMES = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I %p")
-
-
 def _moment(text: str, time_of_a_date: time) -> datetime:
-    moment = _parsed(text.strip(), time_of_a_date)
+    moment = written_time(text.strip(), time_of_a_date)
     if moment is not None:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.get_current_timezone())
@@ -145,23 +143,3 @@ def _moment(text: str, time_of_a_date: time) -> datetime:
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a time: write 2016-10-01T15:00, 2016-10-01 or 10/1/2016 (month first)."
     )
-
-
-def _parsed(text: str, time_of_a_date: time) -> datetime | None:
-    day, _, clock = text.partition(" ")
-    if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", day):
-        for pattern in _AMERICAN_TIMES if clock else ():
-            try:
-                return datetime.strptime(text, f"%m/%d/%Y {pattern}")  # noqa: DTZ007 - the caller adds the zone
-            except ValueError:
-                continue
-        if clock:
-            return None
-        month, day_of_month, year = map(int, day.split("/"))
-        text = f"{year:04}-{month:02}-{day_of_month:02}"
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    is_a_date = re.fullmatch(r"\d{4}-\d{2}-\d{2}|\d{8}", text)
-    return datetime.combine(moment.date(), time_of_a_date) if is_a_date else moment

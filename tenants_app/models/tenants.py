@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import models
 
+from tenants_app.local_times import zone_named
 from tenants_app.validators import (
     validate_domain,
     validate_meeting_url,
     validate_one_line,
     validate_slug,
     validate_text,
+    validate_time_zone,
     validate_web_address,
 )
 
@@ -40,6 +43,13 @@ class Tenant(models.Model):
         validators=[validate_domain],
         help_text="Join links of new Link meetings name an organizer's domain where it is another one. Changing this "
         "starts no run: existing meetings keep their links.",
+    )
+    time_zone = models.CharField(
+        max_length=64,
+        default="UTC",
+        validators=[validate_time_zone],
+        help_text="Times on the tenant's pages are shown and understood in it, and planned runs begin by it. A name "
+        "such as Europe/Rome.",
     )
     meeting_service = models.CharField(
         max_length=5,
@@ -145,6 +155,11 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Its time zone."""
+        return zone_named(self.time_zone)
 
     def clean(self) -> None:
         """The Link service makes links of the meeting URL, so it needs one (R39)."""

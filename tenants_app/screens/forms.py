@@ -104,7 +104,10 @@ class TenantForm(MergingForm):
     class Meta:
         model = Tenant
         fields = [setting.field for setting in ON_FORM]
-        widgets = {"footer_text": forms.Textarea({"rows": 3})}
+        widgets = {
+            "footer_text": forms.Textarea({"rows": 3}),
+            "time_zone": forms.TextInput({"list": "time-zones", "autocomplete": "off", "spellcheck": "false"}),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

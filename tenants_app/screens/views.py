@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -32,7 +33,7 @@ from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
 from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.fragments import answer, answer_table
 from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
@@ -118,12 +119,28 @@ def _with_filters(address: str, request: Request, found: AuditFilter) -> str:
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
     """Keep the colours that the visitor likes, for a year, and go back to where they were."""
+    return _keep(request, "theme", THEMES)
+
+
+@require_safe
+def keyboard(request: Request) -> HttpResponse:
+    """Which keys do what, and whether single ones do anything."""
+    here = request.htmx.current_url if request.htmx else request.get_full_path()
+    return answer(request, "accounts/keyboard.html", "accounts/keys.html", {"here": page_at(request, here or "")})
+
+
+@require_POST
+def choose_keys(request: HttpRequest) -> HttpResponse:
+    """Keep for a year whether single keys do something (WCAG 2.1.4), and go back to where the visitor was."""
+    return _keep(request, "keys", ("on", "off"))
+
+
+def _keep(request: HttpRequest, name: str, choices: Sequence[str]) -> HttpResponse:
+    """Keep a visitor's choice in a cookie of its name, and go back to where they were."""
     response = HttpResponseRedirect(page_at(request, request.POST.get("next", "")) or "/")
-    theme = request.POST.get("theme")
-    if theme in THEMES:
-        response.set_cookie(
-            "theme", theme, max_age=31_536_000, secure=request.is_secure(), httponly=True, samesite="Lax"
-        )
+    chosen = request.POST.get(name, "")
+    if chosen in choices:
+        response.set_cookie(name, chosen, max_age=31_536_000, secure=request.is_secure(), httponly=True, samesite="Lax")
     return response
 
 

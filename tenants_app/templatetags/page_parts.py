@@ -32,7 +32,10 @@ def _all_icons() -> str:
 @register.filter
 def when(moment: datetime | None) -> SafeString:
     """The moment with its time zone; a dash where there is none."""
-    return _time(moment, None if moment is None else date_format(timezone.localtime(moment), "j M Y, H:i T"))
+    if moment is None:
+        return _time(None, None)
+    local = timezone.localtime(moment)  # its name is also known in the hour that the clocks show twice
+    return _time(moment, f"{date_format(local, 'j M Y, H:i')} {local.tzname()}")
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +14,9 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from playwright.sync_api import expect
 
+from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import LeftMeeting, Run, Update
+from migrations_app.models import Alert, LeftMeeting, Run, Update
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
@@ -26,7 +27,9 @@ from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.axe import violations
 from tests.support.commands import invitation
+from tests.support.notices import notices_to
 from tests.support.pages import key_of
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 from tests.support.windows import Open
@@ -45,6 +48,9 @@ PAGES = {
         "/contoso/failures/no-bridge/",
         "/contoso/failures/unreadable-calendar-object/",
         "/contoso/meetings/?organizer=anna",
+        "/contoso/search/?q=a",
+        "/contoso/search/?q=nothing-goes-by-this",
+        "/accounts/keyboard/",
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
         "/contoso/migrations/",
         "/contoso/migrations/{ended}/",
@@ -60,6 +66,10 @@ PAGES = {
         "/contoso/users/selected/start/?q=anna&all",
         "/contoso/users/selected/move/?all&to={other}",
         "/contoso/users/actions/",
+        "/contoso/users/planned/",
+        "/contoso/users/planned/{plan}/",
+        "/contoso/users/planned/{plan}/cancel/",
+        "/contoso/migrations/{planned}/run-now/",
         "/contoso/users/anna.rossi@contoso.com/",
         "/contoso/users/anna.rossi@contoso.com/start/options/?target_meeting_type=Link",
         "/contoso/users/anna.rossi@contoso.com/meetings/",
@@ -79,10 +89,14 @@ PAGES = {
         "/contoso/bridges/{bridge}/numbers/{spare}/",
         "/contoso/bridges/{bridge}/numbers/{spare}/release/?replacement=",
         "/contoso/bridges/{bridge}/numbers/{spare}/replace/?by=%2B14255550122",
+        "/contoso/notices/{notices}/",
+        "/contoso/settings/notices/",
+        "/contoso/settings/notices/advance/it/",
         "/contoso/releases/",
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
         "/contoso/settings/",
+        "/contoso/settings/alerts/",
         "/contoso/settings/rules/",
         "/contoso/settings/service/off/",
         "/contoso/audit/",
@@ -129,6 +143,10 @@ def fill(
     )
     EmbeddedMailbox(anna).store([("meeting-0", migrated), ("meeting-1", pasted)])
     Update.objects.update(state="Failed", error_code="mail-refused", error_detail="550 " + LONG)
+    change_alerts(tenant, ACTOR, recipients="zoe@contoso.com", webhook_url=f"https://hooks.contoso.com/{'a' * 200}")
+    alert = Alert.objects.create(tenant=tenant, content={"title": LONG})
+    alert.deliveries.create(channel="webhook", state="Failed", error_code="alert-given-up", error_detail=LONG)
+    alert.deliveries.create(channel="mail", recipient="zoe@contoso.com", error_code="mail-put-off", attempts=2)
     running = make_run(make_user("bruno"), "InProgress", [("Budget", "Succeeded", "")], total_meetings=7)
     make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(minutes=9))
     make_run(make_user("dario"), "Pending", attempts=1, last_error_code="mailbox-unavailable")
@@ -139,6 +157,7 @@ def fill(
     for number in range(22):  # a second page of every list
         make_run(make_user(f"user{number}", audio_conferencing_license=False))
     vera = User.objects.get(username="vera")
+    plan = plan_for(anna, window_from=time(22), window_to=time(6))
     keys: dict[str, Any] = {
         "ended": ended.correlation_id,
         "running": running.correlation_id,
@@ -152,7 +171,10 @@ def fill(
         "other": new_bridge.pk,
         **leaving_numbers(anna),
         **imports(tenant),
+        "notices": notices_to(anna).pk,
         **preview_of(anna),
+        "plan": plan.pk,
+        "planned": make_run(make_user("fabio"), "Pending", plan=plan, due_at=plan.opens_at).correlation_id,
         "vera": urlsafe_base64_encode(force_bytes(vera.pk)),
         "token": default_token_generator.make_token(vera),
     }

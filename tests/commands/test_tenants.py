@@ -18,6 +18,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import MeetingResult, NumberRelease, Run
 from migrations_app.procedures.number_release import start_release
@@ -29,6 +30,7 @@ from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Tena
 from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.name_server import names
+from tests.support.planned import plan_for
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
 
@@ -38,14 +40,17 @@ ACTS_ON_A_TENANT = {
     "check_deliverability": ANNA,
     "explain_meeting": f"{{meeting}} {ANNA}",
     "export_meetings": f"{ANNA} --output {{folder}}",
+    "get_advance_notice": "",
     "get_dial_in_conferencing_bridge": "",
     "get_dial_in_conferencing_tenant_settings": "",
     "get_dial_in_conferencing_user": ANNA,
     "get_mailbox_connection": "",
     "get_meeting_migration_history": f"{ANNA} --correlation-id {{run}}",
     "get_meeting_migration_status": ANNA,
+    "get_alert_configuration": "",
     "get_mail_server": "",
     "get_number_release": "--number {leaving}",
+    "get_planned_start": "",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
     "get_unmigrated_meeting": ANNA,
@@ -58,17 +63,21 @@ ACTS_ON_A_TENANT = {
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
     "release_service_number": "--number {leaving} --reason cut",
     "remove_mailbox_connection": "{connection}",
+    "remove_planned_start": "{plan}",
     "replace_service_number": "--from {toll} --to +442079460199",
+    "set_advance_notice": "--language en --subject {{day}}",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
     "set_dial_in_conferencing_user": (
         f"{ANNA} --bridge {{bridge}} --toll-number {{toll}} --toll-free-number {{toll_free}}"
     ),
+    "set_alert_configuration": "--pause-minutes 20",
     "set_mail_server": "--sender-mode service",
     "set_mailbox_connection": "{connection} --calendars Work",
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
+    "test_alert": "",
     "test_mail_server": "",
     "undo_meeting_migration": "--correlation-id {run}",
     "unassign_service_number": "--number {spare} --replace-with {toll}",
@@ -108,6 +117,7 @@ INVENTED = {
     "leaving": "+12065550190",
     "run": str(uuid4()),
     "connection": "Nowhere",
+    "plan": "987654",
 }
 """Keys of rows that are nobody's."""
 
@@ -165,6 +175,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "leaving": leaving_number(fabrikam.bridge, "+12065550149", "+12065550150"),
         "run": str(run_of(fabrikam.user).correlation_id),
         "connection": connection_of(fabrikam.tenant, "Harbour-mail").name,
+        "plan": str(plan_for(fabrikam.user).pk),
     }
 
 
@@ -172,6 +183,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
 def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_path: Path) -> dict[str, str]:
     """Keys of Contoso's rows, and files to work with."""
     User.objects.create_user("vera")
+    change_alerts(anna.tenant, ACTOR, recipients="ops@contoso.com")
     (tmp_path / "meeting.ics").write_bytes(invitation(anna))
     (tmp_path / "users.csv").write_text(f"UserPrincipalName,Bridge\n{anna.upn},{new_bridge.name}\n")
     return {
@@ -183,6 +195,7 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "leaving": leaving_number(new_bridge, "+442079460125", "+442079460126"),
         "run": str(run_of(anna).correlation_id),
         "connection": connection_of(anna.tenant, "Contoso-mail").name,
+        "plan": str(plan_for(anna).pk),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),

@@ -128,6 +128,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     # tenant
     "Tenant.name": (tenant_set(name="Contoso Ltd"), NOBODY),
     "Tenant.domain": (tenant_set(domain="contoso.org"), NOBODY),
+    "Tenant.time_zone": (tenant_set(time_zone="Europe/Rome"), NOBODY),
     "Tenant.meeting_url": (tenant_set(meeting_url="https://join.contoso.com"), NOBODY),
     "Tenant.meeting_service": (tenant_set(meeting_service="none"), NOBODY),
     "Tenant.meeting_migration_enabled": (tenant_set(meeting_migration_enabled=False), NOBODY),

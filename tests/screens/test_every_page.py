@@ -37,7 +37,9 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
+from tests.support.notices import notices_to
 from tests.support.pages import key_of
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
 
@@ -54,6 +56,7 @@ PAGES = [
     "/contoso/migrations/{run}/meetings/{meeting}/",
     "/contoso/migrations/{run}/meetings/{meeting}/explain/",
     "/contoso/migrations/{run}/meetings/{failed}/explain/",
+    "/contoso/migrations/{planned}/run-now/",
     "/contoso/migrations/{run}/undo/",
     "/contoso/migrations/{run}/undo/{meeting}/",
     "/contoso/users/",
@@ -63,12 +66,17 @@ PAGES = [
     "/contoso/users/selected/move/?all&to={other}",
     "/contoso/users/actions/",
     "/contoso/users/actions/{action}/",
+    "/contoso/users/planned/",
+    "/contoso/users/planned/{plan}/",
+    "/contoso/users/planned/{plan}/cancel/",
+    "/contoso/users/planned/{plan}/begin/",
     "/contoso/users/anna.rossi@contoso.com/",
     "/contoso/users/anna.rossi@contoso.com/start/options/",
     "/contoso/users/anna.rossi@contoso.com/meetings/",
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/",
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
     "/contoso/meetings/?organizer=anna",
+    "/contoso/search/?q=script",
     "/contoso/users/import/",
     "/contoso/users/import/{checked}/",
     "/contoso/previews/",
@@ -80,6 +88,7 @@ PAGES = [
     "/contoso/bridges/{bridge}/numbers/{number}/",
     "/contoso/bridges/{bridge}/numbers/{number}/release/?replacement=",
     "/contoso/bridges/{bridge}/numbers/{number}/replace/?by=%2B14255550122",
+    "/contoso/notices/{notices}/",
     "/contoso/releases/",
     "/contoso/releases/{release}/",
     "/contoso/releases/{release}/anyway/",
@@ -88,6 +97,9 @@ PAGES = [
     "/contoso/settings/rules/",
     "/contoso/settings/service/off/",
     "/contoso/settings/mail/",
+    "/contoso/settings/alerts/",
+    "/contoso/settings/notices/",
+    "/contoso/settings/notices/advance/en/",
     "/contoso/settings/mailboxes/",
     "/contoso/settings/mailboxes/{connection}/",
     "/contoso/settings/mailboxes/{connection}/remove/",
@@ -95,7 +107,7 @@ PAGES = [
     "/contoso/nothing/here/",
 ]
 FILES = {
-    *("left-csv", "failure-group-csv", "bulk-action-csv", "preview-csv", "preview-report"),
+    *("left-csv", "failure-group-csv", "bulk-action-csv", "notice-round-csv", "preview-csv", "preview-report"),
     *("users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"),
 }
 """Addresses below a tenant that answer with a file, or to programs."""
@@ -136,6 +148,9 @@ def fill(
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
         "release": release_of_anna(anna).pk,
         "action": done_for_anna(anna).pk,
+        "notices": notices_to(anna, error_detail=HOSTILE).pk,
+        "plan": (plan := plan_for(anna, requested_by=HOSTILE)).pk,
+        "planned": make_run(make_user("bruno"), "Pending", plan=plan).correlation_id,
         **preview_of(anna),
     }
     return lambda address: address.format(**keys)
@@ -189,7 +204,14 @@ def checked_import(anna: ConferencingUser) -> UserImport:
 
 def addresses_below_a_tenant() -> Iterator[tuple[str, str]]:
     """The name of each, and the address of a row that is not there."""
-    nothing = {"correlation_id": uuid4(), "upn": "nobody@contoso.com", "uid": "nothing", "name": "nothing"}
+    nothing = {
+        "correlation_id": uuid4(),
+        "upn": "nobody@contoso.com",
+        "uid": "nothing",
+        "name": "nothing",
+        "kind": "nothing",
+        "language": "xx",
+    }
     for resolver in get_resolver().url_patterns:
         if isinstance(resolver, URLResolver) and "slug" in resolver.pattern.converters:
             for pattern in resolver.url_patterns:
@@ -250,6 +272,7 @@ PARTS = {
     "/contoso/migrations/{run}/meetings/{meeting}/explain/": 'class="decision"',
     "/contoso/users/": 'id="results"',
     "/contoso/users/actions/": 'id="results"',
+    "/contoso/users/planned/": 'id="results"',
     "/contoso/users/actions/{action}/": 'id="live"',
     "/contoso/users/import/": 'id="results"',
     "/contoso/users/import/{checked}/": 'id="live"',
@@ -260,8 +283,10 @@ PARTS = {
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/": 'class="decision"',
     "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/": 'class="rows story"',
     "/contoso/meetings/?organizer=anna": 'id="results"',
+    "/contoso/search/?q=script": "alert(&#x27;x&#x27;)",
     "/contoso/bridges/{bridge}/": 'id="results"',
     "/contoso/bridges/{bridge}/numbers/{number}/": 'id="results"',
+    "/contoso/notices/{notices}/": 'id="live"',
     "/contoso/releases/": 'id="results"',
     "/contoso/releases/{release}/": 'id="live"',
     "/contoso/audit/": 'id="results"',
@@ -308,6 +333,7 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
         f"/contoso/bridges/{old_bridge.pk}/",
         "/contoso/bridges/",
         "/contoso/audit/",
+        "/contoso/search/?q=user",
         f"/contoso/migrations/{big.correlation_id}/",
     ]
 

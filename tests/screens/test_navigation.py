@@ -15,12 +15,15 @@ from tenants_app.models import Bridge, ConferencingUser
 TAB_OF = {
     "": "Dashboard",
     "left/": "Dashboard",
+    "search/": "Dashboard",
+    "first-steps/": "Dashboard",
     "previews/": "Users",
     "failures/": "Dashboard",
     "errors/": "Dashboard",
     "migrations/": "History",
     "meetings/": "History",
     "users/": "Users",
+    "notices/": "Users",
     "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",
@@ -61,6 +64,7 @@ def test_every_address_below_a_tenant_belongs_to_one_tab(route: str) -> None:
     [
         ("/contoso/", "Dashboard"),
         ("/contoso/users/actions/", "Users"),
+        ("/contoso/users/planned/", "Users"),
         ("/contoso/migrations/", "History"),
         ("/contoso/users/", "Users"),
         ("/contoso/users/anna.rossi@contoso.com/", "Users"),

@@ -25,8 +25,12 @@ from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.utils import timezone
 from django.utils.html import escape
 
+from migrations_app.alerts.actions import change_alerts
+from migrations_app.mail.notice_texts import change_notice_text
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import (
+    Alert,
+    AlertDelivery,
     BulkAction,
     LeftMeeting,
     MailboxScan,
@@ -48,7 +52,9 @@ from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import invitation
 from tests.support.name_server import names
+from tests.support.notices import notices_to
 from tests.support.pages import key_of, shown
+from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.remembered import Remembered
 from tests.support.taken_back import taken_back
@@ -109,7 +115,7 @@ BELOW_A_TENANT = {
     "look-again": Rule("/{tenant}/left/look-again/", post="operator", form={"meeting": "{left}"}),
     "history": Rule("/{tenant}/migrations/", get="viewer"),
     "run": Rule("/{tenant}/migrations/{run}/", get="viewer"),
-    "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", post="operator"),
+    "run-now": Rule("/{tenant}/migrations/{pending}/run-now/", "operator", "operator", {"confirmed": "yes"}),
     "start-again": Rule("/{tenant}/migrations/{run}/start-again/", post="operator"),
     "undo-run": Rule("/{tenant}/migrations/{run}/undo/", get="operator", post="operator"),
     "undo-meeting": Rule("/{tenant}/migrations/{run}/undo/{meeting}/", get="operator"),
@@ -138,6 +144,10 @@ BELOW_A_TENANT = {
     "bulk-action": Rule("/{tenant}/users/actions/{action}/", get="viewer"),
     "bulk-action-csv": Rule("/{tenant}/users/actions/{action}/results.csv", get="viewer"),
     "stop-bulk-action": Rule("/{tenant}/users/actions/{action}/stop/", post="operator"),
+    "plans": Rule("/{tenant}/users/planned/", get="viewer"),
+    "plan": Rule("/{tenant}/users/planned/{plan}/", "viewer", "operator", {"not_before": "tomorrow 23:30"}),
+    "cancel-plan": Rule("/{tenant}/users/planned/{plan}/cancel/", get="operator", post="operator"),
+    "begin-plan": Rule("/{tenant}/users/planned/{plan}/begin/", get="operator", post="operator"),
     "start-user": Rule("/{tenant}/users/{upn}/start/", post="operator"),
     "start-options": Rule("/{tenant}/users/{upn}/start/options/", get="operator"),
     "mark-up-to-date": Rule("/{tenant}/users/{outdated}/mark-up-to-date/", post="admin"),
@@ -167,6 +177,20 @@ BELOW_A_TENANT = {
     "replace-number": Rule(
         "/{tenant}/bridges/{bridge}/numbers/{number}/replace/?by=%2B14255550139", get="admin", post="admin"
     ),
+    "notices": Rule("/{tenant}/settings/notices/", get="viewer"),
+    "notice-text": Rule(
+        "/{tenant}/settings/notices/advance/en/",
+        get="viewer",
+        post="admin",
+        form={"subject": "Soon", "body": "On {{day}} {{meetings}} change"},
+    ),
+    "reset-notice-text": Rule("/{tenant}/settings/notices/advance/it/default/", post="admin"),
+    "send-test-notice": Rule("/{tenant}/settings/notices/advance/en/test/", post="admin", again=200, only_looks=True),
+    "notice-round": Rule("/{tenant}/notices/{notices}/", get="viewer"),
+    "notice-round-csv": Rule("/{tenant}/notices/{notices}/notices.csv", get="viewer"),
+    "begin-without-notices": Rule("/{tenant}/notices/{notices}/begin/", post="operator"),
+    "tell-again": Rule("/{tenant}/notices/{notices}/again/", post="operator"),
+    "tell-new-time": Rule("/{tenant}/notices/{moved}/new-time/", post="operator"),
     "releases": Rule("/{tenant}/releases/", get="viewer"),
     "release": Rule("/{tenant}/releases/{updating}/", get="viewer"),
     "cancel-release": Rule("/{tenant}/releases/{waiting}/cancel/", post="admin"),
@@ -199,7 +223,13 @@ BELOW_A_TENANT = {
     "mail-test": Rule("/{tenant}/settings/mail/test/", post="admin", again=200, only_looks=True),
     "mail-test-message": Rule("/{tenant}/settings/mail/test-message/", post="admin", again=200, only_looks=True),
     "mail-deliverability": Rule("/{tenant}/settings/mail/deliverability/", post="admin", again=200, only_looks=True),
+    "alerts": Rule("/{tenant}/settings/alerts/", get="viewer", post="admin", form={"recipients": "zoe@contoso.com"}),
+    "alert-test-mail": Rule("/{tenant}/settings/alerts/test-mail/", post="admin", again=200, only_looks=True),
+    "alert-test-webhook": Rule("/{tenant}/settings/alerts/test-webhook/", post="admin", again=200, only_looks=True),
+    "alert-secret": Rule("/{tenant}/settings/alerts/secret/", post="admin"),
+    "send-alert-again": Rule("/{tenant}/settings/alerts/{undelivered}/send-again/", post="admin"),
     "switch": Rule("/{tenant}/settings/MeetingMigrationEnabled/", post="admin", form={"on": "false"}),
+    "search": Rule("/{tenant}/search/?q=anna", get="viewer"),
     "audit": Rule("/{tenant}/audit/", get="viewer"),
     "audit-csv": Rule("/{tenant}/audit/export.csv", get="viewer"),
 }
@@ -214,8 +244,12 @@ FOR_EVERYBODY = {
     "password_reset_confirm": Rule("/accounts/sign-in-link/MQ/used-up/", get="nobody", post="nobody"),
     "theme": Rule("/accounts/theme/", post="nobody"),
 }
+BEHIND_A_KEY = {"metrics": Rule("/metrics", get="nobody")}
+"""For programs, and 404 until a key is set: tests/monitoring/test_metrics.py."""
 FOR_THE_SIGNED_IN = {
     "index": Rule("/", get="anybody"),
+    "keyboard": Rule("/accounts/keyboard/", get="anybody"),
+    "keys": Rule("/accounts/keyboard/keys/", post="anybody"),
     "logout": Rule("/accounts/logout/", post="anybody"),
 }
 FOR_SUPERUSERS = "admin/"
@@ -252,7 +286,7 @@ def test_every_address_is_classified() -> None:
     others = Counter(
         name or route for route, name in every_address() if not route.startswith(("<slug:slug>/", FOR_SUPERUSERS))
     )
-    above = [*FOR_EVERYBODY, *FOR_THE_SIGNED_IN]
+    above = [*FOR_EVERYBODY, *BEHIND_A_KEY, *FOR_THE_SIGNED_IN]
     beneath = [*BELOW_A_TENANT, *SWITCHED_ON_FOR_EVERYBODY]
     unclassified = [*(below - Counter(beneath)), *(others - Counter(above))]
 
@@ -265,7 +299,8 @@ def test_every_address_is_classified() -> None:
 
 
 def test_the_addresses_of_the_tables_are_those_of_the_project(fill: Fill) -> None:
-    for name, rule in (BELOW_A_TENANT | SWITCHED_ON_FOR_EVERYBODY | FOR_EVERYBODY | FOR_THE_SIGNED_IN).items():
+    everything = BELOW_A_TENANT | SWITCHED_ON_FOR_EVERYBODY | FOR_EVERYBODY | BEHIND_A_KEY | FOR_THE_SIGNED_IN
+    for name, rule in everything.items():
         assert resolve(fill(rule.address).partition("?")[0]).url_name == name
 
 
@@ -344,8 +379,10 @@ def make_contoso(
     )
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0"))])
     change_user(bruno, ACTOR, is_data_fix=True, conference_id="7654321")  # so that he is out of date
+    change_notice_text(anna.tenant, "Advance", "it", ACTOR, subject="Da {day}")
     left, seen_to = left_of(anna), left_of(bruno, state=LeftMeeting.State.DEALT_WITH)
     number, spare, waiting, updating = leaving_numbers(anna.bridge, make_user)
+    plan = plan_for(anna)
     return {
         "tenant": "contoso",
         "left": left.pk,
@@ -358,7 +395,7 @@ def make_contoso(
         "empty": set_bridge(anna.tenant, "Empty", ACTOR).pk,
         "run": run.correlation_id,
         "meeting": run.results.get().pk,
-        "pending": make_run(bruno, "Pending").correlation_id,
+        "pending": make_run(bruno, "Pending", plan=plan).correlation_id,
         "doubtful": doubtful.correlation_id,
         "upn": anna.upn,
         "accepted": accepted(make_run(make_user("hugo.lind"), "Failed")).user.upn,
@@ -367,9 +404,13 @@ def make_contoso(
         "imported": imported(anna.tenant).pk,
         "bridge": anna.bridge_id,
         "connection": create_connection(anna.tenant, ACTOR, "Spare", address="https://127.0.0.1:9/").pk,
+        "undelivered": undelivered(anna.tenant).pk,
         "scanned": scanned(make_user("gina.falk")).upn,
         "selected": anna.pk,
         "action": going_on(anna).pk,
+        "notices": notices_to(anna).pk,
+        "moved": notices_to(anna, state="Sent", error_code="").pk,
+        "plan": plan.pk,
         **preview_of(anna),
     }
 
@@ -379,6 +420,13 @@ def going_on(user: ConferencingUser) -> BulkAction:
     action = BulkAction.objects.create(tenant=user.tenant, kind="start", channel="screen", user_count=1)
     action.users.create(user=user, upn=user.upn)
     return action
+
+
+def undelivered(tenant: Tenant) -> AlertDelivery:
+    """An alert that was given up, where alerts go to a webhook."""
+    change_alerts(tenant, ACTOR, webhook_url="https://hooks.invalid/")
+    alert = Alert.objects.create(tenant=tenant, content={"title": f"1 run of {tenant.name} failed"})
+    return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed", error_code="alert-given-up")
 
 
 def left_of(user: ConferencingUser, **values: Any) -> LeftMeeting:
@@ -468,11 +516,15 @@ def theirs(fabrikam: Fabrikam, contoso: dict[str, Any], make_run: Callable[..., 
         "updating": updating.pk,
         "held": updating.pk,
         "connection": create_connection(fabrikam.tenant, ACTOR, "Harbour", address="https://dav.fabrikam.com/").pk,
+        "undelivered": undelivered(fabrikam.tenant).pk,
         "scanned": fabrikam.user.upn,
+        "notices": (harbour := notices_to(fabrikam.user).pk),
+        "moved": harbour,
         **preview_of(fabrikam.user),
         "empty": fabrikam.bridge.pk,
         "selected": fabrikam.user.pk,
         "action": going_on(fabrikam.user).pk,
+        "plan": plan_for(fabrikam.user).pk,
     }
 
 
@@ -488,6 +540,7 @@ INVENTED = {
     "stored": key_of("nothing"),
     "imported": 987_654,
     "connection": 987_654,
+    "undelivered": 987_654,
     "preview": 987_654,
     "previewed": 987_654,
     "scanned": "nobody@contoso.com",
@@ -500,6 +553,7 @@ INVENTED = {
     "empty": 987_654,
     "selected": 987_654,
     "action": 987_654,
+    "plan": 987_654,
 }
 """Keys of rows that are nobody's."""
 

@@ -70,9 +70,9 @@ def test_rows_a_page_and_all_that_the_filter_finds_can_be_selected(
     assert "All 10 users that the filter finds" in words(filtered.encode())
     assert '<input type="hidden" name="q" value="user0">' in filtered
     assert "all-of-page" not in filtered  # it is the same as all
-    assert buttons(page) == ["start", "retry", "move", "mark", "csv"]
+    assert buttons(page) == ["start", "retry", "move", "notify", "mark", "csv"]
     assert f'formaction="{SELECTED}/start/"' in page
-    assert buttons(bob.get("/contoso/users/").content.decode()) == ["start", "retry", "csv"]
+    assert buttons(bob.get("/contoso/users/").content.decode()) == ["start", "retry", "notify", "csv"]
     assert buttons(vera.get("/contoso/users/").content.decode()) == ["csv"]
     assert "selection" not in alice.get("/contoso/users/?q=nobody", headers=HTMX).content.decode()
 

@@ -214,7 +214,8 @@ def test_the_page_tells_what_was_found_and_leads_to_the_story(vera: Client, anna
     assert "Write a telephone number with its digits." in wrong
     assert "Write a conference ID with its digits." in wrong
     for page in ("/contoso/", f"/contoso/users/{anna.upn}/"):
-        assert 'href="/contoso/meetings/"' in vera.get(page).content.decode()
+        assert 'href="/contoso/search/"' in vera.get(page).content.decode()
+    assert 'href="/contoso/meetings/"' in vera.get("/contoso/search/?q=anna").content.decode()
     for name in ("organizer", "subject", "day", "conference_id", "number", "uid"):
         for value in ("%00", "%C2%B2", "9" * 5000, "(((%25", "%ED%A0%80"):
             assert vera.get(f"/contoso/meetings/?organizer=a&{name}={value}").status_code == 200

@@ -62,10 +62,11 @@ OWNER = {
     "PreviewedUser": "preview__tenant",
     "Update": "result__run__tenant",
     "BulkActionUser": "action__tenant",
+    "AlertDelivery": "alert__tenant",
     "UpdateText": "update__result__run__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately"}
+OF_NO_TENANT = {"Heartbeat", "MailServer", "SentLately", "WorkerSilence"}
 
 
 def _models() -> list[type[Model]]:

@@ -241,6 +241,7 @@ def test_a_switch_is_audited(admin: Client, tenant: Tenant) -> None:
     form = {
         "name": tenant.name,
         "domain": tenant.domain,
+        "time_zone": tenant.time_zone,
         "meeting_url": tenant.meeting_url,
         "meeting_service": tenant.meeting_service,
         "automatically_migrate_user_meetings": "on",

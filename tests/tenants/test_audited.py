@@ -19,13 +19,30 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
+from migrations_app.alerts import actions as alert_actions
 from migrations_app.mail import actions as mail_actions
-from migrations_app.mail import organizer_notes
-from migrations_app.models import BulkAction, LeftMeeting, MeetingResult, NumberRelease, Run, UntoldNumber, Update
-from migrations_app.procedures import bulk_actions, number_release
+from migrations_app.mail import notice_texts, organizer_notes
+from migrations_app.models import (
+    Alert,
+    AlertDelivery,
+    BulkAction,
+    LeftMeeting,
+    MeetingResult,
+    Notice,
+    NoticeRound,
+    NoticeText,
+    NumberRelease,
+    Plan,
+    Run,
+    UntoldNumber,
+    Update,
+)
+from migrations_app.procedures import bulk_actions, notices, number_release
+from migrations_app.procedures import plans as planned
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.rewriting.spans import pack
 from migrations_app.runs import actions, left_actions, receivers, undo_start
+from migrations_app.runs.plans import When
 from tenants_app.audit import Actor, Channel, action_choices, entry
 from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
@@ -58,13 +75,17 @@ from tenants_app.changes.users import (
 )
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
+from tests.support.notices import notices_to
+from tests.support.planned import plan_for
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
 CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
 MODULES = (
     *CHANGES,
-    *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes, number_release, bulk_actions),
+    *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes),
+    alert_actions,
+    *(number_release, bulk_actions, planned, notice_texts, notices),
 )
 
 
@@ -92,6 +113,9 @@ class World:
         action = BulkAction.objects.create(tenant=self.tenant, kind="start", channel="screen", user_count=1)
         action.users.create(user=self.anna, upn=self.anna.upn)
         return action
+
+    def plan(self) -> Plan:
+        return plan_for(self.anna)
 
     def run(self) -> Run:
         actions.start_by_hand(self.tenant, [self.anna], ACTOR)
@@ -145,6 +169,26 @@ class World:
 
     def default_connection(self) -> MailboxConnection:
         return change_connection(self.connection(), ACTOR, make_default=True)
+
+    def webhook(self) -> World:
+        alert_actions.change_alerts(self.tenant, ACTOR, webhook_url="https://hooks.contoso.com/")
+        return self
+
+    def undelivered_alert(self) -> AlertDelivery:
+        self.webhook()
+        alert = Alert.objects.create(tenant=self.tenant, content={"title": "1 run failed"})
+        return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed")
+
+    def own_text(self) -> Tenant:
+        notice_texts.change_notice_text(self.tenant, "Advance", "en", ACTOR, subject="On {day}")
+        assert NoticeText.objects.exists()
+        return self.tenant
+
+    def notices(self) -> NoticeRound:
+        return notices_to(self.anna)
+
+    def sent_notices(self) -> NoticeRound:
+        return notices_to(self.anna, state=Notice.State.SENT, error_code="")
 
     def release(self) -> NumberRelease:
         other = register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
@@ -319,6 +363,26 @@ AUDITED = {
         lambda left, actor: organizer_notes.assign(left.tenant, [left.pk], actor),
         World.left_meeting,
     ),
+    "actions.change_alerts": Case(
+        "change alerts",
+        lambda world, actor: alert_actions.change_alerts(world.tenant, actor, recipients="zoe@contoso.com"),
+    ),
+    "actions.renew_secret": Case(
+        "renew alert secret", lambda world, actor: alert_actions.renew_secret(world.tenant, actor), World.webhook
+    ),
+    "actions.send_again": Case("send alert again", alert_actions.send_again, World.undelivered_alert),
+    "notice_texts.change_notice_text": Case(
+        "change notice",
+        lambda world, actor: notice_texts.change_notice_text(world.tenant, "Advance", "en", actor, subject="On {day}"),
+    ),
+    "notice_texts.reset_notice_text": Case(
+        "change notice",
+        lambda tenant, actor: notice_texts.reset_notice_text(tenant, "Advance", "en", actor),
+        World.own_text,
+    ),
+    "notices.begin_anyway": Case("begin without notices", notices.begin_anyway, World.notices),
+    "notices.tell_again": Case("send notices again", notices.tell_again, World.notices),
+    "notices.tell_new_time": Case("tell organizers the new time", notices.tell_new_time, World.sent_notices),
     "number_release.start_release": Case(
         "take number off", lambda world, actor: number_release.start_release(world.spare, world.default, actor)
     ),
@@ -335,8 +399,19 @@ AUDITED = {
         "accept messages given up", number_release.accept_given_up, World.release_held_by_a_message
     ),
     "number_release.begin_now": Case("take number off now", number_release.begin_now, World.release),
+    "plans.change": Case(
+        "change planned start",
+        lambda plan, actor: planned.change(plan, When(timezone.now() + timedelta(days=2)), actor),
+        World.plan,
+    ),
+    "plans.bring_forward": Case("bring planned start forward", planned.bring_forward, World.plan),
+    "plans.cancel": Case("cancel planned start", planned.cancel, World.plan),
 }
 WITHOUT_ENTRY = {
+    "plans.job_of": "only reads",
+    "plans.advance": "goes on with what was planned, by itself",
+    "plans.is_due": "only reads",
+    "plans.settles_at": "only reads",
     "mailboxes.read_mailbox": "only reads",
     "mailboxes.require_secrets_key": "only reads",
     "mailboxes.rotate_secrets": "is about the installation's keys: what is stored stays what it is",
@@ -345,6 +420,8 @@ WITHOUT_ENTRY = {
     "locking.audited_value": "only computes",
     "locking.apply_values": "only sets what its caller saves and audits",
     "actions.told": "only computes",
+    "actions.server_of": "only computes",
+    "actions.stop_webhook": "is what the receiver of alerts asks for; the entry names the service itself",
     "receivers.on_change_foreseen": "only computes",
     "actions.request_decided": "requests what a change or a start decided on, which writes the entry",
     "tenants.foresee_tenant": "only computes",
@@ -381,6 +458,18 @@ WITHOUT_ENTRY = {
     "left_actions.marked": "only sets what its caller saves and audits",
     "organizer_notes.compose": "only computes",
     "organizer_notes.is_wanted": "only reads",
+    "notice_texts.default_text": "only reads",
+    "notice_texts.texts_of": "only reads",
+    "notice_texts.notice_records": "only reads",
+    "notice_texts.filled": "only computes",
+    "notice_texts.check_language": "only checks",
+    "notice_texts.checked": "only checks",
+    "notices.announce": "is a part of what is planned or done for many users, which writes the entry",
+    "notices.told_already": "only reads",
+    "notices.told_of_another_time": "only reads",
+    "notices.is_due": "only reads",
+    "notices.settles_at": "only reads",
+    "notices.advance": "tells whom somebody asked to be told",
     "number_release.holders": "only reads",
     "number_release.holding_meetings": "only reads",
     "number_release.holding_updates": "only reads",

@@ -50,6 +50,8 @@ def another_value(tenant: Tenant, setting: TenantSetting) -> Any:
         return value + 1
     if field.choices:
         return next(each for each, _ in field.choices if each != value)
+    if setting.field == "time_zone":
+        return "Europe/Rome"
     return "https://other.contoso.com" if setting.field.endswith("_url") else "other.contoso.com"
 
 
@@ -68,6 +70,7 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "Slug",
         "Name",
         "Domain",
+        "TimeZone",
         "MeetingUrl",
         "MeetingService",
         "MeetingMigrationEnabled",

@@ -80,8 +80,13 @@ def refusal_of(answer: Answer) -> Failure:
 
 
 def retry_after(answer: Answer) -> timedelta | None:
+    """How long the server asks to wait."""
+    return wait_stated(answer.headers.get("retry-after", ""))
+
+
+def wait_stated(text: str) -> timedelta | None:
     """How long to wait, given in seconds or as a time (RFC 9110 section 10.2.3); at most a day."""
-    stated = answer.headers.get("retry-after", "").strip()
+    stated = text.strip()
     if not stated:
         return None
     if stated.isascii() and stated.isdigit():

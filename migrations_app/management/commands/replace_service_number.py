@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from migrations_app.management.release_command import ReleaseCommand
 from migrations_app.models import NumberRelease
 from migrations_app.procedures.number_release import foresee_replacement, start_replacement
+from migrations_app.runs.plans import When
 from tenants_app.management.arguments import e164
 from tenants_app.models import ServiceNumber, Tenant
 
@@ -31,5 +32,7 @@ class Command(ReleaseCommand):
     def check_begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> None:
         foresee_replacement(number, options["replace_with"])
 
-    def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
-        return start_replacement(number, options["replace_with"], self.actor, now_due=options["now"])
+    def begin(
+        self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any], when: When | None
+    ) -> NumberRelease:
+        return start_replacement(number, options["replace_with"], self.actor, now_due=options["now"], when=when)

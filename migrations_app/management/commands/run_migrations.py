@@ -9,9 +9,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from migrations_app.mail import delivery
+from migrations_app.alerts import worker as alerts
+from migrations_app.mail import delivery, outbox
 from migrations_app.mail.waiting import Queue
-from migrations_app.models import MAY_BE_WORKED, Run, Update
+from migrations_app.models import MAY_BE_WORKED, Run, Update, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.procedures import registry
 from migrations_app.runs.left import count_open
@@ -37,7 +38,8 @@ class Command(AdministratorCommand):
         parser.add_argument(
             "--until-idle",
             action="store_true",
-            help="wait also for runs that become due after the settling time; later retries are only named",
+            help="wait also for runs that become due after the settling time; later retries, and what is planned, are "
+            "only named",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -100,13 +102,14 @@ def _pause() -> float | None:
     pending = Run.objects.filter(MAY_BE_WORKED, state=Run.State.PENDING)
     if (
         Run.objects.filter(state=Run.State.IN_PROGRESS).exists()
-        or pending.filter(due_at__lte=now).exists()
+        or pending.filter(runs_may_begin(now), due_at__lte=now).exists()
         or registry.is_due(now)
         or delivery.is_due()
-        or Update.objects.filter(state=Update.State.QUEUED, lease_until__gt=now).exists()
+        or alerts.is_due(now)
+        or outbox.is_in_hand(now)
     ):
         return POLL_SECONDS
-    first_run = pending.filter(attempts=0).order_by("due_at").values_list("due_at", flat=True).first()
+    first_run = pending.filter(attempts=0, plan=None).order_by("due_at").values_list("due_at", flat=True).first()
     settling = [moment for moment in (first_run, registry.settles_at()) if moment]
     if not settling:
         return None

@@ -5,22 +5,27 @@ import io
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 
 from migrations_app.failures import Failure, describe
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
+from migrations_app.management.planning import add_when, when_of
+from migrations_app.management.planning import told as told_when
 from migrations_app.management.tool_command import by_command
 from migrations_app.meeting_services.of_user import why_no_target
-from migrations_app.models import Run
+from migrations_app.models import Plan, Run
 from migrations_app.monitoring.health import workers
 from migrations_app.preview.many_users import EndedUndos
 from migrations_app.preview.meetings import foresee_meetings
+from migrations_app.procedures.bulk_actions import perform
+from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.runs.actions import start_by_hand, told
 from migrations_app.runs.out_of_date import in_chunks, users_out_of_date
 from migrations_app.runs.outcomes import Outcome
+from migrations_app.runs.plans import When
 from migrations_app.runs.starts import decide_starts
 from migrations_app.targets import ALL, CURRENT, SOURCE_TYPES, TARGET_TYPES, Targets
 from tenants_app.bulk import batched
@@ -74,6 +79,7 @@ class Command(ForeseeingCommand):
             f"{CURRENT})",
         )
         parser.add_argument("--now", action="store_true", help="do not wait for the tenant's settling time")
+        add_when(parser)
         parser.add_argument(
             "--wait", action="store_true", help="wait until the runs have ended; exit status 1 if one failed"
         )
@@ -81,12 +87,16 @@ class Command(ForeseeingCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"] and options["wait"]:
             raise wrong_usage("A dry run starts nothing to wait for: leave out --dry-run or --wait.")
+        if options["wait"] and (options["not_before"] or options["between"]):
+            raise wrong_usage("What is planned is not waited for: leave out --wait, or --not-before and --between.")
         self.check_format(options)
         tenant, targets = self.tenant(options), _targets(options)
+        when = when_of(tenant, options)
         for service in targets.services if targets else ():
             if refusal := why_no_target(tenant, service):
                 raise CommandError(refusal)
-        consequences, started, undos = self._start(tenant, targets, options)
+        only_decides = options["dry_run"] or when is not None
+        consequences, started, undos = self._start(tenant, targets, options, only_decides=only_decides)
         if options["out_of_date"] and not consequences and options["format"] == "table":
             self.stdout.write("Nobody is out of date.")
             return
@@ -99,6 +109,8 @@ class Command(ForeseeingCommand):
             problems += self._preview(started, options)
         else:
             runs = [(each.upn, each.sentence) for each in consequences if each.starts_run]
+            if when and started:
+                self.stdout.write(self._plan(tenant, list(started), targets, when))
             for line in _lines(runs, is_named):
                 self.stdout.write(line)
             if options["wait"] and started:
@@ -111,10 +123,17 @@ class Command(ForeseeingCommand):
             everybody = counted(len(consequences), "user")
             raise CommandError(f"{len(problems):,} of {everybody} failed or refused: see above.")
 
+    def _plan(self, tenant: Tenant, users: Sequence[int], targets: Targets | None, when: When) -> str:
+        """Plan what would start now, for the users by key; what to say of it."""
+        chosen = ConferencingUser.objects.filter(pk__in=users)
+        options = {"targets": targets.stored if targets else None}
+        action = perform(tenant, KINDS["start"], chosen, self.actor, options=options, when=when)
+        return told_when(cast(Plan, action.plan))
+
     def _start(
-        self, tenant: Tenant, targets: Targets | None, options: Mapping[str, Any]
+        self, tenant: Tenant, targets: Targets | None, options: Mapping[str, Any], *, only_decides: bool
     ) -> tuple[list[Consequence], dict[int, Targets], list[str]]:
-        """Start the runs; a dry run only decides about each.
+        """Start the runs, or only decide about each.
 
         Returns the answers, whose runs started, with the targets of each, since a run that was pending keeps its own,
         and whose undo that ends.
@@ -123,7 +142,7 @@ class Command(ForeseeingCommand):
         undos: list[str] = []
         started: dict[int, Targets] = {}
         for users in self._chunks(tenant, options):
-            if options["dry_run"]:
+            if only_decides:
                 starts = decide_starts(tenant, users, self.actor, targets)
                 consequences += told([(start.user, start.decision) for start in starts])
                 started |= {start.user.pk: start.targets for start in starts if start.decision.starts_run}

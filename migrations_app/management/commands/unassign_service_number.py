@@ -8,6 +8,7 @@ from django.core.management.base import CommandParser
 from migrations_app.management.release_command import ReleaseCommand
 from migrations_app.models import NumberRelease
 from migrations_app.procedures.number_release import check_not_default, check_release, start_release
+from migrations_app.runs.plans import When
 from tenants_app.management.arguments import e164
 from tenants_app.models import ServiceNumber, Tenant
 
@@ -34,6 +35,8 @@ class Command(ReleaseCommand):
         check_not_default(number)
         check_release(tenant, number, self.service_number(tenant, options["replace_with"]))
 
-    def begin(self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any]) -> NumberRelease:
+    def begin(
+        self, tenant: Tenant, number: ServiceNumber, options: Mapping[str, Any], when: When | None
+    ) -> NumberRelease:
         replacement = self.service_number(tenant, options["replace_with"])
-        return start_release(number, replacement, self.actor, now_due=options["now"])
+        return start_release(number, replacement, self.actor, now_due=options["now"], when=when)

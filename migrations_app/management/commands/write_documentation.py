@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from migrations_app.cures import place_of
-from migrations_app.failures import FAILED, SKIPPED, UNSENT, Entry
+from migrations_app.failures import ALERTS, FAILED, SKIPPED, UNSENT, Entry
 from migrations_app.retries import RETRIES, RETRY_WINDOW
 from migrations_app.triggers.switches import Switches
 from migrations_app.triggers.table import COMBINATIONS, SERVED, SWITCHES, USERS, KindOfChange, table
@@ -127,6 +127,10 @@ def _errors() -> Iterator[str]:
     yield "\n## Why a message to attendees is not sent\n"
     yield "The meeting itself is migrated. `internal-error` can stand here too.\n"
     yield from _failures(UNSENT)
+    yield "\n## Why an alert is not delivered\n"
+    yield "Alerts tell administrators, by mail and webhook ([alerts.md](alerts.md)). What keeps messages from a mail"
+    yield "server for a while, as above, can stand here too.\n"
+    yield from _failures(ALERTS)
     yield ""
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from tenants_app.changes.tenants import create_tenant
@@ -36,6 +37,13 @@ class Command(AdministratorCommand):
             help="between a change and its run, so that a burst of changes is one run (default: 300)",
         )
 
+        parser.add_argument(
+            "--time-zone",
+            metavar="NAME",
+            default=settings.TIME_ZONE,
+            help="in which its pages show times and planned runs begin, such as Europe/Rome (default: %(default)s)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         slug, url = options["slug"], options["meeting_url"] or ""
         if Tenant.objects.filter(slug=slug).exists():
@@ -48,6 +56,7 @@ class Command(AdministratorCommand):
             meeting_url=url,
             meeting_service=options["meeting_service"] or (MeetingService.LINK if url else MeetingService.NONE),
             settling_time=options["settling_time"],
+            time_zone=options["time_zone"],
         )
         self.stdout.write(f"{tenant.name} is there. What comes next:")
         for command in (

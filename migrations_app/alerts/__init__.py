@@ -1,0 +1,1 @@
+"""Telling a tenant's administrators by mail and webhook what needs them while they are away."""

@@ -1,0 +1,44 @@
+"""Messages of the service in plain text, to one person: to organizers, about their meetings."""
+
+from __future__ import annotations
+
+from base64 import encodebytes
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from migrations_app.calendars.people import Person
+from migrations_app.mail.headers import mailbox, text_field
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What a message is made of. Addresses are ASCII; everything else may be any text."""
+
+    sender: Person
+    to: Person
+    subject: str
+    text: str
+    language: str
+    message_id: str
+    date: datetime
+
+    def compose(self) -> bytes:
+        """The whole message: CRLF line ends, pure ASCII. Nobody's absence is answered to it."""
+        octets = f"{self.text}\n".replace("\r", "").replace("\n", "\r\n").encode("utf-8", "replace")
+        lines = [
+            f"From: {mailbox(self.sender)}",
+            f"To: {mailbox(self.to)}",
+            text_field("Subject", self.subject),
+            f"Date: {format_datetime(self.date.astimezone(UTC))}",
+            f"Message-ID: {self.message_id}",
+            "Auto-Submitted: auto-generated",
+            "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
+            f"Content-Language: {self.language}",
+            "MIME-Version: 1.0",
+            "Content-Type: text/plain; charset=utf-8",
+            "Content-Transfer-Encoding: base64",
+            "",
+            encodebytes(octets).decode("ascii").replace("\n", "\r\n"),
+        ]
+        return "\r\n".join(lines).encode("ascii")

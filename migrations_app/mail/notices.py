@@ -1,0 +1,86 @@
+"""Telling organizers in advance that their meetings will be changed, or that they will not be after all (R37).
+
+A notice is a row of the outbox like an update, and goes the same way. It is written when it is sent, in the service's
+name. Its Message-ID follows from the round and the user, so that whatever is repeated is the same message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from migrations_app.calendars import itip
+from migrations_app.calendars.people import Person
+from migrations_app.failures import Failure
+from migrations_app.mail.imip import message_id
+from migrations_app.mail.letters import Letter
+from migrations_app.mail.notice_texts import filled, texts_of
+from migrations_app.mail.servers import service_of
+from migrations_app.models import Notice, NoticeKind, NoticeRound
+from migrations_app.monitoring import clock
+from migrations_app.rewriting.labels import language_of
+from tenants_app.models import MailServerConnection, Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message that is ready."""
+
+    sender: str
+    recipient: str
+    message_id: str
+    octets: bytes
+
+
+class Writer:
+    """Writes a tenant's notices; it asks for texts and sender once."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._sender = service_of(tenant, MailServerConnection.of(tenant)).address
+        self._texts = texts_of(tenant)
+
+    def compose(self, notice: Notice) -> Composed:
+        """The message to the notice's user."""
+        tenant, user = self._tenant, notice.user
+        language = language_of(notice.language)
+        text = filled(
+            self._texts[notice.kind, language],
+            tenant=tenant,
+            language=language,
+            name=user.display_name or user.upn,
+            begins_at=self._begins_at(notice),
+            meetings=notice.meetings,
+        )
+        identifier = message_id(notice.round.reference, str(user.pk), 0, tenant.domain, f"notice {notice.kind}")
+        to = itip.ascii_address(user.upn)
+        letter = Letter(
+            sender=Person(tenant.name, self._sender),
+            to=Person(user.display_name, to),
+            subject=text.subject,
+            text=text.body,
+            language=language,
+            message_id=identifier,
+            date=notice.queued_at,
+        )
+        return Composed(self._sender, to, identifier, letter.compose())
+
+    def _begins_at(self, notice: Notice) -> datetime:
+        """When the runs begin that a notice announces, noted in it: as it is planned now, or at once where mail
+        was late and they wait for it. One that calls them off names the time that was told."""
+        round_, told = notice.round, notice.begins_at
+        if told and notice.kind == NoticeKind.CANCELLED:
+            return told
+        begins = max(round_.begins, clock.now()) if round_.plan else round_.begins
+        if begins != told:
+            Notice.objects.filter(pk=notice.pk).update(begins_at=begins)
+        return begins
+
+
+def why_outdated(notice: Notice) -> Failure | None:
+    """Why a notice is not to be sent any more: what it announces was called off, or begins without waiting for it."""
+    round_ = NoticeRound.objects.select_related("plan").get(pk=notice.round_id)
+    if notice.kind == NoticeKind.CANCELLED:
+        return None
+    waits = round_.plan.waits_for_notices if round_.plan else round_.begins_at > clock.now()
+    return None if waits and not round_.is_cancelled else Failure("notice-withdrawn")

@@ -1,0 +1,64 @@
+"""What the commands share by which something is planned for a time to come (R37)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from migrations_app.models import Plan
+from migrations_app.runs.plans import When, begins_in_words, read_when
+from tenants_app.management.base import wrong_usage
+from tenants_app.models import Tenant
+
+
+def add_when(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--not-before",
+        metavar="TIME",
+        help="begin no earlier, in the tenant's time zone: 'Saturday 22:00', 'tomorrow 6:00' or 2026-12-05T22:00",
+    )
+    parser.add_argument(
+        "--between",
+        metavar="HH:MM-HH:MM",
+        help="begin runs only between these times of each day, in the tenant's time zone, such as 22:00-6:00",
+    )
+    parser.add_argument(
+        "--notify",
+        action="store_true",
+        help="tell each organizer before, by mail, when it begins and how many of their meetings change",
+    )
+    parser.add_argument(
+        "--notify-cancelled", action="store_true", help="with --notify: tell those also where it is cancelled"
+    )
+
+
+def when_of(tenant: Tenant, options: Mapping[str, Any]) -> When | None:
+    """When it is to begin; None where nothing was said of it. Raises ``ValidationError`` with a sentence."""
+    not_before, between = options["not_before"], options["between"]
+    if options["notify_cancelled"] and not options["notify"]:
+        raise wrong_usage("--notify-cancelled is for those who were told before: give --notify too.")
+    if not_before is None and between is None:
+        if options["notify"]:
+            raise wrong_usage("--notify tells the organizers when it begins: give --not-before or --between too.")
+        return None
+    if options["now"]:
+        raise wrong_usage("--now begins at once: leave it out, or --not-before and --between.")
+    begin, dash, end = (between or "").partition("-")
+    if between is not None and not (begin.strip() and dash and end.strip()):
+        raise wrong_usage(f"{between!r} is no daily window: write it as 22:00-6:00.")
+    if not_before is not None and not not_before.strip():
+        raise wrong_usage("--not-before needs a time, such as 'Saturday 22:00'.")
+    typed = {"not_before": not_before or "", "window_from": begin, "window_to": end}
+    told_too = {name: "yes" for name in ("notify", "notify_cancelled") if options[name]}
+    return read_when(tenant, typed | told_too)
+
+
+def told(plan: Plan) -> str:
+    """When it begins, and how it is taken back."""
+    before = "The organizers are told before. " if plan.wants_notice else ""
+    return (
+        f"Planned for {begins_in_words(plan)}. {before}get_planned_start lists what is planned; "
+        f"remove_planned_start {plan.pk} cancels it."
+    )
