@@ -97,7 +97,7 @@ def what_the_page_takes_for_granted(page: str, folder: Path) -> None:
     shutil.make_archive(str(folder / "anna"), "zip", folder / "given")
     for name in ("password.txt", "new-password.txt"):
         (folder / name).write_text("correct horse\n", encoding="utf-8")
-    (folder / "avviso.txt").write_text("Le sue riunioni cambiano {day}.\n", encoding="utf-8")
+    (folder / "avviso.txt").write_text("Le sue riunioni ({meetings}) cambiano {day}.\n", encoding="utf-8")
     trustme.CA().cert_pem.write_to_path(str(folder / "contoso-ca.pem"))
     rows = re.search(r"```csv\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     if rows:
