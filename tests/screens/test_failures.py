@@ -102,7 +102,7 @@ def test_the_group_lists_its_users_and_finds_and_exports_them(
     assert "bridge New bridge. Register a toll number" in rows[0]["Message"]
     assert vera.get(f"{NUMBERS}export.csv?accepted=perhaps").status_code == 400
     assert vera.get(f"{PAGE}no-such-code/").status_code == 404
-    assert "No user matches" in words(vera.get(f"{PAGE}mailbox-answer/").content)
+    assert "Nobody's latest run has failed for this reason." in words(vera.get(f"{PAGE}mailbox-answer/").content)
 
 
 def test_what_needs_a_person_though_its_run_succeeded_is_grouped_too(vera: Client, anna: ConferencingUser) -> None:

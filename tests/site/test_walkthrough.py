@@ -33,6 +33,10 @@ NOT_RUN = {
     "python manage.py start_meeting_migration --tenant contoso --user anna@contoso.com --dry-run": "needs the server",
     "MMS_SECRETS_KEY=NEWKEY,OLDKEY python manage.py rotate_secrets": "the keys are the reader's own",
     "manage.py check_deliverability --tenant contoso --user anna@contoso.com": "asks the reader's DNS",
+    "set -a": "a script for monitoring, of four lines: tests/commands/test_monitoring_commands.py calls what it calls",
+    ". /etc/mms.env": "likewise",
+    "cd /opt/mms || exit 3": "likewise",
+    'exec .venv/bin/python manage.py "$@"': "likewise",
     "manage.py test_mail_server --tenant contoso --to alice@contoso.com": "needs the server",
 }
 """Commands that cannot be carried out here, and why."""
@@ -93,6 +97,7 @@ def what_the_page_takes_for_granted(page: str, folder: Path) -> None:
     shutil.make_archive(str(folder / "anna"), "zip", folder / "given")
     for name in ("password.txt", "new-password.txt"):
         (folder / name).write_text("correct horse\n", encoding="utf-8")
+    (folder / "avviso.txt").write_text("Le sue riunioni ({meetings}) cambiano {day}.\n", encoding="utf-8")
     trustme.CA().cert_pem.write_to_path(str(folder / "contoso-ca.pem"))
     rows = re.search(r"```csv\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     if rows:
