@@ -29,7 +29,12 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("Dashboard", "layout-dashboard", "dashboard", frozenset({"", "failures", "errors", "first-steps", "left", "search"})),
+    Tab(
+        "Dashboard",
+        "layout-dashboard",
+        "dashboard",
+        frozenset({"", "failures", "errors", "first-steps", "left", "lists", "search"}),
+    ),
     Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
     Tab("Users", "users", "users", frozenset({"users", "previews", "notices", "tool"})),
     Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),

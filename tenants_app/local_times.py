@@ -55,9 +55,13 @@ def in_words(zone: tzinfo) -> str:
 def told(moment: datetime, zone: tzinfo) -> str:
     """``Saturday 5 December 2026, 22:00, Rome time``. Where the clocks show it twice, with its offset."""
     local = moment.astimezone(zone)
-    is_twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
-    offset = f" ({local.isoformat()[-6:]})" if is_twice else ""
+    offset = f" ({local.isoformat()[-6:]})" if is_shown_twice(local) else ""
     return f"{formatted(local, 'l j F Y, H:i')}{offset}, {in_words(zone)}"
+
+
+def is_shown_twice(local: datetime) -> bool:
+    """Whether the clocks show the time of that moment twice, so that it needs its offset to be told."""
+    return local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
 
 
 def moment_of(local: datetime, zone: tzinfo) -> datetime:

@@ -91,7 +91,7 @@ def _withdraw_runs(plan: Plan, actor: Actor) -> int:
     """Take back the plan's runs that were only started by hand, and have not begun. How many these are."""
     waiting = Run.objects.filter(plan=plan, state=Run.State.PENDING, attempts=0)
     withdrawn, now = 0, clock.now()
-    for users in batched(waiting.order_by("user").values_list("user__pk", flat=True)):
+    for users in batched(waiting.order_by("user_id").values_list("user_id", flat=True)):
         lock_users(users)
         runs = waiting.filter(user__in=users).select_for_update(of=("self",))
         pks = [run.pk for run in runs if all(reason["rule"] == "R11" for reason in run.reasons)]

@@ -14,7 +14,6 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
 
 from migrations_app.models import NumberRelease, Plan, Run
 from migrations_app.monitoring import clock
@@ -144,11 +143,12 @@ def _when(plan: Plan) -> When:
 
 def _put_off(plan: Plan) -> None:
     """Let pages and the order of the queue say that what waits for a closed plan is due when it opens."""
-    early = Q(plan=plan, due_at__lt=plan.opens_at)
-    runs = Run.objects.filter(early, state=Run.State.PENDING)
+    same = Plan.objects.filter(pk=plan.pk, opens_at=plan.opens_at)  # and not one that was brought forward meanwhile
+    runs = Run.objects.filter(plan__in=same, state=Run.State.PENDING, due_at__lt=plan.opens_at)
     if runs.exists():  # on SQLite a look takes no lock
         runs.update(due_at=plan.opens_at)
-    waiting = NumberRelease.objects.filter(plan=plan, state=NumberRelease.State.WAITING).exclude(due_at=plan.opens_at)
+    waiting = NumberRelease.objects.filter(plan__in=same, state=NumberRelease.State.WAITING)
+    waiting = waiting.exclude(due_at=plan.opens_at)
     if waiting.exists():
         waiting.update(due_at=plan.opens_at)
 

@@ -81,6 +81,8 @@ def _perform(request: Request, access: Access, kind: Kind, selection: Selection)
         return redirect(_as_typed(request, when))
     try:
         options = _OPTIONS[kind.name](request, access, selection)
+        if when.when and "now" in options:
+            options["now"] = False  # there is a time, and no settling to be left out
         action = bulk_actions.perform(
             access.tenant,
             kind,

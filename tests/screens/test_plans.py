@@ -165,6 +165,18 @@ def test_r19_a_planned_run_is_brought_forward_after_it_was_asked_for_once_more(
     assert (run.plan, run.due_at) == (None, clock.now())
 
 
+def test_a_plan_whose_time_has_passed_or_is_shown_twice_can_be_changed_as_it_is_shown(
+    alice: Client, rome: Tenant, anna: ConferencingUser, monday: time_machine.Coordinates
+) -> None:
+    over = plan_for(anna, not_before=datetime(2026, 11, 29, 21, tzinfo=UTC))
+    assert "is past" not in page(alice, f"/contoso/users/planned/{over.pk}/")
+    monday.move_to(datetime(2026, 10, 1, tzinfo=UTC))
+    twice = plan_for(anna, not_before=datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
+    shown = alice.get(f"/contoso/users/planned/{twice.pk}/").content.decode()
+    assert 'value="2026-10-25T02:30+01:00"' in shown
+    assert "is-invalid" not in shown
+
+
 def test_r12_it_says_that_it_waits_for_the_service_too(alice: Client, rome: Tenant, anna: ConferencingUser) -> None:
     plan = plan_for(anna)
     change_tenant(rome, ACTOR, meeting_migration_enabled=False)
