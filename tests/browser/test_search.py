@@ -135,8 +135,8 @@ def test_keys_do_nothing_in_fields_with_modifiers_over_dialogs_and_when_switched
     open_page: Open, people: None
 ) -> None:
     page = open_page("/contoso/users/")
-    page.get_by_label("User", exact=True).press_sequentially("g u/?j")
-    expect(page.get_by_label("User", exact=True)).to_have_value("g u/?j")
+    page.get_by_role("searchbox", name="User", exact=True).press_sequentially("g u/?j")
+    expect(page.get_by_role("searchbox", name="User", exact=True)).to_have_value("g u/?j")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.goto("/contoso/users/")
     page.keyboard.press("g")
