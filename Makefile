@@ -1,11 +1,12 @@
 # The developers' menu: `make help`.
 PYTHON ?= python3
 PORT ?= 8000
+INTO ?= /tmp/mms-screenshots
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews lint format docs bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews lint format docs styles baselines screenshots sentences bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -69,6 +70,16 @@ format: .venv/installed ## Put code and templates in the project's format
 
 docs: .venv/installed ## Write the pages of docs/ that follow from the code: decisions.md, errors.md
 	@$(BIN)/python manage.py write_documentation
+
+styles: .venv/installed ## Write the part of Tabler's stylesheet that the pages use (static/vendor/tabler/tabler.css)
+	@$(BIN)/python -m tests.support.tabler
+
+baselines: .venv/installed ## Write what pages weigh and how many questions they ask (tests/baselines/pages.json)
+	@MMS_RENEW_BASELINES=1 $(BIN)/python -m pytest -q -n 0 tests/screens/test_every_page.py -k unseen
+
+screenshots: browser ## Leave pictures of every page, 1280 and 390 pixels wide, in both colours (INTO= a folder; /tmp/mms-screenshots)
+	@mkdir -p $(INTO)
+	@MMS_SCREENSHOTS=$(abspath $(INTO)) $(BIN)/python -m pytest -q -n auto -m browser tests/browser/test_every_page.py -k shuts_nobody_out
 
 sentences: ## Compile what MMS says in place of Django's own sentences (mms_site/locale; needs gettext)
 	@msgfmt --check-format --output-file mms_site/locale/en/LC_MESSAGES/django.mo mms_site/locale/en/LC_MESSAGES/django.po

@@ -1,13 +1,15 @@
-"""What ``tenants_app`` tells administrators about this app: the pages and the commands that come next."""
+"""What ``tenants_app`` tells administrators about this app: how tenants stand, and what comes next."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.urls import reverse
 
+from migrations_app.monitoring.progress import standings
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tenants_app.signals import Remedy
+from tenants_app.signals import Remedy, Standing
 
 
 def on_remedy_wanted(
@@ -19,6 +21,11 @@ def on_remedy_wanted(
     only = f"&bridge={bridge.pk}" if bridge else ""
     page = f"{reverse('selected', args=[tenant.slug, 'start'])}?out_of_date=yes{only}&all"
     return Remedy(page, "start_meeting_migration --out-of-date")
+
+
+def on_standings_wanted(sender: object, *, tenants: Collection[Tenant], **_: Any) -> Mapping[int, Standing]:
+    """What of each tenant failed, waits, and needs a person."""
+    return standings(tenants)
 
 
 def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:

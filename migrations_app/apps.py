@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class MigrationsConfig(AppConfig):
@@ -10,7 +10,12 @@ class MigrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
-        from migrations_app.advice import on_command_wanted, on_next_steps_wanted, on_remedy_wanted
+        from migrations_app.advice import (
+            on_command_wanted,
+            on_next_steps_wanted,
+            on_remedy_wanted,
+            on_standings_wanted,
+        )
         from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.bulk_kinds import KINDS
         from migrations_app.procedures.mailbox_scans import follow
@@ -23,6 +28,7 @@ class MigrationsConfig(AppConfig):
             mailboxes_changed,
             next_steps_wanted,
             remedy_wanted,
+            standings_wanted,
             tenant_changed,
             users_changed,
         )
@@ -45,9 +51,12 @@ class MigrationsConfig(AppConfig):
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
+        standings_wanted.connect(on_standings_wanted, dispatch_uid="migrations_app")
         next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
         command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)
+        pre_migrate.connect(_unwatch, sender=self)
+        post_migrate.connect(_watch, sender=self)
 
 
 def _ensure_schedule(using: str, **_: Any) -> None:
@@ -58,3 +67,16 @@ def _ensure_schedule(using: str, **_: Any) -> None:
         name="wake-up",
         defaults={"func": "migrations_app.tasks.work_queue", "schedule_type": Schedule.MINUTES, "minutes": 1},
     )
+
+
+def _unwatch(using: str, plan: list[Any], **_: Any) -> None:
+    from migrations_app.monitoring import activity
+
+    if plan:
+        activity.unwatch(using)
+
+
+def _watch(using: str, **_: Any) -> None:
+    from migrations_app.monitoring import activity
+
+    activity.watch(using)

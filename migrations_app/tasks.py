@@ -12,7 +12,7 @@ from migrations_app.alerts import worker as alerts
 from migrations_app.mail import delivery, outbox
 from migrations_app.mail.servers import Connections
 from migrations_app.models import Run
-from migrations_app.monitoring import clock
+from migrations_app.monitoring import clock, samples
 from migrations_app.monitoring.health import beat
 from migrations_app.procedures import registry
 from migrations_app.runs import queue
@@ -36,6 +36,7 @@ def work(
     ``after_run`` is called with each run when it was worked. Returns how many these were.
     """
     beat()
+    samples.take()
     queue.sweep()
     outbox.sweep()
     with Connections() as connections:
@@ -52,6 +53,7 @@ def _work(until: datetime, stop: Callable[[], bool], after_run: Callable[[Run], 
             work_run(run)
             worked += 1
             beat()
+            samples.take()
         if run is None or monotonic() >= mail_from:
             mail_from = _deliver(until, connections)
         if run:

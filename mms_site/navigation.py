@@ -33,7 +33,7 @@ TABS = (
         "Dashboard",
         "layout-dashboard",
         "dashboard",
-        frozenset({"", "failures", "errors", "first-steps", "left", "search"}),
+        frozenset({"", "failures", "errors", "first-steps", "left", "lists", "search"}),
     ),
     Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
     Tab("Users", "users", "users", frozenset({"users", "previews", "notices", "tool"})),

@@ -92,6 +92,7 @@ MIDDLEWARE = [
     "mms_site.middleware.QuietDirectory",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "mms_site.middleware.CompressedPages",
     "mms_site.middleware.PrivatePages",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -317,12 +318,15 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": (
             "django.contrib.staticfiles.storage.StaticFilesStorage"
-            if MMS_DEVELOPMENT
+            if DEBUG
             else "whitenoise.storage.CompressedManifestStaticFilesStorage"
         )
     },
 }
-WHITENOISE_USE_FINDERS = MMS_DEVELOPMENT
+# Files go compressed, under names that change with what is in them, so that browsers keep them for good: collectstatic
+# puts them there, and `serve` does by itself. Only with DEBUG they are served as they are being edited.
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 if MMS_DEVELOPMENT:
     STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise warns where it is missing, though nothing is in it
 DJANGO_TABLES2_TEMPLATE = "tables/table.html"

@@ -24,6 +24,20 @@
     }
   });
 
+  // Columns are put in order by buttons; without this file, by numbers.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-move]"), item = button?.closest("li");
+    const other = item && (button.dataset.move === "up" ? item.previousElementSibling : item.nextElementSibling);
+    if (!other) return;
+    if (button.dataset.move === "up") other.before(item);
+    else other.after(item);
+    button.focus();
+    const places = [...item.parentElement.querySelectorAll(".place input")];
+    places.forEach((place, index) => { place.value = index + 1; });
+    const announcer = document.getElementById("announcer"), label = item.querySelector(".form-check-label").textContent.trim();
+    announcer.textContent = `${label}: place ${places.indexOf(item.querySelector(".place input")) + 1} of ${places.length}`;
+  });
+
   // A form is sent once, however often one clicks.
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post" || event.defaultPrevented) return;
@@ -83,42 +97,108 @@
   document.addEventListener("submit", (event) => event.target.matches("[data-keep]") && keep(event.target));
   document.addEventListener("htmx:beforeRequest", (event) => event.detail.elt.matches("form[data-keep]") && keep(event.detail.elt));
 
-  // A live part is swapped only where it changed; what was open and how far it was scrolled stays.
-  let shown = "";
+  // What follows happenings asks by itself, and is swapped only where it changed; what was open and how far it was
+  // scrolled stays. It does not ask while nobody looks, nor again once it has learned that there is nothing to ask for.
+  let shown = "", isOver = false, isOfItself = false, failures = 0, notBefore = 0;
   const asOf = /<p class="meta updated[^]*?<\/p>/;
-  const essence = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"/g, "").replace(asOf, "");
-  const isLive = (element) => element && element.id === "live";
-  let scrolled = [];
+  const essence = (html) => html.replace(/name="csrfmiddlewaretoken" value="[^"]*"|"MMS-Shown": "[^"]*"/g, "").replace(asOf, "");
+  const asksBySelf = (element) => Boolean(element?.matches?.("[data-live]"));
+  const show = (id, is = true) => document.getElementById(id)?.toggleAttribute("hidden", !is);
+  let scrolled = [], opened = [];
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (isLive(event.detail.elt) && (document.hidden || document.querySelector("#live form[data-sent]"))) event.preventDefault();
+    if (!asksBySelf(event.detail.elt)) return;
+    if (isOver || document.hidden || Date.now() < notBefore || document.querySelector("#live form[data-sent], #live .list-menu[open]")) event.preventDefault();
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const target = event.detail.target;
-    if (!isLive(target) || event.detail.xhr.status !== 200) return;
+    const { target, xhr, requestConfig } = event.detail;
+    isOfItself = asksBySelf(requestConfig?.elt);
+    if (!isOfItself || xhr.status !== 200) return;
     const html = essence(event.detail.serverResponse);
     if (shown === html) {
       event.detail.shouldSwap = false;
       const time = event.detail.serverResponse.match(asOf);
-      if (time) target.querySelector(".updated").outerHTML = time[0];
+      if (time && target.querySelector(".updated")) target.querySelector(".updated").outerHTML = time[0];
+      const version = event.detail.serverResponse.match(/hx-headers='([^']*)'/);
+      if (version) target.setAttribute("hx-headers", version[1]);
     }
     shown = html;
     scrolled = [...target.querySelectorAll("[data-keep-scroll]")].map((box) => [box.id, box.scrollLeft, box.scrollTop]);
+    opened = [...target.querySelectorAll("details[open][id]")].map((details) => details.id);
   });
   document.addEventListener("htmx:afterSwap", () => {
     for (const [id, left, top] of scrolled) document.getElementById(id)?.scrollTo({ left, top, behavior: "instant" });
-    scrolled = [];
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+    scrolled = opened = [];
   });
-  document.addEventListener("htmx:oobBeforeSwap", (event) => {
-    const { target, fragment } = event.detail;
-    if (target?.id === "announcer" && target.textContent === fragment.textContent) event.detail.shouldSwap = false;
+  document.addEventListener("nothingNew", (event) => {
+    const time = event.target.querySelector?.(".updated time");
+    if (!time) return;
+    time.dateTime = time.title = event.detail.iso;
+    time.textContent = event.detail.text;
   });
 
-  // A dashboard that cannot reach its server must not look up to date.
-  const stale = (is) => document.getElementById("stale")?.toggleAttribute("hidden", !is);
-  document.addEventListener("htmx:sendError", () => stale(true));
-  document.addEventListener("tooOld", () => document.getElementById("too-old")?.removeAttribute("hidden"));
-  document.addEventListener("htmx:responseError", () => stale(document.getElementById("too-old")?.hidden !== false));
-  document.addEventListener("htmx:afterOnLoad", (event) => event.detail.xhr.status < 400 && stale(false));
+  // Changes are announced at once where somebody has asked, and of what asks by itself no more often than people listen.
+  const QUIET = 15_000;
+  let announcedAt = 0, toAnnounce;
+  const announce = (text) => {
+    const announcer = document.getElementById("announcer");
+    if (announcer.textContent === text) return;
+    announcer.textContent = text;
+    announcedAt = Date.now();
+  };
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { target, fragment } = event.detail;
+    if (target?.id !== "announcer") return;
+    event.detail.shouldSwap = false;
+    const text = fragment.textContent.replace(/\s+/g, " ").trim();
+    clearTimeout(toAnnounce);
+    const wait = isOfItself ? announcedAt + QUIET - Date.now() : 0;
+    if (wait > 0) toAnnounce = setTimeout(announce, wait, text);
+    else announce(text);
+  });
+
+  // A page that cannot reach its server must not look up to date. It asks again after pauses that grow to five minutes,
+  // and at once when somebody looks at it again or the network is back.
+  const LONGEST_PAUSE = 300_000;
+  const askNow = () => {
+    notBefore = 0;
+    if (!document.hidden) for (const part of document.querySelectorAll("[data-live]")) htmx.trigger(part, "shown");
+  };
+  document.addEventListener("visibilitychange", askNow);
+  addEventListener("online", askNow);
+  const unanswered = (event) => {
+    if (asksBySelf(event.detail.elt)) {
+      failures += 1;
+      notBefore = Date.now() + Math.min(2_000 * 2 ** failures, LONGEST_PAUSE) - 100;
+      show("stale");
+      return;
+    }
+    const { verb, path } = event.detail.requestConfig ?? {};
+    const again = document.getElementById("ask-again");
+    if (again) again.href = verb === "get" && event.detail.target?.matches?.("[data-results]") ? event.detail.pathInfo?.finalRequestPath ?? path : location.href;
+    show("unanswered");
+  };
+  document.addEventListener("htmx:sendError", unanswered);
+  document.addEventListener("htmx:timeout", unanswered);
+  document.addEventListener("tooOld", () => show("too-old"));
+  document.addEventListener("htmx:responseError", (event) => {
+    if (document.getElementById("too-old")?.hidden === false) return;
+    if (!asksBySelf(event.detail.elt) || event.detail.xhr.status >= 500) return unanswered(event);
+    isOver = true;
+    show("gone");
+  });
+  document.addEventListener("signedOut", () => {
+    isOver = true;
+    show("stale", false);
+    const link = document.getElementById("sign-in-again");
+    if (link) link.search = new URLSearchParams({ next: location.pathname + location.search });
+    show("signed-out");
+  });
+  document.addEventListener("htmx:afterOnLoad", (event) => {
+    if (event.detail.xhr.status >= 400) return;
+    show(asksBySelf(event.detail.elt) ? "stale" : "unanswered", false);
+    if (asksBySelf(event.detail.elt)) failures = notBefore = 0;
+  });
 
   // The block before and after opens over the page.
   document.addEventListener("htmx:afterSwap", (event) => {

@@ -6,7 +6,7 @@ screen or command that asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,10 +76,32 @@ def command_for(sentences: Iterable[str]) -> str:
     return next((told for answers in asked for _, told in answers if told), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of a tenant needs somebody, and what is under way."""
+
+    failed: int = 0
+    """Users whose latest run failed, without those of whom somebody has accepted it."""
+    waiting: int = 0
+    """Users whose run waits or is in progress."""
+    left: int = 0
+    """Meetings that need a person."""
+
+
+standings_wanted = Signal()
+"""Asks how ``tenants`` stand. A receiver may return a :class:`Standing` of each, by its key."""
+
+
 def remedy_for(tenant: Tenant, *, bridge: Bridge | None = None, user: ConferencingUser | None = None) -> Remedy | None:
     """What brings the users up to date, or None where nobody knows."""
     answers: Answers = remedy_wanted.send(Tenant, tenant=tenant, bridge=bridge, user=user)
     return next((remedy for _, remedy in answers if remedy), None)
+
+
+def standings_of(tenants: Collection[Tenant]) -> Mapping[int, Standing]:
+    """How the tenants stand, by their keys; empty where nobody knows."""
+    answers: Answers = standings_wanted.send(Tenant, tenants=tenants)
+    return next((standings for _, standings in answers if standings), {})
 
 
 def next_steps(tenant: Tenant) -> list[str]:

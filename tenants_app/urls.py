@@ -3,7 +3,7 @@
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from tenants_app.screens import views
+from tenants_app.screens import list_settings, views
 
 urlpatterns = [
     path("", views.index, name="index"),
@@ -27,4 +27,7 @@ urlpatterns = [
 tenant_urlpatterns = [
     path("audit/", views.audit, name="audit"),
     path("audit/export.csv", views.audit_csv, name="audit-csv"),
+    path("lists/<slug:name>/layout/", list_settings.layout, name="list-layout"),
+    path("lists/<slug:name>/filters/", list_settings.saved_filters, name="saved-filters"),
+    path("lists/<slug:name>/filters/<int:pk>/", list_settings.saved_filter, name="saved-filter"),
 ]

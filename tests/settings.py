@@ -27,7 +27,7 @@ os.environ["MMS_BASE_URL"] = "http://testserver"
 os.environ["DATABASE_URL"] = os.environ.get("MMS_TEST_DATABASE_URL", "") or f"sqlite:///{_data_dir}/db.sqlite3"
 
 from mms_site.settings import *  # noqa: E402, F403 - the environment above must be set first
-from mms_site.settings import CACHES, DATABASES, MMS_DATA_DIR  # noqa: E402
+from mms_site.settings import CACHES, DATABASES, MMS_DATA_DIR, STORAGES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, because tests of concurrency open several connections, which an in-memory database does not isolate.
@@ -36,5 +36,7 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGGING = {"version": 1, "disable_existing_loggers": False}
 CACHES["default"] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-# Otherwise each client lists all static files before its first request.
+# Nothing is collected: files are served from where they stand, and looked for when they are asked for.
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True

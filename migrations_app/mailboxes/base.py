@@ -179,6 +179,11 @@ class Mailbox(Protocol):
         """
 
     @staticmethod
+    def count_stored(users: QuerySet[ConferencingUser]) -> dict[int, int]:
+        """For each of the users (keys) whose mailbox is of this kind, how many meetings are in it, as far as MMS knows
+        it; those of whose mailbox it knows nothing yet are left out."""
+
+    @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
         """The meetings that those of the users organize whose mailbox is of this kind; of each by the facts that
         ``list_candidates`` goes by. Only reads what MMS knows already: the users may be all there are."""

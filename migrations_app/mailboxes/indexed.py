@@ -52,6 +52,10 @@ class IndexedMailbox(ListedByRows):
             raise ValueError(f"{user} has no mailbox connection.")
         self.connection = connection
 
+    @classmethod
+    def count_stored(cls, users: QuerySet[ConferencingUser]) -> dict[int, int]:
+        return super().count_stored(users.filter(mailbox_scan__scanned_at__isnull=False))
+
     @property
     def index(self) -> QuerySet[IndexedMeeting]:
         """What is known of the mailbox, one row for each object in it."""

@@ -73,6 +73,11 @@ class ListedByRows:
         )
         return FutureMeetings(**found)
 
+    @classmethod
+    def count_stored(cls, users: QuerySet[ConferencingUser]) -> dict[int, int]:
+        counted = users.filter(cls.whose).annotate(meetings=Count(cls.related))
+        return dict(counted.values_list("pk", "meetings"))
+
     @staticmethod
     def _candidates(organizers: Collection[str], now: datetime) -> Q:
         # An unreadable object may be anything; it is listed, so that it fails by itself instead of vanishing.

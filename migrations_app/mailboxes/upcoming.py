@@ -21,6 +21,18 @@ def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:
     return sum((kind.count_upcoming(users, now) for kind in KINDS), FutureMeetings())
 
 
+def count_stored(users: Collection[int]) -> dict[int, int]:
+    """How many meetings are in the mailboxes of these users (keys), those to come and all others, as a run counts them.
+
+    Left out are users whose mailbox MMS has not looked through yet, of whom it knows nothing.
+    """
+    theirs = ConferencingUser.objects.filter(pk__in=users).order_by()
+    found: dict[int, int] = {}
+    for kind in KINDS:
+        found.update(kind.count_stored(theirs))
+    return found
+
+
 def read_upcoming(
     users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
 ) -> Iterator[tuple[int, Stored]]:

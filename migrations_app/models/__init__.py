@@ -8,11 +8,12 @@ from migrations_app.models.plans import Plan, runs_may_begin
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
-from migrations_app.models.service import Heartbeat, MailServer, SentLately, Turn
+from migrations_app.models.service import Activity, Heartbeat, MailServer, Sample, SentLately, Turn
 from migrations_app.models.updates import Outgoing, UntoldNumber, Update, UpdateText
 
 __all__ = [
     "MAY_BE_WORKED",
+    "Activity",
     "Alert",
     "AlertDelivery",
     "AlertEvent",
@@ -40,6 +41,7 @@ __all__ = [
     "PreviewedMeeting",
     "PreviewedUser",
     "Run",
+    "Sample",
     "SentLately",
     "ShownMeeting",
     "Turn",

@@ -64,6 +64,9 @@ class Run(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
+    planned_meetings = models.PositiveIntegerField(
+        null=True, help_text="In the mailbox when it was asked for; null where MMS does not know that yet."
+    )
     total_meetings = models.PositiveIntegerField(default=0)
     succeeded_meetings = models.PositiveIntegerField(default=0)
     skipped_meetings = models.PositiveIntegerField(default=0)
@@ -110,6 +113,16 @@ class Run(models.Model):
                 name="accepted_failures",
             ),
             models.Index(fields=["tenant", "-created"], name="runs_by_time"),
+            models.Index(
+                fields=["finished_at", "tenant", "state", "total_meetings", "last_error_code"],
+                condition=Q(finished_at__isnull=False),
+                name="runs_by_end",
+            ),
+            models.Index(
+                fields=["tenant", "due_at", "last_error_code", "planned_meetings", "total_meetings", "created"],
+                condition=Q(state="Pending"),
+                name="pending_runs_planned",
+            ),
             models.Index(fields=["user", "-created"], condition=Q(migration_type=UNDO), name="undos_by_user"),
         ]
 

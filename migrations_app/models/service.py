@@ -68,3 +68,58 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant} at {self.at}"
+
+
+class Activity(models.Model):
+    """That something was written which pages show, so that a page learns by one look whether it must be made anew.
+
+    Triggers in the database write it (``monitoring.activity``), within the transaction of the change: whoever changes a
+    row, and by which statement, cannot forget it. Each connection to the database has rows of its own, so that nobody
+    ever waits for another because of them.
+    """
+
+    tenant_key = models.BigIntegerField(help_text="The tenant's; 0: what the pages of all tenants show.")
+    writer = models.BigIntegerField(help_text="The connection that wrote.")
+    value = models.BigIntegerField(help_text="Another one at each change, by chance.")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_key", "writer"], name="one_activity_per_tenant_and_writer")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_key} by {self.writer}"
+
+
+class Sample(models.Model):
+    """How a tenant stood at ``at``, and what was done in the minutes before it: what charts and rates are made of.
+
+    A minute that nobody measured has no row, and is told apart from one in which nothing happened.
+    """
+
+    MINUTE, HOUR = 1, 60
+
+    tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="samples")
+    at = models.DateTimeField(help_text="The end of the stretch, a full minute or hour.")
+    length = models.PositiveSmallIntegerField(default=MINUTE, help_text="Minutes: 1, or 60 for an hour that is over.")
+    measured = models.PositiveSmallIntegerField(default=1, help_text="Minutes of these that were measured.")
+    failed = models.PositiveIntegerField(default=0, help_text="Users by the state of their latest run (R29).")
+    pending = models.PositiveIntegerField(default=0)
+    in_progress = models.PositiveIntegerField(default=0)
+    succeeded = models.PositiveIntegerField(default=0)
+    left = models.PositiveIntegerField(default=0, help_text="Meetings that need a person.")
+    waiting = models.PositiveIntegerField(default=0, help_text="Messages to be sent.")
+    sent = models.PositiveIntegerField(default=0, help_text="Updates that were sent in the stretch.")
+    runs_ended = models.PositiveIntegerField(default=0, help_text="In the stretch, well or not.")
+    meetings = models.PositiveIntegerField(default=0, help_text="Of the runs that ended in the stretch.")
+    failures = models.JSONField(default=dict, help_text="Runs that failed in the stretch, by code.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "length", "at"], name="one_sample_per_tenant_and_stretch")
+        ]
+        indexes = [models.Index(fields=["length", "at"], name="samples_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} at {self.at}"

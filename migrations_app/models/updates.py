@@ -79,6 +79,7 @@ class Update(Outgoing):
             models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time"),
             models.Index(fields=["tenant", "due_at"], condition=Q(state="Queued"), name="queued_updates_by_tenant"),
             models.Index(fields=["due_at"], condition=Q(state="Failed"), name="failed_updates_by_due_time"),
+            models.Index(fields=["sent_at", "tenant"], condition=Q(sent_at__isnull=False), name="updates_by_sent_time"),
         ]
 
     def __str__(self) -> str:

@@ -22,9 +22,11 @@ from migrations_app.models import (
     MAY_BE_WORKED,
     LeftMeeting,
     MailServer,
+    Notice,
     NumberRelease,
     Run,
     Update,
+    runs_may_begin,
 )
 from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import clocks, workers
@@ -139,7 +141,8 @@ def _runs(tenants: Tenants) -> Iterator[Metric]:
         _counts(Run.objects.filter(state="InProgress"), "tenant"),
     )
     pending = Run.objects.filter(state=Run.State.PENDING)
-    due = pending.filter(MAY_BE_WORKED, due_at__lte=clock.now()).exclude(_of_refused_connections())
+    now = clock.now()
+    due = pending.filter(MAY_BE_WORKED, runs_may_begin(now), due_at__lte=now).exclude(_of_refused_connections())
     yield tenants.each("mms_runs_due", "Runs that could begin now, and wait for a worker.", _counts(due, "tenant"))
     yield tenants.each(
         "mms_runs_due_longest_wait_seconds",
@@ -150,6 +153,11 @@ def _runs(tenants: Tenants) -> Iterator[Metric]:
         "mms_runs_retry_waiting",
         "Pending runs that were tried before.",
         _counts(pending.filter(attempts__gt=0), "tenant"),
+    )
+    yield tenants.each(
+        "mms_runs_planned",
+        "Pending runs that wait for the time that was planned, or for notices to organizers.",
+        _counts(pending.filter(plan__isnull=False).exclude(runs_may_begin(now)), "tenant"),
     )
 
 
@@ -177,6 +185,11 @@ def _messages(tenants: Tenants) -> Iterator[Metric]:
         "mms_messages_longest_wait_seconds",
         "For how long the message has waited that was queued first.",
         _waits(queued, _OF_MESSAGE, "queued_at"),
+    )
+    yield tenants.each(
+        "mms_notices_queued",
+        "Advance notices to organizers that wait to be sent.",
+        _counts(Notice.objects.filter(state=Notice.State.QUEUED), "tenant"),
     )
     lately = Update.objects.filter(sent_at__gte=timezone.now() - LATELY, state=Update.State.SENT)
     yield tenants.each(

@@ -23,6 +23,7 @@ from migrations_app.models import (
     UserImport,
     WorkerSilence,
 )
+from migrations_app.monitoring import samples
 from tenants_app.models import FormerConferenceId
 
 _RUNS_AT_ONCE = 100
@@ -32,10 +33,10 @@ def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
     Imports of users go as well, applied or not, results of what was done for many users, who was told of runs,
-    alerts, and what needed a person in meetings that were over by then. Kept are each user's latest run, which says
-    what state they are in (R29), runs with a message still to be sent or one that keeps a number (R35), those just
-    being undone, and the audit. Conference IDs that no undo can bring back may be given to others. Deletes in small
-    transactions, so it may be stopped at any time and never holds up the queue.
+    alerts, what charts show of that time, and what needed a person in meetings that were over by then. Kept are each
+    user's latest run, which says what state they are in (R29), runs with a message still to be sent or one that keeps
+    a number (R35), those just being undone, and the audit. Conference IDs that no undo can bring back may be given to
+    others. Deletes in small transactions, so it may be stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
@@ -51,6 +52,7 @@ def prune(before: datetime) -> Counter[str]:
     LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
     BulkAction.objects.filter(created__lt=before).exclude(state__in=BulkAction.OPEN).delete()
+    samples.prune(before)
     _forget_plans(before)
     NoticeRound.objects.filter(created__lt=before, plan=None, is_open=False).delete()
     Alert.objects.filter(created__lt=before).delete()

@@ -25,6 +25,7 @@ from django_q.tasks import async_task
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
+from migrations_app.mailboxes.upcoming import count_stored
 from migrations_app.models import MAY_BE_WORKED, Plan, Run, Turn, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
@@ -141,6 +142,9 @@ def _request_some(
     _withdraw([run.pk for run in pending.values() if run.attempts or run.is_undo], "newer-run", now)
     ConferencingUser.objects.filter(pk__in=pks, undo_holds=True).update(undo_holds=False)
     Run.objects.filter(user__in=[run.user_id for run in new], is_latest=True).update(is_latest=False)
+    planned = count_stored([run.user_id for run in new]) if new else {}
+    for run in new:
+        run.planned_meetings = planned.get(run.user_id)
     bulk.create(new, "correlation_id")
     return joined + new
 
@@ -166,6 +170,7 @@ def request_undo(request: UndoRequest, requested_by: str, *, now_due: bool = Fal
         migration_type=UNDO,
         reasons=[request.reason._asdict()],
         requested_by=requested_by,
+        planned_meetings=undone.succeeded_meetings if request.chosen is None else len(request.chosen),
         created=now,
         due_at=now if now_due else now + timedelta(seconds=undone.tenant.settling_time),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from time import monotonic
 
 from django.db import transaction
 from django.db.models import Count
@@ -11,6 +12,7 @@ from django.db.models import Count
 from migrations_app.failures import FAILED, LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import MeetingResult, Run
+from migrations_app.monitoring import samples
 from migrations_app.runs import queue
 from migrations_app.runs.commit import Committer, MigrationCommitter
 from migrations_app.runs.outcomes import BATCH, Outcomes, in_batches
@@ -20,6 +22,9 @@ from tenants_app.bulk import batched
 from tenants_app.wording import counted
 
 log = logging.getLogger(__name__)
+
+MEASURED_EVERY = 15
+"""Seconds of one run, after which its worker looks whether the minute that is over was measured (``samples``)."""
 
 
 def work_run(run: Run) -> None:
@@ -52,13 +57,14 @@ class _Attempt:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.measured_at = monotonic()
         self.outcomes: Outcomes | Undoing
         self.committer: Committer
         if run.is_undo:
-            self.outcomes = undoing = Undoing(run, before_each=partial(queue.keep, run))
+            self.outcomes = undoing = Undoing(run, before_each=self._before_each)
             self.committer = UndoCommitter(undoing)
         else:
-            self.outcomes = migrating = Outcomes(run, before_each=partial(queue.keep, run))
+            self.outcomes = migrating = Outcomes(run, before_each=self._before_each)
             self.committer = MigrationCommitter(migrating)
 
     def work(self) -> None:
@@ -77,6 +83,13 @@ class _Attempt:
         self._judge()
         queue.keep(self.run, self.outcomes.octets)  # the meetings that were left as they are are all read once more
         self.committer.search_what_was_left()
+
+    def _before_each(self, octets: int) -> None:
+        """Keep the run; and in a long one measure how all stand, which nobody else may be awake to do."""
+        queue.keep(self.run, octets)
+        if monotonic() > self.measured_at + MEASURED_EVERY:
+            self.measured_at = monotonic()
+            samples.take()
 
     def succeed(self) -> None:
         """End the run well, and note what the invitations say now."""

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -18,7 +19,7 @@ from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.plans import TenantSettings, is_small, planned_now
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
-from migrations_app.screens.tables import UserTable
+from migrations_app.screens.tables import BridgeUserTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import (
@@ -31,7 +32,8 @@ from tenants_app.changes.bridges import (
 )
 from tenants_app.dependants import count_dependants
 from tenants_app.models import Bridge, ConferencingUser, Role, ServiceNumber
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import arrange
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
@@ -81,14 +83,14 @@ def _how_many(rows: QuerySet[Any]) -> Coalesce:
 
 
 @require_safe
-def bridge(request: Request, slug: str, pk: int) -> HttpResponse:
+def bridge(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """One bridge: its numbers and who depends on each, its settings, and its users."""
     access = access_for(request, slug)
     return _bridge_page(request, access, _bridge(access, pk))
 
 
 @require_POST
-def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponse:
+def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """Change the bridge's own settings, or with ``make_default`` make it the tenant's default."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
@@ -133,7 +135,7 @@ def _confirm_edit(
 
 
 @require_POST
-def add_number(request: Request, slug: str, pk: int) -> HttpResponse:
+def add_number(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """Register a number on the bridge, and where that is asked for make it the default."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _bridge(access, pk)
@@ -199,19 +201,20 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     return render(request, "bridges/cannot_be_removed.html" if refusal else "bridges/remove.html", context)
 
 
-def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponse:
+def _bridge_page(request: Request, access: Access, shown: Bridge, **forms_with_errors: Any) -> HttpResponseBase:
     on_it = with_latest_run(ConferencingUser.objects.filter(bridge=shown)).select_related("bridge")
-    on_bridge = UserTable(on_it, exclude=["tick", "bridge"], empty_text="Nobody is on this bridge.")
-    on_bridge.when_empty = on_bridge.empty_text
     numbers = shown.numbers.order_by("-is_default", "kind", "number")
     dependants = count_dependants(shown.numbers.all())
     open_releases = NumberRelease.objects.filter(tenant=access.tenant, bridge=shown, state__in=NumberRelease.OPEN)
     releases = {release.number_id: release for release in open_releases}
+    table = BridgeUserTable(on_it)
+    if instead := arrange(request, access, table):
+        return instead
     context = {
         "access": access,
         "bridge": shown,
         "numbers": [(number, dependants.get(number.pk, 0), releases.get(number.pk)) for number in numbers],
-        "table": paginate(request, on_bridge, 25),
+        "table": table,
         "out_of_date": count_out_of_date(access.tenant, shown),
         "others": Bridge.objects.filter(tenant=access.tenant).exclude(pk=shown.pk),
         "bridge_form": BridgeForm(None, _bridge(access, shown.pk)),

@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Case, Count, Max, Min, OuterRef, Q, QuerySet, Subquery, When
-from django.http import HttpResponse, StreamingHttpResponse
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, When
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.badges import BADGES
 from migrations_app.models import BulkAction, BulkActionUser, Run
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import bulk_actions as actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
 from migrations_app.screens.filters import BulkActionUserFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.tables import BulkActionTable, BulkActionUserTable
 from tenants_app.access import Access, access_for
-from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.lists import all_of, answer_list, arrange
 from tenants_app.screens.requests import Request
-
-BATCH = 1_000
-"""Lines of a file that are in memory at a time."""
 
 
 @require_safe
-def bulk_actions(request: Request, slug: str) -> HttpResponse:
+def bulk_actions(request: Request, slug: str) -> HttpResponseBase:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
     rows = BulkAction.objects.filter(tenant=access.tenant).select_related("plan__tenant")
     table = BulkActionTable(rows.defer("options", "sentences"))
-    return answer_table(request, "bulk_actions/bulk_actions.html", table, {"access": access})
+    return answer_list(request, "bulk_actions/bulk_actions.html", table, {"access": access})
 
 
 @require_safe
-def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
+def bulk_action(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """One of them: what it is, how far it is, and what became of each user."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _action(access, pk)
     kind = KINDS[shown.kind]
+    table, found = _results(request, shown)
+    if instead := arrange(request, access, table, found):
+        return instead
     waits = bool(shown.is_open and shown.plan and not shown.plan.is_open(clock.now()))
-    found = BulkActionUserFilter(request.GET, _with_runs(shown, kind).select_related("user"))
     runs = _runs_by_state(shown, kind)
     goes_on = any(runs.get(state) for state in (Run.State.PENDING, Run.State.IN_PROGRESS))
-    table = paginate(request, BulkActionUserTable(found.qs, kind=kind, is_open=shown.is_open), 50)
     context = {
         "access": access,
         "action": shown,
@@ -66,19 +64,14 @@ def bulk_action(request: Request, slug: str, pk: int) -> HttpResponse:
         "seconds_to_refresh": 2 if shown.is_open and not waits else 15 if shown.is_open or goes_on else 0,
         "now": timezone.now(),
     }
-    return answer(request, "bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
+    return live.answer("bulk_actions/bulk_action.html", "bulk_actions/live.html", context)
 
 
-@never_cache
 @require_safe
 def results_csv(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """What became of each user, as a file."""
     access = access_for(request, slug)
-    shown = _action(access, pk)
-    found = _lines(_with_runs(shown, KINDS[shown.kind])) if request.method == "GET" else ()
-    response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{shown.kind}-{slug}-{shown.pk}.csv"'
-    return response
+    return all_of(request, access, *_results(request, _action(access, pk)))
 
 
 @require_POST
@@ -96,6 +89,14 @@ def stop(request: Request, slug: str, pk: int) -> HttpResponse:
 
 def _action(access: Access, pk: int) -> BulkAction:
     return get_object_or_404(BulkAction.objects.select_related("plan__tenant"), tenant=access.tenant, pk=pk)
+
+
+def _results(request: Request, shown: BulkAction) -> tuple[BulkActionUserTable, BulkActionUserFilter]:
+    kind = KINDS[shown.kind]
+    found = BulkActionUserFilter(request.GET, _with_runs(shown, kind).select_related("user"))
+    table = BulkActionUserTable(found.qs, kind=kind, is_open=shown.is_open)
+    table.file_name = f"{shown.kind}-{shown.pk}"
+    return table, found
 
 
 def _rows(action: BulkAction) -> QuerySet[BulkActionUser]:
@@ -133,18 +134,3 @@ def _runs_by_state(action: BulkAction, kind: Kind) -> dict[str, int]:
     done = BulkActionUser.objects.filter(action=action, state=BulkActionUser.State.DONE)
     latest = Run.objects.filter(is_latest=True, modified__gte=action.created, user__in=done.values("user"))
     return dict(latest.order_by().values_list("state").annotate(Count("pk")))
-
-
-def _lines(rows: QuerySet[Any]) -> Iterator[str]:
-    """By their keys, some at a time: a cursor would keep a transaction open for as long as the download takes."""
-    yield BYTE_ORDER_MARK + lines([("UserPrincipalName", "State", "Message", "RunState", "CorrelationId")])
-    first, last = rows.aggregate(Min("pk"), Max("pk")).values()
-    told = rows.values_list("user__upn", "upn", "state", "sentence", "run_state", "run_id")
-    for key in range(first or 0, (last or 0) + 1, BATCH):
-        batch = told.filter(pk__gte=key, pk__lt=key + BATCH)
-        yield lines(
-            [
-                (upn or was, BADGES[state].label, sentence, run_state or "", run_id or "")
-                for upn, was, state, sentence, run_state, run_id in batch
-            ]
-        )

@@ -7,25 +7,28 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.models import AlertSettings, MeetingResult, Run, Update
-from migrations_app.monitoring import mail_server
+from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import Workers, workers
+from migrations_app.monitoring.over_time import STRETCHES, USUAL, over_time
 from migrations_app.monitoring.progress import count_accepted, users_by_state
+from migrations_app.monitoring.underway import Underway, left_of_queue, left_of_run, rate, underway
 from migrations_app.runs.failed import failed_runs
 from migrations_app.runs.left import count_open
 from migrations_app.runs.out_of_date import count_out_of_date
 from migrations_app.screens import charts
 from migrations_app.screens.first_steps import first_steps
+from migrations_app.screens.live import Live
+from migrations_app.screens.over_time import charts_over_time
 from migrations_app.targets import UNDO
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.screens.fragments import answer
 from tenants_app.screens.requests import Request
 
+SOON = timedelta(seconds=30)
 SHOWN = 6
 """Rows of each list on the dashboard; the rest is a click away."""
 
@@ -34,13 +37,20 @@ SHOWN = 6
 def dashboard(request: Request, slug: str) -> HttpResponse:
     """The whole page, and its live part alone for htmx."""
     access = access_for(request, slug)
-    context = {"access": access, **_status(access.tenant)}
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
+    now = clock.now()
+    context = {"access": access, **_status(access.tenant, now)}
     has_succeeded = context["counts"][Run.State.SUCCEEDED] > 0
     context |= first_steps(request, access, has_succeeded=has_succeeded)
-    return answer(request, "dashboard/dashboard.html", "dashboard/live.html", context)
+    if context["ran_count"]:
+        wanted = STRETCHES.get(request.GET.get("over", ""), USUAL)
+        context["over_time"] = charts_over_time(over_time(access.tenant, wanted, now))
+    return live.answer("dashboard/dashboard.html", "dashboard/live.html", context)
 
 
-def _status(tenant: Tenant) -> dict[str, Any]:
+def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
     is_on = tenant.meeting_migration_enabled
     latest = Run.objects.filter(tenant=tenant, is_latest=True)
     counts = users_by_state(tenant)
@@ -51,16 +61,22 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     working = runs.filter(state=Run.State.IN_PROGRESS)
-    running, running_count = list(working.order_by("started_at", "pk")[:SHOWN]), working.count()
+    running: list[Any]
+    running = list(working.order_by("started_at", "pk")[:SHOWN])
     pending = list(runs.filter(state=Run.State.PENDING).order_by("due_at", "pk")[:SHOWN])
-    messages_queued = queued.count()
+    for run in running:
+        run.time_left = left_of_run(run, now)
+    at_work = underway(tenant, now)
+    messages_queued, messages_failed = queued.count(), failed.count()
     silent_server = mail_server.silence(mail_server.of_tenant(tenant)) if messages_queued else None
     is_sending = messages_queued and not silent_server
-    is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= _soon()))
+    left_count, failed_count = count_open(tenant), max(counts[Run.State.FAILED] - accepted, 0)
+    undelivered = failed.select_related("result__run__user").defer("result__spans")
+    is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= now + SOON))
     return {
         "counts": counts,
         "accepted_count": accepted,
-        "failed_count": max(counts[Run.State.FAILED] - accepted, 0),
+        "failed_count": failed_count,
         "segments": [(segment, BADGES[segment.name]) for segment in charts.stacked_bar(counts)],
         "never_run": NEVER_RUN,
         "chart_width": charts.WIDTH,
@@ -70,26 +86,39 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "alert_settings": AlertSettings.of(tenant),
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
-        "left_count": count_open(tenant),
+        "left_count": left_count,
+        "title_counts": _in_title(failed_count, left_count, counts[Run.State.PENDING] + counts[Run.State.IN_PROGRESS]),
+        "underway": _underway(tenant, at_work, now) if at_work.since else None,
         "failed_runs": failed_runs(tenant)
         .filter(accepted_at=None)
         .select_related("user__bridge", "user__mailbox")
         .order_by("-finished_at")[:SHOWN],
         "running": running,
         # Of one look: a run that has ended in between must not stand above an empty list.
-        "running_count": len(running) if len(running) < SHOWN else max(running_count, SHOWN),
+        "running_count": len(running) if len(running) < SHOWN else max(at_work.users_running, SHOWN),
         "pending": pending,
         # A pending run is its user's latest.
         "pending_count": len(pending) if len(pending) < SHOWN else max(counts[Run.State.PENDING], SHOWN),
         "waiting_count": 0 if is_on else latest.filter(state=Run.State.PENDING).exclude(migration_type=UNDO).count(),
         "messages_queued": messages_queued,
-        "messages_failed": failed.count(),
-        "undelivered": failed.select_related("result__run__user").defer("result__spans").order_by("-queued_at")[:3],
+        "messages_failed": messages_failed,
+        "undelivered": undelivered.order_by("-queued_at")[:3] if messages_failed else [],
         "silent": _silent_workers(tenant) if pending or messages_queued else None,
         "silent_server": silent_server,
         "seconds_to_refresh": 2 if is_moving else 15,
-        "now": timezone.now(),
     }
+
+
+def _in_title(failed: int, left: int, waiting: int) -> str:
+    """What the title of the page begins with, so that a tab in the background says what needs somebody."""
+    counts = ((failed, "failed"), (left, "left for you"), (waiting, "waiting"))
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count)
+
+
+def _underway(tenant: Tenant, found: Underway, now: datetime) -> dict[str, Any]:
+    """How far all that is at work is, how fast it goes and how long it takes."""
+    measured = rate(tenant, now)
+    return {"found": found, "rate": measured, "left": left_of_queue(found, measured)}
 
 
 def _messages(tenant: Tenant, state: Update.State) -> QuerySet[Update]:
@@ -99,10 +128,6 @@ def _messages(tenant: Tenant, state: Update.State) -> QuerySet[Update]:
     """
     of_tenant = MeetingResult.objects.filter(pk=OuterRef("pk"), run__tenant=tenant)
     return Update.objects.filter(Exists(of_tenant), state=state)
-
-
-def _soon() -> datetime:
-    return timezone.now() + timedelta(seconds=30)
 
 
 def _silent_workers(tenant: Tenant) -> Workers | None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from django import forms
 from django.contrib import messages
-from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, HttpResponseBadRequest, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
-from django.utils.http import urlencode
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.failures import ALERTS, CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
@@ -22,19 +16,13 @@ from migrations_app.runs.left import open_by_reason
 from migrations_app.screens.filters import FailureFilter
 from migrations_app.screens.tables import FailureTable
 from tenants_app.access import Access, access_for
-from tenants_app.bulk import batched
-from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.forms import style_fields
-from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.lists import all_of, answer_list
 from tenants_app.screens.requests import Request
 from tenants_app.validators import validate_one_line
 
 LONGEST_NOTE = Run._meta.get_field("accepted_note").max_length
-COLUMNS = (
-    *("UserPrincipalName", "DisplayName", "Reason", "Message", "FailedMeeting", "FinishDate", "CorrelationId"),
-    *("AcceptedBy", "AcceptedDate", "Note"),
-)
 
 
 class AcceptForm(forms.Form):
@@ -76,61 +64,37 @@ def failures(request: Request, slug: str) -> HttpResponse:
 
 
 @require_safe
-def group(request: Request, slug: str, code: str) -> HttpResponse:
+def group(request: Request, slug: str, code: str) -> HttpResponseBase:
     """The users of one group, with what happened to each, and what can be done for all of them."""
     return _group(request, access_for(request, slug), code, AcceptForm())
 
 
-def _group(request: Request, access: Access, code: str, form: AcceptForm) -> HttpResponse:
-    _check(code)
-    runs = failed.failed_runs(access.tenant, code)
-    found = FailureFilter(request.GET, runs.select_related("user"))
+def _group(request: Request, access: Access, code: str, form: AcceptForm) -> HttpResponseBase:
+    table, found = _failed(request, access, code)
     (shown,) = [each for each in failed.groups(access.tenant) if each.code == code] or [failed.Group(code)]
     if not form.is_bound:
         form = AcceptForm(seen=shown.to_see_to)
-    asked = urlencode([(name, value) for name in found.filters if (value := request.GET.get(name))])
-    context = {
-        "access": access,
-        "group": shown,
-        "entry": entry_of(code),
-        "form": form,
-        "filter": found,
-        "asked": f"?{asked}" if asked and not found.errors else "",
-    }
-    return answer_table(request, "failures/group.html", FailureTable(found.qs), context)
+    context = {"access": access, "group": shown, "entry": entry_of(code), "form": form}
+    return answer_list(request, "failures/group.html", table, context, found=found)
 
 
-@never_cache
 @require_safe
 def group_csv(request: Request, slug: str, code: str) -> HttpResponseBase:
     """The users of the group that the filter of the page finds, as a file."""
     access = access_for(request, slug)
+    return all_of(request, access, *_failed(request, access, code))
+
+
+def _failed(request: Request, access: Access, code: str) -> tuple[FailureTable, FailureFilter]:
     _check(code)
     found = FailureFilter(request.GET, failed.failed_runs(access.tenant, code).select_related("user"))
-    if found.errors:
-        sentence = "Nothing was exported: the filter cannot be understood. Correct it and download it again.\n"
-        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
-    return StreamingHttpResponse(
-        _lines(found.qs) if request.method == "GET" else (),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="failures-{code}-{timezone.localdate()}.csv"'},
-    )
-
-
-def _lines(runs: QuerySet[Run]) -> Iterator[str]:
-    yield BYTE_ORDER_MARK + lines([COLUMNS])
-    for some in batched(runs.order_by("user__upn").iterator(chunk_size=500)):
-        yield lines(
-            [
-                *(run.user.upn, run.user.display_name, run.failed_by, run.last_error_message, run.failed_meetings),
-                *(run.finished_at, run.correlation_id, run.accepted_by, run.accepted_at, run.accepted_note),
-            ]
-            for run in some
-        )
+    table = FailureTable(found.qs)
+    table.file_name = f"failures-{code}"
+    return table, found
 
 
 @require_POST
-def accept_group(request: Request, slug: str, code: str) -> HttpResponse:
+def accept_group(request: Request, slug: str, code: str) -> HttpResponseBase:
     """Accept the failures of a group, as it was when the page was shown, with a note."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     _check(code)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
@@ -20,17 +18,14 @@ from migrations_app.mail.waiting import Queue
 from migrations_app.models import LeftMeeting
 from migrations_app.rewriting.labels import LANGUAGES, language_of
 from migrations_app.runs.actions import start_by_hand
-from migrations_app.runs.history import LEFT_FIELDS, LEFT_FIELDS_OF_FILES
-from migrations_app.runs.left import BY_START, to_come
+from migrations_app.runs.left import to_come
 from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import LeftFilter
 from migrations_app.screens.tables import LeftTable
 from tenants_app.access import Access, access_for
-from tenants_app.bulk import batched
-from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.models import ConferencingUser, Role
-from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.lists import all_of, answer_list
 from tenants_app.screens.requests import Request
 from tenants_app.signals import Consequence
 from tenants_app.wording import counted
@@ -43,29 +38,22 @@ _UNDO_HOLDS = (
 
 
 @require_safe
-def left_meetings(request: Request, slug: str) -> HttpResponse:
+def left_meetings(request: Request, slug: str) -> HttpResponseBase:
     """All meetings to come that need a person, or those that the filter finds."""
     access = access_for(request, slug)
-    found, everything = _found(request, access)
-    table = LeftTable(found.qs.select_related("user", "run", "request", "message"))
-    if not access.may_operate:
-        table.columns.hide("chosen")
-    context = {"access": access, "filter": found, "queue": Queue(access.tenant)}
-    return answer_table(request, "left/list.html", table, context, everything=everything, fragment="left/results.html")
+    table, found, everything = _found(request, access)
+    context = {"access": access, "queue": Queue(access.tenant)}
+    return answer_list(
+        request, "left/list.html", table, context, found=found, everything=everything, fragment="left/results.html"
+    )
 
 
 @require_safe
 def left_csv(request: Request, slug: str) -> HttpResponseBase:
     """What the filter of the list finds, as a CSV file."""
     access = access_for(request, slug)
-    found, _ = _found(request, access)
-    rows = found.qs.select_related("user", "run").order_by(*BY_START)
-    response = StreamingHttpResponse(
-        _csv(rows) if request.method == "GET" else (), content_type="text/csv; charset=utf-8"
-    )
-    name = f"meetings-that-need-a-person-{slug}-{timezone.localdate()}.csv"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    table, found, _ = _found(request, access)
+    return all_of(request, access, table, found)
 
 
 @require_safe
@@ -185,13 +173,10 @@ def _tell(request: Request, told: list[str], *, is_done: bool) -> None:
         messages.info(request, "They are so already, or not in the list any more, so nothing was done.")
 
 
-def _found(request: Request, access: Access) -> tuple[LeftFilter, QuerySet[LeftMeeting]]:
+def _found(request: Request, access: Access) -> tuple[LeftTable, LeftFilter, QuerySet[LeftMeeting]]:
     everything = to_come(access.tenant)
-    return LeftFilter(request.GET, everything), everything
-
-
-def _csv(rows: QuerySet[LeftMeeting]) -> Iterator[str]:
-    fields: dict[str, Callable[[LeftMeeting], Any]] = {**LEFT_FIELDS, **LEFT_FIELDS_OF_FILES}
-    yield BYTE_ORDER_MARK + lines([list(fields)])
-    for some in batched(rows.iterator()):
-        yield lines([read(row) for read in fields.values()] for row in some)
+    found = LeftFilter(request.GET, everything)
+    table = LeftTable(found.qs.select_related("user", "run", "request", "message"))
+    if not access.may_operate:
+        table.columns.hide("chosen")
+    return table, found, everything

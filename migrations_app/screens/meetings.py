@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -20,6 +21,7 @@ from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser
 from tenants_app.screens.filters import DayFilter, StyledForm, search_box
 from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import arrange
 from tenants_app.screens.requests import Request
 
 _LONGEST_UID = CalendarObject._meta.get_field("uid").max_length
@@ -63,14 +65,15 @@ class SearchForm(StyledForm):
 
 
 @require_safe
-def meetings(request: Request, slug: str) -> HttpResponse:
+def meetings(request: Request, slug: str) -> HttpResponseBase:
     """The meetings of which is true what was typed; nothing where nothing was."""
     access = access_for(request, slug)
     form = SearchForm(request.GET)
     wanted = Wanted(**form.cleaned_data) if form.is_valid() else Wanted()
     found = find(access.tenant, wanted) if wanted else Found()
     table = FoundMeetingTable(found.meetings)
-    table.request = request
+    if instead := arrange(request, access, table):
+        return instead
     context = {"access": access, "form": form, "wanted": wanted, "found": found, "table": table}
     return answer(request, "stories/search.html", "stories/results.html", context)
 

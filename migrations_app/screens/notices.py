@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.mail import notice_texts
@@ -20,7 +18,7 @@ from migrations_app.mail.findings import Finding
 from migrations_app.mail.notice_texts import PLACEHOLDERS, Text
 from migrations_app.mail.servers import service_of
 from migrations_app.mail.trial import try_server
-from migrations_app.models import Notice, NoticeKind, NoticeRound, Plan
+from migrations_app.models import NoticeKind, NoticeRound, Plan
 from migrations_app.procedures import notices as procedure
 from migrations_app.rewriting.labels import LANGUAGES
 from migrations_app.screens.filters import NoticeFilter
@@ -29,16 +27,14 @@ from migrations_app.screens.notice_samples import sample_of_language
 from migrations_app.screens.tables import NoticeTable
 from migrations_app.screens.told import with_counts
 from tenants_app.access import Access, access_for
-from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
 from tenants_app.models import MailServerConnection, Role, Tenant
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import all_of, arrange
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.validators import is_address
 from tenants_app.wording import counted
 
-BATCH = 1_000
-"""Lines of a file that are in memory at a time."""
 LATEST = 20
 """Rounds that the page of settings lists."""
 WHAT_NOTICES_SAY = {
@@ -147,18 +143,20 @@ def _text_page(
 
 
 @require_safe
-def notice_round(request: Request, slug: str, pk: int) -> HttpResponse:
+def notice_round(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """Who is told of some runs, when, and who is not and why."""
     access = access_for(request, slug)
     shown = _round(access, pk)
-    found = NoticeFilter(request.GET, shown.notices.select_related("user").order_by("pk"))
+    table, found = _notices(request, shown)
+    if instead := arrange(request, access, table, found):
+        return instead
     is_ahead = shown.plan.state == Plan.State.PLANNED if shown.plan else shown.begins > timezone.now()
     unresolved = shown.counting + shown.queued
     context = {
         "access": access,
         "round": shown,
         "filter": found,
-        "table": paginate(request, NoticeTable(found.qs), 50),
+        "table": table,
         "is_waited_for": bool(shown.plan and shown.plan.waits_for_notices),
         "is_late": bool(shown.plan and shown.plan.waits_for_notices and shown.begins <= timezone.now()),
         "may_tell_again": access.may_operate and is_ahead and not shown.is_cancelled and shown.failed > shown.in_doubt,
@@ -170,16 +168,18 @@ def notice_round(request: Request, slug: str, pk: int) -> HttpResponse:
     return answer(request, "notices/round.html", "notices/live.html", context)
 
 
-@never_cache
 @require_safe
 def round_csv(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """Everybody of a round, as a file."""
     access = access_for(request, slug)
-    shown = _round(access, pk)
-    found = _lines(shown.notices.order_by("pk")) if request.method == "GET" else ()
-    response = StreamingHttpResponse(found, content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="notices-{slug}-{shown.pk}.csv"'
-    return response
+    return all_of(request, access, *_notices(request, _round(access, pk)))
+
+
+def _notices(request: Request, shown: NoticeRound) -> tuple[NoticeTable, NoticeFilter]:
+    found = NoticeFilter(request.GET, shown.notices.select_related("user").order_by("pk"))
+    table = NoticeTable(found.qs)
+    table.file_name = f"notices-{shown.pk}"
+    return table, found
 
 
 @require_POST
@@ -230,27 +230,3 @@ def _job_of(shown: NoticeRound) -> tuple[str, int] | None:
         return "bulk-action", action.pk
     release = shown.plan.number_releases.only("pk").first()
     return ("release", release.pk) if release else None
-
-
-def _lines(rows: QuerySet[Notice]) -> Iterator[str]:
-    """By their keys, some at a time: a cursor would keep a transaction open for as long as the download takes."""
-    yield BYTE_ORDER_MARK + lines(
-        [("UserPrincipalName", "Notice", "State", "Meetings", "Language", "SentAt", "Message")]
-    )
-    after = 0
-    while batch := list(rows.filter(pk__gt=after).select_related("user")[:BATCH]):
-        after = batch[-1].pk
-        yield lines(
-            [
-                (
-                    row.user.upn,
-                    row.kind,
-                    row.state,
-                    row.meetings,
-                    row.language,
-                    row.sent_at.isoformat() if row.sent_at else "",
-                    row.why,
-                )
-                for row in batch
-            ]
-        )

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -32,20 +32,21 @@ from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import describe_number, set_default_number
 from tenants_app.dependants import dependants
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
-from tenants_app.screens.fragments import answer, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import arrange
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 
 
 @require_safe
-def number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponseBase:
     """What the number is, and who depends on it."""
     access = access_for(request, slug)
     return _page(request, access, _number(access, pk, number_pk))
 
 
 @require_POST
-def set_default(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def set_default(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponseBase:
     """Make the number its bridge's default; with ``reschedule_meetings`` the runs of R10 start."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
@@ -69,7 +70,7 @@ def set_default(request: Request, slug: str, pk: int, number_pk: int) -> HttpRes
 
 
 @require_POST
-def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponseBase:
     """Correct the place that invitations show beside the number."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
@@ -83,20 +84,20 @@ def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpRespon
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def release_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def release_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponseBase:
     """Take the number off its bridge, ``replacement`` in its place (R33): first what that leads to, on POST begun."""
     return _take_off(request, slug, pk, number_pk, TakeOffForm)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def replace_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponse:
+def replace_number(request: Request, slug: str, pk: int, number_pk: int) -> HttpResponseBase:
     """Replace the number ``by`` another for everyone: first what that leads to, on POST begun."""
     return _take_off(request, slug, pk, number_pk, ReplaceForm)
 
 
 def _take_off(
     request: Request, slug: str, pk: int, number_pk: int, form_of: type[TakeOffForm | ReplaceForm]
-) -> HttpResponse:
+) -> HttpResponseBase:
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _number(access, pk, number_pk)
     form = form_of(request.POST if form_of.field in request.POST else request.GET, shown)
@@ -147,14 +148,17 @@ def _take_off(
     return answer(request, "bridges/number_take_off.html", "bridges/number_effect.html", context)
 
 
-def _page(request: Request, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponse:
+def _page(request: Request, access: Access, shown: ServiceNumber, **forms_with_errors: Any) -> HttpResponseBase:
     users = dependants(shown)
+    table = DependantTable(with_latest_run(users).select_related("bridge"), shown)
+    if instead := arrange(request, access, table):
+        return instead
     open_releases = NumberRelease.objects.filter(tenant=access.tenant, state__in=NumberRelease.OPEN)
     context = {
         "access": access,
         "number": shown,
         "bridge": shown.bridge,
-        "table": paginate(request, DependantTable(with_latest_run(users), shown), 25),
+        "table": table,
         "future": future_meetings(users),
         "release": open_releases.filter(number=shown).first(),
         "without_own_number": _without_own_number(shown).count() if shown.kind == ServiceNumber.Kind.TOLL else 0,

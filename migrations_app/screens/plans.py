@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Case
 from django.db.models import When as IfSo
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -21,19 +22,19 @@ from migrations_app.screens.told import told_of_plan
 from tenants_app.access import Access, access_for
 from tenants_app.local_times import is_shown_twice
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer_table
+from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 
 
 @require_safe
-def all_plans(request: Request, slug: str) -> HttpResponse:
+def all_plans(request: Request, slug: str) -> HttpResponseBase:
     """All of the tenant: first what is coming, the next one on top."""
     access = access_for(request, slug)
     rows = Plan.objects.filter(tenant=access.tenant).prefetch_related("bulk_actions", "number_releases")
     is_over = Case(IfSo(state__in=Plan.OPEN, then=0), default=1)
     table = PlanTable(rows.select_related("tenant").order_by(is_over, "opens_at", "pk"))
-    return answer_table(request, "planned/plans.html", table, {"access": access})
+    return answer_list(request, "planned/plans.html", table, {"access": access})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,12 +19,13 @@ from migrations_app.preview.foretold import Totals, changes_of
 from migrations_app.preview.plans import PLANS, Plan
 from migrations_app.procedures import previews as procedure
 from migrations_app.screens.filters import PreviewFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.preview_forms import asked_plan
 from migrations_app.screens.tables import PreviewedMeetingTable, PreviewTable
 from tenants_app.access import Access, access_for
-from tenants_app.csv_files.cells import lines
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import all_of, answer_list, arrange
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
@@ -33,7 +34,7 @@ IN_REPORT = 5_000
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def previews(request: Request, slug: str) -> HttpResponse:
+def previews(request: Request, slug: str) -> HttpResponseBase:
     """The previews of the last day. A POST has one made: of what, ``screens.preview_forms`` says."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     if request.method == "POST":
@@ -47,33 +48,34 @@ def previews(request: Request, slug: str) -> HttpResponse:
         return redirect("preview", slug, made.pk)
     found = Preview.objects.filter(tenant=access.tenant, created__gte=timezone.now() - procedure.KEPT)
     context = {"access": access}
-    return answer_table(request, "previews/previews.html", PreviewTable(found), context, everything=found)
+    return answer_list(request, "previews/previews.html", PreviewTable(found), context, everything=found)
 
 
 @require_safe
-def preview(request: Request, slug: str, pk: int) -> HttpResponse:
+def preview(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """How far it is, what it comes to, and each meeting; by outcome and reason."""
+    live = Live(request, access_for(request, slug, Role.Name.OPERATOR))
+    if live.is_unchanged:
+        return live.nothing_new()
     access, shown = _preview(request, slug, pk)
     if shown is None:
         return render(request, "previews/over.html", {"access": access}, status=404)
-    rows = shown.meetings.defer("spans").order_by("pk")
-    found = PreviewFilter(request.GET, rows)
-    table = PreviewedMeetingTable(found.qs)
-    if shown.is_open:
-        table.empty_text = "No meeting was looked at yet."
+    table, found = _meetings(request, shown)
+    if instead := arrange(request, access, table, found):
+        return instead
     context = {
         "access": access,
         "preview": shown,
         "totals": Totals.of(shown.totals),
         "filter": found,
-        "table": paginate(request, table, 50),
+        "table": table,
         "failures": PreviewedUser.objects.filter(preview=shown).exclude(failure_code="").select_related("user")[:20],
         "is_silent": shown.is_open and workers().are_silent,
         "seconds_to_refresh": 2 if shown.is_open else 0,
         "changed": procedure.changed_since(shown) if "changed" in request.GET and not shown.is_open else [],
         "now": timezone.now(),
     }
-    return answer(request, "previews/preview.html", "previews/live.html", context)
+    return live.answer("previews/preview.html", "previews/live.html", context)
 
 
 @require_safe
@@ -103,52 +105,13 @@ def start_preview(request: Request, slug: str, pk: int) -> HttpResponse:
     return redirect("bulk-action", slug, action.pk)
 
 
-COLUMNS = (
-    "UserPrincipalName",
-    "MeetingUid",
-    "Subject",
-    "StartDate",
-    "Outcome",
-    "Reason",
-    "Message",
-    "LosesDialIn",
-    "Recipients",
-    "Before",
-    "After",
-)
-
-
 @require_safe
 def preview_csv(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """Each meeting of the preview as a row."""
     access, shown = _preview(request, slug, pk)
     if shown is None:
         return render(request, "previews/over.html", {"access": access}, status=404)
-    response = StreamingHttpResponse(_lines(shown), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="preview-{slug}-{shown.pk}.csv"'
-    return response
-
-
-def _lines(shown: Preview) -> Iterator[str]:
-    yield lines([COLUMNS])
-    for row in shown.meetings.defer("spans").order_by("pk").iterator(chunk_size=500):
-        sides = ("; ".join(f"{fact[0]}: {fact[side]}" for fact in row.facts if fact[side]) for side in (1, 2))
-        yield lines(
-            [
-                [
-                    row.upn,
-                    row.uid,
-                    row.subject,
-                    row.starts_at,
-                    row.outcome,
-                    row.code,
-                    row.reason,
-                    row.loses_dial_in,
-                    " ".join(row.recipients),
-                    *sides,
-                ]
-            ]
-        )
+    return all_of(request, access, *_meetings(request, shown))
 
 
 @require_safe
@@ -168,6 +131,15 @@ def _report(shown: Preview) -> Iterator[str]:
     for row in shown.meetings.order_by("pk")[:IN_REPORT].iterator(chunk_size=100):
         yield render_to_string("previews/report_meeting.html", {"row": row, "changes": changes_of(row)})
     yield "</main></body></html>\n"
+
+
+def _meetings(request: Request, shown: Preview) -> tuple[PreviewedMeetingTable, PreviewFilter]:
+    found = PreviewFilter(request.GET, shown.meetings.defer("spans").order_by("pk"))
+    table = PreviewedMeetingTable(found.qs)
+    table.file_name = f"preview-{shown.pk}"
+    if shown.is_open:
+        table.empty_text = "No meeting was looked at yet."
+    return table, found
 
 
 def _preview(request: Request, slug: str, pk: int) -> tuple[Access, Preview | None]:

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -31,10 +32,11 @@ from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.forms import ReleaseAnywayForm
+from migrations_app.screens.live import Live
 from migrations_app.screens.tables import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import ConferencingUser, Role
-from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
@@ -54,17 +56,20 @@ class HolderPaginator(Paginator[Any]):
 
 
 @require_safe
-def releases(request: Request, slug: str) -> HttpResponse:
+def releases(request: Request, slug: str) -> HttpResponseBase:
     """All of the tenant, newest first."""
     access = access_for(request, slug)
     found = NumberRelease.objects.filter(tenant=access.tenant).select_related("bridge")
-    return answer_table(request, "releases/releases.html", ReleaseTable(found), {"access": access})
+    return answer_list(request, "releases/releases.html", ReleaseTable(found), {"access": access})
 
 
 @require_safe
 def release(request: Request, slug: str, pk: int) -> HttpResponse:
     """One of them: what happens now and next, how far it is, and because of whom the number is kept."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _release(access, pk)
     progress = progress_of(shown)
     is_begun = shown.is_open and shown.state != NumberRelease.State.WAITING
@@ -96,7 +101,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
         "now": now,
         "seconds_to_refresh": (3 if progress.all <= MANY else 15) if shown.is_open else 0,
     }
-    return answer(request, "releases/release.html", "releases/live.html", context)
+    return live.answer("releases/release.html", "releases/live.html", context)
 
 
 @require_POST

@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -24,6 +25,7 @@ from migrations_app.runs.movements import movements_of
 from migrations_app.runs.undo_start import undo_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
+from migrations_app.screens.live import Live
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import ResultTable, RunTable
@@ -31,28 +33,35 @@ from migrations_app.screens.told import told_of_run
 from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import answer_list, arrange
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
 
 @require_safe
-def history(request: Request, slug: str) -> HttpResponse:
+def history(request: Request, slug: str) -> HttpResponseBase:
     """All runs of the tenant, newest first, by user, state and time."""
     access = access_for(request, slug)
     runs = Run.objects.filter(tenant=access.tenant).select_related("user").annotate(still_open=open_count_of("run"))
     found = RunFilter(request.GET, runs)
-    context = {"access": access, "filter": found, **bar_of(request, access, "runs")}
-    return answer_table(request, "runs/history.html", RunTable(found.qs), context, everything=runs)
+    context = {"access": access, **bar_of(request, access, "runs")}
+    return answer_list(request, "runs/history.html", RunTable(found.qs), context, found=found, everything=runs)
 
 
 @require_safe
-def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
+def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponseBase:
     """One run: its record (R27), its progress, and what became of each meeting."""
     access = access_for(request, slug)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _run(access, correlation_id)
     results = shown.results.select_related("update").defer("spans").order_by("pk")
     found = ResultFilter(request.GET, results)
+    table = ResultTable(found.qs)
+    if instead := arrange(request, access, table, found):
+        return instead
     is_open = shown.state in {Run.State.PENDING, Run.State.IN_PROGRESS}
     is_at_work = shown.state == Run.State.IN_PROGRESS
     is_near = shown.due_at <= timezone.now() + timedelta(seconds=30)
@@ -62,7 +71,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "filter": found,
         "movements": movements_of(shown),
         "aim": Targets.of(shown.targets).words,
-        "table": paginate(request, ResultTable(found.qs), 50),
+        "table": table,
         "undos": shown.undone_by.order_by("pk"),
         "may_be_undone": access.may_operate and not shown.is_undo and not is_at_work and shown.succeeded_meetings > 0,
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
@@ -74,7 +83,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponse:
         "is_open": is_open,
         "seconds_to_refresh": (2 if shown.state == Run.State.IN_PROGRESS or is_near else 15) if is_open else 0,
     }
-    return answer(request, "runs/run.html", "runs/live.html", context)
+    return live.answer("runs/run.html", "runs/live.html", context)
 
 
 @require_safe

@@ -19,13 +19,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from migrations_app.models import UserImport
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import user_import as imports
+from migrations_app.screens.live import Live
 from migrations_app.screens.selection import Misunderstood, selection_of
 from migrations_app.screens.tables import UserImportTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
-from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
@@ -57,7 +58,7 @@ class UploadForm(forms.Form):
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def user_imports(request: Request, slug: str) -> HttpResponse:
+def user_imports(request: Request, slug: str) -> HttpResponseBase:
     """The tenant's imports, newest first. A POST takes a file in and has it checked."""
     access = access_for(request, slug, Role.Name.ADMIN)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
@@ -69,13 +70,16 @@ def user_imports(request: Request, slug: str) -> HttpResponse:
         form.fields["file"].widget.attrs["class"] += " is-invalid"
     found = UserImport.objects.filter(tenant=access.tenant).defer("text", "findings")
     context = {"access": access, "form": form, "columns": list(COLUMNS)}
-    return answer_table(request, "user_imports/user_imports.html", UserImportTable(found), context)
+    return answer_list(request, "user_imports/user_imports.html", UserImportTable(found), context)
 
 
 @require_safe
 def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
     """One import: how far it is, what it would change or has changed, and the decision."""
     access = access_for(request, slug, Role.Name.ADMIN)
+    live = Live(request, access)
+    if live.is_unchanged:
+        return live.nothing_new()
     shown = _import(access, pk)
     is_waiting = shown.state in UserImport.WAITING
     progress = imports.progress_of(shown) if is_waiting else None
@@ -92,7 +96,7 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         "prepare": [("kind", "import"), ("import", shown.pk)],
         "now": timezone.now(),
     }
-    return answer(request, "user_imports/user_import.html", "user_imports/live.html", context)
+    return live.answer("user_imports/user_import.html", "user_imports/live.html", context)
 
 
 @require_POST

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import push_url
@@ -28,6 +31,7 @@ from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.failures import AcceptForm
 from migrations_app.screens.filters import UserFilter
 from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.live import Live
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
 from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
@@ -39,7 +43,8 @@ from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
 from tenants_app.models import ConferencingUser, Role, ServiceNumber
 from tenants_app.screens.forms import UserForm
-from tenants_app.screens.fragments import answer, answer_table, paginate
+from tenants_app.screens.fragments import answer
+from tenants_app.screens.lists import answer_list, arrange
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 from tenants_app.signals import Consequence
@@ -64,13 +69,16 @@ def with_latest_run(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
 
 
 @require_safe
-def users(request: Request, slug: str) -> HttpResponse:
+def users(request: Request, slug: str) -> HttpResponseBase:
     """All users, or those that the filter finds."""
     access = access_for(request, slug)
     everyone = ConferencingUser.objects.filter(tenant=access.tenant)
     found = UserFilter(request.GET, with_latest_run(everyone).select_related("bridge"), access.tenant)
-    context = {"access": access, "filter": found, **bar_of(request, access)}
-    return answer_table(request, "users/users.html", UserTable(found.qs), context, everything=everyone)
+    bar = bar_of(request, access)
+    table = UserTable(found.qs)
+    table.for_import = f"{reverse('users-csv', args=[slug])}?{bar['selection_query']}"
+    context = {"access": access, **bar}
+    return answer_list(request, "users/users.html", table, context, found=found, everything=everyone)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -79,6 +87,9 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
     is_post = request.method == "POST"
     is_preview = "preview" in request.POST
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
+    live = Live(request, access)
+    if not is_post and live.is_unchanged:
+        return live.nothing_new()
     foresight = None
     if is_post and not is_preview:
         form, consequences = _save(access, upn, request.POST)
@@ -109,7 +120,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
         "as_of": mailbox_of(stored).as_of,
         **_dial_in(stored),
     }
-    return answer(request, "users/user.html", "users/consequence.html" if is_post else "users/state.html", context)
+    return live.answer("users/user.html", "users/consequence.html" if is_post else "users/state.html", context)
 
 
 def _standing(user: ConferencingUser) -> dict[str, Any]:
@@ -127,7 +138,7 @@ def _standing(user: ConferencingUser) -> dict[str, Any]:
 
 
 @require_safe
-def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
+def user_meetings(request: Request, slug: str, upn: str) -> HttpResponseBase:
     """The user's future meetings. For those of the requested page, what a run would do with them now, where it is
     started with the types of the address (R40).
     """
@@ -141,16 +152,14 @@ def user_meetings(request: Request, slug: str, upn: str) -> HttpResponse:
     except Failure as unavailable:
         failure = unavailable
     table = MeetingTable(meetings)
-    table.now = now
-    paginate(request, table, 25)
+    table.now, table.failure = now, failure
     types = MeetingTypesForm(request.GET, access.tenant)
     table.asked = types.asked
     (start,) = decide_starts(access.tenant, [shown], access.actor, types.targets())
-    failure = failure or _foretell(shown, start.targets, [row.record for row in table.paginated_rows])
-    if failure:
-        table.columns.hide("foreseen")
-        table.columns.hide("mailed")
-    context = {"access": access, "user_shown": shown, "table": table, "failure": failure}
+    table.foretell = partial(_foretell, shown, start.targets)
+    if instead := arrange(request, access, table):
+        return instead
+    context = {"access": access, "user_shown": shown, "table": table, "failure": table.failure}
     response = answer(request, "meetings/meetings.html", "meetings/list.html", context)
     asked_from = request.htmx.current_url or ""
     if not asked_from.partition("?")[0].endswith("/meetings/"):

@@ -344,7 +344,7 @@ def _meant(cell: str) -> str:
     A directory's export has many that mean nothing to MMS. What may be a slip of the pen must not be taken for one.
     """
     known = {name.lower(): name for name in COLUMNS}
-    alike = get_close_matches(re.sub(r"[\W_]", "", cell[:100].lower()), known, n=1, cutoff=0.85)
+    alike = get_close_matches(re.sub(r"[\W_]", "", cell[:100].lower()), known, n=1, cutoff=0.8)
     return known[alike[0]] if alike else ""
 
 

@@ -1,4 +1,4 @@
-"""Who people are and how they dial in: tenants, users, bridges, service numbers, conference IDs, roles, audit.
+"""Who people are and how they dial in: tenants, users, bridges, service numbers, conference IDs, roles, audit, lists.
 
 Rows change only through the functions of ``tenants_app.changes``: they lock, check, save, audit and announce.
 """
@@ -6,6 +6,7 @@ Rows change only through the functions of ``tenants_app.changes``: they lock, ch
 from tenants_app.models.audit import AuditEntry
 from tenants_app.models.bridges import Bridge, FormerNumber, ServiceNumber
 from tenants_app.models.conference_ids import ConferenceId, FormerConferenceId
+from tenants_app.models.lists import DefaultFilter, ListLayout, SavedFilter
 from tenants_app.models.mail_servers import MailServerConnection
 from tenants_app.models.mailboxes import MailboxConnection, MailboxCredential, Sealed
 from tenants_app.models.tenants import MeetingService, Role, Tenant
@@ -18,14 +19,17 @@ __all__ = [
     "ConferenceId",
     "ConferencingUser",
     "ConferencingUserQuerySet",
+    "DefaultFilter",
     "FormerConferenceId",
     "FormerNumber",
     "InvitedNumber",
+    "ListLayout",
     "MailServerConnection",
     "MailboxConnection",
     "MailboxCredential",
     "MeetingService",
     "Role",
+    "SavedFilter",
     "Sealed",
     "ServiceNumber",
     "Tenant",

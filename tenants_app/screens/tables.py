@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import django_tables2 as tables
 from django.db.models import QuerySet
-from django.http import HttpRequest
 
 from tenants_app.models import AuditEntry, Tenant
 from tenants_app.screens.audit_targets import addresses_of
+from tenants_app.screens.filters import AuditFilter
+from tenants_app.screens.lists import Cell, ListTable, reads
 
 
-class AuditTable(tables.Table):
+class AuditTable(ListTable):
     """Audit entries, newest first; on a phone each is a card of its own."""
 
-    at = tables.TemplateColumn("{% load page_parts %}{{ value|when }}", verbose_name="When")
-    actor = tables.TemplateColumn(template_name="tenants/cells/audit_who.html", verbose_name="Who, through what")
-    action = tables.TemplateColumn(template_name="tenants/cells/audit_what.html", verbose_name="What, to what")
-    change = tables.TemplateColumn(
-        template_name="tenants/cells/audit_change.html", verbose_name="From, to", orderable=False, empty_values=()
+    at = Cell("{% load page_parts %}{{ value|when }}", verbose_name="When", files={"At": reads("at")})
+    actor = Cell(
+        template_name="tenants/cells/audit_who.html",
+        verbose_name="Who, through what",
+        files={"Who": reads("actor"), "Channel": reads("channel")},
     )
-    consequence = tables.TemplateColumn(
+    action = Cell(
+        template_name="tenants/cells/audit_what.html",
+        verbose_name="What, to what",
+        files={"Action": reads("action"), "Target": reads("target")},
+    )
+    change = Cell(
+        template_name="tenants/cells/audit_change.html",
+        verbose_name="From, to",
+        orderable=False,
+        files={"Before": reads("before"), "After": reads("after")},
+    )
+    consequence = Cell(
         template_name="tenants/cells/audit_consequence.html",
         verbose_name="What it led to",
         orderable=False,
-        empty_values=(),
+        files={"Consequence": reads("consequence")},
     )
 
+    list_name = "audit"
+    address = "audit"
     caption = "Audit"
+    usual_rows = 50
+    filter_class = AuditFilter
+    saves_filters = True
     addresses: Mapping[int, str] = {}
     """Where what the entries of the page are about is shown, by their keys."""
 
@@ -43,5 +59,6 @@ class AuditTable(tables.Table):
         self.tenant = tenant
         super().__init__(entries)
 
-    def before_render(self, request: HttpRequest) -> None:
-        self.addresses = addresses_of(self.tenant, [row.record for row in self.paginated_rows])
+    def prepare(self, rows: Sequence[AuditEntry]) -> None:
+        if self.shows("action"):
+            self.addresses = addresses_of(self.tenant, rows)

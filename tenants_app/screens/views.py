@@ -13,37 +13,40 @@ from django.db.models import Count
 from django.http import (
     HttpRequest,
     HttpResponse,
-    HttpResponseBadRequest,
     HttpResponseBase,
     HttpResponseRedirect,
     JsonResponse,
-    StreamingHttpResponse,
 )
 from django.shortcuts import redirect, render
-from django.urls import reverse
-from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+from django_htmx.http import (
+    HttpResponseClientRedirect,
+    HttpResponseClientRefresh,
+    HttpResponseStopPolling,
+    reswap,
+    trigger_client_event,
+)
 
 from tenants_app.access import Access, access_for, visible_tenants
-from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.models import AuditEntry
 from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.fragments import answer, answer_table
+from tenants_app.screens.fragments import SHOWN, answer
+from tenants_app.screens.lists import all_of, answer_list
 from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
+from tenants_app.signals import standings_of
 
 THEMES = ("light", "dark", "auto")
 
 
 @method_decorator(login_not_required, name="dispatch")
 class SignIn(LoginView):
-    """Django's own, except that a part of a page whose session has ended makes the whole page sign in.
+    """Django's own, except that a part of a page whose session has ended makes the whole page sign in; one that asks by
+    itself is told to stop, and the page stays as it is and says so.
 
     With ``?unsaved=yes`` it says before and after that nothing was saved of what was sent without a session.
     """
@@ -52,6 +55,8 @@ class SignIn(LoginView):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         is_unsaved = UNSAVED in request.GET
+        if cast(Request, request).htmx and SHOWN in request.headers:
+            return reswap(trigger_client_event(HttpResponseStopPolling(), "signedOut"), "none")
         if cast(Request, request).htmx:
             return HttpResponseClientRedirect(request.get_full_path()) if is_unsaved else HttpResponseClientRefresh()
         response = super().dispatch(request, *args, **kwargs)
@@ -71,48 +76,31 @@ def index(request: Request) -> HttpResponse:
     tenants = list(visible_tenants(request.user).annotate(user_count=Count("users")))
     if len(tenants) == 1:
         return redirect(tenants[0])
-    return render(request, "tenants/index.html", {"tenants": tenants})
+    standings = standings_of(tenants)
+    rows = [(tenant, standings.get(tenant.pk)) for tenant in tenants]
+    return render(request, "tenants/index.html", {"rows": rows})
 
 
 @require_safe
-def audit(request: Request, slug: str) -> HttpResponse:
+def audit(request: Request, slug: str) -> HttpResponseBase:
     """Who changed what, when, through what, from what to what, and what it led to."""
     access = access_for(request, slug)
     found = _audit_filter(request, access)
-    context = {
-        "access": access,
-        "filter": found,
-        "download": "" if found.errors else _with_filters(reverse("audit-csv", args=[slug]), request, found),
-    }
-    table, part = AuditTable(found.qs, access.tenant), "tenants/audit_results.html"
-    return answer_table(request, "tenants/audit.html", table, context, per_page=50, fragment=part)
+    return answer_list(
+        request, "tenants/audit.html", AuditTable(found.qs, access.tenant), {"access": access}, found=found
+    )
 
 
-@never_cache
 @require_safe
 def audit_csv(request: Request, slug: str) -> HttpResponseBase:
     """All entries that the filters of the page find, as a file; 400 with the reason where one is not understood."""
     access = access_for(request, slug)
     found = _audit_filter(request, access)
-    if found.errors:
-        problems = [f"{found.form.fields[name].label}: {' '.join(errors)}" for name, errors in found.errors.items()]
-        sentence = f"Nothing was exported. {' '.join(problems)} Correct the filter and download it again.\n"
-        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
-    return StreamingHttpResponse(
-        audit_lines(found.qs) if request.method == "GET" else (),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="audit-{slug}-{timezone.localdate()}.csv"'},
-    )
+    return all_of(request, access, AuditTable(found.qs, access.tenant), found)
 
 
 def _audit_filter(request: Request, access: Access) -> AuditFilter:
     return AuditFilter(request.GET, AuditEntry.objects.filter(tenant=access.tenant))
-
-
-def _with_filters(address: str, request: Request, found: AuditFilter) -> str:
-    """The address with the filters of this page, without its sorting and its number."""
-    chosen = [(name, value) for name in found.filters if (value := request.GET.get(name))]
-    return f"{address}?{urlencode(chosen)}" if chosen else address
 
 
 @login_not_required

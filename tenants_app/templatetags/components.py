@@ -156,8 +156,8 @@ def on_off(on: bool, css: str = "") -> SafeString:
 
 
 @register.simple_tag
-def figure(label: str, number: int) -> SafeString:
-    """One number of a ``<dl class="facts figures">``."""
+def figure(label: str, number: int | str) -> SafeString:
+    """One number of a ``<dl class="facts figures">``; "…" for one that is being counted."""
     return format_html('<div><dt>{}</dt><dd class="stat-number">{}</dd></div>', label, intcomma(number))
 
 

@@ -74,8 +74,8 @@ def test_what_is_not_edited_stays_as_others_have_saved_it(alice: Client, tenant:
         ({"webhook_url": "http://hooks.contoso.com/"}, "plain http to hooks.contoso.com would show alerts"),
         ({"quiet_until": ""}, "Quiet hours have a beginning and an end"),
         ({"quiet_until": "22:00"}, "Quiet hours end at another time than they begin"),
-        ({"pause_minutes": "0"}, "greater than or equal to 1"),
-        ({"breaks_quiet": "everything"}, "everything is not one of the available choices"),
+        ({"pause_minutes": "0"}, "Give at least 1."),
+        ({"breaks_quiet": "everything"}, "“everything” is not on offer"),
     ],
 )
 def test_what_is_wrong_is_told_beside_its_field_and_nothing_is_saved(

@@ -1,14 +1,20 @@
-"""What holds for every page in a real browser: no error, no barrier in either colours, nothing cut off on a phone."""
+"""What holds for every page in a real browser: no error, no barrier in either colours, nothing moves or is cut off.
+
+With ``MMS_SCREENSHOTS`` it also leaves pictures of every page (``make screenshots``)."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from datetime import time, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -16,22 +22,25 @@ from playwright.sync_api import expect
 
 from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Alert, LeftMeeting, Run, Update
+from migrations_app.models import Alert, BulkAction, LeftMeeting, Run, Update
 from migrations_app.procedures import user_import
 from migrations_app.procedures.number_release import advance, start_release
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.bridges import register_number
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import change_tenant, grant_role
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
-from tests.support.axe import violations
+from tests.support.axe import COLOURS, STANDARDS, violations
 from tests.support.commands import invitation
+from tests.support.looks import SPACE_TEXT, WATCH_SHIFTS, faint_edges, picture, shifts, sideways
 from tests.support.notices import notices_to
 from tests.support.pages import key_of
 from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
 from tests.support.samples import skype_text
+from tests.support.weights import BASELINE
 from tests.support.windows import Open
 
 pytestmark = pytest.mark.browser
@@ -64,11 +73,15 @@ PAGES = {
         "/contoso/users/",
         "/contoso/users/?number={number}&out_of_date=no&provider=Microsoft&bridge={bridge}&state=Failed&q=anna",
         "/contoso/users/selected/start/?q=anna&all",
+        "/contoso/users/selected/retry/?all",
+        "/contoso/users/selected/mark/?all",
         "/contoso/users/selected/move/?all&to={other}",
         "/contoso/users/actions/",
+        "/contoso/users/actions/{action}/",
         "/contoso/users/planned/",
         "/contoso/users/planned/{plan}/",
         "/contoso/users/planned/{plan}/cancel/",
+        "/contoso/users/planned/{plan}/begin/",
         "/contoso/migrations/{planned}/run-now/",
         "/contoso/users/anna.rossi@contoso.com/",
         "/contoso/users/anna.rossi@contoso.com/start/options/?target_meeting_type=Link",
@@ -87,19 +100,26 @@ PAGES = {
         "/contoso/bridges/{bridge}/",
         "/contoso/bridges/{bridge}/remove/",
         "/contoso/bridges/{bridge}/numbers/{spare}/",
-        "/contoso/bridges/{bridge}/numbers/{spare}/release/?replacement=",
-        "/contoso/bridges/{bridge}/numbers/{spare}/replace/?by=%2B14255550122",
+        "/contoso/bridges/{bridge}/numbers/{free}/",
+        "/contoso/bridges/{bridge}/numbers/{free}/release/?replacement=",
+        "/contoso/bridges/{bridge}/numbers/{free}/replace/?by=%2B14255550122",
         "/contoso/notices/{notices}/",
         "/contoso/settings/notices/",
         "/contoso/settings/notices/advance/it/",
         "/contoso/releases/",
         "/contoso/releases/{waiting}/",
         "/contoso/releases/{held}/",
+        "/contoso/releases/{held}/anyway/",
         "/contoso/settings/",
         "/contoso/settings/alerts/",
         "/contoso/settings/rules/",
         "/contoso/settings/service/off/",
+        "/contoso/settings/mail/",
+        "/contoso/settings/mailboxes/",
+        "/contoso/settings/mailboxes/{connection}/",
+        "/contoso/settings/mailboxes/{connection}/remove/",
         "/contoso/audit/",
+        "/contoso/lists/users/filters/",
         "/contoso/nothing/here/",
     ],
     "vera": [
@@ -120,6 +140,8 @@ PAGES = {
 }
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+NARROWEST = {"width": 320, "height": 640}
+"""A window of 1280 pixels at 400 % (WCAG 2.2, 1.4.10)."""
 
 
 @pytest.fixture
@@ -171,6 +193,8 @@ def fill(
         "other": new_bridge.pk,
         **leaving_numbers(anna),
         **imports(tenant),
+        "action": moved(anna).pk,
+        "connection": create_connection(tenant, ACTOR, LONG[:100], address="https://dav.contoso.com/").pk,
         "notices": notices_to(anna).pk,
         **preview_of(anna),
         "plan": plan.pk,
@@ -205,15 +229,33 @@ def left_of(run: Run) -> int:
 def leaving_numbers(anna: ConferencingUser) -> dict[str, int]:
     """A number that stays, and the procedures of two that leave: one waits, one is held up by a failed run."""
     assert anna.bridge
-    stays, first, second = (
-        register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=LONG[:100]) for digit in "123"
+    stays, first, second, free = (
+        register_number(anna.bridge, f"+1425555011{digit}", "toll", ACTOR, city=LONG[:100]) for digit in "1234"
     )
     change_user(anna, ACTOR, toll_number=first)
     held = start_release(first, anna.bridge.numbers.get(is_default=True), ACTOR)
     advance(timezone.now() + timedelta(minutes=1))
     anna.runs.filter(is_latest=True).update(state="Failed", last_error_code="no-bridge", last_error_detail=LONG)
     change_tenant(anna.tenant, ACTOR, settling_time=300)
-    return {"spare": stays.pk, "held": held.pk, "waiting": start_release(second, stays, ACTOR).pk}
+    return {"spare": stays.pk, "free": free.pk, "held": held.pk, "waiting": start_release(second, stays, ACTOR).pk}
+
+
+def moved(anna: ConferencingUser) -> BulkAction:
+    """What was done for her, and could not be done for another."""
+    action = BulkAction.objects.create(
+        tenant=anna.tenant,
+        kind="move",
+        options={"bridge_name": "New bridge"},
+        chosen_by=LONG,
+        requested_by="alice",
+        state="Working",
+        user_count=3,
+        done_count=2,
+        sentences=[[LONG, True, 1]],
+    )
+    action.users.create(user=anna, upn=anna.upn, state="Done", sentence=LONG)
+    action.users.create(user=None, upn="gone@contoso.com", state="NotDone", sentence="The user is gone.")
+    return action
 
 
 def imports(tenant: Tenant) -> dict[str, Any]:
@@ -226,25 +268,44 @@ def imports(tenant: Tenant) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_it_shuts_nobody_out(open_page: Open, fill: Callable[[str], str], name: str) -> None:
+def test_it_shuts_nobody_out_and_stands_still(open_page: Open, fill: Callable[[str], str], name: str) -> None:
     page = open_page("about:blank", name)
+    page.add_init_script(WATCH_SHIFTS)
     found = {}
-    for address in map(fill, PAGES[name]):
-        page.set_viewport_size(DESKTOP)
-        page.emulate_media(color_scheme="light")
-        page.goto(address)
-        expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
-        found[f"{address} light"] = violations(page)
-        page.emulate_media(color_scheme="dark")
-        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
-        found[f"{address} dark"] = violations(page)
-        page.set_viewport_size(PHONE)
-        found[f"{address} on a phone"] = violations(page)
-        overhang = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        if overhang > 0:
-            found[f"{address} on a phone"].append(f"scrolls sideways by {overhang} pixels")
+    for number, address in enumerate(map(fill, PAGES[name]), 1):
+        for size, colours in ((DESKTOP, ["light", "dark"]), (PHONE, ["dark", "light"])):
+            page.set_viewport_size(size)
+            page.emulate_media(color_scheme=colours[0])
+            page.goto(address)
+            width = size["width"]
+            found[f"{address} at {width}"] = shifts(page)
+            for scheme in colours:
+                page.emulate_media(color_scheme=scheme)
+                expect(page.locator("html")).to_have_attribute("data-bs-theme", scheme)
+                rules = STANDARDS if scheme == colours[0] else COLOURS  # the rest of a page is the same in both
+                found[f"{address} at {width} {scheme}"] = violations(page, rules=rules) + faint_edges(page)
+                picture(page, f"{name or 'nobody'}-{number:02}", width, scheme)
+        page.set_viewport_size(NARROWEST)
+        found[f"{address} narrow"] = sideways(page)
+        page.evaluate(SPACE_TEXT)
+        found[f"{address} narrow, with wide text"] = sideways(page)
 
     assert {where: what for where, what in found.items() if what} == {}
+
+
+def test_every_page_is_looked_at() -> None:
+    pages = {view_of(address) for address in json.loads(BASELINE.read_text("utf-8")) if address.startswith("/")}
+
+    assert pages - set(map(view_of, PAGES["alice"])) == set(), "Put the page into PAGES of this file too."
+
+
+def view_of(address: str) -> str:
+    """The name of the view behind an address that is not filled in yet."""
+    path = re.sub("[?#].*", "", re.sub(r"\{(run|ended|running|planned)\}", str(UUID(int=0)), address))
+    try:
+        return resolve(re.sub(r"\{\w+\}", "1", path)).view_name
+    except Resolver404:
+        return "nothing"
 
 
 @pytest.mark.parametrize("color_scheme", ["light", "dark"])

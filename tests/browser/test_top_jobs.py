@@ -150,9 +150,11 @@ def undo_a_run(visitor: Visitor) -> None:
 def see_what_a_change_starts(visitor: Visitor) -> None:
     visitor.search("ANNA")
     visitor.click(visitor.link("Anna Rossi"))
+    visitor.page.wait_for_load_state("networkidle")  # the page fetches the user's meetings by itself
     visitor.page.get_by_label("Language").fill("it-IT")
     visitor.click(visitor.button("Show what saving would start"))
     expect(visitor.page.locator("#consequence")).to_contain_text(re.compile("(Run|No run), because"))
+    visitor.page.wait_for_load_state("networkidle")
     assert ConferencingUser.objects.get(upn="anna.rossi@contoso.com").language == "en-US"
 
 

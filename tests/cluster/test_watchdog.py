@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,31 @@ def test_what_serve_has_started_ends_with_it_and_when_the_watchdog_is_killed_it_
     installation: Installation,
 ) -> None:
     for killed, status in (("watchdog", 1), ("serve", -signal.SIGKILL)):
-        with installation.start("serve", "--port", free_port()) as service:
+        port = free_port()
+        with installation.start("serve", "--port", port) as service:
             # The web server with a worker, and the watchdog with a cluster of six.
             processes = all_processes(service.pid, 10)
+            assert_light(int(port), installation.data_dir)
             watchdog = max(children_of(service.pid), key=lambda pid: len(with_descendants(pid)))
             os.kill({"watchdog": watchdog, "serve": service.pid}[killed], signal.SIGKILL)
             assert service.wait(timeout=ENDED_WITHIN) == status
             assert all_gone(processes)
+
+
+def assert_light(port: int, data_folder: Path) -> None:
+    """The first page comes compressed, and so do its files, which browsers then keep for good."""
+
+    def kept(address: str) -> str:
+        with closing(HTTPConnection("127.0.0.1", port, timeout=ENDED_WITHIN)) as server:
+            server.request("GET", address, headers={"Accept-Encoding": "gzip"})
+            answer = server.getresponse()
+            assert (answer.status, answer.headers["Content-Encoding"]) == (200, "gzip")
+            return str(answer.headers["Cache-Control"])
+
+    assert "no-store" in kept("/accounts/login/")
+    names = json.loads((data_folder / "static" / "staticfiles.json").read_text())["paths"]
+    for name in ("mms.css", "mms.js", "vendor/tabler/tabler.css"):
+        assert "immutable" in kept(f"/static/{names[name]}")
 
 
 # --- systemd ------------------------------------------------------------------------------------------

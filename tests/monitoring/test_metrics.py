@@ -21,7 +21,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from migrations_app.mailboxes.base import NO_END
-from migrations_app.models import Heartbeat, LeftMeeting, MailServer, MeetingResult, NumberRelease, Run, Update
+from migrations_app.models import Heartbeat, LeftMeeting, MailServer, MeetingResult, NumberRelease, Plan, Run, Update
 from migrations_app.monitoring import mail_server, metrics
 from migrations_app.monitoring.health import QUEUE_STUCK, WORKER_GONE, WORKER_SILENT, beat
 from tenants_app.changes.mailboxes import create_connection
@@ -78,6 +78,8 @@ def contoso(tenant: Tenant, make_user: MakeUser) -> Tenant:
     run(5, "Failed", last_error_code="no-bridge")
     run(6, "Failed", last_error_code="gave-up", last_error_cause="mailbox-unavailable")
     run(7, "Failed", last_error_code="no-bridge", accepted_at=now)
+    later = now + timedelta(days=1)
+    run(9, "Pending", plan=Plan.objects.create(tenant=tenant, not_before=later, opens_at=later))
     mailed = run(8, "Succeeded")
     for number, state in enumerate(("Queued", "Queued", "Failed", "Sent", "Superseded")):
         result = MeetingResult.objects.create(run=mailed, uid=str(number), outcome="Succeeded")
@@ -119,7 +121,7 @@ def test_it_tells_what_there_is(contoso: Tenant) -> None:
     assert values["mms_users"] == {
         ("Failed", "contoso"): 3,
         ("InProgress", "contoso"): 1,
-        ("Pending", "contoso"): 2,
+        ("Pending", "contoso"): 3,
         ("Succeeded", "contoso"): 2,
         **{(state, "fabrikam"): 0 for state in Run.State.values},
     }
@@ -129,6 +131,7 @@ def test_it_tells_what_there_is(contoso: Tenant) -> None:
         ("mms_runs_in_progress", 1),
         ("mms_runs_due", 1),
         ("mms_runs_retry_waiting", 1),
+        ("mms_runs_planned", 1),
         ("mms_messages_sent_last_hour", 1),
         ("mms_users_out_of_date", 1),
         ("mms_number_releases_open", 1),

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -21,10 +20,9 @@ from migrations_app.runs.undo_start import start_undo
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
 from tenants_app.changes.mailboxes import create_connection
-from tenants_app.csv_files import audit_out
-from tenants_app.csv_files.audit_out import audit_lines
 from tenants_app.csv_files.cells import defused
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tenants_app.screens import list_files
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite, migrate
 from tests.support.pages import words
@@ -149,7 +147,7 @@ def test_nothing_is_exported_where_a_filter_is_not_understood(
 
     assert answer.status_code == 400
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
-    assert answer.content.decode() == (f"Nothing was exported. {sentence} Correct the filter and download it again.\n")
+    assert answer.content.decode() == (f"Nothing was exported. {sentence} Correct that and download it again.\n")
 
 
 # --- in words -----------------------------------------------------------------------------------------
@@ -236,25 +234,18 @@ def test_the_name_of_who_it_was_leads_to_the_other_entries_of_the_same(alice: Cl
 # --- the file -----------------------------------------------------------------------------------------
 
 
-def links(page: HttpResponse) -> list[str]:
-    return [unescape(link) for link in re.findall(r'href="([^"]*export\.csv[^"]*)"', page.content.decode())]
-
-
 @pytest.mark.parametrize(
     "headers", [{}, {"HX-Request": "true"}, {"HX-Request": "true", "HX-History-Restore-Request": "true"}]
 )
-def test_the_link_to_the_file_keeps_the_filters_and_nothing_else(
+def test_the_link_to_the_file_keeps_what_is_shown_and_nothing_else(
     alice: Client, entries: None, headers: dict[str, str]
 ) -> None:
-    assert links(alice.get(AUDIT, headers=headers)) == [EXPORT]
-    is_a_part = headers == {"HX-Request": "true"}
-    replaced = '<div class="actions" id="download" hx-swap-oob="true">'
-    assert (replaced in alice.get(AUDIT, headers=headers).content.decode()) is is_a_part
     query = "?q=a%26b&who=&action=change+user&at_from=2026-03-01&sort=actor&page=1&x=y"
-    assert links(alice.get(AUDIT + query, headers=headers)) == [
-        f"{EXPORT}?q=a%26b&action=change+user&at_from=2026-03-01"
-    ]
-    assert links(alice.get(f"{AUDIT}?at_from=never", headers=headers)) == []
+    page = alice.get(AUDIT + query, headers=headers).content.decode()
+    (link,) = [unescape(link) for link in re.findall(r'id="export-csv" href="([^"]*)"', page)]
+
+    shown = "q=a%26b&action=change%20user&at_from=2026-03-01&sort=actor&columns=at,actor,action,change,consequence"
+    assert link.replace("+", "%20") == f"{AUDIT}?{shown}&format=csv"
 
 
 def test_the_file_has_the_columns_and_values_that_scripts_rely_on(alice: Client, entries: None) -> None:
@@ -362,23 +353,24 @@ def test_it_asks_the_database_the_same_number_of_questions_for_10_and_300_entrie
 
 def test_the_file_is_sent_while_it_is_read(alice: Client, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many entries as are sent at a time are in memory, however many there are."""
-    monkeypatch.setattr(audit_out, "BATCH", 10)
+    monkeypatch.setattr(list_files, "BULK", 10)
     add(tenant, 95)
     read: list[Any] = []
 
     make = AuditEntry.from_db
     monkeypatch.setattr(AuditEntry, "from_db", lambda *args: read.append(args) or make(*args))
-    sent = audit_lines(AuditEntry.objects.filter(tenant=tenant, actor="zoe"))
-    assert next(sent).endswith("Consequence\r\n")
-    assert not read
-    assert [next(sent).count("\r\n") for _ in range(3)] == [10, 10, 10]
-    assert len(read) <= 40
-    assert "".join(sent).count("\r\n") == 65
-
     answer: Any = alice.get(f"{EXPORT}?who=zoe")
     assert answer.streaming
-    assert [row["Target"] for row in csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig")))] == [
-        f"user{n}" for n in reversed(range(95))
+    sent = iter(answer)
+    first = next(sent).decode()
+    assert first.endswith("Consequence\r\n")
+    assert not read
+    assert [next(sent).decode().count("\r\n") for _ in range(3)] == [10, 10, 10]
+    assert len(read) <= 40
+    text = "".join(some.decode() for some in sent)
+    assert text.count("\r\n") == 65
+    assert [row["Target"] for row in csv.DictReader(io.StringIO(first.lstrip("\ufeff") + text))] == [
+        f"user{n}" for n in reversed(range(65))
     ]
 
 

@@ -15,9 +15,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app.models import Heartbeat, MailServer, Run, Update
+from migrations_app.models import Heartbeat, MailServer, Run, Sample, Update
 from migrations_app.monitoring.health import workers
-from migrations_app.screens.charts import WIDTH, stacked_bar
+from migrations_app.screens import charts
+from migrations_app.screens.charts import WIDTH, bars, stacked_bar
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import create_user
@@ -192,8 +193,8 @@ def test_it_refreshes_every_2_seconds_while_something_happens_else_every_15(
     make_run(anna, "InProgress")
     busy = alice.get("/contoso/").content
 
-    assert b'hx-trigger="every 15s"' in quiet
-    assert b'hx-trigger="every 2s"' in busy
+    assert b'hx-trigger="every 15s, shown"' in quiet
+    assert b'hx-trigger="every 2s, shown"' in busy
 
 
 def test_it_tells_a_screen_reader_what_changed(alice: Client, anna: ConferencingUser, make_run: MakeRun) -> None:
@@ -225,6 +226,7 @@ def test_it_looks_for_messages_that_wait_or_failed_among_those_alone(
     alice: Client, anna: ConferencingUser, make_run: MakeRun
 ) -> None:
     make_run(anna, meetings=[("Weekly sync", "Succeeded", ""), ("Budget", "Succeeded", "")])
+    Update.objects.filter(result__subject="Budget").update(state="Failed", error_code="mail-refused")
     with CaptureQueriesContext(connection) as queries:
         alice.get("/contoso/")
     about_messages = [query["sql"] for query in queries if 'FROM "migrations_app_update"' in query["sql"]]
@@ -312,3 +314,86 @@ def test_it_draws_a_bar_in_which_one_failure_among_thousands_is_seen() -> None:
     assert segments[0].width > 5
     assert sum(segment.width for segment in segments) == WIDTH
     assert stacked_bar({"Failed": 0})[0].width == 0
+
+
+def test_it_shows_how_far_all_is_and_why_the_remaining_time_is_not_known(
+    alice: Client, make_user: MakeUser, make_run: MakeRun
+) -> None:
+    make_run(make_user("anna"), "InProgress", total_meetings=1200, succeeded_meetings=1000)
+    make_run(make_user("bruno"), "Pending", planned_meetings=300)
+    make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(hours=9), planned_meetings=40)
+    page = words(alice.get("/contoso/").content)
+
+    assert "1,000 of 1,500 meetings , 0 of 2 users" in page
+    assert "measured for 0 of the 3 minutes" in page
+    assert "Waiting, apart and not in the remaining time: 1 for the time to begin" in page
+
+
+def test_it_says_how_fast_it_goes_and_how_long_it_takes(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna, "InProgress", total_meetings=600)
+    _measure(anna.tenant, 3, runs_ended=2, meetings=20)
+    page = words(alice.get("/contoso/").content)
+
+    assert "25 to 36 minutes left" in page
+    assert "20 meetings and 2 users a minute" in page
+    assert "what was really done for Contoso in the 3 minutes" in page
+
+
+@pytest.mark.parametrize(
+    ("is_on", "reason"), [(False, "the service is off"), (True, "the background workers are silent")]
+)
+def test_it_foretells_nothing_where_nobody_works(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun, is_on: bool, reason: str
+) -> None:
+    make_run(anna, "Pending", planned_meetings=600)
+    _measure(anna.tenant, 3, runs_ended=2, meetings=20)
+    change_tenant(anna.tenant, ACTOR, meeting_migration_enabled=is_on)
+    page = words(alice.get("/contoso/").content)
+
+    assert f"Remaining time not known: {reason}." in page
+    assert "minutes left" not in page
+
+
+def test_the_charts_show_gaps_and_their_table_says_the_same(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    make_run(anna)
+    _measure(anna.tenant, 2, succeeded=1, sent=4, failures={"no-bridge": 1, "a-code-of-old": 1})
+    answer = alice.get("/contoso/?over=hour").content
+    page = words(answer)
+
+    assert b'class="gap" x="0"' in answer.replace(b'x="0.0"', b'x="0"')
+    assert "measured 2 minutes of it" in page
+    assert "Updates sent 4 8" in page
+    assert "a-code-of-old 1 2" in page
+    assert page.count("not measured") > 5
+    assert "style=" not in answer.decode()
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("month", "Last 30 days"), ("nonsense", "Last day"), ("", "Last day")])
+def test_the_stretch_is_in_the_address(
+    alice: Client, anna: ConferencingUser, make_run: MakeRun, asked: str, shown: str
+) -> None:
+    make_run(anna)
+    answer = alice.get("/contoso/", {"over": asked}).content.decode()
+
+    assert f'aria-current="true">{shown}</a>' in answer
+    assert "Nothing was measured" in words(answer.encode())
+
+
+def test_a_chart_breaks_where_nothing_was_measured() -> None:
+    drawn = charts.steps([1, None, 2, 2])
+
+    assert drawn.line.count("M") == 2
+    assert [(gap.x, gap.width) for gap in drawn.gaps] == [(250, 250)]
+    assert [bar.x for bar in bars([0, 3, None, 1]).bars] == [250, 750]
+    assert charts.steps([]).line == charts.steps([None]).line == ""
+
+
+def _measure(tenant: Tenant, minutes: int, **values: Any) -> None:
+    end = timezone.now().replace(second=0, microsecond=0)
+    Sample.objects.bulk_create(
+        Sample(tenant=tenant, at=end - timedelta(minutes=back), **values) for back in range(minutes)
+    )

