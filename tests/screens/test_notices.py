@@ -103,8 +103,8 @@ def test_r37_a_planned_start_tells_the_organizers_and_the_pages_say_who_was_told
     assert "The mail server refused the message" in shown
     assert "1 told" in words(alice.get(f"/contoso/users/planned/{plan.pk}/").content)
     csv = b"".join(alice.get(f"/contoso/notices/{plan.notice_round.pk}/notices.csv").streaming_content).decode()
-    assert "bella@contoso.com,Advance,Sent,1,en,2" in csv
-    assert "carlos@contoso.com,Advance,Failed,1,en,," in csv
+    assert ",Advance,Sent,1,2" in csv
+    assert ",Advance,Failed,1,," in csv
     assert "that 1 meeting would change" in words(alice.get(f"/contoso/users/{bella.upn}/").content)
 
     Plan.objects.update(opens_at=timezone.now() - timedelta(days=1), not_before=timezone.now() - timedelta(days=1))
