@@ -331,7 +331,10 @@ def _goes_on_filtering(request: Request, found: FilterSet) -> bool:
     """Whether somebody who filters already types on: all of that is one step in the browser's history."""
     if request.htmx.trigger != "filter":
         return False
-    before = urlsplit(request.htmx.current_url or "")
+    try:
+        before = urlsplit(request.htmx.current_url or "")
+    except ValueError:  # what no browser sends
+        return False
     return before.path == request.path and set(found.filters) <= QueryDict(before.query).keys()
 
 
