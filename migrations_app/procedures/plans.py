@@ -8,13 +8,14 @@ is open. Every function locks the job, then the tenant, then the plan, as the jo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from migrations_app.models import BulkAction, NumberRelease, Plan, Run
+from migrations_app.models import BulkAction, BulkActionUser, NumberRelease, Plan, Run
 from migrations_app.monitoring import clock
 from migrations_app.procedures import bulk_actions, number_release
 from migrations_app.procedures.bulk_kinds import KINDS
@@ -88,13 +89,21 @@ def cancel(plan: Plan, actor: Actor) -> bool:
 
 
 def _withdraw_runs(plan: Plan, actor: Actor) -> int:
-    """Take back the plan's runs that were only started by hand, and have not begun. How many these are."""
+    """Take back the plan's runs that were only started by hand, and have not begun. How many these are.
+
+    One that another planned start has asked for too, and that has joined this plan, goes back to that one's.
+    """
     waiting = Run.objects.filter(plan=plan, state=Run.State.PENDING, attempts=0)
     withdrawn, now = 0, clock.now()
     for users in batched(waiting.order_by("user_id").values_list("user_id", flat=True)):
         lock_users(users)
         runs = waiting.filter(user__in=users).select_for_update(of=("self",))
-        pks = [run.pk for run in runs if all(reason["rule"] == "R11" for reason in run.reasons)]
+        started = {run.user_id: run for run in runs if all(reason["rule"] == "R11" for reason in run.reasons)}
+        for other, asked in _asked_for_by_others(plan, started).items():
+            Plan.objects.filter(pk=other.pk).update(state=Plan.State.BEGUN, finished_at=None)
+            pks = [started.pop(user).pk for user in asked]
+            withdrawn += Run.objects.filter(pk__in=pks).update(plan=other, due_at=other.opens_at, modified=now)
+        pks = [run.pk for run in started.values()]
         withdrawn += Run.objects.filter(pk__in=pks).update(
             state=Run.State.FAILED,
             last_error_code="plan-cancelled",
@@ -105,6 +114,29 @@ def _withdraw_runs(plan: Plan, actor: Actor) -> int:
             accepted_note="The planned start was cancelled.",
         )
     return withdrawn
+
+
+def _asked_for_by_others(plan: Plan, pending: Mapping[int, Run]) -> dict[Plan, list[int]]:
+    """Of these users (keys) those whose run another plan has started too, by that plan. It may be over: its run has
+    joined this one's."""
+    starts = [kind.name for kind in KINDS.values() if kind.only_starts]
+    found = BulkActionUser.objects.filter(
+        ~Exists(Run.objects.filter(user=OuterRef("user"), plan=OuterRef("action__plan"))),
+        user__in=pending,
+        state=BulkActionUser.State.DONE,
+        action__kind__in=starts,
+        action__plan__state__in=[Plan.State.BEGUN, Plan.State.DONE],
+        action__plan__cancelled_by="",
+    )
+    asked: dict[int, Plan] = {}
+    for row in found.exclude(action__plan=plan.pk).select_related("action__plan").order_by("-action__plan__opens_at"):
+        other = row.action.plan
+        if other and row.user_id and (other.finished_at is None or other.finished_at >= pending[row.user_id].created):
+            asked[row.user_id] = other
+    by_plan: dict[Plan, list[int]] = {}
+    for user, other in asked.items():
+        by_plan.setdefault(other, []).append(user)
+    return by_plan
 
 
 def _locked(plan: Plan) -> Plan:
@@ -126,8 +158,15 @@ def advance(until: datetime) -> bool:
     over = _over()
     for state, found in ((Plan.State.DONE, over.filter(cancelled_by="")), (Plan.State.CANCELLED, over)):
         if found.exists():  # on SQLite a look takes no lock
-            found.update(state=state, finished_at=clock.now())
+            _end(found, state)
     return False
+
+
+@transaction.atomic
+def _end(over: QuerySet[Plan], state: Plan.State) -> None:
+    """Looked at once more when they are locked: a run may have come back to one of them."""
+    locked = list(over.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
+    over.filter(pk__in=locked).update(state=state, finished_at=clock.now())
 
 
 def _over() -> QuerySet[Plan]:

@@ -459,6 +459,24 @@ def test_r37_once_begun_it_takes_back_runs_that_were_only_started_and_have_not_b
     assert (state(plan), plan.cancelled_by) == ("Cancelled", ACTOR.name)
 
 
+def test_r37_a_run_that_two_plans_have_asked_for_is_lost_by_cancelling_neither(
+    now: Time, rome: Tenant, three: list[ConferencingUser], wakes: list[Any]
+) -> None:
+    first, second = (plan_of(planned(rome, "tonight 22:00", NIGHT)) for _ in range(2))
+    now.is_("2026-11-30T21:00:00")
+    go_on()
+    go_on()
+    joined = Plan.objects.get(runs__user=three[0])
+    other = first if joined == second else second
+    assert plans.cancel(joined, ACTOR)
+
+    assert set(Run.objects.values_list("plan", "state")) == {(other.pk, "Pending")}
+    assert state(joined) == "Cancelled"
+    assert plans.cancel(other, ACTOR)
+    go_on()
+    assert claimed() == []
+
+
 def test_r37_once_users_were_moved_their_runs_follow_all_the_same(
     now: Time, rome: Tenant, three: list[ConferencingUser], new_bridge: Bridge, wakes: list[Any]
 ) -> None:
