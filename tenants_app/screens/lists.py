@@ -363,7 +363,7 @@ def arrange(
         if wanted not in FORMATS:
             problems.append(f"There are files as {' and '.join(FORMATS)} only.")
         return refusal_of(problems) if problems else file_of(request, table, access.tenant.slug, wanted)
-    if is_page and not asked and not request.htmx and now.default:
+    if is_page and not asked and not request.htmx and now.default and now.default.query:
         return HttpResponseRedirect(f"{request.path}?{now.default.query}")
     now.rows = _rows_of(now, kept, table.usual_rows)
     table.paginate(per_page=now.rows)

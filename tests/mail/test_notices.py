@@ -23,6 +23,7 @@ from migrations_app.mail.notice_texts import (
     texts_of,
 )
 from migrations_app.models import MailServer, Notice, NoticeKind, NoticeRound, NoticeText, Plan
+from migrations_app.preview.foretold import foretell
 from migrations_app.procedures import notices
 from migrations_app.rewriting.labels import LANGUAGES
 from tenants_app.changes.mail_servers import change_mail_server
@@ -220,7 +221,7 @@ def test_however_many_workers_there_are_each_count_is_one_workers(
 ) -> None:
     invite(anna)
     announced(anna.tenant)
-    counted, foretell = [], notices.foretell
+    counted: list[Any] = []
 
     def beside_others(*args: Any) -> Any:
         counted.append(args)
@@ -240,7 +241,6 @@ def test_a_user_whose_meetings_cannot_be_counted_keeps_nobody_else_from_being_to
     users = make_users({"bella": {}, "carlos": {}, "dora": {}})
     for number, user in enumerate(users):
         invite(user, number)
-    foretell = notices.foretell
 
     def broken(planned: Any, totals: Any) -> Any:
         if planned.user == users[1]:

@@ -533,3 +533,13 @@ def test_a_filter_whose_bridge_and_column_are_gone_says_what_is_passed_over(
     assert "“Bridge”: that part of the filter is passed over." in words(page.content)
     assert "This list has no column “shoe_size”, so it is passed over." in words(page.content)
     assert page.context["table"].paginator.count == 1
+
+
+def test_a_filter_of_nothing_opens_as_default_like_no_filter(alice: Client, tenant: Tenant) -> None:
+    keep(alice, "All", query="", is_default="on")
+    assert alice.get("/contoso/users/").status_code == 200
+
+
+def test_typing_on_from_what_is_no_address_filters_all_the_same(alice: Client, tenant: Tenant) -> None:
+    headers = {**HTMX, "HX-Trigger": "filter", "HX-Current-URL": "http://["}
+    assert alice.get("/contoso/users/?q=anna", headers=headers).status_code == 200
