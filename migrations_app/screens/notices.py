@@ -22,9 +22,9 @@ from migrations_app.models import NoticeKind, NoticeRound, Plan
 from migrations_app.procedures import notices as procedure
 from migrations_app.rewriting.labels import LANGUAGES
 from migrations_app.screens.filters import NoticeFilter
-from migrations_app.screens.forms import NoticeTextForm
+from migrations_app.screens.forms.notices import NoticeTextForm
 from migrations_app.screens.notice_samples import sample_of_language
-from migrations_app.screens.tables import NoticeTable
+from migrations_app.screens.tables.jobs import NoticeTable
 from migrations_app.screens.told import with_counts
 from tenants_app.access import Access, access_for
 from tenants_app.models import MailServerConnection, Role, Tenant
