@@ -1,4 +1,4 @@
-"""Messages of the service in plain text, to one person: to organizers, about their meetings."""
+"""Messages of the service in plain text, to one person: an organizer, or an administrator."""
 
 from __future__ import annotations
 
