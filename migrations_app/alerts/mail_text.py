@@ -10,8 +10,8 @@ from uuid import UUID
 
 from migrations_app.alerts.composing import address
 from migrations_app.calendars.people import Person
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.letters import Letter
-from migrations_app.mail.messages import ComposedMessage
 from tenants_app.models import Tenant
 from tenants_app.wording import counted
 
@@ -24,17 +24,16 @@ def message(
     tenant: Tenant, content: Told, sender: str, recipient: str, delivery_id: UUID, created: datetime
 ) -> ComposedMessage:
     """The whole message, the same however often it is made."""
-    identifier = f"<alert.{delivery_id}@{tenant.domain}>"
     letter = Letter(
         sender=Person(f"MMS {tenant.name}", sender),
         to=Person("", recipient),
         subject=f"[MMS {tenant.name}] {content['title']}",
         text=text(tenant, content),
         language="en",
-        message_id=identifier,
+        message_id=f"<alert.{delivery_id}@{tenant.domain}>",
         date=created,
     )
-    return ComposedMessage(sender, [recipient], identifier, letter.compose())
+    return letter.compose()
 
 
 def text(tenant: Tenant, content: Told) -> str:
