@@ -161,7 +161,6 @@ def notice_round(request: Request, slug: str, pk: int) -> HttpResponseBase:
         "is_late": bool(shown.plan and shown.plan.waits_for_notices and shown.begins <= timezone.now()),
         "may_tell_again": access.may_operate and is_ahead and not shown.is_cancelled and shown.failed > shown.in_doubt,
         "misled": procedure.told_of_another_time(shown).count() if is_ahead and shown.plan else 0,
-        "job": _job_of(shown),
         "seconds_to_refresh": 2 if unresolved else 0,
         "now": timezone.now(),
     }
@@ -220,13 +219,3 @@ def tell_new_time(request: Request, slug: str, pk: int) -> HttpResponse:
 
 def _round(access: Access, pk: int) -> Any:
     return get_object_or_404(with_counts(NoticeRound.objects.filter(tenant=access.tenant)), pk=pk)
-
-
-def _job_of(shown: NoticeRound) -> tuple[str, int] | None:
-    """The page of what the notices are about: its name and key."""
-    if shown.plan is None:
-        return None
-    if action := shown.plan.bulk_actions.only("pk").first():
-        return "bulk-action", action.pk
-    release = shown.plan.number_releases.only("pk").first()
-    return ("release", release.pk) if release else None

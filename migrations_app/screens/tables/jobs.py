@@ -12,6 +12,7 @@ from migrations_app.models import (
     UserImport,
 )
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
+from migrations_app.procedures.plans import job_in_words, job_of
 from migrations_app.screens.filters import (
     BulkActionUserFilter,
     NoticeFilter,
@@ -24,7 +25,6 @@ from migrations_app.screens.tables.columns import (
     time_column,
 )
 from tenants_app.screens.lists import Cell, ListTable, Text, reads
-from tenants_app.wording import counted
 
 
 class UserImportTable(ListTable):
@@ -88,22 +88,20 @@ class BulkActionTable(ListTable):
         empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
 
 
-def _planned(plan: Plan) -> str:
-    """What begins at the time that was planned. Both kinds of jobs should be loaded already."""
-    for release in plan.number_releases.all():
-        return f"Take {release.e164} off its bridge"
-    return ", ".join(
-        f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}" for job in plan.bulk_actions.all()
-    )
-
-
 class PlanTable(ListTable):
     """What begins, or has begun, at a time that was planned."""
 
-    what = Cell(template_name="planned/cells/name.html", verbose_name="What", orderable=False, files={"Job": _planned})
+    what = Cell(
+        template_name="planned/cells/name.html",
+        verbose_name="What",
+        orderable=False,
+        files={"What": lambda plan: job_in_words(job_of(plan))},
+    )
     state = Cell("{% load runs %}{% badge value %}", files={"State": reads("state")})
     opens_at = Cell(
-        template_name="planned/cells/begins.html", verbose_name="Begins", files={"NotBefore": reads("not_before")}
+        template_name="planned/cells/begins.html",
+        verbose_name="Begins",
+        files={"NotBefore": reads("not_before"), "OpensDate": reads("opens_at")},
     )
     requested_by = person_column("By")
     created = time_column("Planned", {"CreateDate": reads("created")})
@@ -172,10 +170,10 @@ class NoticeTable(ListTable):
         files={"Notice": reads("kind"), "State": reads("state")},
     )
     meetings = number_column("Meetings", {"Meetings": reads("meetings")}, unit="meeting{{ value|pluralize }}")
-    sent_at = time_column("Sent", {"SentAt": reads("sent_at")})
+    sent_at = time_column("Sent", {"SentDate": reads("sent_at")})
     why = Text("Why not", reads("why"), orderable=False, files={"Message": reads("why")})
     language = extra_column("Language", "language", "Language")
-    begins_at = extra_column("Runs begin", "begins_at", "NotBefore")
+    begins_at = extra_column("Runs begin", "begins_at", "BeginDate")
 
     list_name = "notices"
     caption = "Organizers"
