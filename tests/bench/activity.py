@@ -1,59 +1,85 @@
-"""What it costs runs and messages that triggers note each change for live pages (``monitoring.activity``)."""
+"""`make bench ARGS=activity`: what it costs that triggers note each change for live pages (``monitoring.activity``).
+
+Whole runs cannot tell it: it is less than they differ from one time to the next. So it is counted how often triggers
+fire in a run and for its messages, and measured what one costs.
+"""
 
 from __future__ import annotations
 
-import os
-import statistics
+import re
 import time
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 MEETINGS = 300
-TURNS = 12
+TURNS = 20
 
 
 def main() -> None:
-    """Print what runs of 300 meetings and their messages take with the triggers and without, in turn."""
-    from migrations_app.mail.delivery import deliver
-    from migrations_app.monitoring import activity
-    from tests.bench.__main__ import database, fill, make_invitations, show, whole_run
-
-    invitations = make_invitations("4 KB text", MEETINGS)
-    taken: dict[tuple[str, bool], list[tuple[float, float]]] = {}
-    for turn in range(TURNS + 1):
-        for watched in (True, False) if turn % 2 else (False, True):
-            fill(invitations)
-            (activity.watch if watched else activity.unwatch)("default")
-            works: list[tuple[str, Callable[[], object]]] = [("runs", whole_run), ("messages", deliver)]
-            for name, work in works:
-                seconds = _timed(work)
-                if turn:  # the first warms up
-                    taken.setdefault((name, watched), []).append(seconds)
-    activity.watch("default")
-    show(f"\n{MEETINGS} meetings of 4 KB with the triggers of live pages, beside the same without; {database()}")
-    for name in ("runs", "messages"):
-        pairs = list(zip(taken[name, True], taken[name, False], strict=True))
-        wall, cpu = (statistics.median(on[each] / off[each] - 1 for on, off in pairs) for each in (0, 1))
-        on, off = (statistics.median(pair[each][0] for pair in pairs) for each in (0, 1))
-        show(f"  {name:10}{on:7.3f} s beside {off:.3f} s   wall {wall:+.1%}, CPU {cpu:+.1%} (medians of {TURNS} pairs)")
-
-
-def _timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of wall and of CPU."""
-    wall, cpu = time.perf_counter(), _cpu()
-    work()
-    return time.perf_counter() - wall, _cpu() - cpu
-
-
-def _cpu() -> float:
-    """Seconds of CPU that this process has used, and the one of a PostgreSQL on this machine that serves it."""
+    """Count, measure, print."""
     from django.db import connection
 
-    used = time.process_time()
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            (pid,) = cursor.fetchone()
-        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        used += (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-    return used
+    from migrations_app.mail.delivery import deliver
+    from migrations_app.models import Run, Update
+    from migrations_app.monitoring import activity
+    from tests.bench.__main__ import fill, make_invitations, show, whole_run
+
+    fill(make_invitations("4 KB text", MEETINGS))
+    activity.watch("default")
+    fired: dict[str, Counter[str]] = {}
+    seconds: dict[str, float] = {}
+    works: list[tuple[str, Callable[[], object]]] = [("runs", whole_run), ("messages", deliver)]
+    for name, work in works:
+        fired[name], seconds[name] = _fired_by(work)
+    keys = list(Update.objects.values_list("pk", flat=True)[:100])
+    of_row = _dearer(lambda: Update.objects.filter(pk__in=keys).update(attempts=1)) / len(keys)
+    run = Run.objects.filter(pk=Run.objects.values_list("pk", flat=True)[0])
+    of_statement = _dearer(lambda: [run.update(attempts=1) for _ in range(100)]) / 100
+    show(f"\n{MEETINGS} meetings of 4 KB, {connection.vendor}: what the triggers of live pages cost")
+    show(f"  {of_row * 1e6:.1f} µs a row of many, {of_statement * 1e6:.0f} µs a statement of one row")
+    for name, counts in fired.items():
+        cost = max(of_row, 0) * counts["rows"] + max(of_statement, 0) * counts["statements"]
+        told = f"{counts['statements']} statements, {counts['rows']} rows: {cost * 1e3:.1f} ms"
+        show(f"  {name:10}{told} of {seconds[name]:.2f} s, {cost / seconds[name]:.2%}")
+
+
+def _fired_by(work: Callable[[], object]) -> tuple[Counter[str], float]:
+    """Statements and rows that fire triggers, and the seconds of it all."""
+    from django.db import connection
+
+    from migrations_app.monitoring.activity import WATCHED
+
+    tables = {model._meta.db_table for model in WATCHED}
+    counts: Counter[str] = Counter()
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        changed = re.match(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) "(\w+)"', sql)
+        if changed and changed[1] in tables:
+            counts.update(statements=1, rows=max(context["cursor"].rowcount, 0))
+        return result
+
+    start = time.perf_counter()
+    with connection.execute_wrapper(count):
+        work()
+    return counts, time.perf_counter() - start
+
+
+def _dearer(write: Callable[[], object]) -> float:
+    """Seconds that a write takes longer with the triggers than without: the best of many times each, in turn."""
+    from django.db import transaction
+
+    from migrations_app.monitoring import activity
+
+    best = {True: float("inf"), False: float("inf")}
+    for _ in range(TURNS):
+        for watched in best:
+            (activity.watch if watched else activity.unwatch)("default")
+            with transaction.atomic():
+                start = time.perf_counter()
+                write()
+                best[watched] = min(best[watched], time.perf_counter() - start)
+                transaction.set_rollback(True)
+    activity.watch("default")
+    return best[True] - best[False]
