@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 
 from migrations_app.models import Plan
 from migrations_app.runs.plans import When, begins_in_words, read_when
+from tenants_app.management.arguments import daily_window
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
 
@@ -21,7 +22,8 @@ def add_when(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--between",
-        metavar="HH:MM-HH:MM",
+        type=daily_window,
+        metavar="FROM-TO",
         help="begin runs only between these times of each day, in the tenant's time zone, such as 22:00-6:00",
     )
     parser.add_argument(
@@ -45,9 +47,9 @@ def when_of(tenant: Tenant, options: Mapping[str, Any]) -> When | None:
         return None
     if options["now"]:
         raise wrong_usage("--now begins at once: leave it out, or --not-before and --between.")
-    begin, dash, end = (between or "").partition("-")
-    if between is not None and not (begin.strip() and dash and end.strip()):
-        raise wrong_usage(f"{between!r} is no daily window: write it as 22:00-6:00.")
+    begin, end = between or ("", "")
+    if between is not None and not begin:
+        raise wrong_usage("--between needs two times, such as 22:00-6:00.")
     if not_before is not None and not not_before.strip():
         raise wrong_usage("--not-before needs a time, such as 'Saturday 22:00'.")
     typed = {"not_before": not_before or "", "window_from": begin, "window_to": end}

@@ -21,7 +21,7 @@ from migrations_app.procedures import previews as procedure
 from migrations_app.screens.filters import PreviewFilter
 from migrations_app.screens.live import Live
 from migrations_app.screens.preview_forms import asked_plan
-from migrations_app.screens.tables import PreviewedMeetingTable, PreviewTable
+from migrations_app.screens.tables.previews import PreviewedMeetingTable, PreviewTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer
