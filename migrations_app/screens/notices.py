@@ -39,7 +39,7 @@ LATEST = 20
 """Rounds that the page of settings lists."""
 WHAT_NOTICES_SAY = {
     NoticeKind.ADVANCE.value.lower(): "Before the runs",
-    NoticeKind.CANCELLED.value.lower(): "Where they are called off",
+    NoticeKind.CANCELLED.value.lower(): "If they are cancelled",
 }
 """Each kind of notice, as it stands in addresses, and what it is called."""
 

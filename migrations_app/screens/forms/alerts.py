@@ -22,6 +22,7 @@ class AlertForm(MergingForm):
             *("recipients", "webhook_url", "pause_minutes"),
             *("quiet_from", "quiet_until", "quiet_weekends", "breaks_quiet"),
         ]
+        labels = {"breaks_quiet": "Told even in quiet hours"}
         widgets = {
             "recipients": forms.Textarea({"rows": 3, "placeholder": "alice@contoso.com"}),
             "quiet_from": forms.TimeInput({"type": "time"}, format="%H:%M"),

@@ -137,6 +137,8 @@ class DependantTable(UserTable):
         exclude = ("tick",)
         empty_text = "Nobody has this number, and no invitation shows it."
 
+    when_empty = Meta.empty_text
+
     def __init__(self, data: object, number: ServiceNumber) -> None:
         self.number = number
         super().__init__(data)
