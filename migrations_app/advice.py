@@ -7,6 +7,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from migrations_app.monitoring import activity
 from migrations_app.monitoring.progress import standings
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tenants_app.signals import Remedy, Standing
@@ -26,6 +27,11 @@ def on_remedy_wanted(
 def on_standings_wanted(sender: object, *, tenants: Collection[Tenant], **_: Any) -> Mapping[int, Standing]:
     """What of each tenant failed, waits, and needs a person."""
     return standings(tenants)
+
+
+def on_version_wanted(sender: object, *, tenants: Collection[Tenant], **_: Any) -> str:
+    """Whether anything has changed that pages of the tenants show."""
+    return activity.version(tenants)
 
 
 def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:

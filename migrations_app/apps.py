@@ -15,6 +15,7 @@ class MigrationsConfig(AppConfig):
             on_next_steps_wanted,
             on_remedy_wanted,
             on_standings_wanted,
+            on_version_wanted,
         )
         from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.bulk_kinds import KINDS
@@ -31,6 +32,7 @@ class MigrationsConfig(AppConfig):
             standings_wanted,
             tenant_changed,
             users_changed,
+            version_wanted,
         )
 
         register_actions("Runs", "start migration", "retry migration", "undo migration", "run now")
@@ -52,6 +54,7 @@ class MigrationsConfig(AppConfig):
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
         standings_wanted.connect(on_standings_wanted, dispatch_uid="migrations_app")
+        version_wanted.connect(on_version_wanted, dispatch_uid="migrations_app")
         next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
         command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)
