@@ -325,6 +325,7 @@ class ResultTable(ListTable):
     caption = "Meetings of this run"
     usual_rows = 50
     filter_class = ResultFilter
+    saves_filters = True
     file_name = "meetings-of-a-run"
 
     when_empty = "This run has looked at no meeting."
@@ -661,6 +662,7 @@ class BulkActionUserTable(ListTable):
     caption = "Results"
     usual_rows = 50
     filter_class = BulkActionUserFilter
+    saves_filters = True
 
     class Meta:
         model = BulkActionUser
@@ -696,6 +698,7 @@ class NoticeTable(ListTable):
     caption = "Organizers"
     usual_rows = 50
     filter_class = NoticeFilter
+    saves_filters = True
 
     class Meta:
         model = Notice
@@ -842,6 +845,7 @@ class PreviewedMeetingTable(ListTable):
     caption = "Meetings"
     usual_rows = 50
     filter_class = PreviewFilter
+    saves_filters = True
     file_name = "preview"
 
     when_empty = "No meeting was looked at yet."
