@@ -154,3 +154,14 @@ def test_who_is_told_of_no_time_is_refused(
     with pytest.raises(CommandError, match=sentence):
         command("start_meeting_migration", "--user", anna.upn, *options)
     assert not Plan.objects.exists()
+
+
+def test_r37_whether_cancelled_runs_are_told_is_as_the_tenant_wants_unless_the_command_says_otherwise(
+    command: Command, rome: Tenant, anna: ConferencingUser
+) -> None:
+    start = ("start_meeting_migration", "--user", anna.upn, "--not-before", "Saturday 22:00", "--notify")
+    command(*start)
+    command("set_tenant", "--notify-cancelled", "true")
+    command(*start)
+    command(*start, "--no-notify-cancelled")
+    assert list(Plan.objects.order_by("pk").values_list("tells_cancellation", flat=True)) == [False, True, False]

@@ -100,7 +100,10 @@ class WhenForm(forms.Form):
     )
 
     def __init__(self, asked: Mapping[str, Any], tenant: Tenant) -> None:
-        super().__init__({name: asked.get(name, "") for name in _WHEN_FIELDS}, auto_id="when_%s")
+        given = {name: asked.get(name, "") for name in _WHEN_FIELDS}
+        if "not_before" not in asked and tenant.notify_cancelled:  # nobody has seen the box yet
+            given["notify_cancelled"] = "on"
+        super().__init__(given, auto_id="when_%s")
         self._tenant = tenant
         self.when: When | None = None
         now = clock.now().astimezone(tenant.zone)
@@ -115,5 +118,5 @@ class WhenForm(forms.Form):
 
     @property
     def typed(self) -> list[tuple[str, str]]:
-        """What was typed, as the parameters of an address."""
-        return [(name, self.data[name][:100]) for name in _WHEN_FIELDS if self.data[name]]
+        """What was typed, as the parameters of an address; with an empty time too, since the form was seen."""
+        return [(name, self.data[name][:100]) for name in _WHEN_FIELDS if self.data[name] or name == "not_before"]

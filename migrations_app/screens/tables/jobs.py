@@ -144,6 +144,7 @@ class BulkActionUserTable(ListTable):
     caption = "Results"
     usual_rows = 50
     filter_class = BulkActionUserFilter
+    saves_filters = True
 
     class Meta:
         model = BulkActionUser
@@ -179,6 +180,7 @@ class NoticeTable(ListTable):
     caption = "Organizers"
     usual_rows = 50
     filter_class = NoticeFilter
+    saves_filters = True
 
     class Meta:
         model = Notice

@@ -87,6 +87,7 @@ class PreviewedMeetingTable(ListTable):
     caption = "Meetings"
     usual_rows = 50
     filter_class = PreviewFilter
+    saves_filters = True
     file_name = "preview"
 
     when_empty = "No meeting was looked at yet."

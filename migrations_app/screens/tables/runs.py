@@ -163,6 +163,7 @@ class ResultTable(ListTable):
     caption = "Meetings of this run"
     usual_rows = 50
     filter_class = ResultFilter
+    saves_filters = True
     file_name = "meetings-of-a-run"
 
     when_empty = "This run has looked at no meeting."
