@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.urls import reverse
 
+from migrations_app.models import Run
 from migrations_app.monitoring.progress import standings
-from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tenants_app.signals import Remedy, Standing
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tenants_app.signals import Page, Remedy, Standing
 
 
 def on_remedy_wanted(
@@ -26,6 +27,14 @@ def on_remedy_wanted(
 def on_standings_wanted(sender: object, *, tenants: Collection[Tenant], **_: Any) -> Mapping[int, Standing]:
     """What of each tenant failed, waits, and needs a person."""
     return standings(tenants)
+
+
+def on_pages_wanted(sender: object, *, tenant: Tenant, entries: Sequence[AuditEntry], **_: Any) -> Mapping[int, Page]:
+    """The runs that the entries name, as far as they are in the history still: one question."""
+    named = {entry.pk: str(entry.after["run"]) for entry in entries if entry.after.get("run")}
+    runs = Run.objects.filter(tenant=tenant, correlation_id__in=set(named.values())) if named else Run.objects.none()
+    there = {str(each) for each in runs.values_list("correlation_id", flat=True)}
+    return {key: Page("The run", reverse("run", args=[tenant.slug, run])) for key, run in named.items() if run in there}
 
 
 def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:

@@ -13,6 +13,7 @@ class MigrationsConfig(AppConfig):
         from migrations_app.advice import (
             on_command_wanted,
             on_next_steps_wanted,
+            on_pages_wanted,
             on_remedy_wanted,
             on_standings_wanted,
         )
@@ -27,6 +28,7 @@ class MigrationsConfig(AppConfig):
             mail_server_changed,
             mailboxes_changed,
             next_steps_wanted,
+            pages_wanted,
             remedy_wanted,
             standings_wanted,
             tenant_changed,
@@ -51,6 +53,7 @@ class MigrationsConfig(AppConfig):
         users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
         tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
+        pages_wanted.connect(on_pages_wanted, dispatch_uid="migrations_app")
         standings_wanted.connect(on_standings_wanted, dispatch_uid="migrations_app")
         next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
         command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")

@@ -6,13 +6,13 @@ screen or command that asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.dispatch import Signal
 
-from tenants_app.models import Bridge, ConferencingUser, Tenant
+from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tenants_app.user_settings import SettingsChange
 
 
@@ -102,6 +102,24 @@ def standings_of(tenants: Collection[Tenant]) -> Mapping[int, Standing]:
     """How the tenants stand, by their keys; empty where nobody knows."""
     answers: Answers = standings_wanted.send(Tenant, tenants=tenants)
     return next((standings for _, standings in answers if standings), {})
+
+
+class Page(NamedTuple):
+    """A page that shows what an entry of the audit is about."""
+
+    label: str
+    address: str
+
+
+pages_wanted = Signal()
+"""Asks which pages show what ``entries`` of the audit of ``tenant`` tell of. A receiver may return a :class:`Page` for
+some of them, by their keys."""
+
+
+def pages_of(tenant: Tenant, entries: Sequence[AuditEntry]) -> Mapping[int, Page]:
+    """The pages that others have of what the entries tell of, by the keys of the entries."""
+    answers: Answers = pages_wanted.send(Tenant, tenant=tenant, entries=entries)
+    return {key: page for _, pages in answers for key, page in (pages or {}).items()}
 
 
 def next_steps(tenant: Tenant) -> list[str]:

@@ -10,6 +10,7 @@ from tenants_app.models import AuditEntry, Tenant
 from tenants_app.screens.audit_targets import addresses_of
 from tenants_app.screens.filters import AuditFilter
 from tenants_app.screens.lists import Cell, ListTable, reads
+from tenants_app.signals import Page, pages_of
 
 
 class AuditTable(ListTable):
@@ -47,6 +48,8 @@ class AuditTable(ListTable):
     saves_filters = True
     addresses: Mapping[int, str] = {}
     """Where what the entries of the page are about is shown, by their keys."""
+    pages: Mapping[int, Page] = {}
+    """Where what they led to is shown."""
 
     when_empty = "Nothing was done yet."
 
@@ -62,3 +65,5 @@ class AuditTable(ListTable):
     def prepare(self, rows: Sequence[AuditEntry]) -> None:
         if self.shows("action"):
             self.addresses = addresses_of(self.tenant, rows)
+        if self.shows("consequence"):
+            self.pages = pages_of(self.tenant, rows)

@@ -32,9 +32,9 @@ class Change(NamedTuple):
 
 
 @register.filter
-def of(addresses: Mapping[int, str], entry: AuditEntry) -> str:
-    """The page of what the entry is about; empty where it has none."""
-    return addresses.get(entry.pk, "")
+def of(pages: Mapping[int, Any], entry: AuditEntry) -> Any:
+    """What there is for the entry, such as the page of what it is about; empty where there is nothing."""
+    return pages.get(entry.pk, "")
 
 
 @register.filter

@@ -186,7 +186,7 @@ def test_it_starts_the_users_of_one_tenant(command: Command, outdated: list[Conf
 def test_it_cannot_be_combined_with_other_ways_to_name_users(
     command: Command, outdated: list[ConferencingUser], other: list[str]
 ) -> None:
-    with pytest.raises(CommandError, match="not allowed with argument"):
+    with pytest.raises(CommandError, match="cannot be given together with --out-of-date"):
         command(*START, *other)
     assert not Run.objects.exists()
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from migrations_app.mail.outbox import claim, finish, still_to_ask
 from migrations_app.models import Update
+from migrations_app.monitoring import activity
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("migrations_app", "0002_number_releases_and_imports")
@@ -20,11 +21,13 @@ BEFORE = ("migrations_app", "0002_number_releases_and_imports")
 @pytest.fixture
 def before() -> Iterator[Any]:
     """The models as they were; afterwards the database is as it is now."""
+    activity.unwatch(connection.alias)  # as the command does, before tables change
     executor = MigrationExecutor(connection)
     executor.migrate([BEFORE])
     yield executor.loader.project_state([BEFORE, *executor.loader.graph.leaf_nodes("tenants_app")]).apps
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
+    activity.watch(connection.alias)
 
 
 def test_messages_that_wait_go_on_where_they_were(before: Any) -> None:

@@ -83,6 +83,10 @@ class Shelf:
         return dict.fromkeys(each.uid for each in written)
 
     @staticmethod
+    def count_stored(users: QuerySet[ConferencingUser]) -> dict[int, int]:
+        return {user.pk: len(Shelf(user)._all()) for user in users}
+
+    @staticmethod
     def count_upcoming(users: QuerySet[ConferencingUser], now: datetime) -> FutureMeetings:
         found = [each for user in users for each in Shelf(user).list_candidates(user.addresses, now)]
         return FutureMeetings(len(found), sum(each.attendee_count - 1 for each in found))

@@ -153,7 +153,7 @@ def test_another_tenants_connection_cannot_be_chosen(anna: ConferencingUser) -> 
         ({"path_template": "/calendars/{user}/"}, "begins with /"),
         ({"path_template": "/calendars/../{upn}/"}, "begins with /"),
         ({"ca_certificates": "no certificate"}, "in PEM form"),
-        ({"most_requests": 0}, "greater than or equal to 1"),
+        ({"most_requests": 0}, "Give at least 1."),
     ],
 )
 def test_a_connection_that_cannot_work_is_refused_in_a_sentence(

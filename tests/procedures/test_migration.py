@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from migrations_app.models import NumberRelease
+from migrations_app.monitoring import activity
 from migrations_app.procedures.number_release import Holds
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,11 +22,13 @@ BEFORE = ("migrations_app", "0003_delivery_in_doubt_and_mail_servers")
 @pytest.fixture
 def before() -> Iterator[Any]:
     """The models as they were; afterwards the database is as it is now."""
+    activity.unwatch(connection.alias)  # as the command does, before tables change
     executor = MigrationExecutor(connection)
     executor.migrate([BEFORE])
     yield executor.loader.project_state([BEFORE, *executor.loader.graph.leaf_nodes("tenants_app")]).apps
     executor = MigrationExecutor(connection)
     executor.migrate(executor.loader.graph.leaf_nodes())
+    activity.watch(connection.alias)
 
 
 def test_r35_messages_that_wait_hold_the_number(before: Any) -> None:

@@ -114,7 +114,7 @@ def test_a_sweep_beside_a_slow_worker_ends_in_one_result(anna: ConferencingUser)
 
 def test_workers_that_find_nothing_to_do_do_not_wait_for_a_change_nor_keep_one_waiting(anna: ConferencingUser) -> None:
     def look(_: int) -> tuple[object, ...]:
-        return queue.claim(), queue.sweep(), outbox.sweep(), outbox.due(timezone.now()).exists()
+        return queue.claim(), queue.sweep(), outbox.sweep(), outbox.due(timezone.now(), Update).exists()
 
     with transaction.atomic():
         anna.save()  # on SQLite this transaction has the only lock

@@ -877,6 +877,10 @@ def test_a_form_offers_the_tenants_own_rows(fill: Fill, dora: Client, tenant: Te
     assert options(number, "replacement") == pks(same_kind.exclude(pk=fill("{number}")))
 
 
+def with_query(address: str, query: str) -> str:
+    return f"{address}{'&' if '?' in address else '?'}{query}"
+
+
 QUESTIONS = ["q=frank&user=frank", "q=harbour&user=harbour&state=Failed&outcome=Succeeded", "sort=user&page=2"]
 
 
@@ -886,8 +890,8 @@ def test_a_page_shows_nothing_of_another_tenant(fill: Fill, who: SignIn, theirs:
 
     for rule in BELOW_A_TENANT.values():
         for question, headers in asked if rule.get == "viewer" else []:
-            answer = who("vera").get(f"{fill(rule.address)}?{question}", headers=headers)
-            page = re.sub(r'(q|user)=\w+|value="(frank|harbour)"|America/Coral_Harbour', "", text_of(answer))
+            answer = who("vera").get(with_query(fill(rule.address), question), headers=headers)
+            page = re.sub(r'(q|user)=\w+|value="(frank|harbour)"|Search: (frank|harbour)|America/Coral_Harbour', "", text_of(answer))
             # A filter that means nothing to a list gives no file of it.
             assert answer.status_code == 200 or (rule.address.endswith(".csv") and "state=Failed" in question)
             assert not re.search(r"/fabrikam/|fabrikam\.com|frank|harbour|555.?0147", page, re.IGNORECASE), (

@@ -236,7 +236,7 @@ def routes_below_a_tenant() -> list[str]:
 def keys(rows: None, anna: ConferencingUser) -> dict[str, str]:
     """What stands for each part of a route, where nothing is wrong with it."""
     keys = {"slug": "contoso", "upn": anna.upn, "uid": key_of("m"), "name": "MeetingMigrationEnabled", "kind": "move"}
-    keys |= {"code": "unreadable-calendar-object", "meeting_pk": "1"}
+    keys |= {"code": "unreadable-calendar-object", "meeting_pk": "1", "language": "en"}
     return keys | {"correlation_id": str(Run.objects.get().correlation_id), "pk": str(anna.bridge_id), "number_pk": "1"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from copy import deepcopy
 from gettext import GNUTranslations
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +46,9 @@ def fields() -> Iterator[tuple[str, Any]]:
             yield from ((f"{form.__name__}.{name}", field) for name, field in form.base_fields.items())  # type: ignore[attr-defined]
     for filters in set(subclasses(django_filters.FilterSet)):
         if filters.__module__.startswith(OWN):
-            yield from ((f"{filters.__name__}.{name}", each.field) for name, each in filters.base_filters.items())  # type: ignore[attr-defined]
+            # Copies, since a filter keeps the field that it has made once, and all its lists would have it then.
+            own = deepcopy(filters.base_filters)  # type: ignore[attr-defined]
+            yield from ((f"{filters.__name__}.{name}", each.field) for name, each in own.items())
     for app in ("tenants_app", "migrations_app"):
         for model in apps.get_app_config(app).get_models():
             yield from ((f"{model.__name__}.{field.name}", field) for field in model._meta.fields)
