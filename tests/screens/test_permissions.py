@@ -329,6 +329,12 @@ def nothing_in_dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def sessions_in_cookies(settings: Any) -> None:
+    """Thousands of requests need not read their session from the database; whose it is they do."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+
+
 @pytest.fixture
 def who() -> SignIn:
     """The client of an account, the same each time; "" is nobody's."""
