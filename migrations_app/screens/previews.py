@@ -21,7 +21,7 @@ from migrations_app.preview.foretold import Totals, changes_of
 from migrations_app.preview.plans import PLANS, Plan
 from migrations_app.procedures import previews as procedure
 from migrations_app.screens.filters import PreviewFilter
-from migrations_app.screens.forms import WhenForm
+from migrations_app.screens.forms.starting import WhenForm
 from migrations_app.screens.live import Live
 from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.preview_forms import asked_plan
