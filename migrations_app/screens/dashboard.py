@@ -92,7 +92,7 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "underway": _underway(tenant, at_work, now) if at_work.since else None,
         "failed_runs": failed_runs(tenant)
         .filter(accepted_at=None)
-        .select_related("user__bridge", "user__mailbox")
+        .select_related("user__tenant__mailbox", "user__bridge", "user__mailbox")
         .order_by("-finished_at")[:SHOWN],
         "running": running,
         # Of one look: a run that has ended in between must not stand above an empty list.

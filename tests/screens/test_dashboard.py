@@ -138,6 +138,22 @@ def test_r31_it_says_of_a_failed_user_what_happened_and_what_to_do(
     assert "Register a toll number on the bridge" in page
 
 
+@pytest.mark.parametrize("code", ["no-dial-in-number", "mailbox-unavailable"])
+def test_it_asks_no_more_questions_for_more_failed_users(
+    alice: Client, make_user: MakeUser, make_run: MakeRun, code: str
+) -> None:
+    asked = []
+    for names in (["anna"], ["bruno", "clara", "david"]):
+        for name in names:
+            make_run(make_user(name), "Failed", last_error_code=code)
+        alice.get("/contoso/")
+        with CaptureQueriesContext(connection) as queries:
+            alice.get("/contoso/")
+        asked.append(len(queries))
+
+    assert asked[0] == asked[1]
+
+
 def test_it_retries_everyone_whose_latest_run_failed(
     bob: Client, make_user: MakeUser, make_run: MakeRun, wakes: list[Any]
 ) -> None:
