@@ -59,7 +59,7 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
     # So that a database begins with the few runs in a state, and not with all the runs or users that the tenant has.
     of_tenant = ConferencingUser.objects.filter(pk=OuterRef("user"), tenant=tenant)
     runs = Run.objects.filter(Exists(of_tenant)).select_related("user")
-    queued, failed = _messages(tenant, Update.State.QUEUED), _messages(tenant, Update.State.FAILED)
+    queued, failed = Update.objects.filter(tenant=tenant, state=Update.State.QUEUED), _failed_messages(tenant)
     user_count = ConferencingUser.objects.filter(tenant=tenant).count()
     working = runs.filter(state=Run.State.IN_PROGRESS)
     running: list[Any]
@@ -116,13 +116,14 @@ def _underway(tenant: Tenant, found: Underway, now: datetime) -> dict[str, Any]:
     return {"found": found, "rate": measured, "left": left_of_queue(found, measured)}
 
 
-def _messages(tenant: Tenant, state: Update.State) -> QuerySet[Update]:
-    """The tenant's messages in a state that has an index of its own: few of all that were ever sent.
+def _failed_messages(tenant: Tenant) -> QuerySet[Update]:
+    """The tenant's failed messages, by an index of these: few of all that were ever sent.
 
-    Not by a join, which a database may begin at the tenant's end: with all runs and all meetings there ever were.
+    By the meetings that they are about, because old ones do not name their tenant; and not by a join, which a database
+    may begin at the tenant's end: with all runs and all meetings there ever were.
     """
     of_tenant = MeetingResult.objects.filter(pk=OuterRef("pk"), run__tenant=tenant)
-    return Update.objects.filter(Exists(of_tenant), state=state)
+    return Update.objects.filter(Exists(of_tenant), state=Update.State.FAILED)
 
 
 def _silent_workers(tenant: Tenant) -> Workers | None:
