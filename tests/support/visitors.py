@@ -119,7 +119,9 @@ def make_run() -> Callable[..., Run]:
                 spans=SPANS if outcome == "Succeeded" else None,
             )
             if outcome == "Succeeded":
-                Update.objects.create(result=result, recipient_count=3, state=Update.State.SENT, sent_at=now)
+                Update.objects.create(
+                    result=result, tenant=user.tenant, recipient_count=3, state=Update.State.SENT, sent_at=now
+                )
         return run
 
     return make
