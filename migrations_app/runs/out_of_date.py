@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from migrations_app.models import Run
 from migrations_app.runs.served import not_served
@@ -105,7 +105,7 @@ def count_out_of_date(tenant: Tenant, bridge: Bridge | None = None) -> OutOfDate
     rows = without.aggregate(
         rows=Count("pk"),
         not_served=Count("pk", filter=not_served()),
-        failed=Count("pk", filter=~not_served() & has_failed),
+        failed=Count("pk", filter=Q(~not_served(), has_failed)),
     )
     return OutOfDate(users, users - rows["rows"], rows["not_served"], rows["failed"])
 
