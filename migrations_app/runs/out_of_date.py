@@ -105,7 +105,7 @@ def count_out_of_date(tenant: Tenant, bridge: Bridge | None = None) -> OutOfDate
     rows = without.aggregate(
         rows=Count("pk"),
         not_served=Count("pk", filter=not_served()),
-        failed=Count("pk", filter=Q(~not_served(), has_failed)),
+        failed=Count("pk", filter=~not_served() & Q(has_failed)),
     )
     return OutOfDate(users, users - rows["rows"], rows["not_served"], rows["failed"])
 
