@@ -291,7 +291,7 @@ def test_r10_making_it_the_default_reschedules_where_that_is_ticked(
 ) -> None:
     make_user("emil")
     runs = Run.objects.count()
-    assert "1 user. Without this no run starts (R10)" in shown(alice, page_of(old))
+    assert "1 user. Without this no run starts" in shown(alice, page_of(old))
     answer = alice.post(f"{page_of(old)}default/", follow=True)
 
     assert f"{OLD} is the default number of Old bridge." in words(answer.content)

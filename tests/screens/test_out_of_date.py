@@ -98,6 +98,23 @@ def test_r36_there_is_no_button_where_everybodys_run_is_under_way(
     assert BUTTON not in everybody
 
 
+def test_r36_the_dashboard_offers_failures_a_retry_and_no_second_button(
+    bob: Client, outdated: list[ConferencingUser], make_run: MakeRun
+) -> None:
+    make_run(outdated[0], "Pending")
+    failed = make_run(outdated[1], "Failed", last_error_code="no-bridge")
+    shown, settings = page(bob), page(bob, "/contoso/settings/")
+    Run.objects.filter(pk=failed.pk).update(accepted_at=timezone.now())
+    accepted = page(bob)
+
+    assert "1 of them has a failed run. 1 of them MMS cannot serve" in words(shown.encode())
+    assert 'id="retry-all"' in shown
+    assert BUTTON not in shown
+    assert BUTTON in settings
+    assert "failed run" not in accepted
+    assert BUTTON in accepted
+
+
 def test_r36_where_mms_can_serve_nobody_it_says_so_instead_of_a_button(
     bob: Client, outdated: list[ConferencingUser]
 ) -> None:
