@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -39,6 +39,8 @@ BATCH = 10
 """Users whose meetings are counted in one step."""
 ATTEMPTS = 5
 """A count that was begun this often and never ended is given up."""
+LEASE = timedelta(minutes=5)
+"""How long a count is left to the worker that has begun it: until then it stands in ``due_at``."""
 
 State = Notice.State
 
@@ -84,7 +86,11 @@ def announce(
 
 def _add(round_: NoticeRound, users: QuerySet[ConferencingUser]) -> None:
     keys = users.order_by("pk").values_list("pk", flat=True)
-    rows = (Notice(round=round_, tenant_id=round_.tenant_id, user_id=pk, state=Notice.COUNTING) for pk in list(keys))
+    now = clock.now()
+    rows = (
+        Notice(round=round_, tenant_id=round_.tenant_id, user_id=pk, state=Notice.COUNTING, due_at=now)
+        for pk in list(keys)
+    )
     added = sum(bulk.insert(some, unless_there=True) for some in batched(rows))
     if added and not round_.is_open:
         NoticeRound.objects.filter(pk=round_.pk).update(is_open=True)
@@ -129,10 +135,11 @@ def tell_again(round_: NoticeRound, actor: Actor) -> int:
     round_ = _locked(round_)
     is_late = round_.plan.state != Plan.State.PLANNED if round_.plan else round_.begins_at <= clock.now()
     if round_.is_cancelled or is_late:
-        raise ValidationError("The runs have begun, or were called off: nobody is told of them in advance any more.")
+        raise ValidationError("The runs have begun, or were cancelled: nobody is told of them in advance any more.")
     failed = round_.notices.filter(kind=NoticeKind.ADVANCE, state=State.FAILED).exclude(error_code=Notice.IN_DOUBT)
     count = failed.update(
         state=Notice.COUNTING,
+        due_at=clock.now(),
         attempts=0,
         counting_attempts=0,
         recipients_refused={},
@@ -158,7 +165,9 @@ def tell_new_time(round_: NoticeRound, actor: Actor) -> int:
         return 0
     misled = told_of_another_time(round_)
     # With a reference of its own, so that nobody takes it for the message that they have.
-    count = misled.update(state=Notice.COUNTING, attempts=0, counting_attempts=0, recipients_left=None)
+    count = misled.update(
+        state=Notice.COUNTING, due_at=clock.now(), attempts=0, counting_attempts=0, recipients_left=None
+    )
     if count:
         NoticeRound.objects.filter(pk=round_.pk).update(reference=uuid.uuid4(), is_open=True)
         round_.plan.waits_for_notices = True
@@ -218,7 +227,7 @@ def settles_at() -> datetime | None:
 
 def _due() -> QuerySet[NoticeRound]:
     notices = Notice.objects.filter(round=OuterRef("pk"))
-    is_counting = Exists(notices.filter(state=Notice.COUNTING))
+    is_counting = Exists(notices.filter(_to_be_counted(clock.now())))
     is_unresolved = Exists(notices.filter(state__in=Notice.UNRESOLVED))
     has_ended = Q(plan=None) | Q(plan__waits_for_notices=True) | ~Q(plan__state__in=Plan.OPEN)
     return NoticeRound.objects.filter(
@@ -229,18 +238,34 @@ def _due() -> QuerySet[NoticeRound]:
     )
 
 
+def _to_be_counted(now: datetime) -> Q:
+    """Notices that no worker is counting. A time further ahead is of a clock that was set back since."""
+    return Q(Q(due_at__lte=now) | Q(due_at__gt=now + LEASE + clock.TOLERANCE), state=Notice.COUNTING)
+
+
 def _step(pk: int) -> bool:
     """Take one step. Returns whether another may follow at once."""
     round_ = NoticeRound.objects.select_related("tenant", "plan").filter(pk=pk, is_open=True).first()
     if round_ is None:
         return False
     is_called_off = round_.plan is not None and round_.plan.state == Plan.State.CANCELLED
-    if not is_called_off:
-        counting = round_.notices.filter(state=Notice.COUNTING).order_by("pk").select_related("user")[:BATCH]
-        if counting and round_.tenant.meeting_migration_enabled:
-            _count(round_, list(counting))
-            return True
+    if not is_called_off and round_.tenant.meeting_migration_enabled and (notices := _begin_count(round_)):
+        _count(round_, notices)
+        return True
     return _settle(pk)
+
+
+@transaction.atomic
+def _begin_count(round_: NoticeRound) -> list[Notice]:
+    """Take some notices for this worker to count; alone one whose count was begun before, so that a user whose
+    meetings cannot be counted keeps no other from being told. With how often each was begun before."""
+    now = clock.now()
+    free = round_.notices.filter(_to_be_counted(now)).select_for_update(skip_locked=True, of=("self",))
+    found = list(free.select_related("user").order_by("pk")[:BATCH])
+    found = next(([notice] for notice in found if notice.counting_attempts), found)
+    begun = Notice.objects.filter(pk__in=[notice.pk for notice in found])
+    begun.update(due_at=now + LEASE, counting_attempts=F("counting_attempts") + 1)
+    return found
 
 
 @transaction.atomic
@@ -269,10 +294,10 @@ def _settle(pk: int) -> bool:
 
 
 def _call_off(round_: NoticeRound) -> None:
-    """Tell those who were told, or may have been, and whose run had not begun."""
+    """Tell those who were told, or may have been, and whose run had not begun; also those who were to be told anew."""
     begun = Run.objects.filter(plan=round_.plan_id, user=OuterRef("user"), started_at__isnull=False)
     told = round_.notices.filter(
-        Q(state=State.SENT) | Q(state=State.FAILED, error_code=Notice.IN_DOUBT), kind=NoticeKind.ADVANCE
+        Q(sent_at__isnull=False) | Q(state=State.FAILED, error_code=Notice.IN_DOUBT), kind=NoticeKind.ADVANCE
     )
     now = clock.now()
     rows = [
@@ -296,19 +321,28 @@ def _call_off(round_: NoticeRound) -> None:
 
 def _count(round_: NoticeRound, notices: Sequence[Notice]) -> None:
     """Count the meetings of some users, without any lock, and queue the notices of those who have any."""
-    begun = Notice.objects.filter(pk__in=[notice.pk for notice in notices], state=Notice.COUNTING)
-    begun.update(counting_attempts=F("counting_attempts") + 1)
     found: dict[int, int | Failure]
-    if any(notice.counting_attempts >= ATTEMPTS for notice in notices):
-        notices = [notice for notice in notices if notice.counting_attempts >= ATTEMPTS]
-        found = {notice.user_id: Failure("internal-error", f"reference {round_.reference}") for notice in notices}
-    else:
-        found = _changing(round_, [notice.user_id for notice in notices])
+    broken = Failure("internal-error", f"reference {round_.reference}")
+    try:
+        if notices[0].counting_attempts >= ATTEMPTS:
+            found = {notices[0].user_id: broken}
+        else:
+            found = _changing(round_, [notice.user_id for notice in notices])
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("of round %s the meetings of %d users cannot be counted", round_.pk, len(notices))
+        if len(notices) > 1:  # it is the fault of one of them: each is tried alone
+            begun = Notice.objects.filter(pk__in=[notice.pk for notice in notices], state=Notice.COUNTING)
+            begun.update(due_at=clock.now())
+            return
+        found = {notices[0].user_id: broken}
     now = clock.now()
     for notice in notices:
         what = found.get(notice.user_id, 0)
         notice.queued_at = notice.due_at = now
-        notice.begins_at = round_.begins
+        # Of who is to be told anew it stays what they were told, until they are.
+        notice.begins_at = notice.begins_at if notice.sent_at else round_.begins
         notice.language = language_of(notice.user.language)
         if isinstance(what, Failure):
             notice.state, notice.error_code, notice.error_detail = State.FAILED, what.code, what.detail

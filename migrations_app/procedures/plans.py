@@ -8,13 +8,14 @@ is open. Every function locks the job, then the tenant, then the plan, as the jo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from migrations_app.models import BulkAction, NumberRelease, Plan, Run
+from migrations_app.models import BulkAction, BulkActionUser, NumberRelease, Plan, Run
 from migrations_app.monitoring import clock
 from migrations_app.procedures import bulk_actions, number_release
 from migrations_app.procedures.bulk_kinds import KINDS
@@ -34,13 +35,22 @@ HAS_BEGUN = "It has begun or has ended, so its time cannot be changed any more."
 Job = BulkAction | NumberRelease
 
 
-def job_of(plan: Plan, *, locked: bool = False) -> Job:
-    """What is planned."""
-    for rows in (BulkAction.objects.filter(plan=plan), NumberRelease.objects.filter(plan=plan)):
-        found: Job | None = (rows.select_for_update(of=("self",), no_key=True) if locked else rows).first()
-        if found is not None:
-            return found
-    raise Plan.DoesNotExist(f"plan {plan.pk} plans nothing")
+def job_of(plan: Plan) -> Job:
+    """What is planned, of rows that were fetched with the plan where it was."""
+    found: Job | None = next(iter(plan.bulk_actions.all()), None)
+    return found or plan.number_releases.all()[0]
+
+
+def job_in_words(job: Job) -> str:
+    """What is to be done: ``Start runs for 2 users``."""
+    if isinstance(job, NumberRelease):
+        return f"Take {job.e164} off its bridge"
+    return f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}"
+
+
+def page_of(job: Job) -> str:
+    """The name of the page of such a job."""
+    return "release" if isinstance(job, NumberRelease) else "bulk-action"
 
 
 # --- what administrators do ---------------------------------------------------------------------------
@@ -49,7 +59,7 @@ def job_of(plan: Plan, *, locked: bool = False) -> Job:
 @transaction.atomic
 def change(plan: Plan, when: When, actor: Actor) -> None:
     """Let it begin at another time. Raises ``ValidationError`` with a sentence where it has begun."""
-    job, plan = job_of(plan, locked=True), _locked(plan)
+    job, plan = _locked_job(plan), _locked(plan)
     if plan.state != Plan.State.PLANNED:
         raise ValidationError(HAS_BEGUN)
     before = When(plan.not_before, plan.window).kept
@@ -60,7 +70,7 @@ def change(plan: Plan, when: When, actor: Actor) -> None:
 @transaction.atomic
 def bring_forward(plan: Plan, actor: Actor) -> bool:
     """Begin, or go on, at once and without the daily window. Returns whether there was something to bring forward."""
-    job, plan = job_of(plan, locked=True), _locked(plan)
+    job, plan = _locked_job(plan), _locked(plan)
     if not plan.is_ahead:
         return False
     before = When(plan.not_before, plan.window).kept
@@ -72,7 +82,7 @@ def bring_forward(plan: Plan, actor: Actor) -> bool:
 @transaction.atomic
 def cancel(plan: Plan, actor: Actor) -> bool:
     """Cancel what has not begun of it. Returns whether there was anything; what was done stays done."""
-    job, plan = job_of(plan, locked=True), _locked(plan)
+    job, plan = _locked_job(plan), _locked(plan)
     if not plan.is_ahead:
         return False
     if isinstance(job, NumberRelease):
@@ -88,13 +98,21 @@ def cancel(plan: Plan, actor: Actor) -> bool:
 
 
 def _withdraw_runs(plan: Plan, actor: Actor) -> int:
-    """Take back the plan's runs that were only started by hand, and have not begun. How many these are."""
+    """Take back the plan's runs that were only started by hand, and have not begun. How many these are.
+
+    One that another planned start has asked for too, and that has joined this plan, goes back to that one's.
+    """
     waiting = Run.objects.filter(plan=plan, state=Run.State.PENDING, attempts=0)
     withdrawn, now = 0, clock.now()
     for users in batched(waiting.order_by("user_id").values_list("user_id", flat=True)):
         lock_users(users)
         runs = waiting.filter(user__in=users).select_for_update(of=("self",))
-        pks = [run.pk for run in runs if all(reason["rule"] == "R11" for reason in run.reasons)]
+        started = {run.user_id: run for run in runs if all(reason["rule"] == "R11" for reason in run.reasons)}
+        for other, asked in _asked_for_by_others(plan, started).items():
+            Plan.objects.filter(pk=other.pk).update(state=Plan.State.BEGUN, finished_at=None)
+            pks = [started.pop(user).pk for user in asked]
+            withdrawn += Run.objects.filter(pk__in=pks).update(plan=other, due_at=other.opens_at, modified=now)
+        pks = [run.pk for run in started.values()]
         withdrawn += Run.objects.filter(pk__in=pks).update(
             state=Run.State.FAILED,
             last_error_code="plan-cancelled",
@@ -105,6 +123,34 @@ def _withdraw_runs(plan: Plan, actor: Actor) -> int:
             accepted_note="The planned start was cancelled.",
         )
     return withdrawn
+
+
+def _asked_for_by_others(plan: Plan, pending: Mapping[int, Run]) -> dict[Plan, list[int]]:
+    """Of these users (keys) those whose run another plan has started too, by that plan. It may be over: its run has
+    joined this one's."""
+    starts = [kind.name for kind in KINDS.values() if kind.only_starts]
+    found = BulkActionUser.objects.filter(
+        ~Exists(Run.objects.filter(user=OuterRef("user"), plan=OuterRef("action__plan"))),
+        user__in=pending,
+        state=BulkActionUser.State.DONE,
+        action__kind__in=starts,
+        action__plan__state__in=[Plan.State.BEGUN, Plan.State.DONE],
+        action__plan__cancelled_by="",
+    )
+    asked: dict[int, Plan] = {}
+    for row in found.exclude(action__plan=plan.pk).select_related("action__plan").order_by("-action__plan__opens_at"):
+        other = row.action.plan
+        if other and row.user_id and (other.finished_at is None or other.finished_at >= pending[row.user_id].created):
+            asked[row.user_id] = other
+    by_plan: dict[Plan, list[int]] = {}
+    for user, other in asked.items():
+        by_plan.setdefault(other, []).append(user)
+    return by_plan
+
+
+def _locked_job(plan: Plan) -> Job:
+    job = job_of(plan)
+    return type(job)._default_manager.select_for_update(of=("self",), no_key=True).get(pk=job.pk)
 
 
 def _locked(plan: Plan) -> Plan:
@@ -126,8 +172,15 @@ def advance(until: datetime) -> bool:
     over = _over()
     for state, found in ((Plan.State.DONE, over.filter(cancelled_by="")), (Plan.State.CANCELLED, over)):
         if found.exists():  # on SQLite a look takes no lock
-            found.update(state=state, finished_at=clock.now())
+            _end(found, state)
     return False
+
+
+@transaction.atomic
+def _end(over: QuerySet[Plan], state: Plan.State) -> None:
+    """Looked at once more when they are locked: a run may have come back to one of them."""
+    locked = list(over.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
+    over.filter(pk__in=locked).update(state=state, finished_at=clock.now())
 
 
 def _over() -> QuerySet[Plan]:

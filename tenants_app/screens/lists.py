@@ -298,9 +298,14 @@ class Arrangement:
         return next((each for each in self.saved if each.is_default), None)  # type: ignore[attr-defined]
 
     @property
+    def without(self) -> str | None:
+        """What an address must say so that the list opens without its default filter; None where there is none."""
+        return "filter" if self.default else None
+
+    @property
     def cleared(self) -> str:
         """The address of the list without any filter."""
-        return f"{self.path}?{WITHOUT}=filter" if self.default else self.path
+        return f"{self.path}?{WITHOUT}={self.without}" if self.without else self.path
 
 
 def answer_list(
@@ -331,7 +336,10 @@ def _goes_on_filtering(request: Request, found: FilterSet) -> bool:
     """Whether somebody who filters already types on: all of that is one step in the browser's history."""
     if request.htmx.trigger != "filter":
         return False
-    before = urlsplit(request.htmx.current_url or "")
+    try:
+        before = urlsplit(request.htmx.current_url or "")
+    except ValueError:  # what no browser sends
+        return False
     return before.path == request.path and set(found.filters) <= QueryDict(before.query).keys()
 
 
@@ -360,7 +368,7 @@ def arrange(
         if wanted not in FORMATS:
             problems.append(f"There are files as {' and '.join(FORMATS)} only.")
         return refusal_of(problems) if problems else file_of(request, table, access.tenant.slug, wanted)
-    if is_page and not asked and not request.htmx and now.default:
+    if is_page and not asked and not request.htmx and now.default and now.default.query:
         return HttpResponseRedirect(f"{request.path}?{now.default.query}")
     now.rows = _rows_of(now, kept, table.usual_rows)
     table.paginate(per_page=now.rows)

@@ -23,6 +23,7 @@ from migrations_app.mail.notice_texts import (
     texts_of,
 )
 from migrations_app.models import MailServer, Notice, NoticeKind, NoticeRound, NoticeText, Plan
+from migrations_app.preview.foretold import foretell
 from migrations_app.procedures import notices
 from migrations_app.rewriting.labels import LANGUAGES
 from tenants_app.changes.mail_servers import change_mail_server
@@ -205,10 +206,52 @@ def test_a_count_that_is_cut_off_again_and_again_comes_to_an_end(
     for _ in range(notices.ATTEMPTS):
         with pytest.raises(KeyboardInterrupt):
             go_on()
+        go_on()  # the others leave it to the worker that has begun it
+        assert Notice.objects.get().state == Notice.COUNTING
+        Notice.objects.update(due_at=timezone.now())
     go_on()
 
     assert messages_in(outbox) == []
     assert Notice.objects.get().error_code == "internal-error"
+    assert not Plan.objects.get().waits_for_notices
+
+
+def test_however_many_workers_there_are_each_count_is_one_workers(
+    anna: ConferencingUser, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invite(anna)
+    announced(anna.tenant)
+    counted: list[Any] = []
+
+    def beside_others(*args: Any) -> Any:
+        counted.append(args)
+        for _ in range(2 * notices.ATTEMPTS if len(counted) < 20 else 0):
+            count()
+        return foretell(*args)
+
+    monkeypatch.setattr(notices, "foretell", beside_others)
+    go_on()
+
+    assert (len(counted), states()) == (1, {anna.upn: "Sent"})
+
+
+def test_a_user_whose_meetings_cannot_be_counted_keeps_nobody_else_from_being_told(
+    make_users: Callable[..., list[ConferencingUser]], outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = make_users({"bella": {}, "carlos": {}, "dora": {}})
+    for number, user in enumerate(users):
+        invite(user, number)
+
+    def broken(planned: Any, totals: Any) -> Any:
+        if planned.user == users[1]:
+            raise RecursionError
+        return foretell(planned, totals)
+
+    monkeypatch.setattr(notices, "foretell", broken)
+    announced(users[0].tenant)
+    go_on()
+
+    assert list(states().values()) == ["Sent", "Failed", "Sent"]
     assert not Plan.objects.get().waits_for_notices
 
 
@@ -272,7 +315,7 @@ def test_who_was_told_is_told_that_it_was_called_off_and_nobody_else(
     assert told == [([bella.upn], False), ([bella.upn], True)]
     assert list(Notice.objects.filter(kind=CANCELLED).values_list("user__upn", "state")) == [(bella.upn, "Sent")]
     assert not NoticeRound.objects.get().is_open
-    with pytest.raises(ValidationError, match="called off"):
+    with pytest.raises(ValidationError, match="were cancelled"):
         notices.tell_again(round_, ACTOR)
 
 
@@ -334,6 +377,24 @@ def test_who_was_told_another_time_is_told_the_new_one_once(anna: ConferencingUs
     assert first["Message-ID"] != second["Message-ID"]
     assert notices.told_of_another_time(NoticeRound.objects.get()).count() == 0
     assert notices.tell_new_time(NoticeRound.objects.get(), ACTOR) == 0
+
+
+def test_who_was_told_and_was_to_be_told_anew_is_told_that_it_was_called_off(
+    anna: ConferencingUser, outbox: Path
+) -> None:
+    invite(anna)
+    round_ = announced(anna.tenant, tells_cancellation=True)
+    go_on()
+    told = Notice.objects.get().begins_at
+    Plan.objects.update(opens_at=timezone.now() + timedelta(days=9))
+    assert notices.tell_new_time(round_, ACTOR) == 1
+    count()
+    Plan.objects.update(state=Plan.State.CANCELLED)
+    go_on()
+
+    assert len(messages_in(outbox)) == 2
+    called_off = Notice.objects.get(kind=CANCELLED)
+    assert (called_off.state, called_off.begins_at) == ("Sent", told)
 
 
 def test_a_repeated_message_is_the_same_message(anna: ConferencingUser, smtp: Inbox) -> None:
