@@ -16,6 +16,7 @@ class MigrationsConfig(AppConfig):
             on_pages_wanted,
             on_remedy_wanted,
             on_standings_wanted,
+            on_version_wanted,
         )
         from migrations_app.mail.receivers import on_mail_server_changed
         from migrations_app.procedures.bulk_kinds import KINDS
@@ -33,6 +34,7 @@ class MigrationsConfig(AppConfig):
             standings_wanted,
             tenant_changed,
             users_changed,
+            version_wanted,
         )
 
         register_actions("Runs", "start migration", "retry migration", "undo migration", "run now")
@@ -55,6 +57,7 @@ class MigrationsConfig(AppConfig):
         remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
         pages_wanted.connect(on_pages_wanted, dispatch_uid="migrations_app")
         standings_wanted.connect(on_standings_wanted, dispatch_uid="migrations_app")
+        version_wanted.connect(on_version_wanted, dispatch_uid="migrations_app")
         next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
         command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)

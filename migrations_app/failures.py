@@ -256,7 +256,7 @@ UNSENT = {
     "nobody-to-tell": Entry("The meeting names nobody any more who could be told by mail."),
     "request-withdrawn": Entry("The meeting does not need its organizer any more: it is in order, or was dealt with."),
     "no-meeting-changes": Entry("No meeting of the organizer would be changed, so there is nothing to tell of."),
-    "notice-withdrawn": Entry("The runs were called off, or began without waiting for the notice."),
+    "notice-withdrawn": Entry("The runs were cancelled, or began without waiting for the notice."),
     "meeting-changed-since": Entry("The meeting was changed or cancelled again, and that change tells the attendees."),
 }
 """Why a message to attendees is not sent, or not to all of them; beside these, ``internal-error``."""

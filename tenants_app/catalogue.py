@@ -77,6 +77,7 @@ TENANT_SETTINGS = (
         switch_label="Replace the audio conferencing provider",
     ),
     TenantSetting("same_sequence", switch_label="Same sequence"),
+    TenantSetting("notify_cancelled"),
     TenantSetting("dial_in_directory"),
     TenantSetting("attendee_limit"),
     TenantSetting("settling_time"),

@@ -87,9 +87,18 @@ class Standing:
     left: int = 0
     """Meetings that need a person."""
 
+    @property
+    def in_title(self) -> str:
+        """What the title of a page begins with, so that a tab in the background says what needs somebody."""
+        counts = ((self.failed, "failed"), (self.left, "left for you"), (self.waiting, "waiting"))
+        return ", ".join(f"{count:,} {what}" for count, what in counts if count)
+
 
 standings_wanted = Signal()
 """Asks how ``tenants`` stand. A receiver may return a :class:`Standing` of each, by its key."""
+
+version_wanted = Signal()
+"""Asks for a text that is another after each change of what pages of ``tenants`` show."""
 
 
 def remedy_for(tenant: Tenant, *, bridge: Bridge | None = None, user: ConferencingUser | None = None) -> Remedy | None:
@@ -102,6 +111,12 @@ def standings_of(tenants: Collection[Tenant]) -> Mapping[int, Standing]:
     """How the tenants stand, by their keys; empty where nobody knows."""
     answers: Answers = standings_wanted.send(Tenant, tenants=tenants)
     return next((standings for _, standings in answers if standings), {})
+
+
+def version_of(tenants: Collection[Tenant]) -> str:
+    """Another one after each change of what pages of the tenants show; empty where nobody knows."""
+    answers: Answers = version_wanted.send(Tenant, tenants=tenants)
+    return next((version for _, version in answers if version), "")
 
 
 class Page(NamedTuple):

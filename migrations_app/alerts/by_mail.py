@@ -10,7 +10,7 @@ from time import monotonic
 from migrations_app.alerts import mail_text
 from migrations_app.failures import Failure
 from migrations_app.mail import limits, smtp
-from migrations_app.mail.messages import ComposedMessage
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.servers import Connections, Server, service_of
 from migrations_app.models import AlertDelivery
 from migrations_app.monitoring import clock, mail_server

@@ -86,7 +86,7 @@ def collect(settings: AlertSettings) -> None:
         if (since := since_when(settings, name)) is None:
             continue
         if thing == Thing.CONNECTION:
-            _note_connections(settings.tenant, since, now)
+            _note_connections(settings.tenant, now)
         else:
             _note(settings.tenant, thing, max(since, looked_at - OVERLAP), now)
     settings.looked_at = now
@@ -108,10 +108,10 @@ def _note(tenant: Tenant, thing: AlertEvent.Thing, since: datetime, now: datetim
         insert(some, unless_there=True)
 
 
-def _note_connections(tenant: Tenant, since: datetime, now: datetime) -> None:
-    """Connections that are refused, and those that are not any more."""
+def _note_connections(tenant: Tenant, now: datetime) -> None:
+    """Connections that are refused, whenever that began, since it lasts; and those that are not any more."""
     refused = MailboxConnection.objects.filter(tenant=tenant, problem_since__isnull=False).exclude(problem_code="")
-    _insert_connections(tenant, refused.filter(problem_since__gte=since), now)
+    _insert_connections(tenant, refused, now)
     same = refused.filter(pk=OuterRef("object_id"), problem_since=OuterRef("at"))
     lasting = AlertEvent.objects.filter(tenant=tenant, thing=Thing.CONNECTION, ended_at=None)
     lasting.filter(~Exists(same)).update(ended_at=now, noted_at=now)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from base64 import encodebytes
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import format_datetime
+from datetime import datetime
 from textwrap import wrap
 from typing import Any
 from uuid import UUID
 
 from migrations_app.alerts.composing import address
 from migrations_app.calendars.people import Person
-from migrations_app.mail.headers import mailbox, text_field
-from migrations_app.mail.messages import ComposedMessage
+from migrations_app.mail.composed import ComposedMessage
+from migrations_app.mail.letters import Letter
 from tenants_app.models import Tenant
 from tenants_app.wording import counted
 
@@ -25,25 +23,17 @@ Told = Mapping[str, Any]
 def message(
     tenant: Tenant, content: Told, sender: str, recipient: str, delivery_id: UUID, created: datetime
 ) -> ComposedMessage:
-    """The whole message, the same however often it is made: CRLF line ends, pure ASCII."""
-    identifier = f"<alert.{delivery_id}@{tenant.domain}>"
-    octets = text(tenant, content).replace("\n", "\r\n").encode("utf-8", "replace")
-    lines = [
-        f"From: {mailbox(Person(f'MMS {tenant.name}', sender))}",
-        f"To: {recipient}",
-        text_field("Subject", f"[MMS {tenant.name}] {content['title']}"),
-        f"Date: {format_datetime(created.astimezone(UTC))}",
-        f"Message-ID: {identifier}",
-        "Auto-Submitted: auto-generated",
-        "X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply",
-        "Content-Language: en",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: base64",
-        "",
-        encodebytes(octets).decode("ascii").replace("\n", "\r\n"),
-    ]
-    return ComposedMessage(sender, [recipient], identifier, "\r\n".join(lines).encode("ascii"))
+    """The whole message, the same however often it is made."""
+    letter = Letter(
+        sender=Person(f"MMS {tenant.name}", sender),
+        to=Person("", recipient),
+        subject=f"[MMS {tenant.name}] {content['title']}",
+        text=text(tenant, content),
+        language="en",
+        message_id=f"<alert.{delivery_id}@{tenant.domain}>",
+        date=created,
+    )
+    return letter.compose()
 
 
 def text(tenant: Tenant, content: Told) -> str:
@@ -51,7 +41,7 @@ def text(tenant: Tenant, content: Told) -> str:
     parts = ["\n".join(part) for part in _parts(tenant, content)]
     settings = address("alerts", tenant.slug)
     end = f"MMS sends this because alerts are on for {tenant.name}. Who gets which, and when:\n{settings}"
-    return "\n\n".join([f"{content['title']}.", *parts, f"-- \n{end}"]) + "\n"
+    return "\n\n".join([f"{content['title']}.", *parts, f"-- \n{end}"])
 
 
 def _parts(tenant: Tenant, content: Told) -> Iterator[list[str]]:

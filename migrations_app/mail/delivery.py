@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from migrations_app.failures import Failure
 from migrations_app.mail import limits, outbox, servers, smtp
-from migrations_app.mail.messages import ComposedMessage, messages_of, why_outdated
+from migrations_app.mail.composed import ComposedMessage
+from migrations_app.mail.messages import messages_of, why_outdated
 from migrations_app.mail.servers import Connections, Server
 from migrations_app.models import Outgoing
 from migrations_app.monitoring import mail_server

@@ -1,4 +1,4 @@
-"""Messages of the service in plain text, to one person: to organizers, about their meetings."""
+"""Messages of the service in plain text, to one person: an organizer, or an administrator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from migrations_app.calendars.people import Person
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.headers import mailbox, text_field
 
 
@@ -23,8 +24,8 @@ class Letter:
     message_id: str
     date: datetime
 
-    def compose(self) -> bytes:
-        """The whole message: CRLF line ends, pure ASCII. Nobody's absence is answered to it."""
+    def compose(self) -> ComposedMessage:
+        """The message: CRLF line ends, pure ASCII. Nobody's absence is answered to it."""
         octets = f"{self.text}\n".replace("\r", "").replace("\n", "\r\n").encode("utf-8", "replace")
         lines = [
             f"From: {mailbox(self.sender)}",
@@ -41,4 +42,5 @@ class Letter:
             "",
             encodebytes(octets).decode("ascii").replace("\n", "\r\n"),
         ]
-        return "\r\n".join(lines).encode("ascii")
+        data = "\r\n".join(lines).encode("ascii")
+        return ComposedMessage(self.sender.address, [self.to.address], self.message_id, data)

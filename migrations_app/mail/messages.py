@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import cast
 
-from django.core.mail import EmailMessage
 from django.db.models import Max
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from migrations_app.calendars.facts import read_facts
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
 from migrations_app.mail import imip, notices, organizer_notes, outbox
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.servers import Service, service_of
 from migrations_app.mailboxes.base import Listed, Stored
 from migrations_app.mailboxes.of_user import mailbox_of
@@ -25,37 +25,6 @@ from migrations_app.rewriting.inherited import lines_of_block
 from tenants_app.models import ConferencingUser, MailServerConnection
 
 log = logging.getLogger(__name__)
-
-
-class _Composed:
-    """What Django's mail backends want of ``EmailMessage.message()``, over bytes that are ready."""
-
-    def __init__(self, message_id: str, data: bytes) -> None:
-        self.message_id, self.data = message_id, data
-
-    def __getitem__(self, name: str) -> str | None:
-        return self.message_id if name.lower() == "message-id" else None
-
-    def as_bytes(self, unixfrom: bool = False, linesep: str = "\r\n") -> bytes:
-        return self.data
-
-
-class ComposedMessage(EmailMessage):
-    """A message for Django's mail backends that is composed already; the envelope's sender is the service."""
-
-    def __init__(self, sender: str, recipients: Sequence[str], message_id: str, data: bytes) -> None:
-        super().__init__(from_email=sender, to=recipients)
-        self.message_id = message_id
-        self._composed = _Composed(message_id, data)
-
-    @classmethod
-    def of(cls, content: imip.Content) -> ComposedMessage:
-        """The iMIP message."""
-        recipients = [person.address for person in content.recipients]
-        return cls(content.sender, recipients, content.message_id, imip.compose(content))
-
-    def message(self, **_: object) -> _Composed:  # type: ignore[override]
-        return self._composed
 
 
 def messages_of(batch: Sequence[Outgoing]) -> Iterator[tuple[Outgoing, list[ComposedMessage]]]:
@@ -72,7 +41,7 @@ def _of_notices(batch: Sequence[Notice]) -> Iterator[tuple[Notice, list[Composed
         try:
             if outdated := notices.why_outdated(notice):
                 raise outdated
-            letter = writers[notice.tenant_id].compose(notice)
+            message = writers[notice.tenant_id].compose(notice)
         except Failure as failure:
             outbox.close(notice, failure, Outgoing.State.SUPERSEDED)
             continue
@@ -82,7 +51,7 @@ def _of_notices(batch: Sequence[Notice]) -> Iterator[tuple[Notice, list[Composed
             outbox.begin([notice])
             outbox.postpone([notice], Failure("internal-error", f"reference {reference}"))
             continue
-        yield notice, [ComposedMessage(letter.sender, [letter.recipient], letter.message_id, letter.octets)]
+        yield notice, [message]
 
 
 def _of_updates(batch: Sequence[Update]) -> Iterator[tuple[Update, list[ComposedMessage]]]:
@@ -173,8 +142,7 @@ def _messages(
     if update.asks_organizer:
         if not organizer_notes.is_wanted(update):
             raise Failure("request-withdrawn")
-        to = itip.ascii_address(user.upn)
-        return [ComposedMessage(service.address, [to], *organizer_notes.compose(update, user, found, service))]
+        return [organizer_notes.compose(update, user, found, service)]
     contents = contents_of(update.result, user, found, service, update.queued_at, language)
     return [ComposedMessage.of(content) for content in contents]
 

@@ -6,12 +6,12 @@ name. Its Message-ID follows from the round and the user, so that whatever is re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from migrations_app.calendars import itip
 from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.imip import message_id
 from migrations_app.mail.letters import Letter
 from migrations_app.mail.notice_texts import filled, texts_of
@@ -22,16 +22,6 @@ from migrations_app.rewriting.labels import language_of
 from tenants_app.models import MailServerConnection, Tenant
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """A message that is ready."""
-
-    sender: str
-    recipient: str
-    message_id: str
-    octets: bytes
-
-
 class Writer:
     """Writes a tenant's notices; it asks for texts and sender once."""
 
@@ -40,7 +30,7 @@ class Writer:
         self._sender = service_of(tenant, MailServerConnection.of(tenant)).address
         self._texts = texts_of(tenant)
 
-    def compose(self, notice: Notice) -> Composed:
+    def compose(self, notice: Notice) -> ComposedMessage:
         """The message to the notice's user."""
         tenant, user = self._tenant, notice.user
         language = language_of(notice.language)
@@ -52,18 +42,16 @@ class Writer:
             begins_at=self._begins_at(notice),
             meetings=notice.meetings,
         )
-        identifier = message_id(notice.round.reference, str(user.pk), 0, tenant.domain, f"notice {notice.kind}")
-        to = itip.ascii_address(user.upn)
         letter = Letter(
             sender=Person(tenant.name, self._sender),
-            to=Person(user.display_name, to),
+            to=Person(user.display_name, itip.ascii_address(user.upn)),
             subject=text.subject,
             text=text.body,
             language=language,
-            message_id=identifier,
+            message_id=message_id(notice.round.reference, str(user.pk), 0, tenant.domain, f"notice {notice.kind}"),
             date=notice.queued_at,
         )
-        return Composed(self._sender, to, identifier, letter.compose())
+        return letter.compose()
 
     def _begins_at(self, notice: Notice) -> datetime:
         """When the runs begin that a notice announces, noted in it: as it is planned now, or at once where mail

@@ -20,6 +20,7 @@ from migrations_app.calendars.appointments import Appointment
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.people import Person
 from migrations_app.failures import LEFT_FOR_A_PERSON
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.imip import message_id
 from migrations_app.mail.letters import Letter
 from migrations_app.mail.servers import Service
@@ -97,8 +98,8 @@ def _results(rows: Sequence[LeftMeeting]) -> Mapping[tuple[int | None, str], int
     return found
 
 
-def compose(update: Update, user: ConferencingUser, found: Stored, service: Service) -> tuple[str, bytes]:
-    """The message's ID, and the whole message: CRLF line ends, pure ASCII."""
+def compose(update: Update, user: ConferencingUser, found: Stored, service: Service) -> ComposedMessage:
+    """The message to the organizer."""
     result, tenant = update.result, user.tenant
     language = language_of(user.language)
     labels = LABELS[language]
@@ -114,17 +115,16 @@ def compose(update: Update, user: ConferencingUser, found: Stored, service: Serv
             labels["note_end"].format(tenant=tenant),
         ]
     )
-    identifier = message_id(result.run.correlation_id, result.uid, 0, tenant.domain, "organizer")
     letter = Letter(
         sender=Person(tenant.name, service.address),
         to=Person(user.display_name, itip.ascii_address(user.upn)),
         subject=labels["note_subject"].format(subject=subject),
         text=text,
         language=language,
-        message_id=identifier,
+        message_id=message_id(result.run.correlation_id, result.uid, 0, tenant.domain, "organizer"),
         date=update.queued_at,
     )
-    return identifier, letter.compose()
+    return letter.compose()
 
 
 def _what_to_do(code: str, labels: Mapping[str, str]) -> str:

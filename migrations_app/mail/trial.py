@@ -9,14 +9,16 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import make_msgid
 
-from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.utils import DNS_NAME
 from django.utils import timezone
 
+from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
 from migrations_app.mail import limits, smtp
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.findings import Finding, Tone
+from migrations_app.mail.letters import Letter
 from migrations_app.mail.servers import Server, service_of
 from migrations_app.monitoring import mail_server
 from migrations_app.reachable import why_not_trusted
@@ -51,7 +53,7 @@ def try_server(tenant: Tenant, to: str = "", text: tuple[str, str] | None = None
 
 
 def _try_smtp(
-    server: Server, backend: smtp.EmailBackend, service: str, message: EmailMessage | None
+    server: Server, backend: smtp.EmailBackend, service: str, message: ComposedMessage | None
 ) -> Iterator[Finding]:
     where = f"{backend.host}, port {backend.port}"
     options = {"context": backend.ssl_context} if backend.use_ssl else {}
@@ -155,7 +157,7 @@ def _sender(session: smtp.Session, service: str) -> Finding:
     return Finding("sender", f"It takes no message from {service} (answer {code}).", Tone.BAD)
 
 
-def _sent(session: smtp.Session, server: Server, service: str, message: EmailMessage) -> Finding:
+def _sent(session: smtp.Session, server: Server, service: str, message: ComposedMessage) -> Finding:
     (to,) = message.to
     grant = limits.take(server.name, server.limits, [to])
     if not grant.now:
@@ -164,7 +166,7 @@ def _sent(session: smtp.Session, server: Server, service: str, message: EmailMes
         answers = session.transmit(
             service,
             [to],
-            message.message().as_bytes(linesep="\r\n"),  # type: ignore[call-arg]
+            message.message().as_bytes(),
             may_ask_more=lambda: True,
             before_the_end=lambda taken: None,
         )
@@ -177,7 +179,7 @@ def _sent(session: smtp.Session, server: Server, service: str, message: EmailMes
     return _on_its_way(message, to)
 
 
-def _given_to(backend: BaseEmailBackend, message: EmailMessage) -> Finding:
+def _given_to(backend: BaseEmailBackend, message: ComposedMessage) -> Finding:
     try:
         backend.send_messages([message])
     except OSError as error:
@@ -185,24 +187,24 @@ def _given_to(backend: BaseEmailBackend, message: EmailMessage) -> Finding:
     return _on_its_way(message, message.to[0])
 
 
-def _on_its_way(message: EmailMessage, to: str) -> Finding:
-    return Finding("test message", f"A message to {to} is on its way: {message.extra_headers['Message-ID']}.")
+def _on_its_way(message: ComposedMessage, to: str) -> Finding:
+    return Finding("test message", f"A message to {to} is on its way: {message.message_id}.")
 
 
-def _test_message(tenant: Tenant, service: str, to: str, text: tuple[str, str] | None) -> EmailMessage:
+def _test_message(tenant: Tenant, service: str, to: str, text: tuple[str, str] | None) -> ComposedMessage:
     """A message that only shows that one arrives, or how one reads."""
     subject, body = text or (
         "Test message of MMS",
         f"This message shows that MMS can send mail for {tenant.name}.\n\n"
-        "It was asked for by an administrator, and says nothing about any meeting.\n",
+        "It was asked for by an administrator, and says nothing about any meeting.",
     )
-    return EmailMessage(
+    letter = Letter(
+        sender=Person("", service),
+        to=Person("", to),
         subject=subject,
-        body=body,
-        from_email=service,
-        to=[to],
-        headers={
-            "Auto-Submitted": "auto-generated",
-            "Message-ID": make_msgid(domain=service.rpartition("@")[2]),
-        },
+        text=body,
+        language="en",
+        message_id=make_msgid(domain=service.rpartition("@")[2]),
+        date=timezone.now(),
     )
+    return letter.compose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.core.management.base import CommandParser
 
 from migrations_app.models import Plan
 from migrations_app.runs.plans import When, begins_in_words, read_when
+from tenants_app.management.arguments import daily_window
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import Tenant
 
@@ -21,7 +23,8 @@ def add_when(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--between",
-        metavar="HH:MM-HH:MM",
+        type=daily_window,
+        metavar="FROM-TO",
         help="begin runs only between these times of each day, in the tenant's time zone, such as 22:00-6:00",
     )
     parser.add_argument(
@@ -30,14 +33,17 @@ def add_when(parser: CommandParser) -> None:
         help="tell each organizer before, by mail, when it begins and how many of their meetings change",
     )
     parser.add_argument(
-        "--notify-cancelled", action="store_true", help="with --notify: tell those also where it is cancelled"
+        "--notify-cancelled",
+        action=BooleanOptionalAction,
+        help="with --notify: tell those also where it is cancelled (default: as set_tenant --notify-cancelled says)",
     )
 
 
 def when_of(tenant: Tenant, options: Mapping[str, Any]) -> When | None:
     """When it is to begin; None where nothing was said of it. Raises ``ValidationError`` with a sentence."""
     not_before, between = options["not_before"], options["between"]
-    if options["notify_cancelled"] and not options["notify"]:
+    tells_cancelled = options["notify_cancelled"]
+    if tells_cancelled is not None and not options["notify"]:
         raise wrong_usage("--notify-cancelled is for those who were told before: give --notify too.")
     if not_before is None and between is None:
         if options["notify"]:
@@ -45,14 +51,17 @@ def when_of(tenant: Tenant, options: Mapping[str, Any]) -> When | None:
         return None
     if options["now"]:
         raise wrong_usage("--now begins at once: leave it out, or --not-before and --between.")
-    begin, dash, end = (between or "").partition("-")
-    if between is not None and not (begin.strip() and dash and end.strip()):
-        raise wrong_usage(f"{between!r} is no daily window: write it as 22:00-6:00.")
+    begin, end = between or ("", "")
+    if between is not None and not begin:
+        raise wrong_usage("--between needs two times, such as 22:00-6:00.")
     if not_before is not None and not not_before.strip():
         raise wrong_usage("--not-before needs a time, such as 'Saturday 22:00'.")
     typed = {"not_before": not_before or "", "window_from": begin, "window_to": end}
-    told_too = {name: "yes" for name in ("notify", "notify_cancelled") if options[name]}
-    return read_when(tenant, typed | told_too)
+    tells = {
+        "notify": options["notify"],
+        "notify_cancelled": tenant.notify_cancelled if tells_cancelled is None else tells_cancelled,
+    }
+    return read_when(tenant, typed | {name: "yes" for name, is_so in tells.items() if is_so})
 
 
 def told(plan: Plan) -> str:

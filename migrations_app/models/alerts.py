@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from migrations_app.failures import describe
+from tenants_app.local_times import DailyWindow
 from tenants_app.models import Sealed, Tenant
 
 
@@ -76,6 +77,13 @@ class AlertSettings(Sealed):
     @property
     def addresses(self) -> list[str]:
         return self.recipients.split()
+
+    @property
+    def quiet_hours(self) -> DailyWindow | None:
+        """The quiet hours of each day; None where there are none."""
+        if self.quiet_from is None or self.quiet_until is None:
+            return None
+        return DailyWindow(self.quiet_from, self.quiet_until)
 
     @property
     def has_webhook(self) -> bool:

@@ -11,7 +11,7 @@ minute all the same (``screens.live``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -84,9 +84,10 @@ class Trigger(NamedTuple):
     statements: tuple[str, ...]
 
 
-def version(tenant: Tenant) -> str:
-    """Another one after each change of what the tenant's pages show; one statement, by an index."""
-    total = Activity.objects.filter(tenant_key__in=[OF_ALL, tenant.pk]).aggregate(sum=Sum("value"))["sum"]
+def version(tenants: Iterable[Tenant]) -> str:
+    """Another one after each change of what pages of the tenants show; one statement, by an index."""
+    keys = [OF_ALL, *(tenant.pk for tenant in tenants)]
+    total = Activity.objects.filter(tenant_key__in=keys).aggregate(sum=Sum("value"))["sum"]
     return str(total or 0)
 
 

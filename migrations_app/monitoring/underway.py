@@ -209,8 +209,8 @@ def left_of_queue(found: Underway, measured: Rate) -> Left:
     """How long until everything that could be worked now is done, if it goes on as it went."""
     if not measured.is_enough:
         return Left(
-            why_not="Remaining time not known yet: measured for "
-            f"{measured.minutes} of the {ENOUGH} minutes that it takes to tell."
+            why_not=f"Remaining time not known yet: MMS measures for {ENOUGH} minutes first "
+            f"({measured.minutes} so far)."
         )
     by_meetings = found.is_total_known and measured.meetings > 0
     to_do = found.meetings_left if by_meetings else found.users_left

@@ -135,7 +135,7 @@ def tell_again(round_: NoticeRound, actor: Actor) -> int:
     round_ = _locked(round_)
     is_late = round_.plan.state != Plan.State.PLANNED if round_.plan else round_.begins_at <= clock.now()
     if round_.is_cancelled or is_late:
-        raise ValidationError("The runs have begun, or were called off: nobody is told of them in advance any more.")
+        raise ValidationError("The runs have begun, or were cancelled: nobody is told of them in advance any more.")
     failed = round_.notices.filter(kind=NoticeKind.ADVANCE, state=State.FAILED).exclude(error_code=Notice.IN_DOUBT)
     count = failed.update(
         state=Notice.COUNTING,

@@ -35,13 +35,22 @@ HAS_BEGUN = "It has begun or has ended, so its time cannot be changed any more."
 Job = BulkAction | NumberRelease
 
 
-def job_of(plan: Plan, *, locked: bool = False) -> Job:
-    """What is planned."""
-    for rows in (BulkAction.objects.filter(plan=plan), NumberRelease.objects.filter(plan=plan)):
-        found: Job | None = (rows.select_for_update(of=("self",), no_key=True) if locked else rows).first()
-        if found is not None:
-            return found
-    raise Plan.DoesNotExist(f"plan {plan.pk} plans nothing")
+def job_of(plan: Plan) -> Job:
+    """What is planned, of rows that were fetched with the plan where it was."""
+    found: Job | None = next(iter(plan.bulk_actions.all()), None)
+    return found or plan.number_releases.all()[0]
+
+
+def job_in_words(job: Job) -> str:
+    """What is to be done: ``Start runs for 2 users``."""
+    if isinstance(job, NumberRelease):
+        return f"Take {job.e164} off its bridge"
+    return f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}"
+
+
+def page_of(job: Job) -> str:
+    """The name of the page of such a job."""
+    return "release" if isinstance(job, NumberRelease) else "bulk-action"
 
 
 # --- what administrators do ---------------------------------------------------------------------------
@@ -50,7 +59,7 @@ def job_of(plan: Plan, *, locked: bool = False) -> Job:
 @transaction.atomic
 def change(plan: Plan, when: When, actor: Actor) -> None:
     """Let it begin at another time. Raises ``ValidationError`` with a sentence where it has begun."""
-    job, plan = job_of(plan, locked=True), _locked(plan)
+    job, plan = _locked_job(plan), _locked(plan)
     if plan.state != Plan.State.PLANNED:
         raise ValidationError(HAS_BEGUN)
     before = When(plan.not_before, plan.window).kept
@@ -61,7 +70,7 @@ def change(plan: Plan, when: When, actor: Actor) -> None:
 @transaction.atomic
 def bring_forward(plan: Plan, actor: Actor) -> bool:
     """Begin, or go on, at once and without the daily window. Returns whether there was something to bring forward."""
-    job, plan = job_of(plan, locked=True), _locked(plan)
+    job, plan = _locked_job(plan), _locked(plan)
     if not plan.is_ahead:
         return False
     before = When(plan.not_before, plan.window).kept
@@ -73,7 +82,7 @@ def bring_forward(plan: Plan, actor: Actor) -> bool:
 @transaction.atomic
 def cancel(plan: Plan, actor: Actor) -> bool:
     """Cancel what has not begun of it. Returns whether there was anything; what was done stays done."""
-    job, plan = job_of(plan, locked=True), _locked(plan)
+    job, plan = _locked_job(plan), _locked(plan)
     if not plan.is_ahead:
         return False
     if isinstance(job, NumberRelease):
@@ -137,6 +146,11 @@ def _asked_for_by_others(plan: Plan, pending: Mapping[int, Run]) -> dict[Plan, l
     for user, other in asked.items():
         by_plan.setdefault(other, []).append(user)
     return by_plan
+
+
+def _locked_job(plan: Plan) -> Job:
+    job = job_of(plan)
+    return type(job)._default_manager.select_for_update(of=("self",), no_key=True).get(pk=job.pk)
 
 
 def _locked(plan: Plan) -> Plan:

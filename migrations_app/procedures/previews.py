@@ -21,6 +21,7 @@ from migrations_app.preview.foretold import Foretold, Totals, foretell, seen_of
 from migrations_app.preview.plans import Plan, Starts, count_users, keys_after, plan_of, users_in_parts
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_kinds import KINDS
+from migrations_app.runs.plans import When
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched, insert
@@ -76,8 +77,8 @@ def changed_since(preview: Preview) -> list[str]:
     return names
 
 
-def start(preview: Preview, actor: Actor, *, in_spite_of: str | None = None) -> BulkAction:
-    """Have the runs started of a preview that is about that, due after the settling time.
+def start(preview: Preview, actor: Actor, *, in_spite_of: str | None = None, when: When | None = None) -> BulkAction:
+    """Have the runs started of a preview that is about that, due after the settling time or at the time to come.
 
     Raises ``ValidationError`` where it is over, or where something has changed since, and ``in_spite_of`` is not what
     the administrator was told: how many users.
@@ -93,9 +94,8 @@ def start(preview: Preview, actor: Actor, *, in_spite_of: str | None = None) -> 
     # Of named users there may be more than a query can name: those who were looked at are the same.
     is_named = plan.terms.get("users") is not None
     users = ConferencingUser.objects.filter(pk__in=preview.users.values("user")) if is_named else plan.users
-    return bulk_actions.perform(
-        preview.tenant, KINDS["start"], users, actor, options={"targets": plan.terms["targets"]}
-    )
+    options = {"targets": plan.terms["targets"]}
+    return bulk_actions.perform(preview.tenant, KINDS["start"], users, actor, options=options, when=when)
 
 
 def what_has_changed(upns: Sequence[str]) -> str:

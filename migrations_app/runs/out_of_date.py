@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from migrations_app.models import Run
 from migrations_app.runs.served import not_served
@@ -25,6 +25,8 @@ class OutOfDate:
     with_run: int = 0
     not_served: int = 0
     """Of those without a run under way, whom MMS cannot serve (R15 to R17)."""
+    failed: int = 0
+    """Of those for whom a run can be started, whose latest one failed, which nobody has accepted."""
 
     def __bool__(self) -> bool:
         return self.users > 0
@@ -71,6 +73,18 @@ class OutOfDate:
         """Whether anybody is left without a run who can have one."""
         return self.startable > 0
 
+    @property
+    def are_failures(self) -> bool:
+        """Whether all for whom a run can be started are such as failed, so that a retry is what they need."""
+        return 0 < self.startable <= self.failed
+
+    @property
+    def have_failed(self) -> str:
+        """Who waits for a retry, where that is all of those for whom a run can be started."""
+        if self.startable == self.users:
+            return "Their run has failed." if self.users == 1 else "All of them have failed runs."
+        return f"{self.startable:,} of them {'has a failed run' if self.startable == 1 else 'have failed runs'}."
+
 
 def users_out_of_date(tenant: Tenant) -> QuerySet[ConferencingUser]:
     return ConferencingUser.objects.filter(tenant=tenant).out_of_date()
@@ -87,8 +101,13 @@ def count_out_of_date(tenant: Tenant, bridge: Bridge | None = None) -> OutOfDate
     latest = Run.objects.filter(user=OuterRef("pk"), is_latest=True)
     under_way = latest.filter(state__in=[Run.State.PENDING, Run.State.IN_PROGRESS])
     without = found.filter(~Exists(under_way)).order_by()
-    rows = without.aggregate(rows=Count("pk"), not_served=Count("pk", filter=not_served()))
-    return OutOfDate(users, users - rows["rows"], rows["not_served"])
+    has_failed = Exists(latest.filter(state=Run.State.FAILED, accepted_at=None))
+    rows = without.aggregate(
+        rows=Count("pk"),
+        not_served=Count("pk", filter=not_served()),
+        failed=Count("pk", filter=~not_served() & Q(has_failed)),
+    )
+    return OutOfDate(users, users - rows["rows"], rows["not_served"], rows["failed"])
 
 
 def in_chunks(users: QuerySet[ConferencingUser]) -> Iterator[list[ConferencingUser]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django_q.models import Task
@@ -51,9 +52,9 @@ def prune(before: datetime) -> Counter[str]:
     _free_conference_ids(before)
     LeftMeeting.objects.filter(last_end__lt=before).delete()
     imports, _ = UserImport.objects.filter(created__lt=before).exclude(state__in=UserImport.WAITING).delete()
-    BulkAction.objects.filter(created__lt=before).exclude(state__in=BulkAction.OPEN).delete()
-    samples.prune(before)
     _forget_plans(before)
+    BulkAction.objects.filter(created__lt=before, plan=None).exclude(state__in=BulkAction.OPEN).delete()
+    samples.prune(before)
     NoticeRound.objects.filter(created__lt=before, plan=None, is_open=False).delete()
     Alert.objects.filter(created__lt=before).delete()
     AlertEvent.objects.filter(told_at__lt=before).exclude(thing=AlertEvent.Thing.CONNECTION, end_told_at=None).delete()
@@ -69,12 +70,15 @@ def prune(before: datetime) -> Counter[str]:
 
 
 def _forget_plans(before: datetime) -> None:
-    """Plans that ended ``before`` this, once nothing tells of what was planned."""
-    kept = (rows.objects.filter(plan=OuterRef("pk")) for rows in (Run, BulkAction, NumberRelease))
-    ended = Plan.objects.filter(finished_at__lt=before).exclude(state__in=Plan.OPEN)
-    for rows in kept:
-        ended = ended.exclude(Exists(rows))
-    ended.delete()
+    """Plans that ended ``before`` this, together with what was planned, so that none is left that plans nothing. Runs
+    of theirs that are kept are runs like others then. Numbers taken off are kept, and so are their plans."""
+    of_number = NumberRelease.objects.filter(plan=OuterRef("pk"))
+    ended = Plan.objects.filter(finished_at__lt=before).exclude(state__in=Plan.OPEN).exclude(Exists(of_number))
+    for plan in ended:
+        with transaction.atomic():
+            Run.objects.filter(plan=plan).update(plan=None)
+            BulkAction.objects.filter(plan=plan).delete()
+            plan.delete()
 
 
 def _free_conference_ids(before: datetime) -> None:

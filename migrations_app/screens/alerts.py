@@ -19,7 +19,7 @@ from migrations_app.alerts.quiet import is_quiet
 from migrations_app.alerts.trial import try_mail, try_webhook
 from migrations_app.mail.findings import Finding
 from migrations_app.models import Alert, AlertDelivery, AlertSettings
-from migrations_app.screens.forms import AlertForm
+from migrations_app.screens.forms.alerts import AlertForm
 from tenants_app.access import Access, access_for
 from tenants_app.local_times import in_words
 from tenants_app.models import Role

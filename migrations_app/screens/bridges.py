@@ -18,8 +18,8 @@ from migrations_app.models import NumberRelease
 from migrations_app.preview.foretold import first_meetings, foretell_all
 from migrations_app.preview.plans import TenantSettings, is_small, planned_now
 from migrations_app.runs.out_of_date import count_out_of_date
-from migrations_app.screens.forms import BridgeForm, NewBridgeForm, NewNumberForm
-from migrations_app.screens.tables import BridgeUserTable
+from migrations_app.screens.forms.bridges import BridgeForm, NewBridgeForm, NewNumberForm
+from migrations_app.screens.tables.users import BridgeUserTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import (

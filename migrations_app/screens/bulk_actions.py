@@ -19,7 +19,7 @@ from migrations_app.procedures import bulk_actions as actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
 from migrations_app.screens.filters import BulkActionUserFilter
 from migrations_app.screens.live import Live
-from migrations_app.screens.tables import BulkActionTable, BulkActionUserTable
+from migrations_app.screens.tables.jobs import BulkActionTable, BulkActionUserTable
 from tenants_app.access import Access, access_for
 from tenants_app.screens.lists import all_of, answer_list, arrange
 from tenants_app.screens.requests import Request

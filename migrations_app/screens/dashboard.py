@@ -27,6 +27,7 @@ from migrations_app.targets import UNDO
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.screens.requests import Request
+from tenants_app.signals import Standing
 
 SOON = timedelta(seconds=30)
 SHOWN = 6
@@ -87,7 +88,7 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
         "never_count": user_count - sum(counts.values()),
         "left_count": left_count,
-        "title_counts": _in_title(failed_count, left_count, counts[Run.State.PENDING] + counts[Run.State.IN_PROGRESS]),
+        "standing": Standing(failed_count, counts[Run.State.PENDING] + counts[Run.State.IN_PROGRESS], left_count),
         "underway": _underway(tenant, at_work, now) if at_work.since else None,
         "failed_runs": failed_runs(tenant)
         .filter(accepted_at=None)
@@ -107,12 +108,6 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "silent_server": silent_server,
         "seconds_to_refresh": 2 if is_moving else 15,
     }
-
-
-def _in_title(failed: int, left: int, waiting: int) -> str:
-    """What the title of the page begins with, so that a tab in the background says what needs somebody."""
-    counts = ((failed, "failed"), (left, "left for you"), (waiting, "waiting"))
-    return ", ".join(f"{count:,} {what}" for count, what in counts if count)
 
 
 def _underway(tenant: Tenant, found: Underway, now: datetime) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from migrations_app.models import Run
 from migrations_app.runs import failed
 from migrations_app.runs.left import open_by_reason
 from migrations_app.screens.filters import FailureFilter
-from migrations_app.screens.tables import FailureTable
+from migrations_app.screens.tables.runs import FailureTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.forms import style_fields

@@ -22,7 +22,7 @@ from migrations_app.runs.left import to_come
 from migrations_app.runs.left_actions import deal_with, open_again
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import LeftFilter
-from migrations_app.screens.tables import LeftTable
+from migrations_app.screens.tables.meetings import LeftTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.lists import all_of, answer_list

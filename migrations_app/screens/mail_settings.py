@@ -15,7 +15,7 @@ from migrations_app.mail.findings import Finding
 from migrations_app.mail.servers import service_of
 from migrations_app.mail.trial import try_server
 from migrations_app.monitoring import mail_server
-from migrations_app.screens.forms import MailServerForm
+from migrations_app.screens.forms.connections import MailServerForm
 from tenants_app.access import Access, access_for
 from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.models import MailServerConnection, Role

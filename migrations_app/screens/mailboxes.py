@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from migrations_app.mailboxes.of_user import try_connection
 from migrations_app.models import MailboxScan
 from migrations_app.procedures.mailbox_scans import request_scan
-from migrations_app.screens.forms import ConnectionForm, NewConnectionForm, SignInsForm, TryForm
+from migrations_app.screens.forms.connections import ConnectionForm, NewConnectionForm, SignInsForm, TryForm
 from tenants_app.access import Access, access_for
 from tenants_app.changes.mailboxes import (
     change_connection,

@@ -13,7 +13,7 @@ from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.preview.explanation import explain
 from migrations_app.rewriting.comparison import compare
 from migrations_app.runs.starts import decide_starts
-from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.forms.starting import MeetingTypesForm
 from migrations_app.targets import ALL_CURRENT
 from tenants_app.access import Access
 from tenants_app.models import ConferencingUser

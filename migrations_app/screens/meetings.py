@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from migrations_app.mail.waiting import Queue
 from migrations_app.models import CalendarObject
-from migrations_app.screens.tables import FoundMeetingTable
+from migrations_app.screens.tables.meetings import FoundMeetingTable
 from migrations_app.stories.search import Found, Wanted, find
 from migrations_app.stories.story import story_of
 from tenants_app.access import access_for

@@ -22,9 +22,9 @@ from migrations_app.models import NoticeKind, NoticeRound, Plan
 from migrations_app.procedures import notices as procedure
 from migrations_app.rewriting.labels import LANGUAGES
 from migrations_app.screens.filters import NoticeFilter
-from migrations_app.screens.forms import NoticeTextForm
+from migrations_app.screens.forms.notices import NoticeTextForm
 from migrations_app.screens.notice_samples import sample_of_language
-from migrations_app.screens.tables import NoticeTable
+from migrations_app.screens.tables.jobs import NoticeTable
 from migrations_app.screens.told import with_counts
 from tenants_app.access import Access, access_for
 from tenants_app.models import MailServerConnection, Role, Tenant
@@ -39,7 +39,7 @@ LATEST = 20
 """Rounds that the page of settings lists."""
 WHAT_NOTICES_SAY = {
     NoticeKind.ADVANCE.value.lower(): "Before the runs",
-    NoticeKind.CANCELLED.value.lower(): "Where they are called off",
+    NoticeKind.CANCELLED.value.lower(): "If they are cancelled",
 }
 """Each kind of notice, as it stands in addresses, and what it is called."""
 
@@ -161,7 +161,6 @@ def notice_round(request: Request, slug: str, pk: int) -> HttpResponseBase:
         "is_late": bool(shown.plan and shown.plan.waits_for_notices and shown.begins <= timezone.now()),
         "may_tell_again": access.may_operate and is_ahead and not shown.is_cancelled and shown.failed > shown.in_doubt,
         "misled": procedure.told_of_another_time(shown).count() if is_ahead and shown.plan else 0,
-        "job": _job_of(shown),
         "seconds_to_refresh": 2 if unresolved else 0,
         "now": timezone.now(),
     }
@@ -220,13 +219,3 @@ def tell_new_time(request: Request, slug: str, pk: int) -> HttpResponse:
 
 def _round(access: Access, pk: int) -> Any:
     return get_object_or_404(with_counts(NoticeRound.objects.filter(tenant=access.tenant)), pk=pk)
-
-
-def _job_of(shown: NoticeRound) -> tuple[str, int] | None:
-    """The page of what the notices are about: its name and key."""
-    if shown.plan is None:
-        return None
-    if action := shown.plan.bulk_actions.only("pk").first():
-        return "bulk-action", action.pk
-    release = shown.plan.number_releases.only("pk").first()
-    return ("release", release.pk) if release else None

@@ -24,9 +24,10 @@ from migrations_app.procedures.number_release import (
     start_replacement,
 )
 from migrations_app.screens.consequence_messages import tell_consequences
-from migrations_app.screens.forms import PlaceForm, ReplaceForm, TakeOffForm, WhenForm
+from migrations_app.screens.forms.bridges import PlaceForm, ReplaceForm, TakeOffForm
+from migrations_app.screens.forms.starting import WhenForm
 from migrations_app.screens.notice_samples import sample_of
-from migrations_app.screens.tables import DependantTable
+from migrations_app.screens.tables.users import DependantTable
 from migrations_app.screens.users import with_latest_run
 from tenants_app.access import Access, access_for
 from tenants_app.changes.bridges import describe_number, set_default_number

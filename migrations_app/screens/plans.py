@@ -16,8 +16,8 @@ from migrations_app.monitoring import clock
 from migrations_app.procedures import plans
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.procedures.plans import HAS_BEGUN, Job, job_of
-from migrations_app.screens.forms import WhenForm
-from migrations_app.screens.tables import PlanTable
+from migrations_app.screens.forms.starting import WhenForm
+from migrations_app.screens.tables.jobs import PlanTable
 from migrations_app.screens.told import told_of_plan
 from tenants_app.access import Access, access_for
 from tenants_app.local_times import is_shown_twice

@@ -13,7 +13,7 @@ from migrations_app.models import Run, UserImport
 from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, Starts, TenantSettings
 from migrations_app.preview.undo_plan import Undo
 from migrations_app.runs.undo_start import why_not_undone
-from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.forms.starting import MeetingTypesForm
 from migrations_app.screens.selection import selection_of
 from tenants_app.access import Access
 from tenants_app.bulk import batched

@@ -10,7 +10,9 @@ from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Preview, PreviewedMeeting, PreviewedUser
@@ -19,11 +21,13 @@ from migrations_app.preview.foretold import Totals, changes_of
 from migrations_app.preview.plans import PLANS, Plan
 from migrations_app.procedures import previews as procedure
 from migrations_app.screens.filters import PreviewFilter
+from migrations_app.screens.forms.starting import WhenForm
 from migrations_app.screens.live import Live
+from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.preview_forms import asked_plan
-from migrations_app.screens.tables import PreviewedMeetingTable, PreviewTable
+from migrations_app.screens.tables.previews import PreviewedMeetingTable, PreviewTable
 from tenants_app.access import Access, access_for
-from tenants_app.models import Role
+from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.lists import all_of, answer_list, arrange
 from tenants_app.screens.refusals import tell_errors
@@ -63,10 +67,11 @@ def preview(request: Request, slug: str, pk: int) -> HttpResponseBase:
     table, found = _meetings(request, shown)
     if instead := arrange(request, access, table, found):
         return instead
-    context = {
+    totals = Totals.of(shown.totals)
+    context: dict[str, Any] = {
         "access": access,
         "preview": shown,
-        "totals": Totals.of(shown.totals),
+        "totals": totals,
         "filter": found,
         "table": table,
         "failures": PreviewedUser.objects.filter(preview=shown).exclude(failure_code="").select_related("user")[:20],
@@ -75,6 +80,9 @@ def preview(request: Request, slug: str, pk: int) -> HttpResponseBase:
         "changed": procedure.changed_since(shown) if "changed" in request.GET and not shown.is_open else [],
         "now": timezone.now(),
     }
+    if shown.kind == "start" and shown.state == Preview.State.READY and totals.runs:
+        users = ConferencingUser.objects.filter(pk__in=shown.users.values("user"))
+        context |= {"when": WhenForm(request.GET, access.tenant), "sample": sample_of(access.tenant, users)}
     return live.answer("previews/preview.html", "previews/live.html", context)
 
 
@@ -91,17 +99,20 @@ def previewed_meeting(request: Request, slug: str, pk: int, meeting_pk: int) -> 
 
 @require_POST
 def start_preview(request: Request, slug: str, pk: int) -> HttpResponse:
-    """Start the runs that were previewed; where something has changed since, only with ``in_spite_of`` how much."""
+    """Start the runs that were previewed, now or when the form says; where something has changed since, only with
+    ``in_spite_of`` how much."""
     access, shown = _preview(request, slug, pk)
     if shown is None:
         return render(request, "previews/over.html", {"access": access}, status=404)
+    when = WhenForm(request.POST, access.tenant)
+    here = reverse("preview", args=[slug, pk])
+    if not when.is_valid():
+        return redirect(f"{here}?{urlencode(when.typed)}#when")
     try:
-        action = procedure.start(shown, access.actor, in_spite_of=request.POST.get("in_spite_of"))
+        action = procedure.start(shown, access.actor, in_spite_of=request.POST.get("in_spite_of"), when=when.when)
     except ValidationError as error:
         tell_errors(request, error)
-        response = redirect("preview", slug, pk)
-        response["Location"] += "?changed=1"
-        return response
+        return redirect(f"{here}?{urlencode([('changed', '1'), *when.typed])}")
     return redirect("bulk-action", slug, action.pk)
 
 

@@ -31,9 +31,9 @@ from migrations_app.procedures.number_release import (
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.screens.consequence_messages import tell_consequences
-from migrations_app.screens.forms import ReleaseAnywayForm
+from migrations_app.screens.forms.bridges import ReleaseAnywayForm
 from migrations_app.screens.live import Live
-from migrations_app.screens.tables import ReleaseTable
+from migrations_app.screens.tables.jobs import ReleaseTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.lists import answer_list

@@ -28,7 +28,7 @@ from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.live import Live
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
-from migrations_app.screens.tables import ResultTable, RunTable
+from migrations_app.screens.tables.runs import ResultTable, RunTable
 from migrations_app.screens.told import told_of_run
 from migrations_app.targets import Targets
 from tenants_app.access import Access, access_for

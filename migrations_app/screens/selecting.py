@@ -23,7 +23,7 @@ from migrations_app.preview.numbers_of_move import foresee_numbers
 from migrations_app.preview.plans import Changes, Starts
 from migrations_app.procedures import bulk_actions
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
-from migrations_app.screens.forms import MeetingTypesForm, WhenForm
+from migrations_app.screens.forms.starting import MeetingTypesForm, WhenForm
 from migrations_app.screens.looked_at import changed_since, first_keys, has_changed_since, looked_at
 from migrations_app.screens.notice_samples import sample_of
 from migrations_app.screens.selection import Misunderstood, Selection, selection_of

@@ -24,6 +24,7 @@ from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.screens.filters import RunFilter, UserFilter
 from tenants_app.access import Access
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.screens.lists import COLUMNS, ROWS_ON_A_PAGE, SORT
 from tenants_app.screens.requests import Request
 from tenants_app.wording import counted
 
@@ -31,6 +32,8 @@ MOST_TICKED = 300
 """Users who can be ticked one by one: their keys must fit into an address that every server takes."""
 _KEYS = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})*")
 _AN_AMOUNT = re.compile(r"[0-9]{1,9}")
+ARRANGED = (SORT, COLUMNS, ROWS_ON_A_PAGE)
+"""What an address says of how the list is shown, so that the way back leads to the same."""
 NOT_UNDERSTOOD = "A part of the filter is not understood, so nothing was done: choose the users again."
 
 
@@ -104,7 +107,9 @@ def selection_of(asked: QueryDict, access: Access, *, all_by_default: bool = Fal
     found, users = find(asked, access.tenant)
     names = [name for name in found.filters if asked.get(name)]
     chosen = [(name, str(asked[name])) for name in names]
-    the_list = reverse(address, args=[access.tenant.slug]) + (f"?{urlencode(chosen)}" if chosen else "")
+    arranged = [(name, str(asked[name])) for name in ARRANGED if asked.get(name)]
+    shown_as = [*chosen, *arranged]
+    the_list = reverse(address, args=[access.tenant.slug]) + (f"?{urlencode(shown_as)}" if shown_as else "")
     ticked = [value for value in asked.getlist("users") if value]
     if not all(_KEYS.fullmatch(value) for value in ticked):
         raise Misunderstood(
@@ -112,7 +117,7 @@ def selection_of(asked: QueryDict, access: Access, *, all_by_default: bool = Fal
         )
     keys = {int(key) for value in ticked for key in value.split(".")}
     is_all = "all" in asked or (all_by_default and not keys)
-    kept = [*([("of", "runs")] if rows == "run" else []), *chosen]
+    kept = [*([("of", "runs")] if rows == "run" else []), *shown_as]
     if is_all:
         if not found.is_valid():
             raise Misunderstood(NOT_UNDERSTOOD, the_list)
@@ -129,7 +134,7 @@ def selection_of(asked: QueryDict, access: Access, *, all_by_default: bool = Fal
         )
     users = ConferencingUser.objects.filter(tenant=access.tenant, pk__in=sorted(keys))
     ticks = ("users", ".".join(map(str, sorted(keys))))
-    back = f"{reverse(address, args=[access.tenant.slug])}?{urlencode([*chosen, ticks])}"
+    back = f"{reverse(address, args=[access.tenant.slug])}?{urlencode([*shown_as, ticks])}"
     return Selection(users, False, "user", "", the_list, len(keys), users.count(), (*kept, ticks), back)
 
 
@@ -146,6 +151,7 @@ def bar_of(request: Request, access: Access, of: str = "users") -> dict[str, Any
         "selection_of": of,
         "selection_rows": rows,
         "selection_filter": chosen,
+        "selection_arranged": [(name, request.GET[name]) for name in ARRANGED if request.GET.get(name)],
         "selection_query": urlencode(chosen),
         "selection_kinds": [kind for kind in KINDS.values() if access.allows(kind.role)],
         "ticked_keys": ticked,

@@ -15,7 +15,7 @@ from migrations_app.procedures.bulk_actions import perform
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.runs.actions import start_by_hand
 from migrations_app.screens.consequence_messages import tell_consequences
-from migrations_app.screens.forms import MeetingTypesForm, WhenForm
+from migrations_app.screens.forms.starting import MeetingTypesForm, WhenForm
 from migrations_app.screens.looked_at import changed_since, has_changed_since, looked_at
 from migrations_app.screens.notice_samples import sample_of
 from migrations_app.triggers.rules import why_not_served

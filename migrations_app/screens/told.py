@@ -50,4 +50,4 @@ def with_counts(rounds: QuerySet[NoticeRound]) -> QuerySet[NoticeRound]:
     counts["called_off"] = Count(
         "notices", filter=Q(notices__kind=NoticeKind.CANCELLED, notices__state=Notice.State.SENT)
     )
-    return rounds.select_related("plan").annotate(**counts)
+    return rounds.select_related("plan__tenant").annotate(**counts)

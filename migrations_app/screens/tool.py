@@ -16,7 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from migrations_app.screens.forms import E164Field, MeetingTypesForm
+from migrations_app.screens.forms.bridges import E164Field
+from migrations_app.screens.forms.starting import MeetingTypesForm
 from migrations_app.targets import ALL_CURRENT
 from migrations_app.tool.errors import Refused
 from migrations_app.tool.migration import Migration

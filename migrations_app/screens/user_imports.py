@@ -21,7 +21,7 @@ from migrations_app.monitoring.health import workers
 from migrations_app.procedures import user_import as imports
 from migrations_app.screens.live import Live
 from migrations_app.screens.selection import Misunderstood, selection_of
-from migrations_app.screens.tables import UserImportTable
+from migrations_app.screens.tables.jobs import UserImportTable
 from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines

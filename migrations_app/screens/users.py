@@ -30,11 +30,12 @@ from migrations_app.runs.starts import decide_starts
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.failures import AcceptForm
 from migrations_app.screens.filters import UserFilter
-from migrations_app.screens.forms import MeetingTypesForm
+from migrations_app.screens.forms.starting import MeetingTypesForm
 from migrations_app.screens.live import Live
 from migrations_app.screens.meeting_explanation import answer_explanation
 from migrations_app.screens.selection import bar_of
-from migrations_app.screens.tables import MeetingTable, UpcomingMeeting, UserTable
+from migrations_app.screens.tables.meetings import MeetingTable, UpcomingMeeting
+from migrations_app.screens.tables.users import UserTable
 from migrations_app.screens.told import told_of_runs
 from migrations_app.targets import Targets
 from migrations_app.triggers.rules import why_not_served

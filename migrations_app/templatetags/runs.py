@@ -16,7 +16,6 @@ from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
 from migrations_app.failures import entry_of, happened
 from migrations_app.mail.waiting import Queue, Waiting
 from migrations_app.models import (
-    BulkAction,
     BulkActionUser,
     MeetingResult,
     NumberRelease,
@@ -27,13 +26,13 @@ from migrations_app.models import (
 )
 from migrations_app.preview.foretold import changes_of
 from migrations_app.procedures.bulk_kinds import KINDS, Kind
+from migrations_app.procedures.plans import job_in_words, job_of, page_of
 from migrations_app.rewriting.comparison import Change
 from migrations_app.runs.movements import movement_of
 from migrations_app.runs.plans import begins_in_words, window_in_words
 from tenants_app.local_times import told
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.templatetags.components import draw, state
-from tenants_app.wording import counted
 
 register = template.Library()
 
@@ -103,25 +102,17 @@ def at_length(moment: datetime) -> str:
     return told(moment, timezone.get_current_timezone())
 
 
-def _job(plan: Plan) -> BulkAction | NumberRelease:
-    """What is planned, of rows that were fetched with the plan where it was."""
-    return next(iter(plan.bulk_actions.all()), None) or plan.number_releases.all()[0]
-
-
 @register.filter
 def job_name(plan: Plan) -> str:
     """What is planned, as the heading of its page."""
-    job = _job(plan)
-    if isinstance(job, NumberRelease):
-        return f"Take {job.e164} off its bridge"
-    return f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}"
+    return job_in_words(job_of(plan))
 
 
 @register.filter
 def job_page(plan: Plan) -> str:
     """The address of the page of what is planned."""
-    job = _job(plan)
-    return reverse("release" if isinstance(job, NumberRelease) else "bulk-action", args=[plan.tenant.slug, job.pk])
+    job = job_of(plan)
+    return reverse(page_of(job), args=[plan.tenant.slug, job.pk])
 
 
 @register.simple_tag

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from django.db import transaction
 
 from migrations_app.failures import Failure
+from migrations_app.mail.composed import ComposedMessage
 from migrations_app.mail.eml_files import EmailBackend
-from migrations_app.mail.messages import ComposedMessage, contents_of
+from migrations_app.mail.messages import contents_of
 from migrations_app.mail.servers import service_of
 from migrations_app.tool.errors import Refused
 from migrations_app.tool.migration import Counts, Migration

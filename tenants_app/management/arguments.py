@@ -103,6 +103,14 @@ def to_time(text: str) -> datetime:
     return _moment(text, time.max)
 
 
+def daily_window(text: str) -> tuple[str, str]:
+    """Two times of the day, such as ``22:00-6:00``, as they were typed; both empty for none."""
+    begin, _, end = text.replace("–", "-").partition("-")
+    if bool(begin.strip()) != bool(end.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no daily window: write it as 22:00-6:00.")
+    return begin.strip(), end.strip()
+
+
 def meeting_service(text: str) -> str:
     """A meeting service of a tenant (R39)."""
     return _service(text, of_user=False)

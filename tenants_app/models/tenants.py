@@ -104,6 +104,12 @@ class Tenant(models.Model):
         "an update for one that they have already, and go on showing the old joining details. While it is off "
         "SEQUENCE rises by 1: everybody takes the update for newer, and some programs ask for an answer again.",
     )
+    notify_cancelled = models.BooleanField(
+        "tell organizers of cancelled runs",
+        default=False,
+        help_text="Where organizers were told of planned runs, they are told too that these are cancelled, unless the "
+        "box for it is cleared where the runs are planned. It counts for what is planned from now on.",
+    )
     dial_in_directory = models.BooleanField(
         "dial-in directory",
         default=False,

@@ -298,9 +298,14 @@ class Arrangement:
         return next((each for each in self.saved if each.is_default), None)  # type: ignore[attr-defined]
 
     @property
+    def without(self) -> str | None:
+        """What an address must say so that the list opens without its default filter; None where there is none."""
+        return "filter" if self.default else None
+
+    @property
     def cleared(self) -> str:
         """The address of the list without any filter."""
-        return f"{self.path}?{WITHOUT}=filter" if self.default else self.path
+        return f"{self.path}?{WITHOUT}={self.without}" if self.without else self.path
 
 
 def answer_list(

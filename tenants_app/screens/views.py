@@ -17,7 +17,7 @@ from django.http import (
     HttpResponseRedirect,
     JsonResponse,
 )
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -30,15 +30,15 @@ from django_htmx.http import (
 )
 
 from tenants_app.access import Access, access_for, visible_tenants
-from tenants_app.models import AuditEntry
+from tenants_app.models import AuditEntry, ConferencingUser
 from tenants_app.screens.addresses import page_at, route_of
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.fragments import SHOWN, answer
+from tenants_app.screens.fragments import SHOWN, Look, answer
 from tenants_app.screens.lists import all_of, answer_list
 from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
-from tenants_app.signals import standings_of
+from tenants_app.signals import Standing, standings_of, version_of
 
 THEMES = ("light", "dark", "auto")
 
@@ -72,13 +72,26 @@ class SignIn(LoginView):
 
 @require_safe
 def index(request: Request) -> HttpResponse:
-    """The tenants that the administrator may see; straight to the tenant where there is one."""
-    tenants = list(visible_tenants(request.user).annotate(user_count=Count("users")))
+    """The tenants that the administrator may see, and how each stands; straight to the tenant where there is one."""
+    tenants = list(visible_tenants(request.user))
     if len(tenants) == 1:
-        return redirect(tenants[0])
+        return HttpResponseClientRedirect(tenants[0].get_absolute_url()) if request.htmx else redirect(tenants[0])
+    look = Look(request, version_of(tenants), request.user.pk, [tenant.pk for tenant in tenants])
+    if look.is_unchanged:
+        return look.nothing_new()
+    users = ConferencingUser.objects.filter(tenant__in=tenants).order_by().values_list("tenant")
+    user_counts = dict(users.annotate(rows=Count("*")))
     standings = standings_of(tenants)
-    rows = [(tenant, standings.get(tenant.pk)) for tenant in tenants]
-    return render(request, "tenants/index.html", {"rows": rows})
+    rows = [(each, user_counts.get(each.pk, 0), standings.get(each.pk, Standing())) for each in tenants]
+    every = [standing for _, _, standing in rows]
+    context = {
+        "rows": rows,
+        "standing": Standing(
+            sum(each.failed for each in every), sum(each.waiting for each in every), sum(each.left for each in every)
+        ),
+        "seconds_to_refresh": 15 if rows else 0,
+    }
+    return look.answer("tenants/index.html", "tenants/live.html", context)
 
 
 @require_safe

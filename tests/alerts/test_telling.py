@@ -207,6 +207,19 @@ def test_a_paused_connection_is_told_and_that_it_works_again(
     assert "runs of its users go on" in works
 
 
+def test_a_connection_that_was_paused_before_somebody_wanted_to_be_told_is_told_once_since_it_lasts(
+    tenant: Tenant, connection: MailboxConnection, minutes: Minutes
+) -> None:
+    refuse(connection)
+    minutes(5)
+    change_alerts(tenant, ACTOR, recipients="ops@contoso.com")
+    minutes(30)
+    assert titles() == ["Connection Nextcloud is paused"]
+    let_in(connection)
+    minutes(15)
+    assert titles() == ["Connection Nextcloud is paused", "Connection Nextcloud works again"]
+
+
 def test_a_connection_that_comes_and_goes_is_one_message_in_a_pause(
     wanted: AlertSettings, connection: MailboxConnection, minutes: Minutes
 ) -> None:

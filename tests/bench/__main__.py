@@ -4,7 +4,8 @@ The same invitations go through the engine, through whole runs with and without 
 script that an administrator would write with icalendar, one save() and one composed message a meeting.
 `make bench ARGS=curve` prints only how the engine's time grows with the size of one invitation,
 `make bench ARGS=lists` only what the lists and the dashboard take at 100,000 users,
-`make bench ARGS=import` only how long it takes to import these, and
+`make bench ARGS=import` only how long it takes to import these,
+`make bench ARGS=activity` only what noting each change for live pages costs runs and messages, and
 `make bench ARGS=caldav` only what mailboxes on a CalDAV server take.
 """
 
@@ -26,7 +27,7 @@ from typing import Any
 import django
 
 from migrations_app.demo.mailbox import plan_meeting
-from tests.bench import caldav, imports, lists
+from tests.bench import activity, caldav, imports, lists
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
@@ -61,6 +62,9 @@ def main() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    if sys.argv[1:] == ["activity"]:
+        activity.main()
+        return
     show(f"Python {sys.version.split()[0]}, one core, database {database()}")
     show(f"{'':34}{'meetings/s':>12}   beside its baseline (engine and icalendar: the best of three times)")
     totals: dict[str, float] = {}

@@ -48,7 +48,7 @@ def test_r37_runs_are_planned_listed_and_taken_back(
     (row,) = json.loads(command("get_planned_start", "--format", "json"))
     assert {name: row[name] for name in ("PlanId", "What", "UserCount", "State", "Window", "OpensDate")} == {
         "PlanId": plan.pk,
-        "What": "Start runs",
+        "What": "Start runs for 1 user",
         "UserCount": 1,
         "State": "Planned",
         "Window": "22:00–06:00",
@@ -95,6 +95,7 @@ def test_r37_a_number_procedure_is_planned(command: Command, rome: Tenant, old_b
         (["--not-before", "soon"], "“soon” is not a time", 1),
         (["--not-before", " "], "--not-before needs a time", 2),
         (["--between", "22:00"], "'22:00' is no daily window: write it as 22:00-6:00.", 2),
+        (["--between", ""], "--between needs two times", 2),
         (["--between", "22:00-22:00"], "From 22:00 to 22:00 no time passes", 1),
         (["--between", "22:00-soon"], "“soon” is not a time of the day", 1),
         (["--not-before", "tonight 22:00", "--now"], "--now begins at once", 2),
@@ -153,3 +154,14 @@ def test_who_is_told_of_no_time_is_refused(
     with pytest.raises(CommandError, match=sentence):
         command("start_meeting_migration", "--user", anna.upn, *options)
     assert not Plan.objects.exists()
+
+
+def test_r37_whether_cancelled_runs_are_told_is_as_the_tenant_wants_unless_the_command_says_otherwise(
+    command: Command, rome: Tenant, anna: ConferencingUser
+) -> None:
+    start = ("start_meeting_migration", "--user", anna.upn, "--not-before", "Saturday 22:00", "--notify")
+    command(*start)
+    command("set_tenant", "--notify-cancelled", "true")
+    command(*start)
+    command(*start, "--no-notify-cancelled")
+    assert list(Plan.objects.order_by("pk").values_list("tells_cancellation", flat=True)) == [False, True, False]

@@ -315,7 +315,7 @@ def test_who_was_told_is_told_that_it_was_called_off_and_nobody_else(
     assert told == [([bella.upn], False), ([bella.upn], True)]
     assert list(Notice.objects.filter(kind=CANCELLED).values_list("user__upn", "state")) == [(bella.upn, "Sent")]
     assert not NoticeRound.objects.get().is_open
-    with pytest.raises(ValidationError, match="called off"):
+    with pytest.raises(ValidationError, match="were cancelled"):
         notices.tell_again(round_, ACTOR)
 
 

@@ -145,7 +145,7 @@ def test_there_is_no_figure_before_enough_was_measured(tenant: Tenant) -> None:
     left = left_of_queue(to_do(users_ready=9, meetings_total=90), measured(tenant, 2, 2))
 
     assert left.least is None
-    assert left.sentence == "Remaining time not known yet: measured for 2 of the 3 minutes that it takes to tell."
+    assert left.sentence == "Remaining time not known yet: MMS measures for 3 minutes first (2 so far)."
 
 
 def test_what_is_left_is_a_range_from_the_slowest_to_the_fastest_that_was_measured(tenant: Tenant) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.demo import invitations as demo
-from migrations_app.models import CalendarObject, Preview, PreviewedMeeting, Run
+from migrations_app.models import CalendarObject, Plan, Preview, PreviewedMeeting, Run
 from migrations_app.preview.foretold import foretell
 from migrations_app.preview.plans import Changes, Starts, is_small, keys_after, users_in_parts
 from migrations_app.procedures import previews
@@ -101,6 +102,31 @@ def test_a_start_says_what_has_changed_since_before_it_starts(bob: Client, peopl
     assert not Run.objects.exists()
     bob.post(f"/contoso/previews/{shown.pk}/start/", {"in_spite_of": "2"})
     assert Run.objects.count() == 2
+
+
+def test_r37_what_was_previewed_can_be_planned_and_its_organizers_told(
+    bob: Client, people: list[ConferencingUser]
+) -> None:
+    shown = asked(bob, kind="start", user=keys(people))
+    advance()
+    address = f"/contoso/previews/{shown.pk}/"
+    typed = {"not_before": "tomorrow 22:00", "notify": "on"}
+    assert "is past" in words(
+        bob.post(f"{address}start/", typed | {"not_before": "2020-01-01T10:00"}, follow=True).content
+    )
+    CalendarObject.objects.filter(user=people[0]).first().delete()  # type: ignore[union-attr]
+    changed = bob.post(f"{address}start/", typed, follow=True).content.decode()
+    assert "1 user changed since this preview was made. Nothing was started." in words(changed.encode())
+    assert not Plan.objects.exists()
+    again = changed.partition('name="in_spite_of"')[2].partition("</form>")[0]
+    sent = dict(re.findall(r'name="(\w+)" value="([^"]*)"', again))
+    assert sent == typed
+
+    bob.post(f"{address}start/", sent | {"in_spite_of": "1"})
+    plan = Plan.objects.get()
+    assert plan.wants_notice
+    assert not plan.tells_cancellation
+    assert not Run.objects.exists()
 
 
 def test_a_preview_that_is_a_day_old_is_one_sentence_and_is_deleted(

@@ -504,13 +504,34 @@ def test_r19_a_planned_job_and_a_planned_run_can_be_brought_forward(
     assert claimed() == ["anna"]
 
 
-def test_r30_plans_are_pruned_once_nothing_tells_of_them(
+def test_r30_plans_are_pruned_together_with_what_was_planned(
     now: Time, rome: Tenant, three: list[ConferencingUser], wakes: list[Any]
 ) -> None:
-    over, ahead = plan_of(planned(rome)), plan_of(planned(rome))
+    over, done, ahead = (plan_of(planned(rome, typed)) for typed in ("Saturday 22:00", "tonight 22:00", "Friday 22:00"))
     plans.cancel(over, ACTOR)
+    now.is_("2026-11-30T21:00:00")
+    go_on()
+    claimed()
+    Run.objects.update(state="Succeeded", finished_at=clock.now())
+    go_on()
+    assert Plan.objects.get(pk=done.pk).state == "Done"
+    assert set(Run.objects.values_list("plan", flat=True)) == {done.pk}
+
     prune(clock.now() + timedelta(days=1))
     assert list(Plan.objects.all()) == [ahead]
+    assert [action.plan for action in BulkAction.objects.all()] == [ahead]
+    assert list(Run.objects.values_list("plan", "is_latest")) == [(None, True)] * 3
+
+
+def test_r30_what_is_planned_is_kept_as_long_as_its_plan_is_open(
+    now: Time, rome: Tenant, three: list[ConferencingUser], wakes: list[Any]
+) -> None:
+    plan = plan_of(planned(rome, "tonight 22:00"))
+    now.is_("2026-11-30T21:00:00")
+    go_on()
+    assert BulkAction.objects.get().state == "Done"
+    prune(clock.now() + timedelta(days=1))
+    assert plans.cancel(plan, ACTOR)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "Tenant.automatically_migrate_user_meetings": (tenant_set(automatically_migrate_user_meetings=False), NOBODY),
     "Tenant.automatically_replace_acp_provider": (tenant_set(automatically_replace_acp_provider=True), NOBODY),
     "Tenant.same_sequence": (tenant_set(same_sequence=True), NOBODY),
+    "Tenant.notify_cancelled": (tenant_set(notify_cancelled=True), NOBODY),
     "Tenant.dial_in_directory": (tenant_set(dial_in_directory=True), NOBODY),
     "Tenant.directory_key_hash": (lambda world: renew_directory_key(world.tenant, ACTOR), NOBODY),
     "Tenant.attendee_limit": (tenant_set(attendee_limit=3), NOBODY),

@@ -15,11 +15,15 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from migrations_app.models import Run
 from migrations_app.runs.undo_start import start_undo
+from migrations_app.tasks import TIME_BUDGET, work
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, remove_bridge, set_bridge
 from tenants_app.changes.mailboxes import create_connection
+from tenants_app.changes.users import change_user
 from tenants_app.csv_files.cells import defused
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
 from tenants_app.screens import list_files
@@ -418,3 +422,22 @@ def test_an_undo_leads_to_the_run_that_is_undone(vera: Client, anna: Conferencin
     (address,) = re.findall(r'href="(/contoso/migrations/[^"]+)">The run</a>', page)
 
     assert address == f"/contoso/migrations/{run.correlation_id}/"
+
+
+def test_a_change_leads_to_the_run_that_it_started_or_joined(
+    vera: Client, anna: ConferencingUser, make_user: MakeUser, new_bridge: Bridge
+) -> None:
+    bruno = make_user("bruno")
+    invite(anna)
+    change_user(anna, ACTOR, bridge=new_bridge)
+    change_user(anna, ACTOR, audio_conferencing_enabled=False)
+    joined = Run.objects.get()
+    work(timezone.now() + TIME_BUDGET)
+    change_user(anna, ACTOR, audio_conferencing_enabled=True)
+    later = Run.objects.exclude(pk=joined.pk).get()
+    change_user(bruno, ACTOR, language="it-IT")
+    page = vera.get("/contoso/audit/?action=change+user&sort=at")
+    pages = [page.context["table"].pages.get(row.record.pk) for row in page.context["table"].paginated_rows]
+
+    runs = [f"/contoso/migrations/{run.correlation_id}/" for run in (joined, joined, later)]
+    assert [each.address if each else None for each in pages] == [*runs, None]

@@ -325,7 +325,7 @@ def test_it_shows_how_far_all_is_and_why_the_remaining_time_is_not_known(
     page = words(alice.get("/contoso/").content)
 
     assert "1,000 of 1,500 meetings , 0 of 2 users" in page
-    assert "measured for 0 of the 3 minutes" in page
+    assert "MMS measures for 3 minutes first (0 so far)" in page
     assert "Waiting, apart and not in the remaining time: 1 for the time to begin" in page
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +26,7 @@ from tenants_app.screens.lists import LISTS
 from tenants_app.screens.tables import AuditTable
 from tests.screens.test_every_page import fill as fill
 from tests.support.actors import ACTOR
+from tests.support.meetings import invite, migrate
 from tests.support.only_reads import only_reads
 from tests.support.pages import words
 from tests.support.visitors import sign_in
@@ -206,7 +208,10 @@ def test_it_sorts_by_every_column_that_says_so(alice: Client, fill: Fill, subtes
                 continue
             with subtests.test(name, column=column):
                 up, down = (
-                    [row.record for row in alice.get(asked(fill(page), sort=sort)).context["table"].paginated_rows]
+                    [
+                        row.record
+                        for row in alice.get(asked(fill(page), sort=sort), headers=HTMX).context["table"].paginated_rows
+                    ]
                     for sort in (column, f"-{column}")
                 )
                 assert len(up) == len(down)
@@ -410,6 +415,23 @@ def test_a_filter_holds_filter_sorting_and_columns_and_nothing_else(alice: Clien
     assert "Mine today" in menu(alice, f"/contoso/users/?{saved.query}")
     assert headings(kept.content) == ["User", "Bridge"]
     assert not AuditEntry.objects.filter(action="share filter").exists()
+
+
+def test_what_pills_choose_is_kept_too(alice: Client, anna: ConferencingUser) -> None:
+    invite(anna)
+    address = f"/contoso/migrations/{migrate(anna).correlation_id}/"
+    query = re.findall(r'name="query" value="([^"]*)"', alice.get(f"{address}?outcome=Skipped").content.decode())[0]
+    form = {"next": address, "name": "What was skipped", "query": unescape(query), "is_default": "on"}
+    kept = alice.post("/contoso/lists/results/filters/", form, follow=True)
+
+    (saved,) = SavedFilter.objects.all()
+    assert saved.query.startswith("outcome=Skipped&")
+    assert kept.redirect_chain[-1][0] == f"{address}?{saved.query}"
+    assert alice.get(address)["Location"] == f"{address}?{saved.query}"
+    shown = alice.get(f"{address}?outcome=Skipped").content.decode()
+    everything = re.findall(r'<a id="all" href="([^"]*)"', shown)[0]
+    assert alice.get(f"{address}{unescape(everything)}").status_code == 200
+    assert "What was skipped" in menu(alice, f"{address}?outcome=Succeeded")
 
 
 def test_own_filters_are_seen_by_their_owner_alone(alice: Client, bob: Client, anna: ConferencingUser) -> None:

@@ -187,4 +187,26 @@ def test_the_list_of_tenants_says_who_needs_somebody(
     assert "1 failed" in contoso
     assert "1 waiting" in contoso
     assert "failed" not in fabrikam
-    assert len(queries) <= 7
+    assert len(queries) <= 8
+
+
+def test_the_list_of_tenants_follows_by_itself_and_its_title_says_it_too(
+    alice: Client, make_user: MakeUser, make_run: MakeRun
+) -> None:
+    fabrikam = Role.objects.create(
+        tenant=Tenant.objects.get(slug="fabrikam"), account=User.objects.get(username="alice"), name=Role.Name.VIEWER
+    )
+    page = alice.get("/")
+    assert "<title>Tenants · MMS</title>" in " ".join(page.content.decode().split())
+    assert 'data-live hx-get="/"' in page.content.decode()
+    shown = str(page.context["shown_version"])
+    with only_reads(), CaptureQueriesContext(connection) as queries:
+        assert look(alice, "/", shown).status_code == 204
+    assert len(queries) == 4
+
+    make_run(make_user("anna"), "Failed", last_error_code="no-bridge")
+    make_run(make_user("bruno"), "Pending")
+    answer = look(alice, "/", shown)
+    assert "<title>(1 failed, 1 waiting) Tenants · MMS</title>" in " ".join(answer.content.decode().split())
+    fabrikam.delete()
+    assert look(alice, "/", str(answer.context["shown_version"])).headers["HX-Redirect"] == "/contoso/"

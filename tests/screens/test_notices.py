@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,9 @@ from django.utils import timezone
 from migrations_app.mail.notice_texts import default_text
 from migrations_app.models import BulkAction, Notice, NoticeText, Plan, Run
 from migrations_app.tasks import work
+from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import ConferencingUser
+from tests.support.actors import ACTOR
 from tests.support.mail_servers import Inbox, Relay, serving
 from tests.support.meetings import invite
 from tests.support.notices import notices_to
@@ -111,6 +114,38 @@ def test_r37_a_planned_start_tells_the_organizers_and_the_pages_say_who_was_told
     work(timezone.now() + timedelta(minutes=5))
     run = Run.objects.get(user=bella)
     assert "that 1 meeting would change" in words(alice.get(f"/contoso/migrations/{run.correlation_id}/").content)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/contoso/users/selected/start/?all",
+        "/contoso/users/{upn}/start/options/",
+        "/contoso/bridges/{bridge}/numbers/{number}/replace/?by=%2B14255550133",
+    ],
+)
+def test_r37_whether_the_tenant_wants_cancelled_runs_told_is_ticked_in_advance(
+    alice: Client, anna: ConferencingUser, address: str
+) -> None:
+    assert anna.bridge
+    keys = {"upn": anna.upn, "bridge": anna.bridge_id, "number": anna.bridge.numbers.get().pk}
+    box = r'<input[^>]*name="notify_cancelled"[^>]*>'
+    assert "checked" not in re.findall(box, page(alice, address.format(**keys)))[0]
+    change_tenant(anna.tenant, ACTOR, notify_cancelled=True)
+    assert "checked" in re.findall(box, page(alice, address.format(**keys)))[0]
+
+
+def test_r37_the_box_for_cancelled_runs_stays_cleared_where_something_else_was_wrong(
+    alice: Client, anna: ConferencingUser
+) -> None:
+    change_tenant(anna.tenant, ACTOR, notify_cancelled=True)
+    address = "/contoso/users/selected/start/?all"
+    form = {"source_meeting_type": "All", "target_meeting_type": "Link", "seen": "1", "notify": "on"}
+    refused = page_of(alice.post(address, form | {"not_before": ""}, follow=True))
+    assert "Say when it begins" in refused
+    assert "checked" not in re.findall(r'<input[^>]*name="notify_cancelled"[^>]*>', refused)[0]
+    alice.post(address, form | {"not_before": "tomorrow 22:00"})
+    assert not Plan.objects.get().tells_cancellation
 
 
 def page_of(response: Any) -> str:

@@ -89,6 +89,19 @@ def test_what_was_ticked_is_still_ticked_when_one_comes_back(alice: Client, thre
     assert re.findall(r'value="(\d+)" checked', shown) == [str(three[0].pk), str(three[2].pk)]
 
 
+def test_the_way_back_leads_to_the_list_as_it_was_arranged(alice: Client, three: list[ConferencingUser]) -> None:
+    arranged = "sort=-upn&columns=upn,conference_id&rows=50"
+    page = alice.get(f"/contoso/users/?{arranged}").content.decode()
+    form = page[page.index('id="selection"') :]
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+    asked = alice.get(f"{SELECTED}/start/", sent | {"all": "3"}).content.decode()
+    back = html.unescape(re.findall(r'<a class="back" href="([^"]*)"', asked)[0])
+
+    table = alice.get(back).context["table"]
+    assert [str(row.record) for row in table.paginated_rows] == sorted((str(user) for user in three), reverse=True)
+    assert (table.arrangement.columns, table.arrangement.rows) == ("upn,conference_id", 50)
+
+
 def test_the_users_of_runs_are_selected_in_the_history(
     bob: Client, three: list[ConferencingUser], make_run: MakeRun
 ) -> None:

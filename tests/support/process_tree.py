@@ -9,34 +9,36 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def _listed() -> list[tuple[int, int, str]]:
-    """Every process: itself, its parent, its state. Read from ``/proc``: it is asked for many times a second."""
-    rows = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(FileNotFoundError, ProcessLookupError):
-            # The name in brackets may have any character in it.
-            state, parent = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-            rows.append((int(pid), int(parent), state))
-    return rows
-
-
 def children_of(pid: int) -> list[int]:
-    return [child for child, parent, _ in _listed() if parent == pid]
+    """As the kernel lists them for each thread: it is asked many times a second, too often to look at all processes."""
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+    return sorted(found)
 
 
 def with_descendants(pid: int) -> list[int]:
     """The process and all below it, parents before their children."""
-    rows = _listed()
     found = [pid]
     for one in found:
-        found += [child for child, parent, _ in rows if parent == one]
+        found += children_of(one)
     return found
 
 
 def living(pids: Iterable[int]) -> set[int]:
     """Those that have not ended; one that only waits to be reaped has."""
-    wanted = set(pids)
-    return {pid for pid, _, state in _listed() if pid in wanted and not state.startswith("Z")}
+    return {pid for pid in pids if _state(pid) not in {"", "Z"}}
+
+
+def _state(pid: int) -> str:
+    """One letter; none of a process that is not there."""
+    try:
+        # The name in brackets may have any character in it.
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def kill(pids: Iterable[int]) -> None:

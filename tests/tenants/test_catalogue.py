@@ -77,6 +77,7 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "AutomaticallyMigrateUserMeetings",
         "AutomaticallyReplaceAcpProvider",
         "SameSequence",
+        "NotifyCancelled",
         "DialInDirectory",
         "AttendeeLimit",
         "SettlingTime",

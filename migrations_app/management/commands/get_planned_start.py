@@ -5,14 +5,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app.models import NumberRelease, Plan, Run
-from migrations_app.procedures.bulk_kinds import KINDS
-from migrations_app.procedures.plans import job_of
+from migrations_app.procedures.plans import job_in_words, job_of
 from tenants_app.management.arguments import add_format
 from tenants_app.management.base import AdministratorCommand
 
 COLUMNS = (
-    *("PlanId", "What", "UserCount", "State", "EarliestStart", "Window", "OpensDate", "ClosesDate"),
-    *("PendingRuns", "RequestedBy", "CreateDate", "CancelledBy", "FinishedDate"),
+    *("PlanId", "What", "UserCount", "State", "NotBefore", "Window", "OpensDate", "ClosesDate"),
+    *("PendingRuns", "RequestedBy", "CreateDate", "CancelledBy", "FinishDate"),
 )
 
 
@@ -27,7 +26,8 @@ class Command(AdministratorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenant = self.tenant(options)
-        plans = Plan.objects.filter(tenant=tenant).select_related("tenant").order_by("opens_at", "pk")
+        plans = Plan.objects.filter(tenant=tenant).select_related("tenant")
+        plans = plans.prefetch_related("bulk_actions", "number_releases").order_by("opens_at", "pk")
         if not options["all"]:
             plans = plans.filter(state__in=Plan.OPEN)
         in_table = ["PlanId", "What", "UserCount", "State", "OpensDate", "Window", "RequestedBy"]
@@ -36,17 +36,14 @@ class Command(AdministratorCommand):
 
 def _row(plan: Plan) -> dict[str, Any]:
     job = job_of(plan)
-    if isinstance(job, NumberRelease):
-        what, users = f"Take {job.e164} off its bridge", None  # whom it is about is known once it has begun
-    else:
-        what, users = KINDS[job.kind].label, job.user_count
     waiting = Run.objects.filter(plan=plan, state=Run.State.PENDING)
     return {
         "PlanId": plan.pk,
-        "What": what,
-        "UserCount": users,
+        "What": job_in_words(job),
+        # Whom taking a number off is about is known once it has begun.
+        "UserCount": None if isinstance(job, NumberRelease) else job.user_count,
         "State": plan.state,
-        "EarliestStart": plan.not_before,
+        "NotBefore": plan.not_before,
         "Window": str(plan.window) if plan.window else None,
         "OpensDate": plan.opens_at,
         "ClosesDate": plan.closes_at,
@@ -54,5 +51,5 @@ def _row(plan: Plan) -> dict[str, Any]:
         "RequestedBy": plan.requested_by,
         "CreateDate": plan.created,
         "CancelledBy": plan.cancelled_by or None,
-        "FinishedDate": plan.finished_at,
+        "FinishDate": plan.finished_at,
     }

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from datetime import time
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 from django.db import transaction
 
@@ -13,7 +11,7 @@ from migrations_app.alerts.kinds import KINDS
 from migrations_app.alerts.records import alert_record
 from migrations_app.models import AlertSettings
 from tenants_app.local_times import read_time
-from tenants_app.management.arguments import at_least, one_of, read_text, truth
+from tenants_app.management.arguments import at_least, daily_window, one_of, read_text, truth
 from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.management.mailbox_options import secret_of
 
@@ -52,7 +50,7 @@ class Command(AdministratorCommand):
             "--pause-minutes", type=at_least(1), metavar="N", help="what happens within so many minutes is one message"
         )
         parser.add_argument(
-            "--quiet", type=_hours, metavar="FROM-TO", help='quiet hours, such as 22:00-07:00; "" for none'
+            "--quiet", type=daily_window, metavar="FROM-TO", help='quiet hours, such as 22:00-07:00; "" for none'
         )
         parser.add_argument("--quiet-weekends", type=truth, metavar="true|false", help="quiet on Saturdays and Sundays")
         parser.add_argument(
@@ -75,7 +73,8 @@ class Command(AdministratorCommand):
         if options["recipient"] is not None:
             values["recipients"] = "\n".join(options["recipient"])
         if options["quiet"] is not None:
-            values["quiet_from"], values["quiet_until"] = options["quiet"]
+            begin, end = options["quiet"]
+            values["quiet_from"], values["quiet_until"] = (read_time(each) if each else None for each in (begin, end))
         before = alert_record(AlertSettings.of(tenant))
         with transaction.atomic():
             settings, made = change_alerts(tenant, self.actor, kinds=options["kinds"], secret=secret, **values)
@@ -96,13 +95,3 @@ def _kinds(text: str) -> list[str]:
         if kind not in KINDS:
             raise ArgumentTypeError(f"there is no kind of alert {kind}: choose of {', '.join(KINDS)}")
     return found
-
-
-def _hours(text: str) -> tuple[time | None, time | None]:
-    if not text.strip():
-        return None, None
-    begin, _, end = text.replace("–", "-").partition("-")
-    try:
-        return read_time(begin), read_time(end)
-    except ValidationError as error:
-        raise ArgumentTypeError(f"{error.messages[0]} Quiet hours are such as 22:00-07:00.") from error

@@ -1,0 +1,160 @@
+"""Tables about users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from migrations_app.failures import describe
+from migrations_app.screens.filters import (
+    UserFilter,
+)
+from migrations_app.screens.tables.columns import (
+    IN_LINE,
+    changed_column,
+    extra_column,
+    setting_column,
+    settings_of,
+    tick_column,
+)
+from tenants_app.changes.conference_ids import id_in_use, own_conference_ids
+from tenants_app.models import ConferencingUser, ServiceNumber
+from tenants_app.screens.lists import Cell, ListTable, Text, reads
+
+
+def _conference_id(user: ConferencingUser) -> str:
+    return id_in_use(user, getattr(user, "own_id", None))
+
+
+def _latest_error(user: Any) -> str:
+    return describe(user.latest_error, user.latest_detail) if user.latest_error else ""
+
+
+class UserTable(ListTable):
+    """The tenant's users with the state of their latest run; see ``screens.users.with_latest_run``."""
+
+    tick = tick_column()
+    upn = Cell(
+        template_name="users/cells/name.html",
+        verbose_name="User",
+        files={"UserPrincipalName": reads("upn"), "DisplayName": reads("display_name")},
+    )
+    latest_state = Cell(
+        template_name="users/cells/state.html",
+        verbose_name="Latest run",
+        files={
+            "State": reads("latest_state"),
+            "LastErrorCode": lambda user: user.latest_error or "",
+            "LastErrorMessage": _latest_error,
+            "LeftMeeting": reads("still_open"),
+            "OutOfDate": reads("is_out_of_date"),
+        },
+    )
+    bridge = Cell(
+        "{% if value %}{{ value }}{% else %}<span class='text-secondary'>None</span>{% endif %}",
+        order_by="bridge__name",
+        attrs=IN_LINE,
+        files=settings_of("bridge"),
+    )
+    audio = Cell(
+        template_name="users/cells/audio.html",
+        verbose_name="Audio conferencing",
+        order_by=("-audio_conferencing_license", "-audio_conferencing_enabled"),
+        attrs=IN_LINE,
+        files=settings_of("audio_conferencing_license", "audio_conferencing_enabled", "conferencing_provider"),
+    )
+    hosting = Cell("{{ record.get_hosting_display }}", attrs=IN_LINE, files=settings_of("hosting"))
+    latest_modified = changed_column()
+    conference_id = Text(
+        "Conference ID", _conference_id, orderable=False, is_extra=True, files={"ConferenceId": _conference_id}
+    )
+    conference_id_type = setting_column("conference_id_type", "Conference ID type")
+    toll_number = setting_column("toll_number", "Toll number", "toll_number__number", loads=["toll_number"])
+    toll_free_number = setting_column(
+        "toll_free_number", "Toll-free number", "toll_free_number__number", loads=["toll_free_number"]
+    )
+    language = setting_column("language", "Language")
+    sip_address = setting_column("sip_address", "SIP address")
+    mailbox = setting_column("mailbox", "Mailbox", "mailbox__name", loads=["mailbox"])
+    mailbox_location = setting_column("mailbox_location", "Mailbox location")
+    meeting_service = setting_column("meeting_service", "Meeting service")
+    created = extra_column("Created", "created", "CreateDate")
+    user_id = extra_column("User ID", "user_id", "UserId")
+
+    list_name = "users"
+    address = "users"
+    caption = "Users"
+    filter_class = UserFilter
+    saves_filters = True
+
+    when_empty = "There are no users yet."
+
+    class Meta:
+        model = ConferencingUser
+        fields: tuple[str, ...] = ()
+        empty_text = "No user matches. Search for a part of the name or clear the filter."
+
+    def prepare(self, rows: Sequence[Any]) -> None:
+        if self.shows("conference_id"):
+            own = own_conference_ids(rows)
+            for user in rows:
+                user.own_id = own.get(user.pk)
+
+
+class BridgeUserTable(UserTable):
+    """The users on one bridge."""
+
+    list_name = "bridge-users"
+    address = ""
+    caption = "Users on this bridge"
+    saves_filters = False
+    file_name = "users-of-a-bridge"
+
+    class Meta(UserTable.Meta):
+        exclude = ("tick", "bridge")
+        empty_text = "Nobody is on this bridge."
+
+
+class DependantTable(UserTable):
+    """Users who depend on a number; see ``tenants_app.dependants`` and ``screens.users.with_latest_run``."""
+
+    how = Cell(
+        "{{ value }}",
+        accessor="pk",
+        verbose_name="Depends on it by",
+        orderable=False,
+        files={"DependsBy": reads("depends_by")},
+    )
+
+    list_name = "dependants"
+    usual = ("upn", "how", "latest_state", "latest_modified")
+    address = ""
+    caption = "Users who depend on the number"
+    saves_filters = False
+    file_name = "users-of-a-number"
+
+    class Meta(UserTable.Meta):
+        exclude = ("tick",)
+        empty_text = "Nobody has this number, and no invitation shows it."
+
+    when_empty = Meta.empty_text
+
+    def __init__(self, data: object, number: ServiceNumber) -> None:
+        self.number = number
+        super().__init__(data)
+
+    def prepare(self, rows: Sequence[Any]) -> None:
+        super().prepare(rows)
+        for user in rows:
+            user.depends_by = self._how(user)
+
+    def render_how(self, record: Any) -> str:
+        return str(record.depends_by)
+
+    def _how(self, record: ConferencingUser) -> str:
+        number = self.number
+        if number.pk in {record.toll_number_id, record.toll_free_number_id}:
+            return "Their own number"
+        if number.is_default and record.toll_number_id is None and record.bridge_id == number.bridge_id:
+            return "The bridge's default"
+        return "Invitations that show it"
