@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
@@ -35,7 +36,7 @@ KEPT = timedelta(days=1)
 BATCH = 10
 """Users who are looked at in one step."""
 ATTEMPTS = 5
-"""A step that was begun this often and never ended is given up."""
+"""A step that each worker has begun this often, and none has ended, is given up: several may begin the same one."""
 _ROWS_AT_ONCE = 500
 
 
@@ -135,7 +136,7 @@ def settles_at() -> datetime | None:
 
 def _step(preview: Preview) -> None:
     at = Preview.objects.filter(pk=preview.pk, cursor=preview.cursor, state=Preview.State.LOOKING)
-    if preview.attempts >= ATTEMPTS:
+    if preview.attempts >= ATTEMPTS * settings.MMS_WORKERS:
         raise ValidationError("It was begun several times and never came further: look into the log of the workers.")
     if not at.update(attempts=F("attempts") + 1):
         return

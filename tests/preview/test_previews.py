@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from migrations_app.demo import invitations as demo
 from migrations_app.models import CalendarObject, Plan, Preview, PreviewedMeeting, Run
+from migrations_app.preview.foretold import foretell
 from migrations_app.preview.plans import Changes, Starts, is_small, keys_after, users_in_parts
 from migrations_app.procedures import previews
 from migrations_app.tasks import TIME_BUDGET
@@ -178,6 +179,24 @@ def test_two_workers_look_at_the_same_users_and_count_them_once(tenant: Tenant, 
     previews._step(other)
     done = Preview.objects.get()
     assert (done.done_users, done.totals["users"], done.users.count()) == (3, 3, 3)
+
+
+def test_many_workers_that_begin_a_step_together_do_not_give_it_up(
+    tenant: Tenant, people: list[ConferencingUser], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.MMS_WORKERS = 8
+    previews.submit(tenant, Starts.of(tenant, users=keys(people)), ACTOR)
+    others = list(range(7))
+
+    def beside_others(*args: Any) -> Any:
+        while others:
+            others.pop()
+            advance()
+        return foretell(*args)
+
+    monkeypatch.setattr(previews, "foretell", beside_others)
+    advance()
+    assert Preview.objects.get().state == "Ready"
 
 
 def test_whoever_may_not_change_users_sees_no_preview_of_a_change(
