@@ -440,6 +440,8 @@ AUDITED = {
 }
 WITHOUT_ENTRY = {
     "plans.job_of": "only reads",
+    "plans.page_of": "only reads",
+    "plans.job_in_words": "only reads",
     "plans.advance": "goes on with what was planned, by itself",
     "plans.is_due": "only reads",
     "plans.settles_at": "only reads",
