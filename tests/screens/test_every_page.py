@@ -366,7 +366,8 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
     addresses[-1] = f"/contoso/migrations/{bigger.correlation_id}/"
 
     assert list(count().values()) == list(few.values())
-    assert max(few.values()) <= 24
+    clock = 2 if connection.vendor == "postgresql" else 0  # whose own clock is asked
+    assert max(few.values()) <= 24 + clock
 
 
 def test_no_page_changes_its_weight_or_its_questions_unseen(alice: Client, fill: Callable[[str], str]) -> None:
