@@ -86,7 +86,8 @@ def test_r34_a_number_is_taken_off_while_one_watches(open_page: Open, dora: Conf
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{OLD} was taken off Old bridge")
     expect(page.get_by_text("The number is released: nobody has it")).to_be_visible()
     expect(steps.last).to_contain_text("Number released")
-    expect(page.locator("#announcer")).to_have_text("Released")
+    # What a page finds by itself is announced when the last announcement has been listened to.
+    expect(page.locator("#announcer")).to_have_text("Released", timeout=20_000)
     expect(page.locator("#live")).not_to_have_attribute("hx-trigger", "every 3s, shown")
     assert page.evaluate("window.isTheSamePage")
     assert not ServiceNumber.objects.filter(number=OLD).exists()
