@@ -20,6 +20,8 @@ from tests.support.installation import Installation, new_installation
 
 USERS, MEETINGS = 6, 30
 """Of one batch; more are added when all of them are done before the last kill."""
+LONGEST = 0.9
+"""Seconds that a worker is left at work, at most: hardly longer than it takes for a batch, or most kills come late."""
 
 
 def kill_and_look(installation: Installation, kills: int, seed: int, users: int = USERS) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def kill_and_look(installation: Installation, kills: int, seed: int, users: int 
     while done < kills:
         if not installation.ask("Run.objects.filter(state__in=['Pending', 'InProgress']).exists()"):
             installation.ask(f"begin_undoing({kept!r}, users={users}, meetings={MEETINGS})")
-        done += strike(installation, START + chance.uniform(0, 2.5))
+        done += strike(installation, START + chance.uniform(0, LONGEST))
     installation.run("run_migrations", "--until-idle")
     found: dict[str, Any] = installation.ask(f"undone({str(installation.data_dir / 'outbox')!r}, {kept!r})")
     return {"kills": done} | found
