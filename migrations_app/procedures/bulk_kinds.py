@@ -210,6 +210,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 refused="Not told",
                 act=_notify,
                 how=lambda options: f"of runs {options['when']}",
+                starts_runs=False,
                 may_be_planned=False,
             ),
             Kind(

@@ -162,6 +162,16 @@ def test_a_selection_is_told_of_runs_to_come(alice: Client, anna: ConferencingUs
     assert Notice.objects.get().user == anna
 
 
+def test_a_job_that_tells_organizers_counts_no_runs_as_its_own(
+    alice: Client, anna: ConferencingUser, make_run: Callable[..., Run]
+) -> None:
+    alice.post("/contoso/users/selected/notify/?all", {"seen": "1", "begins": "tomorrow 22:00"})
+    make_run(anna, "Failed")
+    address = f"/contoso/users/actions/{BulkAction.objects.get().pk}/"
+
+    assert "Their runs" not in words(alice.get(address).content)
+
+
 def test_what_waits_for_its_notices_too_long_says_so_and_may_begin(
     bob: Client, vera: Client, anna: ConferencingUser
 ) -> None:
