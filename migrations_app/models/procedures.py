@@ -135,6 +135,8 @@ class BulkAction(models.Model):
 
     OPEN = (State.WAITING, State.WORKING)
     """States in which users are still to be done."""
+    WITHOUT_RUNS = ("mark", "notify")
+    """Kinds from which no run follows."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bulk_actions")
     kind = models.CharField(max_length=20, help_text="What is done, by its name in the registry of such actions.")

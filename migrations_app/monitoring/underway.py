@@ -118,7 +118,9 @@ def underway(tenant: Tenant, now: datetime) -> Underway:
     """
     jobs = BulkAction.objects.filter(runs_may_begin(now), tenant=tenant, state__in=BulkAction.OPEN)
     to_come = F("user_count") - F("done_count") - F("refused_count")
-    coming = jobs.exclude(kind="mark").aggregate(users=Coalesce(Sum(to_come), 0), since=Min("created"))
+    coming = jobs.exclude(kind__in=BulkAction.WITHOUT_RUNS).aggregate(
+        users=Coalesce(Sum(to_come), 0), since=Min("created")
+    )
     of_tenant = Run.objects.filter(tenant=tenant).order_by()
     pending, running = (of_tenant.filter(state=state) for state in (Run.State.PENDING, Run.State.IN_PROGRESS))
     is_due, total = Q(due_at__lte=now) & runs_may_begin(now), F("total_meetings")

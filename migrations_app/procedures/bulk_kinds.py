@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from migrations_app.models import Plan, Run
+from migrations_app.models import BulkAction, Plan, Run
 from migrations_app.procedures import notices
 from migrations_app.runs import undo_start
 from migrations_app.runs.actions import start_by_hand
@@ -65,8 +65,6 @@ class Kind:
     act: Act
     how: Callable[[Mapping[str, Any]], str] = lambda options: ""
     """What was chosen beside the users, as the audit and the pages show it."""
-    starts_runs: bool = True
-    """Whether runs may follow from it."""
     ends_undos: bool = False
     """Whether it ends an undo that holds, so that whose meetings were put back since it was confirmed are left out."""
     may_be_planned: bool = True
@@ -75,6 +73,11 @@ class Kind:
     """What its runs would do, so that organizers can be told before; None where it starts none."""
     only_starts: bool = False
     """Whether it does nothing but start runs, so that one that has not begun can be taken back."""
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether runs may follow from it."""
+        return self.name not in BulkAction.WITHOUT_RUNS
 
 
 def _start(
@@ -210,7 +213,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 refused="Not told",
                 act=_notify,
                 how=lambda options: f"of runs {options['when']}",
-                starts_runs=False,
                 may_be_planned=False,
             ),
             Kind(
@@ -222,7 +224,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
                 done="Marked",
                 refused="Not marked",
                 act=_mark,
-                starts_runs=False,
                 ends_undos=True,
                 may_be_planned=False,
             ),
