@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews lint format docs styles baselines screenshots sentences bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,11 +49,14 @@ soak-made-anew: .venv/installed ## Kill the worker 50 times at random points whi
 soak-undo: .venv/installed ## Kill the worker 50 times at random points while runs are undone (ARGS="--count --seed --results")
 	@$(BIN)/python -m tests.campaigns.undone $(ARGS)
 
-campaign: .venv/installed ## Move users between bridges on a real mail server while requests fail and workers are killed (ARGS="--count --seed --results --server radicale|cyrus")
+campaign: .venv/installed ## Move users between bridges on a real mail server while requests fail and workers are killed (ARGS="--count --seed --results --server radicale|cyrus|graph|exchange|teams")
 	@$(BIN)/python -m tests.campaigns.outside $(ARGS)
 
 campaign-previews: .venv/installed ## Compare previews of 500 generated organizations, and of the demo, with what then happens (ARGS="--count --seed --results")
 	@$(BIN)/python -m tests.campaigns.previews $(ARGS)
+
+campaign-rollouts: .venv/installed ## Kill the worker 50 times at random points while the members of waves move (ARGS="--count --seed --results")
+	@$(BIN)/python -m tests.campaigns.rollouts $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .
@@ -68,8 +71,15 @@ format: .venv/installed ## Put code and templates in the project's format
 	@$(BIN)/ruff format .
 	@$(BIN)/djhtml templates
 
-docs: .venv/installed ## Write the pages of docs/ that follow from the code: decisions.md, errors.md
+docs: .venv/installed ## Write the pages of docs/ that follow from the code (what starts a run; commands, settings and codes)
 	@$(BIN)/python manage.py write_documentation
+
+site: .venv/installed ## Make docs/ a site in var/site (mkdocs.yml); a link that leads nowhere fails
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,docs]'
+	@$(BIN)/python -m mkdocs build --strict
+
+pictures: browser ## Take the pictures of the guides from the demo, in each language (ARGS="--language es --into FOLDER")
+	@$(BIN)/python -m tests.support.guide_pictures $(ARGS)
 
 styles: .venv/installed ## Write the part of Tabler's stylesheet that the pages use (static/vendor/tabler/tabler.css)
 	@$(BIN)/python -m tests.support.tabler
@@ -81,10 +91,11 @@ screenshots: browser ## Leave pictures of every page, 1280 and 390 pixels wide, 
 	@mkdir -p $(INTO)
 	@MMS_SCREENSHOTS=$(abspath $(INTO)) $(BIN)/python -m pytest -q -n auto -m browser tests/browser/test_every_page.py -k shuts_nobody_out
 
-sentences: ## Compile what MMS says in place of Django's own sentences (mms_site/locale; needs gettext)
-	@msgfmt --check-format --output-file mms_site/locale/en/LC_MESSAGES/django.mo mms_site/locale/en/LC_MESSAGES/django.po
+sentences: .venv/installed ## Collect what the pages say for translators, and compile what they wrote (mms_site/locale; needs gettext)
+	@DJANGO_SETTINGS_MODULE=mms_site.settings $(BIN)/python -m tests.support.sentences
+	@for language in mms_site/locale/*/LC_MESSAGES mms_site/sentences_of_django/*/LC_MESSAGES; do msgfmt --check-format --output-file $$language/django.mo $$language/django.po; done
 
-bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size; ARGS=caldav: mailboxes on a real Radicale)
+bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size; ARGS=caldav: mailboxes on a real Radicale; ARGS=graph: mailboxes in Exchange Online)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 browser: .venv/installed ## Install what the browser tests need (a system Chromium must be there)
@@ -93,9 +104,11 @@ browser: .venv/installed ## Install what the browser tests need (a system Chromi
 test-browser: browser ## Run the tests that drive a real browser
 	@$(BIN)/python -m pytest -m browser $(ARGS)
 
-test-servers: .venv/installed ## Run the tests that speak to a real Cyrus (its Debian packages must be there)
+test-servers: .venv/installed ## Run the tests that need real programs: Cyrus, Kamailio, PostgreSQL, nginx, Caddy (their Debian packages must be there)
 	@$(BIN)/python -m tests.support.cyrus_server
 	@$(BIN)/python -m pytest -m servers tests/mailboxes $(ARGS)
+	@$(BIN)/python -m pytest -m servers tests/rollouts $(ARGS)
+	@$(BIN)/python -m pytest -m servers -n 2 tests/operating $(ARGS)
 
 clean: ## Remove what was installed and made, data included
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext
 
 from migrations_app.models import Run
 from migrations_app.monitoring import activity
@@ -50,7 +51,7 @@ def on_pages_wanted(sender: object, *, tenant: Tenant, entries: Sequence[AuditEn
     found = {key: run for key, run in named.items() if run in there} | _started(
         tenant, [entry for entry in entries if entry.consequence.startswith(STARTS)]
     )
-    return {key: Page("The run", reverse("run", args=[tenant.slug, run])) for key, run in found.items()}
+    return {key: Page(gettext("The run"), reverse("run", args=[tenant.slug, run])) for key, run in found.items()}
 
 
 def _started(tenant: Tenant, entries: Sequence[AuditEntry]) -> dict[int, str]:
@@ -80,10 +81,12 @@ def _is_after(moment: datetime | None, then: datetime) -> bool:
 
 
 def on_next_steps_wanted(sender: object, *, tenant: Tenant, **_: Any) -> list[str]:
-    """What to do when the users of a new tenant are there."""
-    return [f"import_meetings PATH --user UPN --tenant {tenant.slug}"]
+    """What to do when a new tenant has bridges and numbers."""
+    return [f"import_users FILE.csv --tenant {tenant.slug}", f"import_meetings PATH --user UPN --tenant {tenant.slug}"]
 
 
 def on_command_wanted(sender: object, *, sentence: str, **_: Any) -> str:
     """The command of the Meeting Migration Tool, where a refusal advises the tool."""
-    return "The command of the tool is migrate_calendar." if "use the Meeting Migration Tool" in sentence else ""
+    return (
+        gettext("The command of the tool is migrate_calendar.") if "use the Meeting Migration Tool" in sentence else ""
+    )

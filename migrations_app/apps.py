@@ -1,68 +1,161 @@
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate, pre_migrate
+from django.utils.translation import gettext_lazy, gettext_noop
 
 
 class MigrationsConfig(AppConfig):
     name = "migrations_app"
-    verbose_name = "Meeting migrations"
+    verbose_name = gettext_lazy("Meeting migrations")
+
+    def import_models(self) -> None:
+        super().import_models()
+        from tenants_app.field_names import translate_names
+
+        translate_names(self)
 
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
-        from migrations_app.advice import (
-            on_command_wanted,
-            on_next_steps_wanted,
-            on_pages_wanted,
-            on_remedy_wanted,
-            on_standings_wanted,
-            on_version_wanted,
-        )
-        from migrations_app.mail.receivers import on_mail_server_changed
-        from migrations_app.procedures.bulk_kinds import KINDS
-        from migrations_app.procedures.mailbox_scans import follow
-        from migrations_app.runs.receivers import on_change_foreseen, on_tenant_changed, on_users_changed
-        from tenants_app.audit import register_actions
-        from tenants_app.signals import (
-            change_foreseen,
-            command_wanted,
-            mail_server_changed,
-            mailboxes_changed,
-            next_steps_wanted,
-            pages_wanted,
-            remedy_wanted,
-            standings_wanted,
-            tenant_changed,
-            users_changed,
-            version_wanted,
-        )
+        from migrations_app.models import CheckAnswer, LeftMeeting, RolloutCheck, TakenListing
+        from tenants_app import signals
+        from tenants_app.audit import register_actions, register_actions_later, register_values
 
-        register_actions("Runs", "start migration", "retry migration", "undo migration", "run now")
-        register_actions("Runs", "accept failure", "take back accepted failure")
-        register_actions("Runs", "send messages again", "confirm messages delivered")
-        register_actions("Runs", "use migration tool")
-        register_actions("Runs", "assign meeting to organizer", "meeting dealt with", "open meeting again")
-        register_actions("Many users", *(kind.audited for kind in KINDS.values()), "stop what is done for many users")
-        register_actions("Many users", "change planned start", "bring planned start forward", "cancel planned start")
-        register_actions("Bridges and numbers", "take number off", "take number off now", "cancel taking number off")
-        register_actions("Bridges and numbers", "release number anyway", "accept messages given up")
-        register_actions("Alerts", "change alerts", "renew alert secret", "send alert again", "stop alert webhook")
-        register_actions("Notices to organizers", "change notice", "begin without notices", "send notices again")
-        register_actions("Notices to organizers", "tell organizers the new time")
-        mail_server_changed.connect(on_mail_server_changed, dispatch_uid="migrations_app")
-        mailboxes_changed.connect(follow, dispatch_uid="migrations_app")
-        change_foreseen.connect(on_change_foreseen, dispatch_uid="migrations_app")
-        users_changed.connect(on_users_changed, dispatch_uid="migrations_app")
-        tenant_changed.connect(on_tenant_changed, dispatch_uid="migrations_app")
-        remedy_wanted.connect(on_remedy_wanted, dispatch_uid="migrations_app")
-        pages_wanted.connect(on_pages_wanted, dispatch_uid="migrations_app")
-        standings_wanted.connect(on_standings_wanted, dispatch_uid="migrations_app")
-        version_wanted.connect(on_version_wanted, dispatch_uid="migrations_app")
-        next_steps_wanted.connect(on_next_steps_wanted, dispatch_uid="migrations_app")
-        command_wanted.connect(on_command_wanted, dispatch_uid="migrations_app")
+        register_values("State", LeftMeeting.State.choices)
+        register_values("answer", CheckAnswer.Answer.choices)
+        register_values("scope", RolloutCheck.Scope.choices)
+        for kinds in (RolloutCheck.Kind, TakenListing.Kind):
+            register_values("kind", kinds.choices)
+        register_actions(
+            gettext_noop("Runs"),
+            gettext_noop("start migration"),
+            gettext_noop("retry migration"),
+            gettext_noop("undo migration"),
+            gettext_noop("run now"),
+        )
+        register_actions(
+            gettext_noop("Runs"), gettext_noop("accept failure"), gettext_noop("take back accepted failure")
+        )
+        register_actions(
+            gettext_noop("Runs"), gettext_noop("send messages again"), gettext_noop("confirm messages delivered")
+        )
+        register_actions(gettext_noop("Runs"), gettext_noop("use migration tool"))
+        register_actions(
+            gettext_noop("Runs"),
+            gettext_noop("assign meeting to organizer"),
+            gettext_noop("meeting dealt with"),
+            gettext_noop("open meeting again"),
+        )
+        register_actions_later(gettext_noop("Many users"), _done_for_many_users)
+        register_actions(gettext_noop("Many users"), gettext_noop("stop what is done for many users"))
+        register_actions(
+            gettext_noop("Many users"),
+            gettext_noop("change planned start"),
+            gettext_noop("bring planned start forward"),
+            gettext_noop("cancel planned start"),
+        )
+        register_actions(
+            gettext_noop("Bridges and numbers"),
+            gettext_noop("take number off"),
+            gettext_noop("take number off now"),
+            gettext_noop("cancel taking number off"),
+        )
+        register_actions(
+            gettext_noop("Bridges and numbers"),
+            gettext_noop("release number anyway"),
+            gettext_noop("accept messages given up"),
+        )
+        register_actions(
+            gettext_noop("Alerts"),
+            gettext_noop("change alerts"),
+            gettext_noop("renew alert secret"),
+            gettext_noop("send alert again"),
+            gettext_noop("stop alert webhook"),
+            gettext_noop("change rollout people"),
+            gettext_noop("renew rollout secret"),
+        )
+        register_actions(
+            gettext_noop("Notices to organizers"),
+            gettext_noop("change notice"),
+            gettext_noop("begin without notices"),
+            gettext_noop("send notices again"),
+        )
+        register_actions(gettext_noop("Notices to organizers"), gettext_noop("tell organizers the new time"))
+        register_actions(
+            gettext_noop("Rollouts"),
+            gettext_noop("add check"),
+            gettext_noop("change check"),
+            gettext_noop("remove check"),
+            gettext_noop("move check"),
+            gettext_noop("check rollout"),
+            gettext_noop("answer check"),
+            gettext_noop("open gate"),
+        )
+        register_actions(
+            gettext_noop("Rollouts"),
+            gettext_noop("create rollout"),
+            gettext_noop("change rollout"),
+            gettext_noop("change rollout mapping"),
+            gettext_noop("end rollout"),
+            gettext_noop("add wave"),
+            gettext_noop("change wave"),
+            gettext_noop("put wave"),
+            gettext_noop("split wave"),
+            gettext_noop("remove wave"),
+            gettext_noop("add wave members"),
+            gettext_noop("import wave members"),
+            gettext_noop("take out wave members"),
+            gettext_noop("exclude wave member"),
+        )
+        register_actions(
+            gettext_noop("Rollouts"),
+            gettext_noop("start wave"),
+            gettext_noop("pause wave"),
+            gettext_noop("resume wave"),
+            gettext_noop("retry wave member"),
+            gettext_noop("confirm moved accounts"),
+            gettext_noop("accept wave"),
+            gettext_noop("roll back wave"),
+            gettext_noop("search meetings"),
+            gettext_noop("tell stranded organizers"),
+            gettext_noop("record listing"),
+            gettext_noop("accept legacy meeting"),
+        )
+        for signal, (module, name) in {
+            signals.mail_server_changed: ("mail.receivers", "on_mail_server_changed"),
+            signals.mailboxes_changed: ("procedures.mailbox_scans", "follow"),
+            signals.change_foreseen: ("runs.receivers", "on_change_foreseen"),
+            signals.users_changed: ("runs.receivers", "on_users_changed"),
+            signals.tenant_changed: ("runs.receivers", "on_tenant_changed"),
+            signals.remedy_wanted: ("advice", "on_remedy_wanted"),
+            signals.pages_wanted: ("advice", "on_pages_wanted"),
+            signals.standings_wanted: ("advice", "on_standings_wanted"),
+            signals.version_wanted: ("advice", "on_version_wanted"),
+            signals.next_steps_wanted: ("advice", "on_next_steps_wanted"),
+            signals.command_wanted: ("advice", "on_command_wanted"),
+            signals.letter_wanted: ("mail.at_once", "on_letter_wanted"),
+        }.items():
+            signal.connect(_loaded_when_sent(module, name), weak=False, dispatch_uid="migrations_app")
         post_migrate.connect(_ensure_schedule, sender=self)
         pre_migrate.connect(_unwatch, sender=self)
         post_migrate.connect(_watch, sender=self)
+
+
+def _loaded_when_sent(module: str, name: str) -> Callable[..., Any]:
+    """The receiver of that name. Its module is loaded when it is needed: most commands need none of them."""
+
+    def receive(*args: Any, **told: Any) -> Any:
+        return getattr(import_module(f"migrations_app.{module}"), name)(*args, **told)
+
+    return receive
+
+
+def _done_for_many_users() -> list[str]:
+    from migrations_app.procedures.bulk_kinds import KINDS
+
+    return [kind.audited for kind in KINDS.values()]
 
 
 def _ensure_schedule(using: str, **_: Any) -> None:

@@ -2,70 +2,121 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override, pgettext_lazy
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class Badge(NamedTuple):
     """``tone`` is one of the ``tone-…`` classes of ``mms.css``."""
 
-    label: str
+    said: StrOrPromise
     tone: str
     icon: str
+    said_of_many: StrOrPromise = ""
+    """Beside a number, where languages tell one from many."""
+
+    @property
+    def label(self) -> str:
+        """In the reader's language."""
+        return str(self.said)
+
+    @property
+    def label_of_many(self) -> str:
+        return str(self.said_of_many or self.said)
+
+    @property
+    def english(self) -> str:
+        """For files, which read the same to everybody."""
+        with override("en"):
+            return str(self.said)
 
 
-NEVER_RUN = Badge("No run yet", "quiet", "circle-dashed")
+NEVER_RUN = Badge(_("No run yet"), "quiet", "circle-dashed")
 BADGES = {
     # states of runs
-    "Pending": Badge("Pending", "pending", "hourglass"),
-    "InProgress": Badge("In progress", "progress", "loader-2"),
-    "Failed": Badge("Failed", "failed", "circle-x"),
-    "Succeeded": Badge("Succeeded", "succeeded", "circle-check"),
-    "Accepted": Badge("Accepted", "quiet", "check"),  # a failure of which somebody said that it may be
+    "Pending": Badge(_("Pending"), "pending", "hourglass", pgettext_lazy("of many", "Pending")),
+    "InProgress": Badge(_("In progress"), "progress", "loader-2"),
+    "Failed": Badge(_("Failed"), "failed", "circle-x", pgettext_lazy("of many", "Failed")),
+    "Succeeded": Badge(_("Succeeded"), "succeeded", "circle-check", pgettext_lazy("of many", "Succeeded")),
+    "Accepted": Badge(_("Accepted"), "quiet", "check"),  # a failure of which somebody said that it may be
+    # what checks of rollouts find, beside Failed
+    "Passed": Badge(_("Passed"), "succeeded", "circle-check"),
+    "Inconclusive": Badge(_("Inconclusive"), "pending", "alert-triangle"),
     # outcomes of meetings, beside Failed and Succeeded
-    "Skipped": Badge("Skipped", "quiet", "arrow-right"),
+    "Skipped": Badge(_("Skipped"), "quiet", "arrow-right", pgettext_lazy("of many", "Skipped")),
     # what a run would make of a meeting
-    "Would be updated": Badge("Would be updated", "pending", "refresh"),
-    "Would be skipped": Badge("Would be skipped", "quiet", "arrow-right"),
-    "Would fail": Badge("Would fail", "failed", "circle-x"),
-    "Not known": Badge("Not known", "quiet", "circle-dashed"),
+    "Would be updated": Badge(_("Would be updated"), "pending", "refresh"),
+    "Would be skipped": Badge(_("Would be skipped"), "quiet", "arrow-right"),
+    "Would fail": Badge(_("Would fail"), "failed", "circle-x"),
+    "Not known": Badge(_("Not known"), "quiet", "circle-dashed"),
     # meetings that need a person
-    "Open": Badge("Open", "pending", "alert-triangle"),
-    "Assigned": Badge("Assigned", "quiet", "user-circle"),
-    "DealtWith": Badge("Dealt with", "succeeded", "circle-check"),
+    "Open": Badge(pgettext_lazy("state", "Open"), "pending", "alert-triangle"),
+    "Assigned": Badge(_("Assigned"), "quiet", "user-circle"),
+    "DealtWith": Badge(_("Dealt with"), "succeeded", "circle-check"),
     # whether invitations say what the settings ask for
-    "Out of date": Badge("Out of date", "pending", "calendar-event"),
+    "Out of date": Badge(_("Out of date"), "pending", "calendar-event"),
     # numbers on their way off a bridge
-    "Waiting": Badge("Waiting", "pending", "hourglass"),
-    "Moving": Badge("Moving users", "progress", "loader-2"),
-    "Updating": Badge("Updating invitations", "progress", "loader-2"),
-    "Released": Badge("Released", "succeeded", "circle-check"),
-    "Cancelled": Badge("Cancelled", "quiet", "x"),
+    "Waiting": Badge(_("Waiting"), "pending", "hourglass"),
+    "Moving": Badge(_("Moving users"), "progress", "loader-2"),
+    "Updating": Badge(_("Updating invitations"), "progress", "loader-2"),
+    "Released": Badge(_("Released"), "succeeded", "circle-check"),
+    "Cancelled": Badge(_("Cancelled"), "quiet", "x"),
     # imports of users
-    "Checking": Badge("Checking", "progress", "loader-2"),
-    "Checked": Badge("Checked", "pending", "hourglass"),
-    "Applying": Badge("Applying", "progress", "loader-2"),
-    "Applied": Badge("Applied", "succeeded", "circle-check"),
-    "Refused": Badge("Refused", "failed", "circle-x"),
-    "Discarded": Badge("Discarded", "quiet", "x"),
+    "Checking": Badge(_("Checking"), "progress", "loader-2"),
+    "Checked": Badge(_("Checked"), "pending", "hourglass"),
+    "Applying": Badge(_("Applying"), "progress", "loader-2"),
+    "Applied": Badge(_("Applied"), "succeeded", "circle-check"),
+    "Refused": Badge(_("Refused"), "failed", "circle-x"),
+    "Discarded": Badge(_("Discarded"), "quiet", "x"),
     # what is done for many users, beside Refused
-    "Working": Badge("In progress", "progress", "loader-2"),
-    "Done": Badge("Done", "succeeded", "circle-check"),
-    "Stopped": Badge("Stopped", "quiet", "x"),
-    "Planned": Badge("Planned", "pending", "hourglass"),
-    "Begun": Badge("Begun", "progress", "loader-2"),
-    "NotDone": Badge("Not done", "pending", "alert-triangle"),
+    "Working": Badge(_("In progress"), "progress", "loader-2"),
+    "Done": Badge(_("Done"), "succeeded", "circle-check"),
+    "Stopped": Badge(_("Stopped"), "quiet", "x"),
+    "Planned": Badge(_("Planned"), "pending", "hourglass"),
+    "Begun": Badge(_("Begun"), "progress", "loader-2"),
+    "NotDone": Badge(_("Not done"), "pending", "alert-triangle"),
     # previews, beside Refused
-    "Looking": Badge("Being made", "progress", "loader-2"),
-    "Ready": Badge("Ready", "succeeded", "circle-check"),
+    "Looking": Badge(_("Being made"), "progress", "loader-2"),
+    "Ready": Badge(_("Ready"), "succeeded", "circle-check"),
     # messages, beside Failed
-    "Queued": Badge("Queued", "pending", "mail"),
-    "Sent": Badge("Sent", "succeeded", "mail-check"),
-    "ByServer": Badge("Sent by the mailbox's server", "succeeded", "mail-check"),
-    "Superseded": Badge("Replaced by a newer one", "quiet", "mail"),
+    "Queued": Badge(_("Queued"), "pending", "mail"),
+    "Sent": Badge(_("Sent"), "succeeded", "mail-check"),
+    "ByServer": Badge(_("Sent by the mailbox's server"), "succeeded", "mail-check"),
+    "Superseded": Badge(_("Replaced by a newer one"), "quiet", "mail"),
     # notices to organizers, beside Queued, Sent and Failed
-    "Counting": Badge("Counting meetings", "progress", "loader-2"),
-    "NotTold": Badge("Not told", "quiet", "mail"),
+    "Counting": Badge(_("Counting meetings"), "progress", "loader-2"),
+    "NotTold": Badge(_("Not told"), "quiet", "mail"),
 }
+
+WAVES = {
+    "Draft": Badge(_("Draft"), "quiet", "circle-dashed"),
+    "Ready": Badge(_("Ready"), "succeeded", "circle-check"),
+    "Running": Badge(_("Running"), "progress", "loader-2"),
+    "Paused": Badge(_("Paused"), "pending", "clock"),
+    "Stopped": Badge(pgettext_lazy("a wave", "Stopped"), "failed", "alert-triangle"),
+    "Observing": Badge(_("Observing"), "pending", "hourglass"),
+    "Completed": Badge(_("Completed"), "succeeded", "circle-check"),
+    "CompletedWithErrors": Badge(_("Completed with errors"), "pending", "alert-triangle"),
+    "RollingBack": Badge(_("Rolling back"), "progress", "loader-2"),
+    "RolledBack": Badge(_("Rolled back"), "quiet", "arrow-left"),
+}
+"""States of waves."""
+
+MEMBERS = {
+    "Waiting": Badge(_("Waiting"), "quiet", "hourglass"),
+    "Moving": Badge(_("Moving"), "progress", "loader-2"),
+    "Updating": Badge(_("Updating invitations"), "progress", "loader-2"),
+    "Done": Badge(_("Done"), "succeeded", "circle-check"),
+    "Failed": Badge(_("Failed"), "failed", "circle-x", pgettext_lazy("of many", "Failed")),
+    "Excluded": Badge(_("Excluded"), "quiet", "x"),
+    "RolledBack": Badge(_("Rolled back"), "quiet", "arrow-left"),
+}
+"""States of members of waves."""
 
 STORY = {
     "changed": ("succeeded", "refresh"),

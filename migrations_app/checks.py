@@ -1,4 +1,6 @@
-"""System checks: settings of the cluster under which runs would be lost or doubled are refused at start."""
+"""System checks: settings of the cluster under which runs would be lost or doubled are refused at start.
+
+What is tagged "installation" is checked by every command, everything by ``manage.py check``."""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 
-@register()
+@register("installation")
 def check_cluster(**_: Any) -> list[CheckMessage]:
     """The guarantees of the queue hold only with these settings of django-q."""
     cluster: dict[str, Any] = settings.Q_CLUSTER

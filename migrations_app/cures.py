@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from django.utils.translation import gettext_noop
+
+from tenants_app.sentences import Sentence, sentence
+
 
 class Place(Enum):
     """A page on which something is put right, as the documentation calls it."""
 
-    USER = "the user's page"
-    BRIDGE = "the page of the user's bridge"
-    CONNECTION = "the page of the mailbox's connection"
-    MEETING_SERVICE = "the user's page, or *Settings* where the meeting service is the tenant's"
-    SETTINGS = "*Settings*"
-    MAIL = "*Settings → Mail*"
-    ALERTS = "*Settings → Alerts*"
-    START = "*Start with options* of the user"
-    RUN = "the page of the run"
-    TOOL = "the Meeting Migration Tool"
-    MEETING = "*What happened to this meeting*"
+    USER = gettext_noop("the user's page")
+    BRIDGE = gettext_noop("the page of the user's bridge")
+    CONNECTION = gettext_noop("the page of the mailbox's connection")
+    MEETING_SERVICE = gettext_noop("the user's page, or *Settings* where the meeting service is the tenant's")
+    SETTINGS = gettext_noop("*Settings*")
+    MAIL = gettext_noop("*Settings → Mail*")
+    ALERTS = gettext_noop("*Settings → Alerts*")
+    START = gettext_noop("*Start with options* of the user")
+    RUN = gettext_noop("the page of the run")
+    UNDO = gettext_noop("*Undo* on the page of the run")
+    TOOL = gettext_noop("the Meeting Migration Tool")
+    MEETING = gettext_noop("*What happened to this meeting*")
 
 
-_NOTHING_WRONG = "Nothing is wrong with it."
-_BY_ITSELF = "MMS tries again by itself."
-_NOBODY_TO_TELL = "Nobody is left to be told."
+_NOTHING_WRONG = sentence("Nothing is wrong with it.")
+_BY_ITSELF = sentence("MMS tries again by itself.")
+_NOBODY_TO_TELL = sentence("Nobody is left to be told.")
 
-CURES: Mapping[str, Place | str] = {
+CURES: Mapping[str, Place | Sentence] = {
     # why a meeting is skipped
     "past": _NOTHING_WRONG,
     "not-organizer": _NOTHING_WRONG,
@@ -40,6 +45,7 @@ CURES: Mapping[str, Place | str] = {
     "not-selected": Place.START,
     "no-meeting-service": Place.MEETING_SERVICE,
     "no-conference-id": Place.START,
+    "unknown-to-service": Place.START,
     # why an undo leaves a meeting
     "changed-since": Place.MEETING,
     "already-put-back": _NOTHING_WRONG,
@@ -52,6 +58,15 @@ CURES: Mapping[str, Place | str] = {
     "mailbox-unavailable": Place.CONNECTION,
     "mailbox-sign-in-refused": Place.CONNECTION,
     "mailbox-without-sign-in": Place.CONNECTION,
+    "exchange-not-installed": Place.CONNECTION,
+    "directory-unknown": Place.CONNECTION,
+    "application-unknown": Place.CONNECTION,
+    "secret-refused": Place.CONNECTION,
+    "secret-expired": Place.CONNECTION,
+    "certificate-refused": Place.CONNECTION,
+    "application-without-consent": Place.CONNECTION,
+    "mailbox-outside-policy": Place.CONNECTION,
+    "mailbox-throttled": _BY_ITSELF,
     "secret-unopenable": Place.CONNECTION,
     "mailbox-not-found": Place.CONNECTION,
     "mailbox-forbidden": Place.CONNECTION,
@@ -61,19 +76,25 @@ CURES: Mapping[str, Place | str] = {
     "mailbox-answer": Place.CONNECTION,
     "mailbox-ignores-conditions": Place.CONNECTION,
     "meeting-refused-by-server": Place.MEETING,
+    "join-link-changed": Place.UNDO,
+    "join-link-missing": Place.START,
+    "written-in-part": Place.UNDO,
+    "meeting-too-large-for-exchange": Place.MEETING,
     "no-bridge": Place.USER,
     "no-dial-in-number": Place.BRIDGE,
     "user-without-conference-id": Place.USER,
     "service-refused": Place.MEETING_SERVICE,
+    "teams-no-policy": Place.MEETING_SERVICE,
     "service-unavailable": Place.MEETING_SERVICE,
     "cannot-be-served": Place.TOOL,
     "worker-lost": _BY_ITSELF,
     "retries-used-up": Place.RUN,
     "undone-instead": _NOTHING_WRONG,
+    "rolled-back": _NOTHING_WRONG,
     "plan-cancelled": Place.USER,
-    "run-pruned": "What was changed is not known any more.",
+    "run-pruned": sentence("What was changed is not known any more."),
     "newer-run": Place.USER,
-    "internal-error": "What to do follows from the service's log.",
+    "internal-error": sentence("What to do follows from the service's log."),
     # why a message is not sent
     "mail-server-unreachable": Place.MAIL,
     "mail-server-without-sign-in": Place.MAIL,
@@ -101,7 +122,7 @@ CURES: Mapping[str, Place | str] = {
     "webhook-without-secret": Place.ALERTS,
     "alert-refused": Place.ALERTS,
     "alert-given-up": Place.ALERTS,
-    "alert-not-wanted": "Nobody is to be told this way.",
+    "alert-not-wanted": sentence("Nobody is to be told this way."),
 }
 """By code: where it is put right, or the sentence that says why nowhere."""
 

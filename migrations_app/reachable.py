@@ -6,24 +6,26 @@ import ipaddress
 import ssl
 from collections.abc import Collection
 
+from tenants_app.sentences import Sentence, sentence
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _WHY_NOT_TRUSTED = {
-    9: "is not valid yet",
-    10: "has expired",
-    18: "is signed by the server itself",
-    19: "is issued by a CA that is not known here",
-    20: "is issued by a CA that is not known here",
-    21: "comes without the certificates that lead to a known CA",
-    23: "was revoked",
-    62: "is made out to another host",
-    64: "is made out to another address",
+    9: sentence("is not valid yet"),
+    10: sentence("has expired"),
+    18: sentence("is signed by the server itself"),
+    19: sentence("is issued by a CA that is not known here"),
+    20: sentence("is issued by a CA that is not known here"),
+    21: sentence("comes without the certificates that lead to a known CA"),
+    23: sentence("was revoked"),
+    62: sentence("is made out to another host"),
+    64: sentence("is made out to another address"),
 }
 """By the verification codes of OpenSSL (``X509_V_ERR_…``)."""
 
 
 def is_allowed_host(host: str, allowed_hosts: Collection[str]) -> bool:
     """Whether the operator has named this host, as it stands in the address."""
-    return host in {name.strip().rstrip(".").lower() for name in allowed_hosts}
+    return host in {name.strip().strip("[]").rstrip(".").lower() for name in allowed_hosts}
 
 
 def is_public(address: str) -> bool:
@@ -43,6 +45,6 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
+def why_not_trusted(error: ssl.SSLCertVerificationError) -> Sentence:
     """What is wrong with a certificate; goes on after its name."""
-    return _WHY_NOT_TRUSTED.get(error.verify_code, "does not stand up to the check")
+    return _WHY_NOT_TRUSTED.get(error.verify_code, sentence("does not stand up to the check"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 from migrations_app.rewriting.services import Service
+from tenants_app.sentences import Sentence, english, sentence
 
 SKYPE, TEAMS, LINK = Service.SKYPE.value, Service.TEAMS.value, Service.LINK.value
 SOURCES = (SKYPE, TEAMS, LINK)
@@ -47,6 +48,11 @@ class Targets:
     def of_move(cls, service: str) -> Targets:
         """Those of a move to online (R1): the user's meeting service, or ``NO_SERVICE``, for Skype's meetings."""
         return cls.of({SKYPE: service, TEAMS: CURRENT, LINK: CURRENT})
+
+    @classmethod
+    def of_deployments(cls, sources: Collection[str], service: str) -> Targets:
+        """Those of a move to another deployment (R62): its meeting service for meetings of these services."""
+        return cls.of({source: service if source in sources else CURRENT for source in SOURCES})
 
     @property
     def stored(self) -> dict[str, str]:
@@ -92,25 +98,37 @@ class Targets:
         return "And".join(moves) or "ToSameType"
 
     @property
-    def words(self) -> str:
+    def words(self) -> Sentence:
         """What becomes of the meetings, as the end of a sentence."""
-        told = []
+        told: list[Sentence] = []
         sources = self._sources()
         staying = sources.pop(CURRENT, [])
         for target, some in sources.items():
             if target == NO_SERVICE:
-                told.append(f"{_meetings(some)} stay as they are, because no meeting service can make them anew")
+                told.append(
+                    sentence(
+                        "%(meetings)s stay as they are, because no meeting service can make them anew",
+                        meetings=_meetings(some),
+                    )
+                )
             elif some == [target]:
-                told.append(f"{_meetings(some)} whose link does not begin with the meeting URL get a new one")
+                told.append(sentence(english(_ELSEWHERE[target]), meetings=_meetings(some)))
             else:
-                told.append(f"{_meetings(some)} move to {service_name(target)}")
+                told.append(
+                    sentence("%(meetings)s move to %(service)s", meetings=_meetings(some), service=service_name(target))
+                )
         if staying:
-            are_the_rest = told and self.selects_all
-            told.append(f"{'all others' if are_the_rest else _meetings(staying)} stay in their service")
+            told.append(
+                sentence("all others stay in their service")
+                if told and self.selects_all
+                else sentence("%(meetings)s stay in their service", meetings=_meetings(staying))
+            )
         if not self.selects_all:
-            told.append("meetings of other services are left alone")
-        *told, last = told
-        return f"{', '.join(told)}, and {last}" if told else last
+            told.append(sentence("meetings of other services are left alone"))
+        first, *others = told
+        for each in others[:-1]:
+            first = sentence("%(first)s, %(second)s", first=first, second=each)
+        return sentence("%(first)s, and %(second)s", first=first, second=others[-1]) if others else first
 
     def _sources(self) -> dict[str, list[str]]:
         """By target, in the order in which they are named first."""
@@ -120,14 +138,24 @@ class Targets:
         return found
 
 
+_ELSEWHERE = {
+    LINK: sentence("%(meetings)s whose link does not begin with the meeting URL get a new one"),
+    TEAMS: sentence("%(meetings)s of another organization get a new one"),
+}
+"""Which of a service's own meetings are made anew in it."""
+
+
 def _rank(target: str) -> int:
     return {CURRENT: 0, NO_SERVICE: 1}.get(target, 2)
 
 
-def _meetings(sources: list[str]) -> str:
+def _meetings(sources: list[str]) -> Sentence:
     if len(sources) == len(SOURCES):
-        return "all meetings"
-    return f"{' and '.join(map(service_name, sources))} meetings"
+        return sentence("all meetings")
+    first, *others = map(service_name, sources)
+    for each in others:
+        first = sentence("%(first)s and %(second)s", first=first, second=each)
+    return sentence("%(services)s meetings", services=first)
 
 
 UNDO = "Undo"
@@ -136,7 +164,12 @@ ALL_CURRENT = Targets.of_types(ALL, CURRENT)
 """What every change but a move to online means, and a start by hand without types."""
 MIGRATION_TYPES = (
     ALL_CURRENT.migration_type,
-    *(Targets.of(dict.fromkeys(some, LINK)).migration_type for n in (3, 1, 2) for some in combinations(SOURCES, n)),
+    *(
+        Targets.of(dict.fromkeys(some, service)).migration_type
+        for service in (LINK, TEAMS)
+        for n in (3, 1, 2)
+        for some in combinations(SOURCES, n)
+    ),
     UNDO,
 )
 """The names that runs have by the services there are."""

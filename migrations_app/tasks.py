@@ -8,20 +8,22 @@ from time import monotonic
 
 from django.utils import timezone
 
+from migrations_app import registry
 from migrations_app.alerts import worker as alerts
 from migrations_app.mail import delivery, outbox
 from migrations_app.mail.servers import Connections
 from migrations_app.models import Run
 from migrations_app.monitoring import clock, samples
 from migrations_app.monitoring.health import beat
-from migrations_app.procedures import registry
 from migrations_app.runs import queue
 from migrations_app.runs.worker import work_run
+from tenants_app.languages import in_english
 
 TIME_BUDGET = timedelta(minutes=4)
 """A wake-up stops taking work after this, well inside the cluster's task timeout; the schedule wakes the next."""
 
 
+@in_english
 def work_queue() -> int:
     """The cluster's task: work what is due until the budget is spent. Returns how many runs were worked."""
     return work(timezone.now() + TIME_BUDGET)

@@ -10,6 +10,7 @@ from migrations_app.screens import (
     bridges,
     bulk_actions,
     dashboard,
+    deployments,
     dial_in_directory,
     failures,
     first_steps,
@@ -33,6 +34,19 @@ from migrations_app.screens import (
     user_imports,
     users,
 )
+from migrations_app.screens.rollouts import acceptance as wave_acceptance
+from migrations_app.screens.rollouts import check_definitions, rollouts
+from migrations_app.screens.rollouts import checks as rollout_checks
+from migrations_app.screens.rollouts import company as rollout_company
+from migrations_app.screens.rollouts import gates as rollout_gates
+from migrations_app.screens.rollouts import going_back as rollout_going_back
+from migrations_app.screens.rollouts import members as rollout_members
+from migrations_app.screens.rollouts import people as rollout_people
+from migrations_app.screens.rollouts import readiness as rollout_readiness
+from migrations_app.screens.rollouts import report as rollout_report
+from migrations_app.screens.rollouts import retirement as rollout_retirement
+from migrations_app.screens.rollouts import wave as wave_screens
+from migrations_app.screens.rollouts import waves as rollout_waves
 
 
 class UPNConverter:
@@ -161,6 +175,72 @@ tenant_urlpatterns = [
     path("releases/<key:pk>/start-runs/", releases.start_runs, name="start-release-runs"),
     path("releases/<key:pk>/anyway/", releases.anyway, name="release-anyway"),
     path("releases/<key:pk>/accept-given-up/", releases.accept, name="accept-given-up"),
+    path("rollouts/<key:pk>/checks/", rollout_checks.checks, name="rollout-checks"),
+    path("rollouts/<key:pk>/checks/look/", rollout_checks.look_at_checks, name="look-at-rollout-checks"),
+    path("rollouts/<key:pk>/checks/new/", check_definitions.new_check, name="new-rollout-check"),
+    path("rollouts/<key:pk>/checks/open/", rollout_gates.open_retirement, name="open-retirement-gate"),
+    path("rollouts/<key:pk>/checks/<key:check>/", rollout_checks.check, name="rollout-check"),
+    path("rollouts/<key:pk>/checks/<key:check>/answer/", rollout_checks.answer_check, name="answer-rollout-check"),
+    path("rollouts/<key:pk>/checks/<key:check>/look/", rollout_checks.look_at_check, name="look-at-rollout-check"),
+    path("rollouts/<key:pk>/checks/<key:check>/change/", check_definitions.change, name="change-rollout-check"),
+    path("rollouts/<key:pk>/checks/<key:check>/move/", check_definitions.move, name="move-rollout-check"),
+    path("rollouts/<key:pk>/checks/<key:check>/remove/", check_definitions.remove, name="remove-rollout-check"),
+    path("rollouts/<key:pk>/waves/<key:n>/", wave_screens.wave, name="wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/start/", wave_screens.start, name="start-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/pause/", wave_screens.pause, name="pause-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/resume/", wave_screens.resume, name="resume-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/accept/", wave_acceptance.accept, name="accept-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/accept/items.csv", wave_acceptance.items_csv, name="accept-wave-csv"),
+    path("rollouts/<key:pk>/waves/<key:n>/moves/", wave_screens.moves, name="wave-moves"),
+    path("rollouts/<key:pk>/waves/<key:n>/moves/list.txt", wave_screens.move_list, name="wave-move-list"),
+    path("rollouts/<key:pk>/waves/<key:n>/members/<key:member>/retry/", wave_screens.retry, name="retry-wave-member"),
+    path("rollouts/<key:pk>/waves/<key:n>/open-gate/", rollout_gates.open_wave, name="open-gate"),
+    path("rollouts/<key:pk>/waves/<key:n>/roll-back/", rollout_going_back.roll_back_wave, name="roll-back-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/stranded/", rollout_going_back.cannot_go_back, name="wave-stranded"),
+    path("rollouts/<key:pk>/waves/<key:n>/stranded.csv", rollout_going_back.stranded_csv, name="wave-stranded-csv"),
+    path("rollouts/<key:pk>/waves/<key:n>/stranded/search/", rollout_going_back.search_wave, name="search-stranded"),
+    path("rollouts/<key:pk>/waves/<key:n>/stranded/tell/", rollout_going_back.tell_organizers, name="tell-stranded"),
+    path("rollouts/<key:pk>/retirement/", rollout_retirement.gate, name="rollout-retirement"),
+    path(
+        "rollouts/<key:pk>/retirement/listing/<slug:kind>/", rollout_retirement.take_listing, name="retirement-listing"
+    ),
+    path("rollouts/<key:pk>/retirement/search/", rollout_retirement.search, name="retirement-search"),
+    path("rollouts/<key:pk>/retirement/accept/", rollout_retirement.accept, name="retirement-accept"),
+    path("rollouts/<key:pk>/retirement/retire/", rollout_retirement.retire, name="retire-deployment"),
+    path("rollouts/<key:pk>/retirement/take-back/", rollout_retirement.take_back, name="take-back-retirement"),
+    path("rollouts/<key:pk>/redirects/", rollout_retirement.redirect_map, name="rollout-redirects"),
+    path("rollouts/<key:pk>/redirects/<slug:kind>/", rollout_retirement.redirect_file, name="redirects-file"),
+    path("users/to-wave/", rollout_members.selected_to_wave, name="selected-to-wave"),
+    path("rollouts/", rollouts.rollouts, name="rollouts"),
+    path("rollouts/<key:pk>/", rollouts.rollout, name="rollout"),
+    path("rollouts/<key:pk>/settings/", rollouts.settings, name="rollout-settings"),
+    path("rollouts/<key:pk>/close/", rollouts.close, name="close-rollout"),
+    path("rollouts/<key:pk>/mapping/", rollouts.mapping, name="rollout-mapping"),
+    path("rollouts/<key:pk>/import/", rollout_members.import_file, name="rollout-import"),
+    path("rollouts/<key:pk>/waves/add/", rollouts.add, name="add-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/settings/", rollout_waves.settings, name="wave-settings"),
+    path("rollouts/<key:pk>/waves/<key:n>/put/", rollout_waves.put, name="put-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/split/", rollout_waves.split, name="split-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/remove/", rollout_waves.remove, name="remove-wave"),
+    path("rollouts/<key:pk>/waves/<key:n>/members/", rollout_members.members, name="wave-members"),
+    path("rollouts/<key:pk>/waves/<key:n>/members/add/", rollout_members.add, name="add-wave-members"),
+    path("rollouts/<key:pk>/waves/<key:n>/members/take-out/", rollout_members.take_out, name="take-out-members"),
+    path("rollouts/<key:pk>/waves/<key:n>/newcomers/", rollout_members.add_newcomers, name="add-newcomers"),
+    path(
+        "rollouts/<key:pk>/waves/<key:n>/members/<key:member_pk>/exclude/",
+        rollout_members.exclude,
+        name="exclude-member",
+    ),
+    path("rollouts/<key:pk>/waves/<key:n>/meetings/", rollout_company.company, name="wave-meetings"),
+    path("rollouts/<key:pk>/waves/<key:n>/readiness/", rollout_readiness.readiness, name="wave-readiness"),
+    path("rollouts/<key:pk>/report/", rollout_report.rollout_report, name="rollout-report"),
+    path("rollouts/<key:pk>/report/<slug:kind>/", rollout_report.rollout_report_file, name="rollout-report-file"),
+    path("rollouts/<key:pk>/waves/<key:n>/report/", rollout_report.wave_report, name="wave-report"),
+    path(
+        "rollouts/<key:pk>/waves/<key:n>/report/<slug:kind>/", rollout_report.wave_report_file, name="wave-report-file"
+    ),
+    path("rollouts/<key:pk>/people/", rollout_people.people, name="rollout-people"),
+    path("rollouts/<key:pk>/people/secret/", rollout_people.new_secret, name="rollout-people-secret"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
     path("settings/service/off/", tenant_settings.service_off, name="service-off"),
     path("settings/rules/", tenant_settings.rules, name="rules"),
@@ -174,6 +254,9 @@ tenant_urlpatterns = [
     path("settings/alerts/test-webhook/", alerts.test_webhook, name="alert-test-webhook"),
     path("settings/alerts/secret/", alerts.new_secret, name="alert-secret"),
     path("settings/alerts/<key:pk>/send-again/", alerts.send_again, name="send-alert-again"),
+    path("settings/deployments/", deployments.deployments, name="deployments"),
+    path("settings/deployments/<key:pk>/", deployments.deployment, name="deployment"),
+    path("settings/deployments/<key:pk>/remove/", deployments.remove, name="remove-deployment"),
     path("settings/mailboxes/", mailboxes.connections, name="mailboxes"),
     path("settings/mailboxes/<key:pk>/", mailboxes.connection, name="mailbox-connection"),
     path("settings/mailboxes/<key:pk>/try/", mailboxes.try_it, name="try-mailbox-connection"),

@@ -9,10 +9,20 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import FieldDoesNotExist
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import DataError, OperationalError, ProgrammingError, connection, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext, gettext_lazy
+from django.views.decorators.cache import never_cache
+
+from mms_site.accounts.sign_out import SignOut
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +42,24 @@ NOT_UNDERSTOOD = (
 class DataFixes(admin.AdminSite):
     """For superusers alone: its lists show the rows of every tenant, whatever rights on them staff may be given."""
 
-    site_header = site_title = "MMS data fixes"
-    index_title = "Every change made here is checked and audited like any other"
+    site_header = site_title = gettext_lazy("MMS data fixes")
+    index_title = gettext_lazy("Every change made here is checked and audited like any other")
 
     def has_permission(self, request: HttpRequest) -> bool:
         return super().has_permission(request) and request.user.is_superuser
+
+    @method_decorator(never_cache)
+    @login_not_required
+    def login(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The door is that of the whole site, with its second factors; who is signed in and no superuser is told so."""
+        if self.has_permission(request):
+            return redirect("admin:index")
+        if request.user.is_authenticated:
+            raise PermissionDenied(gettext("The Django admin is for superusers: sign in as one, or ask one to do it."))
+        return redirect_to_login(request.GET.get(REDIRECT_FIELD_NAME) or reverse("admin:index", current_app=self.name))
+
+    def logout(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return SignOut.as_view()(request)
 
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Django's own, but an address or a form that makes no sense is answered like a page that is not there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -76,6 +77,37 @@ def read_bool(variable: str, default: bool) -> bool:
     raise exit_naming(variable, "is not usable: expected true or false.")
 
 
+def read_choice(variable: str, default: str, *others: str) -> str:
+    """One of a few words."""
+    value = given(variable, default).lower()
+    if value not in {default, *others}:
+        raise exit_naming(variable, f"is not usable: expected {' or '.join((default, *others))}.")
+    return value
+
+
+def openid_issuer(is_development: bool) -> str:
+    """MMS_OIDC_ISSUER: an address with TLS. In development one without it may be on this machine."""
+    issuer = given("MMS_OIDC_ISSUER")
+    safe = r"https://|http://(localhost|127\.0\.0\.1)(?=[:/]|$)" if is_development else "https://"
+    if issuer and not re.match(rf"(?:{safe})[^?#\s]*$", issuer):
+        raise exit_naming("MMS_OIDC_ISSUER", "is not usable: expected an address like https://login.example.org/realm.")
+    return issuer
+
+
+def group_roles() -> list[tuple[str, str, str]]:
+    """MMS_OIDC_ROLES: which group gives which role in which tenant."""
+    found = []
+    for each in filter(None, map(str.strip, given("MMS_OIDC_ROLES").split(";"))):
+        match = re.fullmatch(r"(.+)=([a-z0-9-]+):(viewer|operator|admin)", each)
+        if match is None:
+            raise exit_naming(
+                "MMS_OIDC_ROLES",
+                "is not usable: expected groups like mms-admins=contoso:admin;mms-staff=contoso:viewer.",
+            )
+        found.append((match[1].strip(), match[2], match[3]))
+    return found
+
+
 def read_int(variable: str, default: int, least: int, most: int) -> int:
     """A whole number from ``least`` to ``most``."""
 
@@ -94,6 +126,21 @@ def read_list(variable: str, default: str, expected: str, is_usable: Callable[[s
     if not all(map(is_usable, values)) or (default and not values):
         raise exit_naming(variable, f"is not usable: expected {expected}.")
     return values
+
+
+def folder_of_programs(variable: str, base: Path) -> Path | None:
+    """A directory, which not everybody may write into: whoever may, could have MMS run anything."""
+
+    def folder() -> Path | None:
+        path = given(variable)
+        if not path:
+            return None
+        found = (base / path).resolve(strict=True)
+        if not found.is_dir() or found.stat().st_mode & stat.S_IWOTH:
+            raise ValueError
+        return found
+
+    return read(variable, "a directory that is there and that not everybody may write into", folder)
 
 
 def is_host(text: str) -> bool:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 from django.urls import ResolverMatch, reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 BELOW_A_TENANT = "<slug:slug>/"
 """How the routes of all pages of a tenant begin."""
@@ -30,16 +32,17 @@ class Tab(NamedTuple):
 
 TABS = (
     Tab(
-        "Dashboard",
+        _("Dashboard"),
         "layout-dashboard",
         "dashboard",
         frozenset({"", "failures", "errors", "first-steps", "left", "lists", "search"}),
     ),
-    Tab("History", "history", "history", frozenset({"migrations", "meetings"})),
-    Tab("Users", "users", "users", frozenset({"users", "previews", "notices", "tool"})),
-    Tab("Bridges", "phone-call", "bridges", frozenset({"bridges", "releases"})),
-    Tab("Settings", "settings", "settings", frozenset({"settings", "dial-in"})),
-    Tab("Audit", "clipboard-list", "audit", frozenset({"audit"})),
+    Tab(_("History"), "history", "history", frozenset({"migrations", "meetings"})),
+    Tab(_("Users"), "users", "users", frozenset({"users", "previews", "notices", "tool"})),
+    Tab(_("Bridges"), "phone-call", "bridges", frozenset({"bridges", "releases"})),
+    Tab(_("Rollouts"), "arrows-exchange", "rollouts", frozenset({"rollouts"})),
+    Tab(_("Settings"), "settings", "settings", frozenset({"settings", "dial-in", "people"})),
+    Tab(_("Audit"), "clipboard-list", "audit", frozenset({"audit"})),
 )
 
 
@@ -52,14 +55,14 @@ class GoKey(NamedTuple):
 
 
 GO_KEYS = (
-    GoKey("d", "Dashboard", "dashboard"),
-    GoKey("u", "Users", "users"),
-    GoKey("h", "History", "history"),
-    GoKey("b", "Bridges", "bridges"),
-    GoKey("l", "Meetings that need a person", "left-meetings"),
-    GoKey("f", "Failures", "failures"),
-    GoKey("s", "Settings", "settings"),
-    GoKey("a", "Audit", "audit"),
+    GoKey("d", _("Dashboard"), "dashboard"),
+    GoKey("u", _("Users"), "users"),
+    GoKey("h", _("History"), "history"),
+    GoKey("b", _("Bridges"), "bridges"),
+    GoKey("l", _("Meetings that need a person"), "left-meetings"),
+    GoKey("f", _("Failures"), "failures"),
+    GoKey("s", _("Settings"), "settings"),
+    GoKey("a", _("Audit"), "audit"),
 )
 
 
@@ -92,10 +95,10 @@ def tabs(request: HttpRequest) -> dict[str, Any]:
 
 
 def _go_keys(slug: str) -> list[GoTo]:
-    return [GoTo(key.key, key.label, reverse(key.leads_to, args=[slug]) if slug else "") for key in GO_KEYS]
+    return [GoTo(key.key, gettext(key.label), reverse(key.leads_to, args=[slug]) if slug else "") for key in GO_KEYS]
 
 
 def _links(match: ResolverMatch) -> list[Link]:
     part = match.route.removeprefix(BELOW_A_TENANT).partition("/")[0]
     slug = match.kwargs["slug"]
-    return [Link(tab.label, tab.icon, reverse(tab.leads_to, args=[slug]), part in tab.parts) for tab in TABS]
+    return [Link(gettext(tab.label), tab.icon, reverse(tab.leads_to, args=[slug]), part in tab.parts) for tab in TABS]

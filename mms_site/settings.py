@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,25 @@ from csp.constants import NONE, SELF
 from django.core.validators import validate_email
 from django.urls import reverse
 
-from migrations_app.rewriting.labels import LANGUAGES
+from migrations_app.rewriting.labels import LANGUAGES as LANGUAGES_OF_INVITATIONS
 from mms_site.backends import cache, check_writable, data_folder, database, mail
 from mms_site.environment import (
     base_url,
     development_secret,
     exit_naming,
+    folder_of_programs,
     given,
+    group_roles,
     is_fernet_key,
     is_host,
     is_long_key,
     is_origin,
     load_file,
     load_secrets,
+    openid_issuer,
     read,
     read_bool,
+    read_choice,
     read_int,
     read_list,
 )
@@ -37,7 +42,15 @@ from mms_site.environment import (
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").is_file():
     load_file(BASE_DIR / ".env")
-load_secrets("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "EMAIL_URL", "MMS_SECRETS_KEY", "MMS_METRICS_KEY")
+load_secrets(
+    "SECRET_KEY",
+    "DATABASE_URL",
+    "CACHE_URL",
+    "EMAIL_URL",
+    "MMS_SECRETS_KEY",
+    "MMS_METRICS_KEY",
+    "MMS_OIDC_CLIENT_SECRET",
+)
 
 DEBUG = read_bool("DEBUG", default=False)
 MMS_DATA_DIR = data_folder(BASE_DIR / given("MMS_DATA_DIR", "var"))
@@ -78,6 +91,12 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "mms_site.apps.OpenIdConfig",  # allauth.socialaccount
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "axes",
     "csp",
     "django_filters",
@@ -86,6 +105,7 @@ INSTALLED_APPS = [
     "django_tables2",
     "tenants_app",
     "migrations_app",
+    "mms_site.accounts",
 ]
 
 MIDDLEWARE = [
@@ -99,13 +119,17 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "mms_site.languages.LanguageOfReader",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "tenants_app.screens.lost_posts.LostPosts",
     "mms_site.middleware.SignInRequired",
+    "mms_site.accounts.second_factor.SecondFactorRequired",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "mms_site.sign_in.KnownDevices",
+    "mms_site.accounts.sessions.SessionsUsed",
 ]
 
 ROOT_URLCONF = "mms_site.urls"
@@ -117,6 +141,7 @@ ABSOLUTE_URL_OVERRIDES = {
     "tenants_app.servicenumber": lambda number: reverse(
         "number", args=[number.tenant.slug, number.bridge_id, number.pk]
     ),
+    "tenants_app.deployment": lambda deployment: reverse("deployment", args=[deployment.tenant.slug, deployment.pk]),
     "tenants_app.mailboxconnection": lambda connection: reverse(
         "mailbox-connection", args=[connection.tenant.slug, connection.pk]
     ),
@@ -134,6 +159,8 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "mms_site.navigation.tabs",
+                "mms_site.languages.languages",
+                "mms_site.accounts.theme.theme",
             ],
         },
     },
@@ -214,6 +241,22 @@ MMS_ALLOWED_WEBHOOK_HOSTS = read_list(
     "MMS_ALLOWED_WEBHOOK_HOSTS", "", "host names or addresses like hooks.contoso.com,10.0.0.7", is_host
 )
 """Servers of webhooks that may be at private addresses, and be posted to without TLS."""
+MMS_ALLOWED_CHECK_HOSTS = read_list(
+    "MMS_ALLOWED_CHECK_HOSTS", "", "host names or addresses like pool.contoso.local,10.0.0.7", is_host
+)
+"""Hosts that checks of rollouts may reach at private addresses, or on this machine."""
+MMS_CHECK_COMMANDS = folder_of_programs("MMS_CHECK_COMMANDS", BASE_DIR)
+"""The directory of the programs that checks and movers of rollouts may run, or none."""
+MMS_MICROSOFT_ENDPOINTS = read_list(
+    "MMS_MICROSOFT_ENDPOINTS",
+    "",
+    "two addresses, of the sign-in and of Graph, like https://login.example.org,https://graph.example.org",
+    is_origin,
+)
+"""Where Microsoft's sign-in and Graph are for all connections, instead of in their clouds; for trials. Without TLS only
+at hosts of MMS_ALLOWED_MAIL_HOSTS. Whoever answers there gets the sign-ins of all tenants."""
+if len(MMS_MICROSOFT_ENDPOINTS) not in {0, 2}:
+    raise exit_naming("MMS_MICROSOFT_ENDPOINTS", "is not usable: expected two addresses, of the sign-in and of Graph.")
 
 # --- monitoring ---------------------------------------------------------------------------------------
 
@@ -228,7 +271,7 @@ if MMS_METRICS_KEY and not is_long_key(MMS_METRICS_KEY):
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "mms_site.accounts.backends.AccountBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -239,9 +282,53 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-LOGIN_URL = "login"
+LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "login"
+LOGOUT_REDIRECT_URL = "account_login"
+MMS_SECOND_FACTOR = read_choice("MMS_SECOND_FACTOR", "optional", "required")
+"""Whether everybody must sign in with a second factor; tenants can ask for one by themselves."""
+ACCOUNT_ADAPTER = "mms_site.accounts.adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
+MFA_ADAPTER = "mms_site.accounts.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+"""How many half minutes the clock of a telephone may be wrong."""
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+SOCIALACCOUNT_ADAPTER = "mms_site.accounts.adapters.OpenIdAdapter"
+
+# --- the organization's own sign-in -------------------------------------------------------------------
+
+MMS_OIDC_ISSUER, MMS_OIDC_NAME = openid_issuer(MMS_DEVELOPMENT), ""
+"""Where the organization's OpenID provider is; empty: there is none."""
+if MMS_OIDC_ISSUER:
+    MMS_OIDC_NAME = given("MMS_OIDC_NAME", "your organization")
+MMS_OIDC_PROVIDER_ID = f"oidc-{sha256(MMS_OIDC_ISSUER.encode()).hexdigest()[:16]}"
+"""Follows from the issuer: who is known to one is nobody to another."""
+MMS_OIDC_GROUPS_CLAIM = given("MMS_OIDC_GROUPS_CLAIM", "groups")
+MMS_OIDC_ROLES = group_roles()
+"""The role in a tenant that each group gives: (group, tenant's slug, role)."""
+SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {
+    "openid_connect": {"provider_class": "mms_site.accounts.openid.SignInProvider"}
+}
+if MMS_OIDC_ISSUER:
+    SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"] = [
+        {
+            "provider_id": MMS_OIDC_PROVIDER_ID,
+            "name": MMS_OIDC_NAME,
+            "client_id": given("MMS_OIDC_CLIENT_ID"),
+            "secret": given("MMS_OIDC_CLIENT_SECRET"),
+            "settings": {"server_url": f"{MMS_OIDC_ISSUER.rstrip('/')}/.well-known/openid-configuration"},
+        }
+    ]
+    if not given("MMS_OIDC_CLIENT_ID"):
+        raise exit_naming("MMS_OIDC_CLIENT_ID", "is not set: give the name of MMS at the provider of MMS_OIDC_ISSUER.")
+
+# --- wrong passwords ----------------------------------------------------------------------------------
+
 MMS_TRUSTED_PROXIES = read(
     "MMS_TRUSTED_PROXIES",
     "addresses or networks like 127.0.0.1,10.0.0.0/8",
@@ -302,13 +389,18 @@ if SECURE_HSTS_PRELOAD and not SECURE_HSTS_INCLUDE_SUBDOMAINS:
 
 # --- language, time, static files ---------------------------------------------------------------------
 
-LANGUAGE_CODE = "en"
-LOCALE_PATHS = [BASE_DIR / "mms_site" / "locale"]
-"""What Django says of bad input, as MMS says it (django.po)."""
+LANGUAGES = [("en", "English"), ("es", "Spanish"), ("it", "Italian")]
+"""What pages, mails and commands speak."""
+LANGUAGE_CODE = read_choice("LANGUAGE_CODE", *dict(LANGUAGES))
+"""The language of who has chosen none, where no browser asks for one: of commands, and of mails to strangers."""
+LANGUAGE_COOKIE_NAME = "language"
+LOCALE_PATHS = [BASE_DIR / "mms_site" / "locale", BASE_DIR / "mms_site" / "sentences_of_django"]
+"""What MMS says, in other languages; and what Django says of bad input, as MMS says it, in all of them."""
 TIME_ZONE = read("TIME_ZONE", "a name like Europe/Rome", lambda: ZoneInfo(given("TIME_ZONE", "UTC")).key)
-MMS_INVITATION_LANGUAGES = LANGUAGES
+MMS_INVITATION_LANGUAGES = LANGUAGES_OF_INVITATIONS
 """The languages that invitations are written in, each with its name; others get English. From ``labels.toml``."""
 USE_I18N = True
+FORMAT_MODULE_PATH = "mms_site.formats"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = MMS_DATA_DIR / "static"

@@ -8,6 +8,7 @@ from tenants_app.urls import tenant_urlpatterns as tenants_patterns
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("accounts/", include("mms_site.accounts.urls")),
     path("", include("tenants_app.urls")),
     path("", include("migrations_app.urls")),
     path("<slug:slug>/", include([*migrations_patterns, *tenants_patterns])),

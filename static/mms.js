@@ -24,6 +24,12 @@
     }
   });
 
+  // Where there is no room for all tabs, the one that is open is in sight.
+  addEventListener("DOMContentLoaded", () => {
+    const tabs = document.querySelector(".tabs"), here = tabs?.querySelector("[aria-current]");
+    if (here) tabs.scrollLeft += here.getBoundingClientRect().right - tabs.getBoundingClientRect().right;
+  });
+
   // Columns are put in order by buttons; without this file, by numbers.
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-move]"), item = button?.closest("li");
@@ -35,7 +41,8 @@
     const places = [...item.parentElement.querySelectorAll(".place input")];
     places.forEach((place, index) => { place.value = index + 1; });
     const announcer = document.getElementById("announcer"), label = item.querySelector(".form-check-label").textContent.trim();
-    announcer.textContent = `${label}: place ${places.indexOf(item.querySelector(".place input")) + 1} of ${places.length}`;
+    const said = { label, place: places.indexOf(item.querySelector(".place input")) + 1, places: places.length };
+    announcer.textContent = announcer.dataset.place.replace(/{(\w+)}/g, (_, name) => said[name]);
   });
 
   // A form is sent once, however often one clicks.

@@ -7,6 +7,8 @@
   const bar = () => byId("selection");
   const boxes = () => [...document.querySelectorAll('input[name="users"][form="selection"]')];
   const mostTicked = () => Number(bar().dataset.most);
+  const say = (text, numbers) =>
+    text.replace(/\{(\w+)\}/g, (_, name) => numbers[name].toLocaleString(document.documentElement.lang));
 
   const show = () => {
     if (!bar()) return;
@@ -25,9 +27,9 @@
     }
     const shown = new Set(rows.map((box) => box.value));
     const elsewhere = [...ticked].filter((key) => !shown.has(key)).length;
-    const total = ticked.size.toLocaleString("en");
-    let told = ticked.size ? `${total} selected${elsewhere ? `, ${elsewhere.toLocaleString("en")} of them not on this page` : ""}` : "";
-    if (ticked.size > mostTicked()) told += `; at most ${mostTicked()} go at once: choose all that a filter finds`;
+    const { selected, elsewhereToo, tooMany } = bar().dataset;
+    let told = ticked.size ? say(elsewhere ? elsewhereToo : selected, { count: ticked.size, elsewhere }) : "";
+    if (ticked.size > mostTicked()) told += `; ${say(tooMany, { most: mostTicked() })}`;
     if (all.checked) told = "";
     if (byId("ticked").textContent !== told) byId("ticked").textContent = told;
     byId("untick").hidden = all.checked || !ticked.size;

@@ -9,11 +9,20 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from tenants_app.audit import Actor, Channel
-from tenants_app.models import Role, Tenant
+from tenants_app.local_times import time_zone_names, zone_named
+from tenants_app.models import Preferences, Role, Tenant
+
+SECOND_FACTOR = "second_factor"
+"""Of a session: that who signed in has shown a second factor. The site sets it when they do."""
 
 _RANK = {Role.Name.VIEWER: 0, Role.Name.OPERATOR: 1, Role.Name.ADMIN: 2}
+
+
+class SecondFactorNeeded(PermissionDenied):
+    """The tenant is for those only who have signed in with a second factor. The site leads to where one is set up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,12 @@ def visible_tenants(account: AbstractUser | AnonymousUser) -> QuerySet[Tenant]:
 def access_for(request: HttpRequest, slug: str, least: Role.Name = Role.Name.VIEWER) -> Access:
     """Fetch the tenant and authorise the signed-in administrator, who needs at least the role ``least``.
 
-    From here on times are shown, and what is typed is understood, in the tenant's time zone, until the request has
-    ended (``apps.py`` sees to that, also where the answer is streamed).
+    From here on times are shown in the time zone that the account prefers, or else in the tenant's, and dates that are
+    typed to search by are understood so, until the request has ended (``apps.py`` sees to that, also where the answer
+    is streamed). Plans and windows are in the tenant's for everybody.
 
-    Raises ``Http404`` for strangers, with the same answer whether the tenant exists or not, and
-    ``PermissionDenied`` where the role is too small.
+    Raises ``Http404`` for strangers, with the same answer whether the tenant exists or not,
+    ``SecondFactorNeeded`` where the tenant asks for one, and ``PermissionDenied`` where the role is too small.
     """
     account = request.user
     if not isinstance(account, AbstractUser):
@@ -70,20 +80,45 @@ def access_for(request: HttpRequest, slug: str, least: Role.Name = Role.Name.VIE
         tenant = Tenant.objects.filter(slug=slug).first()
         if tenant is None:
             raise Http404
-        timezone.activate(tenant.zone)
+        _ask_for_second_factor(request, tenant)
+        use_time_zone(account, tenant)
         return Access(tenant, Role.Name.ADMIN, account)
     try:  # at most one: not first(), whose order takes longer to work out than the rest of the question
         role = Role.objects.select_related("tenant").get(tenant__slug=slug, account=account)
     except Role.DoesNotExist:
         raise Http404 from None
+    _ask_for_second_factor(request, role.tenant)
     access = Access(role.tenant, Role.Name(role.name), account)
     if not access.allows(least):
         raise PermissionDenied(
-            f"This needs the role {least.label.lower()}; yours in {role.tenant} is {role.get_name_display().lower()}. "
-            "Ask an administrator of the tenant to do it, or to give you the role."
+            _(
+                "This needs the role %(needed)s; yours in %(tenant)s is %(role)s. Ask an administrator of the tenant "
+                "to do it, or to give you the role."
+            )
+            % {
+                "needed": least.label.lower(),
+                "tenant": role.tenant,
+                "role": role.get_name_display().lower(),
+            }
         )
-    timezone.activate(access.tenant.zone)
+    use_time_zone(account, access.tenant)
     return access
+
+
+def _ask_for_second_factor(request: HttpRequest, tenant: Tenant) -> None:
+    if tenant.second_factor_required and not request.session.get(SECOND_FACTOR):
+        raise SecondFactorNeeded(
+            _("%(tenant)s is for those only who sign in with a second factor: set one up.") % {"tenant": tenant}
+        )
+
+
+def use_time_zone(account: AbstractUser, tenant: Tenant | None = None) -> None:
+    """Show times as the account prefers them, or else as the tenant has them, or the installation."""
+    chosen = Preferences.of(account).time_zone
+    if chosen in time_zone_names():
+        timezone.activate(zone_named(chosen))
+    elif tenant is not None:
+        timezone.activate(tenant.zone)
 
 
 def leave_time_zone(**of_signal: object) -> None:

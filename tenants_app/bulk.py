@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, CharField, Field, ForeignKey, IntegerField, Model
 
 BULK = 500
@@ -86,14 +87,21 @@ def _column(field: Field[Any, Any]) -> str:
     return connection.ops.quote_name(str(field.column))
 
 
-def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add: bool) -> list[list[Any]]:
-    # Text and numbers go in as they are; only other values (times, UUIDs, octets) differ between databases.
-    plain = [(field, field.attname, isinstance(field, CharField | IntegerField | ForeignKey)) for field in fields]
+def _parameters(rows: Sequence[Model], fields: Sequence[Field[Any, Any]], *, add: bool) -> list[tuple[Any, ...]]:
     database = connections[connection.alias]  # what stands for it looks it up anew for every value
-    return [
-        [
-            getattr(row, name) if as_it_is else field.get_db_prep_save(field.pre_save(row, add), database)
-            for field, name, as_it_is in plain
-        ]
-        for row in rows
-    ]
+    return list(zip(*(_values(rows, field, database, add=add) for field in fields), strict=True))
+
+
+def _values(rows: Sequence[Model], field: Field[Any, Any], database: BaseDatabaseWrapper, *, add: bool) -> list[Any]:
+    """The values of one column, as the database takes them."""
+    # Text and numbers go in as they are; only other values (times, UUIDs, octets) differ between databases.
+    if isinstance(field, CharField | IntegerField | ForeignKey):
+        name = field.attname
+        return [getattr(row, name) for row in rows]
+    values, last, prepared = [], object(), None
+    for row in rows:
+        value = field.pre_save(row, add)
+        if value is not last:  # many rows have the same time, or none
+            last, prepared = value, field.get_db_prep_save(value, database)
+        values.append(prepared)
+    return values

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Field
 from django.utils.text import capfirst
+from django.utils.translation import gettext, gettext_noop
 
 from tenants_app.models import Tenant
 from tenants_app.wording import pascal_case
@@ -45,7 +46,7 @@ class TenantSetting:
 
     @property
     def label(self) -> str:
-        return self.switch_label or str(capfirst(self.model_field.verbose_name))
+        return gettext(self.switch_label) if self.switch_label else str(capfirst(self.model_field.verbose_name))
 
     @property
     def does(self) -> str:
@@ -63,21 +64,25 @@ TENANT_SETTINGS = (
     TenantSetting("time_zone"),
     TenantSetting("meeting_url"),
     TenantSetting("meeting_service"),
+    TenantSetting("teams_connection"),
     TenantSetting(
-        "meeting_migration_enabled", cmdlet="tenant_migration_configuration", switch_label="Meeting migration"
+        "meeting_migration_enabled",
+        cmdlet="tenant_migration_configuration",
+        switch_label=gettext_noop("Meeting migration"),
     ),
     TenantSetting(
         "automatically_migrate_user_meetings",
         cmdlet="dial_in_conferencing_tenant_settings",
-        switch_label="Migrate on changes of audio conferencing",
+        switch_label=gettext_noop("Migrate on changes of audio conferencing"),
     ),
     TenantSetting(
         "automatically_replace_acp_provider",
         cmdlet="dial_in_conferencing_tenant_settings",
-        switch_label="Replace the audio conferencing provider",
+        switch_label=gettext_noop("Replace the audio conferencing provider"),
     ),
-    TenantSetting("same_sequence", switch_label="Same sequence"),
+    TenantSetting("same_sequence", switch_label=gettext_noop("Same sequence")),
     TenantSetting("notify_cancelled"),
+    TenantSetting("second_factor_required"),
     TenantSetting("dial_in_directory"),
     TenantSetting("attendee_limit"),
     TenantSetting("settling_time"),
@@ -121,6 +126,7 @@ class Kind(Enum):
     """Stored as an empty text where it is the tenant's."""
     MAILBOX = auto()
     """A mailbox connection; none where it is the tenant's."""
+    DEPLOYMENT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ USER_SETTINGS = (
     UserSetting("toll_free_number", Kind.NUMBER),
     UserSetting("meeting_service", Kind.MEETING_SERVICE),
     UserSetting("mailbox", Kind.MAILBOX),
+    UserSetting("deployment", Kind.DEPLOYMENT),
 )
 """All settings of a user, in the order in which they are listed. Who the user is, their UPN, stays."""
 

@@ -75,7 +75,7 @@ def user_of_one_moment(pk: int) -> ConferencingUser:
     change of any of it writes the fingerprint in the same transaction, so that one that has stayed tells that all has.
     """
     own_ids = ConferenceId.objects.filter(meeting_uid="")
-    users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
+    users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number", "deployment")
     users = users.prefetch_related("bridge__numbers", Prefetch("conference_ids", own_ids))
     while True:
         user = users.get(pk=pk)
@@ -113,6 +113,16 @@ def foresee(user: ConferencingUser, *, has_another_mailbox: bool = False) -> Non
         user.invitations_fingerprint = user.invitations_fingerprint[:_HALF] + computed[_HALF:]
 
 
+def of_settings(pks: Collection[int]) -> dict[int, str]:
+    """What the invitations of these users (keys) should say, as it is stored."""
+    return dict(ConferencingUser.objects.filter(pk__in=pks).values_list("pk", "settings_fingerprint"))
+
+
+def differ(user: ConferencingUser, before: str, after: str) -> bool:
+    """Whether invitations of the user that say what ``before`` asks for do not say what ``after`` does."""
+    return before != after if user.has_own_blocks else before[:_HALF] != after[:_HALF]
+
+
 def _of(user: ConferencingUser) -> str:
     """What :func:`_with_shown` has the database compute, of one user in memory."""
     tenant, bridge = user.tenant, user.bridge
@@ -127,6 +137,8 @@ def _of(user: ConferencingUser) -> str:
         elif whose_id == ConferencingUser.ConferenceIdType.PUBLIC:
             whose_id = user.conference_id
         phone = _text("phone", *places[0], *places[1], whose_id, tenant.local_numbers_url)
+        if user.teams_dial_in:
+            phone += _text("teams", user.teams_dial_in)
     spoken = user.language.lower()
     languages = settings.MMS_INVITATION_LANGUAGES
     language = next((code for code in languages if spoken == code or spoken.startswith(f"{code}-")), "en")
@@ -185,9 +197,14 @@ def add_numbers(user: ConferencingUser, numbers: Collection[int]) -> None:
     )
 
 
-@transaction.atomic
-def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -> None:
-    """Note that all invitations say what the settings of this ``fingerprint`` ask for, and show these numbers only."""
+@transaction.atomic(savepoint=False)
+def record(
+    user: ConferencingUser, fingerprint: str, numbers: Collection[int], *, shown: Collection[int] | None = None
+) -> None:
+    """Note that all invitations say what the settings of this ``fingerprint`` ask for, and show these numbers only.
+
+    ``shown`` are those that they may show until now, where the caller has read them in its transaction.
+    """
     said = Case(
         When(has_own_blocks=True, then=Value(fingerprint)),
         # Texts that changed during the run are in no invitation.
@@ -196,12 +213,16 @@ def record(user: ConferencingUser, fingerprint: str, numbers: Collection[int]) -
     )
     users = ConferencingUser.objects.filter(pk=user.pk)
     users.exclude(invitations_fingerprint=fingerprint).update(invitations_fingerprint=said)
-    shown = set(user.invited_numbers.values_list("number_id", flat=True))
-    if shown - set(numbers):
+    if shown is None:
+        shown = invited_numbers(user)
+    if set(shown) - set(numbers):
         user.invited_numbers.exclude(number__in=numbers).delete()
-    InvitedNumber.objects.bulk_create(
-        [InvitedNumber(user=user, number_id=number) for number in set(numbers) - shown], ignore_conflicts=True
-    )
+    add_numbers(user, set(numbers) - set(shown))
+
+
+def invited_numbers(user: ConferencingUser) -> set[int]:
+    """The service numbers (keys) that some of the user's invitations may show."""
+    return set(user.invited_numbers.values_list("number_id", flat=True))
 
 
 def _with_phone(users: QuerySet[ConferencingUser]) -> QuerySet[Any]:
@@ -223,7 +244,8 @@ def _with_shown(
 ) -> QuerySet[Any]:
     """The users with what shows in their invitations, as a fingerprint (R36); with the texts of an ``unsaved`` tenant.
 
-    A third party's numbers are not known here, so its name stands for them. Where a user is hosted counts because the
+    A third party's numbers are not known here, so its name stands for them. What Teams says of dialling in counts too,
+    since invitations to its meetings show that. Where a user is hosted counts because the
     meetings of an on-premises deployment do not outlive the move (R1). What leads into a meeting does not count: it
     stays as it is whatever the SIP address and the meeting URL are (R40).
     """
@@ -252,6 +274,12 @@ def _with_shown(
         default=Value(""),
         output_field=_TEXT,
     )
+    # Of whom Teams has said nothing, the fingerprint is what it was before anybody asked Teams.
+    of_teams = Case(
+        When(Q(has_phone=True) & ~Q(teams_dial_in=""), then=_joined(Value("teams"), F("teams_dial_in"))),
+        default=Value(""),
+        output_field=_TEXT,
+    )
     language = Case(
         *(When(Q(language__iexact=code) | Q(language__istartswith=f"{code}-"), then=Value(code)) for code in languages),
         default=Value("en"),
@@ -259,7 +287,7 @@ def _with_shown(
     users = _with_phone(users)
     return users.annotate(
         shown=_halves(
-            Left(MD5(_joined(F("hosting"), F("provider"), phone)), _HALF),
+            Left(MD5(_joined(F("hosting"), F("provider"), _halves(phone, of_teams))), _HALF),
             Left(MD5(_joined(language, *(_of_tenant(name, unsaved) for name in _OF_OWN_BLOCKS))), _HALF),
         )
     )

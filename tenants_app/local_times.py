@@ -14,6 +14,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.core.exceptions import ValidationError
 from django.utils.dateformat import format as formatted
+from django.utils.dates import WEEKDAYS
+from django.utils.translation import get_language, gettext, pgettext
+
+from tenants_app.folding import fold
+from tenants_app.sentences import sentence
 
 FURTHEST = timedelta(days=366)
 """How far ahead a time to come may be."""
@@ -49,14 +54,15 @@ def zone_named(name: str) -> ZoneInfo:
 def in_words(zone: tzinfo) -> str:
     """What the people there call it: ``Rome time``, or the name of what is no place, such as ``UTC``."""
     region, _, place = str(zone).rpartition("/")
-    return f"{place.replace('_', ' ')} time" if region and region != "Etc" else place
+    return sentence("%(place)s time", place=place.replace("_", " ")) if region and region != "Etc" else place
 
 
 def told(moment: datetime, zone: tzinfo) -> str:
     """``Saturday 5 December 2026, 22:00, Rome time``. Where the clocks show it twice, with its offset."""
     local = moment.astimezone(zone)
     offset = f" ({local.isoformat()[-6:]})" if is_shown_twice(local) else ""
-    return f"{formatted(local, 'l j F Y, H:i')}{offset}, {in_words(zone)}"
+    when = formatted(local, pgettext("format of a date with its time", "l j F Y, H:i"))
+    return f"{when}{offset}, {in_words(zone)}"
 
 
 def is_shown_twice(local: datetime) -> bool:
@@ -68,16 +74,29 @@ def moment_of(local: datetime, zone: tzinfo) -> datetime:
     """The moment of a local time without zone, in UTC. Raises ``ValidationError`` where the clocks never show it, or
     show it twice."""
     first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    when = f"{formatted(local, 'H:i')} on {formatted(local, 'l j F Y')}"
+    when = sentence(
+        "%(time)s on %(day)s",
+        time=formatted(local, "H:i"),
+        day=formatted(local, pgettext("format of a date", "l j F Y")),
+    )
     if second < first:
         raise ValidationError(
-            f"There is no {when} in {in_words(zone)}, because the clocks go forward then: choose another time."
+            sentence(
+                "There is no %(when)s in %(zone)s, because the clocks go forward then: choose another time.",
+                when=when,
+                zone=in_words(zone),
+            )
         )
     if first < second:
-        ways = " or ".join(each.astimezone(zone).isoformat(timespec="minutes") for each in (first, second))
+        ways = gettext(" or ").join(each.astimezone(zone).isoformat(timespec="minutes") for each in (first, second))
         raise ValidationError(
-            f"The clocks show {when} twice in {in_words(zone)}, because they go back then: choose another time, or "
-            f"write {ways}."
+            sentence(
+                "The clocks show %(when)s twice in %(zone)s, because they go back then: choose another time, "
+                "or write %(ways)s.",
+                when=when,
+                zone=in_words(zone),
+                ways=ways,
+            )
         )
     return first
 
@@ -87,23 +106,35 @@ def moment_of(local: datetime, zone: tzinfo) -> datetime:
 
 def read_moment(text: str, zone: tzinfo, now: datetime) -> datetime:
     """A moment to come, in UTC, as a person types it: ``Saturday 22:00``, ``tonight 22:00``, ``tomorrow 6:00``,
-    ``22:00``, ``2026-12-05T22:00`` or ``12/5/2026 22:00``, in that time zone where it names no offset.
+    ``22:00``, ``2026-12-05T22:00`` or, in English, ``12/5/2026 22:00``, in that time zone where it names no offset.
 
     Raises ``ValidationError`` with a sentence where it is none, is past, or more than a year away.
     """
     said = " ".join(text.split())[:100]
-    moment = _as_written(said, zone) or _as_said(said.lower(), zone, now)
+    moment = _as_written(said, zone) or _as_said(said.lower(), zone, now) or _as_said(_in_english(said), zone, now)
     if moment is None:
-        raise ValidationError(f"“{said}” is not a time: write it as Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00.")
+        raise ValidationError(
+            sentence(
+                "“%(said)s” is not a time: write it as Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00.", said=said
+            )
+        )
     if moment <= now:
-        raise ValidationError(f"{told(moment, zone)}, is past: choose a time to come.")
+        raise ValidationError(sentence("%(moment)s, is past: choose a time to come.", moment=told(moment, zone)))
     if moment - now > FURTHEST:
-        raise ValidationError(f"{told(moment, zone)}, is more than a year away: choose an earlier time.")
+        raise ValidationError(
+            sentence("%(moment)s, is more than a year away: choose an earlier time.", moment=told(moment, zone))
+        )
     return moment
 
 
 def _as_written(text: str, zone: tzinfo) -> datetime | None:
-    """A date with its time, as it is written in figures."""
+    """A date with its time, as it is written in figures.
+
+    The month comes first in English alone, as it does for Microsoft's cmdlets: where others read the page, 12/5/2026
+    is a day in May to them, and none is better than the wrong one.
+    """
+    if "/" in text and not (get_language() or "en").startswith("en"):
+        return None
     found = written_time(text, None)
     if found is None:
         return None
@@ -111,6 +142,16 @@ def _as_written(text: str, zone: tzinfo) -> datetime | None:
         return found.astimezone(UTC) if found.tzinfo else moment_of(found.replace(fold=0), zone)
     except OverflowError:
         return None
+
+
+def _in_english(text: str) -> str:
+    """The text with the words for days in English that are those of the active language, whatever their accents."""
+    days = zip(map(str, WEEKDAYS.values()), _DAYS, strict=True)
+    words = {**dict(days), gettext("today"): "today", gettext("tonight"): "tonight", gettext("tomorrow"): "tomorrow"}
+    clock = {pgettext("before a time of the day", "at"): "at", pgettext("before a day", "on"): "on"}
+    known = {fold(word): english for word, english in (words | clock).items()}
+    found = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+    return re.sub(rf"\b(?:{found})\b", lambda word: known[word[0]], fold(text))
 
 
 def _as_said(text: str, zone: tzinfo, now: datetime) -> datetime | None:
@@ -134,7 +175,9 @@ def read_time(text: str) -> time:
     """A time of the day, such as ``22:00`` or ``6 am``. Raises ``ValidationError``."""
     found = _time(" ".join(text.lower().split()))
     if found is None:
-        raise ValidationError(f"“{text.strip()[:50]}” is not a time of the day: write it as 22:00.")
+        raise ValidationError(
+            sentence("“%(said)s” is not a time of the day: write it as 22:00.", said=text.strip()[:50])
+        )
     return found
 
 

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from django.core.exceptions import ValidationError
 
 from tenants_app.models import MeetingService, Tenant
+from tenants_app.sentences import sentence
 from tenants_app.wording import alternatives
 
 TENANTS_OWN = "tenant"
 """As the service of a user, in commands and files: the tenant's. Stored as an empty text."""
 
-_NOT_CONNECTED: Mapping[str, str] = {"teams": "Microsoft Teams"}
-"""Services that are known by name, but that nothing connects to yet."""
-
 
 def read_meeting_service(word: str, *, of_user: bool = False) -> str:
-    """The service as it is stored; ``ValueError`` with a sentence for a word that names none.
-
-    The name of a service without a connection is read too, and refused by :func:`check_meeting_service`.
-    """
+    """The service as it is stored; ``ValueError`` with a sentence for a word that names none."""
     name = word.strip().lower()
     if of_user and name == TENANTS_OWN:
         return ""
-    if name in MeetingService.values or name in _NOT_CONNECTED:
+    if name in MeetingService.values:
         return name
     known = alternatives([*MeetingService.values, *([TENANTS_OWN] if of_user else [])])
-    raise ValueError(f"{word!r} is not a meeting service: write {known}.")
+    raise ValueError(sentence("%(word)r is not a meeting service: write %(known)s.", word=word, known=known))
 
 
-def check_meeting_service(service: str, tenant: Tenant | None = None) -> None:
-    """Raise ``ValidationError`` where meetings cannot be made there; with ``tenant``, where a user of it cannot."""
-    if service in _NOT_CONNECTED:
-        choices = alternatives(MeetingService.values)
-        problem = f"There is no connection to {_NOT_CONNECTED[service]} yet: choose {choices}."
-    elif service == MeetingService.LINK and tenant is not None and not tenant.meeting_url:
-        problem = f"{tenant.name} has no meeting URL, which the Link service needs: give it one, or choose none."
+def check_meeting_service(service: str, tenant: Tenant) -> None:
+    """Raise ``ValidationError`` where no meeting of a user of the tenant can be made there."""
+    if service == MeetingService.LINK and not tenant.meeting_url:
+        problem = sentence(
+            "%(tenant)s has no meeting URL, which the Link service needs: give it one, or choose none.",
+            tenant=tenant.name,
+        )
+    elif service == MeetingService.TEAMS and not tenant.reaches_teams:
+        problem = sentence(
+            "%(tenant)s has no connection to Teams, which the Teams service needs: give it one, or choose none.",
+            tenant=tenant.name,
+        )
     else:
         return
     raise ValidationError({"meeting_service": problem})

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 _VERSION = "v1:"
 """Stands before what this module wrote, so that another way can follow without guessing."""
@@ -19,14 +20,16 @@ class NoSecretsKey(Exception):
     """``MMS_SECRETS_KEY`` is not set, so no secret can be stored or read."""
 
     def __str__(self) -> str:
-        return "MMS_SECRETS_KEY is not set, and without it no password can be kept: set it, then start MMS again."
+        return _("MMS_SECRETS_KEY is not set, and without it no password can be kept: set it, then start MMS again.")
 
 
 class UnopenableSecret(Exception):
     """No key opens the secret, or it belongs to another row."""
 
     def __str__(self) -> str:
-        return "No key of MMS_SECRETS_KEY opens the stored password: put the old key back, or enter the password anew."
+        return _(
+            "No key of MMS_SECRETS_KEY opens the stored password: put the old key back, or enter the password anew."
+        )
 
 
 def seal(secret: str, bound_to: str) -> str:

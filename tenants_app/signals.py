@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.dispatch import Signal
 
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, Tenant
+from tenants_app.sentences import sentence_plural
 from tenants_app.user_settings import SettingsChange
 
 
@@ -90,8 +91,12 @@ class Standing:
     @property
     def in_title(self) -> str:
         """What the title of a page begins with, so that a tab in the background says what needs somebody."""
-        counts = ((self.failed, "failed"), (self.left, "left for you"), (self.waiting, "waiting"))
-        return ", ".join(f"{count:,} {what}" for count, what in counts if count)
+        told = (
+            sentence_plural("%(n)s failed", "%(n)s failed", self.failed) if self.failed else "",
+            sentence_plural("%(n)s left for you", "%(n)s left for you", self.left) if self.left else "",
+            sentence_plural("%(n)s waiting", "%(n)s waiting", self.waiting) if self.waiting else "",
+        )
+        return ", ".join(str(each) for each in told if each)
 
 
 standings_wanted = Signal()
@@ -141,6 +146,28 @@ def next_steps(tenant: Tenant) -> list[str]:
     """The commands that others would have come next."""
     answers: Answers = next_steps_wanted.send(Tenant, tenant=tenant)
     return [command for _, commands in answers for command in commands or ()]
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of a letter."""
+
+    problem: str = ""
+    """Why the mail server did not take it, in few words; empty where it did."""
+    by_mail: bool = True
+    """Whether a mail server has it, and not a folder of the installation that has none."""
+
+
+letter_wanted = Signal()
+"""Asks that a letter goes out now by the mail server of ``tenant``, with ``to``, ``subject``, ``text``, ``language``. A
+receiver returns what became of it (:class:`Posted`)."""
+
+
+def post(tenant: Tenant, *, to: str, subject: str, text: str, language: str) -> Posted:
+    """Have a letter sent by the mail server of the tenant while one waits."""
+    letter = {"to": to, "subject": subject, "text": text, "language": language}
+    answers: Answers = letter_wanted.send(Tenant, tenant=tenant, **letter)
+    return next((posted for _, posted in answers), Posted(by_mail=False))
 
 
 tenant_changed = Signal()

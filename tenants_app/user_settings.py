@@ -31,13 +31,23 @@ class UserSettings:
     mailbox: str
     """The name of the user's own connection; empty: the tenant's mailboxes."""
     is_mailbox_connected: bool
-    """Whether a connection leads to the mailbox; told only where that matters, of one on-premises (R15)."""
+    """Whether a connection of a kind that leads to Exchange on-premises serves the user (R15); told only of those whose
+    mailbox is there, since of others it decides nothing."""
     undo_holds: bool = False
     """Whether meetings were put back, and stay so until a person wants them up to date."""
+    deployment: str = ""
+    """The name of the user's deployment (R60); empty: none."""
+    deployment_service: str = ""
+    """The meeting service that the deployment names; empty: none."""
+    service_there: str = ""
+    """Who hosts meetings of the user that are made anew in the deployment; empty where the user has none."""
+    is_on_new_deployment: bool = False
+    """Whether the user's deployment is the new one of two, so that MMS serves them also on-premises (R62)."""
 
     @classmethod
     def of(cls, user: ConferencingUser, conference_id: str = "") -> UserSettings:
-        """The user's settings now; ``user.bridge`` should be loaded already."""
+        """The user's settings now; ``user.bridge`` and ``user.deployment`` should be loaded already."""
+        deployment = user.deployment if user.deployment_id else None
         return cls(
             sip_address=user.sip_address,
             language=user.language,
@@ -55,9 +65,20 @@ class UserSettings:
             toll_free_number_id=user.toll_free_number_id,
             meeting_service=user.meeting_service,
             mailbox=user.mailbox.name if user.mailbox_id and user.mailbox else "",
-            is_mailbox_connected=user.mailbox_location != user.Hosting.ONLINE and user.mailbox_connection is not None,
+            is_mailbox_connected=_is_reached_on_premises(user),
             undo_holds=user.undo_holds,
+            deployment=deployment.name if deployment else "",
+            deployment_service=deployment.meeting_service if deployment else "",
+            service_there=str(user.effective_meeting_service) if deployment else "",
+            is_on_new_deployment=deployment is not None and deployment.role == deployment.Role.NEW,
         )
+
+
+def _is_reached_on_premises(user: ConferencingUser) -> bool:
+    if user.mailbox_location == user.Hosting.ONLINE:
+        return False
+    connection = user.mailbox_connection
+    return connection is not None and connection.reaches_on_premises
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,8 @@ class SettingsChange:
     reschedule_meetings: bool = False
     unassigned_number: str = ""
     """The number, toll or toll-free, that the user loses because it is taken off the bridge (R6)."""
+    says_otherwise: bool = False
+    """Whether the user moves to another deployment and the invitations should say something else there (R36, R62)."""
 
 
 def acp_is_replaced(is_on: bool, provider: str, *, had_license: bool, has_license: bool) -> bool:

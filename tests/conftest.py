@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,7 @@ import pytest
 from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
-from django.db.models.expressions import Col
 from django.template import Context, Template
-from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from hypothesis import settings as hypothesis_settings
 
@@ -31,8 +29,12 @@ from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command
 from tests.support.installation import Installation, new_installation
-from tests.support.migrated import migrated_database
+from tests.support.migrated import AS_IF_WOKEN, migrated_database, migrated_on_server
+from tests.support.pristine import put_back_after_commits
+from tests.support.quick_pages import quick_pages
+from tests.support.quick_queries import quick_queries
 from tests.support.remembered import Keys, Remembered, keys_in
+from tests.support.scratch_database import ScratchDatabase, scratch_database
 
 pytest_plugins = ["tests.support.visitors"]
 gc.disable()  # until pytest_collection_finish: what is loaded and collected stays
@@ -70,9 +72,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the cluster are the longest, and wait much of the time: one process begins with them, beside the others.
 
     The scheduler gives each process a part of what is to be done, in order, and moves the ends of these parts later.
-    Tests that commit stay at the end, where pytest-django puts them: afterwards keys do not begin at 1 any more.
+    Tests that commit stay at the end, where pytest-django puts them: on PostgreSQL keys do not begin at 1 any more.
+    Those that migrate come before them, so that one process has the states of the models at hand for all of them.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/cluster/") or _commits(item))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if _commits(item):
+        return 3
+    if "database" in getattr(item, "fixturenames", ()):
+        return 2
+    return 0 if item.nodeid.startswith("tests/cluster/") else 1
 
 
 def _commits(item: pytest.Item) -> bool:
@@ -88,7 +99,6 @@ def nobody_has_asked() -> None:
 
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: looking through it again and again for garbage would take a tenth of the suite."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 20, 50)
     gc.enable()
@@ -116,20 +126,14 @@ def contexts_of_pages(django_test_environment: None) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def columns_told_apart_quickly() -> Iterator[None]:
-    """A query with an order compares all its columns: by the same values as in Django, which looks up anew for each
-    of them what they are called in its constructor.
-    """
+def pages_written_quickly() -> Iterator[None]:
+    with quick_pages():
+        yield
 
-    def identity(column: Any) -> tuple[Any, ...]:
-        given, named = column._constructor_args
-        alias, target, output_field = (*given, *named.values(), None)[:3]
-        return Col, alias, Col._identity(target), Col._identity(output_field)
 
-    known = cached_property(identity)
-    known.__set_name__(Col, "identity")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Col, "identity", known)
+@pytest.fixture(scope="session", autouse=True)
+def queries_put_together_quickly() -> Iterator[None]:
+    with quick_queries():
         yield
 
 
@@ -152,11 +156,31 @@ def installation(tmp_path: Path, migrated: Path) -> Iterator[Installation]:
 def django_db_keepdb(
     django_db_keepdb: bool, django_db_modify_db_settings: None, request: pytest.FixtureRequest
 ) -> bool:
-    """On SQLite the tests begin with a copy instead of migrating anew in each process."""
+    """The tests begin with a copy instead of migrating anew in each process."""
     if connection.vendor != "sqlite":
+        server, _, _ = os.environ["MMS_TEST_DATABASE_URL"].rpartition("/")
+        connection.settings_dict["TEST"]["TEMPLATE"] = migrated_on_server(f"{server}/")
         return django_db_keepdb
     shutil.copy(request.getfixturevalue("migrated"), connection.settings_dict["TEST"]["NAME"])
     return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    with ExitStack() as stack:
+        with django_db_blocker.unblock():
+            if connection.vendor != "sqlite":  # whose copy looks so already
+                with connection.cursor() as cursor:
+                    cursor.execute(AS_IF_WOKEN.format("now()"))
+            stack.enter_context(put_back_after_commits())
+        yield
+
+
+@pytest.fixture
+def database(db: None) -> Iterator[ScratchDatabase]:
+    """An empty database beside that of the tests."""
+    with scratch_database() as made:
+        yield made
 
 
 @pytest.fixture

@@ -17,9 +17,13 @@ for _name in (
     "CACHE_URL",
     "MMS_SENDER",
     "MMS_ALLOWED_WEBHOOK_HOSTS",
+    "MMS_ALLOWED_CHECK_HOSTS",
+    "MMS_CHECK_COMMANDS",
+    "MMS_MICROSOFT_ENDPOINTS",
     "MMS_MAIL_PER_MINUTE",
     "MMS_MAIL_PER_DOMAIN_PER_MINUTE",
     "MMS_WORKERS",
+    "LANGUAGE_CODE",
 ):
     os.environ.pop(_name, None)
 os.environ["MMS_DATA_DIR"] = _data_dir

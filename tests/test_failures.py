@@ -14,8 +14,8 @@ from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Reason
 
 ROOT = Path(__file__).resolve().parents[1]
-PROMISED = {"service-refused"}
-"""``meeting_services/base.py`` lets every meeting service raise them. Those that there are need no server."""
+PROMISED: set[str] = set()
+"""Those that something may give which is still to come."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:

@@ -127,7 +127,11 @@ def test_r20_an_organizer_without_a_scheme_is_the_organizer(process: Process, an
         ),
         ("REQUEST", "ORGANIZER;CN=Anna Rossi:invalid:nomail", "its organizer is named without a mail address."),
         ("REQUEST", "COMMENT:Nobody", "nobody is named as organizer."),
-        ("REQUEST", "ORGANIZER:mailto:bo@fabrikam.com", "and only that one is migrated."),
+        (
+            "REQUEST",
+            "ORGANIZER:mailto:bo@fabrikam.com",
+            "and only that one is migrated: its organizer is bo@fabrikam.com.",
+        ),
     ],
 )
 def test_r20_the_reason_why_a_meeting_is_not_the_organizers_is_true(

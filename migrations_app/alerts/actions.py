@@ -9,14 +9,17 @@ from typing import Any
 from django.conf import settings as site
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from migrations_app.alerts import collecting, webhook
+from migrations_app.alerts.audience import Audience, deliveries_to
 from migrations_app.alerts.kinds import BY_DEFAULT, KINDS
 from migrations_app.failures import Failure
-from migrations_app.models import AlertDelivery, AlertSettings
+from migrations_app.models import AlertDelivery, AlertSettings, Rollout
 from migrations_app.monitoring import clock
 from migrations_app.runs.queue import wake_cluster
-from tenants_app.audit import Actor, Channel, entry
+from tenants_app.audit import SERVICE, Actor, entry
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.changes.passwords import keep_password
 from tenants_app.models import Tenant
@@ -24,7 +27,6 @@ from tenants_app.validators import validate_address
 
 MOST_RECIPIENTS = 20
 SHORTEST_SECRET = 24
-SERVICE = Actor("MMS", Channel.SERVICE)
 
 State = AlertDelivery.State
 
@@ -46,12 +48,12 @@ def change_alerts(
     reached_anybody = settings.reaches_anybody
     was_off = settings.webhook_off_at
     if "recipients" in values:
-        values["recipients"] = _recipients(values["recipients"])
+        values["recipients"] = clean_recipients(values["recipients"])
     if "webhook_url" in values:
-        values["webhook_url"] = _webhook(values["webhook_url"])
+        values["webhook_url"] = clean_webhook(values["webhook_url"])
         settings.webhook_off_at = None
     before, after = apply_values(settings, values)
-    _hide_path(before, after)
+    hide_path(before, after)
     _watch(settings, kinds, before, after, anew=not reached_anybody and settings.reaches_anybody)
     if was_off and not settings.webhook_off_at:
         after["webhook"] = "on again"
@@ -65,12 +67,12 @@ def change_alerts(
     settings.full_clean()
     settings.save()
     if secret and not settings.webhook_url:
-        raise ValidationError({"webhook_url": "The secret is for a webhook: enter its address too."})
+        raise ValidationError({"webhook_url": _("The secret is for a webhook: enter its address too.")})
     made = (
-        secret if secret is not None else _new_secret() if settings.webhook_url and not settings.sealed_password else ""
+        secret if secret is not None else new_secret() if settings.webhook_url and not settings.sealed_password else ""
     )
     if made:
-        _keep(settings, made)
+        keep_secret(settings, made)
         after["secret"] = "changed" if secret else "made"
     if after:
         entry(tenant, actor, "change alerts", tenant.slug, before, after).save()
@@ -82,9 +84,9 @@ def renew_secret(tenant: Tenant, actor: Actor) -> str:
     """Make a new secret of the webhook, which is shown this once. From then on nothing is signed with the old one."""
     settings = _locked(tenant)
     if settings.pk is None or not settings.webhook_url:
-        raise ValidationError("There is no webhook that would need a secret: enter its address first.")
-    secret = _new_secret()
-    _keep(settings, secret)
+        raise ValidationError(_("There is no webhook that would need a secret: enter its address first."))
+    secret = new_secret()
+    keep_secret(settings, secret)
     entry(tenant, actor, "renew alert secret", tenant.slug).save()
     return secret
 
@@ -93,15 +95,18 @@ def renew_secret(tenant: Tenant, actor: Actor) -> str:
 def send_again(delivery: AlertDelivery, actor: Actor) -> None:
     """Deliver once more what was given up: the same alert, under the same delivery ID. Raises ``ValidationError``."""
     tenant = delivery.alert.tenant
-    settings = _locked(tenant)
+    event = delivery.alert.rollout_event
+    audience = _locked(tenant) if event is None else Rollout.objects.select_for_update().get(pk=event.rollout_id)
     failed = AlertDelivery.objects.select_for_update().filter(pk=delivery.pk, state=State.FAILED).first()
     if failed is None:
-        raise ValidationError("The alert has arrived meanwhile, or is on its way: nothing was sent again.")
+        raise ValidationError(_("The alert has arrived meanwhile, or is on its way: nothing was sent again."))
     is_webhook = failed.channel == AlertDelivery.Channel.WEBHOOK
-    if is_webhook and not settings.has_webhook:
-        raise ValidationError("Alerts are not posted anywhere now: enter the address of a webhook first.")
-    if not is_webhook and failed.recipient not in settings.addresses:
-        raise ValidationError(f"Alerts do not go to {failed.recipient} any more: enter the address first.")
+    if is_webhook and not audience.has_webhook:
+        raise ValidationError(_("Alerts are not posted anywhere now: enter the address of a webhook first."))
+    if not is_webhook and failed.recipient not in audience.addresses:
+        raise ValidationError(
+            _("Alerts do not go to %(recipient)s any more: enter the address first.") % {"recipient": failed.recipient}
+        )
     failed.state, failed.queued_at, failed.due_at, failed.ended_at = State.QUEUED, clock.now(), clock.now(), None
     failed.attempts, failed.error_code, failed.error_detail = 0, "", ""
     failed.save()
@@ -112,17 +117,20 @@ def send_again(delivery: AlertDelivery, actor: Actor) -> None:
 
 
 @transaction.atomic
-def stop_webhook(settings: AlertSettings, failure: Failure) -> None:
+def stop_webhook(audience: Audience, failure: Failure) -> None:
     """Post nothing more, because the receiver said that it is gone for good; what waits is not wanted any more."""
     now = clock.now()
-    same = AlertSettings.objects.filter(pk=settings.pk, webhook_url=settings.webhook_url, webhook_off_at=None)
-    if not same.update(webhook_off_at=now):
+    rows: QuerySet[Any] = type(audience)._default_manager.filter(pk=audience.pk)
+    if not rows.filter(webhook_url=audience.webhook_url, webhook_off_at=None).update(webhook_off_at=now):
         return
-    waiting = AlertDelivery.objects.filter(
-        alert__tenant=settings.tenant, channel=AlertDelivery.Channel.WEBHOOK, state=State.QUEUED, lease_token=None
+    waiting = deliveries_to(audience).filter(
+        channel=AlertDelivery.Channel.WEBHOOK, state=State.QUEUED, lease_token=None
     )
-    waiting.update(state=State.FAILED, ended_at=now, error_code=failure.code, error_detail=failure.detail)
-    entry(settings.tenant, SERVICE, "stop alert webhook", settings.tenant.slug, after={"because": failure.what}).save()
+    AlertDelivery.objects.filter(pk__in=waiting.values("pk")).update(
+        state=State.FAILED, ended_at=now, error_code=failure.code, error_detail=failure.detail
+    )
+    about = audience.name if isinstance(audience, Rollout) else audience.tenant.slug
+    entry(audience.tenant, SERVICE, "stop alert webhook", about, after={"because": failure.what}).save()
 
 
 def _locked(tenant: Tenant) -> AlertSettings:
@@ -133,38 +141,47 @@ def _locked(tenant: Tenant) -> AlertSettings:
     return found
 
 
-def _new_secret() -> str:
+def new_secret() -> str:
+    """One that nobody guesses, for a webhook."""
     return secrets.token_urlsafe(32)
 
 
-def _keep(settings: AlertSettings, secret: str) -> None:
+def keep_secret(settings: Audience, secret: str) -> None:
+    """Sign the webhook with it from now on. Raises ``ValidationError`` where it is too short."""
     if len(secret) < SHORTEST_SECRET or not secret.isascii() or not secret.isprintable():
         raise ValidationError(
-            f"A secret has at least {SHORTEST_SECRET} ASCII characters, such as openssl rand -base64 32 prints: "
-            "choose a longer one."
+            _(
+                "A secret has at least %(shortest_secret)s ASCII characters, such as openssl rand -base64 32 "
+                "prints: choose a longer one."
+            )
+            % {"shortest_secret": SHORTEST_SECRET}
         )
     keep_password(settings, secret)
     settings.save(update_fields=["sealed_password"])
 
 
-def _recipients(text: str) -> str:
-    """The addresses, each once and on a line of its own."""
+def clean_recipients(text: str, field: str = "recipients") -> str:
+    """The addresses, each once and on a line of its own. Raises ``ValidationError`` of the field."""
     found: dict[str, str] = {}
     for address in text.replace(",", " ").replace(";", " ").split():
         try:
             validate_address(address)
         except ValidationError:
-            told = f"“{address[:100]}” is no mail address: write each as alice@contoso.com, on a line of its own."
-            raise ValidationError({"recipients": told}) from None
+            told = _("“%(address)s” is no mail address: write each as alice@contoso.com, on a line of its own.")
+            raise ValidationError({field: told % {"address": address[:100]}}) from None
         found.setdefault(address.lower(), address)
     if len(found) > MOST_RECIPIENTS:
         raise ValidationError(
-            {"recipients": f"Alerts go to at most {MOST_RECIPIENTS} addresses: use a distribution list."}
+            {
+                field: _("Alerts go to at most %(count)s addresses: use a distribution list.")
+                % {"count": MOST_RECIPIENTS}
+            }
         )
     return "\n".join(found.values())
 
 
-def _webhook(url: str) -> str:
+def clean_webhook(url: str) -> str:
+    """The address. Raises ``ValidationError`` where MMS posts nothing to it."""
     url = url.strip()
     if url:
         try:
@@ -174,7 +191,7 @@ def _webhook(url: str) -> str:
     return url
 
 
-def _hide_path(before: dict[str, Any], after: dict[str, Any]) -> None:
+def hide_path(before: dict[str, Any], after: dict[str, Any]) -> None:
     """Of the webhook's address the audit has the server: what follows is often a secret."""
     for values in (before, after):
         if values.get("webhook_url"):
@@ -198,7 +215,8 @@ def _watch(
         return
     wanted = set(settings.watched) if kinds is None else set(kinds)
     if unknown := wanted - KINDS.keys():
-        raise ValidationError({"kinds": f"There is no kind of alert {min(unknown)}: choose of {', '.join(KINDS)}."})
+        told = _("There is no kind of alert %(kind)s: choose of %(kinds)s.")
+        raise ValidationError({"kinds": told % {"kind": min(unknown), "kinds": ", ".join(KINDS)}})
     now = clock.now().isoformat()
     watched = {kind: now if anew else settings.watched.get(kind, now) for kind in KINDS if kind in wanted}
     if watched.keys() != settings.watched.keys():
@@ -213,6 +231,6 @@ def _watch(
 def _check(settings: AlertSettings) -> None:
     if (settings.quiet_from is None) != (settings.quiet_until is None):
         field = "quiet_until" if settings.quiet_until is None else "quiet_from"
-        raise ValidationError({field: "Quiet hours have a beginning and an end: give both, or neither."})
+        raise ValidationError({field: _("Quiet hours have a beginning and an end: give both, or neither.")})
     if settings.quiet_from is not None and settings.quiet_from == settings.quiet_until:
-        raise ValidationError({"quiet_until": "Quiet hours end at another time than they begin: choose one."})
+        raise ValidationError({"quiet_until": _("Quiet hours end at another time than they begin: choose one.")})

@@ -15,7 +15,9 @@ from migrations_app.mail.servers import Connections, Server, service_of
 from migrations_app.models import AlertDelivery
 from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import beat
+from tenants_app.languages import spoken_to
 from tenants_app.models import MailServerConnection
+from tenants_app.sentences import sentence
 
 _SIGN = 20.0
 """Seconds after which who waits for a mail server shows that it is alive."""
@@ -39,14 +41,15 @@ def send(delivery: AlertDelivery, connections: Connections) -> None:
     server = Server.of(connection)
     if not mail_server.may_try(server.name):
         raise NotNow(clock.now() + _LATER, Failure("mail-server-unreachable"))
-    message = mail_text.message(
-        tenant,
-        delivery.alert.content,
-        service_of(tenant, connection).address,
-        delivery.recipient,
-        delivery.delivery_id,
-        delivery.alert.created,
-    )
+    with spoken_to(delivery.recipient):
+        message = mail_text.message(
+            tenant,
+            delivery.alert.content,
+            service_of(tenant, connection).address,
+            delivery.recipient,
+            delivery.delivery_id,
+            delivery.alert.created,
+        )
     backend = connections.to(server, _signs())
     try:
         if isinstance(backend, smtp.EmailBackend):
@@ -92,4 +95,4 @@ def _transmit(backend: smtp.EmailBackend, server: Server, message: ComposedMessa
 
 
 def _refused(code: int) -> Failure:
-    return Failure("mail-put-off" if 400 <= code < 500 else "alert-refused", f"answer {code}")
+    return Failure("mail-put-off" if 400 <= code < 500 else "alert-refused", sentence("answer %(code)s", code=code))

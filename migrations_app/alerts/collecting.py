@@ -22,13 +22,14 @@ from migrations_app.models import (
     LeftMeeting,
     NumberRelease,
     Preview,
+    RolloutEvent,
     UserImport,
     WorkerSilence,
 )
 from migrations_app.monitoring import clock
 from migrations_app.runs.failed import failed_runs
 from tenants_app.bulk import batched, insert
-from tenants_app.models import MailboxConnection, Tenant
+from tenants_app.models import WARN_BEFORE, MailboxConnection, Tenant
 
 OVERLAP = timedelta(hours=1)
 """How far a look goes back behind the one before: no transaction lasts as long."""
@@ -66,6 +67,10 @@ def _previews(tenant: Tenant) -> tuple[QuerySet[Any], str]:
     return Preview.objects.filter(tenant=tenant).exclude(state=Preview.State.LOOKING), "finished_at"
 
 
+def _stops(tenant: Tenant) -> tuple[QuerySet[Any], str]:
+    return RolloutEvent.objects.filter(rollout__tenant=tenant, kind=RolloutEvent.Kind.STOPPED), "at"
+
+
 _FOUND: Mapping[AlertEvent.Thing, Found] = {
     Thing.RUN: _runs,
     Thing.LEFT_MEETING: _left,
@@ -74,6 +79,7 @@ _FOUND: Mapping[AlertEvent.Thing, Found] = {
     Thing.USER_IMPORT: _imports,
     Thing.NUMBER_RELEASE: _releases,
     Thing.PREVIEW: _previews,
+    Thing.WAVE_STOP: _stops,
 }
 """What is found by the time that it happened at. What a person has ended, stopped or cancelled is told to nobody."""
 
@@ -87,6 +93,8 @@ def collect(settings: AlertSettings) -> None:
             continue
         if thing == Thing.CONNECTION:
             _note_connections(settings.tenant, now)
+        elif thing == Thing.CREDENTIAL:
+            _note_secrets(settings.tenant, now)
         else:
             _note(settings.tenant, thing, max(since, looked_at - OVERLAP), now)
     settings.looked_at = now
@@ -131,6 +139,23 @@ def _insert_connections(tenant: Tenant, refused: Iterable[MailboxConnection], no
         if each.problem_since
     ]
     insert(events, unless_there=True)
+
+
+def _note_secrets(tenant: Tenant, now: datetime) -> None:
+    """Secrets that end soon, whenever that began, since it lasts until somebody renews them; each end once."""
+    events = [
+        AlertEvent(tenant=tenant, thing=Thing.CREDENTIAL, object_id=each.pk, at=each.secret_expires_at, noted_at=now)
+        for each in ending_secrets(tenant, now)
+        if each.secret_expires_at
+    ]
+    known = AlertEvent.objects.filter(tenant=tenant, thing=Thing.CREDENTIAL).values_list("object_id", "at")
+    told = set(known) if events else set()
+    insert([event for event in events if (event.object_id, event.at) not in told], unless_there=True)
+
+
+def ending_secrets(tenant: Tenant, now: datetime) -> QuerySet[MailboxConnection]:
+    """Connections whose secret is to be renewed, or has ended already."""
+    return MailboxConnection.objects.filter(tenant=tenant, secret_expires_at__lte=now + WARN_BEFORE)
 
 
 def _facts(connection: MailboxConnection) -> dict[str, str]:

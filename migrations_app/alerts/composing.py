@@ -23,6 +23,7 @@ from migrations_app.models import (
     LeftMeeting,
     NumberRelease,
     Preview,
+    RolloutEvent,
     UserImport,
     WorkerSilence,
 )
@@ -30,14 +31,18 @@ from migrations_app.procedures.bulk_kinds import KINDS as BULK_KINDS
 from migrations_app.runs.failed import UNKNOWN, failed_runs
 from migrations_app.runs.left import to_come
 from tenants_app.models import MailboxConnection, Tenant
+from tenants_app.sentences import sentence, sentence_plural
 from tenants_app.site_address import site_address
-from tenants_app.wording import counted
 
 VERSION = 1
 """Of the document: it changes where something is taken out or means something else, not where something is added."""
 MOST_GROUPS, MOST_NAMES, MOST_ROWS = 20, 5, 20
 """What is named; the rest is counted."""
 
+RENEWING = sentence("Make a new one in Microsoft Entra and enter it in the connection; without it no run goes on.")
+
+BULK_ACTION = "bulk-action"
+_SECRETS: Mapping[str, str] = {name: name for name in (sentence("certificate"), sentence("client secret"))}
 Document = dict[str, Any]
 
 
@@ -60,6 +65,10 @@ def compose(tenant: Tenant, events: QuerySet[AlertEvent]) -> Document | None:
         told["left_meetings"] = _left_meetings(tenant, of, by_thing[Thing.LEFT_MEETING])
     if by_thing.get(Thing.CONNECTION):
         told["connections"] = _connections(tenant, events.filter(thing=Thing.CONNECTION))
+    if by_thing.get(Thing.CREDENTIAL) and (secrets := _secrets(tenant, events.filter(thing=Thing.CREDENTIAL))):
+        told["ending_secrets"] = secrets
+    if by_thing.get(Thing.WAVE_STOP) and (stops := _stops(tenant, events.filter(thing=Thing.WAVE_STOP))):
+        told["stopped_waves"] = stops
     if by_thing.get(Thing.SILENCE):
         told["silences"] = _silences(events.filter(thing=Thing.SILENCE))
     if jobs := _jobs(tenant, events):
@@ -82,38 +91,70 @@ def head(tenant: Tenant) -> Document:
 
 
 def title_of(told: Mapping[str, Any]) -> str:
-    """What happened, in one line; empty where nothing did."""
-    parts = []
+    """What happened, in one line that may begin with a small letter (:func:`begun_large`); empty where nothing did."""
+    parts: list[str] = []
     if count := told.get("failed_runs", {}).get("count"):
-        parts.append(f"{counted(count, 'run')} failed")
+        parts.append(sentence_plural("%(n)s run failed", "%(n)s runs failed", count))
     if count := told.get("left_meetings", {}).get("count"):
-        parts.append(f"{counted(count, 'meeting')} left for you")
+        parts.append(sentence_plural("%(n)s meeting left for you", "%(n)s meetings left for you", count))
     parts += _title_of_connections(told.get("connections", ()))
+    if secrets := told.get("ending_secrets"):
+        first = secrets[0]
+        parts.append(
+            sentence("the %(secret)s of connection %(name)s ends", secret=first["secret"], name=first["name"])
+            if len(secrets) == 1
+            else sentence("the secrets of %(count)s connections end", count=len(secrets))
+        )
+    if stops := told.get("stopped_waves"):
+        parts.append(
+            sentence("wave %(wave)s has stopped", wave=stops[0]["wave"])
+            if len(stops) == 1
+            else sentence("waves have stopped %(count)s times", count=len(stops))
+        )
     if silences := told.get("silences"):
-        parts.append("the background service was silent")
-        if len(silences) > 1:
-            parts[-1] += f" {len(silences)} times"
+        parts.append(
+            sentence("the background service was silent")
+            if len(silences) == 1
+            else sentence("the background service was silent %(count)s times", count=len(silences))
+        )
     if jobs := told.get("finished_jobs"):
         count, first = jobs["count"], jobs["jobs"][0]
-        parts.append(
-            f"{first['what']} {first['result'].partition(':')[0]}"
-            if count == 1
-            else f"{counted(count, 'job')} are finished"
-        )
-    title = ", ".join(parts)
-    return title[:1].upper() + title[1:]
+        if count > 1:
+            parts.append(sentence("%(count)s jobs are finished", count=count))
+        elif first["kind"] == BULK_ACTION:  # of how many users it was done, the mail says below
+            parts.append(sentence("%(job)s is finished", job=first["what"]))
+        else:
+            parts.append(sentence("%(job)s %(result)s", job=first["what"], result=first["result"]))
+    if not parts:
+        return ""
+    title = parts[0]
+    for part in parts[1:]:
+        title = sentence("%(row)s, %(next)s", row=title, next=part)
+    return title
+
+
+def begun_large(text: str) -> str:
+    """A title or a job in the language that is active, as the beginning of a sentence."""
+    said = str(text)
+    return said[:1].upper() + said[1:]
 
 
 def _title_of_connections(connections: Iterable[Mapping[str, Any]]) -> list[str]:
     paused = [each for each in connections if each["state"] == "paused"]
     works = [each for each in connections if each["state"] == "works"]
-    parts = []
+    parts: list[str] = []
     if paused:
-        which = f"connection {paused[0]['name']} is" if len(paused) == 1 else f"{len(paused)} connections are"
-        parts.append(f"{which} paused")
+        parts.append(
+            sentence("connection %(name)s is paused", name=paused[0]["name"])
+            if len(paused) == 1
+            else sentence("%(count)s connections are paused", count=len(paused))
+        )
     if works:
-        which = f"connection {works[0]['name']} works" if len(works) == 1 else f"{len(works)} connections work"
-        parts.append(f"{which} again")
+        parts.append(
+            sentence("connection %(name)s works again", name=works[0]["name"])
+            if len(works) == 1
+            else sentence("%(count)s connections work again", count=len(works))
+        )
     return parts
 
 
@@ -196,6 +237,39 @@ def _connection(tenant: Tenant, pk: int, events: Sequence[AlertEvent], *, is_the
     }
 
 
+def _secrets(tenant: Tenant, events: QuerySet[AlertEvent]) -> list[Document]:
+    """Secrets that still end then; those that were renewed meanwhile need nobody."""
+    ends = dict(events.order_by("at").values_list("object_id", "at"))
+    there = MailboxConnection.objects.filter(tenant=tenant, pk__in=list(ends)).order_by("secret_expires_at", "pk")
+    return [
+        {
+            "name": each.name,
+            "secret": _SECRETS[each.secret_name],
+            "ends": ends[each.pk].isoformat(),
+            "do": RENEWING,
+            "url": address("mailbox-connection", tenant.slug, each.pk),
+        }
+        for each in there
+        if each.secret_expires_at == ends[each.pk]
+    ][:MOST_ROWS]
+
+
+def _stops(tenant: Tenant, events: QuerySet[AlertEvent]) -> list[Document]:
+    """Each stop once, whatever became of the wave since."""
+    found = RolloutEvent.objects.filter(rollout__tenant=tenant, pk__in=events.values("object_id"))
+    return [
+        {
+            "rollout": stop.rollout.name,
+            "wave": stop.wave.name,
+            "at": stop.at.isoformat(),
+            "why": stop.sentence,
+            "url": address("wave", tenant.slug, stop.rollout_id, stop.wave.position),
+        }
+        for stop in found.select_related("rollout", "wave").order_by("at", "pk")[:MOST_ROWS]
+        if stop.wave is not None
+    ]
+
+
 def _silences(events: QuerySet[AlertEvent]) -> list[Document]:
     found = WorkerSilence.objects.filter(pk__in=events.values("object_id")).order_by("began")[:MOST_ROWS]
     return [{"since": each.began.isoformat(), "until": each.ended.isoformat()} for each in found]
@@ -239,35 +313,52 @@ def _job(tenant: Tenant, row: Any, told: _Told) -> Document:
 
 
 def _result_of_action(action: BulkAction) -> str:
-    refused = f", not done for {action.refused_count:,}" if action.refused_count else ""
-    return f"is finished: done for {counted(action.done_count, 'user')}{refused}"
+    done, refused = action.done_count, action.refused_count
+    if refused:
+        return sentence_plural(
+            "is finished: done for %(n)s user, not done for %(refused)s",
+            "is finished: done for %(n)s users, not done for %(refused)s",
+            done,
+            refused=refused,
+        )
+    return sentence_plural("is finished: done for %(n)s user", "is finished: done for %(n)s users", done)
 
 
 def _result_of_import(user_import: UserImport) -> str:
     if user_import.state == UserImport.State.REFUSED:
-        return "was refused"
-    return "is applied"
+        return sentence("was refused")
+    return sentence("is applied")
 
 
 _JOBS: Mapping[AlertEvent.Thing, _Told] = {
     Thing.BULK_ACTION: _Told(
         BulkAction,
-        "bulk-action",
-        lambda action: f"“{BULK_KINDS[action.kind].label}”" if action.kind in BULK_KINDS else action.kind,
+        BULK_ACTION,
+        lambda action: (
+            sentence("“%(name)s”", name=BULK_KINDS[action.kind].label) if action.kind in BULK_KINDS else action.kind
+        ),
         _result_of_action,
         "bulk-action",
     ),
     Thing.USER_IMPORT: _Told(
-        UserImport, "import", lambda found: f"import of {found.file_name}", _result_of_import, "user-import"
+        UserImport,
+        "import",
+        lambda found: sentence("import of %(file)s", file=found.file_name),
+        _result_of_import,
+        "user-import",
     ),
     Thing.NUMBER_RELEASE: _Told(
-        NumberRelease, "number-release", lambda release: release.e164, lambda release: "is released", "release"
+        NumberRelease,
+        "number-release",
+        lambda release: release.e164,
+        lambda release: sentence("is released"),
+        "release",
     ),
     Thing.PREVIEW: _Told(
         Preview,
         "preview",
-        lambda preview: f"preview of {preview.title}",
-        lambda preview: "is ready" if preview.state == Preview.State.READY else "cannot be made",
+        lambda preview: sentence("preview of %(title)s", title=preview.title),
+        lambda preview: sentence("is ready") if preview.state == Preview.State.READY else sentence("cannot be made"),
         "preview",
     ),
 }

@@ -16,21 +16,24 @@ from django.conf import settings as site
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import override
 
 from migrations_app.alerts import by_mail, webhook
 from migrations_app.alerts.actions import stop_webhook
+from migrations_app.alerts.audience import Audience, audience_of, deliveries_to, event_of
+from migrations_app.alerts.composing import begun_large
 from migrations_app.failures import Failure
 from migrations_app.mail.servers import Connections
 from migrations_app.models import AlertDelivery, AlertSettings
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRY_WINDOW, pause_before_retry
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
+from tenants_app.sentences import sentence
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=8)
 """Longer than a mail server may take for a message; whoever has claimed one hands over nothing else meanwhile."""
-EVENT = "alert"
 
 Channel, State = AlertDelivery.Channel, AlertDelivery.State
 _MOST_DOUBLINGS = 9
@@ -60,43 +63,48 @@ def _claim() -> AlertDelivery | None:
     AlertDelivery.objects.filter(pk=pk).update(
         lease_token=uuid.uuid4(), lease_until=now + LEASE, attempts=F("attempts") + 1
     )
-    return AlertDelivery.objects.select_related("alert__tenant").get(pk=pk)
+    return AlertDelivery.objects.select_related("alert__tenant", "alert__rollout_event__rollout").get(pk=pk)
 
 
 def _deliver(delivery: AlertDelivery, connections: Connections) -> None:
-    settings = AlertSettings.of(delivery.alert.tenant)
+    audience = audience_of(delivery.alert)
     try:
         if delivery.channel == Channel.WEBHOOK:
-            _post(delivery, settings)
-        elif delivery.recipient in settings.addresses:
+            _post(delivery, audience)
+        elif delivery.recipient in audience.addresses:
             by_mail.send(delivery, connections)
         else:
             raise Failure("alert-not-wanted")
     except by_mail.NotNow as not_now:
         _put_off(delivery, not_now)
     except Failure as failure:
-        _note_failure(delivery, settings, failure)
+        _note_failure(delivery, audience, failure)
     except Exception:
         log.exception("alert %s could not be handed over", delivery.delivery_id)
-        _note_failure(delivery, settings, Failure("internal-error", f"reference {delivery.delivery_id}"))
+        _note_failure(
+            delivery,
+            audience,
+            Failure("internal-error", sentence("reference %(reference)s", reference=str(delivery.delivery_id))),
+        )
     else:
         _note(delivery, State.SENT)
         _let_others_go(delivery)
-        AlertSettings.objects.filter(tenant=delivery.alert.tenant_id).update(**{_GIVEN_UP[_channel(delivery)]: None})
+        _mark_given_up(delivery, None)
 
 
 def _channel(delivery: AlertDelivery) -> AlertDelivery.Channel:
     return Channel(delivery.channel)
 
 
-def _post(delivery: AlertDelivery, settings: AlertSettings) -> None:
-    if not settings.has_webhook:
+def _post(delivery: AlertDelivery, audience: Audience) -> None:
+    if not audience.has_webhook:
         raise Failure("alert-not-wanted")
-    body = body_of(delivery.alert.content | {"id": str(delivery.delivery_id), "event": EVENT})
+    event = event_of(delivery.alert)
+    body = body_of(delivery.alert.content | {"id": str(delivery.delivery_id), "event": event})
     webhook.post(
-        settings.webhook_url,
-        secret_of(settings),
-        EVENT,
+        audience.webhook_url,
+        secret_of(audience),
+        event,
         delivery.delivery_id,
         body,
         site.MMS_ALLOWED_WEBHOOK_HOSTS,
@@ -104,14 +112,26 @@ def _post(delivery: AlertDelivery, settings: AlertSettings) -> None:
 
 
 def body_of(document: dict[str, object]) -> bytes:
-    """The octets that are signed and posted: the same for the same document."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
+    """The octets that are signed and posted: the same for the same document. Its sentences are in the language of the
+    installation."""
+    with override(site.LANGUAGE_CODE):
+        said = {name: begun_large(str(each)) if name == "title" else _said(each) for name, each in document.items()}
+    return json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def secret_of(settings: AlertSettings) -> str:
+def _said(value: object) -> object:
+    """The same with its sentences in the language that is active."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _said(each) for name, each in value.items()}
+    return [_said(each) for each in value] if isinstance(value, list) else value
+
+
+def secret_of(audience: Audience) -> str:
     """The secret that signs the webhook. Raises ``Failure``."""
     try:
-        return settings.password
+        return audience.password
     except (NoSecretsKey, UnopenableSecret) as error:
         raise Failure("webhook-without-secret") from error
 
@@ -124,12 +144,12 @@ def _put_off(delivery: AlertDelivery, not_now: by_mail.NotNow) -> None:
         _mine(delivery).update(**_ended_claim(not_now.failure), **changes)
 
 
-def _note_failure(delivery: AlertDelivery, settings: AlertSettings, failure: Failure) -> None:
+def _note_failure(delivery: AlertDelivery, audience: Audience, failure: Failure) -> None:
     log.warning("alert %s not delivered: %s %s", delivery.delivery_id, failure.code, failure.detail)
     now = clock.now()
     if failure.code == "webhook-gone":
         with transaction.atomic():
-            stop_webhook(settings, failure)
+            stop_webhook(audience, failure)
             _note(delivery, State.FAILED, failure)
     elif failure.code == "alert-not-wanted":
         _note(delivery, State.FAILED, failure)
@@ -158,10 +178,8 @@ def _let_others_go(delivery: AlertDelivery) -> None:
 
 
 def _other_posts(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
-    """What else waits to be posted to the tenant's webhook; none for a mail, whose server has a breaker of its own."""
-    others = AlertDelivery.objects.filter(
-        alert__tenant=delivery.alert.tenant_id, channel=Channel.WEBHOOK, state=State.QUEUED, lease_token=None
-    )
+    """What else waits to be posted to the same webhook; none for a mail, whose server has a breaker of its own."""
+    others = _same_audience(delivery).filter(channel=Channel.WEBHOOK, state=State.QUEUED, lease_token=None)
     return others.exclude(pk=delivery.pk) if delivery.channel == Channel.WEBHOOK else others.none()
 
 
@@ -169,8 +187,7 @@ def _give_up(delivery: AlertDelivery, failure: Failure) -> None:
     now = clock.now()
     given_up = Failure("alert-given-up", failure.what)
     _note(delivery, State.FAILED, given_up)
-    old = AlertDelivery.objects.filter(
-        alert__tenant=delivery.alert.tenant_id,
+    old = _same_audience(delivery).filter(
         channel=delivery.channel,
         recipient=delivery.recipient,
         state=State.QUEUED,
@@ -181,8 +198,15 @@ def _give_up(delivery: AlertDelivery, failure: Failure) -> None:
     _mark_given_up(delivery, now)
 
 
-def _mark_given_up(delivery: AlertDelivery, now: datetime) -> None:
-    AlertSettings.objects.filter(tenant=delivery.alert.tenant_id).update(**{_GIVEN_UP[_channel(delivery)]: now})
+def _mark_given_up(delivery: AlertDelivery, now: datetime | None) -> None:
+    """What the dashboard says of the tenant's alerts; of a rollout's it is said beside each."""
+    if delivery.alert.rollout_event_id is None:
+        AlertSettings.objects.filter(tenant=delivery.alert.tenant_id).update(**{_GIVEN_UP[_channel(delivery)]: now})
+
+
+def _same_audience(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
+    same = deliveries_to(audience_of(delivery.alert)).values("pk")
+    return AlertDelivery.objects.filter(pk__in=same)
 
 
 def _note(delivery: AlertDelivery, state: AlertDelivery.State, failure: Failure | None = None) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Max, Min, Q, QuerySet
 
+from migrations_app.alerts.audience import Audience, deliveries_to
 from migrations_app.alerts.collecting import collect, mark_told, untold
 from migrations_app.alerts.composing import compose
 from migrations_app.alerts.kinds import Thing
@@ -76,14 +77,14 @@ def _is_time(settings: AlertSettings, events: QuerySet[AlertEvent], now: datetim
     return bool(noted["last"] <= now - GATHER or noted["first"] <= now - pause)
 
 
-def deliver(alert: Alert, settings: AlertSettings, now: datetime) -> None:
-    """Queue the alert for each way that the tenant has."""
-    ways = [{"channel": Channel.MAIL, "recipient": address} for address in settings.addresses]
+def deliver(alert: Alert, audience: Audience, now: datetime) -> None:
+    """Queue the alert for each way that leads to whoever it is for."""
+    ways = [{"channel": Channel.MAIL, "recipient": address} for address in audience.addresses]
     made = [AlertDelivery(alert=alert, queued_at=now, due_at=now, **way) for way in ways]
-    if settings.has_webhook:
+    if audience.has_webhook:
         # Behind those that its server has not taken: it is not asked for each of them.
-        failing = AlertDelivery.objects.filter(
-            alert__tenant=settings.tenant, channel=Channel.WEBHOOK, state=AlertDelivery.State.QUEUED, attempts__gt=0
+        failing = deliveries_to(audience).filter(
+            channel=Channel.WEBHOOK, state=AlertDelivery.State.QUEUED, attempts__gt=0
         )
         due_at = max(failing.aggregate(due_at=Max("due_at"))["due_at"] or now, now)
         made.append(AlertDelivery(alert=alert, queued_at=now, due_at=due_at, channel=Channel.WEBHOOK))

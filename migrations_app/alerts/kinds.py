@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migrations_app.models import AlertEvent
+from tenants_app.sentences import sentence
 
 Thing = AlertEvent.Thing
 
@@ -22,33 +23,51 @@ class Kind:
 FAILED_RUNS = "failed-runs"
 LEFT_MEETINGS = "left-meetings"
 PAUSED_CONNECTIONS = "paused-connections"
+ENDING_SECRETS = "ending-secrets"
 SILENT_CLUSTER = "silent-cluster"
+STOPPED_WAVES = "stopped-waves"
 FINISHED_JOBS = "finished-jobs"
 
 KINDS: Mapping[str, Kind] = {
-    FAILED_RUNS: Kind("Failed runs", "A run has failed, and MMS does not try again by itself.", (Thing.RUN,)),
+    FAILED_RUNS: Kind(
+        sentence("Failed runs"), sentence("A run has failed, and MMS does not try again by itself."), (Thing.RUN,)
+    ),
     LEFT_MEETINGS: Kind(
-        "Meetings left for you", "A meeting needs a person, or its attendees were not told.", (Thing.LEFT_MEETING,)
+        sentence("Meetings left for you"),
+        sentence("A meeting needs a person, or its attendees were not told."),
+        (Thing.LEFT_MEETING,),
     ),
     PAUSED_CONNECTIONS: Kind(
-        "Paused mailbox connections",
-        "A mail system refuses MMS, so that runs of its users wait; and that it works again.",
+        sentence("Paused mailbox connections"),
+        sentence("A mail system refuses MMS, so that runs of its users wait; and that it works again."),
         (Thing.CONNECTION,),
     ),
+    ENDING_SECRETS: Kind(
+        sentence("Ending secrets"),
+        sentence("The client secret or certificate of a connection to Microsoft ends within 30 days."),
+        (Thing.CREDENTIAL,),
+    ),
     SILENT_CLUSTER: Kind(
-        "Silent background service",
-        "It gave no sign of life for ten minutes or more. It can tell so only when it is back; check_worker tells it "
-        "from outside at once.",
+        sentence("Silent background service"),
+        sentence(
+            "It gave no sign of life for ten minutes or more. It can tell so only when it is back; check_worker tells "
+            "it from outside at once."
+        ),
         (Thing.SILENCE,),
     ),
+    STOPPED_WAVES: Kind(
+        sentence("Stopped waves"),
+        sentence("A wave of a rollout has stopped by itself: nobody else is moved until somebody resumes it."),
+        (Thing.WAVE_STOP,),
+    ),
     FINISHED_JOBS: Kind(
-        "Finished jobs",
-        "What was done for many users, an import, a number taken off its bridge, or a large preview.",
+        sentence("Finished jobs"),
+        sentence("What was done for many users, an import, a number taken off its bridge, or a large preview."),
         (Thing.BULK_ACTION, Thing.USER_IMPORT, Thing.NUMBER_RELEASE, Thing.PREVIEW),
     ),
 }
 
-BY_DEFAULT = (FAILED_RUNS, LEFT_MEETINGS, PAUSED_CONNECTIONS, SILENT_CLUSTER)
+BY_DEFAULT = (FAILED_RUNS, LEFT_MEETINGS, PAUSED_CONNECTIONS, ENDING_SECRETS, SILENT_CLUSTER, STOPPED_WAVES)
 """What is told where nobody has chosen."""
 
 KIND_OF: Mapping[AlertEvent.Thing, str] = {thing: name for name, kind in KINDS.items() for thing in kind.things}

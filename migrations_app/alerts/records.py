@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from migrations_app.alerts.actions import server_of
+from migrations_app.alerts.audience import deliveries_to
 from migrations_app.alerts.kinds import KINDS
 from migrations_app.models import AlertDelivery, AlertSettings
 
 
 def alert_record(settings: AlertSettings) -> dict[str, Any]:
     """The settings, without what is secret, and what waits."""
-    deliveries = AlertDelivery.objects.filter(alert__tenant=settings.tenant)
+    deliveries = deliveries_to(settings)
     return {
         "Recipients": ", ".join(settings.addresses),
         "Webhook": server_of(settings.webhook_url),

@@ -16,6 +16,7 @@ from migrations_app.mail.servers import Connections
 from migrations_app.models import Alert, AlertDelivery, AlertSettings
 from migrations_app.monitoring import clock
 from tenants_app.models import Tenant
+from tenants_app.sentences import sentence
 
 EVENT = "test"
 
@@ -24,7 +25,9 @@ def try_mail(tenant: Tenant) -> Iterator[Finding]:
     """Send a test alert to each address; what the mail server says of it. Nothing of it is kept."""
     settings = AlertSettings.of(tenant)
     if not settings.addresses:
-        yield Finding("mail", "No mail address is entered, so nobody gets alerts by mail.", Tone.LOOK)
+        yield Finding(
+            sentence("mail"), sentence("No mail address is entered, so nobody gets alerts by mail."), Tone.LOOK
+        )
     alert = _test_alert(tenant)
     with Connections() as connections:
         for recipient in settings.addresses:
@@ -32,55 +35,79 @@ def try_mail(tenant: Tenant) -> Iterator[Finding]:
             try:
                 by_mail.send(delivery, connections)
             except by_mail.NotNow as not_now:
-                yield Finding(f"mail to {recipient}", not_now.failure.told, Tone.BAD)
+                yield Finding(sentence("mail to %(address)s", address=recipient), not_now.failure.told, Tone.BAD)
             except Failure as failure:
-                yield Finding(f"mail to {recipient}", failure.told, Tone.BAD)
+                yield Finding(sentence("mail to %(address)s", address=recipient), failure.told, Tone.BAD)
             else:
-                yield Finding(f"mail to {recipient}", "The test alert is on its way.")
+                yield Finding(
+                    sentence("mail to %(address)s", address=recipient), sentence("The test alert is on its way.")
+                )
 
 
 def try_webhook(tenant: Tenant) -> Iterator[Finding]:
     """Post a test alert; ends after the first step without which the next makes no sense."""
     settings = AlertSettings.of(tenant)
     if not settings.webhook_url:
-        yield Finding("webhook", "No webhook is entered, so alerts are posted nowhere.", Tone.LOOK)
+        yield Finding(sentence("webhook"), sentence("No webhook is entered, so alerts are posted nowhere."), Tone.LOOK)
         return
     allowed = site.MMS_ALLOWED_WEBHOOK_HOSTS
     try:
         target = webhook.parse(settings.webhook_url, allowed)
     except Failure as failure:
-        yield Finding("address", failure.told, Tone.BAD)
+        yield Finding(sentence("address"), failure.told, Tone.BAD)
         return
-    yield Finding("address", f"{target}.")
+    yield Finding(
+        sentence("address"),
+        sentence(
+            "%(scheme)s://%(host)s, port %(port)s.", scheme=target.scheme, host=target.host, port=str(target.port)
+        ),
+    )
     if not target.is_encrypted:
-        yield Finding("TLS", "The connection is not encrypted: whoever is on the way can read along.", Tone.LOOK)
+        yield Finding(
+            "TLS", sentence("The connection is not encrypted: whoever is on the way can read along."), Tone.LOOK
+        )
     try:
         secret = secret_of(settings)
     except Failure as failure:
-        yield Finding("secret", failure.told, Tone.BAD)
+        yield Finding(sentence("secret"), failure.told, Tone.BAD)
         return
     delivery_id = uuid.uuid4()
     body = body_of(_test_alert(tenant).content | {"id": str(delivery_id), "event": EVENT})
     try:
         taken = webhook.post(settings.webhook_url, secret, EVENT, delivery_id, body, allowed)
     except Failure as failure:
-        yield Finding("answer", failure.told, Tone.BAD)
+        yield Finding(sentence("answer"), failure.told, Tone.BAD)
         return
     if shown := taken.certificate:
-        yield Finding("certificate", f"Of {shown.issuer}, valid until {shown.valid_until:%Y-%m-%d}.")
-    yield Finding("answer", f"{target.host} took the test alert {delivery_id} ({taken.status}).")
+        yield Finding(
+            sentence("certificate"),
+            sentence("Of %(issuer)s, valid until %(day)s.", issuer=shown.issuer, day=f"{shown.valid_until:%Y-%m-%d}"),
+        )
+    yield Finding(
+        sentence("answer"),
+        sentence(
+            "%(host)s took the test alert %(id)s (%(status)s).",
+            host=target.host,
+            id=str(delivery_id),
+            status=taken.status,
+        ),
+    )
     if settings.webhook_off_at:
-        told = "It said before that nobody listens there: save the settings of the alerts to post to it again."
-        yield Finding("state", told, Tone.LOOK)
+        told = sentence(
+            "It said before that nobody listens there: save the settings of the alerts to post to it again."
+        )
+        yield Finding(sentence("state"), told, Tone.LOOK)
 
 
 def _test_alert(tenant: Tenant) -> Alert:
     """An alert that is stored nowhere, and says nothing of anything."""
     now = clock.now()
     content = head(tenant) | {
-        "title": "Test alert",
-        "sentence": f"This shows that alerts of {tenant.name} arrive. An administrator has asked for it; nothing has "
-        "happened.",
+        "title": sentence("Test alert"),
+        "sentence": sentence(
+            "This shows that alerts of %(tenant)s arrive. An administrator has asked for it; nothing has happened.",
+            tenant=tenant.name,
+        ),
         "created": now.isoformat(),
         "url": address("alerts", tenant.slug),
     }

@@ -20,9 +20,10 @@ from uuid import UUID
 import httpcore2 as httpcore
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.answers import wait_stated
-from migrations_app.mailboxes.caldav.network import Certificate, Network, trust
+from migrations_app.https.network import Certificate, Network, trust
+from migrations_app.https.waiting import wait_stated
 from migrations_app.reachable import is_allowed_host, is_public
+from tenants_app.sentences import sentence
 
 CONNECT, ANSWER, WHOLE = 5.0, 10.0, 20.0
 """Seconds for a connection, for the next octets of an answer, and for all of it."""
@@ -67,21 +68,23 @@ def parse(url: str, allowed_hosts: Collection[str]) -> Target:
     """
     text = url.strip()
     if not text.isascii() or not _URL.fullmatch(text):
-        raise Failure("webhook-address", "give a web address such as https://hooks.contoso.com/mms")
+        raise Failure("webhook-address", sentence("give a web address such as https://hooks.contoso.com/mms"))
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
-        raise Failure("webhook-address", "what was entered is no web address") from None
+        raise Failure("webhook-address", sentence("what was entered is no web address")) from None
     if "@" in parts.netloc:
-        raise Failure("webhook-address", "a user name and a password do not belong into it")
+        raise Failure("webhook-address", sentence("a user name and a password do not belong into it"))
     if not host or port == 0 or "%" in host:
-        raise Failure("webhook-address", "it names no server")
+        raise Failure("webhook-address", sentence("it names no server"))
     is_allowed = is_allowed_host(host, allowed_hosts)
     if not is_allowed:
         _check_numbers(host)
     if parts.scheme.lower() != "https" and not is_allowed:
-        raise Failure("webhook-address", f"plain http to {host} would show alerts to everybody between")
+        raise Failure(
+            "webhook-address", sentence("plain http to %(host)s would show alerts to everybody between", host=host)
+        )
     scheme = parts.scheme.lower()
     path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     return Target(scheme, host, port or _PORTS[scheme], path)
@@ -92,10 +95,12 @@ def _check_numbers(host: str) -> None:
         address = ipaddress.ip_address(host)
     except ValueError:
         if _NUMERIC.fullmatch(host):
-            raise Failure("webhook-address", f"{host} is a number in place of a server's name") from None
+            raise Failure(
+                "webhook-address", sentence("%(host)s is a number in place of a server's name", host=host)
+            ) from None
         return
     if not is_public(str(address)):
-        raise Failure("webhook-address", f"{host} is in a private network, or MMS itself")
+        raise Failure("webhook-address", sentence("%(host)s is in a private network, or MMS itself", host=host))
 
 
 def signature(secret: str, moment: int, body: bytes) -> str:
@@ -124,16 +129,18 @@ def post(
     except Failure as failure:
         raise _of_the_webhook(failure) from None
     except httpcore.TimeoutException:
-        raise Failure("webhook-unavailable", f"{target.host} did not answer in time") from None
+        raise Failure("webhook-unavailable", sentence("%(host)s did not answer in time", host=target.host)) from None
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError):
-        raise Failure("webhook-unavailable", f"{target.host} broke off the connection") from None
+        raise Failure("webhook-unavailable", sentence("%(host)s broke off the connection", host=target.host)) from None
     if 200 <= status < 300:
         return Taken(status, network.certificate)
     if status == 410:
-        raise Failure("webhook-gone", f"{target.host} answered 410")
+        raise Failure("webhook-gone", sentence("%(host)s answered %(status)s", host=target.host, status=status))
     if 300 <= status < 400:
-        raise Failure("webhook-redirected", f"{target.host} answered {status}")
-    raise Failure("webhook-refused", f"{target.host} answered {status}", wait_stated(wait))
+        raise Failure("webhook-redirected", sentence("%(host)s answered %(status)s", host=target.host, status=status))
+    raise Failure(
+        "webhook-refused", sentence("%(host)s answered %(status)s", host=target.host, status=status), wait_stated(wait)
+    )
 
 
 def _of_the_webhook(failure: Failure) -> Failure:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
 from migrations_app.calendars.foreign_files import what_else
+from tenants_app.sentences import sentence
 
 BOM = b"\xef\xbb\xbf"
 FOLD_WIDTH = 75
@@ -87,7 +88,7 @@ def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_
     Raises UnreadableCalendar when there is no calendar, its components do not nest, or it has too many lines.
     """
     if len(source) > most_lines and source.count(b"\n") > most_lines:
-        raise UnreadableCalendar(f"The calendar object has more than {most_lines:,} lines.")
+        raise UnreadableCalendar(sentence("The calendar object has more than %(most)s lines.", most=most_lines))
     calendars: list[Calendar] = []
     open_components: list[bytes] = []
     calendar: Calendar | None = None
@@ -116,11 +117,11 @@ def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_
             component = _component_name(raw)
             if not open_components:
                 if component != b"VCALENDAR":
-                    raise UnreadableCalendar("The calendar object does not start with BEGIN:VCALENDAR.")
+                    raise UnreadableCalendar(sentence("The calendar object does not start with BEGIN:VCALENDAR."))
                 calendar = Calendar(start, header=[(start, following)])
                 calendars.append(calendar)
             elif component == b"VCALENDAR":
-                raise UnreadableCalendar("The calendar object has one calendar inside another.")
+                raise UnreadableCalendar(sentence("The calendar object has one calendar inside another."))
             elif len(open_components) == 1:
                 component_start = start
                 if component == b"VEVENT":
@@ -132,8 +133,11 @@ def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_
             component = _component_name(raw)
             if not open_components or open_components.pop() != component:
                 raise UnreadableCalendar(
-                    f"The calendar object is damaged: END:{_printable(component)}, in line "
-                    f"{line_number(source, start)}, closes nothing that is open."
+                    sentence(
+                        "The calendar object is damaged: END:%(name)s, in line %(line)s, closes nothing that is open.",
+                        name=_printable(component),
+                        line=str(line_number(source, start)),
+                    )
                 )
             if calendar is not None and not open_components:
                 calendar.footer = (start, following)
@@ -150,15 +154,19 @@ def parse(source: bytes, only: Set[bytes] | None = None, most_lines: int = MOST_
         elif calendar is None:
             raise UnreadableCalendar(
                 what_else(source)
-                or "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, "
-                f"in line {line_number(source, start)}."
+                or sentence(
+                    "The object has text outside BEGIN:VCALENDAR and END:VCALENDAR, in line %(line)s.",
+                    line=str(line_number(source, start)),
+                )
             )
         elif len(open_components) == 1:
             calendar.header.append((start, following))
     if open_components:
-        raise UnreadableCalendar(f"The calendar object is cut off: END:{_printable(open_components[-1])} is missing.")
+        raise UnreadableCalendar(
+            sentence("The calendar object is cut off: END:%(name)s is missing.", name=_printable(open_components[-1]))
+        )
     if not calendars:
-        raise UnreadableCalendar("The object is empty: it holds no calendar.")
+        raise UnreadableCalendar(sentence("The object is empty: it holds no calendar."))
     return calendars
 
 
@@ -171,7 +179,7 @@ def events_of(calendars: Iterable[Calendar]) -> list[Event]:
     """Return every VEVENT of the calendars. Raises NoMeeting when there is none."""
     events = [event for calendar in calendars for event in calendar.events]
     if not events:
-        raise NoMeeting("The calendar object holds no event (VEVENT).")
+        raise NoMeeting(sentence("The calendar object holds no event (VEVENT)."))
     return events
 
 

@@ -30,6 +30,7 @@ from migrations_app.calendars.moments import (
     zone_name_in,
 )
 from migrations_app.calendars.recurrence import MOST_OCCURRENCES, bad_rule, last_of_rule, occurrences_of_rule
+from tenants_app.sentences import sentence
 
 _MOST_RULES = 2
 _LONGEST_MEETING = timedelta(days=3660)
@@ -59,7 +60,7 @@ class Reader:
     def start(self, event: Event) -> Moment:
         moments = self._moments(event, b"DTSTART")
         if not moments:
-            raise UnreadableCalendar("The event has no DTSTART, so nobody can tell when it takes place.")
+            raise UnreadableCalendar(sentence("The event has no DTSTART, so nobody can tell when it takes place."))
         return moments[0]
 
     def times(self, event: Event) -> tuple[Moment, timedelta, str]:
@@ -192,7 +193,11 @@ class Reader:
             values = [value for value in unfolded[colon:].split(b",") if value.strip()]
             if len(moments) + len(values) > MOST_OCCURRENCES:
                 raise UnreadableCalendar(
-                    f"The event's {name.decode('ascii')} has more than {MOST_OCCURRENCES:,} dates."
+                    sentence(
+                        "The event's %(property)s has more than %(most)s dates.",
+                        property=name.decode("ascii"),
+                        most=MOST_OCCURRENCES,
+                    )
                 )
             moments.extend(self._moment(line, value, zone_name) for value in values)
         return moments
@@ -246,4 +251,8 @@ def changes_all_that_follow(source: bytes, event: Event) -> bool:
 
 
 def _bad(line: Line) -> UnreadableCalendar:
-    return UnreadableCalendar(f"The event's {line.name.decode('ascii', 'replace')} cannot be read as a date or time.")
+    return UnreadableCalendar(
+        sentence(
+            "The event's %(property)s cannot be read as a date or time.", property=line.name.decode("ascii", "replace")
+        )
+    )

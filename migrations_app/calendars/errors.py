@@ -7,6 +7,10 @@ class UnreadableCalendar(ValueError):
     Waiting does not cure it: the object stays as it is until somebody mends it.
     """
 
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
 
 class NoMeeting(UnreadableCalendar):
     """The object is a calendar without any event: calendar servers keep to-dos and free/busy times in such files."""

@@ -20,6 +20,7 @@ from migrations_app.calendars.content_lines import (
 from migrations_app.calendars.dates import Occurrence, Reader, changes_all_that_follow
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.people import organizer, person
+from tenants_app.sentences import Sentence, sentence
 
 ANSWERS = frozenset(["REPLY", "COUNTER", "REFRESH", "DECLINECOUNTER"])
 """The METHODs of what attendees and organizer write to each other about a meeting (RFC 5546 section 1.4)."""
@@ -66,15 +67,17 @@ def read_facts(source: bytes) -> Facts:
     )
 
 
-def why_without_organizer(source: bytes) -> str:
+def why_without_organizer(source: bytes) -> Sentence:
     """Return why an object has no organizer in its facts, as one clause. Raises UnreadableCalendar."""
     calendars = parse(source)
     answers = methods_of(source, calendars) & ANSWERS
     if answers:
-        return f"it is an answer about a meeting (METHOD:{min(answers)}), not the meeting itself"
+        return sentence(
+            "it is an answer about a meeting (METHOD:%(method)s), not the meeting itself", method=min(answers)
+        )
     if organizer(source, events_of(calendars)) is None:
-        return "nobody is named as organizer"
-    return "its organizer is named without a mail address"
+        return sentence("nobody is named as organizer")
+    return sentence("its organizer is named without a mail address")
 
 
 def occurrences(source: bytes, ends_after: datetime, starts_by: datetime) -> list[Occurrence]:

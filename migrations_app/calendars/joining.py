@@ -9,6 +9,7 @@ from functools import cached_property
 from migrations_app.calendars.content_lines import Calendar, Edit, Event, events_of, methods_of, parse, splice
 from migrations_app.calendars.dates import Reader
 from migrations_app.calendars.moments import zone_id
+from tenants_app.sentences import Sentence, sentence
 
 _OF_MEETINGS = frozenset(["PUBLISH", "REQUEST"])
 """The METHODs of an object that is the meeting itself, and neither an answer nor a cancellation."""
@@ -69,11 +70,15 @@ def join(sources: Sequence[bytes]) -> bytes:
     places: dict[Key, int] = {}
     for place, each in enumerate(objects):
         if each.foreign_method:
-            raise Clash(1 if place == 0 else 0, place, f"it is no invitation (METHOD:{each.foreign_method})")
+            raise Clash(
+                1 if place == 0 else 0,
+                place,
+                sentence("it is no invitation (METHOD:%(method)s)", method=each.foreign_method),
+            )
         for key, event in each.events.items():
             first = places.setdefault(key, place)
             if objects[first].text(objects[first].events[key]) != each.text(event):
-                raise Clash(first, place, "it says something else about the same " + _what(key))
+                raise Clash(first, place, _says_something_else(key))
     base = objects[places.get("", 0)]
     return _written(base, [(each, key) for key, place in places.items() if (each := objects[place]) is not base])
 
@@ -89,7 +94,7 @@ def join_stored(stored: bytes, new: bytes) -> bytes:
         return new
     one, other = _Object(stored), _Object(new)
     if other.foreign_method:
-        raise Clash(0, 1, f"it is no invitation (METHOD:{other.foreign_method})")
+        raise Clash(0, 1, sentence("it is no invitation (METHOD:%(method)s)", method=other.foreign_method))
     if other.has_series:
         if one.has_series:
             return new
@@ -116,5 +121,7 @@ def _written(base: _Object, additions: Sequence[tuple[_Object, Key]]) -> bytes:
     return splice(base.source, edits)
 
 
-def _what(key: Key) -> str:
-    return "occurrence" if key else "series"
+def _says_something_else(key: Key) -> Sentence:
+    if key:
+        return sentence("it says something else about the same occurrence")
+    return sentence("it says something else about the same series")

@@ -25,6 +25,7 @@ from migrations_app.calendars.content_lines import (
 )
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.moments import plain_name, zone_id
+from tenants_app.sentences import sentence
 
 LARGEST_FILE = 16_000_000
 """Octets of a file, and octets that its objects may have more than it."""
@@ -77,8 +78,11 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
     """
     if len(source) > LARGEST_FILE:
         raise UnreadableCalendar(
-            f"The file has {len(source) / 1e6:,.0f} MB, and {LARGEST_FILE / 1e6:.0f} MB are read: "
-            "export fewer meetings at a time."
+            sentence(
+                "The file has %(size)s MB, and %(most)s MB are read: export fewer meetings at a time.",
+                size=round(len(source) / 1e6),
+                most=round(LARGEST_FILE / 1e6),
+            )
         )
     calendars = parse(source, only=_OF_SPLITTING, most_lines=MOST_LINES)
     events_of(calendars)
@@ -88,8 +92,12 @@ def split_objects(source: bytes) -> list[tuple[str, bytes]]:
             uid = uid_of(source, event)
             if not uid:
                 subject = text_of(source, event, b"SUMMARY")[:100]
-                named = f", “{subject}”," if subject else ""
-                raise UnreadableCalendar(f"The event in line {line_number(source, event.start)}{named} has no UID.")
+                line = str(line_number(source, event.start))
+                raise UnreadableCalendar(
+                    sentence("The event in line %(line)s, “%(subject)s”, has no UID.", line=line, subject=subject)
+                    if subject
+                    else sentence("The event in line %(line)s has no UID.", line=line)
+                )
             objects.setdefault(uid, []).append((calendar, event))
     if len(objects) == 1:
         return [(next(iter(objects)), source)]
@@ -107,8 +115,10 @@ def _taken_apart(
         room -= len(body)
         if room < 0:
             raise UnreadableCalendar(
-                "The file's meetings take far more room one by one than together, since each names large time zones "
-                "or its calendar has many lines of its own: export fewer meetings at a time."
+                sentence(
+                    "The file's meetings take far more room one by one than together, since each names large time "
+                    "zones or its calendar has many lines of its own: export fewer meetings at a time."
+                )
             )
         apart.append((uid, body))
     return apart
@@ -143,7 +153,7 @@ def put_back(source: bytes, changed: Mapping[str, tuple[bytes, bytes]]) -> bytes
     for uid, (before, after) in changed.items():
         old, new = all_events(before), all_events(after)
         if not len(spans[uid]) == len(old) == len(new) or _around(before, old) != _around(after, new):
-            raise ValueError(f"The object with the UID {uid} cannot be put back into its file.")
+            raise ValueError(sentence("The object with the UID %(uid)s cannot be put back into its file.", uid=uid))
         edits += [
             Edit(start, end, after[event.start : event.end])
             for (start, end), event in zip(spans[uid], new, strict=True)

@@ -10,6 +10,7 @@ from icalendar import vDDDTypes
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.moments import LAST_YEAR, UNKNOWN_ZONE, Moment
+from tenants_app.sentences import sentence
 
 MOST_OCCURRENCES = 20_000
 """How many occurrences of a rule are counted out before its end is taken from UNTIL, or taken to be open."""
@@ -206,4 +207,4 @@ def _occurrences(parts: dict[str, str], start: Moment, until: datetime, most: in
 
 
 def bad_rule() -> UnreadableCalendar:
-    return UnreadableCalendar("The event's RRULE cannot be read, so nobody can tell when the series ends.")
+    return UnreadableCalendar(sentence("The event's RRULE cannot be read, so nobody can tell when the series ends."))

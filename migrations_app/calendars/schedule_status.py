@@ -6,6 +6,7 @@ import re
 
 from migrations_app.calendars.content_lines import all_events, unfold, value_start
 from migrations_app.calendars.people import person
+from tenants_app.sentences import sentence
 
 _STATUS = re.compile(rb";SCHEDULE-STATUS=\"?([0-9.,]+)", re.IGNORECASE)
 _FAILED = ("3", "4", "5")
@@ -24,5 +25,5 @@ def not_told(body: bytes) -> dict[str, str]:
             found = _STATUS.search(unfolded[: value_start(unfolded)])
             codes = found[1].decode("ascii").split(",") if found else []
             if any(code.startswith(_FAILED) for code in codes):
-                failed[person(body, line).address or "an attendee"] = codes[-1]
+                failed[person(body, line).address or sentence("an attendee")] = codes[-1]
     return failed

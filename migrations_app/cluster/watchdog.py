@@ -22,7 +22,7 @@ from django.db import DatabaseError, close_old_connections
 
 from migrations_app.cluster import lifeline, systemd
 from migrations_app.cluster.signs import Signs
-from migrations_app.runs.queue import add_wake_ups
+from migrations_app.runs.wake_ups import add_wake_ups
 
 log = logging.getLogger(__name__)
 

@@ -91,6 +91,10 @@ CONTOSO = DemoTenant(
     ),
 )
 
+LONDON_POOL = "London pool"
+NEW_POOL = "New pool"
+"""The two deployments of the rollout: London's users leave the one for the other, wave by wave."""
+
 LEGACY = "Contoso Legacy"
 CLOUD = "Contoso Cloud"
 BRANCH = "Contoso Branch"
@@ -129,6 +133,12 @@ NUMBERS = (
 # object in the mailbox (`invitations.damaged_invitation`).
 BRANCH_USER_UPN = "noemi.castellani@contoso.com"
 DAMAGED_MAILBOX_USER_UPN = "tobias.gruenewald@contoso.com"
+
+
+def is_in_london(user: DemoUser) -> bool:
+    """Whether the user is in London's pool: who speaks British English, and the one whose mailbox is damaged. Who has
+    another conferencing provider is not."""
+    return not user.provider and (user.language == "en-GB" or user.upn == DAMAGED_MAILBOX_USER_UPN)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+
 LONGEST = 2_000
 """Characters, as of the longest join link: nothing that MMS knows by name is longer."""
 SHORTEST = 2
@@ -38,11 +41,13 @@ class Typed:
     def refusal(self) -> str:
         """Why nothing can be found by it, in a sentence; empty where it may be."""
         if not self.text:
-            return "Type a name, an address, a number, a conference ID, a subject or a correlation ID."
+            return _("Type a name, an address, a number, a conference ID, a subject or a correlation ID.")
         if len(self.text) < SHORTEST:
-            return f"Type at least {SHORTEST} characters."
+            return _("Type at least %(count)s characters.") % {"count": SHORTEST}
         if len(self.text) > LONGEST:
-            return f"That is longer than {LONGEST:,} characters, and nothing here is: type a part of what you look for."
+            return _(
+                "That is longer than %(count)s characters, and nothing here is: type a part of what you look for."
+            ) % {"count": intcomma(LONGEST)}
         return ""
 
     @property

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 import phonenumbers
 
 from migrations_app.failures import Failure
-from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
+from migrations_app.rewriting.block import MeetingBlock, Phone, PhoneNumber
+from migrations_app.rewriting.dialling import country_of
+from migrations_app.rewriting.labels import language_of
+from migrations_app.rewriting.online_meeting import DialInFacts
 from migrations_app.triggers.rules import why_not_served
 from tenants_app.changes.conference_ids import given_private_ids, private_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber
+from tenants_app.sentences import sentence
 from tenants_app.user_settings import UserSettings
 from tenants_app.wording import FREE_ID
 
@@ -37,7 +41,7 @@ class InvitationSettings:
                 raise Failure("no-bridge")
             toll_row = user.toll_number or user.bridge.default_number
             if toll_row is None:
-                raise Failure("no-dial-in-number", f"bridge {user.bridge.name}")
+                raise Failure("no-dial-in-number", sentence("bridge %(bridge)s", bridge=user.bridge.name))
             toll = _phone_number(toll_row)
             toll_free = _phone_number(user.toll_free_number) if user.toll_free_number else None
             self.number_keys = frozenset(row.pk for row in (toll_row, user.toll_free_number) if row)
@@ -59,6 +63,11 @@ class InvitationSettings:
             organization=tenant.name,
         )
         """What the block of any meeting says, but for what leads into it and for private conference IDs."""
+
+    def phone_of(self, said: DialInFacts) -> Phone:
+        """The phone part of a meeting by what its service says of it (R43). Services do not say where numbers are."""
+        toll, toll_free = (_said_number(each, self.user.language) for each in (said.toll, said.toll_free))
+        return Phone(toll, toll_free, said.conference_id, said.local_numbers_url)
 
     @property
     def has_public_id(self) -> bool:
@@ -90,9 +99,18 @@ class InvitationSettings:
 
 
 def _phone_number(row: ServiceNumber) -> PhoneNumber:
-    display = phonenumbers.format_number(phonenumbers.parse(row.number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
     # The city first, as people write it in most languages.
-    return PhoneNumber(row.number, display, place_of_row(row.city, row.country))
+    return PhoneNumber(row.number, _as_read(row.number), place_of_row(row.city, row.country))
+
+
+def _said_number(number: str, language: str) -> PhoneNumber | None:
+    if not number:
+        return None
+    return PhoneNumber(number, _as_read(number), country_of(number, language_of(language)))
+
+
+def _as_read(number: str) -> str:
+    return phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.INTERNATIONAL)
 
 
 def place_of_row(city: str, country: str) -> str:

@@ -9,14 +9,16 @@ from migrations_app.invitations.content import InvitationSettings, place_of_row
 from migrations_app.rewriting.block import render_text
 from migrations_app.rewriting.facts import KnownNumbers
 from migrations_app.rewriting.labels import language_of
+from migrations_app.rewriting.online_meeting import DialInFacts
 from migrations_app.rewriting.written_numbers import DialIn
 from tenants_app.changes.conference_ids import shared_conference_ids
-from tenants_app.models import ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import ConferencingUser, MeetingService, ServiceNumber, Tenant
+from tenants_app.sentences import sentence
 from tenants_app.wording import FREE_ID
 
-HAS_ITS_OWN = "each meeting keeps or gets its own"
-EACH_ITS_OWN = "a different one for each meeting"
-FROM_THE_SERVICE = "the one that the meeting service gave"
+HAS_ITS_OWN = sentence("each meeting keeps or gets its own")
+EACH_ITS_OWN = sentence("a different one for each meeting")
+FROM_THE_SERVICE = sentence("the one that the meeting service gave")
 _SOME = "…"
 
 
@@ -55,11 +57,15 @@ def dial_in_details(user: ConferencingUser) -> DialInDetails:
     block = settings.block
     whose_ids = block.conference_id
     if settings.has_phone_part and not settings.gives_ids:
-        whose_ids = FROM_THE_SERVICE
+        whose_ids = str(FROM_THE_SERVICE)
     elif settings.gives_private_ids:
-        whose_ids = EACH_ITS_OWN
+        whose_ids = str(EACH_ITS_OWN)
+    if settings.has_phone_part and user.effective_meeting_service == MeetingService.TEAMS:
+        whose_ids = str(FROM_THE_SERVICE)
+        if user.teams_dial_in:
+            block = block.dialled(settings.phone_of(DialInFacts.of_meeting(user.teams_dial_in, "")))
     has_own_ids = whose_ids != block.conference_id
-    block = dataclasses.replace(block, join_url=HAS_ITS_OWN, conference_id=whose_ids)
+    block = dataclasses.replace(block, join_url=str(HAS_ITS_OWN), conference_id=whose_ids)
     _, *lines, _ = render_text(block).split("\n")
     text = "\n".join(lines)
     if has_own_ids:

@@ -43,7 +43,7 @@ class Owners:
         tenant = user.tenant
         self.remembered = Remembered(user)
         self._slug = tenant.slug
-        self._place = LinkService(user).place if tenant.meeting_url else ""
+        self._place = LinkService(user).place if user.meeting_url else ""
         self._names = frozenset(name_in_links(address) for address in user.addresses)
         hosts = {links.domain_of(self._place)} if self._place else set()
         self._domains = frozenset({tenant.domain, *(each.partition("@")[2] for each in user.addresses), *hosts} - {""})

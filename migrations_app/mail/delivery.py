@@ -24,6 +24,7 @@ from migrations_app.mail.servers import Connections, Server
 from migrations_app.models import Outgoing
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import beat
+from tenants_app.sentences import sentence
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +215,10 @@ class _Turn:
                 self._server_failed(error)
             else:
                 self._server_answered()
-            outbox.postpone([update], Failure(_code_of(error.smtp_code), f"answer {error.smtp_code}"))
+            outbox.postpone(
+                [update],
+                Failure(_code_of(error.smtp_code), sentence("answer %(smtp_code)s", smtp_code=error.smtp_code)),
+            )
         except ValueError as error:  # an address that the mail library cannot write; only this message is at fault
             outbox.postpone([update], Failure("mail-refused", type(error).__name__))
         except OSError as error:

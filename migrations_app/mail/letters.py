@@ -5,7 +5,9 @@ from __future__ import annotations
 from base64 import encodebytes
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, make_msgid
+
+from django.utils import timezone
 
 from migrations_app.calendars.people import Person
 from migrations_app.mail.composed import ComposedMessage
@@ -23,6 +25,12 @@ class Letter:
     language: str
     message_id: str
     date: datetime
+
+    @classmethod
+    def of_now(cls, service: str, to: str, subject: str, text: str, language: str) -> Letter:
+        """One that the service's address sends to an address once; its Message-ID is its own."""
+        message_id = make_msgid(domain=service.rpartition("@")[2])
+        return cls(Person("", service), Person("", to), subject, text, language, message_id, timezone.now())
 
     def compose(self) -> ComposedMessage:
         """The message: CRLF line ends, pure ASCII. Nobody's absence is answered to it."""

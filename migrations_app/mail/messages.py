@@ -23,6 +23,7 @@ from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import MeetingResult, Notice, Outgoing, Update, UpdateText
 from migrations_app.rewriting.inherited import lines_of_block
 from tenants_app.models import ConferencingUser, MailServerConnection
+from tenants_app.sentences import sentence
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ def _of_notices(batch: Sequence[Notice]) -> Iterator[tuple[Notice, list[Composed
             reference = f"{notice.round.reference} for {notice.user.upn}"
             log.exception("notice %s cannot be composed", reference)
             outbox.begin([notice])
-            outbox.postpone([notice], Failure("internal-error", f"reference {reference}"))
+            outbox.postpone(
+                [notice], Failure("internal-error", sentence("reference %(reference)s", reference=str(reference)))
+            )
             continue
         yield notice, [message]
 
@@ -83,7 +86,9 @@ def _of_updates(batch: Sequence[Update]) -> Iterator[tuple[Update, list[Composed
                 reference = update.result.run.correlation_id
                 log.exception("update %s of run %s cannot be composed", update.pk, reference)
                 outbox.begin([update])  # a try, so that they come to an end
-                outbox.postpone([update], Failure("internal-error", f"reference {reference}"))
+                outbox.postpone(
+                    [update], Failure("internal-error", sentence("reference %(reference)s", reference=str(reference)))
+                )
                 continue
             yield update, messages
 
@@ -107,7 +112,9 @@ def _read(user: ConferencingUser, updates: Sequence[Update]) -> Mapping[str, Sto
         reference = updates[0].result.run.correlation_id
         log.exception("the mailbox of %s, in which updates of run %s are, cannot be read", user.upn, reference)
         outbox.begin(updates)
-        outbox.postpone(updates, Failure("internal-error", f"reference {reference}"))
+        outbox.postpone(
+            updates, Failure("internal-error", sentence("reference %(reference)s", reference=str(reference)))
+        )
     return None
 
 

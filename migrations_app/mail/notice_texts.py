@@ -15,6 +15,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.mail.when_and_where import date_in_words, time_in_words
 from migrations_app.models import NoticeKind, NoticeText
@@ -22,18 +24,19 @@ from migrations_app.rewriting.labels import LABELS, LANGUAGES
 from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import Tenant
+from tenants_app.sentences import Sentence, sentence
 from tenants_app.validators import validate_one_line, validate_text
-from tenants_app.wording import alternatives
+from tenants_app.wording import alternatives, grouped
 
 PLACEHOLDERS: Mapping[str, str] = MappingProxyType(
     {
-        "name": "the organizer's name",
-        "day": "the day on which the runs begin, in words",
-        "time": "the time from which on they do",
-        "zone": "the time zone that both are in",
-        "meetings": "how many meetings, in words: 1 meeting, 3 meetings",
-        "number": "how many meetings, the bare number",
-        "tenant": "the organization's name",
+        "name": gettext_noop("the organizer's name"),
+        "day": gettext_noop("the day on which the runs begin, in words"),
+        "time": gettext_noop("the time from which on they do"),
+        "zone": gettext_noop("the time zone that both are in"),
+        "meetings": gettext_noop("how many meetings, in words: 1 meeting, 3 meetings"),
+        "number": gettext_noop("how many meetings, the bare number"),
+        "tenant": gettext_noop("the organization's name"),
     }
 )
 """Each placeholder and what stands there in the message."""
@@ -53,9 +56,20 @@ class Text:
     """Whether the tenant wrote it."""
 
 
+_NAMES = {
+    NoticeKind.ADVANCE: "notice",
+    NoticeKind.CANCELLED: "notice_cancelled",
+    NoticeKind.CHANGED: "notice_changed",
+    NoticeKind.STRANDED: "stranded",
+}
+"""How the labels of each kind begin."""
+EDITABLE = (NoticeKind.ADVANCE, NoticeKind.CANCELLED)
+"""Kinds for which a tenant may have texts of its own."""
+
+
 def default_text(kind: str, language: str) -> Text:
     """What MMS says by itself."""
-    labels, name = LABELS[language], "notice" if kind == NoticeKind.ADVANCE else "notice_cancelled"
+    labels, name = LABELS[language], _NAMES[NoticeKind(kind)]
     return Text(labels[f"{name}_subject"], labels[f"{name}_body"])
 
 
@@ -65,7 +79,7 @@ def texts_of(tenant: Tenant) -> dict[tuple[str, str], Text]:
         (row.kind, row.language): Text(row.subject, row.body, is_own=True)
         for row in NoticeText.objects.filter(tenant=tenant)
     }
-    keys = [(kind, language) for kind in NoticeKind.values for language in LANGUAGES]
+    keys = [(kind.value, language) for kind in EDITABLE for language in LANGUAGES]
     return {key: own.get(key) or default_text(*key) for key in keys}
 
 
@@ -144,16 +158,21 @@ def reset_notice_text(tenant: Tenant, kind: str, language: str, actor: Actor) ->
     return change_notice_text(tenant, kind, language, actor, subject=usual.subject, body=usual.body)
 
 
-def _name(kind: str, language: str) -> str:
-    what = "advance notice" if kind == NoticeKind.ADVANCE else "notice that runs were called off"
-    return f"{what} in {LANGUAGES[language]}"
+def _name(kind: str, language: str) -> Sentence:
+    name = Sentence(LANGUAGES[language])
+    if kind == NoticeKind.ADVANCE:
+        return sentence("advance notice in %(language)s", language=name)
+    return sentence("notice in %(language)s that runs were called off", language=name)
 
 
 def check_language(language: str) -> None:
     """Raise ``ValidationError`` for a language that invitations are not written in."""
     if language not in LANGUAGES:
         raise ValidationError(
-            {"language": f"Invitations are not written in “{language[:20]}”: choose {alternatives(list(LANGUAGES))}."}
+            {
+                "language": _("Invitations are not written in “%(language)s”: choose %(languages)s.")
+                % {"language": language[:20], "languages": alternatives(list(LANGUAGES))}
+            }
         )
 
 
@@ -173,9 +192,12 @@ def checked(kind: str, subject: str, body: str) -> Text:
 
 def _problem(text: str, longest: int, validate: Callable[[str], object]) -> str:
     if not text:
-        return "Write something, or go back to the default text."
+        return _("Write something, or go back to the default text.")
     if len(text) > longest:
-        return f"Write at most {longest:,} characters; these are {len(text):,}."
+        return _("Write at most %(longest)s characters; these are %(count)s.") % {
+            "longest": grouped(longest),
+            "count": grouped(len(text)),
+        }
     try:
         validate(text)
     except ValidationError as error:
@@ -185,10 +207,10 @@ def _problem(text: str, longest: int, validate: Callable[[str], object]) -> str:
             return _unknown(found[1])
         if found[0] in {"{", "}"}:
             around = " ".join(text[max(found.start() - 15, 0) : found.end() + 15].split())
-            return (
-                f"A brace stands alone at “{around}”: close the placeholder, such as {{name}}, or write "
-                f"{found[0] * 2} for a brace that is to be read."
-            )
+            return _(
+                "A brace stands alone at “%(around)s”: close the placeholder, such as {name}, or write "
+                "%(found)s for a brace that is to be read."
+            ) % {"around": around, "found": found[0] * 2}
     return ""
 
 
@@ -196,14 +218,17 @@ def _unknown(name: str) -> str:
     asked = name.strip().strip("$%{}").lower()
     near = [asked] if asked in PLACEHOLDERS else get_close_matches(asked, PLACEHOLDERS, n=1, cutoff=0.6)
     if near:
-        return f"There is no placeholder {{{name}}}: did you mean {{{near[0]}}}?"
-    return f"There is no placeholder {{{name}}}: choose {alternatives([f'{{{each}}}' for each in PLACEHOLDERS])}."
+        return _("There is no placeholder {%(name)s}: did you mean {%(near)s}?") % {"name": name, "near": near[0]}
+    return _("There is no placeholder %(name)s: choose %(names)s.") % {
+        "name": f"{{{name}}}",
+        "names": alternatives([f"{{{each}}}" for each in PLACEHOLDERS]),
+    }
 
 
 def _what_is_missing(kind: str, subject: str, body: str) -> str:
     there = {found[1] for found in _BRACES.finditer(f"{subject}\n{body}")}
     if "day" not in there:
-        return "It does not say when: put {day} where the day is to stand."
+        return _("It does not say when: put {day} where the day is to stand.")
     if kind == NoticeKind.ADVANCE and there.isdisjoint({"meetings", "number"}):
-        return "It does not say how many meetings: put {meetings} where that is to stand."
+        return _("It does not say how many meetings: put {meetings} where that is to stand.")
     return ""

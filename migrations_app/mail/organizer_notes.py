@@ -49,6 +49,8 @@ class Assigned:
     """Not assigned: there is nothing to correct in them, only their attendees are to be told."""
     out_of_history: int = 0
     """Not assigned: the run that left them is not in the history any more."""
+    changed: int = 0
+    """Not assigned: the run has changed them, and the mailbox's server told their attendees; its undo comes first."""
 
 
 @transaction.atomic
@@ -57,7 +59,10 @@ def assign(tenant: Tenant, pks: Iterable[int], actor: Actor) -> Assigned:
     rows = [row for row in locked(tenant, pks) if row.state == State.OPEN]
     meetings = [row for row in rows if row.message_id is None]
     results = _results(meetings)
-    found = [row for row in meetings if (row.run_id, row.uid) in results]
+    by_server = Update.objects.filter(pk__in=list(results.values()), state=Update.State.BY_SERVER)
+    changed = set(by_server.values_list("pk", flat=True))
+    known = [row for row in meetings if (row.run_id, row.uid) in results]
+    found = [row for row in known if results[row.run_id, row.uid] not in changed]
     keys = {row.pk: results[row.run_id, row.uid] for row in found}
     earlier = Update.objects.filter(pk__in=list(keys.values()))
     there = set(earlier.values_list("pk", flat=True))
@@ -72,7 +77,9 @@ def assign(tenant: Tenant, pks: Iterable[int], actor: Actor) -> Assigned:
     update(found, [*MARKED, "request"])
     if mailed:
         wake_cluster()
-    return Assigned(mailed, len(found) - mailed, len(rows) - len(meetings), len(meetings) - len(found))
+    return Assigned(
+        mailed, len(found) - mailed, len(rows) - len(meetings), len(meetings) - len(known), len(known) - len(found)
+    )
 
 
 def _queue_again(earlier: QuerySet[Update]) -> int:

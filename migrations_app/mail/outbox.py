@@ -29,6 +29,7 @@ from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs.left import forget_messages, note_undelivered
 from tenants_app.models import Tenant
+from tenants_app.sentences import sentence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -294,7 +295,8 @@ def postpone(updates: Sequence[Outgoing], failure: Failure) -> None:
     """Try again later where waiting may help, with the same pauses as runs have (R28)."""
     for update in updates:
         if failure.cures_by_waiting and update.attempts <= RETRIES:
-            _let_go(_mine(update), failure, due_at=clock.now() + pause_before_retry(max(update.attempts, 1)))
+            pause = max(pause_before_retry(max(update.attempts, 1)), failure.retry_after or timedelta(0))
+            _let_go(_mine(update), failure, due_at=clock.now() + pause)
         elif failure.cures_by_waiting:
             close(update, Failure("message-retries-used-up", failure.what))
         else:
@@ -311,8 +313,14 @@ def close(update: Outgoing, failure: Failure, state: str = Outgoing.State.FAILED
     """Give the message up for good. Where somebody is in doubt, that comes before every other reason why it failed."""
     if update.recipients_in_doubt and state == Update.State.FAILED:
         message_ids = " ".join(sorted(set(update.recipients_in_doubt.values())))
-        refused = f"; refused for {who(update.recipients_refused)}" if update.recipients_refused else ""
-        failure = Failure(Update.IN_DOUBT, f"message-ID {message_ids} for {_some(update.recipients_in_doubt)}{refused}")
+        told = sentence(
+            "message-ID %(message_ids)s for %(recipients)s",
+            message_ids=message_ids,
+            recipients=_some(update.recipients_in_doubt),
+        )
+        if update.recipients_refused:
+            told = sentence("%(told)s; refused for %(who)s", told=told, who=who(update.recipients_refused))
+        failure = Failure(Update.IN_DOUBT, told)
     if state == Update.State.FAILED:
         with transaction.atomic():
             if _let_go(_mine(update), failure, state=state) and isinstance(update, Update):
@@ -344,9 +352,9 @@ def _let_go(claimed: QuerySet[Any], failure: Failure | None, **changes: object) 
 
 def who(answers: dict[str, int]) -> str:
     """The refused recipients in short, with the first answer."""
-    return f"{_some(answers)}, answer {next(iter(answers.values()))}"
+    return sentence("%(recipients)s, answer %(code)s", recipients=_some(answers), code=next(iter(answers.values())))
 
 
 def _some(addresses: Collection[str]) -> str:
     first, *others = addresses
-    return f"{first} and {len(others)} more" if others else first
+    return sentence("%(first)s and %(count)s more", first=first, count=len(others)) if others else first

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.core.mail.backends import smtp
 
 from migrations_app.reachable import is_allowed_host, is_public
+from tenants_app.sentences import sentence
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -93,7 +94,7 @@ class Session(smtplib.SMTP):
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not all(map(is_public, addresses)):
             # Not which: that is for those who run the network to know.
-            raise NotAllowed(f"{host} is in a private network, or MMS itself")
+            raise NotAllowed(sentence("%(host)s is in a private network, or MMS itself", host=host))
         for address in addresses[:-1]:
             with suppress(OSError):
                 return self._connected(address, port, min(timeout, max(self._until - monotonic(), 0.001)))
@@ -182,7 +183,7 @@ class Session(smtplib.SMTP):
             except ValueError:  # an address that cannot even be written
                 code = 553
             if code == 421 or not 200 <= code < 600:
-                raise Closing(f"answer {code}")
+                raise Closing(sentence("answer %(code)s", code=code))
             if code < 300:
                 answers.taken.append(address)
             elif code < 500:
@@ -205,7 +206,7 @@ class Session(smtplib.SMTP):
             raise Unanswered(told_by(error)) from error
         if 200 <= code < 300 or 400 <= code < 600:
             return code, text
-        raise Unanswered(f"answer {code}")
+        raise Unanswered(sentence("answer %(code)s", code=code))
 
     def _abandon(self, code: int = 0) -> None:
         """Make ready for the next message, where the server goes on after this answer."""
@@ -329,11 +330,11 @@ def timed_out(error: BaseException) -> bool:
 
 _WORDS: Mapping[type[Exception], str] = MappingProxyType(
     {
-        ConnectionRefusedError: "connection refused",
-        socket.gaierror: "its name leads to no address",
-        ssl.SSLCertVerificationError: "its certificate is not trusted",
-        ssl.SSLError: "no TLS",
-        smtplib.SMTPServerDisconnected: "it hung up",
+        ConnectionRefusedError: sentence("connection refused"),
+        socket.gaierror: sentence("its name leads to no address"),
+        ssl.SSLCertVerificationError: sentence("its certificate is not trusted"),
+        ssl.SSLError: sentence("no TLS"),
+        smtplib.SMTPServerDisconnected: sentence("it hung up"),
     }
 )
 
@@ -341,9 +342,9 @@ _WORDS: Mapping[type[Exception], str] = MappingProxyType(
 def told_by(error: BaseException) -> str:
     """What happened, in few words and without the server's text."""
     if isinstance(error, Closing | Unanswered | NotAllowed):
-        return str(error)
+        return error.args[0] if error.args else ""
     if isinstance(error, smtplib.SMTPResponseException):
-        return f"answer {error.smtp_code}"
+        return sentence("answer %(code)s", code=error.smtp_code)
     if timed_out(error):
-        return "no answer in time"
+        return sentence("no answer in time")
     return next((words for kind, words in _WORDS.items() if isinstance(error, kind)), type(error).__name__)

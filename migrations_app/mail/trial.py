@@ -7,13 +7,13 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from email.utils import make_msgid
 
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.utils import DNS_NAME
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
-from migrations_app.calendars.people import Person
 from migrations_app.failures import Failure
 from migrations_app.mail import limits, smtp
 from migrations_app.mail.composed import ComposedMessage
@@ -22,7 +22,9 @@ from migrations_app.mail.letters import Letter
 from migrations_app.mail.servers import Server, service_of
 from migrations_app.monitoring import mail_server
 from migrations_app.reachable import why_not_trusted
+from tenants_app.languages import language_of_address
 from tenants_app.models import MailServerConnection, Tenant
+from tenants_app.sentences import one_after_the_other, sentence
 
 SECONDS = 10
 """For each answer of the server: somebody waits for what is found."""
@@ -42,10 +44,13 @@ def try_server(tenant: Tenant, to: str = "", text: tuple[str, str] | None = None
     try:
         backend = server.backend()
     except Failure as failure:
-        yield Finding("sign-in", failure.what, Tone.BAD)
+        yield Finding(sentence("sign-in"), failure.what, Tone.BAD)
         return
     if not isinstance(backend, smtp.EmailBackend):
-        yield Finding("server", "The installation hands its messages to no SMTP server, so there is none to be tried.")
+        yield Finding(
+            sentence("server"),
+            sentence("The installation hands its messages to no SMTP server, so there is none to be tried."),
+        )
         if to:
             yield _given_to(backend, _test_message(tenant, service, to, text))
         return
@@ -55,7 +60,7 @@ def try_server(tenant: Tenant, to: str = "", text: tuple[str, str] | None = None
 def _try_smtp(
     server: Server, backend: smtp.EmailBackend, service: str, message: ComposedMessage | None
 ) -> Iterator[Finding]:
-    where = f"{backend.host}, port {backend.port}"
+    where = sentence("%(host)s, port %(port)s", host=backend.host, port=str(backend.port))
     options = {"context": backend.ssl_context} if backend.use_ssl else {}
     try:
         session: smtp.Session = backend.connection_class(
@@ -65,7 +70,7 @@ def _try_smtp(
         yield _not_connected(backend, where, error)
         return
     try:
-        yield Finding("server", f"{where}, answers.")
+        yield Finding(sentence("server"), sentence("%(where)s, answers.", where=where))
         for step in (_certificate, _sign_in, _offers):
             finding = step(session, backend)
             yield finding
@@ -76,7 +81,11 @@ def _try_smtp(
             yield _sent(session, server, service, message)
         mail_server.answered(server.name)
     except OSError as error:
-        yield Finding("server", f"{where}, stopped answering: {smtp.told_by(error)}.", Tone.BAD)
+        yield Finding(
+            sentence("server"),
+            sentence("%(where)s, stopped answering: %(error)s.", where=where, error=smtp.told_by(error)),
+            Tone.BAD,
+        )
     finally:
         session.say_goodbye_soon()
         with suppress(OSError):
@@ -88,15 +97,20 @@ def _not_connected(backend: smtp.EmailBackend, where: str, error: OSError) -> Fi
     if isinstance(error, ssl.SSLCertVerificationError):
         return _not_trusted(error)
     if isinstance(error, ssl.SSLError):
-        return Finding("TLS", f"{where}, does not begin with TLS. Try STARTTLS, or another port.", Tone.BAD)
-    hint = ""
+        return Finding(
+            "TLS", sentence("%(where)s, does not begin with TLS. Try STARTTLS, or another port.", where=where), Tone.BAD
+        )
+    told = sentence("%(where)s, cannot be reached: %(error)s.", where=where, error=smtp.told_by(error))
     if smtp.timed_out(error) and not backend.use_ssl:
-        hint = " Where it expects TLS from the start, as at port 465, choose that."
-    return Finding("server", f"{where}, cannot be reached: {smtp.told_by(error)}.{hint}", Tone.BAD)
+        hint = sentence("Where it expects TLS from the start, as at port 465, choose that.")
+        told = one_after_the_other(told, hint)
+    return Finding(sentence("server"), told, Tone.BAD)
 
 
 def _not_trusted(error: ssl.SSLCertVerificationError) -> Finding:
-    return Finding("certificate", f"The server's certificate {why_not_trusted(error)}.", Tone.BAD)
+    return Finding(
+        sentence("certificate"), sentence("The server's certificate %(error)s.", error=why_not_trusted(error)), Tone.BAD
+    )
 
 
 def _certificate(session: smtp.Session, backend: smtp.EmailBackend) -> Finding:
@@ -106,37 +120,48 @@ def _certificate(session: smtp.Session, backend: smtp.EmailBackend) -> Finding:
         except ssl.SSLCertVerificationError as error:
             return _not_trusted(error)
         except smtplib.SMTPNotSupportedError:
-            return Finding("TLS", "The server does not offer STARTTLS.", Tone.BAD)
+            return Finding("TLS", sentence("The server does not offer STARTTLS."), Tone.BAD)
         except (smtplib.SMTPException, ssl.SSLError) as error:
-            return Finding("TLS", f"No TLS connection could be agreed on: {smtp.told_by(error)}.", Tone.BAD)
+            return Finding(
+                "TLS", sentence("No TLS connection could be agreed on: %(error)s.", error=smtp.told_by(error)), Tone.BAD
+            )
     elif not backend.use_ssl:
-        return Finding("TLS", "The connection is not encrypted: whoever is on the way can read along.", Tone.LOOK)
+        return Finding(
+            "TLS", sentence("The connection is not encrypted: whoever is on the way can read along."), Tone.LOOK
+        )
     if not isinstance(session.sock, ssl.SSLSocket):
         raise smtplib.SMTPServerDisconnected
     shown = session.sock.getpeercert() or {}
     issuer = {str(part[0]): str(part[1]) for parts in shown.get("issuer", ()) for part in parts}
-    by = issuer.get("organizationName") or issuer.get("commonName") or "an authority without a name"
+    by = issuer.get("organizationName") or issuer.get("commonName") or sentence("an authority without a name")
     ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(shown["notAfter"])), UTC)
     is_near = ends - timezone.now() < WARN_BEFORE
-    told = f"{session.sock.version()}, with a certificate of {by} that is valid until {ends:%Y-%m-%d}."
-    return Finding("certificate", f"{told}{' Renew it.' if is_near else ''}", Tone.LOOK if is_near else Tone.GOOD)
+    told = sentence(
+        "%(tls)s, with a certificate of %(by)s that is valid until %(day)s.",
+        tls=session.sock.version() or "TLS",
+        by=by,
+        day=f"{ends:%Y-%m-%d}",
+    )
+    if is_near:
+        return Finding(sentence("certificate"), one_after_the_other(told, sentence("Renew it.")), Tone.LOOK)
+    return Finding(sentence("certificate"), told)
 
 
 def _sign_in(session: smtp.Session, backend: smtp.EmailBackend) -> Finding:
     if not backend.username:
-        return Finding("sign-in", "MMS does not sign in.")
+        return Finding(sentence("sign-in"), sentence("MMS does not sign in."))
     try:
         session.login(backend.username, backend.password)
     except smtplib.SMTPNotSupportedError:
-        return Finding("sign-in", "The server offers no sign-in here.", Tone.BAD)
+        return Finding(sentence("sign-in"), sentence("The server offers no sign-in here."), Tone.BAD)
     except smtplib.SMTPAuthenticationError as error:
-        told = f"The server refuses user name or password ({smtp.told_by(error)})."
-        return Finding("sign-in", told, Tone.BAD)
+        told = sentence("The server refuses user name or password (%(error)s).", error=smtp.told_by(error))
+        return Finding(sentence("sign-in"), told, Tone.BAD)
     except smtplib.SMTPServerDisconnected:
         raise
     except smtplib.SMTPException:
-        return Finding("sign-in", "The server offers no kind of sign-in that MMS knows.", Tone.BAD)
-    return Finding("sign-in", "Signed in.")
+        return Finding(sentence("sign-in"), sentence("The server offers no kind of sign-in that MMS knows."), Tone.BAD)
+    return Finding(sentence("sign-in"), sentence("Signed in."))
 
 
 def _offers(session: smtp.Session, _: smtp.EmailBackend) -> Finding:
@@ -145,23 +170,34 @@ def _offers(session: smtp.Session, _: smtp.EmailBackend) -> Finding:
     known = {"8bitmime": "8BITMIME", "dsn": "DSN", "pipelining": "PIPELINING"}
     offered = [name for key, name in known.items() if session.has_extn(key)]
     is_limited = size.isascii() and size.isdigit() and int(size) > 0
-    most = f"messages of up to {int(size) / 1_000_000:,.0f} MB" if is_limited else "no limit of size"
-    return Finding("offers", f"The server offers {', '.join(offered) or 'no extension that matters'}; {most}.")
+    most = (
+        sentence("messages of up to %(size)s MB", size=round(int(size) / 1_000_000))
+        if is_limited
+        else sentence("no limit of size")
+    )
+    named = ", ".join(offered) or sentence("no extension that matters")
+    return Finding(sentence("offers"), sentence("The server offers %(offered)s; %(most)s.", offered=named, most=most))
 
 
 def _sender(session: smtp.Session, service: str) -> Finding:
     code, _ = session.mail(service)
     session.rset()
     if code == 250:
-        return Finding("sender", f"It takes messages from {service}.")
-    return Finding("sender", f"It takes no message from {service} (answer {code}).", Tone.BAD)
+        return Finding(sentence("sender"), sentence("It takes messages from %(service)s.", service=service))
+    return Finding(
+        sentence("sender"),
+        sentence("It takes no message from %(service)s (answer %(code)s).", service=service, code=code),
+        Tone.BAD,
+    )
 
 
 def _sent(session: smtp.Session, server: Server, service: str, message: ComposedMessage) -> Finding:
     (to,) = message.to
     grant = limits.take(server.name, server.limits, [to])
     if not grant.now:
-        return Finding("test message", "The limit of this minute is reached: try again in a minute.", Tone.BAD)
+        return Finding(
+            sentence("test message"), sentence("The limit of this minute is reached: try again in a minute."), Tone.BAD
+        )
     try:
         answers = session.transmit(
             service,
@@ -171,11 +207,23 @@ def _sent(session: smtp.Session, server: Server, service: str, message: Composed
             before_the_end=lambda taken: None,
         )
     except smtp.Unanswered:
-        return Finding("test message", f"The server did not say whether it took the message to {to}.", Tone.BAD)
+        return Finding(
+            sentence("test message"),
+            sentence("The server did not say whether it took the message to %(to)s.", to=to),
+            Tone.BAD,
+        )
     except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as error:
-        return Finding("test message", f"The server refused the message ({smtp.told_by(error)}).", Tone.BAD)
+        return Finding(
+            sentence("test message"),
+            sentence("The server refused the message (%(error)s).", error=smtp.told_by(error)),
+            Tone.BAD,
+        )
     for code in (answers.put_off | answers.refused).values():
-        return Finding("test message", f"The server did not take {to} as a recipient (answer {code}).", Tone.BAD)
+        return Finding(
+            sentence("test message"),
+            sentence("The server did not take %(to)s as a recipient (answer %(code)s).", to=to, code=code),
+            Tone.BAD,
+        )
     return _on_its_way(message, to)
 
 
@@ -183,28 +231,31 @@ def _given_to(backend: BaseEmailBackend, message: ComposedMessage) -> Finding:
     try:
         backend.send_messages([message])
     except OSError as error:
-        return Finding("test message", f"The message could not be written: {smtp.told_by(error)}.", Tone.BAD)
+        return Finding(
+            sentence("test message"),
+            sentence("The message could not be written: %(error)s.", error=smtp.told_by(error)),
+            Tone.BAD,
+        )
     return _on_its_way(message, message.to[0])
 
 
 def _on_its_way(message: ComposedMessage, to: str) -> Finding:
-    return Finding("test message", f"A message to {to} is on its way: {message.message_id}.")
+    return Finding(
+        sentence("test message"),
+        sentence("A message to %(to)s is on its way: %(message_id)s.", to=to, message_id=message.message_id),
+    )
 
 
 def _test_message(tenant: Tenant, service: str, to: str, text: tuple[str, str] | None) -> ComposedMessage:
-    """A message that only shows that one arrives, or how one reads."""
-    subject, body = text or (
-        "Test message of MMS",
-        f"This message shows that MMS can send mail for {tenant.name}.\n\n"
-        "It was asked for by an administrator, and says nothing about any meeting.",
-    )
-    letter = Letter(
-        sender=Person("", service),
-        to=Person("", to),
-        subject=subject,
-        text=body,
-        language="en",
-        message_id=make_msgid(domain=service.rpartition("@")[2]),
-        date=timezone.now(),
-    )
-    return letter.compose()
+    """A message that only shows that one arrives, in the language of whoever has the address, or how one reads."""
+    language = language_of_address(to)
+    with override(language):
+        subject, body = text or (
+            _("Test message of MMS"),
+            _(
+                "This message shows that MMS can send mail for %(tenant)s.\n\n"
+                "It was asked for by an administrator, and says nothing about any meeting."
+            )
+            % {"tenant": tenant.name},
+        )
+    return Letter.of_now(service, to, subject, body, language).compose()

@@ -9,6 +9,7 @@ from migrations_app.failures import happened
 from migrations_app.models import MailServer, Update
 from migrations_app.monitoring import clock, mail_server
 from tenants_app.models import Tenant
+from tenants_app.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +36,24 @@ class Queue:
         if update.state != Update.State.QUEUED:
             return None
         if update.lease_until and update.lease_until > self._now:
-            return Waiting("A worker has it in hand.")
+            return Waiting(sentence("A worker has it in hand."))
         own = update.due_at if update.due_at > self._now else None
         if self._silent:
-            verb = "turns MMS away" if self._silent.turns_away else "does not answer"
+            why = self._silent.last_error
             return Waiting(
-                f"The mail server {verb} ({self._silent.last_error}).", _later(own, self._silent.next_try_at, self._now)
+                sentence("The mail server turns MMS away (%(error)s).", error=why)
+                if self._silent.turns_away
+                else sentence("The mail server does not answer (%(error)s).", error=why),
+                _later(own, self._silent.next_try_at, self._now),
             )
         if own:
             return Waiting(happened(update.error_code, update.error_detail) if update.error_code else _PUT_OFF, own)
         if self._held_until:
-            return Waiting("As many messages as the limit allows were sent in this minute.", self._held_until)
-        return Waiting("It is next, as soon as a worker is free.")
+            return Waiting(sentence("As many messages as the limit allows were sent in this minute."), self._held_until)
+        return Waiting(sentence("It is next, as soon as a worker is free."))
 
 
-_PUT_OFF = "It was put off."
+_PUT_OFF = sentence("It was put off.")
 
 
 def _later(one: datetime | None, other: datetime | None, now: datetime) -> datetime | None:

@@ -61,6 +61,11 @@ class Stored:
     listed: Listed
     body: bytes
     etag: str
+    obstacle: Failure | None = None
+    """Why a run leaves the meeting, by what the mailbox knows of it beside its text; None where nothing speaks against
+    a change."""
+    is_moved_on: bool = False
+    """Read back after a write: whether somebody may have changed it since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,17 @@ class Write:
     uid: str
     etag: str
     body: bytes
+    makes_anew: bool = False
+    """Whether the text may lead into other online meetings than the stored one."""
+
+
+class WrittenAmiss(Failure):
+    """Something was written, its attendees were told, and the meeting is not what it was to be: ``stored`` is what
+    stands there now."""
+
+    def __init__(self, code: str, detail: str, stored: Stored) -> None:
+        super().__init__(code, detail)
+        self.stored = stored
 
 
 class PartlyWritten(Exception):
@@ -114,6 +130,12 @@ class Mailbox(Protocol):
     """Whether a write is no part of the database's transaction, so that it is announced before and settled after."""
     tries: ClassVar[int]
     """How often a meeting is decided and written that somebody else changes meanwhile."""
+    writes_in_parts: ClassVar[bool]
+    """Whether the series and each of its exceptions are written one by one, so that a part of them may be written alone
+    and attendees get a message of each."""
+
+    tells_of_series_and_occurrences: ClassVar[bool]
+    """Whether, where the series itself is written, attendees get a message of each changed occurrence beside it."""
 
     def __init__(self, user: ConferencingUser) -> None: ...
 
@@ -160,7 +182,8 @@ class Mailbox(Protocol):
 
     def write(self, writes: Sequence[Write], keep: Callable[[], object] = ...) -> Mapping[str, Failure | Stored | None]:
         """Write each text if its object is unchanged: by UID None where it was written, what is stored where that is
-        known to be another text than was sent, or why the server refused it.
+        known to be another text than was sent, or why the server refused it: :class:`WrittenAmiss` where it was
+        written all the same.
 
         What somebody else changed meanwhile is missing, and so is what is gone. ``keep`` is called before each write
         into a mailbox outside, and may raise: then that one is not written. Raises :class:`PartlyWritten` instead of a

@@ -13,9 +13,9 @@ from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.failures import Failure, describe
+from migrations_app.https.session import SOMEBODY_WAITS
 from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.base import PartlyWritten, Stored, Write
-from migrations_app.mailboxes.caldav.answers import OfOnePath
 from migrations_app.mailboxes.caldav.client import (
     BATCH,
     Account,
@@ -28,45 +28,33 @@ from migrations_app.mailboxes.caldav.client import (
     TokenExpired,
     Unsettled,
 )
-from migrations_app.mailboxes.caldav.steps import SOMEBODY_WAITS, Finding, check
-from migrations_app.mailboxes.indexed import SCAN_EVERY, VERSION, IndexedMailbox, Keep, begin_scan
+from migrations_app.mailboxes.caldav.steps import check
+from migrations_app.mailboxes.findings import Finding
+from migrations_app.mailboxes.indexed import VERSION, IndexedMailbox, Keep, begin_scan, of_kind
 from migrations_app.models import IndexedMeeting, MailboxScan
-from migrations_app.monitoring import clock
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, MailboxConnection
-
-_OF_A_LOOK = ["connection", "calendars", "scanned_at", "failures", "code", "detail"]
-"""What a look writes of its row; the lease is its owner's."""
+from tenants_app.sentences import sentence
 
 
 class CalDavMailbox(IndexedMailbox):
     """Implements :class:`migrations_app.mailboxes.base.Mailbox` over a CalDAV server."""
 
-    def refresh(self, keep: Keep) -> None:
-        """Look for what has changed in the mailbox since the last look. Goes on where an earlier look was cut off."""
-        scan = begin_scan(self.user, self.connection)
-        began = clock.now()
-        try:
-            with self._client() as client:
-                keep()
-                calendars = self._calendars(client)
-                self._note_who_tells(client, calendars)
-                throttling.note_success(self.connection)
-                hrefs = [calendar.href for calendar in calendars]
-                self.forget(self.index.exclude(calendar__in=hrefs))
-                scan.calendars = {href: token for href, token in scan.calendars.items() if href in hrefs}
-                for href in hrefs:
-                    scan.calendars[href] = self._scan(client, href, scan.calendars.get(href, ""), keep)
-                    scan.save(update_fields=_OF_A_LOOK)
-                self._read_anew(client, keep)
-        except Failure as failure:
-            scan.failures += 1
-            scan.code, scan.detail = failure.code, failure.detail
-            scan.save(update_fields=_OF_A_LOOK)
-            raise
-        scan.scanned_at, scan.due_at = began, began + SCAN_EVERY
-        scan.failures, scan.code, scan.detail = 0, "", ""
-        scan.save(update_fields=[*_OF_A_LOOK, "due_at"])
+    whose = of_kind(MailboxConnection.Kind.CALDAV)
+
+    def _look(self, scan: MailboxScan, keep: Keep) -> None:
+        with self._client() as client:
+            keep()
+            calendars = self._calendars(client)
+            self._note_who_tells(client, calendars)
+            throttling.note_success(self.connection)
+            hrefs = [calendar.href for calendar in calendars]
+            self.forget(self.index.exclude(calendar__in=hrefs))
+            scan.calendars = {href: token for href, token in scan.calendars.items() if href in hrefs}
+            for href in hrefs:
+                scan.calendars[href] = self._scan(client, href, scan.calendars.get(href, ""), keep)
+                self.note_how_far(scan)
+            self._read_anew(client, keep)
 
     def read(self, uids: Sequence[str]) -> Mapping[str, Stored]:
         """Each by itself and octet for octet, since what is read may be written."""
@@ -94,7 +82,11 @@ class CalDavMailbox(IndexedMailbox):
         scan.save(update_fields=["connection", "calendars"])
         listed = self.index.filter(pk__in=[row.pk for row in rows]).first()
         if listed is not None:
-            raise OfOnePath("mailbox-unavailable", f"it lists {listed.href}, and says that it is not there")
+            failure = Failure(
+                "mailbox-unavailable", sentence("it lists %(href)s, and says that it is not there", href=listed.href)
+            )
+            failure.is_of_one_mailbox = True
+            raise failure
 
     def write(self, writes: Sequence[Write], keep: Keep = lambda: None) -> Mapping[str, Failure | Stored | None]:
         answers: dict[str, Failure | Stored | None] = {}
@@ -106,7 +98,7 @@ class CalDavMailbox(IndexedMailbox):
                 if row is None or row.etag != write.etag:
                     continue  # somebody has changed it since, or taken it away
                 if not write.etag:
-                    answers[write.uid] = Failure("mailbox-ignores-conditions", "it gives the meeting no ETag")
+                    answers[write.uid] = Failure("mailbox-ignores-conditions", sentence("it gives the meeting no ETag"))
                     continue
                 try:
                     written = client.put(row.href, write.body, etag=row.etag, schedule_tag=row.schedule_tag)
@@ -142,7 +134,7 @@ class CalDavMailbox(IndexedMailbox):
         except UnreadableCalendar:
             return {write.uid: None}
         if resource.etag == write.etag and there < sent:
-            told = "it says that it took the meeting, and has the old one still"
+            told = sentence("it says that it took the meeting, and has the old one still")
             return {write.uid: Failure("meeting-refused-by-server", told)}
         row.etag = ""
         return {write.uid: self.stored(row, resource.etag, resource.schedule_tag, resource.body)}
@@ -174,16 +166,12 @@ class CalDavMailbox(IndexedMailbox):
     def read_upcoming(
         users: QuerySet[ConferencingUser], now: datetime, showing: str = "", uids: Collection[str] | None = None
     ) -> Iterator[tuple[int, Stored]]:
-        theirs = users.filter(IndexedMailbox.whose).select_related("tenant__mailbox", "mailbox", "mailbox_credential")
+        theirs = users.filter(CalDavMailbox.whose).select_related("tenant__mailbox", "mailbox", "mailbox_credential")
         for user in theirs.order_by("pk").iterator(chunk_size=100):
             mailbox = CalDavMailbox(user)
             for some in batched(mailbox.upcoming(now, showing, uids), BATCH):
                 for stored in mailbox._look_at(some):
                     yield user.pk, stored
-
-    def note_failure(self, failure: Failure) -> datetime | None:
-        is_of_one = isinstance(failure, OfOnePath) and failure.retry_after is None
-        return None if is_of_one else super().note_failure(failure)
 
     def try_it(self) -> Iterator[Finding]:
         """What works and what does not, step by step, in words (see :mod:`migrations_app.mailboxes.caldav.steps`)."""
@@ -221,8 +209,16 @@ class CalDavMailbox(IndexedMailbox):
         if names:
             calendars = [calendar for calendar in calendars if calendar.name.casefold() in names]
         if not calendars:
-            which = f"named {self.connection.calendars} " if names else ""
-            raise Failure("mailbox-not-found", f"{self.user.upn} has no calendar {which}that MMS may change")
+            told = (
+                sentence(
+                    "%(upn)s has no calendar named %(names)s that MMS may change",
+                    upn=self.user.upn,
+                    names=self.connection.calendars,
+                )
+                if names
+                else sentence("%(upn)s has no calendar that MMS may change", upn=self.user.upn)
+            )
+            raise Failure("mailbox-not-found", told)
         return calendars
 
     def _note_who_tells(self, client: Client, calendars: Sequence[Calendar]) -> None:

@@ -29,6 +29,8 @@ class EmbeddedMailbox(ListedByRows):
 
     is_outside: ClassVar[bool] = False
     tries: ClassVar[int] = 2
+    writes_in_parts: ClassVar[bool] = False
+    tells_of_series_and_occurrences: ClassVar[bool] = False
     related = "calendar_objects"
     whose = Q(mailbox=None, tenant__mailbox=None) | Q(mailbox__kind=MailboxConnection.Kind.EMBEDDED)
 

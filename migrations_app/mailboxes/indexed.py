@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -20,21 +21,33 @@ from migrations_app.mailboxes.base import NO_END, AsOf, Listed, Stored
 from migrations_app.mailboxes.listing import COLUMNS, FACTS, LONGEST_UID, ListedByRows, facts_of
 from migrations_app.mailboxes.shown import note_shown, shown_meeting
 from migrations_app.models import IndexedMeeting, MailboxScan, NumberRelease, ShownMeeting
+from migrations_app.monitoring import clock
 from migrations_app.rewriting.written_numbers import SHORTEST_ROW, digit_rows, digits_of, shown_numbers, where_shown
 from tenants_app import fingerprints
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, MailboxConnection
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
+from tenants_app.sentences import sentence
 
+Keep = Callable[[], object]
+"""Called before each request: it renews a lease, or raises where time is over."""
 SCAN_EVERY = timedelta(hours=1)
 """How old what is listed may become before the background service looks again."""
 VERSION = 1
 """Of what the index says of a text. Raise it with every change of that, or of
 :func:`migrations_app.rewriting.written_numbers.digit_rows`: all is read anew then, and until then searched in full."""
+_OF_A_LOOK = ["connection", "calendars", "scanned_at", "failures", "code", "detail"]
+"""What a look writes of its row; the lease is its owner's."""
 _LONGEST_DIGITS = 4_000
 """Characters of a meeting's rows of digits; one that has more is read itself."""
-_UNSEEN = "The mailbox's server lists it, and did not give it out when it was asked"
-_TWICE = "The same meeting stands twice in the mailbox, at {} and {}: delete one of them, or move it to another mailbox"
+UNSEEN = sentence("The mailbox's server lists it, and did not give it out when it was asked")
+_TWICE = "The same meeting stands twice in the mailbox"
+"""How what is said of such a meeting begins, in English."""
+
+
+def of_kind(kind: str) -> Q:
+    """Users whose mailbox is of this kind."""
+    return Q(mailbox__kind=kind) | Q(mailbox=None, tenant__mailbox__kind=kind)
 
 
 class IndexedMailbox(ListedByRows):
@@ -42,8 +55,11 @@ class IndexedMailbox(ListedByRows):
 
     is_outside: ClassVar[bool] = True
     tries: ClassVar[int] = 3
+    writes_in_parts: ClassVar[bool] = False
+    tells_of_series_and_occurrences: ClassVar[bool] = False
     related = "indexed_meetings"
     whose = ~Q(mailbox=None, tenant__mailbox=None) & ~Q(mailbox__kind=MailboxConnection.Kind.EMBEDDED)
+    """Of this class, those of all kinds outside; each kind narrows it (:func:`of_kind`)."""
 
     def __init__(self, user: ConferencingUser) -> None:
         super().__init__(user)
@@ -81,6 +97,8 @@ class IndexedMailbox(ListedByRows):
         return throttling.left_alone_until(self.connection)
 
     def note_failure(self, failure: Failure) -> datetime | None:
+        if failure.is_of_one_mailbox and failure.retry_after:
+            throttling.leave_mailbox_alone(self.user, failure.retry_after)
         return throttling.note_failure(self.connection, failure)
 
     def sign_in(self) -> tuple[str, str]:
@@ -90,17 +108,49 @@ class IndexedMailbox(ListedByRows):
                 return self.connection.username, self.connection.password
             credential = getattr(self.user, "mailbox_credential", None)
             if credential is None:
-                raise Failure("mailbox-without-sign-in", f"{self.connection} has no service account")
+                raise Failure(
+                    "mailbox-without-sign-in",
+                    sentence("%(connection)s has no service account", connection=str(self.connection)),
+                )
             if credential.server != self.connection.server:
                 raise Failure(
                     "mailbox-without-sign-in",
-                    f"the password of {self.user.upn} was given for {credential.server} and is sent to no other server",
+                    sentence(
+                        "the password of %(upn)s was given for %(server)s and is sent to no other server",
+                        upn=self.user.upn,
+                        server=credential.server,
+                    ),
                 )
             return credential.username, credential.password
         except (NoSecretsKey, UnopenableSecret) as error:
-            raise Failure("secret-unopenable", f"that of {self.connection}") from error
+            raise Failure(
+                "secret-unopenable", sentence("that of %(connection)s", connection=str(self.connection))
+            ) from error
 
     # The index
+
+    def refresh(self, keep: Keep) -> None:
+        """Look for what has changed in the mailbox since the last look. Goes on where an earlier look was cut off."""
+        scan = begin_scan(self.user, self.connection)
+        began = clock.now()
+        try:
+            self._look(scan, keep)
+        except Failure as failure:
+            scan.failures += 1
+            scan.code, scan.detail = failure.code, failure.detail
+            scan.save(update_fields=_OF_A_LOOK)
+            raise
+        scan.scanned_at, scan.due_at = began, began + SCAN_EVERY
+        scan.failures, scan.code, scan.detail = 0, "", ""
+        scan.save(update_fields=[*_OF_A_LOOK, "due_at"])
+
+    def note_how_far(self, scan: MailboxScan) -> None:
+        """From here the next look goes on where this one is cut off."""
+        scan.save(update_fields=_OF_A_LOOK)
+
+    @abstractmethod
+    def _look(self, scan: MailboxScan, keep: Keep) -> None:
+        """Bring the index up to date; ``keep`` is called before each request. Raises ``Failure``."""
 
     def note(self, calendar: str, texts: Sequence[tuple[str, str, str, bytes]]) -> None:
         """Take texts that were read, each with href, ETag and schedule tag, into the index.
@@ -161,7 +211,7 @@ class IndexedMailbox(ListedByRows):
         IndexedMeeting.objects.bulk_create(
             [
                 IndexedMeeting(
-                    user=self.user, calendar=calendar, href=href, uid=href[-500:], last_end=NO_END, unreadable=_UNSEEN
+                    user=self.user, calendar=calendar, href=href, uid=href[-500:], last_end=NO_END, unreadable=UNSEEN
                 )
                 for href in hrefs
                 if href not in there
@@ -185,7 +235,13 @@ class IndexedMailbox(ListedByRows):
             places.setdefault(uid, []).append(href)
         for uid, hrefs in places.items():
             if len(hrefs) > 1:
-                self.index.filter(uid=uid).update(unreadable=_TWICE.format(*hrefs)[:500])
+                told = sentence(
+                    "The same meeting stands twice in the mailbox, at %(one)s and %(other)s: delete one of them, or "
+                    "move it to another mailbox",
+                    one=hrefs[0],
+                    other=hrefs[1],
+                )
+                self.index.filter(uid=uid).update(unreadable=told)
 
     @cached_property
     def _numbers(self) -> Mapping[str, int]:
@@ -208,7 +264,7 @@ class IndexedMailbox(ListedByRows):
             self.note(row.calendar, [(row.href, etag, schedule_tag, body)])
         facts = facts_of(row.uid, body, self.user)
         listed = {name: getattr(row, name) for name in FACTS} | {"size": len(body), "unreadable": ""} | facts
-        if row.unreadable.startswith(_TWICE[:30]):
+        if row.unreadable.startswith(_TWICE):
             listed["unreadable"] = row.unreadable
         return Stored(Listed(**listed), body, etag)
 
@@ -229,7 +285,3 @@ def begin_scan(user: ConferencingUser, connection: MailboxConnection) -> Mailbox
         IndexedMeeting.objects.filter(user=user).delete()
         scan.connection, scan.calendars, scan.scanned_at = connection, {}, None
     return scan
-
-
-Keep = Callable[[], object]
-"""Called before each request: it renews a lease, or raises where time is over."""

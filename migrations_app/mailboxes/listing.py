@@ -17,6 +17,7 @@ from migrations_app.calendars.facts import read_facts
 from migrations_app.mailboxes.base import NO_END, FutureMeetings, Listed
 from migrations_app.models import MeetingFacts
 from tenants_app.models import ConferencingUser
+from tenants_app.sentences import sentence
 
 LONGEST_UID = 500
 """Characters of a UID by which a meeting is known."""
@@ -93,9 +94,9 @@ def facts_of(uid: str, body: bytes, user: ConferencingUser) -> dict[str, Any]:
     try:
         facts = read_facts(body)
     except UnreadableCalendar as error:
-        return {"uid": uid, "last_end": NO_END, "unreadable": str(error)[:500]}
+        return {"uid": uid, "last_end": NO_END, "unreadable": error.sentence}
     if len(facts.uid) > LONGEST_UID:
-        told = f"Its UID has more than {LONGEST_UID} characters."
+        told = sentence("Its UID has more than %(most)s characters.", most=str(LONGEST_UID))
         return {"uid": uid, "last_end": NO_END, "unreadable": told}
     recipients = itip.read(body, user.addresses, now=timezone.now()).recipients
     listed = replace(Listed.of(facts, len(recipients)), uid=uid, subject=facts.subject[:255])

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from migrations_app.failures import Failure
 from migrations_app.models import MailboxScan, Run
 from migrations_app.monitoring import clock
-from tenants_app.models import MailboxConnection, Tenant
+from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
 
 PAUSE = timedelta(minutes=15)
 """How long a connection that refuses MMS as a whole is left alone, before one user's mailbox is tried again."""
@@ -24,7 +24,19 @@ SCAN_LEASE = timedelta(minutes=6)
 """Longer than one request of a scan may take; it is renewed before each."""
 
 _OF_THE_CONNECTION = frozenset(
-    {"mailbox-certificate", "mailbox-address", "mailbox-ignores-conditions", "mailbox-who-tells"}
+    {
+        "mailbox-certificate",
+        "mailbox-address",
+        "mailbox-ignores-conditions",
+        "mailbox-who-tells",
+        "directory-unknown",
+        "application-unknown",
+        "secret-refused",
+        "secret-expired",
+        "certificate-refused",
+        "application-without-consent",
+        "exchange-not-installed",
+    }
 )
 """What goes wrong for every mailbox of a connection when it does for one."""
 _OF_ITS_ACCOUNT = frozenset({"mailbox-sign-in-refused", "secret-unopenable"})
@@ -67,7 +79,13 @@ def reaches(connections: list[int], prefix: str = "user__") -> Q:
 
 
 def note_failure(connection: MailboxConnection, failure: Failure) -> datetime | None:
-    """Until when the whole connection is left alone because of this; None where it is about one mailbox alone."""
+    """Until when the whole connection is left alone because of this; None where it is about one mailbox alone.
+
+    Then whoever has to do with that mailbox waits as long as the server asks (:func:`leave_mailbox_alone`), and others
+    go on.
+    """
+    if failure.is_of_one_mailbox:
+        return None
     now = clock.now()
     rows = MailboxConnection.objects.filter(pk=connection.pk)
     is_of_all = failure.code in _OF_THE_CONNECTION or (failure.code in _OF_ITS_ACCOUNT and connection.username != "")
@@ -87,6 +105,13 @@ def note_failure(connection: MailboxConnection, failure: Failure) -> datetime | 
     if failure.code == "mailbox-unavailable":
         _leave_alone(rows, now + MOMENT, now)  # so that not one worker after the other waits for it in vain
     return None
+
+
+def leave_mailbox_alone(user: ConferencingUser, wait: timedelta) -> None:
+    """The server asks to wait with this one mailbox: nobody begins with it before, neither a run nor a look."""
+    until = clock.now() + min(wait, LONGEST_PAUSE)
+    Run.objects.filter(user=user, state=Run.State.PENDING, due_at__lt=until).update(due_at=until)
+    MailboxScan.objects.filter(user=user, due_at__lt=until).update(due_at=until)
 
 
 def _leave_alone(rows: QuerySet[MailboxConnection], until: datetime, now: datetime) -> None:

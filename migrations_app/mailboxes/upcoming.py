@@ -9,7 +9,7 @@ from itertools import chain
 from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
-from migrations_app.mailboxes.base import AsOf, FutureMeetings, Stored
+from migrations_app.mailboxes.base import AsOf, FutureMeetings, Mailbox, Stored
 from migrations_app.mailboxes.indexed import IndexedMailbox
 from migrations_app.mailboxes.of_user import KINDS
 from tenants_app.models import ConferencingUser
@@ -18,7 +18,7 @@ from tenants_app.models import ConferencingUser
 def future_meetings(users: QuerySet[ConferencingUser]) -> FutureMeetings:
     """The meetings that the users organize and that are not over (R20), by what MMS knows of them already."""
     now = timezone.now()
-    return sum((kind.count_upcoming(users, now) for kind in KINDS), FutureMeetings())
+    return sum((kind.count_upcoming(users, now) for kind in _counted()), FutureMeetings())
 
 
 def count_stored(users: Collection[int]) -> dict[int, int]:
@@ -28,9 +28,14 @@ def count_stored(users: Collection[int]) -> dict[int, int]:
     """
     theirs = ConferencingUser.objects.filter(pk__in=users).order_by()
     found: dict[int, int] = {}
-    for kind in KINDS:
+    for kind in _counted():
         found.update(kind.count_stored(theirs))
     return found
+
+
+def _counted() -> tuple[type[Mailbox] | type[IndexedMailbox], ...]:
+    """The kinds, those outside as one: what MMS knows of them stands in the same rows, which one statement counts."""
+    return tuple(dict.fromkeys(IndexedMailbox if issubclass(kind, IndexedMailbox) else kind for kind in KINDS))
 
 
 def read_upcoming(

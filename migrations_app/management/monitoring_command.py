@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from django.core.management.base import CommandError, CommandParser
 
 from tenants_app.management.base import AdministratorCommand
+from tenants_app.wording import grouped
 
 
 class Status(IntEnum):
@@ -72,4 +73,4 @@ def age(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds // 60:,} min" if seconds < 7_200 else f"{seconds // 3_600:,} h"
+    return f"{grouped(seconds // 60)} min" if seconds < 7_200 else f"{grouped(seconds // 3_600)} h"

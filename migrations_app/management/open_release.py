@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
 from migrations_app.models import NumberRelease
 from migrations_app.procedures.number_release import Holds
 from tenants_app.models import ServiceNumber
-from tenants_app.wording import counted
+from tenants_app.wording import counted, grouped
 
 
 def open_release(number: ServiceNumber) -> NumberRelease:
@@ -15,14 +16,27 @@ def open_release(number: ServiceNumber) -> NumberRelease:
     releases = NumberRelease.objects.filter(number=number, state__in=NumberRelease.OPEN).select_related("tenant")
     found = releases.first()
     if found is None:
-        raise CommandError(f"{number} is not on its way off a bridge: begin with unassign_service_number.")
+        raise CommandError(
+            _("%(number)s is not on its way off a bridge: begin with unassign_service_number.") % {"number": number}
+        )
     return found
 
 
 def told(holds: Holds) -> str:
     """What keeps a number, as a list of counts."""
-    return (
-        f"{counted(holds.meetings, 'meeting')} still showing it, {counted(holds.users, 'user')} holding it, "
-        f"{counted(holds.unsent, 'message')} unsent, {holds.in_doubt:,} in doubt, {holds.given_up:,} given up"
-        + (f", {holds.mailboxes:,} of the users' mailboxes not looked at" if holds.mailboxes else "")
-    )
+    counts = _(
+        "%(meetings)s still showing it, %(users)s holding it, %(messages)s unsent, %(in_doubt)s in doubt, %(given_up)s "
+        "given up"
+    ) % {
+        "meetings": counted(holds.meetings, "meeting"),
+        "users": counted(holds.users, "user"),
+        "messages": counted(holds.unsent, "message"),
+        "in_doubt": grouped(holds.in_doubt),
+        "given_up": grouped(holds.given_up),
+    }
+    if not holds.mailboxes:
+        return counts
+    return _("%(counts)s, %(mailboxes)s of the users' mailboxes not looked at") % {
+        "counts": counts,
+        "mailboxes": grouped(holds.mailboxes),
+    }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.models import Plan
 from migrations_app.runs.plans import When, begins_in_words, read_when
@@ -44,18 +45,18 @@ def when_of(tenant: Tenant, options: Mapping[str, Any]) -> When | None:
     not_before, between = options["not_before"], options["between"]
     tells_cancelled = options["notify_cancelled"]
     if tells_cancelled is not None and not options["notify"]:
-        raise wrong_usage("--notify-cancelled is for those who were told before: give --notify too.")
+        raise wrong_usage(_("--notify-cancelled is for those who were told before: give --notify too."))
     if not_before is None and between is None:
         if options["notify"]:
-            raise wrong_usage("--notify tells the organizers when it begins: give --not-before or --between too.")
+            raise wrong_usage(_("--notify tells the organizers when it begins: give --not-before or --between too."))
         return None
     if options["now"]:
-        raise wrong_usage("--now begins at once: leave it out, or --not-before and --between.")
+        raise wrong_usage(_("--now begins at once: leave it out, or --not-before and --between."))
     begin, end = between or ("", "")
     if between is not None and not begin:
-        raise wrong_usage("--between needs two times, such as 22:00-6:00.")
+        raise wrong_usage(_("--between needs two times, such as 22:00-6:00."))
     if not_before is not None and not not_before.strip():
-        raise wrong_usage("--not-before needs a time, such as 'Saturday 22:00'.")
+        raise wrong_usage(_("--not-before needs a time, such as 'Saturday 22:00'."))
     typed = {"not_before": not_before or "", "window_from": begin, "window_to": end}
     tells = {
         "notify": options["notify"],
@@ -66,8 +67,13 @@ def when_of(tenant: Tenant, options: Mapping[str, Any]) -> When | None:
 
 def told(plan: Plan) -> str:
     """When it begins, and how it is taken back."""
-    before = "The organizers are told before. " if plan.wants_notice else ""
-    return (
-        f"Planned for {begins_in_words(plan)}. {before}get_planned_start lists what is planned; "
-        f"remove_planned_start {plan.pk} cancels it."
-    )
+    told = {"when": begins_in_words(plan), "command": f"remove_planned_start {plan.pk}"}
+    if plan.wants_notice:
+        return (
+            _(
+                "Planned for %(when)s. The organizers are told before. get_planned_start lists what is planned; "
+                "%(command)s cancels it."
+            )
+            % told
+        )
+    return _("Planned for %(when)s. get_planned_start lists what is planned; %(command)s cancels it.") % told

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from migrations_app.failures import Failure
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
@@ -17,7 +19,7 @@ from migrations_app.preview.many_users import foresee_release
 from migrations_app.preview.release_effect import MOST_BY_COMMAND, effect_of_release, foresee_release_meetings
 from migrations_app.runs.plans import When
 from tenants_app.models import ServiceNumber, Tenant
-from tenants_app.wording import counted, plain
+from tenants_app.wording import counted, grouped, plain
 
 
 class ReleaseCommand(ForeseeingCommand):
@@ -58,19 +60,51 @@ class ReleaseCommand(ForeseeingCommand):
             self.check_begin(tenant, number, options)
         else:
             release = self.begin(tenant, number, options, when)
-        depend = "depends" if foreseen.users == 1 else "depend"
         self.stdout.write(
-            f"{number} on {number.bridge}: {counted(foreseen.users, 'user')} {depend} on it, "
-            f"with {counted(foreseen.future.meetings, 'future meeting')} and "
-            f"{counted(foreseen.future.invitations, 'invitation')}."
+            ngettext(
+                "%(number)s on %(bridge)s: %(count)s user depends on it, with %(meetings)s and %(invitations)s.",
+                "%(number)s on %(bridge)s: %(count)s users depend on it, with %(meetings)s and %(invitations)s.",
+                foreseen.users,
+            )
+            % {
+                "number": number,
+                "bridge": number.bridge,
+                "count": grouped(foreseen.users),
+                "meetings": counted(foreseen.future.meetings, "future meeting"),
+                "invitations": counted(foreseen.future.invitations, "invitation"),
+            }
         )
-        would = "would start" if options["dry_run"] else "starts" if foreseen.runs == 1 else "start"
-        self.stdout.write(f"{counted(foreseen.runs, 'run')} {would} when the users get {e164}.")
+        self.stdout.write(
+            (
+                ngettext(
+                    "%(count)s run would start when the users get %(number)s.",
+                    "%(count)s runs would start when the users get %(number)s.",
+                    foreseen.runs,
+                )
+                if options["dry_run"]
+                else ngettext(
+                    "%(count)s run starts when the users get %(number)s.",
+                    "%(count)s runs start when the users get %(number)s.",
+                    foreseen.runs,
+                )
+            )
+            % {"count": grouped(foreseen.runs), "number": e164}
+        )
         if effect:
             self.stdout.write(
-                f"{counted(effect.updated, 'meeting')} would be updated, {effect.failed:,} would fail, and "
-                f"{counted(effect.mailed, 'invitation')} would be sent. "
-                f"{counted(effect.still_shown, 'meeting')} to come would show {number} afterwards as well and hold it."
+                _("%(meetings)s would be updated, %(failed)s would fail, and %(invitations)s would be sent.")
+                % {
+                    "meetings": counted(effect.updated, "meeting"),
+                    "failed": grouped(effect.failed),
+                    "invitations": counted(effect.mailed, "invitation"),
+                }
+                + " "
+                + ngettext(
+                    "%(count)s meeting to come would show %(number)s afterwards as well and hold it.",
+                    "%(count)s meetings to come would show %(number)s afterwards as well and hold it.",
+                    effect.still_shown,
+                )
+                % {"count": grouped(effect.still_shown), "number": number}
             )
         for sentence, count in foreseen.without_run.items():
             self.stdout.write(f"{counted(count, 'user')}: {by_command(sentence)}")
@@ -83,14 +117,28 @@ class ReleaseCommand(ForeseeingCommand):
     def _tell_what_happens_next(self, tenant: Tenant, release: NumberRelease) -> None:
         page = reverse("release", args=[tenant.slug, release.pk])
         waits = release.due_at > release.created
-        begins = f"at {plain(release.due_at)}; until then it can be cancelled there" if waits else "at once"
+
         if release.plan:
             self.stdout.write(told(release.plan))
         self.stdout.write(
-            f"{release} is being taken off {release.bridge}. It begins {begins}, and is released by itself when no "
-            "meeting to come shows it any more and attendees were told."
+            (
+                _(
+                    "%(number)s is being taken off %(bridge)s. It begins at %(time)s; until then it can be cancelled "
+                    "there, and is released by itself when no meeting to come shows it any more and attendees were "
+                    "told."
+                )
+                if waits
+                else _(
+                    "%(number)s is being taken off %(bridge)s. It begins at once, and is released by itself when no "
+                    "meeting to come shows it any more and attendees were told."
+                )
+            )
+            % {"number": release, "bridge": release.bridge, "time": plain(release.due_at)}
         )
         self.stdout.write(
-            f"Follow it at {page}, or with get_service_number until {release} is not listed any more; "
-            "get_number_release lists what keeps it."
+            _(
+                "Follow it at %(page)s, or with get_service_number until %(release)s is not listed any more; "
+                "get_number_release lists what keeps it."
+            )
+            % {"page": page, "release": release}
         )

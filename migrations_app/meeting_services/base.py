@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from migrations_app.failures import Failure
-from migrations_app.rewriting.online_meeting import OnlineMeeting
+from migrations_app.rewriting.online_meeting import DialInFacts, OnlineMeeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class Request:
     recurrence_id: str = ""
     subject: str = ""
     starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    """When the last occurrence is over; None where there is no last one."""
 
 
 class MeetingService(ABC):
@@ -29,8 +31,12 @@ class MeetingService(ABC):
 
     name: str
     """As ``Run.targets`` and the history have it: ``Link``."""
+    at_once: int = 100
+    """How many it is asked for at most before the run says again that it goes on."""
     makes_nothing: bool = False
     """Whether each meeting is left for a person, so that a preview may say so."""
+    says_dial_in: bool = False
+    """Whether the service, and not the user's bridge, says how people phone into its meetings (R43)."""
     made_under: str = ""
     """What besides the service tells its meetings apart: the same meeting is made anew where this has changed."""
 
@@ -45,3 +51,8 @@ class MeetingService(ABC):
     @abstractmethod
     def is_there_already(self, join_url: str) -> bool:
         """Whether a meeting of this service is where it would be made today (R40)."""
+
+    def dial_in(self, join_urls: Sequence[str]) -> Mapping[str, DialInFacts | Failure]:
+        """How people phone into meetings of the user that are there already, as the service says now; or why it does
+        not. Only reads. Raises ``Failure`` as :meth:`make` does."""
+        raise NotImplementedError(f"{self.name} leaves it to the user's bridge.")

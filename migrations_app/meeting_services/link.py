@@ -24,14 +24,14 @@ def meeting_key(tenant_slug: str, uid: str, recurrence_id: str = "") -> str:
 
 
 class LinkService(MeetingService):
-    """Join links below the tenant's meeting URL, with the organizer's name and the meeting's key."""
+    """Join links below the user's meeting URL, with the organizer's name and the meeting's key."""
 
     name = Service.LINK
 
     def __init__(self, user: ConferencingUser) -> None:
-        """``user.tenant`` should be loaded already; it has a meeting URL."""
+        """``user.tenant`` and ``user.deployment`` should be loaded already; one has a meeting URL."""
         tenant = user.tenant
-        self.made_under = tenant.meeting_url.rstrip("/")
+        self.made_under = user.meeting_url.rstrip("/")
         name, _, domain = user.sip_address.partition("@")
         hosted = "" if domain.lower() == tenant.domain else f"{domain.lower()}/"
         self.place = f"{self.made_under}/{hosted}{quote(name.lower(), safe='')}/"

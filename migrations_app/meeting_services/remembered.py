@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from typing import NamedTuple
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,12 +14,11 @@ from migrations_app import models
 from migrations_app.failures import Failure
 from migrations_app.meeting_services.base import MeetingService, Request
 from migrations_app.rewriting import links
-from migrations_app.rewriting.online_meeting import OnlineMeeting
+from migrations_app.rewriting.online_meeting import NAMES, DialInFacts, OnlineMeeting
 from migrations_app.rewriting.services import Service
 from tenants_app.bulk import insert
 from tenants_app.models import ConferencingUser
 
-_FACTS = tuple(field.name for field in fields(OnlineMeeting) if field.name != "join_url")
 _NOBODY = frozenset[str]()
 
 
@@ -79,17 +78,18 @@ class Remembered:
             made_under=service.made_under,
             uid__in={each.uid for each in requests},
         ).values_list("uid", "recurrence_id", "join_url", "facts")
-        found = {(uid, recurrence_id): OnlineMeeting(join_url, **facts) for uid, recurrence_id, join_url, facts in rows}
+        found = {(uid, recurrence_id): _of_row(join_url, facts) for uid, recurrence_id, join_url, facts in rows}
         known = ((each, found.get((each.uid, each.recurrence_id))) for each in requests)
         return {each: meeting for each, meeting in known if meeting is not None}
 
     def make(self, service: MeetingService, requests: Sequence[Request]) -> Mapping[Request, OnlineMeeting | Failure]:
         """The online meetings that the service has made, or makes now; or why it does not (R42).
 
-        What is made is written in a transaction of its own, before any invitation names it. Raises ``Failure`` where
-        the service is down.
+        What is made is written in a transaction of its own, before any invitation names it. A service that says how
+        people dial in is asked for that again: since then its numbers may have changed. Raises ``Failure`` where the
+        service is down.
         """
-        made: dict[Request, OnlineMeeting | Failure] = {**self.find(service, requests)}
+        made: dict[Request, OnlineMeeting | Failure] = {**_as_said_now(service, self.find(service, requests))}
         missing = [each for each in requests if each not in made]
         if not missing:
             return made
@@ -150,12 +150,14 @@ class Remembered:
             self._note(request.uid, service, join_url)
 
     def _beginning(self, join_url: str) -> str:
-        """The meeting URL below which a ``Link`` meeting lies: the tenant's, or an earlier one."""
-        today = self._user.tenant.meeting_url.rstrip("/")
+        """The meeting URL below which a ``Link`` meeting lies: the user's, or an earlier one."""
+        today = self._user.meeting_url.rstrip("/")
         return today if join_url.startswith(f"{today}/") else join_url.rpartition("/")[0].rpartition("/")[0]
 
     def _row(self, request: Request, service: str, made_under: str, meeting: OnlineMeeting) -> models.OnlineMeeting:
-        facts = {name: value for name in _FACTS if (value := getattr(meeting, name))}
+        facts: dict[str, Any] = {name: value for name in NAMES if (value := getattr(meeting, name))}
+        if meeting.phone is not None:
+            facts["phone"] = asdict(meeting.phone)
         return models.OnlineMeeting(
             tenant_id=self._user.tenant_id,
             user=self._user,
@@ -167,3 +169,22 @@ class Remembered:
             facts=facts,
             room=meeting.join_url.partition("?")[0].rstrip("/").rpartition("/")[2].lower()[:300],
         )
+
+
+def _as_said_now(
+    service: MeetingService, found: Mapping[Request, OnlineMeeting]
+) -> Mapping[Request, OnlineMeeting | Failure]:
+    """The meetings with what their service says of dialling in by now, or why it says nothing of one."""
+    if not service.says_dial_in or not found:
+        return found
+    said = service.dial_in(list(dict.fromkeys(meeting.join_url for meeting in found.values())))
+    answers = {each: said[meeting.join_url] for each, meeting in found.items()}
+    return {
+        each: answer if isinstance(answer, Failure) else replace(found[each], phone=answer)
+        for each, answer in answers.items()
+    }
+
+
+def _of_row(join_url: str, facts: Mapping[str, Any]) -> OnlineMeeting:
+    phone = facts.get("phone")
+    return OnlineMeeting(join_url, **{**facts, "phone": DialInFacts(**phone) if phone is not None else None})

@@ -8,10 +8,13 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import describe
+from migrations_app.models.rollouts import RolloutEvent
 from tenants_app.local_times import DailyWindow
 from tenants_app.models import Sealed, Tenant
+from tenants_app.sentence_fields import SentenceField, SentencesField
 
 
 class AlertSettings(Sealed):
@@ -20,39 +23,39 @@ class AlertSettings(Sealed):
     class BreaksQuiet(models.TextChoices):
         """What is told during the quiet hours all the same."""
 
-        NOTHING = "nothing", "Nothing"
-        SILENCE = "silent-cluster", "That the background service was silent"
+        NOTHING = "nothing", _("Nothing")
+        SILENCE = "silent-cluster", _("That the background service was silent")
 
     tenant = models.OneToOneField(Tenant, models.CASCADE, related_name="alert_settings")
     recipients = models.TextField(
-        "mail addresses", blank=True, max_length=6000, help_text="One on each line, at most 20. Empty: no mail."
+        _("mail addresses"), blank=True, max_length=6000, help_text=_("One on each line, at most 20. Empty: no mail.")
     )
     webhook_url = models.CharField(
-        "webhook address",
+        _("webhook address"),
         max_length=500,
         blank=True,
-        help_text="Where alerts are posted as JSON, signed, such as https://hooks.contoso.com/mms. Empty: nowhere.",
+        help_text=_("Where alerts are posted as JSON, signed, such as https://hooks.contoso.com/mms. Empty: nowhere."),
     )
     watched = models.JSONField(
         default=dict, editable=False, help_text="What is told, by kind, and since when it is watched for."
     )
     pause_minutes = models.PositiveSmallIntegerField(
-        "minutes between two messages",
+        _("minutes between two messages"),
         default=10,
         validators=[MinValueValidator(1), MaxValueValidator(1440)],
-        help_text="What happens within this time comes as one message.",
+        help_text=_("What happens within this time comes as one message."),
     )
     quiet_from = models.TimeField(
-        null=True, blank=True, help_text="In the tenant's time zone, such as 22:00. Empty: no quiet hours."
+        null=True, blank=True, help_text=_("In the tenant's time zone, such as 22:00. Empty: no quiet hours.")
     )
     quiet_until = models.TimeField(
-        null=True, blank=True, help_text="Such as 07:00. Then one message sums up what was held back."
+        null=True, blank=True, help_text=_("Such as 07:00. Then one message sums up what was held back.")
     )
     quiet_weekends = models.BooleanField(
-        "quiet on Saturdays and Sundays", default=False, help_text="All day, in the tenant's time zone."
+        _("quiet on Saturdays and Sundays"), default=False, help_text=_("All day, in the tenant's time zone.")
     )
     breaks_quiet = models.CharField(
-        "what is told all the same", max_length=14, choices=BreaksQuiet.choices, default=BreaksQuiet.NOTHING
+        _("what is told all the same"), max_length=14, choices=BreaksQuiet.choices, default=BreaksQuiet.NOTHING
     )
     looked_at = models.DateTimeField(null=True, editable=False, help_text="When it was looked last what has happened.")
     last_alert_at = models.DateTimeField(null=True, editable=False)
@@ -103,21 +106,23 @@ class AlertEvent(models.Model):
     """
 
     class Thing(models.TextChoices):
-        RUN = "run"
-        LEFT_MEETING = "left"
-        CONNECTION = "connection"
-        SILENCE = "silence"
-        BULK_ACTION = "bulk-action"
-        USER_IMPORT = "import"
-        NUMBER_RELEASE = "release"
-        PREVIEW = "preview"
+        RUN = "run", _("Run")
+        LEFT_MEETING = "left", _("Left Meeting")
+        CONNECTION = "connection", _("Connection")
+        SILENCE = "silence", _("Silence")
+        BULK_ACTION = "bulk-action", _("Bulk Action")
+        USER_IMPORT = "import", _("User Import")
+        NUMBER_RELEASE = "release", _("Number Release")
+        PREVIEW = "preview", _("Preview")
+        CREDENTIAL = "credential", _("Credential")
+        WAVE_STOP = "wave-stop", _("Stop of a wave")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="+")
     thing = models.CharField(max_length=11, choices=Thing.choices)
     object_id = models.BigIntegerField()
     at = models.DateTimeField()
     noted_at = models.DateTimeField(default=timezone.now, help_text="When it, or that it is over, was noticed.")
-    facts = models.JSONField(default=dict, help_text="Of what does not last: name, code and detail of a connection.")
+    facts = SentencesField(default=dict, help_text="Of what does not last: name, code and detail of a connection.")
     ended_at = models.DateTimeField(null=True, help_text="When what lasts was over.")
     told_at = models.DateTimeField(null=True, help_text="When it went into an alert, or needed none any more.")
     end_told_at = models.DateTimeField(null=True)
@@ -139,37 +144,48 @@ class AlertEvent(models.Model):
 
 
 class Alert(models.Model):
-    """One message to the tenant's administrators; what it says stays as it was when it was put together."""
+    """One message to the tenant's administrators, or to the people of a rollout; what it says stays as it was when it
+    was put together."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="alerts")
     created = models.DateTimeField(default=timezone.now)
-    content = models.JSONField(help_text="As the webhook gets it; docs/alerts.md has the schema.")
+    content = SentencesField(help_text="As the webhook gets it; docs/alerts.md has the schema.")
+    rollout_event = models.OneToOneField(
+        RolloutEvent,
+        models.CASCADE,
+        null=True,
+        related_name="alert",
+        help_text="What the people of its rollout are told of; empty: it is for the tenant's administrators.",
+    )
 
     class Meta:
         ordering = ["-created", "-pk"]
         indexes = [models.Index(fields=["tenant", "-created"], name="alerts_by_time")]
 
     def __str__(self) -> str:
-        return str(self.content.get("title", ""))
+        title = str(self.content.get("title", ""))
+        return title[:1].upper() + title[1:]
 
 
 class AlertDelivery(models.Model):
     """An alert on its way to one mail address or to the webhook."""
 
     class Channel(models.TextChoices):
-        MAIL = "mail", "Mail"
-        WEBHOOK = "webhook", "Webhook"
+        MAIL = "mail", _("Mail")
+        WEBHOOK = "webhook", _("Webhook")
 
     class State(models.TextChoices):
-        QUEUED = "Queued"
-        SENT = "Sent"
-        FAILED = "Failed"
+        QUEUED = "Queued", _("Queued")
+        SENT = "Sent", _("Sent")
+        FAILED = "Failed", _("Failed")
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries")
     channel = models.CharField(max_length=7, choices=Channel.choices)
-    delivery_id = models.UUIDField(default=uuid.uuid4, unique=True, help_text="The same however often it is tried.")
+    delivery_id = models.UUIDField(default=uuid.uuid4, unique=True, help_text=_("The same however often it is tried."))
     state = models.CharField(max_length=6, choices=State.choices, default=State.QUEUED)
-    recipient = models.CharField(max_length=320, blank=True, help_text="The mail address; each gets a mail of its own.")
+    recipient = models.CharField(
+        max_length=320, blank=True, help_text=_("The mail address; each gets a mail of its own.")
+    )
     queued_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -177,7 +193,7 @@ class AlertDelivery(models.Model):
     lease_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=40, blank=True)
-    error_detail = models.CharField(max_length=500, blank=True)
+    error_detail = SentenceField(blank=True)
 
     class Meta:
         ordering = ["pk"]

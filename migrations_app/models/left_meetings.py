@@ -5,11 +5,14 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import describe
 from migrations_app.models.runs import Run
 from migrations_app.models.updates import Update
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentence_fields import SentenceField
+from tenants_app.sentences import Sentence
 
 
 class LeftMeeting(models.Model):
@@ -20,32 +23,32 @@ class LeftMeeting(models.Model):
     """
 
     class State(models.TextChoices):
-        OPEN = "Open"
-        ASSIGNED = "Assigned"
-        DEALT_WITH = "DealtWith", "Dealt with"
+        OPEN = "Open", _("Open")
+        ASSIGNED = "Assigned", _("Assigned")
+        DEALT_WITH = "DealtWith", _("Dealt with")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="left_meetings")
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="left_meetings")
     uid = models.CharField(max_length=500)
     subject = models.CharField(max_length=255, blank=True)
     starts_at = models.DateTimeField(null=True)
-    last_end = models.DateTimeField(help_text="When it is over, and needs nobody any more.")
+    last_end = models.DateTimeField(help_text=_("When it is over, and needs nobody any more."))
     attendee_count = models.PositiveIntegerField(default=0)
-    code = models.CharField(max_length=40, help_text="Why it needs a person.")
-    detail = models.CharField(max_length=500, blank=True)
-    etag = models.CharField(max_length=300, blank=True, help_text="Of the text that was left.")
+    code = models.CharField(max_length=40, help_text=_("Why it needs a person."))
+    detail = SentenceField(blank=True)
+    etag = models.CharField(max_length=300, blank=True, help_text=_("Of the text that was left."))
     run = models.ForeignKey(
-        Run, models.SET_NULL, null=True, related_name="still_left", help_text="The last one that left it."
+        Run, models.SET_NULL, null=True, related_name="still_left", help_text=_("The last one that left it.")
     )
     message = models.OneToOneField(
-        Update, models.CASCADE, null=True, related_name="left_meeting", help_text="The message that was given up."
+        Update, models.CASCADE, null=True, related_name="left_meeting", help_text=_("The message that was given up.")
     )
     request = models.ForeignKey(
-        Update, models.SET_NULL, null=True, related_name="+", help_text="The message that asks the organizer."
+        Update, models.SET_NULL, null=True, related_name="+", help_text=_("The message that asks the organizer.")
     )
     state = models.CharField(max_length=9, choices=State.choices, default=State.OPEN)
     note = models.CharField(max_length=500, blank=True)
-    by = models.CharField(max_length=200, blank=True, help_text="Who assigned it, or dealt with it.")
+    by = models.CharField(max_length=200, blank=True, help_text=_("Who assigned it, or dealt with it."))
     at = models.DateTimeField(null=True)
     created = models.DateTimeField(default=timezone.now)
 
@@ -60,6 +63,11 @@ class LeftMeeting(models.Model):
 
     def __str__(self) -> str:
         return self.subject or self.uid
+
+    @property
+    def noted(self) -> Sentence:
+        """The note: a person's own words, or a sentence of ours."""
+        return Sentence(self.note)
 
     @property
     def reason(self) -> str:

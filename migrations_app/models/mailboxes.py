@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import describe
 from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
+from tenants_app.sentence_fields import SentenceField
 
 
 class MeetingFacts(models.Model):
@@ -16,11 +18,11 @@ class MeetingFacts(models.Model):
     organizer = models.CharField(max_length=320, blank=True)
     subject = models.CharField(max_length=255, blank=True)
     starts_at = models.DateTimeField(null=True)
-    last_end = models.DateTimeField(help_text="End of the last occurrence; the year 9999 stands for no end.")
-    attendee_count = models.PositiveIntegerField(default=0, help_text="Organizer included.")
-    recipient_count = models.PositiveIntegerField(default=0, help_text="Attendees that mail can reach.")
+    last_end = models.DateTimeField(help_text=_("End of the last occurrence; the year 9999 stands for no end."))
+    attendee_count = models.PositiveIntegerField(default=0, help_text=_("Organizer included."))
+    recipient_count = models.PositiveIntegerField(default=0, help_text=_("Attendees that mail can reach."))
     cancelled = models.BooleanField(default=False)
-    unreadable = models.CharField(max_length=500, blank=True, help_text="Why the object cannot be read.")
+    unreadable = SentenceField(blank=True, help_text=_("Why the object cannot be read."))
 
     class Meta:
         abstract = True
@@ -34,7 +36,7 @@ class CalendarObject(MeetingFacts):
 
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="calendar_objects")
     body = models.BinaryField()
-    etag = models.CharField(max_length=32, help_text="Changes with every change of the bytes.")
+    etag = models.CharField(max_length=32, help_text=_("Changes with every change of the bytes."))
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "uid"], name="one_calendar_object_per_uid")]
@@ -81,7 +83,7 @@ class MailboxScan(models.Model):
     due_at = models.DateTimeField(default=timezone.now)
     failures = models.PositiveSmallIntegerField(default=0, help_text="In a row.")
     code = models.CharField(max_length=40, blank=True, help_text="Why the last look failed.")
-    detail = models.CharField(max_length=500, blank=True)
+    detail = SentenceField(blank=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
 
@@ -110,9 +112,12 @@ class OnlineMeeting(models.Model):
     recurrence_id = models.CharField(
         max_length=100, blank=True, help_text="Of an occurrence that has a meeting of its own, as it stands there."
     )
-    service = models.CharField(max_length=20, help_text="Whose meeting it is: Link.")
+    service = models.CharField(max_length=20, help_text="Whose meeting it is: Link, Teams.")
     made_under = models.CharField(
-        max_length=500, blank=True, help_text="Of a Link meeting: the meeting URL that its link begins with."
+        max_length=500,
+        blank=True,
+        help_text="Of a Link meeting: the meeting URL that its link begins with. Of a Teams meeting: the organization "
+        "in Microsoft 365 and its cloud.",
     )
     join_url = models.CharField(max_length=2000)
     facts = models.JSONField(default=dict, help_text="What else leads into it: meeting ID, passcode, …")
@@ -133,3 +138,27 @@ class OnlineMeeting(models.Model):
 
     def __str__(self) -> str:
         return self.join_url
+
+
+class TeamsLook(models.Model):
+    """When Teams is asked again how people dial into a user's meetings, and about which meeting it is asked (R43)."""
+
+    user = models.OneToOneField(ConferencingUser, models.CASCADE, related_name="teams_look")
+    join_url = models.CharField(
+        max_length=2000, help_text="Of the meeting of the user that Teams was asked about last."
+    )
+    due_at = models.DateTimeField(default=timezone.now)
+    looked_at = models.DateTimeField(null=True, help_text="When Teams answered last.")
+    code = models.CharField(max_length=40, blank=True, help_text="Why the last look failed.")
+    detail = SentenceField(blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], name="teams_looks_by_due_time")]
+
+    def __str__(self) -> str:
+        return f"look at the Teams meetings of {self.user}"
+
+    @property
+    def problem(self) -> str:
+        """Why the last look failed and what to do; empty where it did not."""
+        return describe(self.code, self.detail) if self.code else ""

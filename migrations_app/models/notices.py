@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import happened
 from migrations_app.models.plans import Plan
@@ -18,8 +19,10 @@ from tenants_app.models import ConferencingUser, Tenant
 class NoticeKind(models.TextChoices):
     """What a notice says."""
 
-    ADVANCE = "Advance", "The meetings will be changed"
-    CANCELLED = "Cancelled", "They will not be changed after all"
+    ADVANCE = "Advance", _("The meetings will be changed")
+    CANCELLED = "Cancelled", _("They will not be changed after all")
+    CHANGED = "Changed", _("The meetings were changed (R82)")
+    STRANDED = "Stranded", _("They must be scheduled anew after a wave was taken back (R85)")
 
 
 class NoticeText(models.Model):

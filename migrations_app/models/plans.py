@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.local_times import DailyWindow
 from tenants_app.models import Tenant
@@ -20,17 +21,17 @@ class Plan(models.Model):
     """
 
     class State(models.TextChoices):
-        PLANNED = "Planned"
-        BEGUN = "Begun"
-        DONE = "Done"
-        CANCELLED = "Cancelled"
+        PLANNED = "Planned", _("Planned")
+        BEGUN = "Begun", _("Begun")
+        DONE = "Done", _("Done")
+        CANCELLED = "Cancelled", _("Cancelled")
 
     OPEN = (State.PLANNED, State.BEGUN)
     """States in which something may still begin."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="plans")
     state = models.CharField(max_length=9, choices=State.choices, default=State.PLANNED)
-    not_before = models.DateTimeField("earliest start")
+    not_before = models.DateTimeField(_("earliest start"))
     window_from = models.TimeField(
         null=True, help_text="In the tenant's time zone: runs begin only from here each day …"
     )

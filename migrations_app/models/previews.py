@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import describe
 from migrations_app.models.runs import MeetingResult
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentence_fields import SentenceField, SentencesField
 
 
 class Preview(models.Model):
     """What something would do to users and their meetings: ``kind`` and ``terms`` say what (``preview/plans.py``)."""
 
     class State(models.TextChoices):
-        LOOKING = "Looking"
-        READY = "Ready"
-        REFUSED = "Refused"
+        LOOKING = "Looking", _("Looking")
+        READY = "Ready", _("Ready")
+        REFUSED = "Refused", _("Refused")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="previews")
     kind = models.CharField(max_length=20)
     terms = models.JSONField(default=dict)
-    title = models.CharField(max_length=300)
+    title = SentenceField(max_length=300)
     state = models.CharField(max_length=7, choices=State.choices, default=State.LOOKING)
-    problem = models.CharField(max_length=500, blank=True, help_text="Why it cannot be made.")
+    problem = SentenceField(blank=True, help_text="Why it cannot be made.")
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
     cursor = models.BigIntegerField(default=0, help_text="The last user, by key, who was looked at.")
     total_users = models.PositiveIntegerField(default=0)
     done_users = models.PositiveIntegerField(default=0)
-    totals = models.JSONField(default=dict, help_text="What was counted so far.")
+    totals = SentencesField(default=dict, help_text="What was counted so far.")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Since it last came further.")
 
     class Meta:
@@ -52,9 +54,9 @@ class PreviewedUser(models.Model):
     preview = models.ForeignKey(Preview, models.CASCADE, related_name="users")
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="+")
     starts_run = models.BooleanField()
-    sentence = models.CharField(max_length=500)
+    sentence = SentenceField()
     failure_code = models.CharField(max_length=40, blank=True, help_text="Why the run would fail as a whole.")
-    failure_detail = models.CharField(max_length=500, blank=True)
+    failure_detail = SentenceField(blank=True)
     seen = models.CharField(max_length=32, help_text="A digest of settings and mailbox as they were looked at.")
 
     class Meta:
@@ -74,20 +76,21 @@ class PreviewedMeeting(models.Model):
     starts_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=10, choices=MeetingResult.Outcome.choices)
     code = models.CharField(max_length=40, blank=True)
-    detail = models.CharField(max_length=500, blank=True)
+    detail = SentenceField(blank=True)
     meeting_service = models.CharField(max_length=20, blank=True)
-    movement = models.CharField(max_length=100, blank=True, help_text="Whether it stays in its service (R40).")
+    movement = SentenceField(max_length=100, blank=True, help_text="Whether it stays in its service (R40).")
     join_url_before = models.CharField(max_length=2000, blank=True)
     join_url_after = models.CharField(max_length=2000, blank=True)
     loses_dial_in = models.BooleanField(default=False)
     recipients = models.JSONField(default=list, help_text="Addresses that would be mailed.")
-    facts = models.JSONField(default=list, help_text="What leads into the meeting: a name, and it before and after.")
+    facts = SentencesField(default=list, help_text="What leads into the meeting: a name, and it before and after.")
     spans = models.BinaryField(null=True)
 
     class Meta:
         indexes = [
             models.Index(fields=["preview", "outcome"], name="previewed_by_outcome"),
             models.Index(fields=["preview", "code"], name="previewed_by_code"),
+            models.Index(fields=["preview", "upn"], name="previewed_by_user"),
         ]
 
     def __str__(self) -> str:

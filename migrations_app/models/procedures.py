@@ -5,20 +5,22 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.models.plans import Plan
-from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.sentence_fields import SentenceField, SentencesField
 
 
 class NumberRelease(models.Model):
     """A service number on its way off a bridge, with the number that takes its place (R32 to R35)."""
 
     class State(models.TextChoices):
-        WAITING = "Waiting"
-        MOVING = "Moving"
-        UPDATING = "Updating"
-        RELEASED = "Released"
-        CANCELLED = "Cancelled"
+        WAITING = "Waiting", _("Waiting")
+        MOVING = "Moving", _("Moving")
+        UPDATING = "Updating", _("Updating")
+        RELEASED = "Released", _("Released")
+        CANCELLED = "Cancelled", _("Cancelled")
 
     OPEN = (State.WAITING, State.MOVING, State.UPDATING)
     """States in which it has not ended."""
@@ -26,9 +28,9 @@ class NumberRelease(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="number_releases")
     bridge = models.ForeignKey(Bridge, models.CASCADE, related_name="number_releases")
     number = models.ForeignKey(ServiceNumber, models.SET_NULL, null=True, related_name="releases")
-    e164 = models.CharField("number", max_length=16, help_text="Kept when the number itself is gone.")
+    e164 = models.CharField(_("number"), max_length=16, help_text="Kept when the number itself is gone.")
     replacement = models.ForeignKey(ServiceNumber, models.SET_NULL, null=True, related_name="replacements")
-    replacement_e164 = models.CharField("replacement", max_length=16)
+    replacement_e164 = models.CharField(_("replacement"), max_length=16)
     state = models.CharField(max_length=9, choices=State.choices, default=State.WAITING)
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)
@@ -90,15 +92,18 @@ class ShownMeeting(models.Model):
 
 
 class UserImport(models.Model):
-    """A CSV file of users that came in through the browser: first checked, then applied on request."""
+    """A file of users that came in through the browser: first checked, then applied on request.
+
+    One from a directory is read from there in the background first, and is a file like any other from then on.
+    """
 
     class State(models.TextChoices):
-        CHECKING = "Checking"
-        CHECKED = "Checked"
-        APPLYING = "Applying"
-        APPLIED = "Applied"
-        REFUSED = "Refused"
-        DISCARDED = "Discarded"
+        CHECKING = "Checking", _("Checking")
+        CHECKED = "Checked", _("Checked")
+        APPLYING = "Applying", _("Applying")
+        APPLIED = "Applied", _("Applied")
+        REFUSED = "Refused", _("Refused")
+        DISCARDED = "Discarded", _("Discarded")
 
     WAITING = (State.CHECKING, State.APPLYING)
     """States in which the background service has something to do."""
@@ -106,13 +111,19 @@ class UserImport(models.Model):
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="user_imports")
     file_name = models.CharField(max_length=200)
     text = models.TextField(help_text="The file; emptied when it has been applied or discarded.")
+    is_from_directory = models.BooleanField(default=False)
+    connection = models.ForeignKey(
+        MailboxConnection, models.SET_NULL, null=True, related_name="+", help_text="By which the directory is asked."
+    )
+    group = models.CharField(max_length=36, blank=True, help_text="The ID of the group whose members are asked for.")
+    domain = models.CharField(max_length=253, blank=True, help_text="The domain whose users are asked for.")
     state = models.CharField(max_length=9, choices=State.choices, default=State.CHECKING)
     requested_by = models.CharField(max_length=200)
     skips_bad_rows = models.BooleanField(default=False)
     created = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
-    findings = models.JSONField(default=dict, help_text="What the check found, or what applying it did.")
-    problem = models.CharField(max_length=500, blank=True, help_text="Why the file as a whole was refused.")
+    findings = SentencesField(default=dict, help_text="What the check found, or what applying it did.")
+    problem = SentenceField(blank=True, help_text="Why the file as a whole was refused.")
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
 
@@ -123,15 +134,20 @@ class UserImport(models.Model):
     def __str__(self) -> str:
         return self.file_name
 
+    @property
+    def source(self) -> str:
+        """What the users come from, as sentences begin with it."""
+        return "The directory" if self.is_from_directory else "The file"
+
 
 class BulkAction(models.Model):
     """What was asked for many users at once, as it was confirmed, and how far it is."""
 
     class State(models.TextChoices):
-        WAITING = "Waiting"
-        WORKING = "Working"
-        DONE = "Done"
-        STOPPED = "Stopped"
+        WAITING = "Waiting", _("Waiting")
+        WORKING = "Working", _("Working")
+        DONE = "Done", _("Done")
+        STOPPED = "Stopped", _("Stopped")
 
     OPEN = (State.WAITING, State.WORKING)
     """States in which users are still to be done."""
@@ -144,7 +160,7 @@ class BulkAction(models.Model):
     plan = models.ForeignKey(
         Plan, models.RESTRICT, null=True, related_name="bulk_actions", help_text="It is done while this is open."
     )
-    chosen_by = models.CharField(max_length=500, blank=True, help_text="The filter that found the users, in words.")
+    chosen_by = SentenceField(blank=True, help_text="The filter that found the users, in words.")
     state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
     requested_by = models.CharField(max_length=200)
     channel = models.CharField(max_length=7, help_text="Through what it was asked for, as the audit has it.")
@@ -156,7 +172,7 @@ class BulkAction(models.Model):
     missed = models.PositiveIntegerField(
         default=0, help_text="How many fewer users it is about than were shown before it was confirmed."
     )
-    sentences = models.JSONField(default=list, help_text="What was said of users, whether it was done, of how many.")
+    sentences = SentencesField(default=list, help_text="What was said of users, whether it was done, of how many.")
 
     class Meta:
         ordering = ["-created", "-pk"]
@@ -184,15 +200,15 @@ class BulkActionUser(models.Model):
     """One of the users whom it is about, and what became of it for them."""
 
     class State(models.TextChoices):
-        WAITING = "Waiting"
-        DONE = "Done"
-        REFUSED = "NotDone", "Not done"
+        WAITING = "Waiting", _("Waiting")
+        DONE = "Done", _("Done")
+        REFUSED = "NotDone", _("Not done")
 
     action = models.ForeignKey(BulkAction, models.CASCADE, related_name="users", db_index=False)
     user = models.ForeignKey(ConferencingUser, models.SET_NULL, null=True, related_name="bulk_actions")
     upn = models.CharField(max_length=320, help_text="Kept when the user is gone.")
     state = models.CharField(max_length=7, choices=State.choices, default=State.WAITING)
-    sentence = models.CharField(max_length=500, blank=True)
+    sentence = SentenceField(blank=True)
 
     class Meta:
         ordering = ["pk"]

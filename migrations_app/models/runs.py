@@ -8,11 +8,14 @@ from functools import partial
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import describe
 from migrations_app.models.plans import Plan
 from migrations_app.targets import ALL_CURRENT, UNDO
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentence_fields import SentenceField, SentencesField
+from tenants_app.sentences import Sentence, sentence
 
 MAY_BE_WORKED = Q(tenant__meeting_migration_enabled=True) | Q(migration_type=UNDO)
 """Runs of tenants that are switched on (R12). An undo is worked all the same: a person wants it just then."""
@@ -22,42 +25,46 @@ class Run(models.Model):
     """One migration of one user's meetings. The rows in state Pending are the queue (R26 to R29)."""
 
     class State(models.TextChoices):
-        PENDING = "Pending"
-        IN_PROGRESS = "InProgress", "InProgress"
-        FAILED = "Failed"
-        SUCCEEDED = "Succeeded"
+        PENDING = "Pending", _("Pending")
+        IN_PROGRESS = "InProgress", _("InProgress")
+        FAILED = "Failed", _("Failed")
+        SUCCEEDED = "Succeeded", _("Succeeded")
 
-    correlation_id = models.UUIDField("correlation ID", default=uuid.uuid4, unique=True, editable=False)
+    correlation_id = models.UUIDField(_("correlation ID"), default=uuid.uuid4, unique=True, editable=False)
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="runs")
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="runs")
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
-    is_latest = models.BooleanField(default=True, help_text="The user's newest run: the one that counts (R29).")
+    is_latest = models.BooleanField(default=True, help_text=_("The user's newest run: the one that counts (R29)."))
     targets = models.JSONField(
         default=partial(dict, **ALL_CURRENT.stored),
-        help_text="What becomes of the meetings of each service: Current, or the service in which they are made anew.",
+        help_text=_(
+            "What becomes of the meetings of each service: Current, or the service in which they are made anew."
+        ),
     )
     migration_type = models.CharField(
-        max_length=80, default=ALL_CURRENT.migration_type, help_text="What that is called (R44)."
+        max_length=80, default=ALL_CURRENT.migration_type, help_text=_("What that is called (R44).")
     )
     undoes = models.ForeignKey(
         "self",
         models.SET_NULL,
         null=True,
         related_name="undone_by",
-        help_text="The run whose meetings an undo puts back; gone once that is pruned.",
+        help_text=_("The run whose meetings an undo puts back; gone once that is pruned."),
     )
-    chosen = models.JSONField(null=True, help_text="UIDs of the meetings that an undo is about; empty: all of the run.")
-    reasons = models.JSONField(default=list, help_text="Why it was asked for: rule numbers and sentences.")
+    chosen = models.JSONField(
+        null=True, help_text=_("UIDs of the meetings that an undo is about; empty: all of the run.")
+    )
+    reasons = SentencesField(default=list, help_text=_("Why it was asked for: rule numbers and sentences."))
     requested_by = models.CharField(max_length=200)
     created = models.DateTimeField(default=timezone.now)
     modified = models.DateTimeField(auto_now=True)
-    due_at = models.DateTimeField(help_text="When a pending run may begin, or be tried again.")
+    due_at = models.DateTimeField(help_text=_("When a pending run may begin, or be tried again."))
     plan = models.ForeignKey(
         Plan,
         models.RESTRICT,
         null=True,
         related_name="runs",
-        help_text="It begins, and is tried again, only while this is open; none: at any time.",
+        help_text=_("It begins, and is tried again, only while this is open; none: at any time."),
     )
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
@@ -65,25 +72,25 @@ class Run(models.Model):
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     planned_meetings = models.PositiveIntegerField(
-        null=True, help_text="In the mailbox when it was asked for; null where MMS does not know that yet."
+        null=True, help_text=_("In the mailbox when it was asked for; null where MMS does not know that yet.")
     )
     total_meetings = models.PositiveIntegerField(default=0)
     succeeded_meetings = models.PositiveIntegerField(default=0)
     skipped_meetings = models.PositiveIntegerField(default=0)
     failed_meetings = models.PositiveIntegerField(default=0)
-    left_meetings = models.PositiveIntegerField(default=0, help_text="Left for a person, skipped or failed.")
-    invites_update = models.PositiveIntegerField(default=0, help_text="Messages queued.")
+    left_meetings = models.PositiveIntegerField(default=0, help_text=_("Left for a person, skipped or failed."))
+    invites_update = models.PositiveIntegerField(default=0, help_text=_("Messages queued."))
     settings_fingerprint = models.CharField(
-        max_length=32, blank=True, help_text="Of the settings with which it began to write."
+        max_length=32, blank=True, help_text=_("Of the settings with which it began to write.")
     )
     last_error_code = models.CharField(max_length=40, blank=True)
-    last_error_detail = models.CharField(max_length=500, blank=True)
+    last_error_detail = SentenceField(blank=True)
     last_error_cause = models.CharField(
-        max_length=40, blank=True, help_text="Where the retries are used up, the code of what failed each time."
+        max_length=40, blank=True, help_text=_("Where the retries are used up, the code of what failed each time.")
     )
-    accepted_at = models.DateTimeField(null=True, help_text="When a person accepted that it failed.")
+    accepted_at = models.DateTimeField(null=True, help_text=_("When a person accepted that it failed."))
     accepted_by = models.CharField(max_length=200, blank=True)
-    accepted_note = models.CharField(max_length=500, blank=True, help_text="Why.")
+    accepted_note = models.CharField(max_length=500, blank=True, help_text=_("Why."))
 
     held_until = 0.0
     """The end of the lease by the clock of the process that has it (``time.monotonic``); stored nowhere."""
@@ -163,18 +170,28 @@ class Run(models.Model):
         return self.state == self.State.FAILED and self.accepted_at is not None
 
     @property
+    def why_accepted(self) -> Sentence:
+        """What was noted when it was accepted: a person's own words, or a sentence of ours."""
+        return Sentence(self.accepted_note)
+
+    @property
     def last_error_message(self) -> str:
         """What happened and what to do, from the catalogue (R31); empty where nothing failed."""
         return describe(self.last_error_code, self.last_error_detail) if self.last_error_code else ""
+
+
+def reference_to(run: Run) -> Sentence:
+    """What to look for in the service's log, as the detail of a failure."""
+    return sentence("reference %(reference)s", reference=str(run.correlation_id))
 
 
 class MeetingResult(models.Model):
     """What a run did with one meeting (R20, R27)."""
 
     class Outcome(models.TextChoices):
-        SUCCEEDED = "Succeeded"
-        SKIPPED = "Skipped"
-        FAILED = "Failed"
+        SUCCEEDED = "Succeeded", _("Succeeded")
+        SKIPPED = "Skipped", _("Skipped")
+        FAILED = "Failed", _("Failed")
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="results")
     uid = models.CharField(max_length=500)
@@ -182,17 +199,20 @@ class MeetingResult(models.Model):
     starts_at = models.DateTimeField(null=True)
     attendee_count = models.PositiveIntegerField(default=0)
     outcome = models.CharField(max_length=10, choices=Outcome.choices)
-    code = models.CharField(max_length=40, blank=True, help_text="Why it was skipped, or what failed.")
-    detail = models.CharField(max_length=500, blank=True)
+    code = models.CharField(max_length=40, blank=True, help_text=_("Why it was skipped, or what failed."))
+    detail = SentenceField(blank=True)
     meeting_service = models.CharField(
-        max_length=20, blank=True, help_text="Whose meeting it was before, as far as its text was read (R39)."
+        max_length=20, blank=True, help_text=_("Whose meeting it was before, as far as its text was read (R39).")
     )
     join_url_before = models.CharField(max_length=2000, blank=True)
     join_url_after = models.CharField(max_length=2000, blank=True)
-    sequence = models.PositiveIntegerField(null=True, help_text="The SEQUENCE that the update carries.")
-    spans = models.BinaryField(null=True, help_text="What was replaced by what, packed: for the page and for undo.")
+    sequence = models.PositiveIntegerField(null=True, help_text=_("The SEQUENCE that the update carries."))
+    spans = models.BinaryField(null=True, help_text=_("What was replaced by what, packed: for the page and for undo."))
     digest = models.CharField(
-        max_length=32, blank=True, default="", help_text="Of what the meeting said after the change; empty: not known."
+        max_length=32,
+        blank=True,
+        default="",
+        help_text=_("Of what the meeting said after the change; empty: not known."),
     )
 
     class Meta:
@@ -218,8 +238,12 @@ class IntendedWrite(models.Model):
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="intended_writes")
     uid = models.CharField(max_length=500)
     etag = models.CharField(max_length=300, help_text="Of the text that was read.")
-    result = models.JSONField(help_text="The result as it is recorded once the write has happened.")
+    result = SentencesField(help_text="The result as it is recorded once the write has happened.")
     spans = models.BinaryField(null=True)
+    before = models.BinaryField(
+        null=True,
+        help_text="The meeting as it was before any part of this was written, packed; null where it is written whole.",
+    )
     created = models.DateTimeField(default=timezone.now)
 
     class Meta:

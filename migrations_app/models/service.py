@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.models import Tenant
+from tenants_app.sentence_fields import SentenceField
 
 
 class Heartbeat(models.Model):
@@ -21,17 +23,18 @@ class MailServer(models.Model):
     """Whether a mail server answers, as all workers know it: while it does not, none of them waits for it."""
 
     name = models.CharField(max_length=330, primary_key=True)
-    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
-    failing_since = models.DateTimeField(null=True, help_text="The first failure of those in a row.")
+    failures = models.PositiveIntegerField(default=0, help_text=_("In a row."))
+    failing_since = models.DateTimeField(null=True, help_text=_("The first failure of those in a row."))
     next_try_at = models.DateTimeField(
-        null=True, help_text="Until then no message is tried, and one at this time; empty while messages go out."
+        null=True, help_text=_("Until then no message is tried, and one at this time; empty while messages go out.")
     )
-    last_error = models.CharField(max_length=200, blank=True)
+    last_error = SentenceField(max_length=200, blank=True)
     held_until = models.DateTimeField(
-        null=True, help_text="Until then it is given no message, because the limit of messages per minute is reached."
+        null=True,
+        help_text=_("Until then it is given no message, because the limit of messages per minute is reached."),
     )
     turn_at = models.DateTimeField(
-        null=True, help_text="When a worker turned to it last while others waited: who has waited longest is next."
+        null=True, help_text=_("When a worker turned to it last while others waited: who has waited longest is next.")
     )
 
     def __str__(self) -> str:

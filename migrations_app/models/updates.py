@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.failures import describe
 from migrations_app.models.runs import MeetingResult
 from tenants_app.models import ServiceNumber, Tenant
+from tenants_app.sentence_fields import SentenceField
 
 
 class Outgoing(models.Model):
@@ -18,32 +20,32 @@ class Outgoing(models.Model):
     """
 
     class State(models.TextChoices):
-        QUEUED = "Queued"
-        SENT = "Sent"
-        FAILED = "Failed"
-        SUPERSEDED = "Superseded", "Not needed any more"
-        BY_SERVER = "ByServer", "Sent by the mailbox's server"
+        QUEUED = "Queued", _("Queued")
+        SENT = "Sent", _("Sent")
+        FAILED = "Failed", _("Failed")
+        SUPERSEDED = "Superseded", _("Not needed any more")
+        BY_SERVER = "ByServer", _("Sent by the mailbox's server")
 
     IN_DOUBT = "mail-unconfirmed"
     """The code of a failed one that the mail server got whole, and did not say whether it took it."""
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
-    recipients_left = models.JSONField(null=True, help_text="Addresses still to be told, where not all are.")
+    recipients_left = models.JSONField(null=True, help_text=_("Addresses still to be told, where not all are."))
     recipients_in_doubt = models.JSONField(
         default=dict,
-        help_text="Of those, the ones whose message the server got whole and said nothing to, with its Message-ID.",
+        help_text=_("Of those, the ones whose message the server got whole and said nothing to, with its Message-ID."),
     )
     recipients_refused = models.JSONField(
-        default=dict, help_text="Of those, the ones whom the server refused, with its answer."
+        default=dict, help_text=_("Of those, the ones whom the server refused, with its answer.")
     )
     queued_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
-    attempts = models.PositiveSmallIntegerField(default=0, help_text="Tries since the last recipient was told.")
+    attempts = models.PositiveSmallIntegerField(default=0, help_text=_("Tries since the last recipient was told."))
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=40, blank=True)
-    error_detail = models.CharField(max_length=500, blank=True)
+    error_detail = SentenceField(blank=True)
 
     class Meta:
         abstract = True
@@ -70,7 +72,9 @@ class Update(Outgoing):
         null=True,
         db_index=False,
         related_name="+",
-        help_text="Whose mail server it goes through; empty for one that had come to its end before tenants had any.",
+        help_text=_(
+            "Whose mail server it goes through; empty for one that had come to its end before tenants had any."
+        ),
     )
     recipient_count = models.PositiveIntegerField()
 
@@ -88,7 +92,8 @@ class Update(Outgoing):
     @property
     def asks_organizer(self) -> bool:
         """Whether it asks the organizer to look at a meeting that was left, instead of telling of a change."""
-        return self.result.outcome != MeetingResult.Outcome.SUCCEEDED
+        # The server of a mailbox tells attendees, also of a meeting that came out otherwise than it was to be.
+        return self.result.outcome != MeetingResult.Outcome.SUCCEEDED and self.state != self.State.BY_SERVER
 
     @property
     def error_message(self) -> str:

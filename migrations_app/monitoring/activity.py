@@ -22,21 +22,37 @@ from migrations_app.models import (
     Activity,
     AlertSettings,
     BulkAction,
+    CheckAnswer,
+    CheckResult,
     LeftMeeting,
     MailboxScan,
     MailServer,
+    MeetingSearch,
     Notice,
     NumberRelease,
     Plan,
     Preview,
+    Rollout,
+    RolloutCheck,
+    RolloutEvent,
     Run,
     ShownMeeting,
     UntoldNumber,
     Update,
     UserImport,
+    Wave,
+    WaveMember,
 )
 from migrations_app.monitoring import clock
-from tenants_app.models import Bridge, ConferencingUser, InvitedNumber, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import (
+    Bridge,
+    ConferencingUser,
+    Deployment,
+    InvitedNumber,
+    MailboxConnection,
+    ServiceNumber,
+    Tenant,
+)
 
 OF_ALL = 0
 """The key under which stands what the pages of all tenants show."""
@@ -49,10 +65,16 @@ _OF_MESSAGE = (
     "COALESCE({row}.tenant_id, (SELECT run.tenant_id FROM migrations_app_meetingresult AS result "
     "JOIN migrations_app_run AS run ON run.id = result.run_id WHERE result.id = {row}.result_id))"
 )
+_OF_ROLLOUT = "(SELECT tenant_id FROM migrations_app_rollout WHERE id = {row}.rollout_id)"
+_OF_CHECK = (
+    "(SELECT rollout.tenant_id FROM migrations_app_rolloutcheck AS ours "
+    "JOIN migrations_app_rollout AS rollout ON rollout.id = ours.rollout_id WHERE ours.id = {row}.rollout_check_id)"
+)
 WATCHED: dict[type[Model], str] = {
     Tenant: "{row}.id",
     ConferencingUser: _TENANT,
     Bridge: _TENANT,
+    Deployment: _TENANT,
     ServiceNumber: _TENANT,
     MailboxConnection: _TENANT,
     Run: _TENANT,
@@ -69,6 +91,14 @@ WATCHED: dict[type[Model], str] = {
     ShownMeeting: _OF_USER,
     MailboxScan: _OF_USER,
     UntoldNumber: _OF_NUMBER,
+    Rollout: _TENANT,
+    RolloutCheck: _OF_ROLLOUT,
+    RolloutEvent: _OF_ROLLOUT,
+    CheckAnswer: _OF_CHECK,
+    CheckResult: _OF_CHECK,
+    Wave: _OF_ROLLOUT,
+    WaveMember: _OF_USER,
+    MeetingSearch: _TENANT,
     MailServer: str(OF_ALL),
 }
 """What live pages show, and whose a row is. Results of meetings are written together with their run or preview, users

@@ -12,7 +12,7 @@ from django.db.models import Count, Max, Min, Q
 from migrations_app.models import MAY_BE_WORKED, Heartbeat, Notice, Run, Update, WorkerSilence, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.progress import count_accepted, users_by_state
-from tenants_app.models import MailboxConnection, Tenant
+from tenants_app.models import WARN_BEFORE, MailboxConnection, Tenant
 
 WORKER_SILENT = timedelta(minutes=3)
 """The schedule wakes the cluster every minute, so one that has been silent for this long is late."""
@@ -42,6 +42,8 @@ class QueueState:
     """Messages of users' latest runs that the mail server refused for good."""
     refused_by: Sequence[str] = ()
     """Mailbox connections whose server refuses MMS as a whole; runs of their users wait, and count as no queue."""
+    ending_secrets: Sequence[MailboxConnection] = ()
+    """Connections whose client secret or certificate is to be renewed, or has ended."""
 
 
 def queue_state(tenant: Tenant | None = None) -> QueueState:
@@ -49,12 +51,14 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
     now = clock.now()
     due = Run.objects.filter(MAY_BE_WORKED, runs_may_begin(now), state=Run.State.PENDING, due_at__lte=now)
     refusing = MailboxConnection.objects.exclude(problem_code="")
+    ending = MailboxConnection.objects.filter(secret_expires_at__lte=now + WARN_BEFORE).order_by("secret_expires_at")
     queued = Update.objects.filter(state=Update.State.QUEUED)
     notices = Notice.objects.filter(state=Notice.State.QUEUED)
     refused = Update.objects.filter(state=Update.State.FAILED, result__run__is_latest=True)
     if tenant is not None:
         due = due.filter(tenant=tenant)
         refusing = refusing.filter(tenant=tenant)
+        ending = ending.filter(tenant=tenant)
         queued = queued.filter(result__run__tenant=tenant)
         notices = notices.filter(tenant=tenant)
         refused = refused.filter(result__run__tenant=tenant)
@@ -75,6 +79,7 @@ def queue_state(tenant: Tenant | None = None) -> QueueState:
         longest_unsent=_since(min(filter(None, (oldest, waiting["oldest"])), default=None), now),
         undeliverable=refused.count(),
         refused_by=tuple(names.values()),
+        ending_secrets=tuple(ending),
     )
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from migrations_app.models import MailServer, Notice, SentLately, Update
 from tenants_app.models import MailServerConnection, Tenant
+from tenants_app.sentences import at_most
 
 FAILURES = 3
 """Failures in a row after which there is a pause. One suffices where the server kept a worker waiting."""
@@ -128,7 +129,7 @@ def failed(name: str, why: str, *, after_waiting: bool) -> bool:
         now = timezone.now()
         server.failures += 1
         server.failing_since = server.failing_since or now
-        server.last_error = why[:200]
+        server.last_error = at_most(200, why)
         if after_waiting or server.failures >= FAILURES or server.next_try_at:
             doublings = min(max(server.failures - FAILURES, 0), 10)
             server.next_try_at = now + min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)

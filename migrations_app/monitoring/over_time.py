@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext, gettext_noop
+
 from migrations_app.models import Sample
 from tenants_app.models import Tenant
 
@@ -17,7 +19,10 @@ class Stretch:
 
     name: str
     """In addresses."""
-    label: str
+    said: str
+    """As a button says it."""
+    is_empty: str
+    """Said where nothing was measured in it."""
     length: timedelta
     by: int
     """Minutes of the samples that it is made of."""
@@ -25,13 +30,52 @@ class Stretch:
     told: timedelta
     """How long one line of the table is."""
 
+    @property
+    def label(self) -> str:
+        return gettext(self.said)
+
+    @property
+    def nothing_measured(self) -> str:
+        return gettext(self.is_empty)
+
 
 STRETCHES = {
     each.name: each
     for each in (
-        Stretch("hour", "hour", timedelta(hours=1), Sample.MINUTE, timedelta(minutes=1), timedelta(minutes=5)),
-        Stretch("day", "day", timedelta(days=1), Sample.MINUTE, timedelta(minutes=15), timedelta(hours=1)),
-        Stretch("month", "30 days", timedelta(days=30), Sample.HOUR, timedelta(hours=6), timedelta(days=1)),
+        Stretch(
+            "hour",
+            gettext_noop("Last hour"),
+            gettext_noop(
+                "Nothing was measured in the last hour: the background service measures every minute while it runs."
+            ),
+            timedelta(hours=1),
+            Sample.MINUTE,
+            timedelta(minutes=1),
+            timedelta(minutes=5),
+        ),
+        Stretch(
+            "day",
+            gettext_noop("Last day"),
+            gettext_noop(
+                "Nothing was measured in the last day: the background service measures every minute while it runs."
+            ),
+            timedelta(days=1),
+            Sample.MINUTE,
+            timedelta(minutes=15),
+            timedelta(hours=1),
+        ),
+        Stretch(
+            "month",
+            gettext_noop("Last 30 days"),
+            gettext_noop(
+                "Nothing was measured in the last 30 days but for this hour: the background service measures every "
+                "minute while it runs."
+            ),
+            timedelta(days=30),
+            Sample.HOUR,
+            timedelta(hours=6),
+            timedelta(days=1),
+        ),
     )
 }
 USUAL = STRETCHES["day"]

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from migrations_app.models import BulkAction, Run, Sample, runs_may_begin
 from tenants_app.models import Tenant
-from tenants_app.wording import counted
 
 STRETCH = 15
 """Minutes over which it is measured how fast runs go."""
@@ -27,8 +29,8 @@ ENOUGH_MEETINGS, ENOUGH_SECONDS = 5, 10
 """The same within one run: meetings that were written, and how long it must have been at work."""
 TOO_WIDE = 10
 """A range whose ends differ by more than this factor says nothing."""
-WITHDRAWN = ("newer-run", "undone-instead")
-"""Codes of runs that ended without being done, because another took their place."""
+WITHDRAWN = ("newer-run", "undone-instead", "rolled-back")
+"""Codes of runs that ended without being done, because another took their place or nobody wants them any more."""
 
 _MEETINGS = Case(When(total_meetings__gt=0, then=F("total_meetings")), default=F("planned_meetings"))
 _UNPLANNED = Q(total_meetings=0, planned_meetings=None)
@@ -50,8 +52,8 @@ class Left:
         if self.least is None:
             return self.why_not
         if self.most is None:
-            return f"at least {_span(self.least, self.least)} left"
-        return f"{_span(self.least, self.most)} left"
+            return _at_least(self.least)
+        return _span(self.least, self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +213,15 @@ def left_of_queue(found: Underway, measured: Rate) -> Left:
     """How long until everything that could be worked now is done, if it goes on as it went."""
     if not measured.is_enough:
         return Left(
-            why_not=f"Remaining time not known yet: MMS measures for {ENOUGH} minutes first "
-            f"({measured.minutes} so far)."
+            why_not=_("Remaining time not known yet: MMS measures for %(enough)s minutes first (%(minutes)s so far).")
+            % {"enough": ENOUGH, "minutes": measured.minutes}
         )
     by_meetings = found.is_total_known and measured.meetings > 0
     to_do = found.meetings_left if by_meetings else found.users_left
     slowest, fastest = measured.slowest[by_meetings], measured.fastest[by_meetings]
     if not fastest:
-        return Left(why_not=f"Remaining time not known: no run has ended in the {measured.minutes} minutes measured.")
+        why_not = _("Remaining time not known: no run has ended in the %(minutes)s minutes measured.")
+        return Left(why_not=why_not % {"minutes": measured.minutes})
     usual = measured.meetings if by_meetings else measured.users
     least = timedelta(minutes=to_do / max(fastest, usual * 1.2))
     return Left(least, timedelta(minutes=to_do / min(slowest, usual / 1.2)) if slowest else None)
@@ -231,28 +234,62 @@ def left_of_run(run: Run, now: datetime) -> Left:
     least as long as if all were, and at most as long as if none were.
     """
     if run.attempts > 1:
-        return Left(why_not="time left not known: it goes on after a failure")
+        return Left(why_not=_("time left not known: it goes on after a failure"))
     seconds = (now - run.started_at).total_seconds() if run.started_at else 0.0
     written = run.succeeded_meetings + run.failed_meetings
     if not run.total_meetings or written < ENOUGH_MEETINGS or seconds < ENOUGH_SECONDS:
-        return Left(why_not="time left not known yet")
+        return Left(why_not=_("time left not known yet"))
     to_do = max(run.total_meetings - run.done_meetings, 0)
     if run.done_meetings > TOO_WIDE * written:
-        return Left(why_not="time left not known: most meetings so far needed no change")
+        return Left(why_not=_("time left not known: most meetings so far needed no change"))
     least = timedelta(seconds=seconds * to_do / run.done_meetings)
     return Left(least, timedelta(seconds=seconds * to_do / written * 1.2))
 
 
 def _mean(rows: list[tuple[float, float]]) -> tuple[float, float]:
-    return sum(users for users, _ in rows) / len(rows), sum(meetings for _, meetings in rows) / len(rows)
+    return sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / len(rows)
+
+
+def _in_one_unit(least: timedelta, most: timedelta) -> tuple[bool, int, int]:
+    """Whether the unit is hours and not minutes, and both ends in it, rounded outwards."""
+    are_hours = least >= timedelta(minutes=90)
+    unit = timedelta(hours=1) if are_hours else timedelta(minutes=1)
+    return are_hours, int(least / unit), -int(-most / unit // 1)
+
+
+def _at_least(least: timedelta) -> str:
+    """``at least about 3 minutes left``."""
+    if least < timedelta(minutes=1):
+        return _("at least less than a minute left")
+    are_hours, first, last = _in_one_unit(least, least)
+    values = {"first": intcomma(first), "last": intcomma(last)}
+    if are_hours and first == last:
+        return ngettext("at least about %(last)s hour left", "at least about %(last)s hours left", last) % values
+    if are_hours:
+        return (
+            ngettext("at least %(first)s to %(last)s hour left", "at least %(first)s to %(last)s hours left", last)
+            % values
+        )
+    if first == last:
+        return ngettext("at least about %(last)s minute left", "at least about %(last)s minutes left", last) % values
+    return (
+        ngettext("at least %(first)s to %(last)s minute left", "at least %(first)s to %(last)s minutes left", last)
+        % values
+    )
 
 
 def _span(least: timedelta, most: timedelta) -> str:
-    """``2 to 4 minutes``; both ends in one unit, rounded outwards."""
+    """``2 to 4 minutes left``; both ends in one unit."""
     if most < timedelta(minutes=1):
-        return "less than a minute"
-    unit, name = (timedelta(hours=1), "hour") if least >= timedelta(minutes=90) else (timedelta(minutes=1), "minute")
-    first, last = int(least / unit), -int(-most / unit // 1)
-    if first == 0:
-        return f"up to {counted(last, name)}"
-    return f"about {counted(last, name)}" if first == last else f"{first:,} to {counted(last, name)}"
+        return _("less than a minute left")
+    are_hours, first, last = _in_one_unit(least, most)
+    values = {"first": intcomma(first), "last": intcomma(last)}
+    if first == 0:  # of minutes: hours begin at 90 minutes
+        return ngettext("up to %(last)s minute left", "up to %(last)s minutes left", last) % values
+    if are_hours and first == last:
+        return ngettext("about %(last)s hour left", "about %(last)s hours left", last) % values
+    if are_hours:
+        return ngettext("%(first)s to %(last)s hour left", "%(first)s to %(last)s hours left", last) % values
+    if first == last:
+        return ngettext("about %(last)s minute left", "about %(last)s minutes left", last) % values
+    return ngettext("%(first)s to %(last)s minute left", "%(first)s to %(last)s minutes left", last) % values

@@ -17,8 +17,9 @@ from migrations_app.targets import ALL_CURRENT, Targets
 from tenants_app.changes.users import UserEdit, foresee_user
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import user_record
+from tenants_app.sentences import Sentence, one_after_the_other, sentence, sentence_plural
 from tenants_app.signals import Consequence
-from tenants_app.wording import A_FREE_ONE, FREE_ID, counted
+from tenants_app.wording import A_FREE_ONE, FREE_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Foresight:
     @property
     def text(self) -> str:
         """All of it, for the screen and the command."""
-        return " ".join(filter(None, [self.consequence.sentence, self.consequence.chosen, self.effect]))
+        return one_after_the_other(self.consequence.sentence, self.consequence.chosen, self.effect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def foresee(tenant: Tenant, edit: UserEdit) -> Foresight:
     elif seen.user.is_out_of_date:
         effect = _effect_of_no_run(totals, seen.was_out_of_date)
     else:
-        effect = "The invitations then say what the settings ask for." if seen.was_out_of_date else ""
+        effect = sentence("The invitations then say what the settings ask for.") if seen.was_out_of_date else ""
     wrong = seen.user.is_out_of_date and (seen.failure is not None or not starts)
     dial_in = _dial_in_change(tenant, seen.user)
     return Foresight(seen.consequence, effect, wrong, seen.settings, totals, [told] if starts else [], dial_in)
@@ -110,14 +111,14 @@ def foresee(tenant: Tenant, edit: UserEdit) -> Foresight:
 def _dial_in_change(tenant: Tenant, after: ConferencingUser) -> Change | None:
     """The dial-in details of the user as stored, and with the settings afterwards."""
     stored = ConferencingUser.objects.filter(tenant=tenant, pk=after.pk)
-    before = stored.select_related("tenant", "bridge", "toll_number", "toll_free_number").get()
+    before = stored.select_related("tenant", "bridge", "toll_number", "toll_free_number", "deployment").get()
     sides = [_dial_in_text(before), _dial_in_text(after)]
-    return compare_texts("Dial-in details", *sides) if sides[0] != sides[1] else None
+    return compare_texts(sentence("Dial-in details"), *sides) if sides[0] != sides[1] else None
 
 
 def _dial_in_text(user: ConferencingUser) -> str:
     try:
-        return dial_in_details(user).text.replace(FREE_ID, A_FREE_ONE)
+        return dial_in_details(user).text.replace(FREE_ID, str(A_FREE_ONE))
     except Failure as failure:
         return failure.what
 
@@ -125,20 +126,52 @@ def _dial_in_text(user: ConferencingUser) -> str:
 def _effect_of_run(failure: Failure | None, affected: Totals) -> str:
     """What a run changes in the meetings, in sentences."""
     if failure:
-        return f"It would fail before it looks at any meeting. {describe(failure.code, failure.detail)}"
+        return one_after_the_other(
+            sentence("It would fail before it looks at any meeting."), describe(failure.code, failure.detail)
+        )
     if not affected.meetings:
-        return "The mailbox has no future meetings, so nobody would be mailed."
-    future = f"{affected.updated:,} of {counted(affected.meetings, 'future meeting')}"
-    mailed = f"{counted(affected.recipients, 'invitation')} sent" if affected.recipients else "nobody mailed"
-    fail = f" {sum(affected.failed.values()):,} would fail." if affected.failed else ""
-    return f"{future} would be updated and {mailed}.{fail} {affected.ahead}".rstrip()
+        return sentence("The mailbox has no future meetings, so nobody would be mailed.")
+    future = _of_future(affected)
+    updated = (
+        sentence_plural(
+            "%(future)s would be updated and %(n)s invitation sent.",
+            "%(future)s would be updated and %(n)s invitations sent.",
+            affected.recipients,
+            future=future,
+        )
+        if affected.recipients
+        else sentence("%(future)s would be updated and nobody mailed.", future=future)
+    )
+    failed = sum(affected.failed.values())
+    fail = sentence_plural("%(n)s would fail.", "%(n)s would fail.", failed) if failed else ""
+    return one_after_the_other(updated, fail, affected.ahead)
+
+
+def _of_future(affected: Totals) -> Sentence:
+    return sentence_plural(
+        "%(updated)s of %(n)s future meeting",
+        "%(updated)s of %(n)s future meetings",
+        affected.meetings,
+        updated=affected.updated,
+    )
 
 
 def _effect_of_no_run(affected: Totals, was_out_of_date: bool) -> str:
     """What a change that starts no run leaves behind: invitations that do not say what the settings ask for (R36)."""
-    remains = "stays" if was_out_of_date else "is then"
     if not affected.updated:
-        return f"The user {remains} out of date: the invitations do not say what the settings ask for."
-    wrong = f"{affected.updated:,} of {counted(affected.meetings, 'future meeting')}"
-    said = "does" if affected.updated == 1 else "do"
-    return f"The user {remains} out of date: {wrong} {said} not say what the settings ask for."
+        if was_out_of_date:
+            return sentence("The user stays out of date: the invitations do not say what the settings ask for.")
+        return sentence("The user is then out of date: the invitations do not say what the settings ask for.")
+    if was_out_of_date:
+        return sentence_plural(
+            "The user stays out of date: %(future)s does not say what the settings ask for.",
+            "The user stays out of date: %(future)s do not say what the settings ask for.",
+            affected.updated,
+            future=_of_future(affected),
+        )
+    return sentence_plural(
+        "The user is then out of date: %(future)s does not say what the settings ask for.",
+        "The user is then out of date: %(future)s do not say what the settings ask for.",
+        affected.updated,
+        future=_of_future(affected),
+    )

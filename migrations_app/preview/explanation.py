@@ -13,27 +13,34 @@ from django.utils import timezone
 from migrations_app.calendars.content_lines import parse
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import Facts, read_facts, why_without_organizer
-from migrations_app.failures import SKIPPED, Failure, entry_of, happened
+from migrations_app.failures import NOTHING, SKIPPED, Failure, entry_of, happened
 from migrations_app.invitations.content import InvitationSettings
-from migrations_app.invitations.dial_in import known_numbers
+from migrations_app.invitations.dial_in import known_dial_in, known_numbers
 from migrations_app.invitations.link_owners import Owners, name_in_links
 from migrations_app.mailboxes.base import Listed, Stored
 from migrations_app.models import Run
 from migrations_app.rewriting.components import Description, components_of
 from migrations_app.rewriting.examine import Examined
-from migrations_app.rewriting.findings import Finding, Point, findings, showable
+from migrations_app.rewriting.findings import IS_IT_ITS_OWN, Finding, Point, findings, showable
 from migrations_app.rewriting.own import Own
 from migrations_app.rewriting.spans import Span
 from migrations_app.runs.outcomes import Decided, Outcomes, Terms, examined
 from migrations_app.targets import ALL_CURRENT, Targets
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentences import Sentence, one_after_the_other, sentence, with_detail
+from tenants_app.wording import all_of
 
 MIGRATED = "migrated"
 NOT_KNOWN = "not-known"
 UNREADABLE = "unreadable-calendar-object"
 _LONGEST_SUBJECT = 200
-_PLAIN = ("Meeting", "New block", "Is the block this meeting's own?")
-_SAID = {"Meeting service": "Online meeting", "Telephone": "Dial-in number", "Conference ID": "Conference ID"}
+_MEETING, _NEW_BLOCK = sentence("Meeting"), sentence("New block")
+_PLAIN = (_MEETING, _NEW_BLOCK, IS_IT_ITS_OWN)
+_SAID = {
+    "Meeting service": sentence("Online meeting"),
+    "Telephone": sentence("Dial-in number"),
+    "Conference ID": sentence("Conference ID"),
+}
 """What of a block people go by, by the label of its point, and what they call it."""
 
 
@@ -54,13 +61,13 @@ class Decision(NamedTuple):
     """
 
     code: str
-    what: str
-    do: str = ""
+    what: Sentence
+    do: Sentence = NOTHING
     spans: Sequence[Span] = ()
 
     @property
-    def sentence(self) -> str:
-        return f"{self.what} {self.do}".strip()
+    def sentence(self) -> Sentence:
+        return one_after_the_other(self.what, self.do)
 
     @property
     def outcome(self) -> Outcome:
@@ -95,7 +102,7 @@ class Explanation:
             if point.label == label
         }
         if said:
-            told.insert(1, Finding("What its invitation says", list(said)))
+            told.insert(1, Finding(sentence("What its invitation says"), list(said)))
         return told
 
     @property
@@ -112,6 +119,7 @@ def explain(
     targets: Targets = ALL_CURRENT,
     now: datetime | None = None,
     is_whole: bool = True,
+    obstacle: Failure | None = None,
 ) -> Explanation:
     """What a run of the user with these targets would do with the object now, and why.
 
@@ -131,7 +139,7 @@ def explain(
         ]
         found = examined(replace(Listed.of(facts), uid=uid), body, terms)
     except UnreadableCalendar as error:
-        unreadable = _decision(UNREADABLE, showable(str(error)))
+        unreadable = _decision(UNREADABLE, showable(error.sentence))
         return Explanation(uid, subject, unreadable, [], is_new_block_known=False)
     if isinstance(found, Decided):
         decision = _of_decided(found, is_known=is_whole and user is not None)
@@ -143,13 +151,16 @@ def explain(
     except Failure:
         decision = _would_be_updated(found)
         return _with_failure(Explanation(uid, subject, decision, told, is_new_block_known=False), user)
-    (outcome,) = outcomes.judge([Stored(replace(Listed.of(facts), uid=uid), body, "")], ahead=True, terms=terms)
+    stored = Stored(replace(Listed.of(facts), uid=uid), body, "", obstacle)
+    (outcome,) = outcomes.judge([stored], ahead=True, terms=terms)
     if outcome.write is None:
         decision = _decision(outcome.result.code, outcome.result.detail)
         return Explanation(uid, subject, decision, told, is_new_block_known=False)
-    replaced = f"A run would replace {_properties(outcome.replaced)}"
-    what = f"{replaced}, raise the revision and leave all else as it is. {outcome.result.detail}".strip()
-    decision = Decision(MIGRATED, what, spans=outcome.replaced)
+    what = sentence(
+        "A run would replace %(properties)s, raise the revision and leave all else as it is.",
+        properties=_properties(outcome.replaced),
+    )
+    decision = Decision(MIGRATED, one_after_the_other(what, outcome.result.detail), spans=outcome.replaced)
     return Explanation(uid, subject, decision, told, is_new_block_known=True)
 
 
@@ -160,7 +171,8 @@ def _terms(facts: Facts, user: ConferencingUser | None, now: datetime, is_whole:
         return Terms({facts.organizer} - {""}, limit, now, lambda uid: Own(names=names))
     owners = Owners(user)
     own_of = owners.own_of if is_whole else lambda uid: owners.own_of_text()
-    return Terms.of(user, now, own_of, known_numbers(user.tenant))
+    known = known_numbers(user.tenant)
+    return Terms.of(user, now, own_of, known, known_dial_in(user, known))
 
 
 def _would_be_updated(found: Examined) -> Decision:
@@ -170,7 +182,8 @@ def _would_be_updated(found: Examined) -> Decision:
         for component in found.components
         for description in component.descriptions_with_block
     ]
-    return Decision(MIGRATED, f"A run would bring the meeting block in {_properties(spans)} up to date.", spans=spans)
+    what = sentence("A run would bring the meeting block in %(properties)s up to date.", properties=_properties(spans))
+    return Decision(MIGRATED, what, spans=spans)
 
 
 def _text(description: Description) -> str:
@@ -187,11 +200,11 @@ def _with_failure(explanation: Explanation, user: ConferencingUser | None) -> Ex
         InvitationSettings(user)
     except Failure as failure:
         decision = explanation.decision
-        then = Point("Then", f"Once that is put right: {_small(decision.sentence)}")
+        then = Point(sentence("Then"), with_detail(sentence("Once that is put right."), decision.sentence))
         told = list(explanation.findings)
-        told.insert(1, Finding("New block", [Point("Not known", failure.what), then]))
-        what = f"A run fails before it looks at any meeting. {failure.what}"
-        fails = Decision(failure.code, what, entry_of(failure.code).do)
+        told.insert(1, Finding(_NEW_BLOCK, [Point(sentence("Not known"), failure.what), then]))
+        what = sentence("A run fails before it looks at any meeting.")
+        fails = Decision(failure.code, one_after_the_other(what, failure.what), entry_of(failure.code).do)
         return replace(explanation, decision=fails, findings=told)
     return explanation
 
@@ -201,9 +214,11 @@ def _of_decided(decided: Decided, *, is_known: bool) -> Decision:
     if decided.code == "pasted-block" and not is_known and "this service" in decided.detail:
         return Decision(
             NOT_KNOWN,
-            "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "
-            "organizer's settings and the meeting's own UID, which are not known here.",
-            "Look at the meeting itself, with the user it belongs to.",
+            sentence(
+                "This service wrote the block. Whether it belongs to this meeting and is up to date follows from the "
+                "organizer's settings and the meeting's own UID, which are not known here."
+            ),
+            sentence("Look at the meeting itself, with the user it belongs to."),
         )
     return _decision(decided.code, decided.detail)
 
@@ -213,27 +228,30 @@ def _decision(code: str, detail: str = "") -> Decision:
 
 
 def _meeting(facts: Facts, body: bytes) -> Finding:
+    starts = f"{facts.starts_at:%Y-%m-%d %H:%M}"
     if facts.ends_at is None:
-        until = "a series without end"
+        when = sentence("starts %(starts)s UTC; a series without end", starts=starts)
     else:
-        until = f"the last occurrence ends {facts.ends_at:%Y-%m-%d %H:%M} UTC"
+        when = sentence(
+            "starts %(starts)s UTC; the last occurrence ends %(ends)s UTC",
+            starts=starts,
+            ends=f"{facts.ends_at:%Y-%m-%d %H:%M}",
+        )
     return Finding(
-        "Meeting",
+        _MEETING,
         [
-            Point("Subject", showable(facts.subject, _LONGEST_SUBJECT) or "(none)"),
-            Point("Organizer", showable(facts.organizer) or f"not known: {why_without_organizer(body)}"),
-            Point("When", f"starts {facts.starts_at:%Y-%m-%d %H:%M} UTC; {until}"),
-            Point("People", f"{facts.attendee_count:,}, the organizer included"),
-            *([Point("Status", "cancelled")] if facts.cancelled else []),
+            Point(sentence("Subject"), showable(facts.subject, _LONGEST_SUBJECT) or sentence("(none)")),
+            Point(
+                sentence("Organizer"),
+                showable(facts.organizer) or sentence("not known: %(why)s", why=why_without_organizer(body)),
+            ),
+            Point(sentence("When"), when),
+            Point(sentence("People"), sentence("%(count)s, the organizer included", count=facts.attendee_count)),
+            *([Point(sentence("Status"), sentence("cancelled"))] if facts.cancelled else []),
         ],
     )
 
 
-def _properties(spans: Sequence[Span]) -> str:
+def _properties(spans: Sequence[Span]) -> Sentence:
     """The names of the properties that would be replaced, each once, as part of a sentence."""
-    *names, last = dict.fromkeys(span.property for span in spans)
-    return f"{', '.join(names)} and {last}" if names else last
-
-
-def _small(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+    return all_of(list(dict.fromkeys(span.property for span in spans)))

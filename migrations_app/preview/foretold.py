@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, cast
 
@@ -16,6 +16,7 @@ from migrations_app.failures import LEFT_FOR_A_PERSON, Failure, happened
 from migrations_app.models import CalendarObject, IndexedMeeting, MeetingResult, PreviewedMeeting
 from migrations_app.preview.join_facts import join_facts
 from migrations_app.preview.many_users import NAMED, EndedUndos
+from migrations_app.preview.meetings import ServerMails
 from migrations_app.rewriting.comparison import Change, compare
 from migrations_app.rewriting.spans import pack, unpack
 from migrations_app.runs.movements import Movement, Movements, movement_of
@@ -23,6 +24,7 @@ from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.selection import NOT_THEIRS_TO_COME
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser
+from tenants_app.sentences import one_after_the_other, sentence_plural
 from tenants_app.wording import A_FREE_ONE, FREE_ID
 
 LISTED = 50
@@ -73,7 +75,9 @@ class Totals:
     """Meetings whose attendees are told."""
     recipients: int = 0
     by_server: int = 0
-    """Of the messages, those that the mailbox's own server sends."""
+    """Of these meetings, those whose attendees the mailbox's own server tells."""
+    server_mails: list[int] = field(default_factory=lambda: [0, 0])
+    """Of these, where it sends a message for each part: how many for meetings as a whole, and for occurrences."""
     left: dict[str, int] = field(default_factory=dict)
     """Meetings to come that stay as they are, by code."""
     failed: dict[str, int] = field(default_factory=dict)
@@ -94,6 +98,18 @@ class Totals:
     def ahead(self) -> str:
         """How many meetings stay in their service and how many move, in a sentence."""
         return Movements(Counter({Movement(*parts): count for *parts, count in self.movements})).ahead
+
+    @property
+    def told_by_server(self) -> str:
+        """What the mailboxes' own servers tell attendees, in sentences; empty where they tell nobody."""
+        if not self.by_server:
+            return ""
+        told = sentence_plural(
+            "Of %(n)s meeting the mailbox's own server tells the attendees.",
+            "Of %(n)s meetings the mailbox's own server tells the attendees.",
+            self.by_server,
+        )
+        return one_after_the_other(told, ServerMails(*self.server_mails).sentence)
 
     @property
     def undos(self) -> EndedUndos:
@@ -134,8 +150,10 @@ class Totals:
         """Count a run that fails as a whole."""
         self.failing[failure.what] = self.failing.get(failure.what, 0) + 1
 
-    def note(self, row: PreviewedMeeting, movement: Movement | None, *, by_server: bool) -> None:
-        """Count what becomes of one meeting."""
+    def note(
+        self, row: PreviewedMeeting, movement: Movement | None, *, by_server: bool, parts: Collection[str] = ()
+    ) -> None:
+        """Count what becomes of one meeting; of ``parts`` see ``Outcome.mailed_parts``."""
         if row.code in NOT_THEIRS_TO_COME:
             return
         self.meetings += 1
@@ -145,6 +163,9 @@ class Totals:
             self.messages += 1
             self.recipients += len(row.recipients)
             self.by_server += by_server
+            mails = ServerMails(*self.server_mails)
+            mails.note(parts)
+            self.server_mails = [mails.whole, mails.occurrences]
         if row.outcome == MeetingResult.Outcome.SKIPPED:
             self.left[row.code] = self.left.get(row.code, 0) + 1
         elif row.outcome == MeetingResult.Outcome.FAILED:
@@ -177,7 +198,7 @@ def foretell(planned: Planned, totals: Totals) -> Foretold:
             if outcome.result.code in NOT_THEIRS_TO_COME:
                 continue
             row = foretold_meeting(planned.user, outcome)
-            totals.note(row, movement_of(outcome.result), by_server=by_server)
+            totals.note(row, movement_of(outcome.result), by_server=by_server, parts=outcome.mailed_parts)
             told.meetings.append(row)
         totals.organizers += any(row.outcome == MeetingResult.Outcome.SUCCEEDED for row in told.meetings)
     except Failure as failure:

@@ -15,9 +15,10 @@ from migrations_app.rewriting.examine import Examined
 from migrations_app.rewriting.facts import NO_NUMBERS, BlockFacts
 from migrations_app.rewriting.online_meeting import TO_BE_MADE
 from migrations_app.runs.outcomes import Outcome
+from tenants_app.sentences import sentence
 from tenants_app.wording import A_FREE_ONE, FREE_ID
 
-LINK, NUMBERS, CONFERENCE_ID = "Join link", "Dial-in numbers", "Conference ID"
+LINK, NUMBERS, CONFERENCE_ID = sentence("Join link"), sentence("Dial-in numbers"), sentence("Conference ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,14 @@ def _shown_after(outcome: Outcome, before: Examined) -> dict[str, str]:
     return _shown(links, facts)
 
 
+_SAID = {TO_BE_MADE: sentence("made when the run starts"), FREE_ID: A_FREE_ONE}
+"""What stands for a fact that is not known yet."""
 _ANYWHERE = "https://meet.invalid/"
 _WORDS = re.compile(rb"(?:\r?\n[ \t])?".join(re.escape(each.encode()) for each in TO_BE_MADE))
 """The words that stand for a link, wherever their line is folded."""
 
 
 def _in_words(value: str) -> str:
-    return value.replace(FREE_ID, A_FREE_ONE)
+    if value in _SAID:
+        return _SAID[value]
+    return value.replace(FREE_ID, str(A_FREE_ONE))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
-from django.utils.text import get_text_list
 
 from migrations_app.mailboxes.base import FutureMeetings
 from migrations_app.mailboxes.upcoming import future_meetings
@@ -18,7 +17,9 @@ from migrations_app.triggers.switches import Switches
 from tenants_app.changes.conference_ids import former_ids_kept_on
 from tenants_app.dependants import dependants, has_or_shows
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.sentences import sentence, sentence_plural
 from tenants_app.user_settings import SettingsChange, UserSettings
+from tenants_app.wording import all_of
 
 DECISIVE = (
     "hosting",
@@ -29,12 +30,13 @@ DECISIVE = (
     "conferencing_provider",
     "conference_id_type",
     "undo_holds",
+    "deployment_id",
 )
 """Settings of a user that decide, beside bridge and conference ID, what a change of these two starts."""
 
 NAMED = 20
 """Users whose undo ends who are told by name."""
-BY_DEFAULT_ONLY = "No run, because their invitations do not show the number: they just get the new default."
+BY_DEFAULT_ONLY = sentence("No run, because their invitations do not show the number: they just get the new default.")
 """Of users who have a default number only by their bridge, such as those without audio conferencing."""
 
 
@@ -65,10 +67,15 @@ class EndedUndos:
     def sentence(self) -> str:
         """Who they are, for the page and the command."""
         others = self.others
-        names = [*self.upns, *([f"{others:,} other{'s' if others > 1 else ''}"] if others else [])]
-        whose = get_text_list(names, "and")
-        meetings = "Their meetings are" if self.count > 1 else "The user's meetings are"
-        return f"This ends the undo of {whose}. {meetings} brought up to date again."
+        names: list[str] = [*self.upns]
+        if others:
+            names.append(sentence_plural("%(n)s other", "%(n)s others", others))
+        return sentence_plural(
+            "This ends the undo of %(users)s. The user's meetings are brought up to date again.",
+            "This ends the undo of %(users)s. Their meetings are brought up to date again.",
+            self.count,
+            users=all_of(names),
+        )
 
 
 @dataclass(slots=True)
@@ -132,7 +139,7 @@ def foresee_start(tenant: Tenant, users: QuerySet[ConferencingUser], targets: Ta
     bridges = Bridge.objects.filter(tenant=tenant).in_bulk()
     foreseen = Foreseen()
     startable = Q(pk__in=())
-    deciding = (*OWN_SETTINGS, "mailbox_id", "meeting_service")
+    deciding = (*OWN_SETTINGS, "mailbox_id", "meeting_service", "deployment_id")
     for row in users.order_by().values("bridge", *deciding).annotate(users=Count("pk")):
         alike = {name: row[name] for name in deciding}
         user = ConferencingUser(tenant=tenant, bridge=bridges.get(row["bridge"]), **alike)

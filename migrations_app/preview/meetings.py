@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,44 @@ from migrations_app.runs.movements import Movements
 from migrations_app.runs.outcomes import Outcome, Outcomes
 from migrations_app.targets import ALL_CURRENT, Targets
 from tenants_app.models import ConferencingUser
+from tenants_app.sentences import sentence_plural
+from tenants_app.wording import all_of
+
+
+@dataclass(slots=True)
+class ServerMails:
+    """The messages that a mailbox's server sends which tells attendees of each part of a meeting by itself."""
+
+    whole: int = 0
+    """For meetings as a whole."""
+    occurrences: int = 0
+    """For occurrences that differ from their series."""
+
+    def note(self, parts: Collection[str]) -> None:
+        """Count those of one meeting; see ``Outcome.mailed_parts``."""
+        self.whole += "" in parts
+        self.occurrences += sum(part != "" for part in parts)
+
+    @property
+    def sentence(self) -> str:
+        """How many it sends; empty where it sends none."""
+        if not self.whole + self.occurrences:
+            return ""
+        told = []
+        if self.whole:
+            told.append(
+                sentence_plural("%(n)s for a whole meeting or series", "%(n)s for whole meetings or series", self.whole)
+            )
+        if self.occurrences:
+            told.append(
+                sentence_plural("%(n)s for changed occurrence", "%(n)s for changed occurrences", self.occurrences)
+            )
+        return sentence_plural(
+            "Exchange sends %(n)s message: %(which)s.",
+            "Exchange sends %(n)s messages: %(which)s.",
+            self.whole + self.occurrences,
+            which=all_of(told),
+        )
 
 
 @dataclass(slots=True)

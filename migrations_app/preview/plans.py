@@ -17,6 +17,7 @@ from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import Run, UserImport
 from migrations_app.preview.foretold import Foreseeing, Planned
 from migrations_app.preview.release_effect import planned_release
+from migrations_app.preview.rollback_plan import RollbackOfWave
 from migrations_app.preview.undo_plan import Undo
 from migrations_app.runs.out_of_date import users_out_of_date
 from migrations_app.runs.outcomes import Outcomes
@@ -25,15 +26,18 @@ from migrations_app.targets import Targets
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched
+from tenants_app.changes.deployments import edits_of_move
+from tenants_app.changes.moves import MoveMapping
 from tenants_app.changes.tenants import foresee_tenant
 from tenants_app.changes.users import UserEdit, foresee_users
 from tenants_app.csv_files.users_in import plan as plan_of_file
 from tenants_app.dependants import has_or_shows
-from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, Deployment, MailboxConnection, ServiceNumber, Tenant
 from tenants_app.models.users import UnsavedId
+from tenants_app.sentences import one_after_the_other, sentence
 from tenants_app.wording import FREE_ID
 
-_LOADED = ("bridge", "toll_number", "toll_free_number", "mailbox")
+_LOADED = ("bridge", "toll_number", "toll_free_number", "mailbox", "deployment")
 
 MOST_AT_ONCE = 250
 """Meetings, or users, that are looked at while somebody waits for a page: a few seconds; more, in the background."""
@@ -120,7 +124,9 @@ class Starts:
 
     @property
     def title(self) -> str:
-        return "Runs for everyone out of date" if self.terms.get("users") is None else "Runs for chosen users"
+        if self.terms.get("users") is None:
+            return sentence("Runs for everyone out of date")
+        return sentence("Runs for chosen users")
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
@@ -131,9 +137,9 @@ class Starts:
     def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
         found = ConferencingUser.objects.filter(tenant=self.tenant, pk__in=pks).select_related(*_LOADED).order_by("pk")
         for start in decide_starts(self.tenant, list(found), _NOBODY, self.targets):
-            starts, sentence = start.decision.starts_run, start.decision.sentence
+            starts = start.decision.starts_run
             work = work_of(start.user, start.targets) if starts else None
-            yield Planned(start.user, starts, sentence, work)
+            yield Planned(start.user, starts, start.decision.sentence, work)
 
 
 _NOBODY = Actor("", Channel.SCREEN)
@@ -164,7 +170,7 @@ class Changes:
 
     @property
     def title(self) -> str:
-        return "A change of users' settings"
+        return sentence("A change of users' settings")
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
@@ -178,18 +184,72 @@ class Changes:
             "toll_number": ServiceNumber,
             "toll_free_number": ServiceNumber,
             "mailbox": MailboxConnection,
+            "deployment": Deployment,
         }
         values = dict(self.terms["values"])
         for name, model in models.items():
             if values.get(name) is not None:
                 values[name] = cast(Any, model).objects.filter(tenant=self.tenant, pk=values[name]).first()
                 if values[name] is None:
-                    raise ValidationError("Something that the change names is not there any more: look again.")
+                    raise ValidationError(
+                        sentence("Something that the change names is not there any more: look again.")
+                    )
         return values
 
     def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
         reschedule = self.terms["reschedule_meetings"]
         yield from planned_edits(self.tenant, [UserEdit(pk, self.values, reschedule) for pk in pks])
+
+
+class DeploymentMove:
+    """Users who move to another deployment by a mapping (R62), such as the members of a wave (R68)."""
+
+    kind: ClassVar[str] = "deployment"
+    needs_admin: ClassVar[bool] = False
+
+    def __init__(self, tenant: Tenant, terms: Mapping[str, Any]) -> None:
+        self.tenant, self.terms = tenant, dict(terms)
+
+    @classmethod
+    def of(
+        cls,
+        tenant: Tenant,
+        deployment: Deployment,
+        mapping: MoveMapping,
+        *,
+        users: Sequence[int],
+        wave: int | None = None,
+        wave_name: str = "",
+    ) -> DeploymentMove:
+        """Of these users, by key; ``wave`` is the key of the one whose members they are."""
+        return cls(
+            tenant,
+            {
+                "deployment": deployment.pk,
+                "mapping": mapping.stored,
+                "wave": wave,
+                "wave_name": wave_name,
+                "users": sorted(users),
+            },
+        )
+
+    @property
+    def title(self) -> str:
+        if self.terms.get("wave_name"):
+            return sentence("The move of the wave %(wave)s", wave=self.terms["wave_name"])
+        return sentence("A move to another deployment")
+
+    @property
+    def users(self) -> QuerySet[ConferencingUser]:
+        return ConferencingUser.objects.filter(tenant=self.tenant, pk__in=self.terms["users"])
+
+    def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
+        deployment = Deployment.objects.filter(tenant=self.tenant, pk=self.terms["deployment"]).first()
+        if deployment is None:
+            raise ValidationError(sentence("The deployment is not there any more: look again."))
+        there = ConferencingUser.objects.filter(tenant=self.tenant, pk__in=pks)
+        keys = list(there.order_by("pk").values_list("pk", flat=True))  # who was removed meanwhile is not told of
+        yield from planned_edits(self.tenant, edits_of_move(keys, deployment, MoveMapping.of(self.terms["mapping"])))
 
 
 def planned_edits(tenant: Tenant, edits: Sequence[UserEdit], kept_free: Sequence[str] = ()) -> Iterator[Planned]:
@@ -199,12 +259,12 @@ def planned_edits(tenant: Tenant, edits: Sequence[UserEdit], kept_free: Sequence
         pending = targets_of_pending([change.user for change in changes])
         decided = decide_changes(changes[0].user.tenant, changes)
         for effect, (user, decision) in zip(effects, decided, strict=True):
-            told = f"{effect.consequence.sentence} {effect.chosen}".rstrip()
+            told = one_after_the_other(effect.consequence.sentence, effect.chosen)
             work = None
             if decision.starts_run:
                 work = work_of(user, pending[user.pk].joined(decision.targets))
             elif effect.after and user.is_out_of_date:
-                told = f"{told} The user is out of date then: the next run would do this."
+                told = one_after_the_other(told, sentence("The user is out of date then: the next run would do this."))
                 work = work_of(user)
             yield Planned(user, decision.starts_run, told, work)
 
@@ -223,12 +283,14 @@ class NumberRelease:
         numbers = ServiceNumber.objects.select_related("bridge", "tenant")
         found = numbers.filter(tenant=self.tenant, pk=self.terms["number"]).first()
         if found is None:
-            raise ValidationError("The number is not on its bridge any more: look again.")
+            raise ValidationError(sentence("The number is not on its bridge any more: look again."))
         return found
 
     @property
     def title(self) -> str:
-        return f"{self.number} replaced by {self.terms['e164']}"
+        return sentence(
+            "%(number)s replaced by %(replacement)s", number=self.number.number, replacement=self.terms["e164"]
+        )
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
@@ -254,7 +316,7 @@ class Import:
         found = UserImport.objects.filter(tenant=self.tenant, pk=self.terms["import"], state=UserImport.State.CHECKED)
         user_import = found.first()
         if user_import is None:
-            raise ValidationError("The file does not wait for a decision any more: upload it again.")
+            raise ValidationError(sentence("The file does not wait for a decision any more: upload it again."))
         return user_import
 
     @cached_property
@@ -264,7 +326,7 @@ class Import:
 
     @property
     def title(self) -> str:
-        return f"Import of {self._import.file_name}"
+        return sentence("Import of %(file)s", file=self._import.file_name)
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
@@ -287,22 +349,37 @@ class TenantSettings:
 
     @property
     def title(self) -> str:
-        return "Settings of a bridge" if self.terms.get("bridge") else "Settings of the tenant"
+        return sentence("Settings of a bridge") if self.terms.get("bridge") else sentence("Settings of the tenant")
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
         of_tenant = ConferencingUser.objects.filter(tenant=self.tenant)
         return of_tenant.filter(bridge=self.terms["bridge"]) if self.terms.get("bridge") else of_tenant
 
+    @classmethod
+    def of(cls, tenant: Tenant, values: Mapping[str, Any]) -> TenantSettings:
+        """Of the tenant itself; ``values`` are as ``foresee_tenant`` takes them."""
+        stored = {name: value.pk if isinstance(value, Model) else value for name, value in values.items()}
+        return cls(tenant, {"values": stored})
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        """With the tenant's connection where its key is stored."""
+        values = dict(self.terms["values"])
+        if values.get("teams_connection") is not None:
+            rows = MailboxConnection.objects.filter(tenant=self.tenant, pk=values["teams_connection"])
+            values["teams_connection"] = rows.first()
+        return values
+
     def planned(self, pks: Sequence[int]) -> Iterator[Planned]:
-        tenant = foresee_tenant(self.tenant, {} if self.terms.get("bridge") else self.terms["values"])
+        tenant = foresee_tenant(self.tenant, {} if self.terms.get("bridge") else self._values)
         bridge = None
         if self.terms.get("bridge"):
             bridge = Bridge.objects.filter(tenant=tenant, pk=self.terms["bridge"]).prefetch_related("numbers").first()
         for name, value in self.terms["values"].items() if bridge else ():
             setattr(bridge, name, value)
         users = ConferencingUser.objects.filter(tenant=tenant, pk__in=pks).order_by("pk")
-        loaded = ("bridge__numbers", "toll_number", "toll_free_number", "mailbox", "conference_ids")
+        loaded = ("bridge__numbers", "toll_number", "toll_free_number", "mailbox", "deployment", "conference_ids")
         for user in users.prefetch_related(*loaded):
             was_right = not user.is_out_of_date
             user.tenant = tenant
@@ -315,7 +392,7 @@ class TenantSettings:
             if user.is_out_of_date and not (keeps_ids and was_right and "provider" not in self.terms["values"]):
                 yield Planned(user, starts_run=False, sentence=_WRONG_THEN, work=work_of(user))
             else:
-                yield Planned(user, starts_run=False, sentence="No run, because their invitations stay right.")
+                yield Planned(user, starts_run=False, sentence=_RIGHT_THEN)
 
 
 def _gets_id(user: ConferencingUser) -> bool:
@@ -324,10 +401,23 @@ def _gets_id(user: ConferencingUser) -> bool:
     return bool(user.bridge and user.bridge.gives_conference_ids and is_public and not user.conference_id)
 
 
-_WRONG_THEN = "No run, because settings of all start none: their invitations are out of date until the next run."
+_RIGHT_THEN = sentence("No run, because their invitations stay right.")
+_WRONG_THEN = sentence(
+    "No run, because settings of all start none: their invitations are out of date until the next run."
+)
 
 PLANS: dict[str, Callable[[Tenant, Mapping[str, Any]], Plan]] = {
-    each.kind: each for each in (Starts, Changes, NumberRelease, Import, TenantSettings, Undo)
+    each.kind: each
+    for each in (
+        Starts,
+        Changes,
+        DeploymentMove,
+        NumberRelease,
+        Import,
+        TenantSettings,
+        Undo,
+        RollbackOfWave,
+    )
 }
 """Every kind of plan there is."""
 
@@ -335,7 +425,7 @@ PLANS: dict[str, Callable[[Tenant, Mapping[str, Any]], Plan]] = {
 def plan_of(tenant: Tenant, kind: str, terms: Mapping[str, Any]) -> Plan:
     """The plan of that kind. Raises ``ValidationError`` where there is no such kind."""
     if kind not in PLANS:
-        raise ValidationError("There is no preview of that kind.")
+        raise ValidationError(sentence("There is no preview of that kind."))
     return PLANS[kind](tenant, terms)
 
 

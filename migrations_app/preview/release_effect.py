@@ -84,7 +84,7 @@ def planned_release(
     )
     switches = Switches.of(number.tenant)
     users = ConferencingUser.objects.filter(tenant=number.tenant_id, pk__in=pks).order_by("pk")
-    for user in users.select_related("tenant", "bridge", "toll_number", "toll_free_number"):
+    for user in users.select_related("tenant", "bridge", "toll_number", "toll_free_number", "deployment"):
         settings = UserSettings.of(user, "")
         decision = decide(SettingsChange(settings, settings, unassigned_number=number.number), switches)
         has_default = number.is_default and user.toll_number is None and user.bridge_id == number.bridge_id

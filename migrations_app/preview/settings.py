@@ -12,7 +12,7 @@ from migrations_app.runs.out_of_date import count_out_of_date
 from tenants_app import fingerprints
 from tenants_app.changes.tenants import foresee_tenant
 from tenants_app.models import Tenant
-from tenants_app.wording import counted
+from tenants_app.sentences import sentence, sentence_plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,19 @@ class SettingsForesight:
     def sentence(self) -> str:
         """All of it in one sentence."""
         if self.after == self.before:
-            return "No run, and nobody becomes out of date: no invitation shows what changes."
+            return sentence("No run, and nobody becomes out of date: no invitation shows what changes.")
         more = self.after - self.before
         if more < 0:
-            return f"No run. {counted(-more, 'user')} would be up to date again."
-        is_are = "is" if more == 1 else "are"
-        return (
-            f"No run, because settings of all start none: {counted(more, 'more user')} {is_are} out of date until the "
-            f"next run, {self.after:,} in all."
+            return sentence_plural(
+                "No run. %(n)s user would be up to date again.", "No run. %(n)s users would be up to date again.", -more
+            )
+        return sentence_plural(
+            "No run, because settings of all start none: %(n)s more user is out of date until the next run, %(all)s in "
+            "all.",
+            "No run, because settings of all start none: %(n)s more users are out of date until the next run, %(all)s "
+            "in all.",
+            more,
+            all=self.after,
         )
 
 
@@ -46,6 +51,6 @@ def foresee_settings(tenant: Tenant, values: Mapping[str, Any]) -> SettingsFores
     """What saving ``values``, fields of the tenant, would lead to. Raises ``ValidationError`` as saving would."""
     before = count_out_of_date(tenant).users
     after = fingerprints.count_out_of_date_after(foresee_tenant(tenant, values))
-    plan = TenantSettings(tenant, {"values": dict(values)})
+    plan = TenantSettings.of(tenant, values)
     totals = foretell_all(planned_now(plan))[1] if after != before and is_small(plan) else None
     return SettingsForesight(before, after, totals)

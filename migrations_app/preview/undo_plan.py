@@ -13,6 +13,7 @@ from migrations_app.models import Run
 from migrations_app.preview.foretold import Planned
 from migrations_app.runs.undo_start import undoing_of, why_not_undone
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentences import sentence
 
 
 class Undo:
@@ -32,7 +33,7 @@ class Undo:
 
     @property
     def title(self) -> str:
-        return f"Undo of a run of {self.terms['upn']}"
+        return sentence("Undo of a run of %(upn)s", upn=self.terms["upn"])
 
     @property
     def users(self) -> QuerySet[ConferencingUser]:
@@ -42,9 +43,9 @@ class Undo:
         runs = Run.objects.filter(tenant=self.tenant, user__in=pks, correlation_id=self.terms["run"])
         run = runs.select_related("tenant", "user__tenant", "user__bridge", "user__mailbox").first()
         if run is None:
-            raise ValidationError("The run is not in the history any more, so it cannot be undone.")
+            raise ValidationError(sentence("The run is not in the history any more, so it cannot be undone."))
         if refusal := why_not_undone(run):
             raise ValidationError(refusal)
         # An earlier undo of the user's goes on to hold: it is not ended by another one.
         run.user.undo_holds = False
-        yield Planned(run.user, True, "Undo, because it was started by hand.", partial(undoing_of, run))
+        yield Planned(run.user, True, sentence("Undo, because it was started by hand."), partial(undoing_of, run))

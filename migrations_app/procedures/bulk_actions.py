@@ -32,6 +32,7 @@ from tenants_app import bulk
 from tenants_app.audit import Actor, Channel, entry
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentences import at_most, sentence, sentence_plural
 from tenants_app.wording import counted, sentences
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ SHOWN_SENTENCES = 50
 
 IS_WAITED_FOR = True
 
-GONE = "The user is not there any more, so nothing was done."
-UNDONE_SINCE = (
+GONE = sentence("The user is not there any more, so nothing was done.")
+UNDONE_SINCE = sentence(
     "Nothing was done, because an undo was asked for since this was confirmed: start the user alone to end it."
 )
-BROKEN = "It could not be done, and nothing was changed: look into the log of the workers, then try this user alone."
-OTHERS = "Other sentences: see the results."
+BROKEN = sentence(
+    "It could not be done, and nothing was changed: look into the log of the workers, then try this user alone."
+)
+OTHERS = sentence("Other sentences: see the results.")
 
 
 # --- what administrators do ---------------------------------------------------------------------------
@@ -93,18 +96,22 @@ def _settle(
         tenant=tenant,
         kind=kind.name,
         options=dict(options),
-        chosen_by=chosen_by[:500],
+        chosen_by=at_most(500, chosen_by),
         plan=make_plan(tenant, when, actor) if when else None,
         requested_by=actor.name,
         channel=actor.channel,
     )
     action.user_count = _store_keys(action, users.filter(tenant=tenant))
     if not action.user_count:
-        raise ValidationError("Nobody is left of those who were selected, so there was nothing to do.")
+        raise ValidationError(sentence("Nobody is left of those who were selected, so there was nothing to do."))
     if shown is not None and action.user_count > shown:
         raise ValidationError(
-            f"By now it would be {counted(action.user_count, 'user')} and not {shown:,} as shown, so nothing was done: "
-            "look once more."
+            sentence_plural(
+                "By now it would be %(n)s user and not %(shown)s as shown, so nothing was done: look once more.",
+                "By now it would be %(n)s users and not %(shown)s as shown, so nothing was done: look once more.",
+                action.user_count,
+                shown=shown,
+            )
         )
     action.missed = shown - action.user_count if shown is not None else 0
     action.save(update_fields=["user_count", "missed"])
@@ -122,7 +129,9 @@ def _settle(
 def _tell_before(action: BulkAction, kind: Kind, plan: Plan) -> None:
     """Have the organizers told before it begins, those whose meetings it changes (R37)."""
     if kind.foreseen is None:
-        raise ValidationError(f"“{kind.label}” changes no meeting, so there is nothing to tell the organizers.")
+        raise ValidationError(
+            sentence("“%(action)s” changes no meeting, so there is nothing to tell the organizers.", action=kind.label)
+        )
     preview, terms, whom = kind.foreseen(action.options)
     chosen = BulkActionUser.objects.filter(action=action).values("user")
     users = ConferencingUser.objects.filter(whom, pk__in=chosen)
@@ -221,7 +230,7 @@ def _piece(pk: int) -> bool:
     done, refused = BulkActionUser.State.DONE, BulkActionUser.State.REFUSED
     for row in rows:
         answer = answers.get(row.user_id or 0, Answer(False, GONE))
-        row.state, row.sentence = done if answer.is_done else refused, answer.sentence[:500]
+        row.state, row.sentence = done if answer.is_done else refused, at_most(500, answer.sentence)
     bulk.update(rows, ["state", "sentence"])
     action.done_count += sum(row.state == done for row in rows)
     action.refused_count += sum(row.state == refused for row in rows)
@@ -277,8 +286,8 @@ def _answer_alone(kind: Kind, action: BulkAction, user: ConferencingUser, actor:
 
 def _counted(earlier: Sequence[Sequence[Any]], rows: Sequence[BulkActionUser]) -> list[list[Any]]:
     """How many users each sentence was said of: ``[sentence, whether it was done, users]``, the most frequent first."""
-    told = Counter({(sentence, is_done): users for sentence, is_done, users in earlier})
+    told = Counter({(words, is_done): users for words, is_done, users in earlier})
     for row in rows:
         which = (row.sentence, row.state == BulkActionUser.State.DONE)
         told[which if which in told or len(told) < SHOWN_SENTENCES else (OTHERS, which[1])] += 1
-    return [[sentence, is_done, users] for (sentence, is_done), users in told.most_common()]
+    return [[words, is_done, users] for (words, is_done), users in told.most_common()]

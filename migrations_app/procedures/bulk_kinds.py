@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from migrations_app.models import BulkAction, Plan, Run
 from migrations_app.procedures import notices
@@ -20,12 +21,13 @@ from migrations_app.targets import Targets
 from tenants_app.audit import Actor
 from tenants_app.changes.users import UserEdit, change_users, mark_users_up_to_date
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
+from tenants_app.sentences import one_after_the_other, sentence
 
-NOT_FAILED = "No run, because the latest run has not failed."
-MARKED = "Marked as up to date. No invitation was changed."
-TOLD_ALREADY = "Not told, because they are told already of runs to come."
-TO_BE_TOLD = "Told, if a run would change a meeting of theirs."
-UP_TO_DATE_ALREADY = "Up to date already, so nothing was changed."
+NOT_FAILED = sentence("No run, because the latest run has not failed.")
+MARKED = sentence("Marked as up to date. No invitation was changed.")
+TOLD_ALREADY = sentence("Not told, because they are told already of runs to come.")
+TO_BE_TOLD = sentence("Told, if a run would change a meeting of theirs.")
+UP_TO_DATE_ALREADY = sentence("Up to date already, so nothing was changed.")
 
 
 class Answer(NamedTuple):
@@ -104,7 +106,10 @@ def _foreseen_move(options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], 
 
 def _how_to_start(options: Mapping[str, Any]) -> str:
     targets = Targets.of(options["targets"]) if options.get("targets") else None
-    return "; ".join([*([targets.words] if targets else []), *(["begin at once"] if options.get("now") else [])])
+    now = sentence("begin at once")
+    if not options.get("now"):
+        return targets.words if targets else ""
+    return sentence("%(first)s; %(second)s", first=targets.words, second=now) if targets else now
 
 
 def _retry(
@@ -126,13 +131,17 @@ def _move(
     """Each user gets the new bridge's numbers of the countries of their old ones, where it has such."""
     target = Bridge.objects.filter(tenant=tenant, pk=options["bridge"]).first()
     if target is None:
-        gone = Answer(False, f"Not moved: the bridge {options['bridge_name']} is not there any more.")
+        gone = Answer(
+            False, sentence("Not moved: the bridge %(bridge)s is not there any more.", bridge=options["bridge_name"])
+        )
         return {user.pk: gone for user in users}
-    there = {user.pk: Answer(False, f"Not moved: on {target} already.") for user in users if user.bridge == target}
+    is_there = Answer(False, sentence("Not moved: on %(bridge)s already.", bridge=target.name))
+    there = {user.pk: is_there for user in users if user.bridge == target}
     moving = sorted((user for user in users if user.pk not in there), key=lambda user: user.pk)
     edits = [UserEdit(user.pk, {"bridge": target}) for user in moving]
     told = {each.upn: each for each in change_users(tenant, edits, actor, due_now=plan is not None, part_of=plan)}
-    return there | {user.pk: Answer(True, f"Moved to {target}. {told[user.upn].sentence}") for user in moving}
+    moved = sentence("Moved to %(bridge)s.", bridge=target.name)
+    return there | {user.pk: Answer(True, one_after_the_other(moved, told[user.upn].sentence)) for user in moving}
 
 
 def _notify(
@@ -167,12 +176,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         for kind in (
             Kind(
                 name="start",
-                label="Start runs",
+                label=sentence("Start runs"),
                 icon="player-play",
                 role=Role.Name.OPERATOR,
-                audited="start runs for many users",
-                done="Run started",
-                refused="No run",
+                audited=gettext_noop("start runs for many users"),
+                done=sentence("Run started"),
+                refused=sentence("No run"),
                 act=_start,
                 how=_how_to_start,
                 ends_undos=True,
@@ -181,48 +190,48 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             ),
             Kind(
                 name="retry",
-                label="Retry",
+                label=sentence("Retry"),
                 icon="refresh",
                 role=Role.Name.OPERATOR,
-                audited="retry runs of many users",
-                done="Run started",
-                refused="No run",
+                audited=gettext_noop("retry runs of many users"),
+                done=sentence("Run started"),
+                refused=sentence("No run"),
                 act=_retry,
                 only_starts=True,
                 foreseen=_foreseen_retry,
             ),
             Kind(
                 name="move",
-                label="Move to a bridge",
+                label=sentence("Move to a bridge"),
                 icon="arrows-exchange",
                 role=Role.Name.ADMIN,
-                audited="move many users to a bridge",
-                done="Moved",
-                refused="Not moved",
+                audited=gettext_noop("move many users to a bridge"),
+                done=sentence("Moved"),
+                refused=sentence("Not moved"),
                 act=_move,
-                how=lambda options: f"to {options['bridge_name']}",
+                how=lambda options: sentence("to %(bridge)s", bridge=options["bridge_name"]),
                 foreseen=_foreseen_move,
             ),
             Kind(
                 name="notify",
-                label="Tell organizers",
+                label=sentence("Tell organizers"),
                 icon="mail",
                 role=Role.Name.OPERATOR,
-                audited="tell many users of runs to come",
-                done="To be told",
-                refused="Not told",
+                audited=gettext_noop("tell many users of runs to come"),
+                done=sentence("To be told"),
+                refused=sentence("Not told"),
                 act=_notify,
-                how=lambda options: f"of runs {options['when']}",
+                how=lambda options: sentence("of runs %(when)s", when=options["when"]),
                 may_be_planned=False,
             ),
             Kind(
                 name="mark",
-                label="Mark as up to date",
+                label=sentence("Mark as up to date"),
                 icon="check",
                 role=Role.Name.ADMIN,
-                audited="mark many users as up to date",
-                done="Marked",
-                refused="Not marked",
+                audited=gettext_noop("mark many users as up to date"),
+                done=sentence("Marked"),
+                refused=sentence("Not marked"),
                 act=_mark,
                 ends_undos=True,
                 may_be_planned=False,

@@ -153,7 +153,8 @@ def _scan(scan: MailboxScan, until: datetime) -> None:
         log.warning("the mailbox of %s cannot be looked at: %s %s", user.upn, failure.code, failure.detail)
         again_at = mailbox.note_failure(failure)
         failures = MailboxScan.objects.filter(pk=scan.pk).values_list("failures", flat=True).first() or 1
-        _release(scan, again_at or clock.now() + pause_before_retry(min(failures, RETRIES)))
+        pause = failure.retry_after or pause_before_retry(min(failures, RETRIES))
+        _release(scan, again_at or clock.now() + pause)
     except _GiveWay:
         raise
     except Exception:

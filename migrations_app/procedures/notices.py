@@ -29,6 +29,7 @@ from tenants_app import bulk
 from tenants_app.audit import Actor, entry
 from tenants_app.bulk import batched
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.sentences import sentence
 from tenants_app.wording import counted
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,9 @@ def tell_again(round_: NoticeRound, actor: Actor) -> int:
     round_ = _locked(round_)
     is_late = round_.plan.state != Plan.State.PLANNED if round_.plan else round_.begins_at <= clock.now()
     if round_.is_cancelled or is_late:
-        raise ValidationError("The runs have begun, or were cancelled: nobody is told of them in advance any more.")
+        raise ValidationError(
+            sentence("The runs have begun, or were cancelled: nobody is told of them in advance any more.")
+        )
     failed = round_.notices.filter(kind=NoticeKind.ADVANCE, state=State.FAILED).exclude(error_code=Notice.IN_DOUBT)
     count = failed.update(
         state=Notice.COUNTING,
@@ -322,7 +325,7 @@ def _call_off(round_: NoticeRound) -> None:
 def _count(round_: NoticeRound, notices: Sequence[Notice]) -> None:
     """Count the meetings of some users, without any lock, and queue the notices of those who have any."""
     found: dict[int, int | Failure]
-    broken = Failure("internal-error", f"reference {round_.reference}")
+    broken = Failure("internal-error", sentence("reference %(reference)s", reference=str(round_.reference)))
     try:
         if notices[0].counting_attempts >= ATTEMPTS:
             found = {notices[0].user_id: broken}

@@ -8,7 +8,6 @@ from enum import IntEnum
 from typing import Any
 
 from django.db.models import Case, Count, Exists, FilteredRelation, IntegerField, OuterRef, Q, QuerySet, Value, When
-from django.utils.text import capfirst
 
 from migrations_app.failures import describe
 from migrations_app.models import NumberRelease, Run, ShownMeeting
@@ -18,6 +17,7 @@ from migrations_app.runs.served import not_served
 from migrations_app.triggers.rules import decide, why_not_served
 from migrations_app.triggers.switches import Switches
 from tenants_app.models import OUT_OF_DATE, ConferencingUser
+from tenants_app.sentences import one_after_the_other, sentence, whole
 from tenants_app.user_settings import SettingsChange, UserSettings
 from tenants_app.wording import counted
 
@@ -139,7 +139,7 @@ def holders_with_why(release: NumberRelease) -> QuerySet[Any]:
 
 def startable(release: NumberRelease) -> QuerySet[ConferencingUser]:
     """Those who hold the number, for whom nothing is under way, and to whom a run may help."""
-    return holders_with_why(release).filter(why__in=STARTABLE).select_related("bridge").order_by("pk")
+    return holders_with_why(release).filter(why__in=STARTABLE).select_related("bridge", "deployment").order_by("pk")
 
 
 def explain(release: NumberRelease, users: Sequence[Any]) -> list[Holder]:
@@ -149,30 +149,38 @@ def explain(release: NumberRelease, users: Sequence[Any]) -> list[Holder]:
     switches = Switches.of(release.tenant)
     told = []
     for user in users:
+        user.tenant = release.tenant  # read once for all of them
         settings = UserSettings.of(user, "")
         run = runs[user.pk]
         sentences: list[str] = []
         if user.why == Why.UNCHANGED:
             sentences = [
-                f"Their settings could not be changed, so they still have {release}. Open the user, save the settings, "
-                "and correct what is marked then; MMS tries again by itself."
+                sentence(
+                    "Their settings could not be changed, so they still have %(number)s. Open the user, save the "
+                    "settings, and correct what is marked then; MMS tries again by itself.",
+                    number=release.e164,
+                )
             ]
         elif user.why == Why.NOT_SERVED and (refusal := why_not_served(settings)):
             sentences = [
-                f"{capfirst(refusal.sentence)}. Migrate their calendar that way, then choose “Mark as up to date” on "
-                "the user's page."
+                one_after_the_other(
+                    whole(refusal.sentence),
+                    sentence("Migrate their calendar that way, then choose “Mark as up to date” on the user's page."),
+                )
             ]
         elif user.why == Why.NOT_STARTED:
             decision = decide(SettingsChange(settings, settings, unassigned_number=release.e164), switches)
             sentences = [
-                "Their invitations were not brought up to date yet, and no run is under way: start one."
+                sentence("Their invitations were not brought up to date yet, and no run is under way: start one.")
                 if decision.starts_run
                 else decision.sentence
             ]
         elif user.why == Why.LEFT:
             sentences = [
-                "The run left meetings as they are, and at least one still shows the number: correct it, then start "
-                "a run.",
+                sentence(
+                    "The run left meetings as they are, and at least one still shows the number: correct it, then "
+                    "start a run."
+                ),
                 *left.get(user.pk, ()),
             ]
         told.append(Holder(user, Why(user.why), sentences, run))
@@ -190,5 +198,7 @@ def _left_meetings(release: NumberRelease, users: Sequence[int]) -> Mapping[int,
         found = found.filter(Exists(shown))
     told: dict[int, list[str]] = {}
     for user, code, count in found.order_by("code").values_list("user", "code").annotate(Count("pk")):
-        told.setdefault(user, []).append(f"{counted(count, 'meeting')}: {describe(code)}")
+        told.setdefault(user, []).append(
+            sentence("%(meetings)s: %(reason)s", meetings=counted(count, "meeting"), reason=describe(code))
+        )
     return told

@@ -9,22 +9,23 @@ from django.db.models import Case, IntegerField, QuerySet, Value, When
 
 from migrations_app.models import NumberRelease, ShownMeeting, UntoldNumber, Update
 from migrations_app.procedures.number_release import holding_meetings, holding_updates
+from tenants_app.sentences import sentence
 
 _PROPERTIES = {
-    "SUMMARY": "subject",
-    "LOCATION": "location",
-    "DESCRIPTION": "text",
-    "X-ALT-DESC": "HTML text",
-    "STYLED-DESCRIPTION": "HTML text",
-    "COMMENT": "comment",
-    "CONTACT": "contact",
-    "ATTACH": "attachment",
-    "URL": "link",
-    "CONFERENCE": "join link",
-    "ATTENDEE": "an attendee's entry",
-    "ORGANIZER": "the organizer's entry",
-    "CATEGORIES": "category",
-    "": "a damaged line",
+    "SUMMARY": sentence("subject"),
+    "LOCATION": sentence("location"),
+    "DESCRIPTION": sentence("text"),
+    "X-ALT-DESC": sentence("HTML text"),
+    "STYLED-DESCRIPTION": sentence("HTML text"),
+    "COMMENT": sentence("comment"),
+    "CONTACT": sentence("contact"),
+    "ATTACH": sentence("attachment"),
+    "URL": sentence("link"),
+    "CONFERENCE": sentence("join link"),
+    "ATTENDEE": sentence("an attendee's entry"),
+    "ORGANIZER": sentence("the organizer's entry"),
+    "CATEGORIES": sentence("category"),
+    "": sentence("a damaged line"),
 }
 """What people call the properties that they see in their calendars; others go by their own names."""
 
@@ -34,9 +35,9 @@ def where(places: Iterable[Sequence[str]]) -> str:
     words = {}
     for component, name in places:
         if component == "VALARM":
-            words["reminder"] = True
+            words[str(sentence("reminder"))] = True
         else:
-            words[_PROPERTIES.get(name, name)] = True
+            words[str(_PROPERTIES.get(name, name))] = True
     return ", ".join(words)
 
 
@@ -84,7 +85,7 @@ UPDATE_FIELDS: Mapping[str, Callable[[UntoldNumber], Any]] = {
     "MeetingUid": lambda row: row.update.result.uid,
     "Subject": lambda row: row.update.result.subject,
     "StartDate": lambda row: row.update.result.starts_at,
-    "Where": lambda row: "invitations that attendees hold",
+    "Where": lambda row: sentence("invitations that attendees hold"),
     "Message": lambda row: row.update.error_message,
     "CorrelationId": lambda row: str(row.update.result.run.correlation_id),
 }

@@ -8,48 +8,60 @@ cannot be looked at is passed over, and holds the number until it can be, or a p
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from migrations_app.failures import describe
 from migrations_app.mailboxes.indexed import IndexedMailbox
-from migrations_app.models import MailboxScan, NumberRelease
+from migrations_app.models import MailboxScan
 from migrations_app.monitoring import clock
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.models import ConferencingUser
+from tenants_app.sentences import sentence
 
 
-def are_needed(release: NumberRelease) -> bool:
+class Search(Protocol):
+    """A search through mailboxes: for a number on its way off a bridge, or for what a deployment alone has (R88)."""
+
+    tenant_id: int
+    looks_since: datetime | None
+    """Looks that began later are new enough."""
+    searched_at: datetime | None
+    """When it had ended."""
+
+
+def are_needed(search: Search) -> bool:
     """Whether any of the tenant's users has a mailbox outside."""
-    return _outside(release).exists()
+    return _outside(search).exists()
 
 
-def not_looked_at(release: NumberRelease) -> QuerySet[Any]:
-    """Users with a mailbox outside whose last look began before this search for the number, or found out nothing."""
+def not_looked_at(search: Search) -> QuerySet[Any]:
+    """Users with a mailbox outside whose last look began before this search, or found out nothing."""
     now = clock.now()
-    since = release.looks_since or now
+    since = search.looks_since or now
     seen = Q(
         mailbox_scan__connection=F("at"),
         mailbox_scan__scanned_at__gte=since,
         mailbox_scan__scanned_at__lte=now + clock.TOLERANCE,  # a later one was written by a clock that was ahead
     )
-    return _outside(release).annotate(at=Coalesce("mailbox", "tenant__mailbox")).exclude(seen)
+    return _outside(search).annotate(at=Coalesce("mailbox", "tenant__mailbox")).exclude(seen)
 
 
-def awaited(release: NumberRelease) -> QuerySet[Any]:
+def awaited(search: Search) -> QuerySet[Any]:
     """Of these, those whose look is still to come: nothing has gone wrong with it yet. ``at`` is their connection."""
     at_hand = Q(mailbox_scan=None) | Q(mailbox_scan__failures=0)
     is_let_in = Q(mailbox__problem_code="") | Q(mailbox=None, tenant__mailbox__problem_code="")
-    return not_looked_at(release).filter(at_hand, is_let_in)
+    return not_looked_at(search).filter(at_hand, is_let_in)
 
 
-def refused(release: NumberRelease) -> QuerySet[ConferencingUser]:
+def refused(search: Search) -> QuerySet[ConferencingUser]:
     """Those with whose look something has gone wrong, or who were passed over by a search that has ended; by name."""
-    unseen = not_looked_at(release).select_related("mailbox_scan__connection", "mailbox", "tenant__mailbox")
-    if release.searched_at is None:
-        unseen = unseen.exclude(pk__in=awaited(release).values("pk"))
+    unseen = not_looked_at(search).select_related("mailbox_scan__connection", "mailbox", "tenant__mailbox")
+    if search.searched_at is None:
+        unseen = unseen.exclude(pk__in=awaited(search).values("pk"))
     return unseen.order_by("upn")
 
 
@@ -61,7 +73,7 @@ def why(user: ConferencingUser) -> str:
         return scan.problem
     if connection and connection.problem_code:
         return describe(connection.problem_code, connection.problem_detail)
-    return "Their mailbox is to be looked at first: it will be, as soon as a worker is free."
+    return sentence("Their mailbox is to be looked at first: it will be, as soon as a worker is free.")
 
 
 def ask_for(users: QuerySet[Any]) -> None:
@@ -75,10 +87,10 @@ def ask_for(users: QuerySet[Any]) -> None:
         wake_cluster()
 
 
-def passed_over(release: NumberRelease, users: Collection[int]) -> set[int]:
+def passed_over(search: Search, users: Collection[int]) -> set[int]:
     """Which of the users (keys) are not to be searched, since nothing is known of their mailboxes."""
-    return set(not_looked_at(release).filter(pk__in=users).values_list("pk", flat=True))
+    return set(not_looked_at(search).filter(pk__in=users).values_list("pk", flat=True))
 
 
-def _outside(release: NumberRelease) -> QuerySet[ConferencingUser]:
-    return ConferencingUser.objects.filter(IndexedMailbox.whose, tenant=release.tenant_id)
+def _outside(search: Search) -> QuerySet[ConferencingUser]:
+    return ConferencingUser.objects.filter(IndexedMailbox.whose, tenant=search.tenant_id)

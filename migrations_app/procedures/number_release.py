@@ -23,7 +23,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, OuterRef, ProtectedError, Q, QuerySet
 from django.utils import timezone
 
-from migrations_app.models import NumberRelease, Run, ShownMeeting, UntoldNumber, Update, runs_may_begin
+from migrations_app.models import (
+    NumberMapping,
+    NumberRelease,
+    Rollout,
+    Run,
+    ShownMeeting,
+    UntoldNumber,
+    Update,
+    runs_may_begin,
+)
 from migrations_app.monitoring import clock
 from migrations_app.preview.plans import NumberRelease as Replacement
 from migrations_app.procedures import notices, number_looks, number_search
@@ -37,6 +46,7 @@ from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users
 from tenants_app.dependants import dependants
 from tenants_app.models import ConferencingUser, InvitedNumber, ServiceNumber, Tenant
+from tenants_app.sentences import Sentence, sentence
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +188,7 @@ def accept_given_up(release: NumberRelease, actor: Actor, *, seen: str | None = 
     wait_for_others(release.tenant)
     rows = list(_given_up(release).values_list("pk", "update__result__subject", "update__result__run__user__upn"))
     if rows and seen is not None and seen != str(len(rows)):
-        raise ValidationError("Other messages are given up than when you looked: look at them first.")
+        raise ValidationError(sentence("Other messages are given up than when you looked: look at them first."))
     if rows:
         untold = UntoldNumber.objects.filter(pk__in=[pk for pk, *_ in rows])
         accept_messages(Update.objects.filter(pk__in=list(untold.values_list("update", flat=True))), actor)
@@ -208,7 +218,7 @@ def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: s
     reason = check_release_anyway(release, reason)
     holds = Holds.of(release)
     if seen is not None and holds.key != seen:
-        raise ValidationError("What holds the number has changed since you looked: look at it once more.")
+        raise ValidationError(sentence("What holds the number has changed since you looked: look at it once more."))
     number = ServiceNumber.objects.get(releases=release)
     InvitedNumber.objects.filter(number=number).delete()
     holding_updates(release).delete()
@@ -217,7 +227,7 @@ def release_anyway(release: NumberRelease, reason: str, actor: Actor, *, seen: s
         release.tenant, actor, "release number anyway", release.e164, after={"reason": reason, **asdict(holds)}
     ).save()
     if not _let_go(release, number, actor):
-        raise ValidationError(f"{release} is needed again just now: look once more.")
+        raise ValidationError(sentence("%(release)s is needed again just now: look once more.", release=release.e164))
 
 
 def check_release_anyway(release: NumberRelease, reason: str) -> str:
@@ -225,25 +235,44 @@ def check_release_anyway(release: NumberRelease, reason: str) -> str:
     check_may_be_released_anyway(release)
     reason = " ".join(reason.split())
     if not reason:
-        raise ValidationError({"reason": "Say why it is released although it is still shown: the audit keeps it."})
+        raise ValidationError(
+            {"reason": sentence("Say why it is released although it is still shown: the audit keeps it.")}
+        )
     if len(reason) > LONGEST_REASON:
-        raise ValidationError({"reason": f"Say it in at most {LONGEST_REASON} characters."})
+        raise ValidationError({"reason": sentence("Say it in at most %(most)s characters.", most=LONGEST_REASON)})
     return reason
 
 
 def check_may_be_released_anyway(release: NumberRelease) -> None:
     """Raise ``ValidationError`` with a sentence where it cannot be released, not even knowingly, at the moment."""
     if not release.is_open or release.number_id is None:
-        raise ValidationError(f"{release} is not on its way off a bridge any more: look again.")
+        raise ValidationError(
+            sentence("%(release)s is not on its way off a bridge any more: look again.", release=release.e164)
+        )
     if release.state != NumberRelease.State.UPDATING:
-        raise ValidationError(f"Users are still to be moved from {release}: wait until they have another number.")
+        raise ValidationError(
+            sentence(
+                "Users are still to be moved from %(release)s: wait until they have another number.",
+                release=release.e164,
+            )
+        )
     users = ConferencingUser.objects.filter(Q(toll_number=release.number_id) | Q(toll_free_number=release.number_id))
     if upn := users.order_by("pk").values_list("upn", flat=True).first():
-        raise ValidationError(f"{upn} still has {release} in their settings: give them another number first.")
+        raise ValidationError(
+            sentence(
+                "%(upn)s still has %(release)s in their settings: give them another number first.",
+                upn=upn,
+                release=release.e164,
+            )
+        )
     if number_search.is_under_way(release):
-        raise ValidationError("Runs are still putting the new number into invitations: wait until they have ended.")
+        raise ValidationError(
+            sentence("Runs are still putting the new number into invitations: wait until they have ended.")
+        )
     if release.searched_at is None:
-        raise ValidationError("Meetings are still being searched for the number: wait until all were looked at.")
+        raise ValidationError(
+            sentence("Meetings are still being searched for the number: wait until all were looked at.")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,8 +347,12 @@ def check_not_default(number: ServiceNumber) -> None:
     if number.is_default:
         raise ValidationError(
             {
-                "number": f"{number} is the default number of {number.bridge}: make another toll number the default "
-                "first, or replace it in one step."
+                "number": sentence(
+                    "%(number)s is the default number of %(bridge)s: make another toll number the default first, "
+                    "or replace it in one step.",
+                    number=number.number,
+                    bridge=number.bridge.name,
+                )
             }
         )
 
@@ -331,29 +364,58 @@ def check_release(tenant: Tenant, number: ServiceNumber, replacement: ServiceNum
     """
     if not tenant.meeting_migration_enabled:
         raise ValidationError(
-            "The service is switched off for this tenant, so no invitation would change: "
-            "switch MeetingMigrationEnabled on first."
+            sentence(
+                "The service is switched off for this tenant, so no invitation would change: switch "
+                "MeetingMigrationEnabled on first."
+            )
         )
     if NumberRelease.objects.filter(number=number, state__in=NumberRelease.OPEN).exists():
-        raise ValidationError({"number": f"{number} is being taken off already."})
-    problem = ""
-    if replacement is None:
-        pass
-    elif replacement == number:
-        problem = f"{number} cannot replace itself: choose another number."
-    elif replacement.bridge_id != number.bridge_id:
-        problem = f"{replacement} is on the bridge {replacement.bridge}: choose a number of {number.bridge}."
-    elif replacement.kind != number.kind:
-        problem = f"{replacement} is a {replacement.kind} number: choose a {number.kind} one."
-    elif replacement.is_leaving:
-        problem = f"{replacement} is being taken off the bridge itself: choose another number."
-    if problem:
+        raise ValidationError({"number": sentence("%(number)s is being taken off already.", number=number.number)})
+    if rollout := _leading_to(number).filter(finished_at=None).first():
+        raise ValidationError(
+            {
+                "number": sentence(
+                    "The rollout %(rollout)s moves users to %(number)s: choose another number in its mapping first.",
+                    rollout=rollout.name,
+                    number=number.number,
+                )
+            }
+        )
+    if replacement is not None and (problem := _why_no_replacement(number, replacement)):
         raise ValidationError({"replacement": problem})
     other = NumberRelease.objects.filter(replacement=number, state__in=NumberRelease.OPEN).first()
     if other:
         raise ValidationError(
-            {"number": f"{number} is just taking the place of {other}: wait until {other} is released, or cancel that."}
+            {
+                "number": sentence(
+                    "%(number)s is just taking the place of %(other)s: wait until %(other)s is released, or cancel "
+                    "that.",
+                    number=number.number,
+                    other=other.e164,
+                )
+            }
         )
+
+
+def _why_no_replacement(number: ServiceNumber, replacement: ServiceNumber) -> Sentence | None:
+    if replacement == number:
+        return sentence("%(number)s cannot replace itself: choose another number.", number=number.number)
+    if replacement.bridge_id != number.bridge_id:
+        return sentence(
+            "%(number)s is on the bridge %(other)s: choose a number of %(bridge)s.",
+            number=replacement.number,
+            other=replacement.bridge.name,
+            bridge=number.bridge.name,
+        )
+    if replacement.kind != number.kind:
+        if number.kind == ServiceNumber.Kind.TOLL:
+            return sentence("%(number)s is a toll-free number: choose a toll one.", number=replacement.number)
+        return sentence("%(number)s is a toll number: choose a toll-free one.", number=replacement.number)
+    if replacement.is_leaving:
+        return sentence(
+            "%(number)s is being taken off the bridge itself: choose another number.", number=replacement.number
+        )
+    return None
 
 
 def _audit(release: NumberRelease, actor: Actor, action: str, **more: str) -> None:
@@ -496,12 +558,28 @@ def _note_held(release: NumberRelease, is_held_now: bool) -> None:
         release.save(update_fields=["is_search_outdated"])
 
 
+def _leading_to(number: ServiceNumber) -> QuerySet[Rollout]:
+    """The rollouts in whose mapping users come to the number (R61)."""
+    default = Q(default_toll_number=number) | Q(default_toll_free_number=number)
+    lines = NumberMapping.objects.filter(new_number=number)
+    return Rollout.objects.filter(default | Q(pk__in=lines.values("rollout")))
+
+
+def _leave_mappings(number: ServiceNumber) -> None:
+    """Rollouts that have ended move nobody to the number any more."""
+    ended = list(_leading_to(number).filter(finished_at__isnull=False).values_list("pk", flat=True))
+    NumberMapping.objects.filter(rollout__in=ended, new_number=number).delete()
+    for name in ("default_toll_number", "default_toll_free_number"):
+        Rollout.objects.filter(pk__in=ended, **{name: number}).update(**{name: None})
+
+
 def _let_go(release: NumberRelease, number: ServiceNumber, actor: Actor) -> bool:
     """Release the number. Returns whether the database let it go."""
     try:
         with transaction.atomic():
             # Of updates that hold nothing: their meetings are over.
             UntoldNumber.objects.filter(number=number).exclude(pk__in=holding_updates(release).values("pk")).delete()
+            _leave_mappings(number)
             release_number(number, actor)
     except ProtectedError:
         return False

@@ -25,12 +25,13 @@ from migrations_app.runs.queue import lock_users
 from tenants_app.audit import Actor, entry
 from tenants_app.bulk import batched
 from tenants_app.changes.locking import wait_for_others
+from tenants_app.sentences import sentence, sentence_plural
 from tenants_app.wording import counted
 
 IS_WAITED_FOR = True
 """Somebody waits for the window to open; it costs a look at the few plans that are open."""
 
-HAS_BEGUN = "It has begun or has ended, so its time cannot be changed any more."
+HAS_BEGUN = sentence("It has begun or has ended, so its time cannot be changed any more.")
 
 Job = BulkAction | NumberRelease
 
@@ -44,8 +45,9 @@ def job_of(plan: Plan) -> Job:
 def job_in_words(job: Job) -> str:
     """What is to be done: ``Start runs for 2 users``."""
     if isinstance(job, NumberRelease):
-        return f"Take {job.e164} off its bridge"
-    return f"{KINDS[job.kind].label} for {counted(job.user_count, 'user')}"
+        return sentence("Take %(number)s off its bridge", number=job.e164)
+    label = KINDS[job.kind].label
+    return sentence_plural("%(action)s for %(n)s user", "%(action)s for %(n)s users", job.user_count, action=label)
 
 
 def page_of(job: Job) -> str:
@@ -120,7 +122,7 @@ def _withdraw_runs(plan: Plan, actor: Actor) -> int:
             modified=now,
             accepted_at=now,
             accepted_by=actor.name,
-            accepted_note="The planned start was cancelled.",
+            accepted_note=sentence("The planned start was cancelled."),
         )
     return withdrawn
 
@@ -159,7 +161,11 @@ def _locked(plan: Plan) -> Plan:
 
 
 def _named(job: Job) -> str:
-    return job.e164 if isinstance(job, NumberRelease) else f"{job.kind} for {counted(job.user_count, 'user')}"
+    return (
+        job.e164
+        if isinstance(job, NumberRelease)
+        else sentence("%(kind)s for %(users)s", kind=job.kind, users=counted(job.user_count, "user"))
+    )
 
 
 # --- going on by itself -------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched, insert
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.wording import counted, sentences
+from tenants_app.sentences import at_most, sentence, sentence_plural
+from tenants_app.wording import sentences
 
 log = logging.getLogger(__name__)
 
@@ -84,10 +85,10 @@ def start(preview: Preview, actor: Actor, *, in_spite_of: str | None = None, whe
     the administrator was told: how many users.
     """
     if is_over(preview) or preview.state != Preview.State.READY:
-        raise ValidationError("The preview is more than a day old, or not ready: look anew before you start.")
+        raise ValidationError(sentence("The preview is more than a day old, or not ready: look anew before you start."))
     plan = plan_of(preview.tenant, preview.kind, preview.terms)
     if not isinstance(plan, Starts):
-        raise ValidationError("This preview is not about starting runs: go on where it was asked for.")
+        raise ValidationError(sentence("This preview is not about starting runs: go on where it was asked for."))
     changed = changed_since(preview)
     if changed and in_spite_of != str(len(changed)):
         raise ValidationError(what_has_changed(changed))
@@ -100,8 +101,13 @@ def start(preview: Preview, actor: Actor, *, in_spite_of: str | None = None, whe
 
 def what_has_changed(upns: Sequence[str]) -> str:
     """Who changed since a preview, in a sentence."""
-    named = ", ".join(upns[:3]) + (" and others" if len(upns) > 3 else "")
-    return f"Settings or meetings of {counted(len(upns), 'user')} have changed since the preview ({named}): look again."
+    named = ", ".join(upns[:3])
+    return sentence_plural(
+        "Settings or meetings of %(n)s user have changed since the preview (%(users)s): look again.",
+        "Settings or meetings of %(n)s users have changed since the preview (%(users)s): look again.",
+        len(upns),
+        users=sentence("%(names)s and others", names=named) if len(upns) > 3 else named,
+    )
 
 
 # --- what the background service does -----------------------------------------------------------------
@@ -137,7 +143,9 @@ def settles_at() -> datetime | None:
 def _step(preview: Preview) -> None:
     at = Preview.objects.filter(pk=preview.pk, cursor=preview.cursor, state=Preview.State.LOOKING)
     if preview.attempts >= ATTEMPTS * settings.MMS_WORKERS:
-        raise ValidationError("It was begun several times and never came further: look into the log of the workers.")
+        raise ValidationError(
+            sentence("It was begun several times and never came further: look into the log of the workers.")
+        )
     if not at.update(attempts=F("attempts") + 1):
         return
     plan = plan_of(preview.tenant, preview.kind, preview.terms)
@@ -164,16 +172,16 @@ def _row(preview: Preview, told: Foretold, seen: dict[int, str]) -> PreviewedUse
         preview=preview,
         user_id=planned.user.pk,
         starts_run=planned.starts_run,
-        sentence=planned.sentence[:500],
+        sentence=at_most(500, planned.sentence),
         failure_code=failure.code if failure else "",
-        failure_detail=failure.detail[:500] if failure else "",
+        failure_detail=at_most(500, failure.detail) if failure else "",
         seen=seen[planned.user.pk],
     )
 
 
 def _end(preview: Preview, state: Preview.State, problem: str = "") -> None:
     at = Preview.objects.filter(pk=preview.pk, state=Preview.State.LOOKING)
-    at.update(state=state, problem=problem[:500], finished_at=timezone.now())
+    at.update(state=state, problem=at_most(500, problem), finished_at=timezone.now())
 
 
 def _prune() -> None:

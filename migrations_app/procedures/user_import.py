@@ -1,4 +1,5 @@
-"""Users from a CSV file that came in through the browser: checked first, then applied on request.
+"""Users from a CSV file that came in through the browser, or from a directory that is read as one: checked first, then
+applied on request.
 
 A :class:`UserImport` goes from Checking to Checked, and when somebody asks for it through Applying to Applied, in the
 background and by one worker at a time, who has a lease on it. Both steps go through the file piece by piece, each piece
@@ -9,7 +10,6 @@ differ. A worker that is killed leaves whole pieces; the next one goes on with t
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,17 +21,21 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes.upcoming import future_meetings
 from migrations_app.models import UserImport
 from migrations_app.monitoring import clock
+from migrations_app.procedures import directory_users
+from migrations_app.procedures.import_progress import LEASE, Progress, key_of
 from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched, let_others_write
 from tenants_app.csv_files.cells import decoded
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_in import Outcome, Plan, UserFile, carry_out, foresee, ignored_in_words, note, plan
-from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.wording import counted, escaped, sentences
+from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
+from tenants_app.sentences import Sentence, at_most, one_after_the_other, sentence, sentence_plural
+from tenants_app.wording import escaped, sentences
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +51,11 @@ IS_WAITED_FOR = True
 ATTEMPTS = 5
 """A step that was begun this often and never ended is given up: it kills its worker, or the database refuses it."""
 
+_KEPT = frozenset({"written", "changed_to", "directory"})
+"""What a check that is made again leaves of the findings before it."""
 SHOWN_DIFFERENCES = 200
 SHOWN_BAD_ROWS = 500
 SHOWN_SENTENCES = 100
-
-LEASE = timedelta(minutes=1)
-"""For how long nobody takes over from a worker that says nothing; it renews it with each piece, and while it reads."""
-
-_LIVELY = timedelta(minutes=1)
-"""How long a worker may say nothing about its progress before it is taken to be gone."""
 
 
 # --- what administrators do ---------------------------------------------------------------------------
@@ -67,10 +67,14 @@ def read(octets: bytes) -> str:
     rows = UserFile(text).count()
     if rows > MAX_ROWS:
         raise ValidationError(
-            f"The file has {rows:,} rows, and at most {MAX_ROWS:,} go at once: divide it, or use import_users."
+            sentence(
+                "The file has %(rows)s rows, and at most %(most)s go at once: divide it, or use import_users.",
+                rows=rows,
+                most=MAX_ROWS,
+            )
         )
     if not rows:
-        raise ValidationError("The file has no rows below its first line: add a row for each user.")
+        raise ValidationError(sentence("The file has no rows below its first line: add a row for each user."))
     return text
 
 
@@ -94,8 +98,11 @@ def request_apply(user_import: UserImport, actor: Actor, *, leaves_out_bad_rows:
         return False
     if found.findings["bad"] and not leaves_out_bad_rows:
         raise ValidationError(
-            f"{counted(found.findings['bad'], 'row')} cannot be used: tick “Leave out the bad rows”, or correct the "
-            "file and upload it again."
+            sentence_plural(
+                "%(n)s row cannot be used: tick “Leave out the bad rows”, or correct the file and upload it again.",
+                "%(n)s rows cannot be used: tick “Leave out the bad rows”, or correct the file and upload it again.",
+                found.findings["bad"],
+            )
         )
     found.skips_bad_rows = leaves_out_bad_rows
     _hand_over(found, UserImport.State.APPLYING, actor)
@@ -120,6 +127,24 @@ def discard(user_import: UserImport) -> bool:
     return found is not None
 
 
+@transaction.atomic
+def submit_directory(
+    tenant: Tenant, connection: MailboxConnection, source: directory_users.Source, actor: Actor
+) -> UserImport:
+    """Have the users of a directory read, and checked as a file of users is. Raises ``ValidationError``."""
+    source.check()
+    wake_cluster()
+    return UserImport.objects.create(
+        tenant=tenant,
+        file_name=f"Microsoft 365, by {connection.name}"[:200],
+        is_from_directory=True,
+        connection=connection,
+        group=source.group,
+        domain=source.domain,
+        requested_by=actor.name,
+    )
+
+
 def _hand_over(user_import: UserImport, state: UserImport.State, actor: Actor) -> None:
     """Hand the import to the background service in this state."""
     user_import.state = state
@@ -129,7 +154,7 @@ def _hand_over(user_import: UserImport, state: UserImport.State, actor: Actor) -
 
 
 def _end(user_import: UserImport, state: UserImport.State, problem: str = "") -> None:
-    user_import.state, user_import.problem = state, problem[:500]
+    user_import.state, user_import.problem = state, at_most(500, problem)
     user_import.text, user_import.finished_at = "", timezone.now()
     user_import.lease_token = user_import.lease_until = None
     user_import.save(
@@ -171,7 +196,7 @@ def advance(until: datetime) -> bool:
         try:
             if token := _begin(pk):
                 started |= _step(pk, token)
-                cache.delete(_key(pk))
+                cache.delete(key_of(pk))
         except LeaseLost:
             log.warning("import %s was taken over by another worker", pk)
         except Exception:
@@ -205,9 +230,11 @@ def _begin(pk: int) -> UUID | None:
         return None
     attempts = found.findings.get("attempts", 0) + 1
     if attempts > ATTEMPTS:
-        problem = (
-            f"It was begun {ATTEMPTS} times and never finished, so {_written(found)}: look into the log of the "
-            "workers, or divide the file and upload the parts."
+        problem = sentence(
+            "It was begun %(times)s times and never finished, so %(written)s: look into the log of the workers, or "
+            "divide the file and upload the parts.",
+            times=ATTEMPTS,
+            written=_written(found),
         )
         _end(found, UserImport.State.REFUSED, problem)
         return None
@@ -217,29 +244,48 @@ def _begin(pk: int) -> UUID | None:
     return found.lease_token
 
 
-def _written(user_import: UserImport) -> str:
+def _written(user_import: UserImport) -> Sentence:
     """What of the file is written, for who reads that it was not finished."""
     done = user_import.findings.get("written", {})
     if not done:
-        return "nothing was written"
-    return f"only {counted(done['created'] + done['changed'], 'user')} of the file are written"
+        return sentence("nothing was written")
+    return sentence_plural(
+        "only %(n)s user of the file are written",
+        "only %(n)s users of the file are written",
+        done["created"] + done["changed"],
+    )
 
 
 def _step(pk: int, token: UUID) -> bool:
     """Check or apply the import. Returns whether runs were started."""
-    user_import = UserImport.objects.select_related("tenant").get(pk=pk)
-    progress = _Progress(user_import, token)
+    user_import = UserImport.objects.select_related("tenant", "connection").get(pk=pk)
+    progress = Progress(user_import, token)
     try:
+        if user_import.is_from_directory and not user_import.text:
+            _read_directory(user_import, token, progress)
         changed_to = user_import.findings.get("changed_to", 0)
         planned = plan(user_import.tenant, user_import.text, progress, changed_to)
+        if user_import.is_from_directory:
+            planned.name_users()
         if user_import.state == UserImport.State.APPLYING:
             return _apply(user_import, token, planned, progress)
         _check(user_import, token, planned, progress)
     except ValidationError as error:
         with transaction.atomic():
             found = _held(pk, token)
-            kept = f" Of the file, {_written(found)}." if found.findings.get("written") else ""
-            _end(found, UserImport.State.REFUSED, sentences(error) + kept)
+            kept = (
+                sentence("Of the file, %(written)s.", written=_written(found)) if found.findings.get("written") else ""
+            )
+            _end(found, UserImport.State.REFUSED, one_after_the_other(sentences(error), kept))
+    except Failure as failure:
+        with transaction.atomic():
+            found = _held(pk, token)
+            if failure.cures_by_waiting and found.findings.get("attempts", 0) < ATTEMPTS:
+                log.warning("import %s: %s", pk, failure.what)
+                found.lease_token = found.lease_until = None
+                found.save(update_fields=["lease_token", "lease_until"])
+            else:
+                _end(found, UserImport.State.REFUSED, describe(failure.code, failure.detail))
     except Exception:
         # Tried again at the next wake-up. A worker that is killed keeps the lease until its time is over.
         UserImport.objects.filter(pk=pk, lease_token=token).update(lease_token=None, lease_until=None)
@@ -247,9 +293,32 @@ def _step(pk: int, token: UUID) -> bool:
     return False
 
 
-def _check(
-    user_import: UserImport, token: UUID, planned: Plan, progress: _Progress, *, overtaken: bool = False
-) -> None:
+def _read_directory(user_import: UserImport, token: UUID, progress: Progress) -> None:
+    """Ask the directory for its users, and keep them as the file that they are from then on."""
+    if user_import.connection is None:
+        raise ValidationError(sentence("The mailbox connection was removed: choose another, and begin anew."))
+    source = directory_users.Source(user_import.group, user_import.domain)
+    with directory_users.open_graph(user_import.connection) as graph:
+        found = directory_users.read_directory(
+            graph, user_import.tenant, source, lambda read: progress("read", read, read)
+        )
+    if found.rows > MAX_ROWS:
+        raise ValidationError(
+            sentence(
+                "The directory has %(rows)s users, and at most %(most)s go at once: name a group or a domain.",
+                rows=found.rows,
+                most=MAX_ROWS,
+            )
+        )
+    with transaction.atomic():
+        held = _held(user_import.pk, token)
+        held.text = found.text
+        held.findings |= {"directory": directory_users.summary(found)}
+        held.save(update_fields=["text", "findings"])
+    user_import.text, user_import.findings = held.text, held.findings
+
+
+def _check(user_import: UserImport, token: UUID, planned: Plan, progress: Progress, *, overtaken: bool = False) -> None:
     """Look piece by piece what the change would do, and keep what was found for the one who decides."""
     outcome = Outcome(unchanged=planned.unchanged)
     for piece in planned.pieces():
@@ -261,7 +330,7 @@ def _check(
     future = [future_meetings(ConferencingUser.objects.filter(pk__in=pks)) for pks in batched(users)]
     with transaction.atomic():
         found = _held(user_import.pk, token)
-        kept = {name: value for name, value in found.findings.items() if name in {"written", "changed_to"}}
+        kept = {name: value for name, value in found.findings.items() if name in _KEPT}
         found.findings = (
             kept
             | _stored(planned, outcome)
@@ -277,7 +346,7 @@ def _check(
         found.save(update_fields=["state", "findings", "lease_token", "lease_until"])
 
 
-def _apply(user_import: UserImport, token: UUID, planned: Plan, progress: _Progress) -> bool:
+def _apply(user_import: UserImport, token: UUID, planned: Plan, progress: Progress) -> bool:
     """Change the users piece by piece, and end the import in the transaction of the last one.
 
     Where other rows are bad than those that were seen, nothing is written, and it waits for another decision. What was
@@ -330,8 +399,8 @@ def _merged(earlier: dict[str, Any] | None, later: dict[str, Any]) -> dict[str, 
     differences = sorted([*earlier["differences"], *later["differences"]])
     # Of what is equally frequent, what comes first in the file comes first.
     told = Counter({(sentence, starts_run): 0 for *_, starts_run, sentence in differences})
-    for sentence, starts_run, count in [*earlier["by_sentence"], *later["by_sentence"]]:
-        told[sentence, starts_run] += count
+    for said, starts_run, count in [*earlier["by_sentence"], *later["by_sentence"]]:
+        told[said, starts_run] += count
     return later | {
         **{name: earlier[name] + later[name] for name in ("created", "changed", "unchanged", "runs")},
         "by_column": [[column, columns[column]] for column in COLUMNS if column in columns],
@@ -365,37 +434,3 @@ def _lines(bad_rows: list[list[Any]]) -> set[int]:
 
 def _bad_rows(planned: Plan) -> list[list[Any]]:
     return [list(row) for row in sorted(planned.bad_rows)[:SHOWN_BAD_ROWS]]
-
-
-# --- progress -----------------------------------------------------------------------------------------
-
-
-def progress_of(user_import: UserImport) -> dict[str, Any] | None:
-    """What a worker that is at work on the import said last: ``happened``, ``done`` and ``total``."""
-    said = cache.get(_key(user_import.pk))
-    return said if said and timezone.now() - said["at"] < _LIVELY else None
-
-
-def _key(pk: int) -> str:
-    return f"user-import-{pk}"
-
-
-class _Progress:
-    """Shows the page how far it is, and keeps the lease while the file is read.
-
-    Through the cache: nobody else sees what is in a transaction.
-    """
-
-    def __init__(self, user_import: UserImport, token: UUID) -> None:
-        self.pk, self.token = user_import.pk, token
-        self.told, self.renewed = 0.0, time.monotonic()
-
-    def __call__(self, happened: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self.told > 0.5:
-            said = {"happened": happened, "done": done, "total": total, "at": timezone.now()}
-            cache.set(_key(self.pk), said, _LIVELY.total_seconds())
-            self.told = now
-        if now - self.renewed > LEASE.total_seconds() / 4:
-            UserImport.objects.filter(pk=self.pk, lease_token=self.token).update(lease_until=clock.now() + LEASE)
-            self.renewed = now

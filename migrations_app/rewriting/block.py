@@ -73,6 +73,15 @@ class PhoneNumber(NamedTuple):
         return self._replace(place=country + comma + city)
 
 
+class Phone(NamedTuple):
+    """How people phone into one meeting, where its service says so and not the organizer's settings (R43)."""
+
+    toll: PhoneNumber | None
+    toll_free: PhoneNumber | None
+    conference_id: str
+    local_numbers_url: str
+
+
 @dataclass(frozen=True, slots=True)
 class MeetingBlock:
     """What one meeting's block says: how to get in, who can be asked, and the organization's own texts.
@@ -99,6 +108,10 @@ class MeetingBlock:
     def leading_to(self, meeting: OnlineMeeting) -> MeetingBlock:
         """Return the same block for an online meeting."""
         return replace(self, join_url=meeting.join_url, meeting=meeting)
+
+    def dialled(self, phone: Phone | None) -> MeetingBlock:
+        """Return the same block with another phone part; the same where none is given."""
+        return self if phone is None else replace(self, **phone._asdict())
 
     @property
     def has_phone(self) -> bool:

@@ -14,6 +14,7 @@ from lxml import etree
 from migrations_app.calendars.content_lines import unescaped
 from migrations_app.rewriting.rendered import rendered
 from migrations_app.rewriting.spans import Span
+from tenants_app.sentences import sentence
 
 _MOST_LINES = 1_000
 """Longer texts are shown without comparing them line by line, which takes the square of their length."""
@@ -24,11 +25,12 @@ _LEAST_IN_COMMON = 0.4
 _WORDS = re.compile(r"\d+|[^\W\d]+|\s+|[^\w\s]")
 
 _TITLES = {
-    "DESCRIPTION": "Invitation as plain text",
-    "X-ALT-DESC": "Invitation as HTML",
-    "STYLED-DESCRIPTION": "Invitation as styled text",
-    "LOCATION": "Location",
+    "DESCRIPTION": sentence("Invitation as plain text"),
+    "X-ALT-DESC": sentence("Invitation as HTML"),
+    "STYLED-DESCRIPTION": sentence("Invitation as styled text"),
+    "LOCATION": sentence("Location"),
 }
+_MACHINE_READ = sentence("Properties that only machines read")
 _HTML = frozenset({"X-ALT-DESC", "STYLED-DESCRIPTION"})
 _BREAKS = frozenset({"br", "p", "div", "tr", "li", "table", "hr", "h1", "h2", "h3", "h4"})
 _HIDDEN = frozenset({"style", "script", "title"})
@@ -95,7 +97,7 @@ def compare(spans: Iterable[Span], stand_ins: Mapping[str, str] = MappingProxyTy
     for span in (_in_words(each, stand_ins) for each in spans):
         rows = list(_rows(_lines(span, span.before), _lines(span, span.after)))
         last = changes[-1] if changes else None
-        title = _TITLES.get(span.property, "Properties that only machines read")
+        title = _TITLES.get(span.property, _MACHINE_READ)
         if last and last.title == title and last.occurrence == span.recurrence_id:
             last.rows.extend(rows)
         else:
@@ -105,8 +107,8 @@ def compare(spans: Iterable[Span], stand_ins: Mapping[str, str] = MappingProxyTy
 
 
 def compare_texts(title: str, before: str, after: str) -> Change:
-    """Two plain texts as people read them, line by line."""
-    return Change(title, "", list(_rows(before.splitlines(), after.splitlines())))
+    """Two plain texts as people read them, line by line; sentences among them in the reader's language."""
+    return Change(title, "", list(_rows(str(before).splitlines(), str(after).splitlines())))
 
 
 def _in_words(span: Span, stand_ins: Mapping[str, str]) -> Span:

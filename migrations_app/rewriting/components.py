@@ -22,6 +22,7 @@ from migrations_app.calendars.facts import events_not_over
 from migrations_app.calendars.people import organizer
 from migrations_app.rewriting.frames import Found, Sight, carries_signature, look
 from migrations_app.rewriting.shown_html import body_start, shows_nothing, visible_text
+from tenants_app.sentences import Sentence, sentence
 
 DESCRIPTIONS = frozenset([b"DESCRIPTION", b"X-ALT-DESC", b"STYLED-DESCRIPTION"])
 
@@ -65,9 +66,9 @@ class Description:
         return self.unfolded[self.value_start :]
 
     @property
-    def title(self) -> str:
+    def title(self) -> Sentence:
         """What people call it."""
-        return "HTML description" if self.is_html else "plain-text description"
+        return sentence("HTML description") if self.is_html else sentence("Plain-text description")
 
 
 @dataclass(frozen=True)
@@ -184,15 +185,17 @@ def _descriptions(source: bytes, event: Event, own_place: str) -> Iterator[Descr
         sight = look(value, is_html=is_html, own_place=own_place)
         problem = sight.problem
         if b"ENCODING=" in head and b"8BIT" not in head:
-            problem = "The description is encoded in a way that calendars have given up."
+            problem = sentence("The description is encoded in a way that calendars have given up.")
         elif sight.join_links and _HEAD.fullmatch(head) is None:
-            problem = "The parameters of the description are damaged, so nobody can tell where its text begins."
+            problem = sentence(
+                "The parameters of the description are damaged, so nobody can tell where its text begins."
+            )
         elif b"ALTREP" in head and carries_signature(unquote(unfolded[:start].decode("utf-8", "replace")), own_place):
-            problem = "The description has a second form (ALTREP) with a join link in it."
+            problem = sentence("The description has a second form (ALTREP) with a join link in it.")
         if sight.found is None and _goes_on_with_block(source, event, line, value, is_html, own_place):
-            problem = (
-                "The description is cut off where a folded line has lost the blank at its beginning, and a meeting "
-                "block or a part of one stands beyond."
+            problem = sentence(
+                "The description is cut off where a folded line has lost the blank at its beginning, and a "
+                "meeting block or a part of one stands beyond."
             )
         if problem != sight.problem:
             sight = Sight(sight.rows, sight.join_links, None, problem)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import NamedTuple
 
 import phonenumbers
@@ -89,16 +92,33 @@ class Place(NamedTuple):
     is_country_first: bool = False
 
 
+@cache
+def _names_of_countries() -> Mapping[str, Mapping[str, str]]:
+    """What each country is called, by language.
+
+    Of phonenumbers, but its package ``geodata`` loads the places of all numbers with it, 100 MB for each worker. So the
+    module is loaded by itself.
+    """
+    spec = spec_from_file_location(
+        "phonenumbers.geodata.locale", Path(phonenumbers.__file__).parent / "geodata" / "locale.py"
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError("phonenumbers has no names of countries")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    names: Mapping[str, Mapping[str, str]] = module.LOCALE_DATA
+    return names
+
+
 @lru_cache(maxsize=1024)
 def country_names(number: str) -> frozenset[str]:
     """Return what the countries of an E.164 number's calling code are called, in every language, in lower case."""
-    from phonenumbers.geodata.locale import LOCALE_DATA
-
     code = phonenumbers.parse(number).country_code or 0
     regions = phonenumbers.region_codes_for_country_code(code)
     if len(regions) > 1:  # of a calling code that many countries share, the number's own and the largest
         regions = tuple({phonenumbers.region_code_for_number(phonenumbers.parse(number)) or regions[0], regions[0]})
-    names = {name.casefold() for region in regions for name in LOCALE_DATA.get(region, {}).values() if name[:1] != "*"}
+    called = _names_of_countries()
+    names = {name.casefold() for region in regions for name in called.get(region, {}).values() if name[:1] != "*"}
     return frozenset(names | {alias for region in regions for alias in _ALIASES.get(region, ())})
 
 
@@ -139,7 +159,7 @@ def place_of(number: PhoneNumber, language: str, like: Place) -> str:
     city, _, country = number.place.rpartition(", ")
     if not city and country.casefold() not in country_names(number.e164):
         city, country = country, ""
-    country = _country(number.e164, language) or country
+    country = country_of(number.e164, language) or country
     city = _city(number.e164, city, language) if city else ""
     if not like.has_city:
         return country
@@ -148,17 +168,24 @@ def place_of(number: PhoneNumber, language: str, like: Place) -> str:
     return ", ".join(filter(None, [country, city] if like.is_country_first else [city, country]))
 
 
-def _country(number: str, language: str) -> str:
-    from phonenumbers import geocoder
-
-    return geocoder.country_name_for_number(phonenumbers.parse(number), language) if language else ""
+def country_of(number: str, language: str) -> str:
+    """Return what the country of an E.164 number is called in a language; "" where it may be one of several."""
+    parsed = phonenumbers.parse(number)
+    regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
+    if len(regions) > 1:
+        regions = tuple(region for region in regions if phonenumbers.is_valid_number_for_region(parsed, region))
+    names = _names_of_countries().get(regions[0], {}) if len(regions) == 1 else {}
+    name = names.get(language, "")
+    return names.get(name[1:], "") if name[:1] == "*" else name  # * before the language that has the same name
 
 
 def _city(number: str, entered: str, language: str) -> str:
-    from phonenumbers import geocoder
+    if language in {"", "en"}:  # as it is entered
+        return entered
+    from phonenumbers import geocoder  # loads the places of all numbers
 
     parsed = phonenumbers.parse(number)
-    if language and geocoder.description_for_valid_number(parsed, "en").partition(",")[0] == entered:
+    if geocoder.description_for_valid_number(parsed, "en").partition(",")[0] == entered:
         known = geocoder.description_for_valid_number(parsed, language).partition(",")[0]
-        return entered if known == _country(number, language) else known or entered
+        return entered if known == country_of(number, language) else known or entered
     return entered

@@ -24,6 +24,7 @@ from migrations_app.rewriting.quoting import is_quoted
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.services import Service, service_of
 from migrations_app.rewriting.written_numbers import DialIn
+from tenants_app.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +132,20 @@ def _refuse_doubtful(source: bytes, events: Sequence[Event], components: Sequenc
     if not found:
         if any({EXTERNAL_LINK, TEAMS_URL} & each.machine_read.keys() for each in components):
             raise needs_review(
-                "The event's join properties name an online meeting, but its description carries no block."
+                sentence("The event's join properties name an online meeting, but its description carries no block.")
             )
         return
     if len(events) > 1 and len({uid_of(source, event) for event in events}) > 1:
-        raise needs_review("The object holds the events of more than one meeting.")
+        raise needs_review(sentence("The object holds the events of more than one meeting."))
     if len(events) > 1 and len({recurrence_id_of(source, event) for event in events}) < len(events):
-        raise needs_review("The object holds the meeting or one of its occurrences more than once.")
+        raise needs_review(sentence("The object holds the meeting or one of its occurrences more than once."))
     for each in components:
         if each.blocks and not _are_of_one_meeting([block.names for block in each.blocks]):
-            raise needs_review("The plain-text and the HTML description carry the join links of different meetings.")
+            raise needs_review(
+                sentence("The plain-text and the HTML description carry the join links of different meetings.")
+            )
     if any(has_cut_attendee(source, event) for event in events):
-        raise needs_review("The line of an attendee is cut off, so that nobody can tell who must be told.")
+        raise needs_review(sentence("The line of an attendee is cut off, so that nobody can tell who must be told."))
     for each in components:
         if each.blocks:
             _refuse_inconsistent(each)
@@ -154,14 +157,18 @@ def _refuse_without_block(components: Sequence[Component], dial_in: DialIn | Non
     texts = (shown_text(description) for each in components for description in each.descriptions)
     if dial_in is not None and any(map(dial_in.is_shown_in, texts)):
         raise needs_review(
-            "The description shows a dial-in number and the conference ID of the organizer, but no meeting block that "
-            "could be brought up to date."
+            sentence(
+                "The description shows a dial-in number and the conference ID of the organizer, but no meeting "
+                "block that could be brought up to date."
+            )
         )
     for each in components:
         for description in each.descriptions:
             if provider := links.other_provider(unescaped(description.value).lower()):
-                raise Declined("other-service", f"The meeting is one of {provider}.", provider)
-    raise Declined("no-block", "The invitation carries no online-meeting block.")
+                raise Declined(
+                    "other-service", sentence("The meeting is one of %(provider)s.", provider=provider), provider
+                )
+    raise Declined("no-block", sentence("The invitation carries no online-meeting block."))
 
 
 def _are_of_one_meeting(names: Sequence[Set[str]]) -> bool:
@@ -188,16 +195,18 @@ def _refuse_different_links(component: Component) -> None:
         for is_html in (False, True)
     )
     if text and html and not text & html:
-        raise needs_review("The plain-text and the HTML description carry the join links of different meetings.")
+        raise needs_review(
+            sentence("The plain-text and the HTML description carry the join links of different meetings.")
+        )
 
 
 def _refuse_inconsistent(component: Component) -> None:
     for description in component.descriptions:
         if description.sight.found is None and not is_blank(description):
-            raise needs_review("Only one of the text and the HTML description carries the meeting block.")
+            raise needs_review(sentence("Only one of the text and the HTML description carries the meeting block."))
     names = [(description.line.name, description.is_html) for description in component.descriptions]
     if len(set(names)) < len(names):
-        raise needs_review("The event has more than one description of the same kind.")
+        raise needs_review(sentence("The event has more than one description of the same kind."))
 
 
 def _refuse_pasted(component: Component, own: Own) -> None:
@@ -209,19 +218,21 @@ def _refuse_pasted(component: Component, own: Own) -> None:
         is_foreign = is_foreign or evidence.is_foreign
     if is_foreign and not is_proven:
         raise needs_review(
-            "Neither the server nor the name in the join link is the organizer's, and nothing else says that the "
-            "meeting block is this meeting's own."
+            sentence(
+                "Neither the server nor the name in the join link is the organizer's, and nothing else says "
+                "that the meeting block is this meeting's own."
+            )
         )
     # Who answers a mail with a meeting has the mail quoted above a block that is the meeting's own.
     if not is_proven and is_quoted(component):
-        raise needs_review("The meeting block stands in a quoted invitation, below another message.")
+        raise needs_review(sentence("The meeting block stands in a quoted invitation, below another message."))
 
 
 def _refuse_unproven(component: Component, own: Own) -> None:
     """Refuse an occurrence that leads into another meeting than its series, unless that is surely its own (R41)."""
     evidence = [*evidence_of(component, own)]
     if not any(each.is_proof for each in evidence) or any(each.verdict is Verdict.PASTED for each in evidence):
-        raise needs_review("The meeting and one of its occurrences carry different join links.")
+        raise needs_review(sentence("The meeting and one of its occurrences carry different join links."))
 
 
 def _refuse_other_join_links(components: Sequence[Component]) -> None:
@@ -237,4 +248,6 @@ def _refuse_other_join_links(components: Sequence[Component]) -> None:
     for each in components:
         for name in () if each.blocks else (EXTERNAL_LINK, TEAMS_URL):
             if name in each.machine_read and links.comparable(each.machine_read[name]) not in known:
-                raise needs_review("The meeting or one of its occurrences has a join link that is not the block's.")
+                raise needs_review(
+                    sentence("The meeting or one of its occurrences has a join link that is not the block's.")
+                )

@@ -34,6 +34,7 @@ from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.reading import END, LINK, Reading, read
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.written_numbers import digits_in, numbers_in
+from tenants_app.sentences import Sentence, sentence
 
 
 class Span(NamedTuple):
@@ -114,7 +115,7 @@ _OWN_MEETING_IDS, _OWN_PASSCODES, _OWN_VIDEO_IDS, _OWN_CONFERENCE_IDS = (
 )
 _MAIL = re.compile(r"[^\s:：\x02\x03<>@]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _MOST_LINES_TO_ID = 4
-_UNSURE_OF_PASSCODE = "Nobody can tell for certain which passcode the meeting block shows."
+_UNSURE_OF_PASSCODE = sentence("Nobody can tell for certain which passcode the meeting block shows.")
 # Of an on-premises server, where the number is no link: the region that it serves, as the server's administrator named
 # it. Behind a link, and in some texts without one, the bracket says in the block's language that it is a number.
 _REGION = re.compile(
@@ -235,7 +236,7 @@ class BlockFacts:
             ends = [text.rfind("\n", 0, place) for place in (first, phone, options) if place is not None]
             others += self._long_ids(min(ends, default=len(text)), meeting, passcode)
             if others and set(others) != {passcode.start if passcode else -1}:
-                self._unsure = "The meeting block shows an ID of which nobody can tell what it is for."
+                self._unsure = sentence("The meeting block shows an ID of which nobody can tell what it is for.")
         video = _NO_VIDEO
         if device is not None:
             video = _Video(Span(*device[0].span()), Span(*device[1].span(1)), self._help_of_device(device[1].end()))
@@ -348,7 +349,7 @@ class BlockFacts:
                 continue
             target = TARGET.fullmatch(self.reading.text, each.start(1), each.end(1))
             if target is None:
-                self._doubt = "A telephone link in the meeting block cannot be read."
+                self._doubt = sentence("A telephone link in the meeting block cannot be read.")
                 continue
             conference_id = Span(*target.span("id")) if target["id"] else None
             number = Span(*target.span("number"))
@@ -389,9 +390,9 @@ class BlockFacts:
         """The digits of its conference ID; "" where it shows none."""
         ids = self.conference_ids
         if len(ids) > 1:
-            self._doubt = "The meeting block shows more than one conference ID."
+            self._doubt = sentence("The meeting block shows more than one conference ID.")
         elif ids and not self.has_certain_id:
-            self._doubt = "Nothing in the meeting block dials its conference ID."
+            self._doubt = sentence("Nothing in the meeting block dials its conference ID.")
         return ids[0] if ids else ""
 
     @cached_property
@@ -470,16 +471,16 @@ class BlockFacts:
                 if not number:
                     number = read
                 elif read and read != number:
-                    self._doubt = "A number that the meeting block shows is not the one that its link dials."
+                    self._doubt = sentence("A number that the meeting block shows is not the one that its link dials.")
                 elif not read and not number.endswith(digits_of(self._text(display)).lstrip("0")):
                     display = None
             if not parts.conference_id and parts.at.start > last and not self.known.is_known(number):
                 continue  # a help desk, below
             if not number:
-                self._doubt = "A number in the meeting block cannot be read."
+                self._doubt = sentence("A number in the meeting block cannot be read.")
                 continue
             if self._begins_elsewhere(parts.at.start, display):
-                self._doubt = "A number in the meeting block is not written like any other."
+                self._doubt = sentence("A number in the meeting block is not written like any other.")
             each = found.setdefault(number, Number(number))
             each.targets.append(parts)
             dials_id |= set() if self.known.is_known(number) else {parts.conference_id is not None}
@@ -501,11 +502,11 @@ class BlockFacts:
             else:
                 continue
             if after is None and _EXTENSION.match(self._outside_links, match.end()):
-                self._doubt = "A number in the meeting block has an extension."
+                self._doubt = sentence("A number in the meeting block has an extension.")
         if len(dials_id) > 1:
-            self._doubt = "Of the numbers in the meeting block only some are dialled with the conference ID."
+            self._doubt = sentence("Of the numbers in the meeting block only some are dialled with the conference ID.")
         if found and self._has_another([span for each in found.values() for span in each.shown], last):
-            self._doubt = "The meeting block shows a number, or an ID, of which nobody can tell whose it is."
+            self._doubt = sentence("The meeting block shows a number, or an ID, of which nobody can tell whose it is.")
         return list(found.values())
 
     def _begins_elsewhere(self, at: int, display: Span | None) -> bool:
@@ -553,7 +554,7 @@ class BlockFacts:
         if self.found.kind is not Kind.SKYPE:
             place = place_in(rest, number.e164, self.known.places.get(number.e164, ""))
             if place is None and self.found.kind is Kind.TEAMS and (place := _by_position(rest)) and not place.has_city:
-                self._doubt = "What stands beside a number may be its place, or something else."
+                self._doubt = sentence("What stands beside a number may be its place, or something else.")
             if place is not None:
                 number.places.append((Span(at + place.start, at + place.end), place))
             return
@@ -596,7 +597,7 @@ class BlockFacts:
         tag = _LANGUAGE_OF_TAG.search(self._value, self.found.cut.start, self.found.cut.end) if self.is_html else None
         return tag[1].decode("ascii").lower() if tag else ""
 
-    def disagreements(self, other: BlockFacts) -> Iterator[str]:
+    def disagreements(self, other: BlockFacts) -> Iterator[Sentence]:
         """Yield what this block and its other form, text or HTML, say differently where both say it (R40)."""
         mine, theirs = self.online_meeting, other.online_meeting
         for name in ("meeting_id", "passcode", "tenant_key", "video_id"):
@@ -606,13 +607,18 @@ class BlockFacts:
             if one and two and one != two:
                 yield _NAMES[name]
         if self.conference_id and other.conference_id and self.conference_id != other.conference_id:
-            yield "conference ID"
+            yield sentence("The plain-text and the HTML description show a different conference ID.")
         numbers, others = ({number.e164 for number in facts.numbers} for facts in (self, other))
         if numbers and others and numbers != others:
-            yield "telephone number"
+            yield sentence("The plain-text and the HTML description show a different telephone number.")
 
 
-_NAMES = {"meeting_id": "meeting ID", "passcode": "passcode", "tenant_key": "tenant key", "video_id": "video ID"}
+_NAMES = {
+    "meeting_id": sentence("The plain-text and the HTML description show a different meeting ID."),
+    "passcode": sentence("The plain-text and the HTML description show a different passcode."),
+    "tenant_key": sentence("The plain-text and the HTML description show a different tenant key."),
+    "video_id": sentence("The plain-text and the HTML description show a different video ID."),
+}
 
 
 class _Video(NamedTuple):

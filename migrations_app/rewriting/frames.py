@@ -15,7 +15,8 @@ from migrations_app.rewriting import links, markup
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.labels import LABELS
 from migrations_app.rewriting.rows import USUAL_LENGTH, Kind, Row, are_continued, rows_of, stands_alone
-from migrations_app.rewriting.shown_html import body_start, characters, hrefs, visible_text
+from migrations_app.rewriting.shown_html import body_start, characters, hrefs, targets, visible_text
+from tenants_app.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ _PARAGRAPH_END = re.compile(r"</(?:p|div|td|li)\b", re.IGNORECASE)
 _OWN_NOTES = re.compile(
     rf"^(?:{'|'.join(re.escape(labels['shared_notes']) for labels in LABELS.values())}) <([^<>\s]+)>", re.MULTILINE
 )
+_LINK_IN_HTML = re.compile(rb"<a\b[^<>]*+>(.{0,500}?)</a\b", re.IGNORECASE | re.DOTALL)
+_NOTES_LABELS = frozenset(labels["shared_notes"] for labels in LABELS.values())
 _NOTES_LINK = re.compile(r"(?:https?://|onenote:)[^\s<>\"\\]+", re.IGNORECASE)
 
 
@@ -135,7 +138,7 @@ def look(value: bytes, *, is_html: bool, own_place: str = "") -> Sight:
         return Sight(rows, outside, None, problem)
     join_links = [url for each in framed for url in each.joins.values()]
     if len(framed) > 1:
-        return Sight(rows, join_links, None, "The description holds more than one meeting block.")
+        return Sight(rows, join_links, None, sentence("The description holds more than one meeting block."))
     ((kind, opening, closing, _, found_links, joins),) = framed
     outside = [
         link
@@ -149,11 +152,15 @@ def look(value: bytes, *, is_html: bool, own_place: str = "") -> Sight:
         or _doubt_about_links(framed[0])
     )
     if not problem and kind is not Kind.OWN and any(row.start >= closing.end for row in rows[Kind.OWN]):
-        problem = "A row like those of this service's own blocks stands below, so that the new block could not be told."
+        problem = sentence(
+            "A row like those of this service's own blocks stands below, so that the new block could not be told."
+        )
     if not problem and kind is not Kind.OWN and not is_html and len(_HTML_IN_TEXT.findall(value)) > 1:
-        problem = "The plain-text description is written in HTML, so the meeting block cannot be cut out of it as text."
+        problem = sentence(
+            "The plain-text description is written in HTML, so the meeting block cannot be cut out of it as text."
+        )
     if not problem and outside:
-        problem = "The description holds another join link outside its meeting block."
+        problem = sentence("The description holds another join link outside its meeting block.")
     if problem:
         return Sight(rows, join_links, None, problem)
     cut = markup.Cut(opening.start, closing.end)
@@ -219,8 +226,8 @@ def _is_around(outer: _Framed, inner: _Framed) -> bool:
 
 def _about_lost_frame(rows: Mapping[Kind, Sequence[Row]]) -> str:
     if sum(map(len, rows.values())) == 1:
-        return "The description holds a join link, but only one of the two rows that frame a meeting block."
-    return "The description holds a join link or other parts of a meeting block, but no intact frame."
+        return sentence("The description holds a join link, but only one of the two rows that frame a meeting block.")
+    return sentence("The description holds a join link or other parts of a meeting block, but no intact frame.")
 
 
 def _about_lost_links(rows: Mapping[Kind, Sequence[Row]], value: bytes, is_html: bool) -> str:
@@ -229,9 +236,9 @@ def _about_lost_links(rows: Mapping[Kind, Sequence[Row]], value: bytes, is_html:
             if opening.length == closing.length and _says_what_a_block_says(
                 kind, _shown(value[opening.end : closing.start], is_html)
             ):
-                return (
-                    "Two rows frame what a meeting block says, but no link between them leads into a meeting: a mail "
-                    "filter may have rewritten or removed the links."
+                return sentence(
+                    "Two rows frame what a meeting block says, but no link between them leads into a meeting: a "
+                    "mail filter may have rewritten or removed the links."
                 )
     return ""
 
@@ -252,18 +259,18 @@ def _shown(piece: bytes, is_html: bool) -> str:
 def _doubt_about_rows(framed: _Framed, rows: Sequence[Row], value: bytes, is_html: bool) -> str:
     kind, opening, closing, _, _, _ = framed
     if opening.length != USUAL_LENGTH[kind] and are_continued(kind, value, is_html, opening, closing):
-        return "The rows around the meeting block are broken into pieces that cannot be put together."
+        return sentence("The rows around the meeting block are broken into pieces that cannot be put together.")
     if opening.length != closing.length:
-        return "The two rows that frame the meeting block are not of the same length."
+        return sentence("The two rows that frame the meeting block are not of the same length.")
     if kind is Kind.OWN:  # its join link comes first, so that a row before it cannot be the one that opens it
         rows = [row for row in rows if row.start >= opening.start]
     alike = [row for row in rows if row.length == opening.length]
     if len(alike) > 2:
         below = value[closing.end : alike[-1].start]
         if alike[0] != opening or not _is_complete(framed, below, is_html):
-            return "The frame of the meeting block cannot be told from other rows in the description."
+            return sentence("The frame of the meeting block cannot be told from other rows in the description.")
     if not all(stands_alone(value, row, is_html) for row in (opening, closing)):
-        return "A row that frames the meeting block has other text on its line."
+        return sentence("A row that frames the meeting block has other text on its line.")
     return ""
 
 
@@ -286,25 +293,27 @@ def _doubt_about_marks(framed: _Framed, is_html: bool) -> str:
         return ""
     if kind is Kind.SKYPE and (links.SKYPE_MARKER.search(inside) or (is_html and _BOOKMARK in inside)):
         return ""
-    return "The rows around the join link are not as long as the add-in makes them, and nothing else shows its hand."
+    return sentence(
+        "The rows around the join link are not as long as the add-in makes them, and nothing else shows its hand."
+    )
 
 
 def _doubt_about_links(framed: _Framed) -> str:
     kind, _, _, inside, found, joins = framed
     forms = [*map(links.is_short_teams, joins.values())] if len(joins) > 1 else []
     if len(set(forms)) < len(forms):
-        return "The meeting block carries the join links of more than one meeting."
+        return sentence("The meeting block carries the join links of more than one meeting.")
     if kind is not Kind.OWN:
         if links.has_other_provider(inside.lower()):
-            return "The meeting block holds the join link of another provider."
+            return sentence("The meeting block holds the join link of another provider.")
         if kind is Kind.SKYPE:
             mixed = any(map(links.is_teams, found))
         else:
             shaped = filter(None, map(links.skype_link, found))
             mixed = links.SKYPE_MARKER.search(inside) is not None or any(map(links.is_surely_skype, shaped))
         if mixed:
-            return "The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting."
-    return "" if joins else "The meeting block has lost its join link."
+            return sentence("The meeting block mixes a Skype for Business meeting with a Microsoft Teams meeting.")
+    return "" if joins else sentence("The meeting block has lost its join link.")
 
 
 def _signatures(piece: bytes, is_html: bool, own_place: str) -> list[str]:
@@ -355,6 +364,10 @@ def _shared_notes(framed: _Framed, piece: bytes, is_html: bool) -> str:
             if _NOTES_LINK.fullmatch(target) and not links.web_app_link(target) and not links.skype_link(target):
                 return links.unwrapped(target)
         at = html.find("OutSharedNote", at + 1)
-    if framed.kind is Kind.OWN or ("onenote" not in framed.inside and ".one" not in framed.inside):
+    if framed.kind is Kind.OWN:  # a way over RTF costs links their names
+        named = (found for found in _LINK_IN_HTML.finditer(piece) if visible_text(found[1]) in _NOTES_LABELS)
+        found_targets = (target for found in named for target in targets(found[0]) if _NOTES_LINK.fullmatch(target))
+        return next(map(links.unwrapped, found_targets), "")
+    if "onenote" not in framed.inside and ".one" not in framed.inside:
         return ""
     return next(filter(None, map(links.shared_notes_in, (framed.inside, *framed.links))), "")

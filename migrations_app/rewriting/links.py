@@ -50,6 +50,9 @@ _TEAMS = re.compile(
 # What names a meeting in such a link, decoded: the thread and the message in it, or the meeting's number.
 _TEAMS_MEETING = re.compile(r"meetup-join/([^/?#&]+(?:/[^/?#&]*)?)|/meet/([^/?#]*)", re.IGNORECASE)
 _TEAMS_THREAD = re.compile(r"19[:_]([A-Za-z0-9_+=:-]{1,200}?)(?:@|-)thread", re.IGNORECASE)
+_TEAMS_PLACE = re.compile(r"meetup-join/(19:[^/?#\s\"]{1,300})/(\d{1,18})(?=[/?#]|$)")
+_TEAMS_DIRECTORY = re.compile(r'"?Tid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
+_TEAMS_NUMBER = re.compile(r"/meet/(\d{6,20})(?=[/?#]|$)", re.IGNORECASE)
 _TEAMS_ORGANIZER = re.compile(r'"?Oid"?\s*:\s*"?([0-9a-f-]{36})', re.IGNORECASE)
 
 # host, user, key; web app links carry ?sl=1
@@ -312,6 +315,24 @@ def teams_thread(text: str) -> str:
     found = _TEAMS_THREAD.search(unquote(text))
     # Colons have become underscores where the thread is part of a path or a parameter.
     return found[1].replace(":", "_").lower() if found else ""
+
+
+def teams_place(url: str) -> tuple[str, int] | None:
+    """Return the thread of a Teams join link, exactly as it is named there, and the message; None without them."""
+    found = _TEAMS_PLACE.search(unquote(url))
+    return (found[1], int(found[2])) if found else None
+
+
+def teams_number(url: str) -> str:
+    """Return the meeting ID that a Teams link of the short form names; "" for any other link."""
+    found = _TEAMS_NUMBER.search(url) if is_teams(url) else None
+    return found[1] if found else ""
+
+
+def teams_directory(url: str) -> str:
+    """Return the directory (tenant) ID in a Teams join link; "" when it names none."""
+    found = _TEAMS_DIRECTORY.search(unquote(url))
+    return found[1].lower() if found else ""
 
 
 def teams_organizer(url: str) -> str:

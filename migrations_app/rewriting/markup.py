@@ -22,6 +22,7 @@ from migrations_app.rewriting.open_elements import (
     read_tags,
 )
 from migrations_app.rewriting.shown_html import is_visible
+from tenants_app.sentences import sentence
 
 _LINK = re.compile(rb"<a(?![\w:-])", re.IGNORECASE)
 _WRAPPER_CLASS = re.compile(
@@ -31,9 +32,13 @@ _QUOTE_CLASS = re.compile(
     rb"""\bclass\s*=\s*(?:\\?"[^"]*?|\\?'[^']*?)?(?<![\w-])(?:x_)*gmail_quote(?![\w-])""", re.IGNORECASE
 )
 
-_SPREAD = "The meeting block is spread over the cells of a table, a list or a link."
+_SPREAD = sentence("The meeting block is spread over the cells of a table, a list or a link.")
 
 _MOST_IN_PARAGRAPH = 12
+_BLANK = rb"(?:\s|\\(?:r\\)?[nN]|&nbsp\\?;|\xc2\xa0)*+"
+_LINE_BEFORE = re.compile(rb"<br\b[^<>]*+>" + _BLANK + rb"$", re.IGNORECASE)
+_LINE_AFTER = re.compile(_BLANK + rb"<br\b", re.IGNORECASE)
+_FAR = 200
 
 
 class Cut(NamedTuple):
@@ -85,7 +90,10 @@ def block_range(value: bytes, begin: int, opening: Run, closing: Run) -> Cut:
     if is_visible(value[start : opening[0]]) or is_visible(value[closing[1] : end]):
         if is_ragged:
             raise needs_review(CUT_IN_TWO)
-        raise needs_review("Other content stands in the same paragraph as the frame of the meeting block.")
+        paths = opening_path[depth : depth + 2], closing_path[depth : depth + 2]
+        if (cut := _cut_over_paragraphs(value, begin, *paths, Cut(start, end), opening, closing)) is not None:
+            return cut
+        raise needs_review(sentence("Other content stands in the same paragraph as the frame of the meeting block."))
     for at in range(depth - 1, 0, -1):
         if opening_path[at][0] == b"p":
             return _cut_in_paragraph(value, position, tree, opening_path[at:depth], Cut(start, end), opening, closing)
@@ -106,7 +114,9 @@ def _cut_in_paragraph(
     if whole is not None and not has_text_above and not has_text_below:
         return Cut(*whole)
     if len(around) > _MOST_IN_PARAGRAPH:
-        raise needs_review("The meeting block stands inside a paragraph with too much formatting to divide it.")
+        raise needs_review(
+            sentence("The meeting block stands inside a paragraph with too much formatting to divide it.")
+        )
     tags = [tag for element in around if (tag := TOKEN.match(value, element[1])) is not None]
     ends = b"".join(b"</" + tag[2] + b">" for tag in reversed(tags))
     starts = b"".join(tag[0] for tag in tags)
@@ -117,6 +127,34 @@ def _cut_in_paragraph(
         ends if has_text_above else b"",
         starts if has_text_below else b"",
     )
+
+
+def _cut_over_paragraphs(
+    value: bytes, begin: int, first: Sequence[Element], last: Sequence[Element], cut: Cut, opening: Run, closing: Run
+) -> Cut | None:
+    """Return the cut of a block that begins below other lines of a paragraph, or ends above other lines of a later one.
+
+    So Exchange writes what Outlook keeps as RTF. `first` and `last` are what is open at the rows, in their common
+    ancestor: the paragraphs, and an element of them that holds the row. None where the block does not lie like that.
+    """
+    start, end, before, after = cut
+    if is_visible(value[start : opening[0]]):
+        start = first[1][1] if len(first) > 1 else opening[0]
+        is_line = _LINE_BEFORE.search(value, max(start - _FAR, 0), start) and not is_visible(value[start : opening[0]])
+        if not is_line or not first or first[0][0] != b"p":
+            return None
+        before = b"</p>"
+    if is_visible(value[closing[1] : end]):
+        if not last or last[0][0] != b"p" or (tag := TOKEN.match(value, last[0][1])) is None:
+            return None
+        tree = OpenElements()
+        read_tags(value, begin, tree, closing[1])
+        place = next(place for place, element in enumerate(tree.stack) if element[1] == last[0][1])
+        _, end = read_on(value, closing[1], tree, place, last[1][1] if len(last) > 1 else closing[1])
+        if is_visible(value[closing[1] : end]) or not _LINE_AFTER.match(value, end):
+            return None
+        after = tag[0]
+    return Cut(start, end, before, after)
 
 
 def _doubt(value: bytes, tree: OpenElements, start: int, end: int, outermost: Sequence[Sequence[Element]]) -> str:
@@ -132,7 +170,7 @@ def _doubt(value: bytes, tree: OpenElements, start: int, end: int, outermost: Se
     in_block = all(each and each[0][0] in CLOSES_P for each in outermost)
     if is_unclosed and not in_block and b"<table" in value[end:].lower():
         # Browsers open it anew for text of the block outside paragraphs, around whatever follows; else no cell has it.
-        return "Formatting that is never closed reaches over the meeting block to a table below it."
+        return sentence("Formatting that is never closed reaches over the meeting block to a table below it.")
     return ""
 
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from heapq import heappop, heappush
 
 from migrations_app.rewriting.errors import Declined, needs_review
+from tenants_app.sentences import sentence
 
 TOKEN = re.compile(
     rb"""
@@ -67,9 +68,9 @@ _CLOSED = {
 _CHILDLESS = _VOID | DOCUMENT | frozenset(_RAW_TEXT)
 # A block cannot stand directly in these.
 NO_BLOCK_INSIDE = _TABLE - {b"td", b"caption"} | frozenset(b"ul ol dl select a button object svg math map".split())
-CUT_IN_TWO = (
-    "The HTML cannot be cut at the meeting block: some formatting or a part of the layout starts outside the block "
-    "and ends inside it, or the other way round."
+CUT_IN_TWO = sentence(
+    "The HTML cannot be cut at the meeting block: some formatting or a part of the layout starts "
+    "outside the block and ends inside it, or the other way round."
 )
 Run = tuple[int, int]
 """Where something starts and ends."""
@@ -83,7 +84,7 @@ stack of all open elements of its name. One that was closed while others remain 
 
 def inside_markup() -> Declined:
     """Return the refusal of a row that cannot be reached by reading."""
-    return needs_review("A row of the meeting block stands inside markup, or next to broken markup.")
+    return needs_review(sentence("A row of the meeting block stands inside markup, or next to broken markup."))
 
 
 class OpenElements:

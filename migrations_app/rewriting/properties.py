@@ -3,6 +3,7 @@
 A mail program draws its Join button from them, so text that is replaced alone leaves a button for a dead meeting.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -15,6 +16,7 @@ from migrations_app.calendars.content_lines import (
     Edit,
     Line,
     escaped,
+    insert_lines,
     replace_in_value,
     replace_line,
     unescaped,
@@ -35,6 +37,7 @@ from migrations_app.rewriting.components import (
     CONFERENCE_ID,
     EXTERNAL_LINK,
     MACHINE_READ,
+    TEAMS_PROPERTIES,
     TEAMS_URL,
     TEL_URI,
     TOLL_NUMBER,
@@ -47,6 +50,7 @@ from migrations_app.rewriting.frames import Found, readable
 from migrations_app.rewriting.labels import language_of
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.spans import Span, span
+from tenants_app.sentences import sentence
 
 _LABELS = {
     Kind(family): frozenset(map(str.casefold, labels))
@@ -87,13 +91,25 @@ class Properties:
         lines = [line for line in component.event.lines if line.name in _FOLLOWING]
         unfolded_lines = [unfold(source[line.start : line.end]) for line in lines]
         dial_uris = self._unused_dial_uris(lines, unfolded_lines)
+        has_changed = False
         for line, unfolded in zip(lines, unfolded_lines, strict=True):
             start = value_start(unfolded)
             head, value = unfolded[:start], unfolded[start:]
             new = self._value(component, line.name, value, dial_uris) if value.strip() else value
             new_head = self._head(line.name, head, has_changed=new != value)
             if new_head + new != unfolded:
+                has_changed = has_changed or line.name in MACHINE_READ
                 yield _written(component, line, unfolded, new_head, new)
+        if has_changed:
+            yield from self._added(component, {line.name for line in lines})
+
+    def _added(self, component: Component, there: Set[bytes]) -> Iterator[tuple[Edit, Span]]:
+        """Yield the properties by which programs know a Teams meeting, where an event had those of another service."""
+        for name in (TEAMS_URL, TEAMS_PROPERTIES) if links.is_teams(self._join_url) else ():
+            if name not in there and (value := self._new_machine_read(name)):
+                line = name + b":" + escaped(value)
+                added = span(component.recurrence_id, name, b"", line)
+                yield insert_lines(component.source, component.event, [line]), added
 
     def _unused_dial_uris(self, lines: Sequence[Line], unfolded_lines: Sequence[bytes]) -> Iterator[str]:
         """Yield the new numbers that no CONFERENCE has yet: a server may have changed their order."""
@@ -147,6 +163,8 @@ class Properties:
     def _new_machine_read(self, name: bytes) -> str:
         if name in (EXTERNAL_LINK, TEAMS_URL):
             return self._join_url
+        if name == TEAMS_PROPERTIES:
+            return _teams_properties(self._join_url)
         block = self.block
         number = block.toll or block.toll_free
         if not block.has_phone or number is None:
@@ -188,7 +206,9 @@ class Properties:
         if thread and self.old.thread:
             return thread == self.old.thread
         if all(links.other_form(value, url) for url in self.old.joins.values()):
-            raise needs_review("The event has a second Teams link that cannot be compared with the one in its block.")
+            raise needs_review(
+                sentence("The event has a second Teams link that cannot be compared with the one in its block.")
+            )
         return False
 
     @cached_property
@@ -294,6 +314,15 @@ class DialledProperties:
         if number and self.known.is_toll_free(number):
             return block.toll_free or block.toll
         return block.toll or block.toll_free
+
+
+def _teams_properties(join_url: str) -> str:
+    """Return what Outlook's add-in keeps of a Teams meeting beside its link; "" where the link names no thread."""
+    found = links.teams_place(join_url)
+    if found is None:
+        return ""
+    facts = {"cid": found[0], "private": True, "type": 0, "mid": found[1], "rid": 0, "uid": None}
+    return json.dumps(facts, separators=(",", ":"))
 
 
 def _written(component: Component, line: Line, unfolded: bytes, head: bytes, value: bytes) -> tuple[Edit, Span]:

@@ -68,6 +68,8 @@ _MARKS = ("-----", ">:", *_WROTE_IN)
 _HEADER_LINES = 8
 _LONGEST_ATTRIBUTION = 300
 _LINE_END = re.compile(r"<(?:br|hr|/?(?:p|div|table|tr|ul|ol|li|blockquote|h[1-6]))\b[^<>]*+>", re.IGNORECASE)
+# Word writes a paragraph into each cell of a table; what stands in one row is one line.
+_PARAGRAPH_OF_CELL = re.compile(r"(<t[dh]\b[^<>]*+>)\s*+<p\b[^<>]*+>|</p>\s*+(?=</t[dh]\b)", re.IGNORECASE)
 _BLANK_LINES = re.compile(r"\n\s++")
 _TAG = re.compile(r"<[!?/a-zA-Z][^<>]*+>")
 
@@ -96,7 +98,8 @@ def _is_below_headers(description: Description) -> bool:
     above = description.value[begin : found.cut.start]
     text = unescaped(above)
     if description.is_html:
-        text = characters(_TAG.sub("", _LINE_END.sub("\n", text.replace("\n", " "))))
+        text = _PARAGRAPH_OF_CELL.sub(r"\1", text.replace("\n", " "))
+        text = characters(_TAG.sub("", _LINE_END.sub("\n", text)))
         text = _BLANK_LINES.sub("\n", text)
     if "---" in text and _HEADING.search(text):
         return True

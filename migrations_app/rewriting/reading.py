@@ -20,7 +20,9 @@ LINK, END = "\x02", "\x03"
 _ESCAPE = rb"\\r\\[nN]|\\[nN,;\\]"
 _IN_TEXT = re.compile(rb"(?P<escape>" + _ESCAPE + rb")")
 _IN_HTML = re.compile(
-    rb"(?P<escape>" + _ESCAPE + rb")"
+    # Where a server breaks its lines a blank of the text becomes several, of which one is seen.
+    rb"(?P<blank>(?:[ \t\r\n]|\\(?:r\\)?[nN]){2,}+)"
+    rb"|(?P<escape>" + _ESCAPE + rb")"
     rb"|(?P<reference>&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30})(?:\\?;)?)"
     rb"|<!--.*?(?:-->|\Z)"
     rb"|<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
@@ -150,7 +152,9 @@ def _read_html(value: bytes, begin: int, end: int, pieces: _Pieces) -> None:
             pieces.add(text, at, start, is_copied=True)
         at = found.end()
         kind = found.lastgroup
-        if kind == "escape" and not hidden:
+        if kind == "blank" and not hidden:
+            pieces.add(" ", start, at, is_copied=False)
+        elif kind == "escape" and not hidden:
             octets = found[0]
             pieces.add(" " if octets[-1:] in b"nN" else octets[1:].decode("ascii"), start, at, is_copied=False)
         elif kind == "reference" and not hidden:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from migrations_app.calendars.content_lines import Edit, Event, insert_lines, replace_in_value, unfold, value_start
 from migrations_app.calendars.revision import SEQUENCES, highest_sequence, latest_stamp
 from migrations_app.rewriting.errors import needs_review
+from tenants_app.sentences import sentence
 
 _STAMPS = frozenset([b"DTSTAMP", b"LAST-MODIFIED", b"X-MS-OLK-APPTSEQTIME"])
 _STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
@@ -27,7 +28,9 @@ def renew(
     """
     highest = highest_sequence(source, events)
     if highest >= _HIGHEST_SEQUENCE and not same_sequence:
-        raise needs_review("The invitation's SEQUENCE is as high as it can be, so no update of it would be accepted.")
+        raise needs_review(
+            sentence("The invitation's SEQUENCE is as high as it can be, so no update of it would be accepted.")
+        )
     number = str(highest + 1).encode()
     moment = now.astimezone(UTC)
     if same_sequence:

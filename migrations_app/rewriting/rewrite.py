@@ -13,20 +13,22 @@ from itertools import pairwise
 
 from migrations_app.calendars.content_lines import Edit, escaped, replace_in_value, splice, unescaped
 from migrations_app.rewriting import links
-from migrations_app.rewriting.block import MeetingBlock, can_be_carried, render_html, render_text
+from migrations_app.rewriting.block import MeetingBlock, Phone, can_be_carried, render_html, render_text
 from migrations_app.rewriting.components import Component, Description
 from migrations_app.rewriting.errors import Declined, needs_review
 from migrations_app.rewriting.examine import Examined
 from migrations_app.rewriting.facts import BlockFacts, shown_id
 from migrations_app.rewriting.frames import look
 from migrations_app.rewriting.in_place import exchanged, exchanges, parts_of
+from migrations_app.rewriting.likeness import said
 from migrations_app.rewriting.online_meeting import OnlineMeeting, merged
 from migrations_app.rewriting.properties import DialledProperties, Properties
 from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.services import Service
-from migrations_app.rewriting.shown_html import images, targets, visible_text
+from migrations_app.rewriting.shown_html import images
 from migrations_app.rewriting.spans import Span, span
+from tenants_app.sentences import Sentence, one_after_the_other, sentence
 
 _IMAGE = re.compile(r"\[https?://[^\s\[\]]*\]")  # how a mail server renders one as text
 _URL = re.compile(r"https?://[^\s<>]+")
@@ -36,10 +38,12 @@ _URL = re.compile(r"https?://[^\s<>]+")
 class Rewrite:
     """A rewritten object, what was replaced in it, the SEQUENCE it has now, and what a person should know about it.
 
-    `has_own_blocks` tells whether a block in it is one that MMS draws.
+    `edits` are those that made `body` of the source, which `spans` say in words. `has_own_blocks` tells whether a block
+    in it is one that MMS draws.
     """
 
     body: bytes
+    edits: Sequence[Edit]
     spans: tuple[Span, ...]
     sequence: int
     join_url: str
@@ -82,26 +86,31 @@ def write(
     now: datetime,
     left: Set[str] = frozenset(),
     ids: Identities = NO_IDENTITIES,
+    phones: Mapping[str, Phone] | None = None,
     same_sequence: bool = False,
 ) -> Rewrite:
     """Return the object with the block that it should have.
 
     `block` is what the organizer's settings say, whatever its join link. `made` are the online meetings that take the
     place of old ones, by the RECURRENCE-ID of `Examined.meetings`; a meeting that has none there stays where it is, and
-    only what is wrong about it is exchanged (R40). Those in `left`, which must not be all, are not touched. Raises
+    only what is wrong about it is exchanged (R40). Those in `left`, which must not be all, are not touched. `phones`
+    are the phone parts of meetings whose service says how one dials in, named likewise. Raises
     Declined: `already-current`, `no-conference-id`, or `needs-review` where something that leads into the meeting
     cannot be carried over with certainty.
     """
     source = examined.source
     edits: list[Edit] = []
     spans: list[Span] = []
-    notes: dict[str, None] = {}
+    notes: dict[Sentence, None] = {}
     has_own_blocks = False
+    phones = phones or {}
     plans = {
         each.recurrence_id: (
-            _Anew(each, block.leading_to(made[seen.recurrence_id]))
+            _Anew(each, block.dialled(phones.get(seen.recurrence_id)).leading_to(made[seen.recurrence_id]))
             if (seen := examined.meeting_of[each.recurrence_id]).recurrence_id in made
-            else _Current(each, examined.facts_of[each.recurrence_id], block, seen.service, ids)
+            else _Current(
+                each, examined.facts_of[each.recurrence_id], block, seen.service, ids, phones.get(seen.recurrence_id)
+            )
         )
         for each in examined.components
         if each.blocks and examined.meeting_of[each.recurrence_id].recurrence_id not in left
@@ -124,18 +133,18 @@ def write(
             if plan.note:
                 notes[plan.note] = None
     if not edits:
-        raise Declined("already-current", "The invitation already says what the organizer's settings say.")
+        raise Declined("already-current", sentence("The invitation already says what the organizer's settings say."))
     changed = [each.event for each in examined.components]
     sequence = renew(source, examined.events, changed, now, edits, same_sequence=same_sequence)
     body = splice(source, edits)
-    return Rewrite(body, tuple(spans), sequence, first.join_url, " ".join(notes), has_own_blocks)
+    return Rewrite(body, edits, tuple(spans), sequence, first.join_url, one_after_the_other(*notes), has_own_blocks)
 
 
 class _Anew:
     """A component whose block is written anew around a meeting that was made for it."""
 
     is_own = True
-    note = ""
+    note = Sentence("")
 
     def __init__(self, component: Component, block: MeetingBlock) -> None:
         self._component = component
@@ -159,18 +168,25 @@ class _Current:
         block: MeetingBlock,
         service: Service,
         ids: Identities,
+        phone: Phone | None,
     ) -> None:
         self._component = component
         self._facts = facts
         self._refuse_disagreement()
         shown = shown_id(facts)
+        block = block.dialled(phone)
         wants_phone = block.toll is not None or block.toll_free is not None
-        conference_id = ids.of(service, shown, block.conference_id) if wants_phone else ""
+        conference_id = block.conference_id
+        if phone is None:
+            conference_id = ids.of(service, shown, block.conference_id) if wants_phone else ""
         if wants_phone and not conference_id:
-            raise Declined("no-conference-id", f"Its {service.product} block shows no conference ID to print.")
-        self.note = ""
+            raise Declined(
+                "no-conference-id",
+                sentence("Its %(product)s block shows no conference ID to print.", product=service.product),
+            )
+        self.note = Sentence("")
         if conference_id and conference_id == shown != block.conference_id and shown not in ids.given:
-            self.note = f"The conference ID {shown} was not given out by MMS, and is kept."
+            self.note = sentence("The conference ID %(shown)s was not given out by MMS, and is kept.", shown=shown)
         self._keeps_id = conference_id not in {"", block.conference_id}
         self._block = replace(block, conference_id=conference_id).leading_to(self._meeting)
         self.join_url = self._meeting.join_url
@@ -180,7 +196,9 @@ class _Current:
             self._edits = self._in_place()
             self.is_own = self._edits is None
         if self.is_own and not can_be_carried(self._meeting):
-            raise needs_review("Something that leads into the meeting could not be written into a new block as it is.")
+            raise needs_review(
+                sentence("Something that leads into the meeting could not be written into a new block as it is.")
+            )
 
     @cached_property
     def _meeting(self) -> OnlineMeeting:
@@ -188,8 +206,8 @@ class _Current:
 
     def _refuse_disagreement(self) -> None:
         for one, other in pairwise(self._facts):
-            for what in one.disagreements(other):
-                raise needs_review(f"The plain-text and the HTML description show a different {what}.")
+            for disagreement in one.disagreements(other):
+                raise needs_review(disagreement)
 
     def _in_place(self) -> list[list[Edit]] | None:
         """Return the edits of each description; None where parts come or go, or cannot be told apart."""
@@ -247,7 +265,9 @@ class _Current:
             if facts.unsure:
                 raise needs_review(facts.unsure)
             if self._keeps_id and facts.conference_ids and not facts.has_certain_id:
-                raise needs_review("Nobody can tell for certain which conference ID the meeting block has to keep.")
+                raise needs_review(
+                    sentence("Nobody can tell for certain which conference ID the meeting block has to keep.")
+                )
 
     def _carried_over(self) -> Iterator[tuple[Edit, Span]]:
         """Draw the block anew with all that leads into the meeting, and read it back to be certain."""
@@ -259,7 +279,7 @@ class _Current:
             found = look(value, is_html=is_html).found
             if found is None or not _leads_to(BlockFacts(found, value, is_html=is_html), meeting):
                 raise needs_review(
-                    "What leads into the meeting cannot be carried over into a new block with certainty."
+                    sentence("What leads into the meeting cannot be carried over into a new block with certainty.")
                 )
         return iter(drawn)
 
@@ -330,4 +350,5 @@ def _reading(piece: bytes, is_html: bool) -> tuple[str, list[str]]:
     if not is_html:
         text = _IMAGE.sub("", unescaped(piece))
         return "".join(_URL.sub(lambda found: links.unwrapped(found[0]), text).split()), []
-    return "".join(visible_text(piece).split()), [*map(links.unwrapped, targets(piece)), *images(piece)]
+    text, addresses = said(piece)
+    return text, [addresses, *images(piece)]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from migrations_app.rewriting import links
+from tenants_app.sentences import Sentence, sentence
 
 
 class Service(StrEnum):
@@ -14,12 +15,16 @@ class Service(StrEnum):
     LINK = "Link"
 
     @property
-    def product(self) -> str:
+    def product(self) -> Sentence:
         """What people call it."""
         return _TITLES[self]
 
 
-_TITLES = {Service.SKYPE: "Skype for Business", Service.TEAMS: "Teams", Service.LINK: "Link"}
+_TITLES = {
+    Service.SKYPE: sentence("Skype for Business"),
+    Service.TEAMS: sentence("Teams"),
+    Service.LINK: sentence("Link"),
+}
 
 
 def service_of(join_urls: Iterable[str], key: str, remembered: frozenset[str]) -> Service:

@@ -9,7 +9,10 @@ from migrations_app.calendars.content import plain
 from migrations_app.calendars.content_lines import events_of, parse, unfold, value_start
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
+from migrations_app.rewriting.likeness import said
 from migrations_app.rewriting.spans import Span
+
+_HTML = frozenset({"X-ALT-DESC", "STYLED-DESCRIPTION"})
 
 
 class Standing(Enum):
@@ -29,18 +32,24 @@ def standing(body: bytes, spans: Iterable[Span]) -> Standing:
         values = _values(body)
     except UnreadableCalendar:
         return Standing.UNCLEAR
-    found = {side for span in spans if (side := _side(span, values.get((span.recurrence_id, span.property), ())))}
+    found = set[Standing]()
+    for span in spans:
+        there = values.get((span.recurrence_id, span.property), ())
+        side = _side(span, list(map(plain, there)))
+        if side is Standing.UNCLEAR and span.property in _HTML:
+            side = _side_of_html(span, there)
+        found |= set() if side is None else {side}
     return found.pop() if len(found) == 1 else Standing.UNCLEAR
 
 
-def _values(body: bytes) -> Mapping[tuple[str, str], Sequence[str]]:
-    values: dict[tuple[str, str], list[str]] = {}
+def _values(body: bytes) -> Mapping[tuple[str, str], Sequence[bytes]]:
+    values: dict[tuple[str, str], list[bytes]] = {}
     for event in events_of(parse(body)):
         recurrence_id = recurrence_id_of(body, event)
         for line in event.lines:
             unfolded = unfold(body[line.start : line.end])
             key = recurrence_id, line.name.decode("ascii", "replace")
-            values.setdefault(key, []).append(plain(unfolded[value_start(unfolded) :]))
+            values.setdefault(key, []).append(unfolded[value_start(unfolded) :])
     return values
 
 
@@ -54,6 +63,15 @@ def _side(span: Span, values: Sequence[str]) -> Standing | None:
     if has_before and has_after:  # one of them is a piece of the other
         has_before, has_after = after in before, before in after
     if has_before == has_after:
+        return Standing.UNCLEAR
+    return Standing.BEFORE if has_before else Standing.AFTER
+
+
+def _side_of_html(span: Span, values: Sequence[bytes]) -> Standing:
+    """As it reads, where a server has stored HTML in a form of its own."""
+    before, after = (said(text.encode("utf-8", "surrogateescape")) for text in (span.before, span.after))
+    has_before, has_after = (any(side.is_in(said(value)) for value in values) for side in (before, after))
+    if has_before is has_after or not before.text or not after.text:
         return Standing.UNCLEAR
     return Standing.BEFORE if has_before else Standing.AFTER
 

@@ -22,8 +22,11 @@ from migrations_app.calendars.content_lines import (
 from migrations_app.calendars.facts import events_not_over
 from migrations_app.rewriting.components import DESCRIPTIONS, recurrence_id_of
 from migrations_app.rewriting.errors import Declined, needs_review
+from migrations_app.rewriting.frames import look
+from migrations_app.rewriting.likeness import said
 from migrations_app.rewriting.revision import renew
 from migrations_app.rewriting.spans import Span
+from tenants_app.sentences import sentence
 
 _REPEATABLE = frozenset([b"CONFERENCE"])
 """Properties that an event may have several times (RFC 7986 section 5.11), so one can go back beside others."""
@@ -45,7 +48,8 @@ def undo(body: bytes, spans: Iterable[Span], *, now: datetime, same_sequence: bo
     """Return the object with what `spans` replaced put back, and its revision made newer once more (see `rewrite`).
 
     Overrides that are over by now stay as they are. Raises Declined (needs-review) where the replaced text does
-    not stand exactly as it was written, UnreadableCalendar when the object is no calendar.
+    not stand as it was written: exactly, or in HTML at least with the same text and links, as a server may have stored
+    it. Raises UnreadableCalendar when the object is no calendar.
     """
     calendars = parse(body)
     events = events_of(calendars)
@@ -57,12 +61,14 @@ def undo(body: bytes, spans: Iterable[Span], *, now: datetime, same_sequence: bo
     for span in spans:
         component = written.get(span.recurrence_id)
         if component is None:
-            raise needs_review("An occurrence that was changed is no longer in the invitation, so it cannot be undone.")
+            raise needs_review(
+                sentence("An occurrence that was changed is no longer in the invitation, so it cannot be undone.")
+            )
         if id(component.event) in not_over:
             edits.append(component.put_back(span))
             back.append(turned(span))
     if not edits:
-        raise needs_review("There is nothing left to undo: every occurrence that was changed is over.")
+        raise needs_review(sentence("There is nothing left to undo: every occurrence that was changed is over."))
     sequence = renew(body, events, current, now, edits, same_sequence=same_sequence)
     return Undone(splice(body, edits), sequence, tuple(back))
 
@@ -108,7 +114,9 @@ class _Written:
         else:
             edit = self._removed_line(name, before)
         if edit is None:
-            raise needs_review("The invitation was changed since the migration, so the migration cannot be undone.")
+            raise needs_review(
+                sentence("The invitation was changed since the migration, so the migration cannot be undone.")
+            )
         return edit
 
     def _in_description(self, name: bytes, before: bytes, after: bytes) -> Edit | None:
@@ -120,10 +128,26 @@ class _Written:
                 places.append((line, start))
                 if unfolded.find(after, start + 1) >= 0:
                     places.append((line, start))
+        if not places and name != b"DESCRIPTION":
+            return self._in_html(name, before, after)
         if len(places) != 1:
             return None
         line, start = places[0]
         return replace_in_value(self._body, line, start, start + len(after), before)
+
+    def _in_html(self, name: bytes, before: bytes, after: bytes) -> Edit | None:
+        """Return the edit of a block that says what was written, where a server has stored it in a form of its own."""
+        edits = []
+        for line in self._lines[name]:
+            unfolded = unfold(self._body[line.start : line.end])
+            start = value_start(unfolded)
+            value = unfolded[start:]
+            found = look(value, is_html=True).found
+            if after and found is not None and said(value[found.cut.start : found.cut.end]) == said(after):
+                first, last, opened, closed = found.cut
+                text = opened + before + closed
+                edits.append(replace_in_value(self._body, line, start + first, start + last, text))
+        return edits[0] if len(edits) == 1 else None
 
     def _whole_line(self, name: bytes, before: bytes, after: bytes) -> Edit | None:
         if name not in self._equal_read:

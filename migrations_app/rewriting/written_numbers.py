@@ -146,6 +146,12 @@ def digit_rows(body: bytes) -> set[str]:
     return rows
 
 
+def readings_of(body: bytes, now: datetime | None = None) -> Iterator[str]:
+    """Yield the ways in which what stands in the object's properties may be read, for who looks for something else."""
+    for _, text in _texts(_without_what_is_over(body, now) if now else body):
+        yield from _as_read(text)
+
+
 def digits_of(number: str) -> str:
     """The digits of an E.164 number that everybody writes, with or without the country's."""
     return _national(number)

@@ -12,9 +12,11 @@ from migrations_app.calendars.content_lines import all_events
 from migrations_app.calendars.revision import highest_sequence
 from migrations_app.calendars.schedule_status import not_told
 from migrations_app.failures import LEFT_FOR_A_PERSON, Failure
-from migrations_app.mailboxes.base import PartlyWritten, Stored, Write
+from migrations_app.mailboxes.base import PartlyWritten, Stored, Write, WrittenAmiss
 from migrations_app.models import MeetingResult, Run, Update, UpdateText
 from migrations_app.monitoring import clock
+from migrations_app.rewriting.as_stored import as_stored
+from migrations_app.rewriting.spans import pack
 from migrations_app.rewriting.unchanged import digest_of
 from migrations_app.rewriting.written_numbers import digits_in, shown_numbers
 from migrations_app.runs import queue
@@ -28,6 +30,8 @@ from migrations_app.targets import UNDO, Targets
 from tenants_app import fingerprints
 from tenants_app.bulk import batched, insert
 from tenants_app.changes.conference_ids import note_taken_out, release_private_conference_ids
+from tenants_app.models import ConferencingUser
+from tenants_app.sentences import at_most, sentence
 
 MIXED = "mixed"
 """Stands for the fingerprint where a run's attempts had different settings: it equals the fingerprint of no user."""
@@ -65,7 +69,7 @@ class Committer:
             with transaction.atomic():
                 self._before_writing(outcomes)
                 self._begin_to_write()
-                self._intents.announce(outcomes)
+                self._intents.announce(outcomes, in_parts=self._mailbox.writes_in_parts)
                 queue.hold(self._run)
         writes = _writes(outcomes)
         answers: Mapping[str, Failure | Stored | None] = {}
@@ -79,7 +83,9 @@ class Committer:
             outcomes = [outcome for outcome in outcomes if outcome.result.uid in answers]
         with transaction.atomic():
             left = self._record(outcomes, answers, last_try=last_try)
-            self._intents.forget(self._settled_by(outcomes) - left)
+            # What was given up may be written in part, or whole: the next run settles that.
+            given_up = {each.result.uid for each in outcomes if each.result.code == "meeting-kept-changing"}
+            self._intents.forget(self._settled_by(outcomes) - left - given_up)
         if failure:
             raise failure
         return left
@@ -87,7 +93,9 @@ class Committer:
     def _record(
         self, outcomes: Sequence[Outcome], answers: Mapping[str, Failure | Stored | None], *, last_try: bool
     ) -> set[str]:
-        refused = {uid: answer for uid, answer in answers.items() if isinstance(answer, Failure)}
+        amiss = {uid: answer for uid, answer in answers.items() if isinstance(answer, WrittenAmiss)}
+        failed = {uid: answer for uid, answer in answers.items() if isinstance(answer, Failure)}
+        refused = {uid: answer for uid, answer in failed.items() if uid not in amiss}
         _refuse(outcomes, refused)
         written = answers.keys() - refused.keys()
         if written:
@@ -99,12 +107,15 @@ class Committer:
         for outcome in outcomes:
             if outcome.write and outcome.write.uid in written:
                 answer, body = answers[outcome.write.uid], outcome.write.body
-                outcome.body = b""  # what was judged stands there no more
-                if isinstance(answer, Stored):  # the update is about the revision that the server made of it
-                    body = answer.body
-                    outcome.result.sequence = highest_sequence(body, all_events(body))
-                    outcome.result.digest = digest_of(body)
-                    outcome.body = body
+                stored = answer.stored if isinstance(answer, WrittenAmiss) else answer
+                before, outcome.body = outcome.before or outcome.body, b""  # what was judged stands there no more
+                if isinstance(stored, Stored):  # the update is about the revision that the server made of it
+                    outcome.body = body = stored.body
+                    _take_stored(outcome, before, strictly=stored.is_moved_on)
+                if isinstance(answer, WrittenAmiss):
+                    result = outcome.result
+                    result.outcome, result.code = MeetingResult.Outcome.FAILED, answer.code
+                    result.detail = answer.detail
                 self._note_text(body)
         final = [outcome for outcome in outcomes if outcome.result.uid not in unwritten]
         insert([outcome.result for outcome in final])
@@ -125,10 +136,10 @@ class Committer:
         if self._mailbox.is_outside:
             self._intents.forget_all()
 
-    @cached_property
+    @property
     def _was_undone(self) -> bool:
         """Whether meetings of the user were ever put back, so that the newest of their links may not be theirs now."""
-        return Run.objects.filter(user=self._user, migration_type=UNDO).exists()
+        return self._run.is_undo or UNDO in self._other_runs.values()
 
     @cached_property
     def _intents(self) -> Intents:
@@ -139,7 +150,7 @@ class Committer:
 
         Where the mailbox's server tells them, that is noted instead: the change was handed over to it (R24, R35).
         """
-        told = {outcome.result.uid: outcome for outcome in outcomes if outcome.is_change and outcome.recipient_count}
+        told = {outcome.result.uid: outcome for outcome in outcomes if outcome.is_written and outcome.recipient_count}
         if self._earlier_runs:
             self._supersede(list(told))
         keys = dict(self._run.results.filter(uid__in=list(told)).values_list("uid", "pk"))
@@ -183,8 +194,14 @@ class Committer:
             UpdateText.objects.filter(pk__in=pks, update__state=Update.State.SUPERSEDED).delete()
 
     @cached_property
+    def _other_runs(self) -> dict[int, str]:
+        """The user's other runs (keys), each with its migration type."""
+        others = Run.objects.filter(user=self._user).exclude(pk=self._run.pk).order_by()
+        return dict(others.values_list("pk", "migration_type"))
+
+    @property
     def _earlier_runs(self) -> list[int]:
-        return list(Run.objects.filter(user=self._user).exclude(pk=self._run.pk).values_list("pk", flat=True))
+        return list(self._other_runs)
 
     def _count(self, outcomes: Sequence[Outcome], told: int) -> None:
         """Bring the run's counters up to date, and renew its lease."""
@@ -268,14 +285,25 @@ class MigrationCommitter(Committer):
         Where an earlier attempt had other settings, some invitations follow those: then the user stays out of date. So
         they do where the run was for the meetings of some services only (R40).
         """
-        if not Targets.of(self._run.targets).selects_all:
+        if not Targets.of(self._run.targets).selects_all or not self._is_their_mailbox_still():
             return
         if self._settings_of_all_attempts == self._settings.fingerprint:
             left = {self._old_numbers[number] for number in self._numbers_left}
             # What came in since was not looked for.
-            left |= set(self._user.invited_numbers.values_list("number_id", flat=True)) - {*self._old_numbers.values()}
-            fingerprints.record(self._user, self._settings.fingerprint, self._settings.number_keys | left)
+            shown = fingerprints.invited_numbers(self._user)
+            left |= shown - {*self._old_numbers.values()}
+            numbers = self._settings.number_keys | left
+            fingerprints.record(self._user, self._settings.fingerprint, numbers, shown=shown)
             note_taken_out(self._user, self._run.finished_at or clock.now())
+
+    def _is_their_mailbox_still(self) -> bool:
+        """Whether the mailbox that was worked on is the one that the user has; in the caller's transaction, which holds
+        the user. What another mailbox says is not known, whenever the user was given it (R36)."""
+        users = ConferencingUser.objects.filter(pk=self._user.pk)
+        if not any(users.values_list("mailbox", "tenant__mailbox").get()):
+            return _place(self._user) is None
+        user = users.select_related("tenant__mailbox", "mailbox").get()
+        return _place(user) == _place(self._user)
 
     @property
     def _asked_for(self) -> str:
@@ -306,7 +334,7 @@ class MigrationCommitter(Committer):
         if self._settings.gives_private_ids:
             # An ID that was given out for a meeting that does not show it after all is free again.
             numbered = self._settings.newly_numbered
-            useless = [each.result.uid for each in outcomes if not each.is_change and each.result.uid in numbered]
+            useless = [each.result.uid for each in outcomes if not each.is_written and each.result.uid in numbered]
             release_private_conference_ids(self._user, useless)
 
     def _note_settings(self, outcomes: Sequence[Outcome]) -> None:
@@ -324,14 +352,28 @@ def _writes(outcomes: Sequence[Outcome]) -> list[Write]:
     return [outcome.write for outcome in outcomes if outcome.write]
 
 
+def _take_stored(outcome: Outcome, before: bytes, *, strictly: bool) -> None:
+    """Say of the meeting what its server has stored, whose way of writing texts down is its own. ``strictly``: what
+    else has changed in the text may be somebody's edit, which an undo must not take back."""
+    body, result = outcome.body, outcome.result
+    result.sequence = highest_sequence(body, all_events(body))
+    result.digest = digest_of(body)
+    outcome.replaced = as_stored(before, outcome.replaced, body, strictly=strictly)
+    result.spans = pack(outcome.replaced)
+
+
 def _refused_by_server(body: bytes) -> dict[str, str]:
     """What an update says of the attendees whom the mailbox's server could not tell."""
     failed = not_told(body)
     if not failed:
         return {}
     (first, code), *others = failed.items()
-    detail = f"{first}{f' and {len(others)} more' if others else ''}, status {code}"
-    return {"error_code": "attendees-not-told-by-server", "error_detail": detail[:500]}
+    detail = (
+        sentence("%(attendee)s and %(more)s more, status %(code)s", attendee=first, more=str(len(others)), code=code)
+        if others
+        else sentence("%(attendee)s, status %(code)s", attendee=first, code=code)
+    )
+    return {"error_code": "attendees-not-told-by-server", "error_detail": at_most(500, detail)}
 
 
 def _refuse(outcomes: Sequence[Outcome], refused: Mapping[str, Failure]) -> None:
@@ -354,3 +396,9 @@ def _fail_with(outcome: Outcome, code: str, detail: str = "") -> None:
     failed.outcome, failed.code, failed.detail = MeetingResult.Outcome.FAILED, code, detail
     failed.sequence = failed.spans = outcome.write = None
     failed.digest = ""
+
+
+def _place(user: ConferencingUser) -> tuple[int, str] | None:
+    """Where the user's mailbox is; None in MMS itself."""
+    connection = user.mailbox_connection
+    return (connection.pk, connection.server) if connection else None

@@ -21,6 +21,7 @@ from migrations_app.models import LeftMeeting, MeetingResult, Run, Update, Updat
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched, insert, update
 from tenants_app.models import Tenant
+from tenants_app.sentences import sentence
 
 State = LeftMeeting.State
 BY_START = (F("starts_at").asc(nulls_first=True), "pk")
@@ -144,7 +145,9 @@ def forget_messages(messages: QuerySet[Update]) -> None:
 def accept_messages(messages: QuerySet[Update], actor: Actor) -> None:
     """A person has accepted that these do not arrive, in the caller's transaction."""
     rows = LeftMeeting.objects.filter(message__in=messages).exclude(state=State.DEALT_WITH)
-    rows.update(state=State.DEALT_WITH, by=actor.name, at=timezone.now(), note="Accepted for taking a number off.")
+    rows.update(
+        state=State.DEALT_WITH, by=actor.name, at=timezone.now(), note=sentence("Accepted for taking a number off.")
+    )
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from django.db.models import BooleanField, Count, ExpressionWrapper, F, Q
-from django.utils.text import get_text_list
 
 from migrations_app.models import MeetingResult, Run
 from migrations_app.targets import CURRENT, NO_SERVICE, Targets, service_name
+from tenants_app.sentences import Sentence, sentence, sentence_plural, whole
+from tenants_app.wording import all_of
 
 
 class Movement(NamedTuple):
@@ -27,24 +28,54 @@ class Movement(NamedTuple):
         return self.source != self.target or self.gets_new_link
 
     @property
-    def ahead(self) -> str:
+    def ahead(self) -> Sentence:
         """Of a meeting before the run."""
-        return self._words("stays", "moves", "gets")
-
-    @property
-    def done(self) -> str:
-        """Of a meeting after the run."""
-        return self._words("stayed", "moved", "got")
-
-    def of_many(self, stay: str, move: str, get: str) -> str:
-        """Of several meetings at once, with these verbs."""
-        return self._words(stay, move, get)
-
-    def _words(self, stay: str, move: str, get: str) -> str:
         source, target = service_name(self.source), service_name(self.target)
         if self.source != self.target:
-            return f"{move} from {source} to {target}"
-        return f"{get} a new {target} link" if self.gets_new_link else f"{stay} in {source}"
+            return sentence("moves from %(source)s to %(target)s", source=source, target=target)
+        if self.gets_new_link:
+            return sentence("gets a new %(service)s link", service=target)
+        return sentence("stays in %(service)s", service=source)
+
+    @property
+    def done(self) -> Sentence:
+        """Of a meeting after the run."""
+        source, target = service_name(self.source), service_name(self.target)
+        if self.source != self.target:
+            return sentence("moved from %(source)s to %(target)s", source=source, target=target)
+        if self.gets_new_link:
+            return sentence("got a new %(service)s link", service=target)
+        return sentence("stayed in %(service)s", service=source)
+
+    def ahead_of_many(self, count: int) -> Sentence:
+        """Of so many meetings before the run, which do not stay as they are."""
+        source, target = service_name(self.source), service_name(self.target)
+        if self.source != self.target:
+            return sentence_plural(
+                "%(n)s would move from %(source)s to %(target)s",
+                "%(n)s would move from %(source)s to %(target)s",
+                count,
+                source=source,
+                target=target,
+            )
+        return sentence_plural(
+            "%(n)s would get a new %(service)s link", "%(n)s would get a new %(service)s link", count, service=target
+        )
+
+    def done_of_many(self, count: int) -> Sentence:
+        """Of so many meetings after the run, which did not stay as they are."""
+        source, target = service_name(self.source), service_name(self.target)
+        if self.source != self.target:
+            return sentence_plural(
+                "%(n)s moved from %(source)s to %(target)s",
+                "%(n)s moved from %(source)s to %(target)s",
+                count,
+                source=source,
+                target=target,
+            )
+        return sentence_plural(
+            "%(n)s got a new %(service)s link", "%(n)s got a new %(service)s link", count, service=target
+        )
 
 
 def movement_of(result: MeetingResult) -> Movement | None:
@@ -88,20 +119,32 @@ class Movements:
     @property
     def ahead(self) -> str:
         """All of it as one sentence before the run; empty where there is nothing to say."""
-        return self._sentence("would stay", "would move", "would get")
+        told = [each.ahead_of_many(count) for each, count in self._moving]
+        if staying := self._staying:
+            told.append(
+                sentence_plural(
+                    "%(n)s would stay in its meeting service", "%(n)s would stay in their meeting service", staying
+                )
+            )
+        return whole(all_of(told)) if told else ""
 
     @property
     def done(self) -> str:
         """All of it as one sentence after the run; empty where there is nothing to say."""
-        return self._sentence("stayed", "moved", "got")
+        told = [each.done_of_many(count) for each, count in self._moving]
+        if staying := self._staying:
+            told.append(
+                sentence_plural("%(n)s stayed in its meeting service", "%(n)s stayed in their meeting service", staying)
+            )
+        return whole(all_of(told)) if told else ""
 
-    def _sentence(self, stay: str, move: str, get: str) -> str:
-        moving = [(each, count) for each, count in sorted(self.counts.items()) if each.moves]
-        staying = self.counts.total() - sum(count for _, count in moving)
-        told = [f"{count:,} {each.of_many(stay, move, get)}" for each, count in moving]
-        if staying:
-            told.append(f"{staying:,} {stay} in {'its' if staying == 1 else 'their'} meeting service")
-        return f"{get_text_list(told, 'and')}." if told else ""
+    @property
+    def _moving(self) -> list[tuple[Movement, int]]:
+        return [(each, count) for each, count in sorted(self.counts.items()) if each.moves]
+
+    @property
+    def _staying(self) -> int:
+        return self.counts.total() - sum(count for _, count in self._moving)
 
 
 def movements_of(run: Run) -> Movements:

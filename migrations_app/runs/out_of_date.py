@@ -11,7 +11,7 @@ from migrations_app.models import Run
 from migrations_app.runs.served import not_served
 from tenants_app.bulk import batched
 from tenants_app.models import Bridge, ConferencingUser, Tenant
-from tenants_app.wording import counted
+from tenants_app.sentences import Sentence, sentence, sentence_plural
 
 CHUNK = 500
 """Users who are looked at, or started, together: few enough for memory, and for workers that wait for it."""
@@ -32,14 +32,18 @@ class OutOfDate:
         return self.users > 0
 
     @property
-    def count(self) -> str:
+    def count(self) -> Sentence:
         """How many they are, in words."""
-        return f"{counted(self.users, 'user')} {'is' if self.users == 1 else 'are'} out of date"
+        return sentence_plural("%(n)s user is out of date", "%(n)s users are out of date", self.users)
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """What that means."""
-        return f"{self.count}: their invitations do not say what their settings ask for."
+        return sentence_plural(
+            "%(n)s user is out of date: their invitations do not say what their settings ask for.",
+            "%(n)s users are out of date: their invitations do not say what their settings ask for.",
+            self.users,
+        )
 
     @property
     def under_way(self) -> str:
@@ -47,10 +51,14 @@ class OutOfDate:
         if not self.with_run:
             return ""
         if self.users == 1:
-            return "Their run is pending or in progress."
-        have = "has" if self.with_run == 1 else "have"
-        who = "All" if self.with_run == self.users else f"{self.with_run:,}"
-        return f"{who} of them {have} a run pending or in progress."
+            return sentence("Their run is pending or in progress.")
+        if self.with_run == self.users:
+            return sentence("All of them have a run pending or in progress.")
+        return sentence_plural(
+            "%(n)s of them has a run pending or in progress.",
+            "%(n)s of them have a run pending or in progress.",
+            self.with_run,
+        )
 
     @property
     def cannot_start(self) -> str:
@@ -58,10 +66,16 @@ class OutOfDate:
         if not self.not_served:
             return ""
         if self.users == 1:
-            return "MMS cannot serve this user, so no run can be started."
-        who = f"{self.not_served:,} of them" if self.not_served < self.users else f"All {self.users:,} of them"
-        whom = "this one" if self.not_served == 1 else "these"
-        return f"{who} MMS cannot serve, so no run can be started for {whom}."
+            return sentence("MMS cannot serve this user, so no run can be started.")
+        if self.not_served == self.users:
+            return sentence(
+                "All %(n)s of them MMS cannot serve, so no run can be started for these.", n=self.not_served
+            )
+        return sentence_plural(
+            "%(n)s of them MMS cannot serve, so no run can be started for this one.",
+            "%(n)s of them MMS cannot serve, so no run can be started for these.",
+            self.not_served,
+        )
 
     @property
     def startable(self) -> int:
@@ -82,8 +96,8 @@ class OutOfDate:
     def have_failed(self) -> str:
         """Who waits for a retry, where that is all of those for whom a run can be started."""
         if self.startable == self.users:
-            return "Their run has failed." if self.users == 1 else "All of them have failed runs."
-        return f"{self.startable:,} of them {'has a failed run' if self.startable == 1 else 'have failed runs'}."
+            return sentence("Their run has failed.") if self.users == 1 else sentence("All of them have failed runs.")
+        return sentence_plural("%(n)s of them has a failed run.", "%(n)s of them have failed runs.", self.startable)
 
 
 def users_out_of_date(tenant: Tenant) -> QuerySet[ConferencingUser]:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from migrations_app.models import NumberRelease, Plan, Run
 from migrations_app.monitoring import clock
@@ -21,6 +22,7 @@ from migrations_app.runs.queue import wake_cluster
 from tenants_app.audit import Actor
 from tenants_app.local_times import DailyWindow, in_words, read_moment, read_time, told
 from tenants_app.models import Tenant
+from tenants_app.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def read_when(tenant: Tenant, typed: Mapping[str, str]) -> When | None:
     tells = bool(typed.get("notify"))
     if not any(texts.values()):
         if tells:
-            raise ValidationError({"not_before": "Say when it begins: that is what the organizers are told."})
+            raise ValidationError({"not_before": sentence("Say when it begins: that is what the organizers are told.")})
         return None
     now, problems = clock.now(), {}
     moment, window = now, None
@@ -82,10 +84,16 @@ def read_window(begin: str, end: str) -> DailyWindow | None:
     if not begin and not end:
         return None
     if not begin or not end:
-        raise ValidationError("A daily window needs two times, such as 22:00 and 6:00: give both, or neither.")
+        raise ValidationError(
+            sentence("A daily window needs two times, such as 22:00 and 6:00: give both, or neither.")
+        )
     window = DailyWindow(read_time(begin), read_time(end))
     if window.begin == window.end:
-        raise ValidationError(f"From {begin} to {end} no time passes: give a later end, or leave out both.")
+        raise ValidationError(
+            sentence(
+                "From %(begin)s to %(end)s no time passes: give a later end, or leave out both.", begin=begin, end=end
+            )
+        )
     return window
 
 
@@ -109,8 +117,14 @@ def make_plan(tenant: Tenant, when: When, actor: Actor) -> Plan:
 def begins_in_words(plan: Plan) -> str:
     """When it begins, or goes on, for people: ``Saturday 5 December 2026, 22:00, Rome time``, and its window."""
     zone = plan.tenant.zone
-    window = f"; only between {plan.window.begin:%H:%M} and {plan.window.end:%H:%M}" if plan.window else ""
-    return f"{told(plan.opens_at, zone)}{window}"
+    begins = told(plan.opens_at, zone)
+    if plan.window is None:
+        return begins
+    return gettext("%(moment)s; only between %(begin)s and %(end)s") % {
+        "moment": begins,
+        "begin": f"{plan.window.begin:%H:%M}",
+        "end": f"{plan.window.end:%H:%M}",
+    }
 
 
 def window_in_words(plan: Plan) -> str:

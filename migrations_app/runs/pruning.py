@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django_q.models import Task
 
@@ -14,37 +14,45 @@ from migrations_app.models import (
     Alert,
     AlertEvent,
     BulkAction,
+    CheckResult,
     LeftMeeting,
     NoticeRound,
     NumberRelease,
     Plan,
+    RolloutCheck,
     Run,
     UntoldNumber,
     Update,
     UserImport,
+    WaveMember,
     WorkerSilence,
 )
 from migrations_app.monitoring import samples
 from tenants_app.models import FormerConferenceId
 
 _RUNS_AT_ONCE = 100
+_RESULTS_AT_ONCE = 1000
 
 
 def prune(before: datetime) -> Counter[str]:
     """Delete runs that ended ``before`` this, with their results and updates (R30). Returns how many rows of each kind.
 
     Imports of users go as well, applied or not, results of what was done for many users, who was told of runs,
-    alerts, what charts show of that time, and what needed a person in meetings that were over by then. Kept are each
-    user's latest run, which says what state they are in (R29), runs with a message still to be sent or one that keeps
-    a number (R35), those just being undone, and the audit. Conference IDs that no undo can bring back may be given to
-    others. Deletes in small transactions, so it may be stopped at any time and never holds up the queue.
+    alerts, what charts show of that time, what checks of rollouts found but for the last of each, and what needed a
+    person in meetings that were over by then. Kept are each user's latest run, which says what state they are in (R29),
+    runs with a message still to be sent or one that keeps a number (R35), those just being undone, those of a rollout
+    that has not ended, which may be taken back and are reported (R84, R93), what people answered to checks, and the
+    audit. Conference IDs that no undo can bring back may be given to others. Deletes in small transactions, so it may
+    be stopped at any time and never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
     being_undone = Run.objects.filter(undoes=OuterRef("pk")).exclude(state__in=[Run.State.SUCCEEDED, Run.State.FAILED])
+    open_rollouts = WaveMember.objects.filter(wave__rollout__finished_at=None)
+    of_rollout = open_rollouts.filter(Q(run=OuterRef("pk")) | Q(run=OuterRef("undoes")) | Q(undo_run=OuterRef("pk")))
     ended = Run.objects.filter(
         state__in=[Run.State.SUCCEEDED, Run.State.FAILED], is_latest=False, finished_at__lt=before
-    ).exclude(Exists(waiting) | Exists(untold) | Exists(being_undone))
+    ).exclude(Exists(waiting) | Exists(untold) | Exists(being_undone) | Exists(of_rollout))
     deleted: Counter[str] = Counter()
     while pks := list(ended.order_by("finished_at").values_list("pk", flat=True)[:_RUNS_AT_ONCE]):
         _, counts = Run.objects.filter(pk__in=pks).delete()
@@ -58,6 +66,7 @@ def prune(before: datetime) -> Counter[str]:
     NoticeRound.objects.filter(created__lt=before, plan=None, is_open=False).delete()
     Alert.objects.filter(created__lt=before).delete()
     AlertEvent.objects.filter(told_at__lt=before).exclude(thing=AlertEvent.Thing.CONNECTION, end_told_at=None).delete()
+    _forget_check_results(before)
     WorkerSilence.objects.filter(ended__lt=before).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(
@@ -67,6 +76,14 @@ def prune(before: datetime) -> Counter[str]:
         imports=imports,
         wake_ups=tasks,
     )
+
+
+def _forget_check_results(before: datetime) -> None:
+    """What checks of rollouts found ``before`` this, by an index, but for the last result of each (R69)."""
+    is_last = Exists(RolloutCheck.objects.filter(pk=OuterRef("rollout_check"), last_result=OuterRef("pk")))
+    old = CheckResult.objects.filter(at__lt=before).exclude(is_last).order_by("at")
+    while pks := list(old.values_list("pk", flat=True)[:_RESULTS_AT_ONCE]):
+        CheckResult.objects.filter(pk__in=pks).delete()
 
 
 def _forget_plans(before: datetime) -> None:

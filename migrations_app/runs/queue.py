@@ -17,11 +17,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
-from django_q.brokers import get_broker
-from django_q.tasks import async_task
 
 from migrations_app.failures import Failure
 from migrations_app.mailboxes import throttling
@@ -30,6 +27,7 @@ from migrations_app.models import MAY_BE_WORKED, Plan, Run, Turn, runs_may_begin
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs import left
+from migrations_app.runs.wake_ups import add_wake_ups
 from migrations_app.targets import ALL_CURRENT, UNDO, Targets
 from migrations_app.triggers.rules import Reason
 from tenants_app import bulk
@@ -44,6 +42,9 @@ OCTETS_PER_SECOND = 200_000
 """Where a lease is for a large meeting, it is longer by the time that this many octets a second take; a worker on a
 busy machine does several times as many."""
 LONGEST_LEASE = timedelta(minutes=10)
+
+
+_CLAIMED = ("state", "lease_token", "lease_until", "attempts", "started_at", "finished_at", "modified")
 
 
 class LeaseLost(Exception):
@@ -194,16 +195,6 @@ def wake_cluster(runs: int = 1) -> None:
     transaction.on_commit(lambda: add_wake_ups(runs), robust=True)
 
 
-def add_wake_ups(runs: int) -> None:
-    """Put as many wake-ups in the queue as there are workers for so many runs.
-
-    Those that nobody has picked up yet will do; adding to them would only pile them up.
-    """
-    waiting = get_broker().queue_size()
-    for _ in range(min(runs, settings.MMS_WORKERS) - waiting):
-        async_task("migrations_app.tasks.work_queue", task_name="wake-up", save=False)  # kept only where it fails
-
-
 def run_now(run: Run) -> bool:
     """Make a pending run due at once (R19), also where it waited for a plan; whether it was pending still."""
     now = clock.now()
@@ -266,7 +257,7 @@ def _claim(claimable: QuerySet[Run], waiting: Sequence[int]) -> Run | None:
     run.attempts += 1
     run.started_at = run.started_at or now
     run.finished_at = None
-    run.save()
+    run.save(update_fields=_CLAIMED)
     return run
 
 

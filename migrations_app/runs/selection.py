@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from migrations_app.mailboxes.base import Listed
+from tenants_app.sentences import sentence
 
 NOT_THEIRS_TO_COME = ("past", "cancelled", "not-organizer")
 """Reasons to skip what is no future meeting of the user."""
@@ -22,7 +23,12 @@ def why_skipped(meeting: Listed, addresses: Collection[str], *, limit: int, now:
     if meeting.cancelled:
         return "cancelled", ""
     if meeting.organizer not in addresses:
-        return "not-organizer", ""
+        told = sentence("its organizer is %(organizer)s", organizer=meeting.organizer) if meeting.organizer else ""
+        return "not-organizer", told
     if meeting.attendee_count > limit:
-        return "too-many-attendees", f"{meeting.attendee_count} with the organizer; the limit is {limit}"
+        return "too-many-attendees", sentence(
+            "%(attendees)s with the organizer; the limit is %(limit)s",
+            attendees=str(meeting.attendee_count),
+            limit=str(limit),
+        )
     return None

@@ -5,11 +5,18 @@ from __future__ import annotations
 from django.db.models import Q
 
 from migrations_app.triggers.rules import OBSTACLES
+from tenants_app.models import Deployment, MailboxConnection
 
 _COLUMNS = {"bridge_provider": "bridge__provider"}
 """Settings that are no columns of the user's own."""
 
-_WITHOUT = {"is_mailbox_connected": Q(mailbox=None, tenant__mailbox=None) | Q(mailbox__kind="embedded")}
+_NOT_THERE = set(MailboxConnection.Kind) - {*MailboxConnection.REACH_ON_PREMISES}
+_WITHOUT = {
+    "is_mailbox_connected": Q(mailbox__kind__in=_NOT_THERE)
+    | Q(mailbox=None, tenant__mailbox=None)
+    | Q(mailbox=None, tenant__mailbox__kind__in=_NOT_THERE),
+    "is_on_new_deployment": Q(deployment=None) | Q(deployment__role=Deployment.Role.LEGACY),
+}
 """Users for whom a setting that takes an obstacle out of the way is not true."""
 
 OWN_SETTINGS = tuple(obstacle.setting for obstacle in OBSTACLES if obstacle.setting not in _COLUMNS)

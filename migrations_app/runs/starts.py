@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from django.db.models import prefetch_related_objects
+
 from migrations_app.meeting_services.of_user import service_of
 from migrations_app.models import Run
 from migrations_app.targets import ALL_CURRENT, Targets
@@ -34,6 +36,7 @@ def decide_starts(
     """What starting runs for the users would lead to now; see ``actions.start_by_hand``."""
     switches = Switches.of(tenant)
     latest = _latest([user.pk for user in users])
+    prefetch_related_objects(list(users), "deployment")
     starts = []
     for user in users:
         user.tenant = tenant  # read once for all of them

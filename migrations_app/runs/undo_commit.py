@@ -17,6 +17,7 @@ from tenants_app import fingerprints
 from tenants_app.changes.conference_ids import note_shown_again
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import ConferencingUser, ServiceNumber
+from tenants_app.sentences import sentence
 
 
 class UndoCommitter(Committer):
@@ -66,7 +67,7 @@ class UndoCommitter(Committer):
 
     def _settled_by(self, outcomes: Sequence[Outcome]) -> set[str]:
         """What is left as it is may be what another run has announced, and not told yet."""
-        return {outcome.result.uid for outcome in outcomes if outcome.is_change}
+        return {outcome.result.uid for outcome in outcomes if outcome.is_written}
 
 
 def lift_hold(run: Run) -> None:
@@ -89,7 +90,9 @@ def request_again(run: Run) -> None:
     if user.undo_holds or last is None or last.last_error_code != "undone-instead":
         return
     reasons = [Reason(**reason) for reason in last.reasons]
-    why = Reason("R45", f"The undo {run.correlation_id} that took its place has put nothing back.")
+    why = Reason(
+        "R45", sentence("The undo %(run)s that took its place has put nothing back.", run=str(run.correlation_id))
+    )
     asked = RunRequest(user, [*reasons, why], Targets.of(last.targets))
     queue.request_runs(user.tenant, [asked], last.requested_by, now_due=last.due_at <= clock.now())
 
@@ -100,4 +103,4 @@ def _leave(outcome: Outcome, code: str, detail: str = "") -> None:
     result.sequence = result.spans = outcome.write = None
     result.digest, result.join_url_after = "", result.join_url_before
     outcome.replaced = outcome.leads_into = outcome.seen = ()
-    outcome.recipient_count = 0
+    outcome.recipient_count, outcome.mailed_parts = 0, ()

@@ -16,38 +16,47 @@ from migrations_app.targets import UNDO
 from migrations_app.triggers.rules import Reason, why_not_reachable
 from tenants_app.audit import Actor, entry
 from tenants_app.bulk import batched
+from tenants_app.sentences import Sentence, sentence, sentence_plural
 from tenants_app.signals import Consequence
 from tenants_app.user_settings import UserSettings
-from tenants_app.wording import counted
+from tenants_app.wording import sentences
 
 
 def why_not_undone(run: Run, chosen: Collection[str] | None = None) -> str:
     """Why the run, or the chosen meetings (UIDs) of it, cannot be undone now, in one sentence; empty where it can."""
     if run.is_undo:
-        return "This run is an undo itself: to undo it, start a run of the user, which brings the meetings up to date."
+        return sentence(
+            "This run is an undo itself: to undo it, start a run of the user, which brings the meetings up to date."
+        )
     if run.is_of_tool:
-        return "The Meeting Migration Tool did this, in files that MMS does not keep: use the files from before it."
+        return sentence(
+            "The Meeting Migration Tool did this, in files that MMS does not keep: use the files from before it."
+        )
     open_runs = Run.objects.filter(user=run.user_id, state=Run.State.IN_PROGRESS)
     if open_runs.exists():
-        return "A run of the user is in progress: wait until it has ended, then undo."
+        return sentence("A run of the user is in progress: wait until it has ended, then undo.")
     if Run.objects.filter(user=run.user_id, state=Run.State.PENDING, migration_type=UNDO).exists():
-        return "An undo of the user is pending: wait until it has ended."
+        return sentence("An undo of the user is pending: wait until it has ended.")
     obstacle = why_not_reachable(UserSettings.of(run.user, ""))
     if obstacle:
-        return f"MMS cannot put the meetings back, because {obstacle.sentence}."
+        return sentence("MMS cannot put the meetings back, because %(why)s.", why=obstacle.sentence)
     changed = {result.uid for result in changed_meetings(run)}
     if not changed:
-        return "This run has changed no meeting, so there is nothing to undo."
+        return sentence("This run has changed no meeting, so there is nothing to undo.")
     if chosen is not None:
         if not chosen:
-            return "No meeting is chosen: choose at least one."
+            return sentence("No meeting is chosen: choose at least one.")
         unknown = sorted(set(chosen) - changed)
         if unknown:
-            return f"The run has not changed the meeting {unknown[0][:200]}, so it cannot be put back: look again."
+            return sentence(
+                "The run has not changed the meeting %(uid)s, so it cannot be put back: look again.",
+                uid=unknown[0][:200],
+            )
         changed = set(chosen)
     if changed <= put_back(run):
-        what = "This meeting was" if len(changed) == 1 else "All of these meetings were"
-        return f"{what} put back already, and nothing is undone twice."
+        if len(changed) == 1:
+            return sentence("This meeting was put back already, and nothing is undone twice.")
+        return sentence("All of these meetings were put back already, and nothing is undone twice.")
     return ""
 
 
@@ -85,18 +94,31 @@ def start_undo(run: Run, actor: Actor, *, chosen: Sequence[str] | None = None, n
     refusal = why_not_undone(run, chosen)
     if refusal:
         raise ValidationError(refusal)
-    what = "the run" if chosen is None else f"{counted(len(chosen), 'meeting')} of the run"
-    sentence = f"Undo of {what} {run.correlation_id}, started by {actor.name}."
-    undo = request_undo(UndoRequest(run, Reason("R45", sentence), chosen), actor.name, now_due=now_due)
+    told = _told_of(run, actor, chosen)
+    undo = request_undo(UndoRequest(run, Reason("R45", told), chosen), actor.name, now_due=now_due)
     after = {"run": str(run.correlation_id), **({} if chosen is None else {"meetings": list(chosen)[:20]})}
-    entry(run.tenant, actor, "undo migration", run.user.upn, after=after, consequence=sentence).save()
+    entry(run.tenant, actor, "undo migration", run.user.upn, after=after, consequence=told).save()
     return undo
+
+
+def _told_of(run: Run, actor: Actor, chosen: Sequence[str] | None) -> Sentence:
+    if chosen is None:
+        return sentence("Undo of the run %(run)s, started by %(actor)s.", run=str(run.correlation_id), actor=actor.name)
+    return sentence_plural(
+        "Undo of %(n)s meeting of the run %(run)s, started by %(actor)s.",
+        "Undo of %(n)s meetings of the run %(run)s, started by %(actor)s.",
+        len(chosen),
+        run=str(run.correlation_id),
+        actor=actor.name,
+    )
 
 
 def undo_again(ended: Run, actor: Actor) -> Run:
     """Start an undo once more that has failed, due at once. Raises ``ValidationError`` as :func:`start_undo` does."""
     if ended.undoes is None:
-        raise ValidationError("The run that was to be undone is not in the history any more, so it cannot be undone.")
+        raise ValidationError(
+            sentence("The run that was to be undone is not in the history any more, so it cannot be undone.")
+        )
     return start_undo(ended.undoes, actor, chosen=ended.chosen, now_due=True)
 
 
@@ -106,7 +128,7 @@ def again(undos: Iterable[Run], actor: Actor) -> list[tuple[Run, Consequence]]:
     for ended in undos:
         try:
             undo_again(ended, actor)
-            told.append((ended, Consequence(ended.user.upn, True, "Undo, because it was started again.")))
+            told.append((ended, Consequence(ended.user.upn, True, sentence("Undo, because it was started again."))))
         except ValidationError as error:
-            told.append((ended, Consequence(ended.user.upn, False, " ".join(error.messages))))
+            told.append((ended, Consequence(ended.user.upn, False, sentences(error))))
     return told

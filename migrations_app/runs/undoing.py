@@ -9,19 +9,22 @@ from collections.abc import Callable, Collection, Container, Iterator, Mapping, 
 from functools import cached_property
 from itertools import chain
 
+from django.db.models import Q
 from django.utils import timezone
 
 from migrations_app.calendars.content_lines import all_events, unescaped
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.revision import highest_sequence
-from migrations_app.failures import Failure
+from migrations_app.failures import FAILED, Failure
 from migrations_app.invitations.dial_in import known_dial_in, known_numbers
 from migrations_app.invitations.link_owners import Owners
 from migrations_app.mailboxes.base import NO_END, Listed, Mailbox, Stored, Write
 from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.meeting_services.base import Request
 from migrations_app.meeting_services.remembered import SeenMeeting
-from migrations_app.models import MeetingResult, Run
+from migrations_app.models import IntendedWrite, MeetingResult, Run
+from migrations_app.models.runs import reference_to
+from migrations_app.rewriting.as_stored import places_changed
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.examine import Examined, examine
 from migrations_app.rewriting.services import Service
@@ -29,20 +32,26 @@ from migrations_app.rewriting.spans import Span, pack, unpack
 from migrations_app.rewriting.unchanged import digest_of
 from migrations_app.rewriting.undo import Undone, is_undone, undo
 from migrations_app.rewriting.written_numbers import numbers_in
-from migrations_app.runs.outcomes import BATCH, Decided, Outcome, Terms, settle
+from migrations_app.runs.intents import unpacked
+from migrations_app.runs.outcomes import BATCH, Decided, Outcome, Terms, mailed_parts, settle
 from migrations_app.targets import CURRENT, NO_SERVICE, Targets
 from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import known_conference_ids, whose_conference_id
 from tenants_app.models import ConferenceId, ConferencingUser, FormerConferenceId, FormerNumber
+from tenants_app.sentences import at_most
 
 log = logging.getLogger(__name__)
 
 _SEVEN_DIGITS = re.compile(r"(?<![\d+])\d(?:[ -]?\d){6}(?!\d)")
 
 
+CHANGED = Q(outcome__in=[MeetingResult.Outcome.SUCCEEDED, MeetingResult.Outcome.FAILED], spans__isnull=False)
+"""Results of meetings in which something was replaced, be it as it was to be or not."""
+
+
 def changed_meetings(run: Run) -> Iterator[MeetingResult]:
     """The results of the run's meetings that an undo is about, in their order, without what was replaced."""
-    results = MeetingResult.objects.filter(run=run, outcome=MeetingResult.Outcome.SUCCEEDED, spans__isnull=False)
+    results = MeetingResult.objects.filter(CHANGED, run=run)
     return results.defer("spans").order_by("pk").iterator(chunk_size=BATCH)
 
 
@@ -73,7 +82,9 @@ class Undoing:
         """
         if run.undoes is None:
             raise Failure("run-pruned")
-        users = ConferencingUser.objects.select_related("tenant", "bridge", "toll_number", "toll_free_number")
+        users = ConferencingUser.objects.select_related(
+            "tenant", "bridge", "toll_number", "toll_free_number", "deployment"
+        )
         self.run = run
         self.undone = run.undoes
         self.user = users.get(pk=run.user_id)
@@ -89,6 +100,7 @@ class Undoing:
         self._given_ids = known_conference_ids(self.user)
         self._held: dict[tuple[str, frozenset[int]], frozenset[tuple[int, str]]] = {}
         self._put_back = put_back(self.undone, but=run)
+        self._begun: Mapping[str, IntendedWrite] = {}
 
     def select(self, done: Container[str] = ()) -> tuple[list[Listed], list[Outcome]]:
         """The meetings whose text must be looked at, and what is settled about the others."""
@@ -120,6 +132,7 @@ class Undoing:
         terms = self._terms()
         olds = {old.uid: old for old in self.undone.results.filter(uid__in=uids)}
         stored = self.mailbox.read(uids)
+        self._begun = self._half_written(uids)
         outcomes = []
         for uid in uids:
             if uid in olds:
@@ -164,6 +177,8 @@ class Undoing:
             return self._outcome(old, decided or Decided(MeetingResult.Outcome.SKIPPED, "meeting-deleted"))
         listed, undone, found = stored.listed, None, None
         decided = self._settled(old.uid, listed, terms)
+        if decided is None and stored.obstacle and stored.obstacle.code in FAILED:
+            decided = Decided(MeetingResult.Outcome.FAILED, stored.obstacle.code, stored.obstacle.detail)
         if decided is None:
             try:
                 undone = self._undone(old, stored, terms)
@@ -173,11 +188,10 @@ class Undoing:
                 else:
                     decided, undone = undone, None
             except UnreadableCalendar as error:
-                decided = Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", str(error))
+                decided = Decided(MeetingResult.Outcome.FAILED, "unreadable-calendar-object", error.sentence)
             except Exception:
                 log.exception("run %s: meeting %r failed unexpectedly", self.run.correlation_id, listed.uid)
-                reference = f"reference {self.run.correlation_id}"
-                decided = Decided(MeetingResult.Outcome.FAILED, "internal-error", reference)
+                decided = Decided(MeetingResult.Outcome.FAILED, "internal-error", reference_to(self.run))
         outcome = self._outcome(old, decided or Decided(MeetingResult.Outcome.SUCCEEDED), listed)
         outcome.etag = stored.etag
         if self.mailbox.is_outside:
@@ -190,15 +204,32 @@ class Undoing:
         """The meeting as it was, or why it is left as it is."""
         spans = unpack(bytes(old.spans or b""))
         skipped = MeetingResult.Outcome.SKIPPED
+        rest = self._rest(old.uid, spans, stored.body)
         try:
-            if self._is_unchanged(old, stored.body):
-                return undo(stored.body, spans, now=terms.now, same_sequence=terms.same_sequence)
+            if rest or self._is_unchanged(old, stored.body):
+                return undo(stored.body, rest or spans, now=terms.now, same_sequence=terms.same_sequence)
             detail = ""
         except Declined as declined:
             detail = declined.detail
         if is_undone(stored.body, spans, now=terms.now):
             return Decided(skipped, "already-put-back")
         return Decided(skipped, "changed-since", detail)
+
+    def _half_written(self, uids: Sequence[str]) -> Mapping[str, IntendedWrite]:
+        """What this undo has announced of these, or an earlier one of the same run, and may have written a part of."""
+        if not self.mailbox.writes_in_parts:
+            return {}
+        announced = IntendedWrite.objects.filter(user=self.user, run__undoes=self.run.undoes_id, before__isnull=False)
+        return {each.uid: each for each in announced.filter(uid__in=uids)}
+
+    def _rest(self, uid: str, spans: Sequence[Span], body: bytes) -> Sequence[Span]:
+        """What is still to be put back, where this undo was cut off when it had written a part of the meeting."""
+        intent = self._begun.get(uid)
+        if intent is None:
+            return ()
+        intended = unpack(bytes(intent.spans or b""))
+        changed = places_changed(unpacked(bytes(intent.before or b"")), intended, body)
+        return [span for span in spans if changed and (span.recurrence_id, span.property) not in changed]
 
     @staticmethod
     def _is_unchanged(old: MeetingResult, body: bytes) -> bool:
@@ -296,10 +327,12 @@ class Undoing:
         result.digest = digest_of(undone.body)
         result.join_url_before, result.join_url_after = old.join_url_after, old.join_url_before
         result.meeting_service = self._service_now(old)
-        outcome.write = Write(listed.uid, stored.etag, undone.body)
+        leads_elsewhere = bool(old.code) or old.join_url_before != old.join_url_after
+        outcome.write = Write(listed.uid, stored.etag, undone.body, makes_anew=leads_elsewhere)
         outcome.recipient_count = listed.recipient_count
         outcome.ends_at = listed.last_end
         outcome.replaced = undone.spans
+        outcome.mailed_parts = mailed_parts(self.mailbox, outcome)
         outcome.shown_numbers = {self._numbers[number][0] for number in _shown(undone.spans, self._numbers)}
         outcome.shown_ids = self._ids(undone.spans, found)
         if found is not None:
@@ -331,7 +364,7 @@ class Undoing:
             attendee_count=listed.attendee_count if listed else old.attendee_count,
             outcome=decided.outcome,
             code=decided.code,
-            detail=decided.detail[:500],
+            detail=at_most(500, decided.detail),
             join_url_before=old.join_url_after,
             join_url_after=old.join_url_after,
         )

@@ -12,14 +12,15 @@ from django.db.models import Count
 from migrations_app.failures import FAILED, LEFT_FOR_A_PERSON, Failure
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import MeetingResult, Run
+from migrations_app.models.runs import reference_to
 from migrations_app.monitoring import samples
-from migrations_app.runs import queue
+from migrations_app.runs import dial_in_said, queue
 from migrations_app.runs.commit import Committer, MigrationCommitter
 from migrations_app.runs.outcomes import BATCH, Outcomes, in_batches
 from migrations_app.runs.undo_commit import UndoCommitter
 from migrations_app.runs.undoing import Undoing
 from tenants_app.bulk import batched
-from tenants_app.wording import counted
+from tenants_app.sentences import sentence_plural
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def _work(run: Run) -> None:
         queue.fail(run, failure, again_at=attempt.outcomes.mailbox.note_failure(failure) if attempt else None)
     except Exception:
         log.exception("run %s failed unexpectedly", run.correlation_id)
-        queue.fail(run, Failure("internal-error", f"reference {run.correlation_id}"))
+        queue.fail(run, Failure("internal-error", reference_to(run)))
     else:
         attempt.succeed()
 
@@ -98,17 +99,20 @@ class _Attempt:
             queue.succeed(self.run)
             self.committer.record_what_invitations_say()
             self.committer.forget_intents()
+        if isinstance(self.outcomes, Outcomes):
+            dial_in_said.note_run(self.outcomes)
 
     def _resume(self) -> set[str]:
         """Start from what an earlier attempt committed; only what failed then is done again (R28)."""
         with transaction.atomic():
-            self.run.results.filter(outcome=MeetingResult.Outcome.FAILED).delete()
+            # What was written all the same is not written again; its record is what an undo goes by.
+            self.run.results.filter(outcome=MeetingResult.Outcome.FAILED, spans=None).delete()
             counts = dict(self.run.results.values_list("outcome").annotate(Count("pk")).order_by())
             queue.hold(
                 self.run,
                 succeeded_meetings=counts.get(MeetingResult.Outcome.SUCCEEDED, 0),
                 skipped_meetings=counts.get(MeetingResult.Outcome.SKIPPED, 0),
-                failed_meetings=0,
+                failed_meetings=counts.get(MeetingResult.Outcome.FAILED, 0),
                 left_meetings=self.run.results.filter(code__in=LEFT_FOR_A_PERSON).count(),
             )
         return set(self.run.results.values_list("uid", flat=True))
@@ -131,4 +135,12 @@ class _Attempt:
             self.run.results.filter(outcome=MeetingResult.Outcome.FAILED).values_list("code", flat=True).order_by("pk")
         )
         curable = [code for code in failed if FAILED[code].cures_by_waiting]
-        raise Failure((curable or failed)[0], f"{counted(len(failed), 'meeting')} of {self.run.total_meetings}")
+        raise Failure(
+            (curable or failed)[0],
+            sentence_plural(
+                "%(n)s meeting of %(total)s",
+                "%(n)s meetings of %(total)s",
+                len(failed),
+                total=str(self.run.total_meetings),
+            ),
+        )

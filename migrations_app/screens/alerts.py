@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from migrations_app.alerts import actions
@@ -38,8 +39,8 @@ def alerts(request: Request, slug: str) -> HttpResponse:
     form = AlertForm(request.POST if is_post else None, AlertSettings.of(access.tenant))
     if is_post and form.is_valid():
         with refusals_told(form):
-            _, secret = actions.change_alerts(access.tenant, access.actor, **form.edited())
-            messages.success(request, "The settings of the alerts are saved.")
+            _settings, secret = actions.change_alerts(access.tenant, access.actor, **form.edited())
+            messages.success(request, _("The settings of the alerts are saved."))
             if secret:
                 _show(request, secret)
             return redirect("alerts", slug)
@@ -50,14 +51,14 @@ def alerts(request: Request, slug: str) -> HttpResponse:
 def test_mail(request: Request, slug: str) -> HttpResponse:
     """Send a test alert to each address, as saved."""
     access = access_for(request, slug, Role.Name.ADMIN)
-    return _page(request, access, title="Test by mail", findings=try_mail(access.tenant))
+    return _page(request, access, title=_("Test by mail"), findings=try_mail(access.tenant))
 
 
 @require_POST
 def test_webhook(request: Request, slug: str) -> HttpResponse:
     """Post a test alert to the webhook, as saved."""
     access = access_for(request, slug, Role.Name.ADMIN)
-    return _page(request, access, title="Test of the webhook", findings=try_webhook(access.tenant))
+    return _page(request, access, title=_("Test of the webhook"), findings=try_webhook(access.tenant))
 
 
 @require_POST
@@ -75,18 +76,20 @@ def new_secret(request: Request, slug: str) -> HttpResponse:
 def send_again(request: Request, slug: str, pk: int) -> HttpResponse:
     """Deliver once more what was given up."""
     access = access_for(request, slug, Role.Name.ADMIN)
-    found = AlertDelivery.objects.filter(alert__tenant=access.tenant).select_related("alert__tenant")
+    found = AlertDelivery.objects.filter(alert__tenant=access.tenant).select_related(
+        "alert__tenant", "alert__rollout_event"
+    )
     delivery = get_object_or_404(found, pk=pk)
     try:
         actions.send_again(delivery, access.actor)
-        messages.success(request, "The alert is on its way again.")
+        messages.success(request, _("The alert is on its way again."))
     except ValidationError as error:
         tell_errors(request, error)
     return redirect("alerts", slug)
 
 
 def _show(request: Request, secret: str) -> None:
-    told = (
+    told = _(
         "The secret that signs the webhook, which is shown only now: <code class='secret'>{}</code> Give it to the "
         "receiver. Nothing is signed with one from before any more."
     )
@@ -107,7 +110,7 @@ def _page(
         "form": form or AlertForm(None, stored),
         "settings": stored,
         "webhook_server": actions.server_of(stored.webhook_url),
-        "kinds": [kind.label for name, kind in KINDS.items() if name in stored.watched],
+        "kinds": [_(kind.label) for name, kind in KINDS.items() if name in stored.watched],
         "is_quiet": is_quiet(stored, timezone.now()),
         "zone": in_words(access.tenant.zone),
         "alerts": Alert.objects.filter(tenant=access.tenant).prefetch_related("deliveries")[:SHOWN],

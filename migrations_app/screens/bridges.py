@@ -12,6 +12,9 @@ from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import NumberRelease
@@ -36,7 +39,6 @@ from tenants_app.screens.fragments import answer
 from tenants_app.screens.lists import arrange
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
-from tenants_app.wording import counted
 
 
 @require_safe
@@ -54,7 +56,9 @@ def add_bridge(request: Request, slug: str) -> HttpResponse:
     if form.is_valid():
         with refusals_told(form):
             made = set_bridge(access.tenant, actor=access.actor, **form.cleaned_data)
-            messages.success(request, f"The bridge {made} is there. Its first toll number becomes its default.")
+            messages.success(
+                request, _("The bridge %(name)s is there. Its first toll number becomes its default.") % {"name": made}
+            )
             return redirect("bridge", slug, made.pk)
     return _bridges_page(request, access, form)
 
@@ -96,17 +100,17 @@ def edit_bridge(request: Request, slug: str, pk: int) -> HttpResponseBase:
     shown = _bridge(access, pk)
     if "make_default" in request.POST:
         set_bridge(access.tenant, shown.name, access.actor, make_default=True)
-        messages.success(request, f"{shown} is the default bridge.")
+        messages.success(request, _("%(name)s is the default bridge.") % {"name": shown})
         return redirect("bridge", slug, pk)
     form = BridgeForm(request.POST, _bridge(access, pk))
     if form.is_valid():
         values = {name: form.cleaned_data[name] for name in form.changed_data}
-        if values and "confirmed" not in request.POST and shown.users.exists():
+        if values.keys() - {"deployment"} and "confirmed" not in request.POST and shown.users.exists():
             return _confirm_edit(request, access, shown, form, values)
         with refusals_told(form):
             follows = foresee_conference_ids(form.instance) if "conference_ids_from" in values else ""
             set_bridge(access.tenant, shown.name, access.actor, **values)
-            messages.success(request, f"The settings of {shown} are saved.")
+            messages.success(request, _("The settings of %(name)s are saved.") % {"name": shown})
             if follows:
                 messages.warning(request, follows)
             if "provider" in values:
@@ -119,7 +123,8 @@ def _confirm_edit(
     request: Request, access: Access, shown: Bridge, form: BridgeForm, values: dict[str, Any]
 ) -> HttpResponse:
     """What saving would lead to for the users of the bridge, before it is saved (R16, R43)."""
-    plan = TenantSettings(access.tenant, {"bridge": shown.pk, "values": values})
+    shown_in_meetings = {name: value for name, value in values.items() if name != "deployment"}
+    plan = TenantSettings(access.tenant, {"bridge": shown.pk, "values": shown_in_meetings})
     told, totals = foretell_all(planned_now(plan)) if is_small(plan) else ([], None)
     context = {
         "access": access,
@@ -143,7 +148,12 @@ def add_number(request: Request, slug: str, pk: int) -> HttpResponseBase:
     if form.is_valid():
         with refusals_told(form):
             added, out_of_date = _register(access, shown, form.cleaned_data)
-            messages.success(request, f"{added} is on {shown}{' as its default' if added.is_default else ''}.")
+            told = (
+                _("%(number)s is on %(bridge)s as its default.")
+                if added.is_default
+                else _("%(number)s is on %(bridge)s.")
+            )
+            messages.success(request, told % {"number": added, "bridge": shown})
             if out_of_date:
                 _tell_that_no_run_starts(request, out_of_date)
             return redirect("number", slug, pk, added.pk)
@@ -170,8 +180,14 @@ def _tell_that_no_run_starts(request: Request, users: int) -> None:
     if users:
         messages.warning(
             request,
-            f"No run, because a bridge's own settings start none: {counted(users, 'user')} on it may be out of date "
-            "until their next run.",
+            ngettext(
+                "No run, because a bridge's own settings start none: %(number)s user on it may be out of date until "
+                "their next run.",
+                "No run, because a bridge's own settings start none: %(number)s users on it may be out of date until "
+                "their next run.",
+                users,
+            )
+            % {"number": number_format(users, force_grouping=True)},
         )
 
 
@@ -189,7 +205,7 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     except ValidationError as error:
         refusal = " ".join(error.messages)
     if request.method == "POST" and not refusal:
-        messages.success(request, f"The bridge {shown} is removed.")
+        messages.success(request, _("The bridge %(name)s is removed.") % {"name": shown})
         return redirect("bridges", slug)
     context = {
         "access": access,
@@ -232,8 +248,13 @@ def _if_ids_change(shown: Bridge) -> str:
     other = Bridge(pk=shown.pk, name=shown.name, provider=shown.provider)
     other.conference_ids_from = service if shown.gives_conference_ids else mms
     follows = foresee_conference_ids(other)
-    return f"If you choose {other.get_conference_ids_from_display()}: {follows}" if follows else ""
+    if not follows:
+        return ""
+    return _("If you choose %(choice)s: %(follows)s") % {
+        "choice": other.get_conference_ids_from_display(),
+        "follows": follows,
+    }
 
 
 def _bridge(access: Access, pk: int) -> Bridge:
-    return get_object_or_404(Bridge, tenant=access.tenant, pk=pk)
+    return get_object_or_404(Bridge.objects.select_related("deployment"), tenant=access.tenant, pk=pk)

@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.models import BulkAction, BulkActionUser, Run
@@ -81,9 +82,9 @@ def stop(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _action(access, pk)
     access = access_for(request, slug, KINDS[shown.kind].role)
     if actions.stop(shown, access.actor):
-        messages.success(request, "It is stopped. What was done stays done.")
+        messages.success(request, _("It is stopped. What was done stays done."))
     else:
-        messages.info(request, "It had ended already, so there was nothing to stop.")
+        messages.info(request, _("It had ended already, so there was nothing to stop."))
     return redirect("bulk-action", slug, pk)
 
 

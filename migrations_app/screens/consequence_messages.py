@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from django.contrib import messages
 from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import ngettext
 
 from tenants_app.signals import Consequence
 
@@ -17,5 +19,7 @@ def tell_consequences(request: HttpRequest, consequences: Sequence[Consequence])
         sentence = f"{consequence.sentence} {consequence.chosen}".rstrip()
         users.setdefault((consequence.starts_run, sentence), []).append(consequence.upn)
     for (starts, sentence), upns in users.items():
-        who = upns[0] if len(upns) == 1 else f"{len(upns):,} users"
-        messages.add_message(request, messages.SUCCESS if starts else messages.WARNING, f"{who}: {sentence}")
+        many = ngettext("%(number)s user: %(sentence)s", "%(number)s users: %(sentence)s", len(upns))
+        told = "%(upn)s: %(sentence)s" if len(upns) == 1 else many
+        values = {"upn": upns[0], "number": number_format(len(upns), force_grouping=True), "sentence": sentence}
+        messages.add_message(request, messages.SUCCESS if starts else messages.WARNING, told % values)

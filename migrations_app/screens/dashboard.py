@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
@@ -25,7 +25,7 @@ from migrations_app.screens.live import Live
 from migrations_app.screens.over_time import charts_over_time
 from migrations_app.targets import UNDO
 from tenants_app.access import access_for
-from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.models import WARN_BEFORE, ConferencingUser, Tenant
 from tenants_app.screens.requests import Request
 from tenants_app.signals import Standing
 
@@ -85,7 +85,9 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "user_count": user_count,
         "out_of_date": count_out_of_date(tenant),
         "alert_settings": AlertSettings.of(tenant),
-        "paused_connections": tenant.mailbox_connections.exclude(problem_code=""),
+        "connections": tenant.mailbox_connections.filter(
+            ~Q(problem_code="") | Q(secret_expires_at__lte=now + WARN_BEFORE)
+        ),
         "never_count": user_count - sum(counts.values()),
         "left_count": left_count,
         "standing": Standing(failed_count, counts[Run.State.PENDING] + counts[Run.State.IN_PROGRESS], left_count),

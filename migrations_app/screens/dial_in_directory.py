@@ -162,16 +162,22 @@ def _cached(request: HttpRequest, content: Any, how: str) -> HttpResponse:
 
 
 def _for_the_meeting_host(response: HttpResponse, request: HttpRequest, tenant: Tenant) -> HttpResponse:
-    """Let pages of the server read the answer that the tenant's meetings are on, and no other pages."""
+    """Let pages of the servers read the answer that the tenant's meetings are on, and no other pages."""
     patch_vary_headers(response, ["Origin"])
     origin = request.headers.get("Origin", "")
     server = _server(origin)
-    if server is not None and server == _server(tenant.meeting_url):
+    if server is not None and server in _servers(tenant):
         response.headers["Access-Control-Allow-Origin"] = origin
         if request.method == "OPTIONS":
             response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
             response.headers["Access-Control-Max-Age"] = "600"
     return response
+
+
+def _servers(tenant: Tenant) -> set[tuple[str, str, int] | None]:
+    """Where the tenant's meetings are: at its own meeting URL, and at those of its deployments (R60)."""
+    of_deployments = tenant.deployments.exclude(meeting_url="").values_list("meeting_url", flat=True)
+    return {_server(address) for address in (tenant.meeting_url, *of_deployments)}
 
 
 def _server(address: str) -> tuple[str, str, int] | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.failures import ALERTS, CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
@@ -29,11 +32,11 @@ class AcceptForm(forms.Form):
     """Why it may be that runs fail, and how many of them the page showed."""
 
     note = forms.CharField(
-        label="Why it is accepted",
+        label=gettext_lazy("Why it is accepted"),
         max_length=LONGEST_NOTE,
         validators=[validate_one_line],
-        help_text="It stands beside the failure and in the audit.",
-        error_messages={"required": "Say why it is accepted: whoever looks next must know."},
+        help_text=gettext_lazy("It stands beside the failure and in the audit."),
+        error_messages={"required": gettext_lazy("Say why it is accepted: whoever looks next must know.")},
     )
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -47,10 +50,10 @@ def catalogue(request: Request, slug: str) -> HttpResponse:
     """Every code with what happened, what to do and where (R31)."""
     access = access_for(request, slug)
     parts = [
-        ("Why a meeting is skipped", "The meeting stays exactly as it is and nobody is told.", SKIPPED),
-        ("Why a meeting or a run fails", "A meeting that fails stays as it is, and the others go on.", FAILED),
-        ("Why a message to attendees is not sent", "The meeting itself is migrated.", UNSENT),
-        ("Why an alert is not delivered", "To administrators, by mail or webhook.", ALERTS),
+        (_("Why a meeting is skipped"), _("The meeting stays exactly as it is and nobody is told."), SKIPPED),
+        (_("Why a meeting or a run fails"), _("A meeting that fails stays as it is, and the others go on."), FAILED),
+        (_("Why a message to attendees is not sent"), _("The meeting itself is migrated."), UNSENT),
+        (_("Why an alert is not delivered"), _("To administrators, by mail or webhook."), ALERTS),
     ]
     return render(request, "failures/catalogue.html", {"access": access, "parts": parts})
 
@@ -103,12 +106,15 @@ def accept_group(request: Request, slug: str, code: str) -> HttpResponseBase:
     if form.is_valid():
         count, seen = runs.count(), form.cleaned_data["seen"]
         if count == 0:
-            messages.info(request, "No failure of this group is left to accept, so nothing was changed.")
+            messages.info(request, _("No failure of this group is left to accept, so nothing was changed."))
         elif seen is not None and seen != count:
             messages.warning(
                 request,
-                f"Nothing was accepted: the group has {count:,} to accept now, and the page showed {seen:,}. Look at "
-                "it again, then accept.",
+                _(
+                    "Nothing was accepted: the group has %(count)s to accept now, and the page showed %(seen)s. Look "
+                    "at it again, then accept."
+                )
+                % {"count": intcomma(count), "seen": intcomma(seen)},
             )
         else:
             _tell_accepted(request, failed.accept(access.tenant, runs, form.cleaned_data["note"], access.actor))
@@ -136,7 +142,7 @@ def accept_failure(request: Request, slug: str, upn: str) -> HttpResponse:
         _tell_accepted(request, failed.accept(access.tenant, runs, form.cleaned_data["note"], access.actor))
     else:
         for sentence in form.errors.get("note", []):
-            messages.error(request, f"Nothing was accepted. {sentence}")
+            messages.error(request, _("Nothing was accepted. %(sentence)s") % {"sentence": sentence})
     return redirect("user", slug, upn)
 
 
@@ -151,18 +157,24 @@ def take_back_acceptance(request: Request, slug: str, upn: str) -> HttpResponse:
 
 def _tell_accepted(request: Request, count: int) -> None:
     if count:
-        told = "The failure of 1 user is" if count == 1 else f"The failures of {count:,} users are"
-        messages.success(request, f"{told} accepted until the next run.")
+        told = ngettext(
+            "The failure of %(count)s user is accepted until the next run.",
+            "The failures of %(count)s users are accepted until the next run.",
+            count,
+        )
+        messages.success(request, told % {"count": intcomma(count)})
     else:
-        messages.info(request, "There is no failure to accept any more, so nothing was changed.")
+        messages.info(request, _("There is no failure to accept any more, so nothing was changed."))
 
 
 def _tell_taken_back(request: Request, count: int) -> None:
     if count:
-        told = "The failure of 1 user counts" if count == 1 else f"The failures of {count:,} users count"
-        messages.success(request, f"{told} again.")
+        told = ngettext(
+            "The failure of %(count)s user counts again.", "The failures of %(count)s users count again.", count
+        )
+        messages.success(request, told % {"count": intcomma(count)})
     else:
-        messages.info(request, "No failure is accepted here any more, so nothing was changed.")
+        messages.info(request, _("No failure is accepted here any more, so nothing was changed."))
 
 
 def _check(code: str) -> None:

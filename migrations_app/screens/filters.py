@@ -2,56 +2,61 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from uuid import UUID
 
 import django_filters
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.badges import BADGES, NEVER_RUN
 from migrations_app.failures import CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON
+from migrations_app.finding import users as found_users
+from migrations_app.finding.users import (
+    ANY_THIRD_PARTY,
+    ANYTHING,
+    NAMES,
+    NEVER,
+    NO,
+    NO_BRIDGE,
+    NO_DEPLOYMENT,
+    UNDO_HOLDS,
+    YES,
+    third_parties,
+)
 from migrations_app.models import BulkActionUser, LeftMeeting, MeetingResult, Notice, PreviewedMeeting, Run
-from migrations_app.runs.failed import failed_runs
-from migrations_app.runs.left import to_come
 from migrations_app.targets import MIGRATION_TYPES
-from tenants_app.dependants import dependants
 from tenants_app.folding import any_contains
-from tenants_app.models import OUT_OF_DATE, Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, Deployment, ServiceNumber, Tenant
 from tenants_app.screens.filters import DayFilter, StyledForm, search_box
 from tenants_app.screens.forms import number_in_words
 from tenants_app.wording import MICROSOFT
 
-STATES = [(state, BADGES[state].label) for state in Run.State.values]
-OUTCOMES = [(outcome, BADGES[outcome].label) for outcome in MeetingResult.Outcome.values]
-NEVER = "never"
+STATES = [(state, BADGES[state].said) for state in Run.State.values]
+OUTCOMES = [(outcome, BADGES[outcome].said) for outcome in MeetingResult.Outcome.values]
 UNDONE = "undone"
 LEFT = "Left"
-NO_BRIDGE = "none"
-ANY_THIRD_PARTY = "third-party"
-YES, NO, UNDO_HOLDS = "yes", "no", "undo"
-ANYTHING = "any"
-SHORTEST_NUMBER = 8
-"""Digits, with the country's: what is shorter is looked for as a conference ID."""
-NAMES = ("display_name", "upn", "sip_address")
-"""Of a user, what a search by name looks at."""
 
 
 class RunFilter(django_filters.FilterSet):
     """History by user, state, type and time."""
 
-    caption = "Filter the history"
+    caption = _("Filter the history")
 
     user = django_filters.CharFilter(
-        label="User", method="by_user", max_length=320, widget=search_box("Name, user principal name or correlation ID")
+        label=_("User"),
+        method="by_user",
+        max_length=320,
+        widget=search_box(_("Name, user principal name or correlation ID")),
     )
-    state = django_filters.ChoiceFilter(label="State", choices=STATES, empty_label="Any state")
+    state = django_filters.ChoiceFilter(label=_("State"), choices=STATES, empty_label=_("Any state"))
     migration_type = django_filters.ChoiceFilter(
-        label="Type", choices=[(name, name) for name in MIGRATION_TYPES], empty_label="Any type"
+        label=_("Type"), choices=[(name, name) for name in MIGRATION_TYPES], empty_label=_("Any type")
     )
-    created_from = DayFilter("Created from", "created")
-    created_to = DayFilter("Created until", "created", is_last=True)
+    created_from = DayFilter(_("Created from"), "created")
+    created_to = DayFilter(_("Created until"), "created", is_last=True)
 
     class Meta:
         model = Run
@@ -67,16 +72,19 @@ class RunFilter(django_filters.FilterSet):
 class FailureFilter(django_filters.FilterSet):
     """Failed runs by their users, and by whether somebody has accepted them."""
 
-    caption = "Search these users"
+    caption = _("Search these users")
 
     q = django_filters.CharFilter(
-        label="User",
+        label=_("User"),
         method="by_name",
         max_length=320,
-        widget=search_box("Name, user principal name or SIP address"),
+        widget=search_box(_("Name, user principal name or SIP address")),
     )
     accepted = django_filters.ChoiceFilter(
-        label="Accepted", choices=[(NO, "Not accepted"), (YES, "Accepted")], empty_label="Any", method="by_acceptance"
+        label=_("Accepted"),
+        choices=[(NO, _("Not accepted")), (YES, _("Accepted"))],
+        empty_label=_("Any"),
+        method="by_acceptance",
     )
 
     class Meta:
@@ -94,23 +102,26 @@ class FailureFilter(django_filters.FilterSet):
 class LeftFilter(django_filters.FilterSet):
     """Meetings that need a person, by organizer, reason, what was done, and day."""
 
-    caption = "Filter the meetings"
+    caption = _("Filter the meetings")
 
     user = django_filters.CharFilter(
-        label="Organizer or meeting",
+        label=_("Organizer or meeting"),
         method="by_text",
         max_length=320,
-        widget=search_box("Name, user principal name or subject"),
+        widget=search_box(_("Name, user principal name or subject")),
     )
-    reason = django_filters.ChoiceFilter("code", label="Reason", empty_label="Any reason")
+    reason = django_filters.ChoiceFilter("code", label=_("Reason"), empty_label=_("Any reason"))
     state = django_filters.ChoiceFilter(
-        label="State",
-        choices=[(UNDONE, "Not dealt with"), *((state, BADGES[state].label) for state in LeftMeeting.State.values)],
-        empty_label="Any state",
+        label=_("State"),
+        choices=[
+            (UNDONE, _("Not dealt with")),
+            *((state, BADGES[state].said) for state in LeftMeeting.State.values),
+        ],
+        empty_label=_("Any state"),
         method="by_state",
     )
-    starts_from = DayFilter("Starts from", "starts_at")
-    starts_to = DayFilter("Starts until", "starts_at", is_last=True)
+    starts_from = DayFilter(_("Starts from"), "starts_at")
+    starts_to = DayFilter(_("Starts until"), "starts_at", is_last=True)
 
     class Meta:
         model = LeftMeeting
@@ -120,7 +131,7 @@ class LeftFilter(django_filters.FilterSet):
     def __init__(self, data: QueryDict, rows: QuerySet[LeftMeeting]) -> None:
         super().__init__(data, rows)
         self.filters["reason"].extra["choices"] = [
-            (group, [(code, CATALOGUE[code].what.rstrip(".")) for code in codes])
+            (gettext(group), [(code, gettext(CATALOGUE[code].what).rstrip(".")) for code in codes])
             for group, codes in NEEDS_A_PERSON.items()
         ]
 
@@ -137,9 +148,9 @@ class ResultFilter(django_filters.FilterSet):
     """A run's meetings by what became of them."""
 
     outcome = django_filters.ChoiceFilter(
-        label="Outcome",
-        choices=[*OUTCOMES, (LEFT, "Left for a person")],
-        empty_label="Any outcome",
+        label=_("Outcome"),
+        choices=[*OUTCOMES, (LEFT, _("Left for a person"))],
+        empty_label=_("Any outcome"),
         method="by_outcome",
     )
 
@@ -157,8 +168,10 @@ class ResultFilter(django_filters.FilterSet):
 class BulkActionUserFilter(django_filters.FilterSet):
     """The users of an action by what became of it for them."""
 
-    state = django_filters.ChoiceFilter(label="Result", choices=BulkActionUser.State.choices, empty_label="Any result")
-    run = django_filters.ChoiceFilter("run_state", label="Run", choices=STATES, empty_label="Any state")
+    state = django_filters.ChoiceFilter(
+        label=_("Result"), choices=BulkActionUser.State.choices, empty_label=_("Any result")
+    )
+    run = django_filters.ChoiceFilter("run_state", label=_("Run"), choices=STATES, empty_label=_("Any state"))
 
     class Meta:
         model = BulkActionUser
@@ -170,7 +183,9 @@ class NoticeFilter(django_filters.FilterSet):
     """The notices of a round by what became of them."""
 
     state = django_filters.ChoiceFilter(
-        label="Result", choices=[(Notice.COUNTING, "Counting"), *Notice.State.choices], empty_label="Any result"
+        label=_("Result"),
+        choices=[(Notice.COUNTING, _("Counting")), *Notice.State.choices],
+        empty_label=_("Any result"),
     )
 
     class Meta:
@@ -191,40 +206,57 @@ class _NumberFilter(django_filters.ModelChoiceFilter):
 class UserFilter(django_filters.FilterSet):
     """A tenant's users by name, and by what they have and lack."""
 
-    caption = "Search the users"
+    caption = _("Search the users")
 
     q = django_filters.CharFilter(
-        label="User",
+        label=_("User"),
         method="by_name",
         max_length=320,
-        widget=search_box("Name, user principal name, SIP address, conference ID or number"),
+        widget=search_box(_("Name, user principal name, SIP address, conference ID or number")),
     )
     state = django_filters.ChoiceFilter(
-        label="Latest run", choices=[*STATES, (NEVER, NEVER_RUN.label)], empty_label="Any state", method="by_state"
+        label=_("Latest run"),
+        choices=[*STATES, (NEVER, NEVER_RUN.said)],
+        empty_label=_("Any state"),
+        method="by_state",
     )
     failed_by = django_filters.ChoiceFilter(
-        label="Failed by",
-        choices=[(ANYTHING, "Anything not accepted"), *((code, entry.what) for code, entry in FAILED.items())],
-        empty_label="Anything or nothing",
+        label=_("Failed by"),
+        choices=[(ANYTHING, _("Anything not accepted")), *((code, _(entry.what)) for code, entry in FAILED.items())],
+        empty_label=_("Anything or nothing"),
         method="by_failure",
     )
     out_of_date = django_filters.ChoiceFilter(
-        label="Invitations",
-        choices=[(YES, "Out of date"), (NO, "Up to date"), (UNDO_HOLDS, "An undo holds")],
-        empty_label="Any",
+        label=_("Invitations"),
+        choices=[(YES, _("Out of date")), (NO, _("Up to date")), (UNDO_HOLDS, _("An undo holds"))],
+        empty_label=_("Any"),
         method="by_invitations",
     )
     bridge = django_filters.ModelChoiceFilter(
-        queryset=Bridge.objects.none(), null_label="No bridge", null_value=NO_BRIDGE, empty_label="Any bridge"
+        label=_("Bridge"),
+        queryset=Bridge.objects.none(),
+        null_label=_("No bridge"),
+        null_value=NO_BRIDGE,
+        empty_label=_("Any bridge"),
+    )
+    deployment = django_filters.ModelChoiceFilter(
+        label=_("Deployment"),
+        queryset=Deployment.objects.none(),
+        null_label=_("No deployment"),
+        null_value=NO_DEPLOYMENT,
+        empty_label=_("Any deployment"),
     )
     number = _NumberFilter(
-        label="Service number", queryset=ServiceNumber.objects.none(), empty_label="Any number", method="by_number"
+        label=_("Service number"),
+        queryset=ServiceNumber.objects.none(),
+        empty_label=_("Any number"),
+        method="by_number",
     )
-    provider = django_filters.ChoiceFilter(label="Provider", empty_label="Any provider", method="by_provider")
+    provider = django_filters.ChoiceFilter(label=_("Provider"), empty_label=_("Any provider"), method="by_provider")
     left = django_filters.ChoiceFilter(
-        label="Need a person",
-        choices=[(YES, "Some meetings"), (NO, "No meeting")],
-        empty_label="Any",
+        label=_("Need a person"),
+        choices=[(YES, _("Some meetings")), (NO, _("No meeting"))],
+        empty_label=_("Any"),
         method="by_left",
     )
 
@@ -237,86 +269,58 @@ class UserFilter(django_filters.FilterSet):
         super().__init__(data, users)
         self.tenant = tenant
         self.filters["bridge"].queryset = tenant.bridges.all()
+        if tenant.deployments.exists():
+            self.filters["deployment"].queryset = tenant.deployments.all()
+        else:
+            del self.filters["deployment"]
         self.filters["number"].queryset = tenant.service_numbers.select_related("bridge")
-        names = [(name, name) for name in _third_parties(tenant)]
-        offered = [(MICROSOFT, MICROSOFT), *([(ANY_THIRD_PARTY, "Any third party"), *names] if names else [])]
+        names = [(name, name) for name in third_parties(tenant)]
+        offered = [(MICROSOFT, MICROSOFT), *([(ANY_THIRD_PARTY, gettext("Any third party")), *names] if names else [])]
         self.filters["provider"].extra["choices"] = offered
 
     def by_name(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        found = Q(any_contains(value, *NAMES))
-        if value.isdecimal():
-            having = ConferenceId.objects.filter(bridge__in=self.tenant.bridges.all(), digits=value)
-            found |= Q(pk__in=having.values("user"))
-        digits = re.sub(r"[^0-9]", "", value).removeprefix("00")
-        if len(digits) >= SHORTEST_NUMBER:
-            for number in self.tenant.service_numbers.select_related("bridge"):
-                if number.number[1:] == digits:
-                    found |= Q(pk__in=dependants(number).values("pk"))
-        return users.filter(found)
+        return found_users.by_name(self.tenant, users, value)
 
     def by_state(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        latest = Run.objects.filter(tenant=self.tenant, is_latest=True)
-        if value == NEVER:
-            return users.filter(~Exists(latest.filter(user=OuterRef("pk"))))
-        if value == Run.State.SUCCEEDED:  # of nearly everybody: the list of all their keys would be long
-            return users.filter(Exists(latest.filter(user=OuterRef("pk"), state=value)))
-        return users.filter(pk__in=latest.filter(state=value).values("user"))
+        return found_users.by_state(self.tenant, users, value)
 
     def by_failure(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        runs = failed_runs(self.tenant, "" if value == ANYTHING else value).filter(accepted_at=None)
-        return users.filter(pk__in=runs.order_by().values("user"))
+        return found_users.by_failure(self.tenant, users, value)
 
     def by_invitations(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        if value == UNDO_HOLDS:
-            return users.filter(undo_holds=True)
-        return users.filter(OUT_OF_DATE, upn__gt="") if value == YES else users.filter(~OUT_OF_DATE)
+        return found_users.by_invitations(self.tenant, users, value)
 
     def by_left(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        having = Q(pk__in=to_come(self.tenant).filter(state=LeftMeeting.State.OPEN).values("user"))
-        return users.filter(having if value == YES else ~having)
+        return found_users.by_left(self.tenant, users, value)
 
     def by_number(
         self, users: QuerySet[ConferencingUser], name: str, value: ServiceNumber
     ) -> QuerySet[ConferencingUser]:
-        return users.filter(pk__in=dependants(value).values("pk"))
+        return found_users.by_number(self.tenant, users, value)
 
     def by_provider(self, users: QuerySet[ConferencingUser], name: str, value: str) -> QuerySet[ConferencingUser]:
-        """Who has no provider of their own has that of their bridge, as a run sees it (R16)."""
-        theirs = Bridge.objects.filter(tenant=self.tenant).exclude(provider="")
-        if value == MICROSOFT:
-            return users.filter(conferencing_provider="").exclude(bridge__in=theirs)
-        if value == ANY_THIRD_PARTY:
-            return users.filter(~Q(conferencing_provider="") | Q(bridge__in=theirs))
-        by_bridge = Q(conferencing_provider="", bridge__in=theirs.filter(provider=value))
-        return users.filter(Q(conferencing_provider=value) | by_bridge)
-
-
-def _third_parties(tenant: Tenant) -> list[str]:
-    """The other providers than Microsoft that the tenant's users and bridges have."""
-    of_users = tenant.users.exclude(conferencing_provider="").order_by().values_list("conferencing_provider", flat=True)
-    of_bridges = tenant.bridges.exclude(provider="").order_by().values_list("provider", flat=True)
-    return sorted(of_users.union(of_bridges), key=str.casefold)
+        return found_users.by_provider(self.tenant, users, value)
 
 
 class PreviewFilter(django_filters.FilterSet):
     """The meetings of a preview by what would become of them."""
 
-    caption = "Filter the meetings"
+    caption = _("Filter the meetings")
 
     show = django_filters.ChoiceFilter(
-        label="Meetings",
-        empty_label="All meetings",
+        label=_("Meetings"),
+        empty_label=_("All meetings"),
         choices=[
-            ("dial-in", "Lose their dial-in part"),
-            ("changed", "Change"),
-            ("mailed", "Mail somebody"),
-            ("left", "Left as they are"),
-            ("failed", "Fail"),
+            ("dial-in", _("Lose their dial-in part")),
+            ("changed", pgettext_lazy("what meetings do", "Change")),
+            ("mailed", _("Mail somebody")),
+            ("left", _("Left as they are")),
+            ("failed", _("Fail")),
         ],
         method="by_kind",
     )
     q = django_filters.CharFilter(
-        label="Search", method="by_text", max_length=320, widget=search_box("Subject or user")
+        label=_("Search"), method="by_text", max_length=320, widget=search_box(_("Subject or user"))
     )
 
     class Meta:

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from migrations_app.models import CalendarObject, Run, Update
@@ -70,39 +71,39 @@ def _steps(tenant: Tenant) -> Sequence[Step]:
     number_page = bridge.get_absolute_url() if bridge else reverse("bridges", args=[slug])
     admin, operator = Role.Name.ADMIN, Role.Name.OPERATOR
     return [
-        Step("Add a bridge", "Where people dial in.", reverse("bridges", args=[slug]), admin, there["bridge"]),
-        Step("Give it a toll number", "What invitations show.", number_page, admin, there["number"]),
+        Step(_("Add a bridge"), _("Where people dial in."), reverse("bridges", args=[slug]), admin, there["bridge"]),
+        Step(_("Give it a toll number"), _("What invitations show."), number_page, admin, there["number"]),
         Step(
-            "Import your users",
-            "From a CSV file, such as an export of your directory.",
+            _("Import your users"),
+            _("From a CSV file, such as an export of your directory."),
             reverse("user-imports", args=[slug]),
             admin,
             there["user"],
         ),
         Step(
-            "Connect the mailboxes",
-            "Where the meetings of your users are.",
+            _("Connect the mailboxes"),
+            _("Where the meetings of your users are."),
             reverse("mailboxes", args=[slug]),
             admin,
             there["connected"] or there["meeting"],
         ),
         Step(
-            "Choose how mail goes out",
-            "By which server, and in whose name, attendees are told.",
+            _("Choose how mail goes out"),
+            _("By which server, and in whose name, attendees are told."),
             reverse("mail", args=[slug]),
             admin,
             there["mail"] or there["message"],
         ),
         Step(
-            "Switch meeting migration on",
-            "While it is off, no run begins.",
+            _("Switch meeting migration on"),
+            _("While it is off, no run begins."),
             reverse("settings", args=[slug]),
             admin,
             tenant.meeting_migration_enabled,
         ),
         Step(
-            "Migrate a first user",
-            "Open one, see what a run would do to each meeting, and start it.",
+            _("Migrate a first user"),
+            _("Open one, see what a run would do to each meeting, and start it."),
             reverse("users", args=[slug]),
             operator,
             there["run"],
@@ -118,9 +119,17 @@ def _who_can(access: Access, least: Role.Name) -> str:
     roles = Role.objects.filter(tenant=access.tenant, name__in=enough, account__is_active=True)
     names = list(roles.order_by("account__username").values_list("account__username", flat=True)[: _SHOWN + 1])
     if not names:
-        return f"Nobody has the role {least.label.lower()} yet: whoever runs MMS for you gives it."
-    more = " and others" if len(names) > _SHOWN else ""
-    return f"This needs the role {least.label.lower()}: {', '.join(names[:_SHOWN])}{more} can do it."
+        if least == Role.Name.ADMIN:
+            return _("Nobody has the role admin yet: whoever runs MMS for you gives it.")
+        return _("Nobody has the role operator yet: whoever runs MMS for you gives it.")
+    who = {"names": ", ".join(names[:_SHOWN])}
+    if least == Role.Name.ADMIN:
+        told = _("This needs the role admin: %(names)s and others can do it.")
+        few = _("This needs the role admin: %(names)s can do it.")
+    else:
+        told = _("This needs the role operator: %(names)s and others can do it.")
+        few = _("This needs the role operator: %(names)s can do it.")
+    return (told if len(names) > _SHOWN else few) % who
 
 
 @require_POST

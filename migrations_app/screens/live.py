@@ -5,6 +5,8 @@ One statement tells whether anything has changed since that any page of the tena
 
 from __future__ import annotations
 
+from django.utils.translation import get_language
+
 from migrations_app.monitoring import activity
 from tenants_app.access import Access
 from tenants_app.screens.fragments import Look
@@ -15,4 +17,4 @@ class Live(Look):
     """One look at such a page."""
 
     def __init__(self, request: Request, access: Access) -> None:
-        super().__init__(request, activity.version([access.tenant]), access.account.pk, access.role)
+        super().__init__(request, activity.version([access.tenant]), access.account.pk, access.role, get_language())

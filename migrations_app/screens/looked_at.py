@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from migrations_app.preview.foretold import first_meetings, foretell_all, seen_in_sum
 from migrations_app.preview.plans import MOST_AT_ONCE, Plan, is_small, planned_now
@@ -14,8 +15,15 @@ from tenants_app.screens.requests import Request
 
 
 def changed_since(done: str) -> str:
-    """What is said where something has changed, so that nothing was ``done``."""
-    return f"Settings or meetings have changed since you looked, so nothing was {done}: this is what it does now."
+    """What is said where something has changed, so that nothing was ``done``: ``moved`` or ``started``."""
+    return {
+        "moved": _(
+            "Settings or meetings have changed since you looked, so nothing was moved: this is what it does now."
+        ),
+        "started": _(
+            "Settings or meetings have changed since you looked, so nothing was started: this is what it does now."
+        ),
+    }[done]
 
 
 def looked_at(plan: Plan) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from migrations_app.mail.deliverability.check import check
@@ -33,7 +34,7 @@ def mail_settings(request: Request, slug: str) -> HttpResponse:
     if is_post and form.is_valid():
         with refusals_told(form):
             change_mail_server(access.tenant, access.actor, **form.edited())
-            messages.success(request, "The mail settings are saved. Messages that waited are tried at once.")
+            messages.success(request, _("The mail settings are saved. Messages that waited are tried at once."))
             return redirect("mail", slug)
     return _page(request, access, form)
 
@@ -42,7 +43,7 @@ def mail_settings(request: Request, slug: str) -> HttpResponse:
 def try_mail_server(request: Request, slug: str) -> HttpResponse:
     """Try the mail server step by step, as it is saved; mails nobody."""
     access = access_for(request, slug, Role.Name.ADMIN)
-    return _page(request, access, title="Test of the mail server", findings=try_server(access.tenant))
+    return _page(request, access, title=_("Test of the mail server"), findings=try_server(access.tenant))
 
 
 @require_POST
@@ -50,17 +51,19 @@ def send_test_message(request: Request, slug: str) -> HttpResponse:
     """Try the mail server, and send one message to who is signed in, and to nobody else."""
     access = access_for(request, slug, Role.Name.ADMIN)
     if not is_address(request.user.email):
-        messages.error(request, "Your account has no mail address to which a message could be sent: have one entered.")
+        messages.error(
+            request, _("Your account has no mail address to which a message could be sent: have one entered.")
+        )
         return redirect("mail", slug)
     found = try_server(access.tenant, request.user.email)
-    return _page(request, access, title="Test message", findings=found)
+    return _page(request, access, title=_("Test message"), findings=found)
 
 
 @require_POST
 def check_deliverability(request: Request, slug: str) -> HttpResponse:
     """Look up what DNS says of the tenant's domain, and tell what becomes of mail in either sender mode."""
     access = access_for(request, slug, Role.Name.ADMIN)
-    return _page(request, access, title="Deliverability check", findings=check(access.tenant))
+    return _page(request, access, title=_("Deliverability check"), findings=check(access.tenant))
 
 
 def _page(

@@ -9,6 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from migrations_app.mailboxes.of_user import try_connection
@@ -27,7 +30,14 @@ from tenants_app.changes.mailboxes import (
 from tenants_app.models import ConferencingUser, MailboxConnection, MailboxCredential, Role
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
-from tenants_app.wording import counted
+
+Kind = MailboxConnection.Kind
+_KINDS = [
+    (Kind.GRAPH, gettext_noop("Mailboxes in Microsoft 365, reached through Microsoft Graph.")),
+    (Kind.EXCHANGE, gettext_noop("Mailboxes on servers of your own, reached through EWS.")),
+    (Kind.CALDAV, gettext_noop("Nextcloud, Cyrus and other calendar servers (RFC 4791).")),
+]
+"""The kinds of connections that can be made, with what each is for."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -37,18 +47,22 @@ def connections(request: Request, slug: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN if is_post else Role.Name.VIEWER)
     if "embedded" in request.POST:
         use_embedded_by_default(access.tenant, access.actor)
-        messages.success(request, "MMS keeps the mailboxes of users who have no other.")
+        messages.success(request, _("MMS keeps the mailboxes of users who have no other."))
         return redirect("mailboxes", slug)
-    form = NewConnectionForm(request.POST if is_post else None, access.tenant)
-    if is_post and form.is_valid():
+    kind = _kind_chosen(request)
+    posted = (request.POST, request.FILES) if is_post else (None, None)
+    form = NewConnectionForm(*posted, tenant=access.tenant, kind=kind) if kind else None
+    if is_post and form and form.is_valid():
         with refusals_told(form):
-            made = create_connection(access.tenant, access.actor, **form.cleaned_data)
-            messages.success(request, f"The connection {made} is there. Try it on one user's mailbox first.")
+            made = create_connection(access.tenant, access.actor, **form.entered())
+            told = _("The connection %(name)s is there. Try it on one user's mailbox first.")
+            messages.success(request, told % {"name": made})
             return redirect("mailbox-connection", slug, made.pk)
     found = _outside(access).annotate(
         scan_count=Count("scans"), scanned_count=Count("scans", filter=~Q(scans__scanned_at=None))
     )
-    context = {"access": access, "connections": found, "form": form}
+    kinds = [(each.value, each.label, _(meaning)) for each, meaning in _KINDS]
+    context = {"access": access, "connections": found, "form": form, "kind": kind, "kinds": kinds}
     return render(request, "mailboxes/connections.html", context)
 
 
@@ -60,13 +74,15 @@ def connection(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _connection(access, pk)
     if "make_default" in request.POST:
         change_connection(shown, access.actor, make_default=True)
-        messages.success(request, f"{shown} has the mailboxes of all users who have no other.")
+        told = _("%(name)s has the mailboxes of all users who have no other.")
+        messages.success(request, told % {"name": shown})
         return redirect("mailbox-connection", slug, pk)
-    form = ConnectionForm(request.POST if is_post else None, _connection(access, pk))
+    posted = (request.POST, request.FILES) if is_post else (None, None)
+    form = ConnectionForm(*posted, instance=_connection(access, pk))
     if is_post and form.is_valid():
         with refusals_told(form):
             change_connection(shown, access.actor, **form.edited())
-            messages.success(request, f"The settings of {shown} are saved.")
+            messages.success(request, _("The settings of %(name)s are saved.") % {"name": shown})
             return redirect("mailbox-connection", slug, pk)
     return _connection_page(request, access, shown, form=form)
 
@@ -79,7 +95,7 @@ def try_it(request: Request, slug: str, pk: int) -> HttpResponse:
     form = TryForm(request.POST, access.tenant)
     if not form.is_valid():
         return _connection_page(request, access, shown, try_form=form)
-    for _ in try_connection(shown, form.cleaned_data["user"]):
+    for _finding in try_connection(shown, form.cleaned_data["user"]):
         """What is found is kept with the connection."""
     return redirect("mailbox-connection", slug, pk)
 
@@ -93,7 +109,10 @@ def sign_ins(request: Request, slug: str, pk: int) -> HttpResponse:
     if form.is_valid():
         with refusals_told(form):
             count = set_credentials(shown, form.cleaned_data["file"], access.actor)
-            messages.success(request, f"The sign-ins of {counted(count, 'user')} are kept.")
+            told = ngettext(
+                "The sign-ins of %(number)s user are kept.", "The sign-ins of %(number)s users are kept.", count
+            )
+            messages.success(request, told % {"number": number_format(count, force_grouping=True)})
             return redirect("mailbox-connection", slug, pk)
     return _connection_page(request, access, shown, sign_ins_form=form)
 
@@ -112,7 +131,7 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
     except ValidationError as error:
         refusal = " ".join(error.messages)
     if request.method == "POST" and not refusal:
-        messages.success(request, f"The connection {shown} is removed.")
+        messages.success(request, _("The connection %(name)s is removed.") % {"name": shown})
         return redirect("mailboxes", slug)
     return render(request, "mailboxes/remove.html", {"access": access, "connection": shown, "refusal": refusal})
 
@@ -125,9 +144,9 @@ def scan_now(request: Request, slug: str, upn: str) -> HttpResponse:
     if user is None:
         raise Http404
     if request_scan(user):
-        messages.success(request, "The mailbox is looked at now. What has changed there shows in a moment.")
+        messages.success(request, _("The mailbox is looked at now. What has changed there shows in a moment."))
     else:
-        messages.info(request, "MMS keeps this mailbox itself, so there is nothing to look at.")
+        messages.info(request, _("MMS keeps this mailbox itself, so there is nothing to look at."))
     return redirect("user", slug, user.upn)
 
 
@@ -143,7 +162,7 @@ def _connection_page(
         "access": access,
         "connection": shown,
         "is_default": access.tenant.mailbox_id == shown.pk,
-        "form": form or ConnectionForm(None, _connection(access, shown.pk)),
+        "form": form or ConnectionForm(None, None, instance=_connection(access, shown.pk)),
         "try_form": TryForm(None, access.tenant),
         "sign_ins_form": SignInsForm(),
         "sign_in_count": MailboxCredential.objects.filter(user__mailbox_scan__connection=shown).count(),
@@ -153,6 +172,12 @@ def _connection_page(
         "failing_count": of_it.exclude(code="").count(),
     } | more
     return render(request, "mailboxes/connection.html", context)
+
+
+def _kind_chosen(request: Request) -> str:
+    """Of the connection that is to be made; empty before one is chosen."""
+    given = request.POST.get("kind", Kind.CALDAV) if request.method == "POST" else request.GET.get("kind", "")
+    return given if given in {name for name, _meaning in _KINDS} else ""
 
 
 def _outside(access: Access) -> Any:

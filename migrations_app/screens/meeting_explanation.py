@@ -40,7 +40,9 @@ def answer_explanation(
         raise Http404
     types = MeetingTypesForm(request.GET, access.tenant)
     (start,) = decide_starts(access.tenant, [user], access.actor, types.targets())
-    explained = explain(uid, stored.body, user, targets=start.targets, now=now) if stored else None
+    explained = None
+    if stored:
+        explained = explain(uid, stored.body, user, targets=start.targets, now=now, obstacle=stored.obstacle)
     context = {
         "access": access,
         "user_shown": user,

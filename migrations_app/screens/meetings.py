@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_safe
 
 from migrations_app.mail.waiting import Queue
@@ -30,14 +31,22 @@ _LONGEST_UID = CalendarObject._meta.get_field("uid").max_length
 class SearchForm(StyledForm):
     """What is known of the meeting."""
 
-    caption = "Find a meeting"
+    caption = gettext_lazy("Find a meeting")
 
     organizer = forms.CharField(
-        label="Organizer", required=False, max_length=320, widget=search_box("Name or address, or a part of it")
+        label=gettext_lazy("Organizer"),
+        required=False,
+        max_length=320,
+        widget=search_box(gettext_lazy("Name or address, or a part of it")),
     )
-    subject = forms.CharField(label="Subject", required=False, max_length=255, widget=search_box("A part of it"))
+    subject = forms.CharField(
+        label=gettext_lazy("Subject"),
+        required=False,
+        max_length=255,
+        widget=search_box(gettext_lazy("A part of it")),
+    )
     day = forms.DateField(
-        label="Day",
+        label=gettext_lazy("Day"),
         required=False,
         widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"),
         validators=[
@@ -45,22 +54,29 @@ class SearchForm(StyledForm):
             MaxValueValidator(DayFilter.LAST, DayFilter.SENTENCE),
         ],
     )
-    conference_id = forms.CharField(label="Conference ID", required=False, max_length=40, widget=search_box("1234567"))
-    number = forms.CharField(label="Dial-in number", required=False, max_length=40, widget=search_box("+14255550100"))
+    conference_id = forms.CharField(
+        label=gettext_lazy("Conference ID"), required=False, max_length=40, widget=search_box("1234567")
+    )
+    number = forms.CharField(
+        label=gettext_lazy("Dial-in number"), required=False, max_length=40, widget=search_box("+14255550100")
+    )
     uid = forms.CharField(
-        label="UID", required=False, max_length=_LONGEST_UID, widget=search_box("As in the invitation")
+        label="UID",
+        required=False,
+        max_length=_LONGEST_UID,
+        widget=search_box(gettext_lazy("As in the invitation")),
     )
 
     def clean_conference_id(self) -> str:
-        return self._with_digits("conference_id", "a conference ID")
+        return self._with_digits("conference_id", gettext("Write a conference ID with its digits."))
 
     def clean_number(self) -> str:
-        return self._with_digits("number", "a telephone number")
+        return self._with_digits("number", gettext("Write a telephone number with its digits."))
 
-    def _with_digits(self, name: str, what: str) -> str:
+    def _with_digits(self, name: str, refusal: str) -> str:
         typed: str = self.cleaned_data[name]
         if typed and not re.search(r"[0-9]", typed):
-            raise ValidationError(f"Write {what} with its digits.")
+            raise ValidationError(refusal)
         return typed
 
 

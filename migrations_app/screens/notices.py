@@ -11,6 +11,9 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.mail import notice_texts
@@ -19,6 +22,7 @@ from migrations_app.mail.notice_texts import PLACEHOLDERS, Text
 from migrations_app.mail.servers import service_of
 from migrations_app.mail.trial import try_server
 from migrations_app.models import NoticeKind, NoticeRound, Plan
+from migrations_app.preview.plans import PLANS
 from migrations_app.procedures import notices as procedure
 from migrations_app.rewriting.labels import LANGUAGES
 from migrations_app.screens.filters import NoticeFilter
@@ -28,18 +32,18 @@ from migrations_app.screens.tables.jobs import NoticeTable
 from migrations_app.screens.told import with_counts
 from tenants_app.access import Access, access_for
 from tenants_app.models import MailServerConnection, Role, Tenant
+from tenants_app.screens.forms import language_name
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.lists import all_of, arrange
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.validators import is_address
-from tenants_app.wording import counted
 
 LATEST = 20
 """Rounds that the page of settings lists."""
 WHAT_NOTICES_SAY = {
-    NoticeKind.ADVANCE.value.lower(): "Before the runs",
-    NoticeKind.CANCELLED.value.lower(): "If they are cancelled",
+    NoticeKind.ADVANCE.value.lower(): gettext_noop("Before the runs"),
+    NoticeKind.CANCELLED.value.lower(): gettext_noop("If they are cancelled"),
 }
 """Each kind of notice, as it stands in addresses, and what it is called."""
 
@@ -52,11 +56,12 @@ def notices(request: Request, slug: str) -> HttpResponse:
     context = {
         "access": access,
         "kinds": [
-            (label, kind, [(code, name, texts[kind.capitalize(), code]) for code, name in LANGUAGES.items()])
+            (_(label), kind, [(code, language_name(code), texts[kind.capitalize(), code]) for code in LANGUAGES])
             for kind, label in WHAT_NOTICES_SAY.items()
         ],
         "sender": service_of(access.tenant, MailServerConnection.of(access.tenant)).address,
-        "rounds": with_counts(NoticeRound.objects.filter(tenant=access.tenant))[:LATEST],
+        # Those before runs; what organizers were told after a wave stands with the wave.
+        "rounds": with_counts(NoticeRound.objects.filter(tenant=access.tenant, preview_kind__in=PLANS))[:LATEST],
     }
     return render(request, "notices/notices.html", context)
 
@@ -73,7 +78,7 @@ def notice_text(request: Request, slug: str, kind: str, language: str) -> HttpRe
             notice_texts.change_notice_text(
                 access.tenant, kind.capitalize(), language, access.actor, **form.cleaned_data
             )
-            messages.success(request, f"The text in {LANGUAGES[language]} is saved.")
+            messages.success(request, _("The text in %(language)s is saved.") % {"language": language_name(language)})
             return redirect("notice-text", slug, kind, language)
     shown = Text(**form.cleaned_data) if is_post and form.is_valid() else None if is_post else stored
     return _text_page(request, access, kind, language, form=form, shown=shown)
@@ -85,7 +90,8 @@ def reset_text(request: Request, slug: str, kind: str, language: str) -> HttpRes
     access = access_for(request, slug, Role.Name.ADMIN)
     _text(access.tenant, kind, language)
     notice_texts.reset_notice_text(access.tenant, kind.capitalize(), language, access.actor)
-    messages.success(request, f"The default text in {LANGUAGES[language]} is used again.")
+    told = _("The default text in %(language)s is used again.")
+    messages.success(request, told % {"language": language_name(language)})
     return redirect("notice-text", slug, kind, language)
 
 
@@ -95,7 +101,9 @@ def send_test(request: Request, slug: str, kind: str, language: str) -> HttpResp
     access = access_for(request, slug, Role.Name.ADMIN)
     stored = _text(access.tenant, kind, language)
     if not is_address(request.user.email):
-        messages.error(request, "Your account has no mail address to which a message could be sent: have one entered.")
+        messages.error(
+            request, _("Your account has no mail address to which a message could be sent: have one entered.")
+        )
         return redirect("notice-text", slug, kind, language)
     reads = sample_of_language(access.tenant, language, stored).text
     found = try_server(access.tenant, request.user.email, (reads.subject, reads.body))
@@ -125,13 +133,13 @@ def _text_page(
     context = {
         "access": access,
         "kind": kind,
-        "label": WHAT_NOTICES_SAY[kind],
+        "label": _(WHAT_NOTICES_SAY[kind]),
         "language": language,
-        "language_name": LANGUAGES[language],
+        "language_name": language_name(language),
         "others": [(each, name, label) for each, label in WHAT_NOTICES_SAY.items() for name in LANGUAGES.items()],
         "text": stored,
         "form": form,
-        "placeholders": [(f"{{{name}}}", what) for name, what in PLACEHOLDERS.items()],
+        "placeholders": [(f"{{{name}}}", _(what)) for name, what in PLACEHOLDERS.items()],
         "sample": sample_of_language(access.tenant, language, shown) if shown else None,
         "is_typed": request.method == "POST" and "preview" in request.POST,
         "findings": list(findings),
@@ -186,9 +194,9 @@ def begin_anyway(request: Request, slug: str, pk: int) -> HttpResponse:
     """Let the runs begin at their time, whoever is not told yet."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     if procedure.begin_anyway(_round(access, pk), access.actor):
-        messages.success(request, "The runs begin at their time. Who was not told by now is not told any more.")
+        messages.success(request, _("The runs begin at their time. Who was not told by now is not told any more."))
     else:
-        messages.info(request, "The runs did not wait for notices any more, so nothing was changed.")
+        messages.info(request, _("The runs did not wait for notices any more, so nothing was changed."))
     return redirect("notice-round", slug, pk)
 
 
@@ -201,7 +209,8 @@ def tell_again(request: Request, slug: str, pk: int) -> HttpResponse:
     except ValidationError as error:
         tell_errors(request, error)
     else:
-        messages.success(request, f"{counted(count, 'notice')} will be tried again.")
+        told = ngettext("%(number)s notice will be tried again.", "%(number)s notices will be tried again.", count)
+        messages.success(request, told % {"number": number_format(count, force_grouping=True)})
     return redirect("notice-round", slug, pk)
 
 
@@ -211,9 +220,14 @@ def tell_new_time(request: Request, slug: str, pk: int) -> HttpResponse:
     access = access_for(request, slug, Role.Name.OPERATOR)
     count = procedure.tell_new_time(_round(access, pk), access.actor)
     if count:
-        messages.success(request, f"{counted(count, 'organizer')} will be told of the new time.")
+        told = ngettext(
+            "%(number)s organizer will be told of the new time.",
+            "%(number)s organizers will be told of the new time.",
+            count,
+        )
+        messages.success(request, told % {"number": number_format(count, force_grouping=True)})
     else:
-        messages.info(request, "Nobody has to be told of another time, so nothing was changed.")
+        messages.info(request, _("Nobody has to be told of another time, so nothing was changed."))
     return redirect("notice-round", slug, pk)
 
 

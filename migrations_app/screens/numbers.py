@@ -10,6 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.failures import Failure
@@ -57,16 +60,20 @@ def set_default(request: Request, slug: str, pk: int, number_pk: int) -> HttpRes
     except ValidationError as error:
         tell_errors(request, error)
     else:
-        messages.success(request, f"{shown} is the default number of {shown.bridge}.")
+        messages.success(
+            request, _("%(number)s is the default number of %(bridge)s.") % {"number": shown, "bridge": shown.bridge}
+        )
         if reschedules:
             tell_consequences(request, consequences)
         elif users := _without_own_number(shown).count():
-            has = "user has" if users == 1 else "users have"
-            messages.warning(
-                request,
-                f"No run, because rescheduling was not asked for: {users:,} {has} no toll number of their own and may "
-                "be out of date until their next run.",
+            told = ngettext(
+                "No run, because rescheduling was not asked for: %(number)s user has no toll number of their own and "
+                "may be out of date until their next run.",
+                "No run, because rescheduling was not asked for: %(number)s users have no toll number of their own and "
+                "may be out of date until their next run.",
+                users,
             )
+            messages.warning(request, told % {"number": number_format(users, force_grouping=True)})
     return redirect("number", slug, pk, number_pk)
 
 
@@ -79,7 +86,7 @@ def describe(request: Request, slug: str, pk: int, number_pk: int) -> HttpRespon
     if form.is_valid():
         with refusals_told(form):
             describe_number(shown, access.actor, country=form.cleaned_data["country"], city=form.cleaned_data["city"])
-            messages.success(request, "The place is saved. Invitations show it after each user's next run.")
+            messages.success(request, _("The place is saved. Invitations show it after each user's next run."))
             return redirect("number", slug, pk, number_pk)
     return _page(request, access, shown, place_form=form)
 
@@ -122,7 +129,8 @@ def _take_off(
             tell_errors(request, error)
             return redirect("number", *here)
         if not when.when:
-            messages.success(request, f"{shown} is being taken off {shown.bridge}, and {e164} takes its place.")
+            told = _("%(number)s is being taken off %(bridge)s, and %(new)s takes its place.")
+            messages.success(request, told % {"number": shown, "bridge": shown.bridge, "new": e164})
         return redirect("release", access.tenant.slug, release.pk)
     foreseen = foresee_release(shown)
     effect, failure = None, ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext_lazy
+
 from migrations_app.badges import BADGES, Badge
 from migrations_app.failures import CATALOGUE
 from migrations_app.monitoring.over_time import STRETCHES, OverTime, highest
@@ -18,12 +20,12 @@ _MOMENTS = {
     "pending": BADGES["Pending"],
     "in_progress": BADGES["InProgress"],
     "succeeded": BADGES["Succeeded"],
-    "left": Badge("Meetings left for you", "pending", "alert-triangle"),
-    "waiting": Badge("Messages waiting", "quiet", "mail"),
+    "left": Badge(gettext_lazy("Meetings left for you"), "pending", "alert-triangle"),
+    "waiting": Badge(gettext_lazy("Messages waiting"), "quiet", "mail"),
 }
 _DONE = {
-    "sent": Badge("Updates sent", "succeeded", "mail-check"),
-    "runs_ended": Badge("Runs ended", "progress", "check"),
+    "sent": Badge(gettext_lazy("Updates sent"), "succeeded", "mail-check"),
+    "runs_ended": Badge(gettext_lazy("Runs ended"), "progress", "check"),
 }
 
 
@@ -45,12 +47,12 @@ def charts_over_time(found: OverTime) -> dict[str, Any]:
     """What the card of the dashboard shows."""
     drawn = found.drawn
     moments = [
-        Row(look.label, look.tone, charts.steps(values), _last(values), highest(drawn, name))
+        Row(look.label_of_many, look.tone, charts.steps(values), _last(values), highest(drawn, name))
         for name, look in _MOMENTS.items()
         if (values := [bucket.of(name) for bucket in drawn])
     ]
     done = [
-        Row(look.label, look.tone, charts.bars(values), _sum(values), highest(drawn, name))
+        Row(look.label_of_many, look.tone, charts.bars(values), _sum(values), highest(drawn, name))
         for name, look in _DONE.items()
         if (values := [bucket.of(name) for bucket in drawn])
     ]

@@ -9,6 +9,7 @@ from django.db.models import When as IfSo
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from migrations_app.models import NumberRelease, Plan, Run
@@ -49,9 +50,9 @@ def plan(request: Request, slug: str, pk: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with refusals_told(form):
             if form.when is None:
-                raise ValidationError({"not_before": "Say when it is to begin, or bring it forward instead."})
+                raise ValidationError({"not_before": _("Say when it is to begin, or bring it forward instead.")})
             plans.change(shown, form.when, access.actor)
-            messages.success(request, "It begins at the new time.")
+            messages.success(request, _("It begins at the new time."))
             return redirect("plan", slug, pk)
     waiting = Run.objects.filter(plan=shown, state=Run.State.PENDING)
     context = {
@@ -73,9 +74,9 @@ def cancel(request: Request, slug: str, pk: int) -> HttpResponse:
     access, shown, job = _to_act_on(request, slug, pk)
     if request.method == "POST":
         if plans.cancel(shown, access.actor):
-            messages.success(request, "It is cancelled. What was done stays done.")
+            messages.success(request, _("It is cancelled. What was done stays done."))
         else:
-            messages.info(request, "Nothing of it can be cancelled any more: it has begun, or has ended.")
+            messages.info(request, _("Nothing of it can be cancelled any more: it has begun, or has ended."))
         return redirect("plan", slug, pk)
     return render(request, "planned/cancel.html", {"access": access, "plan": shown, "job": job})
 
@@ -86,14 +87,14 @@ def begin(request: Request, slug: str, pk: int) -> HttpResponse:
     access, shown, job = _to_act_on(request, slug, pk)
     if request.method == "POST":
         if not plans.bring_forward(shown, access.actor):
-            messages.info(request, "It has ended, so there is nothing to bring forward.")
+            messages.info(request, _("It has ended, so there is nothing to bring forward."))
         elif access.tenant.meeting_migration_enabled:
-            messages.success(request, "It begins as soon as a worker is free.")
+            messages.success(request, _("It begins as soon as a worker is free."))
         else:
-            messages.warning(request, "The service is switched off, so it waits all the same. Switch it on first.")
+            messages.warning(request, _("The service is switched off, so it waits all the same. Switch it on first."))
         return redirect("plan", slug, pk)
     if not shown.is_ahead:
-        tell_errors(request, ValidationError(HAS_BEGUN))
+        tell_errors(request, ValidationError(_(HAS_BEGUN)))
         return redirect("plan", slug, pk)
     return render(request, "planned/begin.html", {"access": access, "plan": shown, "job": job})
 

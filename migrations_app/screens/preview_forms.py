@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.models import Run, UserImport
 from migrations_app.preview.plans import Changes, Import, NumberRelease, Plan, Starts, TenantSettings
@@ -21,7 +23,7 @@ from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.forms import TenantForm
 from tenants_app.screens.requests import Request
 
-_GONE = "What the preview was to be about is not there any more: look again."
+_GONE = gettext_noop("What the preview was to be about is not there any more: look again.")
 
 
 def asked_plan(request: Request, access: Access) -> Plan:
@@ -35,7 +37,7 @@ def asked_plan(request: Request, access: Access) -> Plan:
     """
     make = _KINDS.get(request.POST.get("kind", ""))
     if make is None:
-        raise ValidationError("Say what the preview is to be about.")
+        raise ValidationError(_("Say what the preview is to be about."))
     return make(request, access)
 
 
@@ -66,7 +68,7 @@ def _move(request: Request, access: Access) -> Plan:
     target = bridges.filter(pk=_key(request, "to")).first()
     users = chosen_users(request, access)
     if target is None or users is None:
-        raise ValidationError(_GONE)
+        raise ValidationError(_(_GONE))
     return Changes.of(access.tenant, {"bridge": target}, users=users)
 
 
@@ -74,14 +76,14 @@ def _release(request: Request, access: Access) -> Plan:
     number = ServiceNumber.objects.filter(tenant=access.tenant, pk=_key(request, "number")).first()
     by = request.POST.get("by", "")
     if number is None or not by:
-        raise ValidationError(_GONE)
+        raise ValidationError(_(_GONE))
     return NumberRelease(access.tenant, {"number": number.pk, "e164": by})
 
 
 def _import(request: Request, access: Access) -> Plan:
     waiting = UserImport.objects.filter(tenant=access.tenant, state=UserImport.State.CHECKED)
     if not waiting.filter(pk=_key(request, "import")).exists():
-        raise ValidationError("The file does not wait for a decision any more: look how it stands.")
+        raise ValidationError(_("The file does not wait for a decision any more: look how it stands."))
     return Import(access.tenant, {"import": _key(request, "import")})
 
 
@@ -89,7 +91,7 @@ def _settings(request: Request, access: Access) -> Plan:
     form = TenantForm(request.POST, instance=Tenant.objects.get(pk=access.tenant.pk))
     if not form.is_valid():
         raise ValidationError([error for errors in form.errors.values() for error in errors])
-    return TenantSettings(access.tenant, {"values": form.edited()})
+    return TenantSettings.of(access.tenant, form.edited())
 
 
 def _undo(request: Request, access: Access) -> Plan:
@@ -100,13 +102,13 @@ def _undo(request: Request, access: Access) -> Plan:
             if refusal := why_not_undone(run):
                 raise ValidationError(refusal)
             return Undo.of(run)
-    raise ValidationError(_GONE)
+    raise ValidationError(_(_GONE))
 
 
 def _key(request: Request, name: str) -> int:
     value = request.POST.get(name, "")
     if not (value.isascii() and value.isdecimal() and len(value) < 19):
-        raise ValidationError(_GONE)
+        raise ValidationError(_(_GONE))
     return int(value)
 
 

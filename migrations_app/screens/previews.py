@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Preview, PreviewedMeeting, PreviewedUser
@@ -149,7 +150,7 @@ def _meetings(request: Request, shown: Preview) -> tuple[PreviewedMeetingTable, 
     table = PreviewedMeetingTable(found.qs)
     table.file_name = f"preview-{shown.pk}"
     if shown.is_open:
-        table.empty_text = "No meeting was looked at yet."
+        table.empty_text = _("No meeting was looked at yet.")
     return table, found
 
 

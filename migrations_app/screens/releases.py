@@ -12,6 +12,9 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import NumberRelease
@@ -39,7 +42,6 @@ from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
-from tenants_app.wording import counted
 
 MANY = 10_000
 """From this many users on the page refreshes less often, because it takes a second to find out who holds the number."""
@@ -73,7 +75,7 @@ def release(request: Request, slug: str, pk: int) -> HttpResponse:
     shown = _release(access, pk)
     progress = progress_of(shown)
     is_begun = shown.is_open and shown.state != NumberRelease.State.WAITING
-    holding = holders_with_why(shown).select_related("latest", "bridge").order_by("why", "upn")
+    holding = holders_with_why(shown).select_related("latest", "bridge", "deployment").order_by("why", "upn")
     holding = holding.annotate(still_open=open_count_of("user"))
     page = HolderPaginator(holding, progress.holders).get_page(request.GET.get("page")) if is_begun else None
     now = timezone.now()
@@ -110,9 +112,9 @@ def cancel(request: Request, slug: str, pk: int) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _release(access, pk)
     if cancel_release(shown, access.actor):
-        messages.success(request, f"Cancelled: {shown} stays, and nothing was changed.")
+        messages.success(request, _("Cancelled: %(number)s stays, and nothing was changed.") % {"number": shown})
     else:
-        messages.info(request, "It cannot be cancelled any more: it has begun to move users, or has ended.")
+        messages.info(request, _("It cannot be cancelled any more: it has begun to move users, or has ended."))
     return redirect("release", slug, pk)
 
 
@@ -124,11 +126,11 @@ def begin(request: Request, slug: str, pk: int) -> HttpResponse:
     if shown.plan:
         return redirect("begin-plan", slug, shown.plan.pk)
     if not begin_now(shown, access.actor):
-        messages.info(request, "It does not wait any more, so there is nothing to bring forward.")
+        messages.info(request, _("It does not wait any more, so there is nothing to bring forward."))
     elif access.tenant.meeting_migration_enabled:
-        messages.success(request, "It begins as soon as a worker is free.")
+        messages.success(request, _("It begins as soon as a worker is free."))
     else:
-        messages.warning(request, "The service is switched off, so it waits all the same. Switch it on first.")
+        messages.warning(request, _("The service is switched off, so it waits all the same. Switch it on first."))
     return redirect("release", slug, pk)
 
 
@@ -141,9 +143,10 @@ def start_runs(request: Request, slug: str, pk: int) -> HttpResponse:
     if users:
         tell_consequences(request, start_by_hand(access.tenant, users, access.actor, now_due=True))
     elif shown.state == NumberRelease.State.WAITING:
-        messages.info(request, "Nobody was moved yet, so a run would not help: begin first.")
+        messages.info(request, _("Nobody was moved yet, so a run would not help: begin first."))
     else:
-        messages.info(request, f"There is nobody whom a run would help to give up {shown}.")
+        told = _("There is nobody whom a run would help to give up %(number)s.")
+        messages.info(request, told % {"number": shown})
     return redirect("release", slug, pk)
 
 
@@ -158,9 +161,14 @@ def accept(request: Request, slug: str, pk: int) -> HttpResponse:
         tell_errors(request, error)
         return redirect("release", slug, pk)
     if count:
-        messages.success(request, f"Accepted for {counted(count, 'message')}: they do not hold {shown} any more.")
+        told = ngettext(
+            "Accepted for %(count)s message: it does not hold %(number)s any more.",
+            "Accepted for %(count)s messages: they do not hold %(number)s any more.",
+            count,
+        )
+        messages.success(request, told % {"count": number_format(count, force_grouping=True), "number": shown})
     else:
-        messages.info(request, f"No message that was given up holds {shown}.")
+        messages.info(request, _("No message that was given up holds %(number)s.") % {"number": shown})
     return redirect("release", slug, pk)
 
 
@@ -177,7 +185,7 @@ def anyway(request: Request, slug: str, pk: int) -> HttpResponse:
     if form.is_valid():
         with refusals_told(form):
             release_anyway(shown, form.cleaned_data["reason"], access.actor, seen=form.cleaned_data["seen"])
-            messages.success(request, f"{shown} is released.")
+            messages.success(request, _("%(number)s is released.") % {"number": shown})
             return redirect("release", slug, pk)
     context = {
         "access": access,

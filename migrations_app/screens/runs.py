@@ -6,16 +6,20 @@ import uuid
 from datetime import timedelta
 
 from django.contrib import messages
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.mail.actions import confirm_updates_delivered, send_updates_again
 from migrations_app.mail.outbox import count_failed
 from migrations_app.mail.waiting import Queue
+from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.models import LeftMeeting, MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.rewriting.spans import unpack
@@ -23,6 +27,7 @@ from migrations_app.runs.actions import make_due_now, start_by_hand
 from migrations_app.runs.left import open_count_of, to_come
 from migrations_app.runs.movements import movements_of
 from migrations_app.runs.undo_start import undo_again
+from migrations_app.runs.undoing import CHANGED
 from migrations_app.screens.consequence_messages import tell_consequences
 from migrations_app.screens.filters import ResultFilter, RunFilter
 from migrations_app.screens.live import Live
@@ -73,7 +78,7 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponseB
         "aim": Targets.of(shown.targets).words,
         "table": table,
         "undos": shown.undone_by.order_by("pk"),
-        "may_be_undone": access.may_operate and not shown.is_undo and not is_at_work and shown.succeeded_meetings > 0,
+        "may_be_undone": access.may_operate and not shown.is_undo and not is_at_work and _has_changed(shown),
         "newer": None if shown.is_latest else Run.objects.filter(user=shown.user_id, is_latest=True).first(),
         "still_open": to_come(access.tenant).filter(run=shown, state=LeftMeeting.State.OPEN).count(),
         "failed_messages": count_failed(shown),
@@ -86,6 +91,11 @@ def run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResponseB
     return live.answer("runs/run.html", "runs/live.html", context)
 
 
+def _has_changed(run: Run) -> bool:
+    """Whether the run has changed meetings, be it otherwise than it was to."""
+    return run.succeeded_meetings > 0 or (run.failed_meetings > 0 and run.results.filter(CHANGED).exists())
+
+
 @require_safe
 def meeting(request: Request, slug: str, correlation_id: uuid.UUID, pk: int) -> HttpResponse:
     """One meeting of a run: its block before and after."""
@@ -93,7 +103,14 @@ def meeting(request: Request, slug: str, correlation_id: uuid.UUID, pk: int) -> 
     shown = _run(access, correlation_id)
     result = get_object_or_404(MeetingResult.objects.select_related("update"), run=shown, pk=pk)
     changes = compare(unpack(bytes(result.spans))) if result.spans else []
-    context = {"access": access, "run": shown, "result": result, "changes": changes, "queue": Queue(access.tenant)}
+    context = {
+        "access": access,
+        "run": shown,
+        "result": result,
+        "changes": changes,
+        "queue": Queue(access.tenant),
+        "is_stored_otherwise": mailbox_of(shown.user).writes_in_parts,
+    }
     return answer(request, "runs/meeting.html", "runs/meeting_changes.html", context)
 
 
@@ -119,13 +136,13 @@ def run_now(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpRespo
     if is_planned and "confirmed" not in request.POST:
         return redirect("run-now", slug, correlation_id)
     if not access.tenant.meeting_migration_enabled and not pending.is_undo:
-        messages.warning(request, "The service is switched off, so pending runs wait. Switch it on first.")
+        messages.warning(request, _("The service is switched off, so pending runs wait. Switch it on first."))
     elif make_due_now(pending, access.actor):
-        messages.success(request, f"The run of {pending.user.upn} begins as soon as a worker is free.")
+        begins = _("The run of %(user)s begins as soon as a worker is free.")
+        messages.success(request, begins % {"user": pending.user.upn})
     else:
-        messages.info(
-            request, f"The run of {pending.user.upn} is not pending any more, so there is nothing to bring forward."
-        )
+        is_over = _("The run of %(user)s is not pending any more, so there is nothing to bring forward.")
+        messages.info(request, is_over % {"user": pending.user.upn})
     return redirect("run", slug, correlation_id)
 
 
@@ -165,9 +182,10 @@ def _send_again(request: Request, slug: str, correlation_id: uuid.UUID, *, in_do
     shown = _run(access, correlation_id)
     count = send_updates_again(shown, access.actor, in_doubt=in_doubt)
     if count:
-        messages.success(request, f"{count:,} {'message goes' if count == 1 else 'messages go'} out again.")
+        told = ngettext("%(count)s message goes out again.", "%(count)s messages go out again.", count)
+        messages.success(request, told % {"count": intcomma(count)})
     else:
-        messages.info(request, "No message of this run has failed, so there is nothing to send again.")
+        messages.info(request, _("No message of this run has failed, so there is nothing to send again."))
     return redirect("run", slug, correlation_id)
 
 
@@ -178,9 +196,10 @@ def confirm_delivered(request: Request, slug: str, correlation_id: uuid.UUID) ->
     shown = _run(access, correlation_id)
     count = confirm_updates_delivered(shown, access.actor)
     if count:
-        messages.success(request, f"{count:,} {'message counts' if count == 1 else 'messages count'} as delivered.")
+        told = ngettext("%(count)s message counts as delivered.", "%(count)s messages count as delivered.", count)
+        messages.success(request, told % {"count": intcomma(count)})
     else:
-        messages.info(request, "No message of this run is in doubt any more, so there is nothing to confirm.")
+        messages.info(request, _("No message of this run is in doubt any more, so there is nothing to confirm."))
     return redirect("run", slug, correlation_id)
 
 
@@ -188,7 +207,13 @@ def _run(access: Access, correlation_id: uuid.UUID) -> Run:
     found = (
         Run.objects.filter(tenant=access.tenant, correlation_id=correlation_id)
         .select_related(
-            "undoes", "user__bridge", "user__tenant", "user__toll_number", "user__toll_free_number", "tenant"
+            "undoes",
+            "user__bridge",
+            "user__tenant__mailbox",
+            "user__mailbox",
+            "user__toll_number",
+            "user__toll_free_number",
+            "tenant",
         )
         .first()
     )

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from migrations_app.badges import BADGES, NEVER_RUN, Badge
@@ -84,7 +85,7 @@ class _Shown:
         """Where one would rather go at once, and then each kind of which there is something."""
         exact = list(self._exact())
         if len(exact) == 1:
-            yield Section("go-to", "Go to", exact)
+            yield Section("go-to", _("Go to"), exact)
         for kind in self._kinds():
             section = replace(kind, hits=[hit for hit in kind.hits if len(exact) != 1 or hit != exact[0]])
             if section.hits or section.all_address or section.remark:
@@ -107,26 +108,33 @@ class _Shown:
         found, text = self.found, self.typed.text
         users, numbers, bridges = found.users, found.numbers, found.bridges
         yield self._section(
-            "users", "Users", map(self._user, users.rows), "All users by this", "users", users.is_cut, q=text
+            "users", _("Users"), map(self._user, users.rows), _("All users by this"), "users", users.is_cut, q=text
         )
         yield self._section(
-            "numbers", "Numbers", map(self._number, numbers.rows), "All bridges and numbers", "bridges", numbers.is_cut
+            "numbers",
+            _("Numbers"),
+            map(self._number, numbers.rows),
+            _("All bridges and numbers"),
+            "bridges",
+            numbers.is_cut,
         )
         yield self._conference_ids()
         yield self._section(
-            "bridges", "Bridges", map(self._bridge, bridges.rows), "All bridges", "bridges", bridges.is_cut
+            "bridges", _("Bridges"), map(self._bridge, bridges.rows), _("All bridges"), "bridges", bridges.is_cut
         )
         yield self._meetings()
-        yield self._section("runs", "Runs", map(self._run, found.runs.rows), "All runs", "history", found.runs.is_cut)
+        yield self._section(
+            "runs", _("Runs"), map(self._run, found.runs.rows), _("All runs"), "history", found.runs.is_cut
+        )
         yield self._section(
             "releases",
-            "Numbers on their way off a bridge",
+            _("Numbers on their way off a bridge"),
             map(self._release, found.releases.rows),
-            "All of these",
+            _("All of these"),
             "releases",
             found.releases.is_cut,
         )
-        yield Section("jobs", "Jobs", list(self._jobs()))
+        yield Section("jobs", _("Jobs"), list(self._jobs()))
 
     def _section(
         self, name: str, label: str, hits: Iterable[Hit], all_label: str, to: str, is_cut: bool, **query: str
@@ -142,22 +150,23 @@ class _Shown:
         hits = [self._conference_id(row) for row in found.rows]
         is_whole = self.typed.ids is not None and len(digits) == ID_DIGITS
         if not is_whole:
-            remark = "There are more: type more of the digits." if found.is_cut else ""
-            return Section("ids", "Conference IDs", hits, remark=remark)
+            remark = _("There are more: type more of the digits.") if found.is_cut else ""
+            return Section("ids", _("Conference IDs"), hits, remark=remark)
         address = f"{reverse('meetings', args=[self.slug])}?{urlencode({'conference_id': digits})}"
-        return Section("ids", "Conference IDs", hits, f"Meetings with the conference ID {digits}", address)
+        label = _("Meetings with the conference ID %(digits)s") % {"digits": digits}
+        return Section("ids", _("Conference IDs"), hits, label, address)
 
     def _meetings(self) -> Section:
         found, text = self.found.meetings, self.typed.text
         remark = ""
         if not self.typed.refusal and not self.found.are_all_meetings_seen and not found.exact:
-            remark = "By their subject, only meetings that begin near to today were looked at."
+            remark = _("By their subject, only meetings that begin near to today were looked at.")
         address = f"{reverse('meetings', args=[self.slug])}?{urlencode({'subject': text[:255]})}"
         is_cut = found.is_cut or bool(remark)
-        label = "Find a meeting by more than this" if is_cut else ""
+        label = _("Find a meeting by more than this") if is_cut else ""
         return Section(
             "meetings",
-            "Meetings",
+            _("Meetings"),
             [self._meeting(each) for each in found.rows],
             label,
             address if is_cut else "",
@@ -183,17 +192,20 @@ class _Shown:
         return Hit(user.display_name or user.upn, about, self._address("user", user.upn), "user-circle", badge)
 
     def _number(self, number: ServiceNumber) -> Hit:
-        kind = f"{number.get_kind_display()} number of {number.bridge}"
+        is_free = number.kind == ServiceNumber.Kind.TOLL_FREE
+        kind = _("Toll-free number of %(bridge)s") if is_free else _("Toll number of %(bridge)s")
+        kind %= {"bridge": number.bridge}
         about = " · ".join(part for part in (kind, number.place) if part)
         return Hit(number.number, about, self._address("number", number.bridge_id, number.pk), "phone-call")
 
     def _conference_id(self, row: ConferenceId | FormerConferenceId) -> Hit:
         user = row.user
-        whose = (
-            f"{user.display_name or user.upn}, one meeting alone" if row.meeting_uid else user.display_name or user.upn
-        )
+        whose = user.display_name or user.upn
         if isinstance(row, FormerConferenceId):
-            whose = f"Once of {whose}"
+            said = _("Once of %(user)s, one meeting alone") if row.meeting_uid else _("Once of %(user)s")
+            whose = said % {"user": whose}
+        elif row.meeting_uid:
+            whose = _("%(user)s, one meeting alone") % {"user": whose}
         about = f"{whose} · {row.bridge}" if row.bridge else whose
         if row.meeting_uid:
             address = self._address("meeting-story", user.upn, row.meeting_uid)
@@ -207,21 +219,21 @@ class _Shown:
     def _meeting(self, meeting: FoundMeeting) -> Hit:
         whose = meeting.user.display_name or meeting.user.upn
         if meeting.is_copy:
-            whose = f"A copy, in the mailbox of {whose}"
+            whose = _("A copy, in the mailbox of %(user)s") % {"user": whose}
         address = self._address("meeting-story", meeting.user.upn, meeting.uid)
         badge = BADGES[meeting.latest.outcome] if meeting.latest else None
-        return Hit(meeting.subject or "(no subject)", whose, address, "calendar-event", badge, meeting.starts_at)
+        return Hit(meeting.subject or _("(no subject)"), whose, address, "calendar-event", badge, meeting.starts_at)
 
     def _run(self, run: Run) -> Hit:
         whose, address = run.user.display_name or run.user.upn, self._address("run", run.correlation_id)
         return Hit(str(run.correlation_id), whose, address, "history", BADGES[run.state], run.created)
 
     def _release(self, release: NumberRelease) -> Hit:
-        about = f"Replaced by {release.replacement_e164}" if release.replacement_e164 else ""
+        about = _("Replaced by %(number)s") % {"number": release.replacement_e164} if release.replacement_e164 else ""
         return Hit(release.e164, about, self._address("release", release.pk), "arrows-exchange", BADGES[release.state])
 
     def _import(self, row: UserImport) -> Hit:
-        return self._job(f"Import of {row.file_name}", "user-import", row)
+        return self._job(_("Import of %(file)s") % {"file": row.file_name}, "user-import", row)
 
     def _action(self, row: BulkAction) -> Hit:
         return self._job(f"{KINDS[row.kind].label}: {row.chosen_by}", "bulk-action", row)

@@ -13,6 +13,8 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from migrations_app.mailboxes.upcoming import future_meetings
@@ -209,7 +211,9 @@ class Overtaken(ValidationError):
 class BridgeChoice(forms.Form):
     """The bridge that the users move to."""
 
-    to = forms.ModelChoiceField(Bridge.objects.none(), label="New bridge", empty_label="Choose a bridge")
+    to = forms.ModelChoiceField(
+        Bridge.objects.none(), label=gettext_lazy("New bridge"), empty_label=gettext_lazy("Choose a bridge")
+    )
 
     def __init__(self, asked: Mapping[str, Any] | None, access: Access) -> None:
         super().__init__(asked)
@@ -217,26 +221,26 @@ class BridgeChoice(forms.Form):
         field.queryset = Bridge.objects.filter(tenant=access.tenant)
         field.widget.attrs["class"] = "form-select"
         for code in ("required", "invalid_choice"):
-            field.error_messages[code] = "Choose the bridge that the users should move to."
+            field.error_messages[code] = _("Choose the bridge that the users should move to.")
 
 
 class BeginsForm(forms.Form):
     """When runs begin of which organizers are told."""
 
     begins = forms.CharField(
-        label="The runs begin",
-        widget=forms.TextInput({"placeholder": "Saturday 22:00", "autocomplete": "off", "class": "form-control"}),
-        error_messages={"required": "Say when the runs begin: that is what the organizers are told."},
+        label=gettext_lazy("The runs begin"),
+        widget=forms.TextInput(
+            {"placeholder": gettext_lazy("Saturday 22:00"), "autocomplete": "off", "class": "form-control"}
+        ),
+        error_messages={"required": gettext_lazy("Say when the runs begin: that is what the organizers are told.")},
     )
 
     def __init__(self, asked: Mapping[str, Any] | None, tenant: Tenant) -> None:
         super().__init__(asked)
         self._tenant = tenant
-        self.fields[
-            "begins"
-        ].help_text = (
-            f"In {in_words(tenant.zone)}. Such as tonight 22:00, Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00."
-        )
+        self.fields["begins"].help_text = _(
+            "In %(zone)s. Such as tonight 22:00, Saturday 22:00, tomorrow 6:00 or 2026-12-05T22:00."
+        ) % {"zone": in_words(tenant.zone)}
 
     def clean_begins(self) -> datetime:
         """The moment. Raises what :func:`local_times.read_moment` finds."""
@@ -283,7 +287,7 @@ def _move_options(request: Request, access: Access, selection: Selection) -> dic
         raise Overtaken("moved", f"{request.path}?{asked}")
     key = request.POST.get("key")
     if key is not None and key != foresee_numbers(access.tenant, selection.users, target).key:
-        raise ValidationError("Other numbers would be chosen by now, so nothing was done: look once more.")
+        raise ValidationError(_("Other numbers would be chosen by now, so nothing was done: look once more."))
     return {"bridge": target.pk, "bridge_name": target.name}
 
 

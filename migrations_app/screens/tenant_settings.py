@@ -10,7 +10,10 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import Run
@@ -31,7 +34,7 @@ from tenants_app.screens.fragments import answer
 from tenants_app.screens.refusals import refusals_told
 from tenants_app.screens.requests import Request
 from tenants_app.site_address import site_address
-from tenants_app.wording import MEETINGS_STAY, counted
+from tenants_app.wording import MEETINGS_STAY
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -94,10 +97,17 @@ def _directory(tenant: Tenant) -> dict[str, Any]:
 def _what_is_saved(tenant: Tenant, fields: Collection[str]) -> str:
     """Tell that ``fields`` are saved, and how many users' invitations do not show it yet (R36)."""
     if not SHOWN_IN_INVITATIONS.intersection(fields):
-        return "The settings are saved."
-    told = "The settings are saved. Invitations show them after each user's next run"
+        return _("The settings are saved.")
     found = count_out_of_date(tenant)
-    return f"{told}: {found.count} now." if found else f"{told}."
+    if not found:
+        return _("The settings are saved. Invitations show them after each user's next run.")
+    told = ngettext(
+        "The settings are saved. Invitations show them after each user's next run: %(number)s user is out of date now.",
+        "The settings are saved. Invitations show them after each user's next run: %(number)s users are out of date "
+        "now.",
+        found.users,
+    )
+    return told % {"number": number_format(found.users, force_grouping=True)}
 
 
 @require_safe
@@ -134,7 +144,8 @@ def switch(request: Request, slug: str, name: str) -> HttpResponse:
         if turned.field == "dial_in_directory" and wanted == "true":
             _show_new_key(request, access)
     else:
-        messages.error(request, f"{turned.name} is either on or off: nothing was changed.")
+        told = _("%(switch)s is either on or off: nothing was changed.")
+        messages.error(request, told % {"switch": turned.name})
     return redirect(page_at(request, request.POST.get("next", "")) or reverse("settings", args=[slug]))
 
 
@@ -150,8 +161,14 @@ def service_off(request: Request, slug: str) -> HttpResponse:
         "running": runs.filter(state=Run.State.IN_PROGRESS).count(),
         "users": users,
         "next": page_at(request, request.GET.get("next", "")) or reverse("settings", args=[slug]),
-        "sentence": f"Pending runs wait, runs in progress finish, and until it is on again no change of any of the "
-        f"{counted(users, 'user')} starts a run: whose invitations it makes wrong is out of date.",
+        "sentence": ngettext(
+            "Pending runs wait, runs in progress finish, and until it is on again no change of the %(number)s user "
+            "starts a run: whose invitations it makes wrong is out of date.",
+            "Pending runs wait, runs in progress finish, and until it is on again no change of any of the %(number)s "
+            "users starts a run: whose invitations it makes wrong is out of date.",
+            users,
+        )
+        % {"number": number_format(users, force_grouping=True)},
     }
     return render(request, "settings/service_off.html", context)
 
@@ -166,7 +183,7 @@ def directory_key(request: Request, slug: str) -> HttpResponse:
 
 def _show_new_key(request: Request, access: Access) -> None:
     key = renew_directory_key(access.tenant, access.actor)
-    told = (
+    told = _(
         "The new directory key, which is shown only now: <code class='secret'>{}</code> Give it to your telephone "
         "bridges. A key from before opens nothing any more."
     )
@@ -175,17 +192,27 @@ def _show_new_key(request: Request, access: Access) -> None:
 
 def _what_happens(tenant: Tenant, switch: TenantSetting, on: bool) -> str:
     if switch.field != "meeting_migration_enabled":
-        return f"{switch.name} is {'on' if on else 'off'}."
+        return (_("%(switch)s is on.") if on else _("%(switch)s is off.")) % {"switch": switch.name}
     waiting = Run.objects.filter(tenant=tenant, state=Run.State.PENDING).count()
-    runs = "1 pending run" if waiting == 1 else f"{waiting:,} pending runs"
+    runs = {"number": number_format(waiting, force_grouping=True)}
     if not on:
-        waits = "waits" if waiting == 1 else "wait"
-        return f"The service is off: {runs} {waits}, runs in progress finish, and changes start nothing."
-    told = "The service is on. Nothing is waiting."
+        told = ngettext(
+            "The service is off: %(number)s pending run waits, runs in progress finish, and changes start nothing.",
+            "The service is off: %(number)s pending runs wait, runs in progress finish, and changes start nothing.",
+            waiting,
+        )
+        return told % runs
+    told = _("The service is on. Nothing is waiting.")
     if waiting:
-        told = f"The service is on: {runs} {'goes' if waiting == 1 else 'go'} on, each when it is due."
+        goes_on = ngettext(
+            "The service is on: %(number)s pending run goes on, each when it is due.",
+            "The service is on: %(number)s pending runs go on, each when it is due.",
+            waiting,
+        )
+        told = goes_on % runs
     found = count_out_of_date(tenant)
     if found:
         why_not = f"{found.under_way} {found.cannot_start}".strip()
-        told += f" {found.count}. {'You can start their runs below.' if found.need_a_start else why_not}"
+        next_step = _("You can start their runs below.") if found.need_a_start else why_not
+        told = f"{told} {found.count}. {next_step}"
     return told

@@ -9,9 +9,12 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any, cast
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import FileResponse, Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -57,66 +60,78 @@ class ToolForm(forms.Form):
     """Whose calendar it is, the files, and what is given by hand."""
 
     user = forms.CharField(
-        label="User",
+        label=gettext_lazy("User"),
         max_length=320,
         required=False,
         widget=forms.TextInput({"placeholder": "anna@contoso.com", "autocapitalize": "off", "spellcheck": "false"}),
-        help_text="The UPN of the organizer. Of somebody who is no user here give the address instead, further below.",
+        help_text=gettext_lazy(
+            "The UPN of the organizer. Of somebody who is no user here give the address instead, further below."
+        ),
     )
     calendar = _FilesField(
-        label="Calendar",
+        label=gettext_lazy("Calendar"),
         allow_empty_file=True,  # which is refused with more of a reason
-        error_messages={"required": "Choose an .ics file, an .eml file or a ZIP file of them."},
+        error_messages={"required": gettext_lazy("Choose an .ics file, an .eml file or a ZIP file of them.")},
         widget=_FileInput({"accept": ".ics,.eml,.zip,text/calendar,message/rfc822,application/zip"}),
-        help_text=f".ics files, messages with an invitation (.eml), or one ZIP file of them: at most "
-        f"{LARGEST_UPLOAD // 10**6} MB, {LIMITS.octets // 10**6} MB unpacked, {MOST_MEETINGS:,} meetings. The command "
-        "migrate_calendar takes more.",
     )
     sends = forms.BooleanField(
-        label="MMS sends the messages to attendees at once. Without this they come back as .eml files.", required=False
+        label=gettext_lazy("MMS sends the messages to attendees at once. Without this they come back as .eml files."),
+        required=False,
     )
     addresses = forms.CharField(
-        label="Organizer's addresses",
+        label=gettext_lazy("Organizer's addresses"),
         max_length=650,
         required=False,
-        help_text="Of somebody who is no user here: one, or two with a comma between.",
+        help_text=gettext_lazy("Of somebody who is no user here: one, or two with a comma between."),
     )
-    display_name = forms.CharField(label="Display name", max_length=200, required=False)
-    language = forms.CharField(label="Language", max_length=35, required=False, help_text="Such as es-ES.")
+    display_name = forms.CharField(label=gettext_lazy("Display name"), max_length=200, required=False)
+    language = forms.CharField(
+        label=gettext_lazy("Language"), max_length=35, required=False, help_text=gettext_lazy("Such as es-ES.")
+    )
     meeting_service = forms.ChoiceField(
-        label="Meeting service",
-        choices=[("", "As the settings say"), *MeetingService.choices],
+        label=gettext_lazy("Meeting service"),
+        choices=[("", gettext_lazy("As the settings say")), *MeetingService.choices],
         required=False,
-        help_text="Where meetings are made anew, if any are.",
+        help_text=gettext_lazy("Where meetings are made anew, if any are."),
     )
     bridge = forms.ModelChoiceField(
-        label="Bridge",
+        label=gettext_lazy("Bridge"),
         queryset=Bridge.objects.none(),
         required=False,
-        empty_label="As the settings say",
-        help_text="Whose numbers the invitations show.",
+        empty_label=gettext_lazy("As the settings say"),
+        help_text=gettext_lazy("Whose numbers the invitations show."),
     )
-    toll_number = E164Field(label="Toll number", required=False, help_text="Of the bridge, or of any provider.")
-    toll_free_number = E164Field(label="Toll-free number", required=False)
+    toll_number = E164Field(
+        label=gettext_lazy("Toll number"), required=False, help_text=gettext_lazy("Of the bridge, or of any provider.")
+    )
+    toll_free_number = E164Field(label=gettext_lazy("Toll-free number"), required=False)
     place = forms.CharField(
-        label="Place of the toll number",
+        label=gettext_lazy("Place of the toll number"),
         max_length=100,
         required=False,
-        help_text="Where it is no service number here, such as Madrid.",
+        help_text=gettext_lazy("Where it is no service number here, such as Madrid."),
     )
-    conference_id = forms.CharField(label="Conference ID", max_length=12, required=False)
+    conference_id = forms.CharField(label=gettext_lazy("Conference ID"), max_length=12, required=False)
     former_ids = forms.CharField(
-        label="Conference IDs that give way to it",
+        label=gettext_lazy("Conference IDs that give way to it"),
         max_length=500,
         required=False,
-        help_text="As the invitations show them now. Any other ID stays as it is.",
+        help_text=gettext_lazy("As the invitations show them now. Any other ID stays as it is."),
     )
-    no_dial_in = forms.BooleanField(label="Leave the dial-in details out", required=False)
+    no_dial_in = forms.BooleanField(label=gettext_lazy("Leave the dial-in details out"), required=False)
 
     def __init__(self, tenant: Tenant, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         bridges = cast("forms.ModelChoiceField[Bridge]", self.fields["bridge"])
         bridges.queryset = Bridge.objects.filter(tenant=tenant)
+        self.fields["calendar"].help_text = _(
+            ".ics files, messages with an invitation (.eml), or one ZIP file of them: at most %(upload)s MB, "
+            "%(unpacked)s MB unpacked, %(meetings)s meetings. The command migrate_calendar takes more."
+        ) % {
+            "upload": LARGEST_UPLOAD // 10**6,
+            "unpacked": LIMITS.octets // 10**6,
+            "meetings": intcomma(MOST_MEETINGS),
+        }
         style_fields(self)
 
     @property
@@ -161,10 +176,10 @@ def tool(request: Request, slug: str) -> HttpResponseBase:
     told = request.headers.get("Content-Length", "")
     octets = int(told) if told.isascii() and told.isdigit() else 0
     if octets > LARGEST_UPLOAD:
-        refusal = (
-            f"The files have {octets / 1e6:,.0f} MB, and at most {LARGEST_UPLOAD // 10**6} MB go at once here: divide "
-            "them, or use the command migrate_calendar."
-        )
+        refusal = _(
+            "The files have %(size)s MB, and at most %(most)s MB go at once here: divide them, or use the command "
+            "migrate_calendar."
+        ) % {"size": intcomma(round(octets / 1e6)), "most": LARGEST_UPLOAD // 10**6}
         return _page(request, access, ToolForm(access.tenant, initial=initial), refusal, status=413)
     return _tool(request, access, initial)
 
@@ -194,9 +209,9 @@ def _migration(request: Request, access: Access, form: ToolForm) -> Migration:
     upn = form.cleaned_data["user"].strip()
     addresses = form.cleaned_data["addresses"].replace(",", " ").split()
     if upn and addresses:
-        raise Refused("A user has the addresses of their settings: leave out either the user or the addresses.")
+        raise Refused(_("A user has the addresses of their settings: leave out either the user or the addresses."))
     if not upn and not addresses:
-        raise Refused("Say whose calendar it is: give the user, or the organizer's address.")
+        raise Refused(_("Say whose calendar it is: give the user, or the organizer's address."))
     if upn:
         user = settings_of(_user(access.tenant, upn), by_hand)
     else:
@@ -210,8 +225,11 @@ def _user(tenant: Tenant, upn: str) -> ConferencingUser:
     user = users.select_related("tenant", "bridge", "toll_number", "toll_free_number").first()
     if user is None:
         raise Refused(
-            f"There is no user {upn} in {tenant.name}: check the spelling, or leave it empty and give the "
-            "organizer's address."
+            _(
+                "There is no user %(user)s in %(tenant)s: check the spelling, or leave it empty and give the "
+                "organizer's address."
+            )
+            % {"user": upn, "tenant": tenant.name}
         )
     return user
 
@@ -225,7 +243,8 @@ def _download(migration: Migration, access: Access, *, sends: bool) -> FileRespo
     except OSError as error:
         packed.close()
         raise Refused(
-            f"The result cannot be written ({error.strerror}): give the files other names, or try again later."
+            _("The result cannot be written (%(problem)s): give the files other names, or try again later.")
+            % {"problem": error.strerror}
         ) from error
     except BaseException:
         packed.close()
@@ -244,7 +263,7 @@ def _pack(folder: Path, packed: IO[bytes]) -> None:
 def _why(user: ConferencingUser) -> str:
     """Why MMS does not migrate the user itself, without the advice that led here; empty where it does."""
     refusal = why_not_served(UserSettings.of(user, ""))
-    return refusal.sentence.partition(": ")[0] if refusal else ""
+    return str(refusal.sentence).partition(": ")[0] if refusal else ""
 
 
 def _page(

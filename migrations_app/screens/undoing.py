@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from migrations_app.calendars import itip
@@ -20,7 +21,7 @@ from migrations_app.models import MeetingResult, Run
 from migrations_app.rewriting.comparison import compare
 from migrations_app.runs.outcomes import Outcome
 from migrations_app.runs.undo_start import foreseen_undo, start_undo, why_not_undone
-from migrations_app.runs.undoing import changed_meetings
+from migrations_app.runs.undoing import CHANGED, changed_meetings
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.fragments import answer
@@ -51,7 +52,7 @@ def undo_run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResp
     """What undoing the run leads to, meeting by meeting; POST undoes those that are chosen."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     run = _run(access, correlation_id)
-    results = run.results.filter(outcome=MeetingResult.Outcome.SUCCEEDED, spans__isnull=False)
+    results = run.results.filter(CHANGED)
     if request.method == "POST":
         chosen = _chosen(request, run)
         try:
@@ -59,7 +60,8 @@ def undo_run(request: Request, slug: str, correlation_id: uuid.UUID) -> HttpResp
         except ValidationError as error:
             tell_errors(request, error)
             return redirect("undo-run", slug, correlation_id)
-        messages.success(request, f"The undo for {run.user.upn} is started. Attendees are told once.")
+        started = _("The undo for %(user)s is started. Attendees are told once.")
+        messages.success(request, started % {"user": run.user.upn})
         return redirect("run", slug, undo.correlation_id)
     context: dict[str, Any] = {"access": access, "run": run, "refusal": why_not_undone(run)}
     if not context["refusal"]:
@@ -81,8 +83,7 @@ def undo_meeting(request: Request, slug: str, correlation_id: uuid.UUID, pk: int
     """What undoing the run would make of one of its meetings, and who would be told."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     run = _run(access, correlation_id)
-    results = MeetingResult.objects.filter(outcome=MeetingResult.Outcome.SUCCEEDED, spans__isnull=False)
-    old = get_object_or_404(results, run=run, pk=pk)
+    old = get_object_or_404(MeetingResult.objects.filter(CHANGED), run=run, pk=pk)
     context: dict[str, Any] = {"access": access, "run": run, "result": old}
     try:
         (outcome,) = foreseen_undo(run, [old.uid])

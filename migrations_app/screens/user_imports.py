@@ -1,24 +1,25 @@
-"""Users from a CSV file, and all of them as one: upload, what it would change, and the decision to apply it."""
+"""Users from a CSV file or a directory, and all of them as a file: what would change, and the decision to apply it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.models import UserImport
 from migrations_app.monitoring.health import workers
 from migrations_app.procedures import user_import as imports
+from migrations_app.procedures.import_progress import progress_of
+from migrations_app.screens.forms.user_imports import DirectoryForm, UploadForm
 from migrations_app.screens.live import Live
 from migrations_app.screens.selection import Misunderstood, selection_of
 from migrations_app.screens.tables.jobs import UserImportTable
@@ -26,50 +27,33 @@ from tenants_app.access import Access, access_for
 from tenants_app.csv_files.user_columns import COLUMNS
 from tenants_app.csv_files.users_out import header_line, user_lines
 from tenants_app.models import Role
+from tenants_app.screens.forms import style_fields
 from tenants_app.screens.lists import answer_list
 from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 
 
-class UploadForm(forms.Form):
-    """An upload that must be a CSV file of users."""
-
-    file = forms.FileField(
-        label="CSV file",
-        allow_empty_file=True,  # which is refused with more of a reason
-        widget=forms.FileInput({"accept": ".csv,text/csv", "class": "form-control"}),
-        help_text=(
-            f"UTF-8, comma or semicolon, at most {imports.MAX_OCTETS // 1024**2} MB and {imports.MAX_ROWS:,} rows. "
-            "The first line names the columns."
-        ),
-    )
-    text = ""
-    """What stands in the file, once the form is valid."""
-
-    def clean_file(self) -> UploadedFile[bytes]:
-        uploaded: UploadedFile[bytes] = self.cleaned_data["file"]
-        if uploaded.size and uploaded.size > imports.MAX_OCTETS:
-            raise ValidationError(
-                f"The file has {uploaded.size / 1024**2:,.0f} MB, and at most {imports.MAX_OCTETS // 1024**2} MB go at "
-                "once: divide it, or use import_users."
-            )
-        self.text = imports.read(uploaded.read())
-        return uploaded
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_imports(request: Request, slug: str) -> HttpResponseBase:
-    """The tenant's imports, newest first. A POST takes a file in and has it checked."""
+    """The tenant's imports, newest first. A POST takes a file in, or asks a directory, and has it checked."""
     access = access_for(request, slug, Role.Name.ADMIN)
-    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    asks_directory = request.method == "POST" and "connection" in request.POST
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" and not asks_directory else UploadForm()
+    directory = DirectoryForm(access.tenant, request.POST if asks_directory else None)
     if form.is_bound and form.is_valid():
         name = form.cleaned_data["file"].name or "users.csv"
         submitted = imports.submit(access.tenant, name, form.text, access.actor)
         return redirect("user-import", slug, submitted.pk)
+    if directory.is_bound and directory.is_valid():
+        connection = directory.cleaned_data["connection"]
+        submitted = imports.submit_directory(access.tenant, connection, directory.source, access.actor)
+        return redirect("user-import", slug, submitted.pk)
     if form.errors:
         form.fields["file"].widget.attrs["class"] += " is-invalid"
+    if directory.errors:
+        style_fields(directory)
     found = UserImport.objects.filter(tenant=access.tenant).defer("text", "findings")
-    context = {"access": access, "form": form, "columns": list(COLUMNS)}
+    context = {"access": access, "form": form, "directory": directory, "columns": list(COLUMNS)}
     return answer_list(request, "user_imports/user_imports.html", UserImportTable(found), context)
 
 
@@ -82,7 +66,7 @@ def user_import(request: Request, slug: str, pk: int) -> HttpResponse:
         return live.nothing_new()
     shown = _import(access, pk)
     is_waiting = shown.state in UserImport.WAITING
-    progress = imports.progress_of(shown) if is_waiting else None
+    progress = progress_of(shown) if is_waiting else None
     context = {
         "access": access,
         "import": shown,
@@ -127,14 +111,14 @@ def discard(request: Request, slug: str, pk: int) -> HttpResponse:
     """Discard it."""
     access = access_for(request, slug, Role.Name.ADMIN)
     if imports.discard(_import(access, pk)):
-        messages.success(request, "The file was discarded, and nothing was changed.")
+        messages.success(request, _("It was discarded, and nothing was changed."))
     else:
         _tell_too_late(request)
     return redirect("user-import", slug, pk)
 
 
 def _tell_too_late(request: Request) -> None:
-    messages.info(request, "It does not wait for a decision now: look how it stands.")
+    messages.info(request, _("It does not wait for a decision now: look how it stands."))
 
 
 @never_cache

@@ -15,13 +15,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import push_url
 
 from migrations_app.failures import Failure
 from migrations_app.invitations.dial_in import dial_in_details
 from migrations_app.mailboxes.of_user import mailbox_of
-from migrations_app.models import LeftMeeting, Run
+from migrations_app.models import LeftMeeting, Run, TeamsLook
 from migrations_app.preview.changes import Foresight, foresee
 from migrations_app.preview.foretold import first_meetings
 from migrations_app.preview.meetings import foresee_meetings
@@ -42,7 +43,7 @@ from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import Access, access_for
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.changes.users import UserEdit, change_users, mark_up_to_date
-from tenants_app.models import ConferencingUser, Role, ServiceNumber
+from tenants_app.models import ConferencingUser, MeetingService, Role, ServiceNumber
 from tenants_app.screens.forms import UserForm
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.lists import answer_list, arrange
@@ -95,7 +96,7 @@ def user(request: Request, slug: str, upn: str) -> HttpResponse:
     if is_post and not is_preview:
         form, consequences = _save(access, upn, request.POST)
         if consequences is not None:
-            messages.success(request, f"The settings of {form.instance.upn} are saved.")
+            messages.success(request, _("The settings of %(name)s are saved.") % {"name": form.instance.upn})
             tell_consequences(request, consequences)
             return redirect("user", slug, upn)
     else:
@@ -181,9 +182,10 @@ def mark_as_up_to_date(request: Request, slug: str, upn: str) -> HttpResponse:
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = _user(access, upn)
     if mark_up_to_date(shown, access.actor):
-        messages.success(request, f"{shown.upn} is marked as up to date.")
+        messages.success(request, _("%(upn)s is marked as up to date.") % {"upn": shown.upn})
     else:
-        messages.info(request, f"{shown.upn} is up to date already, so nothing was changed.")
+        told = _("%(upn)s is up to date already, so nothing was changed.")
+        messages.info(request, told % {"upn": shown.upn})
     return redirect("user", slug, upn)
 
 
@@ -214,9 +216,15 @@ def _edit(form: UserForm) -> UserEdit:
 
 
 def _dial_in(user: ConferencingUser) -> dict[str, Any]:
-    """The dial-in details in the user's invitations, or why there are none."""
+    """The dial-in details in the user's invitations, or why there are none; and when Teams was asked of whom it says
+    them."""
+    is_in_teams = user.effective_meeting_service == MeetingService.TEAMS
     try:
-        return {"dial_in": dial_in_details(user)}
+        return {
+            "dial_in": dial_in_details(user),
+            "is_in_teams": is_in_teams,
+            "teams_look": TeamsLook.objects.filter(user=user).first() if is_in_teams else None,
+        }
     except Failure as failure:
         return {"failure": failure}
 
@@ -236,7 +244,7 @@ def _foretell(user: ConferencingUser, targets: Targets, meetings: Sequence[Upcom
 def _user(access: Access, upn: str) -> ConferencingUser:
     found = (
         ConferencingUser.objects.with_upns(access.tenant, [upn])
-        .select_related("tenant", "bridge", "toll_number", "toll_free_number")
+        .select_related("tenant", "bridge", "toll_number", "toll_free_number", "deployment")
         .prefetch_related("conference_ids")
         .first()
     )

@@ -11,9 +11,11 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.calendars.facts import occurrences
@@ -107,16 +109,13 @@ class _NothingCanMatch(Exception):
 def find(tenant: Tenant, wanted: Wanted) -> Found:
     """The tenant's meetings of which all that is wanted is true; those to be changed here first, then by start."""
     if not (wanted.organizer or wanted.conference_id or wanted.uid or wanted.day):
-        what = "A number" if wanted.number and not wanted.subject else "A subject"
-        return Found(
-            needs=f"{what} alone would take a look at every meeting of {tenant}: give the organizer, the day, the "
-            "conference ID or the UID as well."
-        )
+        return Found(needs=_too_little(wanted) % {"tenant": tenant})
     found = Found()
     try:
         people = _organizers(tenant, wanted.organizer)
         if people is not None and len(people) > MOST_ORGANIZERS:
-            return Found(needs=f"More than {MOST_ORGANIZERS} users match the organizer: write more of the name.")
+            needs = _("More than %(most)s users match the organizer: write more of the name.")
+            return Found(needs=needs % {"most": MOST_ORGANIZERS})
         given = _by_id(tenant, wanted)
         whose = _whose(tenant, wanted, people, given)
     except _NothingCanMatch as nothing:
@@ -137,6 +136,18 @@ def find(tenant: Tenant, wanted: Wanted) -> Found:
     in_order = sorted(meetings.values(), key=_order)
     found.is_cut, found.meetings = len(in_order) > MOST, _complete(tenant, in_order[:MOST])
     return found
+
+
+def _too_little(wanted: Wanted) -> str:
+    if wanted.number and not wanted.subject:
+        return _(
+            "A number alone would take a look at every meeting of %(tenant)s: give the organizer, the day, the "
+            "conference ID or the UID as well."
+        )
+    return _(
+        "A subject alone would take a look at every meeting of %(tenant)s: give the organizer, the day, the "
+        "conference ID or the UID as well."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +215,8 @@ def _organizers(tenant: Tenant, typed: str) -> list[int] | None:
         users.filter(any_contains(typed, *NAMES)).order_by("upn").values_list("pk", flat=True)[: MOST_ORGANIZERS + 1]
     )
     if not pks:
-        raise _NothingCanMatch(f"No user of {tenant} has “{typed}” in their name or address.")
+        nobody = _("No user of %(tenant)s has “%(typed)s” in their name or address.")
+        raise _NothingCanMatch(nobody % {"tenant": tenant, "typed": typed})
     return pks
 
 
@@ -240,8 +252,11 @@ def _by_id(tenant: Tenant, wanted: Wanted) -> list[tuple[int, str]]:
     pairs = [*now.values_list("user__pk", "meeting_uid"), *once.values_list("user__pk", "meeting_uid")[:MOST]]
     if not pairs and not (wanted.organizer or wanted.day):
         raise _NothingCanMatch(
-            f"MMS gave nobody the conference ID {wanted.conference_id}. One that a meeting service gave stands only in "
-            "the invitation: give the organizer or the day as well."
+            _(
+                "MMS gave nobody the conference ID %(digits)s. One that a meeting service gave stands only in the "
+                "invitation: give the organizer or the day as well."
+            )
+            % {"digits": wanted.conference_id}
         )
     return list(dict.fromkeys(pairs))
 
@@ -256,7 +271,9 @@ def _numbers(tenant: Tenant, typed: str) -> list[int]:
         if number[1:] == digits or (len(end) >= _LEAST_DIGITS and number.endswith(end))
     ]
     if not pks:
-        raise _NothingCanMatch(f"No service number of {tenant} is {typed}.")
+        raise _NothingCanMatch(
+            _("No service number of %(tenant)s is %(number)s.") % {"tenant": tenant, "number": typed}
+        )
     return pks
 
 
@@ -269,7 +286,7 @@ class _Rows:
         self.remarks: list[str] = []
         if wanted.day and not is_narrow:
             self.remarks.append(
-                "By the day alone only what is in a mailbox now is found: give the organizer as well to find others."
+                _("By the day alone only what is in a mailbox now is found: give the organizer as well to find others.")
             )
 
     def of(self, model: type[CalendarObject | IndexedMeeting]) -> list[dict[str, Any]]:
@@ -286,7 +303,8 @@ class _Rows:
         if len(found) > MOST_TEXTS:
             found = found[:MOST_TEXTS]
             self._remark(
-                f"Only {MOST_TEXTS:,} of the meetings that may match were looked at: give more of the meeting."
+                _("Only %(most)s of the meetings that may match were looked at: give more of the meeting.")
+                % {"most": intcomma(MOST_TEXTS)}
             )
         if self.in_texts and model is IndexedMeeting:
             # Rows of digits stand there in place of the text.
@@ -317,7 +335,7 @@ class _Rows:
         """Series that began before the day and end after it, as keys; none where there are too many to look at."""
         if model is IndexedMeeting and not (self.wanted.subject or self.in_texts):
             if MailboxConnection.objects.filter(tenant=self.tenant).exists():
-                self._remark("Of mailboxes outside a series is found by its first day, or by day and subject.")
+                self._remark(_("Of mailboxes outside a series is found by its first day, or by day and subject."))
             return []
         # By users, whose index tells at once what is not over: most meetings that ever began are.
         users = ConferencingUser.objects.filter(tenant=self.tenant).values("pk")
@@ -325,8 +343,11 @@ class _Rows:
         keys = list(rows.values_list("pk", flat=True)[: MOST_TEXTS + 1])
         if len(keys) > MOST_TEXTS:
             self._remark(
-                f"More than {MOST_TEXTS:,} series run over this day, and were not looked at: give the organizer "
-                "as well to find them."
+                _(
+                    "More than %(most)s series run over this day, and were not looked at: give the organizer as well "
+                    "to find them."
+                )
+                % {"most": intcomma(MOST_TEXTS)}
             )
             return []
         return keys

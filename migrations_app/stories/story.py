@@ -192,7 +192,7 @@ def _entries(run: Run, result: MeetingResult | None, *, is_intended: bool) -> It
     if update:
         update.result = result
         # The message about a meeting that was left asks its organizer to look at it.
-        kind = _MESSAGES[Update.State(update.state)] if is_change else Kind.ASKED
+        kind = Kind.ASKED if update.asks_organizer else _MESSAGES[Update.State(update.state)]
         yield Entry(kind, _moment_of(update), run, result, update)
     elif is_change:
         yield Entry(Kind.NOBODY, at, run, result)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django import template
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from migrations_app.cures import CURES, Place, place_of
 from migrations_app.failures import do_when_given_up, entry_of, happened
@@ -67,36 +68,44 @@ def cure(
         return _of_tenant(place, slug)
     if user is None:
         return None
-    own = Link("Open the user", reverse("user", args=[slug, user.upn]))
+    own = Link(_("Open the user"), reverse("user", args=[slug, user.upn]))
     if place == Place.BRIDGE and user.bridge:
-        return Link(f"Open the bridge {user.bridge.name}", reverse("bridge", args=[slug, user.bridge_id]))
-    if place == Place.CONNECTION and (connection := user.mailbox_connection):
+        return Link(_open("bridge", user.bridge.name), reverse("bridge", args=[slug, user.bridge_id]))
+    if place == Place.CONNECTION and (connection := user.mailbox_connection or user.tenant.teams_connection):
         address = reverse("mailbox-connection", args=[slug, connection.pk])
-        return Link(f"Open the connection {connection.name}", address)
+        return Link(_open("mailbox-connection", connection.name), address)
     if place == Place.MEETING_SERVICE and not user.meeting_service:
         return _of_tenant(Place.SETTINGS, slug)
     if place == Place.TOOL:
-        return Link("Open the tool", f"{reverse('tool', args=[slug])}?{urlencode({'user': user.upn})}")
+        return Link(_("Open the tool"), f"{reverse('tool', args=[slug])}?{urlencode({'user': user.upn})}")
     if place == Place.START:
-        return Link("Start with options", reverse("start-options", args=[slug, user.upn]))
+        return Link(_("Start with options"), reverse("start-options", args=[slug, user.upn]))
     if place == Place.RUN and run:
-        return Link("Open the run", reverse("run", args=[slug, run.correlation_id]))
+        return Link(_("Open the run"), reverse("run", args=[slug, run.correlation_id]))
+    if place == Place.UNDO and run:
+        return Link(_("Undo the run"), reverse("undo-run", args=[slug, run.correlation_id]))
     if place == Place.MEETING and run:
         return _meeting(slug, user, run, result)
     return own if place else None
 
 
 def _of_tenant(place: Place | None, slug: str) -> Link:
-    label, name = {Place.MAIL: ("Open Mail", "mail"), Place.ALERTS: ("Open Alerts", "alerts")}.get(
-        place or Place.SETTINGS, ("Open Settings", "settings")
-    )
-    return Link(label, reverse(name, args=[slug]))
+    if place == Place.MAIL:
+        return Link(_("Open Mail"), reverse("mail", args=[slug]))
+    if place == Place.ALERTS:
+        return Link(_("Open Alerts"), reverse("alerts", args=[slug]))
+    return Link(_("Open Settings"), reverse("settings", args=[slug]))
+
+
+def _open(page: str, name: str) -> str:
+    said = _("Open the bridge %(name)s") if page == "bridge" else _("Open the connection %(name)s")
+    return said % {"name": name}
 
 
 def _meeting(slug: str, user: ConferencingUser, run: Run, result: MeetingResult | None) -> Link:
     if result:
-        return Link("Open the meeting", reverse("meeting-story", args=[slug, user.upn, result.uid]))
-    return Link("Show the failed meetings", f"{reverse('run', args=[slug, run.correlation_id])}?outcome=Failed")
+        return Link(_("Open the meeting"), reverse("meeting-story", args=[slug, user.upn, result.uid]))
+    return Link(_("Show the failed meetings"), f"{reverse('run', args=[slug, run.correlation_id])}?outcome=Failed")
 
 
 @register.simple_tag
@@ -106,9 +115,9 @@ def cures_of(slug: str, group: Group) -> list[tuple[Link, int]]:
     place = place_of(group.code)
     if place in {Place.SETTINGS, Place.MAIL}:
         return [(_of_tenant(place, slug), group.users)]
-    name, what = ("bridge", "bridge") if place == Place.BRIDGE else ("mailbox-connection", "connection")
+    name = "bridge" if place == Place.BRIDGE else "mailbox-connection"
     return [
-        (Link(f"Open the {what} {thing.name}", reverse(name, args=[slug, thing.key])), users)
+        (Link(_open(name, thing.name), reverse(name, args=[slug, thing.key])), users)
         for thing, users in group.things.items()
     ]
 
@@ -118,8 +127,14 @@ def cure_in_words(code: str) -> str:
     """Where the code is put right, or why nowhere, as a sentence; empty where the entry says that itself."""
     found = CURES[code]
     if isinstance(found, Place):
-        return f"Where: {found.value.replace('*', '')}."
+        return _("Where: %(place)s.") % {"place": _(found.value).replace("*", "")}
     return "" if entry_of(code).cures_by_waiting else found
+
+
+@register.filter
+def is_cured_by_undo(code: str) -> bool:
+    """Whether an undo puts it right, and a retry would only hide it."""
+    return place_of(code) == Place.UNDO
 
 
 @register.filter

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django import template
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Q
 from django.template import Context
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext, npgettext
 
-from migrations_app.badges import BADGES, FORESEEN, NEVER_RUN
+from migrations_app.badges import BADGES, FORESEEN, MEMBERS, NEVER_RUN, WAVES
 from migrations_app.failures import entry_of, happened
 from migrations_app.mail.waiting import Queue, Waiting
 from migrations_app.models import (
@@ -49,11 +52,53 @@ STEPS = [
 STEP_ICONS = {"done": "circle-check", "now": "loader-2", "next": "circle-dashed"}
 
 
+UNITS: Mapping[str, Callable[[int], str]] = {
+    "attendee": lambda n: ngettext("attendee", "attendees", n),
+    "done": lambda n: npgettext("users", "done", "done", n),
+    "failed": lambda n: npgettext("meetings", "failed", "failed", n),
+    "fewer than shown": lambda n: ngettext("fewer than shown", "fewer than shown", n),
+    "left": lambda n: npgettext("meetings", "left", "left", n),
+    "meeting": lambda n: ngettext("meeting", "meetings", n),
+    "message": lambda n: ngettext("message", "messages", n),
+    "not done": lambda n: npgettext("users", "not done", "not done", n),
+    "skipped": lambda n: npgettext("meetings", "skipped", "skipped", n),
+    "updated": lambda n: npgettext("meetings", "updated", "updated", n),
+    "user": lambda n: ngettext("user", "users", n),
+}
+"""What a number in a table counts, as it stands behind the number on a phone."""
+
+
+@register.filter
+def unit(number: int, name: str) -> str:
+    """What so many are called."""
+    return UNITS[name](number)
+
+
 @register.simple_tag
 def badge(value: str | None) -> SafeString:
     """The badge of a state or an outcome."""
     look = BADGES[value] if value else NEVER_RUN
     return state(look.tone, look.icon, look.label)
+
+
+@register.simple_tag
+def wave_badge(value: str) -> SafeString:
+    """The badge of the state of a wave."""
+    look = WAVES[value]
+    return state(look.tone, look.icon, look.label)
+
+
+@register.simple_tag
+def member_badge(value: str) -> SafeString:
+    """The badge of the state of a member of a wave."""
+    look = MEMBERS[value]
+    return state(look.tone, look.icon, look.label)
+
+
+@register.filter
+def member_label(value: str) -> str:
+    """What people call the state of a member of a wave."""
+    return str(MEMBERS[value].label)
 
 
 @register.simple_tag
@@ -63,7 +108,8 @@ def run_badge(value: str | None, left: int | None = 0) -> SafeString:
     if not left:
         return state(look.tone, look.icon, look.label)
     tone, icon_name = ("pending", "alert-triangle") if value == "Succeeded" else (look.tone, look.icon)
-    return state(tone, icon_name, f"{look.label}, {left:,} left for you")
+    told = ngettext("%(state)s, %(count)s left for you", "%(state)s, %(count)s left for you", left)
+    return state(tone, icon_name, told % {"state": look.label, "count": intcomma(left)})
 
 
 @register.simple_tag
@@ -153,8 +199,9 @@ def movement_done(result: MeetingResult) -> str:
 
 
 @register.filter
-def state_label(value: str) -> str:
-    return BADGES[value].label
+def state_label(value: str, number: int = 1) -> str:
+    """What people call the state, of one or beside a number."""
+    return BADGES[value].label if number == 1 else BADGES[value].label_of_many
 
 
 @register.inclusion_tag("parts/failure.html")

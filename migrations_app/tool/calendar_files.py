@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
 from migrations_app.calendars.objects import put_back, split_objects
@@ -36,6 +37,8 @@ class CalendarFiles:
 
     is_outside: ClassVar[bool] = False
     tries: ClassVar[int] = 1
+    writes_in_parts: ClassVar[bool] = False
+    tells_of_series_and_occurrences: ClassVar[bool] = False
 
     def __init__(self, user: ConferencingUser, sources: Sequence[Source]) -> None:
         """Raises ``Refused`` where one of the files is no calendar, or two of them have the same meeting."""
@@ -61,11 +64,17 @@ class CalendarFiles:
             raise Refused(f"{source.name}: {error}") from error
         for uid, body in objects:
             if len(uid) > LONGEST_UID:
-                raise Refused(f"{source.name}: A UID has more than {LONGEST_UID} characters ({uid[:100]}…).")
+                raise Refused(
+                    _("%(name)s: A UID has more than %(longest_uid)s characters (%(uid)s…).")
+                    % {"name": source.name, "longest_uid": LONGEST_UID, "uid": uid[:100]}
+                )
             if uid in self.files:
                 raise Refused(
-                    f"{source.name} has the same meeting as {self.files[uid]} (UID {uid[:100]}): keep one of them, or "
-                    "put the series and its changed occurrences into one file."
+                    _(
+                        "%(name)s has the same meeting as %(files)s (UID %(uid)s): keep one of them, or put the "
+                        "series and its changed occurrences into one file."
+                    )
+                    % {"name": source.name, "files": self.files[uid], "uid": uid[:100]}
                 )
             self.files[uid] = source.name
             self._objects[uid] = body

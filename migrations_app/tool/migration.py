@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
 
 from migrations_app.failures import Failure, describe
 from migrations_app.mailboxes.base import Listed
@@ -26,6 +28,7 @@ from tenants_app.bulk import batched
 from tenants_app.changes.conference_ids import release_private_conference_ids
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import ConferencingUser, ServiceNumber
+from tenants_app.wording import grouped
 
 
 @dataclass(slots=True)
@@ -68,23 +71,28 @@ class Migration:
         self.by_hand = by_hand or ByHand()
         if targets.services - {service_of(user)}:
             raise Refused(
-                f"{' and '.join(sorted(targets.services))} is not the user's meeting service: make it theirs, or "
-                "choose the target Current."
+                _("%(services)s is not the user's meeting service: make it theirs, or choose the target Current.")
+                % {"services": get_text_list(sorted(targets.services), _("and"))}
             )
         if targets.services and not is_of_tenant(user):
             raise Refused(
-                "Online meetings are made for users of the tenant alone, because MMS remembers them with the user: "
-                "bring the user in with import_users, or choose the target Current."
+                _(
+                    "Online meetings are made for users of the tenant alone, because MMS remembers them with the "
+                    "user: bring the user in with import_users, or choose the target Current."
+                )
             )
         self.mailbox = CalendarFiles(user, given.sources)
         self.passed_over = given.passed_over
         if most_meetings and len(self.mailbox) > most_meetings:
             raise Refused(
-                f"There are {len(self.mailbox):,} meetings, and {most_meetings:,} go at once on this page: use the "
-                "command migrate_calendar, or divide the files."
+                _(
+                    "There are %(count)s meetings, and %(most_meetings)s go at once on this page: use the "
+                    "command migrate_calendar, or divide the files."
+                )
+                % {"count": grouped(len(self.mailbox)), "most_meetings": grouped(most_meetings)}
             )
         if not len(self.mailbox):
-            raise Refused("There is no meeting in what was given: choose calendars with events.")
+            raise Refused(_("There is no meeting in what was given: choose calendars with events."))
         self.run = Run(
             tenant=user.tenant,
             user=user,

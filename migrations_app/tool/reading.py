@@ -19,8 +19,11 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
+from django.utils.translation import gettext as _
+
 from migrations_app.calendars.objects import LARGEST_FILE
 from migrations_app.tool.errors import Refused
+from tenants_app.wording import grouped
 
 _PIECE = 1 << 16
 _ENCRYPTED = 0x1
@@ -56,10 +59,14 @@ class Limits:
     def check(self, files: int, octets: int) -> None:
         """Raise ``Refused`` where it is too much."""
         if files > self.files:
-            raise Refused(f"There are more than {self.files:,} files, and no more go at once: divide them.")
+            raise Refused(
+                _("There are more than %(files)s files, and no more go at once: divide them.")
+                % {"files": grouped(self.files)}
+            )
         if octets > self.octets:
             raise Refused(
-                f"The files have more than {self.octets / 1e6:,.0f} MB together, and no more go at once: divide them."
+                _("The files have more than %(octets)s MB together, and no more go at once: divide them.")
+                % {"octets": f"{self.octets / 1000000.0:,.0f}"}
             )
 
 
@@ -89,8 +96,11 @@ def read_path(path: Path, limits: Limits) -> Given:
             given.sources.append(_source(name, each.read_bytes()))
     except OSError as error:
         where = error.filename or path
-        raise Refused(f"{where} cannot be read ({error.strerror}): check the path and its permissions.") from error
-    return _not_empty(given, f"There is no .ics or .eml file in {path}: check the path.")
+        raise Refused(
+            _("%(where)s cannot be read (%(strerror)s): check the path and its permissions.")
+            % {"where": where, "strerror": error.strerror}
+        ) from error
+    return _not_empty(given, _("There is no .ics or .eml file in %(path)s: check the path.") % {"path": path})
 
 
 def read_files(files: Sequence[tuple[str, IO[bytes]]], limits: Limits) -> Given:
@@ -101,16 +111,19 @@ def read_files(files: Sequence[tuple[str, IO[bytes]]], limits: Limits) -> Given:
         name = _plain(given_name)
         if zipfile.is_zipfile(file):
             if len(files) > 1:
-                raise Refused(f"{name} is a ZIP file among other files: give it alone, or put all files into one.")
+                raise Refused(
+                    _("%(name)s is a ZIP file among other files: give it alone, or put all files into one.")
+                    % {"name": name}
+                )
             return _unzipped(name, file, limits)
         file.seek(0)
         text = file.read(limits.octets + 1 - octets)
         octets += len(text)
         limits.check(len(files), octets)
         if any(name == source.name for source in given.sources):
-            raise Refused(f"There are two files {name}: give one of them another name.")
+            raise Refused(_("There are two files %(name)s: give one of them another name.") % {"name": name})
         given.sources.append(_source(name, text))
-    return _not_empty(given, "No file was given: choose an .ics file, an .eml file or a ZIP file of them.")
+    return _not_empty(given, _("No file was given: choose an .ics file, an .eml file or a ZIP file of them."))
 
 
 def _not_empty(given: Given, sentence: str) -> Given:
@@ -120,7 +133,9 @@ def _not_empty(given: Given, sentence: str) -> Given:
     # The calendar of a message comes back beside it, under a name that another file may have.
     for one, other in pairwise(given.sources):
         if one.name == other.name:
-            raise Refused(f"Two calendars would come back as {one.name}: give one of the files another name.")
+            raise Refused(
+                _("Two calendars would come back as %(name)s: give one of the files another name.") % {"name": one.name}
+            )
     return given
 
 
@@ -156,7 +171,9 @@ def _unzipped(name: str, file: IO[bytes], limits: Limits) -> Given:
         with zipfile.ZipFile(file) as archive:
             return _members(archive, name, limits)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError, ValueError) as error:
-        raise Refused(f"{name} is damaged or packed in a way that is not read here: pack it anew as ZIP.") from error
+        raise Refused(
+            _("%(name)s is damaged or packed in a way that is not read here: pack it anew as ZIP.") % {"name": name}
+        ) from error
 
 
 def _directory_size(file: IO[bytes]) -> int:
@@ -184,7 +201,9 @@ def _members(archive: zipfile.ZipFile, name: str, limits: Limits) -> Given:
             given.passed_over += 1
             continue
         if path.casefold() in names:
-            raise Refused(f"{name} holds two files {path}: give one of them another name.")
+            raise Refused(
+                _("%(name)s holds two files %(path)s: give one of them another name.") % {"name": name, "path": path}
+            )
         names.add(path.casefold())
         text = b""
         with archive.open(member) as packed:
@@ -196,7 +215,7 @@ def _members(archive: zipfile.ZipFile, name: str, limits: Limits) -> Given:
                 pieces.append(piece)
             text = b"".join(pieces)
         given.sources.append(_source(path, text))
-    return _not_empty(given, f"There is no .ics or .eml file in {name}: check what was packed.")
+    return _not_empty(given, _("There is no .ics or .eml file in %(name)s: check what was packed.") % {"name": name})
 
 
 def _check_member(member: zipfile.ZipInfo, name: str) -> None:
@@ -204,16 +223,27 @@ def _check_member(member: zipfile.ZipInfo, name: str) -> None:
     shown = path[:100]
     parts = path.split("/")
     if path.startswith("/") or "\\" in path or ".." in parts or _DRIVE.match(path) or "\0" in member.orig_filename:
-        raise Refused(f"{name} holds a file whose path leads out of it ({shown}): pack the files anew.")
+        raise Refused(
+            _("%(name)s holds a file whose path leads out of it (%(shown)s): pack the files anew.")
+            % {"name": name, "shown": shown}
+        )
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in {0, stat.S_IFREG}:
-        raise Refused(f"{name} holds a link or a device ({shown}), and only files are read: pack the files themselves.")
+        raise Refused(
+            _("%(name)s holds a link or a device (%(shown)s), and only files are read: pack the files themselves.")
+            % {"name": name, "shown": shown}
+        )
     if member.flag_bits & _ENCRYPTED:
-        raise Refused(f"{name} is encrypted: pack it without a password.")
+        raise Refused(_("%(name)s is encrypted: pack it without a password.") % {"name": name})
     if path.lower().endswith((".zip", ".gz", ".7z", ".rar")):
-        raise Refused(f"{name} holds another packed file ({shown}): unpack that first.")
+        raise Refused(
+            _("%(name)s holds another packed file (%(shown)s): unpack that first.") % {"name": name, "shown": shown}
+        )
     if member.file_size > _PIECE and member.file_size > _LARGEST_RATIO * max(member.compress_size, 1):
-        raise Refused(f"{name} holds a file that is packed suspiciously small ({shown}): give it unpacked.")
+        raise Refused(
+            _("%(name)s holds a file that is packed suspiciously small (%(shown)s): give it unpacked.")
+            % {"name": name, "shown": shown}
+        )
 
 
 # --- messages -------------------------------------------------------------------------------------------------
@@ -221,7 +251,7 @@ def _check_member(member: zipfile.ZipInfo, name: str) -> None:
 
 def _source(name: str, text: bytes) -> Source:
     if not text.strip():
-        raise Refused(f"{name} is empty: leave it out.")
+        raise Refused(_("%(name)s is empty: leave it out.") % {"name": name})
     if not name.lower().endswith(".eml"):
         return Source(name, text)
     return Source(f"{name}.ics", _invitation(name, text))
@@ -230,7 +260,10 @@ def _source(name: str, text: bytes) -> Source:
 def _invitation(name: str, text: bytes) -> bytes:
     """The calendar of a message, in UTF-8. Raises ``Refused``."""
     if len(text) > _MESSAGE_ROOM * LARGEST_FILE:
-        raise Refused(f"{name} has {len(text) / 1e6:,.0f} MB, which no invitation has: give the calendar itself.")
+        raise Refused(
+            _("%(name)s has %(count)s MB, which no invitation has: give the calendar itself.")
+            % {"name": name, "count": f"{len(text) / 1000000.0:,.0f}"}
+        )
     try:
         message = email.message_from_bytes(text, policy=email.policy.default)
         for wanted in ("text/calendar", "application/ics"):
@@ -239,8 +272,12 @@ def _invitation(name: str, text: bytes) -> bytes:
                 if part.get_content_type() == wanted and not is_answer and (found := _calendar(part)):
                     return found
     except (LookupError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise Refused(f"{name} cannot be read as a message: give the calendar itself as .ics.") from error
-    raise Refused(f"{name} holds no invitation: give a message that invites to a meeting, or leave it out.")
+        raise Refused(
+            _("%(name)s cannot be read as a message: give the calendar itself as .ics.") % {"name": name}
+        ) from error
+    raise Refused(
+        _("%(name)s holds no invitation: give a message that invites to a meeting, or leave it out.") % {"name": name}
+    )
 
 
 def _calendar(part: EmailMessage) -> bytes:

@@ -17,6 +17,7 @@ from migrations_app.runs.outcomes import Outcome
 from migrations_app.tool.migration import Migration
 from migrations_app.tool.sending import Sending
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
+from tenants_app.sentences import one_after_the_other, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Row:
         """What happened."""
         if self.result.code:
             return happened(self.result.code, self.result.detail)
-        return f"The block was replaced. {self.result.detail}".strip()
+        return one_after_the_other(sentence("The block was replaced."), self.result.detail)
 
     @property
     def to_do(self) -> str:
@@ -91,14 +92,18 @@ def _told(outcome: Outcome, sending: Sending | None) -> str:
     if not outcome.is_change or not outcome.recipient_count:
         return ""
     if sending is None:
-        return "by you, with the .eml file"
+        return sentence("by you, with the .eml file")
     earlier = sending.told_already.get(outcome.result.uid)
     if earlier is None:
-        return "by MMS, from its outbox"
+        return sentence("by MMS, from its outbox")
     run = earlier.result.run
     if earlier.state == Update.State.FAILED:
-        return f"once the failed message of the run {run.correlation_id} is sent again, on its page"
-    return f"already, by the run {run.correlation_id} of {run.created:%Y-%m-%d}"
+        return sentence(
+            "once the failed message of the run %(run)s is sent again, on its page", run=str(run.correlation_id)
+        )
+    return sentence(
+        "already, by the run %(run)s of %(day)s", run=str(run.correlation_id), day=f"{run.created:%Y-%m-%d}"
+    )
 
 
 def as_csv(rows: Iterator[Row]) -> Iterator[bytes]:

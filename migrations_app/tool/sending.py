@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from migrations_app.failures import FAILED
 from migrations_app.models import MeetingResult, Run, Update, UpdateText
@@ -21,7 +22,7 @@ from tenants_app.audit import Actor
 from tenants_app.bulk import batched, insert
 from tenants_app.changes.locking import lock
 from tenants_app.models import ConferencingUser
-from tenants_app.wording import counted
+from tenants_app.sentences import sentence, sentence_plural
 
 _TELLS = (Update.State.QUEUED, Update.State.SENT, Update.State.FAILED, Update.State.BY_SERVER)
 """An update in one of these states has told the attendees or will; a failed one waits for a person to send it again."""
@@ -43,18 +44,25 @@ def check_may_send(user: ConferencingUser) -> None:
     """Raise ``Refused`` where nothing may be sent for the user now."""
     if not is_of_tenant(user):
         raise Refused(
-            "MMS sends messages for users of the tenant alone, whose history says who was told: have the messages "
-            "written as .eml files, or bring the user in with import_users."
+            _(
+                "MMS sends messages for users of the tenant alone, whose history says who was told: have the "
+                "messages written as .eml files, or bring the user in with import_users."
+            )
         )
     if not user.tenant.meeting_migration_enabled:
         raise Refused(
-            "The service is switched off for this tenant, so nothing is sent: switch MeetingMigrationEnabled on first, "
-            "or have the messages written as .eml files."
+            _(
+                "The service is switched off for this tenant, so nothing is sent: switch "
+                "MeetingMigrationEnabled on first, or have the messages written as .eml files."
+            )
         )
     if Run.objects.filter(user=user.pk, state__in=[Run.State.PENDING, Run.State.IN_PROGRESS]).exists():
         raise Refused(
-            f"A run of {user.upn} is pending or in progress, and attendees could be told twice: wait until it has "
-            "ended, or have the messages written as .eml files."
+            _(
+                "A run of %(upn)s is pending or in progress, and attendees could be told twice: wait until "
+                "it has ended, or have the messages written as .eml files."
+            )
+            % {"upn": user.upn}
         )
 
 
@@ -141,13 +149,18 @@ def _record(migration: Migration, actor: Actor, messages: int) -> None:
     failed = [outcome.result for outcome in migration.done if outcome.result.outcome == MeetingResult.Outcome.FAILED]
     run.requested_by = actor.name
     run.reasons = [
-        {"rule": "R38", "sentence": f"Migrated by {actor.name} with the Meeting Migration Tool, from files."}
+        {
+            "rule": "R38",
+            "sentence": sentence("Migrated by %(name)s with the Meeting Migration Tool, from files.", name=actor.name),
+        }
     ]
     run.state = Run.State.FAILED if failed else Run.State.SUCCEEDED
     if failed:
         curable = [result for result in failed if FAILED[result.code].cures_by_waiting]
         run.last_error_code = (curable or failed)[0].code
-        run.last_error_detail = f"{counted(len(failed), 'meeting')} of {counts.all}"
+        run.last_error_detail = sentence_plural(
+            "%(n)s meeting of %(all)s", "%(n)s meetings of %(all)s", len(failed), all=counts.all
+        )
     run.attempts = 1
     run.finished_at = clock.now()
     run.total_meetings = counts.all

@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from migrations_app.tool.errors import Refused
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
@@ -81,16 +82,23 @@ def settings_of(user: ConferencingUser, by_hand: ByHand) -> ConferencingUser:
     if provider and not is_told:
         # With or without a licence of Microsoft's: the invitations show the provider's numbers, and people dial them.
         raise Refused(
-            f"{provider} provides the conferencing of {user.upn}, and MMS does not know its numbers: give the toll "
-            "number that the invitations are to show, or the bridge, or choose to leave the dial-in details out."
+            _(
+                "%(provider)s provides the conferencing of %(upn)s, and MMS does not know its numbers: give "
+                "the toll number that the invitations are to show, or the bridge, or choose to leave the "
+                "dial-in details out."
+            )
+            % {"provider": provider, "upn": user.upn}
         )
     if made.bridge is not None:
         has_phone = made.audio_conferencing_license and made.audio_conferencing_enabled
         if made.bridge.provider and not has_phone and not is_told:
             raise Refused(
-                f"The bridge {made.bridge} belongs to {made.bridge.provider}, and {user.upn} has no audio conferencing "
-                "here: give the bridge or the toll number that the invitations are to show, or choose to leave the "
-                "dial-in details out."
+                _(
+                    "The bridge %(bridge)s belongs to %(provider)s, and %(upn)s has no audio conferencing here: "
+                    "give the bridge or the toll number that the invitations are to show, or choose to leave the "
+                    "dial-in details out."
+                )
+                % {"bridge": made.bridge, "provider": made.bridge.provider, "upn": user.upn}
             )
         made.bridge = _microsofts(made.bridge)
     _apply(made, by_hand)
@@ -102,18 +110,27 @@ def settings_by_hand(tenant: Tenant, addresses: Sequence[str], by_hand: ByHand) 
     addresses = [address.strip() for address in addresses if address.strip()]
     wrong = [address for address in addresses if not is_address(address)]
     if wrong or not addresses:
-        shown = f"{wrong[0][:100]!r} is no address: " if wrong else ""
-        raise Refused(f"{shown}give the organizer's address, such as anna@contoso.com.")
+        if wrong:
+            told = _("%(address)s is no address: give the organizer's address, such as anna@contoso.com.")
+            raise Refused(told % {"address": repr(wrong[0][:100])})
+        raise Refused(_("give the organizer's address, such as anna@contoso.com."))
     if len(addresses) > 2:
-        raise Refused("An organizer has at most two addresses, that of sign-in and that of SIP: leave out the others.")
+        raise Refused(
+            _("An organizer has at most two addresses, that of sign-in and that of SIP: leave out the others.")
+        )
     users = ConferencingUser.objects.filter(tenant=tenant, sip_address__in=[each.lower() for each in addresses])
     known = users.first() or ConferencingUser.objects.with_upns(tenant, addresses).first()
     if known:
-        raise Refused(f"{known.upn} is a user of {tenant.name} with this address: choose the user instead.")
+        raise Refused(
+            _("%(upn)s is a user of %(name)s with this address: choose the user instead.")
+            % {"upn": known.upn, "name": tenant.name}
+        )
     if by_hand.has_dial_in and not by_hand.gives_phone:
         raise Refused(
-            "Say how people dial in: give the toll number or the bridge that the invitations are to show, or choose to "
-            "leave the dial-in details out."
+            _(
+                "Say how people dial in: give the toll number or the bridge that the invitations are to "
+                "show, or choose to leave the dial-in details out."
+            )
         )
     made = ConferencingUser(
         pk=NOBODY,
@@ -134,14 +151,14 @@ def _apply(user: ConferencingUser, by_hand: ByHand) -> None:
         user.meeting_service = by_hand.meeting_service
     for digits in filter(None, (by_hand.conference_id, *by_hand.former_ids)):
         if not _DIGITS.fullmatch(digits):
-            raise Refused(f"{digits[:50]!r} is no conference ID: give its 4 to 12 digits.")
+            raise Refused(_("%(digits)s is no conference ID: give its 4 to 12 digits.") % {"digits": repr(digits[:50])})
     if not by_hand.has_dial_in:
         if by_hand.gives_phone or by_hand.conference_id:
-            raise Refused("Without dial-in details no bridge, number or conference ID can be shown: leave them out.")
+            raise Refused(_("Without dial-in details no bridge, number or conference ID can be shown: leave them out."))
         user.audio_conferencing_enabled = False
         return
     if by_hand.toll_free_number and not by_hand.gives_phone:
-        raise Refused("A toll-free number alone does not do: give the toll number too.")
+        raise Refused(_("A toll-free number alone does not do: give the toll number too."))
     if by_hand.gives_phone:
         _give_phone(user, by_hand)
     if by_hand.conference_id:
@@ -166,15 +183,18 @@ def _give_phone(user: ConferencingUser, by_hand: ByHand) -> None:
         # Numbers of a provider that MMS does not know: the IDs in the invitations are that provider's too.
         user.bridge = Bridge(
             tenant=user.tenant,
-            name="numbers given by hand",
+            name=_("numbers given by hand"),
             conference_ids_from=Bridge.ConferenceIdsFrom.SERVICE,
         )
     else:
         user.bridge = _microsofts(bridge)
         if bridge.gives_conference_ids and bridge.pk != own_bridge and not by_hand.conference_id:
             raise Refused(
-                f"The invitations are to show numbers of the bridge {bridge}, and the user has no conference ID there: "
-                "give the conference ID too."
+                _(
+                    "The invitations are to show numbers of the bridge %(bridge)s, and the user has no "
+                    "conference ID there: give the conference ID too."
+                )
+                % {"bridge": bridge}
             )
     public = ConferencingUser.ConferenceIdType.PUBLIC
     if bridge is None or bridge.pk != own_bridge:
@@ -192,10 +212,18 @@ def _number(
 ) -> ServiceNumber:
     if known is not None and bridge is not None and known.bridge_id == bridge.pk:
         if known.kind != kind:
-            raise Refused(f"{number} is a {known.kind} number of the bridge {bridge}: give a {kind} one.")
+            told = {"number": number, "bridge": bridge}
+            raise Refused(
+                _("%(number)s is a toll number of the bridge %(bridge)s: give a toll-free one.") % told
+                if known.kind == ServiceNumber.Kind.TOLL
+                else _("%(number)s is a toll-free number of the bridge %(bridge)s: give a toll one.") % told
+            )
         return known
     if bridge is not None:
-        raise Refused(f"{number} is no number of the bridge {bridge}: give one of its numbers, or another bridge.")
+        raise Refused(
+            _("%(number)s is no number of the bridge %(bridge)s: give one of its numbers, or another bridge.")
+            % {"number": number, "bridge": bridge}
+        )
     _checked(number, validate_e164)
     return ServiceNumber(
         tenant=tenant,
@@ -207,7 +235,7 @@ def _number(
 
 def _give_id(user: ConferencingUser, digits: str) -> None:
     if user.bridge is None:
-        raise Refused("A conference ID needs numbers to be dialled: give the toll number or the bridge too.")
+        raise Refused(_("A conference ID needs numbers to be dialled: give the toll number or the bridge too."))
     user.bridge.conference_ids_from = Bridge.ConferenceIdsFrom.MMS
     user.conference_id_type = ConferencingUser.ConferenceIdType.PUBLIC
     row = ConferenceId(bridge=user.bridge, digits=digits, user=user)

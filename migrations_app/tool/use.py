@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from migrations_app.failures import Failure
 from migrations_app.mail.composed import ComposedMessage
@@ -22,7 +23,7 @@ from migrations_app.tool.sending import Sending, check_may_send, send
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched
 from tenants_app.models import MailServerConnection
-from tenants_app.wording import counted
+from tenants_app.sentences import sentence, sentence_plural
 
 CALENDAR, MESSAGES = "calendar", "messages"
 """The folders of what comes back."""
@@ -65,23 +66,44 @@ def use(
         if sends:
             sending = send(migration, actor)
             _write_report(migration, folder, sending)
-        sentence = _sentence(counts, sending)
-        migration.note(actor, sentence)
+        summary = _sentence(counts, sending)
+        migration.note(actor, summary)
         hand_over()
-    return Done(counts, sending, sentence)
+    return Done(counts, sending, summary)
 
 
 def _sentence(counts: Counts, sending: Sending | None) -> str:
-    told = (
-        f"{counts.changed:,} of {counted(counts.all, 'meeting')} changed, {counts.skipped:,} left as they are, "
-        f"{counts.failed:,} failed"
+    told = sentence_plural(
+        "%(changed)s of %(n)s meeting changed, %(skipped)s left as they are, %(failed)s failed",
+        "%(changed)s of %(n)s meetings changed, %(skipped)s left as they are, %(failed)s failed",
+        counts.all,
+        changed=counts.changed,
+        skipped=counts.skipped,
+        failed=counts.failed,
     )
     if counts.loses_dial_in:
-        told += f", {counts.loses_dial_in:,} lose their dial-in part"
+        told = sentence("%(told)s, %(count)s lose their dial-in part", told=told, count=counts.loses_dial_in)
     if sending is None:
-        return f"{told}; {counted(counts.messages, 'meeting')} to tell attendees of, by .eml files."
-    again = f", {len(sending.told_already):,} were told already" if sending.told_already else ""
-    return f"{told}; attendees of {counted(len(sending.queued), 'meeting')} are told by MMS{again}."
+        return sentence_plural(
+            "%(told)s; %(n)s meeting to tell attendees of, by .eml files.",
+            "%(told)s; %(n)s meetings to tell attendees of, by .eml files.",
+            counts.messages,
+            told=told,
+        )
+    if sending.told_already:
+        return sentence_plural(
+            "%(told)s; attendees of %(n)s meeting are told by MMS, %(again)s were told already.",
+            "%(told)s; attendees of %(n)s meetings are told by MMS, %(again)s were told already.",
+            len(sending.queued),
+            told=told,
+            again=len(sending.told_already),
+        )
+    return sentence_plural(
+        "%(told)s; attendees of %(n)s meeting are told by MMS.",
+        "%(told)s; attendees of %(n)s meetings are told by MMS.",
+        len(sending.queued),
+        told=told,
+    )
 
 
 def _write_calendars(migration: Migration, folder: Path) -> None:
@@ -130,7 +152,8 @@ def write_into(output: Path, migration: Migration, actor: Actor, *, sends: bool 
             done = use(migration, whole, actor, sends=sends, hand_over=lambda: whole.replace(output))
     except OSError as error:
         raise Refused(
-            f"{error.filename or output} cannot be written ({error.strerror}): check the path and its permissions."
+            _("%(filename)s cannot be written (%(strerror)s): check the path and its permissions.")
+            % {"filename": error.filename or output, "strerror": error.strerror}
         ) from error
     return done
 
@@ -138,9 +161,15 @@ def write_into(output: Path, migration: Migration, actor: Actor, *, sends: bool 
 def check_output(output: Path) -> None:
     """Raise ``Refused`` where something is there already: nothing is ever overwritten."""
     if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise Refused(f"{output} is no folder: choose one that is not there yet.")
+        raise Refused(_("%(output)s is no folder: choose one that is not there yet.") % {"output": output})
     try:
         if output.exists() and any(output.iterdir()):
-            raise Refused(f"{output} is not empty, and nothing is overwritten: choose a folder that is not there yet.")
+            raise Refused(
+                _("%(output)s is not empty, and nothing is overwritten: choose a folder that is not there yet.")
+                % {"output": output}
+            )
     except OSError as error:
-        raise Refused(f"{output} cannot be read ({error.strerror}): choose another folder.") from error
+        raise Refused(
+            _("%(output)s cannot be read (%(strerror)s): choose another folder.")
+            % {"output": output, "strerror": error.strerror}
+        ) from error

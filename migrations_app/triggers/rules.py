@@ -6,12 +6,13 @@ or "No run, because …", which the screen, the command and the log show as it i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from migrations_app.targets import ALL_CURRENT, NO_SERVICE, Targets
+from migrations_app.targets import ALL_CURRENT, LINK, NO_SERVICE, SKYPE, TEAMS, Targets
 from migrations_app.triggers.switches import Switches
+from tenants_app.sentences import Sentence, english, sentence, whole
 from tenants_app.user_settings import SettingsChange, UserSettings
 from tenants_app.wording import MEETINGS_STAY
 
@@ -20,14 +21,14 @@ class Reason(NamedTuple):
     """Why a run was asked for: the rule and its sentence."""
 
     rule: str
-    sentence: str
+    sentence: Sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The answer for one user. ``reasons`` are those of the run, and empty where none starts."""
 
-    sentence: str
+    sentence: Sentence
     reasons: tuple[Reason, ...] = ()
     targets: Targets = ALL_CURRENT
 
@@ -42,7 +43,7 @@ class Trigger(NamedTuple):
     rule: str
     happened: Callable[[UserSettings, UserSettings, SettingsChange], bool]
     """Called with the settings before and after, and the change itself."""
-    clause: str
+    clause: Sentence
     starts: bool
     """Whether the change starts a run at all."""
     is_automatic: bool = True
@@ -51,13 +52,15 @@ class Trigger(NamedTuple):
     """Whether meetings of the on-premises deployment are made anew in the user's meeting service (R40)."""
     ends_undo: bool = False
     """Whether it counts as a person's start, who has seen whose undo it ends."""
+    goes_with_deployment: bool = False
+    """Whether a move to another deployment brings it along, which decides for all of it (R62)."""
 
 
 TRIGGERS = (
     Trigger(
         "R1",
         lambda old, new, _: old.hosting == "on-premises" and new.hosting == "online",
-        "the user moved from on-premises to online",
+        sentence("the user moved from on-premises to online"),
         starts=True,
         is_automatic=False,
         is_move=True,
@@ -65,80 +68,83 @@ TRIGGERS = (
     Trigger(
         "R2",
         lambda old, new, _: not old.audio_conferencing_license and new.audio_conferencing_license,
-        "the audio conferencing licence was assigned",
+        sentence("the audio conferencing licence was assigned"),
         starts=True,
     ),
     Trigger(
         "R2",
         lambda old, new, _: old.audio_conferencing_license and not new.audio_conferencing_license,
-        "the audio conferencing licence was removed",
+        sentence("the audio conferencing licence was removed"),
         starts=True,
     ),
     Trigger(
         "R3",
         lambda old, new, _: not old.audio_conferencing_enabled and new.audio_conferencing_enabled,
-        "audio conferencing was enabled",
+        sentence("audio conferencing was enabled"),
         starts=True,
     ),
     Trigger(
         "R3",
         lambda old, new, _: old.audio_conferencing_enabled and not new.audio_conferencing_enabled,
-        "audio conferencing was disabled",
+        sentence("audio conferencing was disabled"),
         starts=True,
     ),
     Trigger(
         "R4",
         lambda old, new, _: _is_renumbered(old, new) and new.conference_id_type == "public",
-        "the conference ID changed",
+        sentence("the conference ID changed"),
         starts=True,
+        goes_with_deployment=True,
     ),
     Trigger(
         "R4",
         lambda old, new, _: _is_renumbered(old, new) and new.conference_id_type == "private",
-        "the conference ID changed, but the user's meetings have IDs of their own",
+        sentence("the conference ID changed, but the user's meetings have IDs of their own"),
         starts=False,
+        goes_with_deployment=True,
     ),
     Trigger(
         "R5",
         lambda old, new, _: old.bridge_id != new.bridge_id and new.bridge_id is not None,
-        "the user moved to the bridge {new.bridge_name}",
+        sentence("the user moved to the bridge %(bridge)s"),
         starts=True,
+        goes_with_deployment=True,
     ),
     Trigger(
         "R5",
         lambda old, new, _: old.bridge_id is not None and new.bridge_id is None,
-        "the user has no bridge any more: give them one, or disable audio conferencing",
+        sentence("the user has no bridge any more: give them one, or disable audio conferencing"),
         starts=False,
     ),
     Trigger(
         "R6",
         lambda old, new, change: change.unassigned_number != "",
-        "the number {change.unassigned_number} was taken off the bridge",
+        sentence("the number %(number)s was taken off the bridge"),
         starts=True,
         ends_undo=True,
     ),
     Trigger(
         "R7",
         lambda old, new, _: _leaves_acp(old, new) and new.audio_conferencing_license,
-        "the provider changed from {old.conferencing_provider} to Microsoft",
+        sentence("the provider changed from %(old_provider)s to Microsoft"),
         starts=True,
     ),
     Trigger(
         "R7",
         lambda old, new, _: _leaves_acp(old, new) and not new.audio_conferencing_license,
-        "the provider changed to Microsoft, but the user has no audio conferencing licence",
+        sentence("the provider changed to Microsoft, but the user has no audio conferencing licence"),
         starts=False,
     ),
     Trigger(
         "R16",
         lambda old, new, _: new.conferencing_provider not in {"", old.conferencing_provider},
-        "the provider changed to {new.conferencing_provider}: use the Meeting Migration Tool instead",
+        sentence("the provider changed to %(provider)s: use the Meeting Migration Tool instead"),
         starts=False,
     ),
     Trigger(
         "R8",
         lambda old, new, _: old.sip_address != new.sip_address,
-        "a changed SIP address does not start one: join links stay as they are",
+        sentence("a changed SIP address does not start one: join links stay as they are"),
         starts=False,
     ),
     # R9 of the tenant: decide_meetings_stay. R11 is no change: decide_start_by_hand.
@@ -151,39 +157,55 @@ TRIGGERS = (
     Trigger(
         "R10",
         lambda old, new, change: _has_other_numbers(old, new) and change.reschedule_meetings,
-        "the default number changed and rescheduling was asked for",
+        sentence("the default number changed and rescheduling was asked for"),
         starts=True,
         is_automatic=False,
+        goes_with_deployment=True,
     ),
     Trigger(
         "R10",
         lambda old, new, change: _has_other_numbers(old, new) and not change.reschedule_meetings,
-        "a changed default number starts one only with “reschedule meetings”",
+        sentence("a changed default number starts one only with “reschedule meetings”"),
         starts=False,
+        goes_with_deployment=True,
     ),
     Trigger(
         "R15",
         lambda old, new, _: old.mailbox_location != new.mailbox_location,
-        "a moved mailbox alone does not start one",
+        sentence("a moved mailbox alone does not start one"),
         starts=False,
     ),
     Trigger(
         "R36",
         lambda old, new, _: old.mailbox != new.mailbox,
-        "another mailbox connection alone does not start one",
+        sentence("another mailbox connection alone does not start one"),
+        starts=False,
+    ),
+    Trigger(
+        "R62",
+        lambda old, new, change: _is_elsewhere(old, new) and _changes_invitations(old, new, change),
+        sentence("the user moved to the deployment %(deployment)s"),
+        starts=True,
+        is_automatic=False,
+        ends_undo=True,
+    ),
+    Trigger(
+        "R62",
+        lambda old, new, change: _is_elsewhere(old, new) and not _changes_invitations(old, new, change),
+        sentence("the invitations stay as they are"),
         starts=False,
     ),
     # These show in invitations, but no rule starts a run for them; the user is out of date until the next (R36).
     Trigger(
         "R36",
         lambda old, new, _: old.conference_id_type != new.conference_id_type,
-        "a changed kind of conference ID alone does not start one",
+        sentence("a changed kind of conference ID alone does not start one"),
         starts=False,
     ),
     Trigger(
         "R36",
         lambda old, new, _: old.language != new.language,
-        "a changed language alone does not start one",
+        sentence("a changed language alone does not start one"),
         starts=False,
     ),
 )
@@ -204,6 +226,37 @@ def _has_other_numbers(old: UserSettings, new: UserSettings) -> bool:
     return before != after and old.bridge_id == new.bridge_id
 
 
+def _is_elsewhere(old: UserSettings, new: UserSettings) -> bool:
+    """Whether the user moved to another deployment."""
+    return new.deployment not in {"", old.deployment}
+
+
+def _changes_invitations(old: UserSettings, new: UserSettings, change: SettingsChange) -> bool:
+    """Whether invitations should say something else in the new deployment, or meetings are made anew there."""
+    return change.says_otherwise or _targets_of_deployments(old, new) != ALL_CURRENT
+
+
+def _targets_of_deployments(old: UserSettings, new: UserSettings) -> Targets:
+    """What a move to another deployment makes of the meetings of the one before (R62): they move to the service that
+    the new one names, where that is another one, and else stay.
+
+    Meetings of a deployment are those of the service that makes them there, and on-premises Skype's too (R40).
+    """
+    target = _SERVICES.get(new.deployment_service)
+    if not old.deployment or target is None or new.service_there != new.deployment_service:
+        return ALL_CURRENT
+    is_on_premises = old.hosting == "on-premises"
+    by = old.deployment_service if is_on_premises else old.service_there
+    sources = {SKYPE} if is_on_premises else set()
+    if by in _SERVICES:
+        sources.add(_SERVICES[by])
+    return Targets.of_deployments(sources - {target}, target)
+
+
+_SERVICES = {"link": LINK, "teams": TEAMS}
+"""The services that can make meetings, by their names as settings."""
+
+
 class Obstacle(NamedTuple):
     """What keeps MMS from migrating a user: a value of one of their settings."""
 
@@ -212,7 +265,7 @@ class Obstacle(NamedTuple):
     """A field of :class:`UserSettings`."""
     value: str
     """The value that stands in the way; empty for every value but the empty one."""
-    clause: str
+    clause: Sentence
     unless: str = ""
     """A setting that takes it out of the way, where it is true."""
 
@@ -229,27 +282,29 @@ OBSTACLES = (
         "R15",
         "mailbox_location",
         "on-premises",
-        "the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead",
+        sentence(
+            "the mailbox is on Exchange on-premises: connect that Exchange, or use the Meeting Migration Tool instead"
+        ),
         unless="is_mailbox_connected",
     ),
     Obstacle(
         "R16",
         "conferencing_provider",
         "",
-        "{settings.conferencing_provider} provides the user's conferencing: use the Meeting Migration Tool instead",
+        sentence("%(provider)s provides the user's conferencing: use the Meeting Migration Tool instead"),
     ),
     Obstacle(
         "R16",
         "bridge_provider",
         "",
-        "the bridge {settings.bridge_name} belongs to {settings.bridge_provider}: "
-        "use the Meeting Migration Tool instead",
+        sentence("the bridge %(bridge)s belongs to %(bridge_provider)s: use the Meeting Migration Tool instead"),
     ),
     Obstacle(
         "R17",
         "hosting",
         "on-premises",
-        "the user is hosted on-premises: move them online, or use the Meeting Migration Tool instead",
+        sentence("the user is hosted on-premises: move them online, or use the Meeting Migration Tool instead"),
+        unless="is_on_new_deployment",
     ),
 )
 """Who cannot be migrated (R15 to R17). Of several obstacles the first is told."""
@@ -259,7 +314,7 @@ def why_not_served(settings: UserSettings) -> Reason | None:
     """Why MMS cannot migrate a user with these settings (R15 to R17), or None where it can."""
     for obstacle in OBSTACLES:
         if obstacle.is_met(settings):
-            return Reason(obstacle.rule, obstacle.clause.format(settings=settings))
+            return Reason(obstacle.rule, _said(obstacle.clause, settings))
     return None
 
 
@@ -275,38 +330,48 @@ def decide(change: SettingsChange, switches: Switches, service: str = NO_SERVICE
     ``service`` is the user's meeting service, which is asked for after a move to online alone (R40).
     Where several things prevent a run, the sentence names the first of these: a move to on-premises (R17), a change
     that starts nothing by itself, a user whom MMS cannot serve (R14 to R17), the service switched off (R12),
-    automatic runs switched off (R13), and an undo that holds until a person starts the user.
+    automatic runs switched off (R13), and an undo that holds until a person starts the user. A move to another
+    deployment decides for the bridge, the numbers and the conference ID that it brings along (R62).
     """
     old, new = change.before, change.after
     if old.hosting == "online" and new.hosting == "on-premises":
         return _no_run(
-            "MMS does not migrate meetings from online to on-premises: use the Meeting Migration Tool instead"
+            sentence("MMS does not migrate meetings from online to on-premises: use the Meeting Migration Tool instead")
         )
     happened = [
-        (trigger, trigger.clause.format(old=old, new=new, change=change))
+        (trigger, _said(trigger.clause, new, old_provider=old.conferencing_provider, number=change.unassigned_number))
         for trigger in TRIGGERS
         if trigger.happened(old, new, change)
     ]
+    if _is_elsewhere(old, new):
+        happened = [(trigger, clause) for trigger, clause in happened if not trigger.goes_with_deployment]
     if not happened:
-        return _no_run("nothing changed that the invitations show")
+        return _no_run(sentence("nothing changed that the invitations show"))
     starting = [(trigger, clause) for trigger, clause in happened if trigger.starts]
     if not starting:
-        return _no_run("; ".join(clause for _, clause in happened))
+        return _no_run(_joined("%(first)s; %(second)s", [clause for _, clause in happened]))
     refusal = _kept_acp(change, switches) or why_not_served(new)
     if refusal:
         return _no_run(refusal.sentence)
     if not switches.meeting_migration_enabled:
-        return _no_run("the service is switched off for this tenant (MeetingMigrationEnabled)")
+        return _no_run(sentence("the service is switched off for this tenant (MeetingMigrationEnabled)"))
     if not switches.automatically_migrate_user_meetings:
         starting = [(trigger, clause) for trigger, clause in starting if not trigger.is_automatic]
         if not starting:
-            return _no_run("AutomaticallyMigrateUserMeetings is off: start it by hand when you are ready")
+            return _no_run(sentence("AutomaticallyMigrateUserMeetings is off: start it by hand when you are ready"))
     if new.undo_holds and not any(trigger.ends_undo for trigger, _ in starting):
-        return _no_run("an undo holds, which put the user's meetings back: start it by hand when you are ready")
+        return _no_run(
+            sentence("an undo holds, which put the user's meetings back: start it by hand when you are ready")
+        )
     targets = Targets.of_move(service) if any(trigger.is_move for trigger, _ in starting) else ALL_CURRENT
+    if _is_elsewhere(old, new):
+        targets = targets.joined(_targets_of_deployments(old, new))
+    why = _joined("%(first)s and %(second)s", [clause for _, clause in starting])
     return Decision(
-        f"Run, because {' and '.join(clause for _, clause in starting)}{_aim(targets)}.",
-        tuple(Reason(trigger.rule, f"{clause[0].upper()}{clause[1:]}.") for trigger, clause in starting),
+        sentence("Run, because %(why)s.", why=why)
+        if targets == ALL_CURRENT
+        else sentence("Run, because %(why)s: %(aim)s.", why=why, aim=targets.words),
+        tuple(Reason(trigger.rule, whole(clause)) for trigger, clause in starting),
         targets,
     )
 
@@ -332,27 +397,30 @@ def decide_start_by_hand(
     if refusal:
         return _no_run(refusal.sentence)
     if not switches.meeting_migration_enabled:
-        return _no_run("the service is switched off for this tenant: switch MeetingMigrationEnabled on first")
+        return _no_run(sentence("the service is switched off for this tenant: switch MeetingMigrationEnabled on first"))
     missing = targets.services - {service}
     if missing:
         return _no_run(
-            f"{' and '.join(sorted(missing))} is not the user's meeting service: make it theirs, or choose the target "
-            "Current"
+            sentence(
+                "%(services)s is not the user's meeting service: make it theirs, or choose the target Current",
+                services=_all_of(missing),
+            )
         )
     if targets.services and pending.services - targets.services:
         return _no_run(
-            f"the user's pending run moves meetings to {' and '.join(sorted(pending.services))}: start it when that "
-            "has ended, or choose the same target"
+            sentence(
+                "the user's pending run moves meetings to %(services)s: start it when that has ended, or choose the "
+                "same target",
+                services=_all_of(pending.services),
+            )
         )
-    aim = _aim(targets)
-    return Decision(
-        f"Run, because it was started by hand{aim}.", (Reason("R11", f"Started by hand by {actor}{aim}."),), targets
-    )
-
-
-def _aim(targets: Targets) -> str:
-    """What becomes of the meetings, to end a sentence; nothing where all stay in their service."""
-    return "" if targets == ALL_CURRENT else f": {targets.words}"
+    if targets == ALL_CURRENT:
+        answer = sentence("Run, because it was started by hand.")
+        reason = sentence("Started by hand by %(actor)s.", actor=actor)
+    else:
+        answer = sentence("Run, because it was started by hand: %(aim)s.", aim=targets.words)
+        reason = sentence("Started by hand by %(actor)s: %(aim)s.", actor=actor, aim=targets.words)
+    return Decision(answer, (Reason("R11", reason),), targets)
 
 
 def _kept_acp(change: SettingsChange, switches: Switches) -> Reason | None:
@@ -366,10 +434,38 @@ def _kept_acp(change: SettingsChange, switches: Switches) -> Reason | None:
         return None
     return Reason(
         "R14",
-        f"AutomaticallyReplaceAcpProvider is off and {new.conferencing_provider} stays the provider: "
-        "make Microsoft the provider by hand, with a bridge of Microsoft's",
+        sentence(
+            "AutomaticallyReplaceAcpProvider is off and %(provider)s stays the provider: make Microsoft the provider "
+            "by hand, with a bridge of Microsoft's",
+            provider=new.conferencing_provider,
+        ),
     )
 
 
-def _no_run(why: str) -> Decision:
-    return Decision(f"No run, because {why}.")
+def _no_run(why: Sentence) -> Decision:
+    return Decision(sentence("No run, because %(why)s.", why=why))
+
+
+def _said(clause: Sentence, settings: UserSettings, **more: str) -> Sentence:
+    """The clause, with what it names of the settings."""
+    values = {
+        "provider": settings.conferencing_provider,
+        "bridge": settings.bridge_name,
+        "bridge_provider": settings.bridge_provider,
+        "deployment": settings.deployment,
+        **more,
+    }
+    named = {name: value for name, value in values.items() if f"%({name})s" in clause}
+    return sentence(english(clause), **named)
+
+
+def _joined(how: str, clauses: Sequence[Sentence]) -> Sentence:
+    first, *others = clauses
+    for each in others:
+        first = sentence(how, first=first, second=each)
+    return first
+
+
+def _all_of(services: Collection[str]) -> Sentence:
+    names = [sentence("%(service)s", service=each) for each in sorted(services)]
+    return _joined("%(first)s and %(second)s", names)

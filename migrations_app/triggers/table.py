@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from migrations_app.targets import LINK, NO_SERVICE
 from migrations_app.triggers.rules import Decision, decide, decide_meetings_stay, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
+from tenants_app.sentences import Sentence, sentence
 from tenants_app.user_settings import SettingsChange, UserSettings, acp_is_replaced
 from tenants_app.wording import pascal_case
 
@@ -42,12 +43,15 @@ SERVED = UserSettings(
     mailbox="",
     is_mailbox_connected=False,
 )
-USERS = {
-    "Microsoft's user, all online": SERVED,
-    "User on a third-party provider": replace(SERVED, conferencing_provider="Fabrikam"),
-    "User hosted on-premises": replace(SERVED, hosting="on-premises"),
-    "User whose mailbox is on-premises": replace(SERVED, mailbox_location="on-premises"),
-    "User whose undo holds": replace(SERVED, undo_holds=True),
+USERS: dict[str, UserSettings] = {
+    sentence("Microsoft's user, all online"): SERVED,
+    sentence("User on a third-party provider"): replace(SERVED, conferencing_provider="Fabrikam"),
+    sentence("User hosted on-premises"): replace(SERVED, hosting="on-premises"),
+    sentence("User whose mailbox is on-premises"): replace(SERVED, mailbox_location="on-premises"),
+    sentence("User whose mailbox is on-premises, with a connection that reaches it"): replace(
+        SERVED, mailbox_location="on-premises", is_mailbox_connected=True
+    ),
+    sentence("User whose undo holds"): replace(SERVED, undo_holds=True),
 }
 """One user of each kind that the rules tell apart: first one whom MMS serves, then those it may refuse (R15 to R17)."""
 
@@ -56,7 +60,7 @@ class KindOfChange(NamedTuple):
     """What an administrator does, and what it leads to for a user with the switches as given."""
 
     rule: str
-    action: str
+    action: Sentence
     decided: Callable[[UserSettings, Switches], Decision]
 
 
@@ -69,9 +73,19 @@ class Answer:
     decision: Decision
 
     @property
-    def when(self) -> str:
-        told = [f"{SWITCHES[name]} {'on' if is_on else 'off'}" for name, is_on in self.switches.items()]
-        return " and ".join(told) or "Whatever the switches"
+    def when(self) -> Sentence:
+        told = [
+            sentence("%(switch)s on", switch=SWITCHES[name])
+            if is_on
+            else sentence("%(switch)s off", switch=SWITCHES[name])
+            for name, is_on in self.switches.items()
+        ]
+        if not told:
+            return sentence("Whatever the switches")
+        first, *others = told
+        for each in others:
+            first = sentence("%(first)s and %(second)s", first=first, second=each)
+        return first
 
     def holds(self, switches: Switches) -> bool:
         return all(getattr(switches, name) is is_on for name, is_on in self.switches.items())
@@ -85,7 +99,7 @@ class Answers(NamedTuple):
 
     @property
     def who(self) -> str:
-        return "Every user" if len(self.users) == len(USERS) else "; ".join(self.users)
+        return sentence("Every user") if len(self.users) == len(USERS) else "; ".join(map(str, self.users))
 
 
 class Row(NamedTuple):
@@ -118,65 +132,95 @@ def _edit(
 
 
 _MOVE = ({"hosting": "on-premises"}, {"hosting": "online"})
+_ON_LEGACY = {
+    "deployment": "Pool A",
+    "deployment_service": "link",
+    "service_there": "link",
+    "is_on_new_deployment": False,
+    "bridge_id": 1,
+    "bridge_name": "Europe",
+}
+_ON_NEW = {
+    "deployment": "Pool B",
+    "deployment_service": "",
+    "service_there": "link",
+    "is_on_new_deployment": True,
+    "bridge_id": 2,
+    "bridge_name": "America",
+}
 _PRIVATE = {"conference_id_type": "private"}
 
 KINDS = (
-    KindOfChange("R1", "Move the user from on-premises to online", _edit(*_MOVE, service=LINK)),
-    KindOfChange("R1", "Move a user without a meeting service from on-premises to online", _edit(*_MOVE)),
-    KindOfChange("R2", "Assign the audio conferencing licence", _edit({"audio_conferencing_license": False}, {})),
-    KindOfChange("R2", "Remove the audio conferencing licence", _edit({}, {"audio_conferencing_license": False})),
-    KindOfChange("R3", "Enable audio conferencing", _edit({"audio_conferencing_enabled": False}, {})),
-    KindOfChange("R3", "Disable audio conferencing", _edit({}, {"audio_conferencing_enabled": False})),
-    KindOfChange("R4", "Change or reset a public conference ID", _edit({}, {"conference_id": "7654321"})),
+    KindOfChange("R1", sentence("Move the user from on-premises to online"), _edit(*_MOVE, service=LINK)),
+    KindOfChange("R1", sentence("Move a user without a meeting service from on-premises to online"), _edit(*_MOVE)),
+    KindOfChange(
+        "R2", sentence("Assign the audio conferencing licence"), _edit({"audio_conferencing_license": False}, {})
+    ),
+    KindOfChange(
+        "R2", sentence("Remove the audio conferencing licence"), _edit({}, {"audio_conferencing_license": False})
+    ),
+    KindOfChange("R3", sentence("Enable audio conferencing"), _edit({"audio_conferencing_enabled": False}, {})),
+    KindOfChange("R3", sentence("Disable audio conferencing"), _edit({}, {"audio_conferencing_enabled": False})),
+    KindOfChange("R4", sentence("Change or reset a public conference ID"), _edit({}, {"conference_id": "7654321"})),
     KindOfChange(
         "R4",
-        "Change or reset the conference ID of a user with private ones",
+        sentence("Change or reset the conference ID of a user with private ones"),
         _edit(_PRIVATE, _PRIVATE | {"conference_id": "7654321"}),
     ),
-    KindOfChange("R5", "Move the user to another bridge", _edit({}, {"bridge_id": 2, "bridge_name": "America"})),
-    KindOfChange("R5", "Give the user a first bridge", _edit({"bridge_id": None, "conference_id": ""}, {})),
-    KindOfChange("R5", "Take the user off their bridge", _edit({}, {"bridge_id": None, "conference_id": ""})),
+    KindOfChange(
+        "R5", sentence("Move the user to another bridge"), _edit({}, {"bridge_id": 2, "bridge_name": "America"})
+    ),
+    KindOfChange("R5", sentence("Give the user a first bridge"), _edit({"bridge_id": None, "conference_id": ""}, {})),
+    KindOfChange("R5", sentence("Take the user off their bridge"), _edit({}, {"bridge_id": None, "conference_id": ""})),
     KindOfChange(
         "R6",
-        "Take a number that the user has off the bridge",
+        sentence("Take a number that the user has off the bridge"),
         _edit({}, {"toll_number_id": 2}, unassigned_number="+14255550100"),
     ),
     KindOfChange(
         "R7",
-        "Change the provider to Microsoft, with a licence",
+        sentence("Change the provider to Microsoft, with a licence"),
         _edit({"conferencing_provider": "Fabrikam"}, {"conferencing_provider": ""}),
     ),
     KindOfChange(
         "R7",
-        "Change the provider to Microsoft, without a licence",
+        sentence("Change the provider to Microsoft, without a licence"),
         _edit(
             {"conferencing_provider": "Fabrikam", "audio_conferencing_license": False},
             {"conferencing_provider": "", "audio_conferencing_license": False},
         ),
     ),
-    KindOfChange("R8", "Change the SIP address, user part or domain", _edit({}, {"sip_address": "anna@example.org"})),
-    KindOfChange("R9", "Change the tenant's meeting URL", lambda user, switches: decide_meetings_stay("meeting_url")),
     KindOfChange(
-        "R9", "Change the tenant's meeting service", lambda user, switches: decide_meetings_stay("meeting_service")
+        "R8", sentence("Change the SIP address, user part or domain"), _edit({}, {"sip_address": "anna@example.org"})
     ),
-    KindOfChange("R9", "Change the user's meeting service", _edit({}, {"meeting_service": "none"})),
-    KindOfChange("R10", "Change the default toll or toll-free number", _edit({}, {"toll_number_id": 2})),
+    KindOfChange(
+        "R9", sentence("Change the tenant's meeting URL"), lambda user, switches: decide_meetings_stay("meeting_url")
+    ),
+    KindOfChange(
+        "R9",
+        sentence("Change the tenant's meeting service"),
+        lambda user, switches: decide_meetings_stay("meeting_service"),
+    ),
+    KindOfChange("R9", sentence("Change the user's meeting service"), _edit({}, {"meeting_service": "none"})),
+    KindOfChange("R10", sentence("Change the default toll or toll-free number"), _edit({}, {"toll_number_id": 2})),
     KindOfChange(
         "R10",
-        "Change the default toll or toll-free number and tick “reschedule meetings”",
+        sentence("Change the default toll or toll-free number and tick “reschedule meetings”"),
         _edit({}, {"toll_number_id": 2}, reschedule_meetings=True),
     ),
     KindOfChange(
-        "R11", "Start a run by hand", lambda user, switches: decide_start_by_hand(user, switches, "an operator")
+        "R11",
+        sentence("Start a run by hand"),
+        lambda user, switches: decide_start_by_hand(user, switches, "an operator"),
     ),
     KindOfChange(
         "R15",
-        "Move the mailbox to on-premises",
+        sentence("Move the mailbox to on-premises"),
         _edit({"mailbox_location": "online"}, {"mailbox_location": "on-premises"}),
     ),
     KindOfChange(
         "R15",
-        "Move the mailbox to online",
+        sentence("Move the mailbox to online"),
         _edit(
             {"mailbox_location": "on-premises"},
             {"mailbox_location": "online"},
@@ -184,21 +228,43 @@ KINDS = (
     ),
     KindOfChange(
         "R16",
-        "Change the provider to a third party",
+        sentence("Change the provider to a third party"),
         _edit({"conferencing_provider": ""}, {"conferencing_provider": "Fabrikam"}),
     ),
     KindOfChange(
         "R16",
-        "Move the user to a third party's bridge",
+        sentence("Move the user to a third party's bridge"),
         _edit({}, {"bridge_id": 3, "bridge_name": "Asia", "bridge_provider": "Fabrikam"}),
     ),
     KindOfChange(
-        "R17", "Move the user from online to on-premises", _edit({"hosting": "online"}, {"hosting": "on-premises"})
+        "R17",
+        sentence("Move the user from online to on-premises"),
+        _edit({"hosting": "online"}, {"hosting": "on-premises"}),
     ),
-    KindOfChange("R36", "Change between public and private conference IDs", _edit({}, _PRIVATE)),
-    KindOfChange("R36", "Give the user another mailbox connection", _edit({}, {"mailbox": "Nextcloud"})),
-    KindOfChange("R36", "Change the user's language", _edit({}, {"language": "it-IT"})),
-    KindOfChange("", "Save without a change", _edit({}, {})),
+    KindOfChange(
+        "R62",
+        sentence("Move the user to another deployment, where the invitations should say something else"),
+        _edit(_ON_LEGACY, _ON_NEW, says_otherwise=True),
+    ),
+    KindOfChange(
+        "R62",
+        sentence("Move the user to another deployment, where the invitations stay right"),
+        _edit(_ON_LEGACY, _ON_NEW),
+    ),
+    KindOfChange(
+        "R62",
+        sentence("Move the user to another deployment, which names another meeting service"),
+        _edit(_ON_LEGACY, _ON_NEW | {"deployment_service": "teams", "service_there": "teams"}),
+    ),
+    KindOfChange(
+        "R62",
+        sentence("Move the user back to the legacy deployment, where the invitations should say something else"),
+        _edit(_ON_NEW, _ON_LEGACY, says_otherwise=True),
+    ),
+    KindOfChange("R36", sentence("Change between public and private conference IDs"), _edit({}, _PRIVATE)),
+    KindOfChange("R36", sentence("Give the user another mailbox connection"), _edit({}, {"mailbox": "Nextcloud"})),
+    KindOfChange("R36", sentence("Change the user's language"), _edit({}, {"language": "it-IT"})),
+    KindOfChange("", sentence("Save without a change"), _edit({}, {})),
 )
 
 
@@ -214,7 +280,7 @@ def answer_now(kind: KindOfChange, switches: Switches) -> Decision:
 
 
 def _answers(kind: KindOfChange) -> tuple[Answers, ...]:
-    alike: dict[tuple[str, ...], list[str]] = {}
+    alike: dict[tuple[Sentence, ...], list[str]] = {}
     decisions = {}
     for name, user in USERS.items():
         decided = [kind.decided(user, switches) for switches in COMBINATIONS]

@@ -4,6 +4,6 @@ People and numbers are not deleted here: they are part of what happened, and of 
 nobody needs any more can be.
 """
 
-from tenants_app.admin import accounts, audit, bridges, numbers, tenants, users
+from tenants_app.admin import accounts, audit, bridges, deployments, numbers, tenants, users
 
-__all__ = ["accounts", "audit", "bridges", "numbers", "tenants", "users"]
+__all__ = ["accounts", "audit", "bridges", "deployments", "numbers", "tenants", "users"]

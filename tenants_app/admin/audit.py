@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.admin.base import ReadOnly
 from tenants_app.audit import action_choices
@@ -17,7 +18,7 @@ from tenants_app.models import AuditEntry
 class ActionFilter(admin.SimpleListFilter):
     """What was done, from the list of what there is: asking all entries for it would take long."""
 
-    title = "what"
+    title = _("what")
     parameter_name = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:

@@ -11,6 +11,8 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from tenants_app.admin.base import ChangeForm, ThroughChanges, actor_of
 from tenants_app.admin.out_of_date import tell_out_of_date
@@ -25,7 +27,7 @@ class BridgeForm(ChangeForm):
         if self.instance.pk is None and {"tenant", "name"} <= cleaned.keys():
             taken = Bridge.objects.filter(tenant=cleaned["tenant"], name__iexact=cleaned["name"]).first()
             if taken:
-                self.add_error("name", f"There is already a bridge {taken}: change that one.")
+                self.add_error("name", _("There is already a bridge %(name)s: change that one.") % {"name": taken})
         return cleaned
 
     def make_change(self) -> Bridge:
@@ -36,6 +38,7 @@ class BridgeForm(ChangeForm):
             self.actor,
             provider=self.cleaned_data["provider"],
             conference_ids_from=self.cleaned_data["conference_ids_from"],
+            deployment=self.cleaned_data["deployment"],
             make_default=bool(self.cleaned_data.get("is_default")),
         )
 
@@ -61,13 +64,19 @@ class BridgeAdmin(ThroughChanges):
         return ["tenant", "name", *(["is_default"] if obj.is_default else [])]
 
     def get_fieldsets(self, request: HttpRequest, obj: Bridge | None = None) -> list[Any]:
-        told = (
+        told = _(
             "Saving a bridge starts no migration. Users whose invitations show what was changed are out of date until "
             "runs are started for them; after saving, a message says how many there are. Where MMS hands out the "
             "conference IDs from now on, users who have none get one; otherwise invitations keep theirs."
         )
         return [
-            (None, {"fields": ["tenant", "name", "is_default", "provider", "conference_ids_from"], "description": told})
+            (
+                None,
+                {
+                    "fields": ["tenant", "name", "is_default", "provider", "conference_ids_from", "deployment"],
+                    "description": told,
+                },
+            )
         ]
 
     def save_model(self, request: HttpRequest, obj: Bridge, form: Any, change: bool) -> None:
@@ -85,9 +94,11 @@ class BridgeAdmin(ThroughChanges):
         bridges = [(bridge, list(bridge.numbers.all())) for bridge in objs]
         named: list[Any] = []
         for bridge, numbers in bridges:
-            named += [f"Bridge: {bridge}", *([[f"Service number: {number}" for number in numbers]] if numbers else [])]
+            named += [_("Bridge: %(name)s") % {"name": bridge}]
+            if numbers:
+                named.append([_("Service number: %(number)s") % {"number": number} for number in numbers])
         count = sum(len(numbers) for _, numbers in bridges)
-        counts = {"bridges": len(bridges)} | ({"service numbers": count} if count else {})
+        counts = {_("bridges"): len(bridges)} | ({_("service numbers"): count} if count else {})
         return named, counts, set(), []
 
     def delete_view(
@@ -102,7 +113,7 @@ class BridgeAdmin(ThroughChanges):
     def delete_model(self, request: HttpRequest, obj: Bridge) -> None:
         remove_bridge(obj, actor_of(request))
 
-    @admin.action(permissions=["delete"], description="Delete selected bridges")
+    @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected bridges"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Bridge]) -> HttpResponseBase | None:
         """Each by itself, so that one that is still needed does not keep the others."""
         if not request.POST.get("post"):
@@ -115,5 +126,5 @@ class BridgeAdmin(ThroughChanges):
             except ValidationError as error:
                 tell_errors(request, error)
             else:
-                messages.success(request, f"The bridge {bridge} was removed.")
+                messages.success(request, _("The bridge %(name)s was removed.") % {"name": bridge})
         return None

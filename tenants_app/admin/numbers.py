@@ -9,6 +9,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from tenants_app.admin.base import ChangeForm, ThroughChanges, actor_of
 from tenants_app.admin.out_of_date import tell_out_of_date
@@ -46,7 +49,7 @@ class ServiceNumberAdmin(ThroughChanges):
 
     def get_fieldsets(self, request: HttpRequest, obj: ServiceNumber | None = None) -> list[Any]:
         fields = ["bridge", "number", "kind", *(["is_default"] if obj else []), "country", "city"]
-        told = (
+        told = _(
             "Saving a number starts no migration. Users whose invitations show what was changed are out of date until "
             "runs are started for them; after saving, a message says how many there are. An action of the list makes "
             "a number the default of its bridge."
@@ -58,23 +61,25 @@ class ServiceNumberAdmin(ThroughChanges):
         obj.pk = number.pk
         tell_out_of_date(request, number.bridge.tenant, number.bridge)
 
-    @admin.action(description="Make the default number of its bridge")
+    @admin.action(description=gettext_lazy("Make the default number of its bridge"))
     def make_default(self, request: HttpRequest, queryset: QuerySet[ServiceNumber]) -> None:
         """Starts no run, because the admin asks for none (R10)."""
         numbers = list(queryset.select_related("bridge__tenant", "tenant"))
         for bridge, count in Counter(number.bridge for number in numbers).items():
             if count > 1:
-                sentence = f"{count:,} of the numbers are on {bridge}, which has one default: choose one of them."
-                messages.error(request, sentence)
+                told = _("%(number)s of the numbers are on %(bridge)s, which has one default: choose one of them.")
+                messages.error(request, told % {"number": number_format(count, force_grouping=True), "bridge": bridge})
                 return
         for number in numbers:
             if number.is_default:
-                messages.info(request, f"{number} is the default number of {number.bridge} already.")
+                told = _("%(number)s is the default number of %(bridge)s already.")
+                messages.info(request, told % {"number": number, "bridge": number.bridge})
                 continue
             try:
                 set_default_number(number, actor_of(request), reschedule_meetings=False)
             except ValidationError as error:
                 tell_errors(request, error)
             else:
-                messages.success(request, f"{number} is the default number of {number.bridge} now.")
+                told = _("%(number)s is the default number of %(bridge)s now.")
+                messages.success(request, told % {"number": number, "bridge": number.bridge})
                 tell_out_of_date(request, number.bridge.tenant, number.bridge)

@@ -7,11 +7,13 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.admin.base import ChangeForm, ThroughChanges
 from tenants_app.admin.out_of_date import tell_user_out_of_date
 from tenants_app.catalogue import STORED_WITH_USER
-from tenants_app.changes.brought_along import numbers_left_behind
+from tenants_app.changes.brought_along import left_behind
 from tenants_app.changes.users import change_user, create_user
 from tenants_app.models import ConferenceId, ConferencingUser
 from tenants_app.signals import Consequence
@@ -20,19 +22,21 @@ from tenants_app.validators import validate_conference_id
 
 class ConferencingUserForm(ChangeForm):
     conference_id = forms.CharField(
-        label="Conference ID",
+        label=_("Conference ID"),
         required=False,
         validators=[validate_conference_id],
-        help_text="7 digits, unique on the bridge. Empty: the present one stays, or a free one is given out.",
+        help_text=_("7 digits, unique on the bridge. Empty: the present one stays, or a free one is given out."),
     )
     reschedule_meetings = forms.BooleanField(
-        required=False, help_text="Start a run for a changed default number too (R10)."
+        required=False, help_text=_("Start a run for a changed default number too.")
     )
     is_data_fix = forms.BooleanField(
-        label="This is a data fix: do not start a migration",
+        label=_("This is a data fix: do not start a migration"),
         required=False,
-        help_text="The settings are saved and no run starts, whatever was changed. Where invitations show what was "
-        "changed, the user is out of date until a run is started by hand. The audit says that it was a data fix.",
+        help_text=_(
+            "The settings are saved and no run starts, whatever was changed. Where invitations show what was "
+            "changed, the user is out of date until a run is started by hand. The audit says that it was a data fix."
+        ),
     )
 
     about_the_change = ("reschedule_meetings", "is_data_fix")
@@ -50,11 +54,10 @@ class ConferencingUserForm(ChangeForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("is_data_fix") and cleaned.get("reschedule_meetings"):
-            self.add_error(
-                "is_data_fix", "A data fix starts no run: untick this, or the one that reschedules the meetings."
-            )
+            told = gettext("A data fix starts no run: untick this, or the one that reschedules the meetings.")
+            self.add_error("is_data_fix", told)
         edited = {name: cleaned[name] for name in self.changed_data if name in cleaned}
-        return cleaned | numbers_left_behind(self.instance, edited)
+        return cleaned | (left_behind(self.instance, edited) if self.instance.pk else {})
 
     def edited(self) -> dict[str, Any]:
         """The settings that were edited on the page."""
@@ -102,7 +105,7 @@ class ConferencingUserAdmin(ThroughChanges):
     list_filter = ["tenant", "hosting", "mailbox_location", "audio_conferencing_license", "bridge"]
     list_select_related = ["tenant", "bridge"]
     search_fields = ["upn", "sip_address", "display_name"]
-    autocomplete_fields = ["bridge", "toll_number", "toll_free_number"]
+    autocomplete_fields = ["bridge", "toll_number", "toll_free_number", "deployment"]
     inlines = [ConferenceIdInline]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ConferencingUser | None = None) -> list[str]:
@@ -111,13 +114,13 @@ class ConferencingUserAdmin(ThroughChanges):
     def get_fieldsets(self, request: HttpRequest, obj: ConferencingUser | None = None) -> list[Any]:
         fields = [*ConferencingUserForm.Meta.fields, "conference_id"]
         if obj is None:
-            told = "A new user starts no migration: their invitations are taken to say what is stored here."
+            told = _("A new user starts no migration: their invitations are taken to say what is stored here.")
             return [(None, {"fields": fields, "description": told})]
         kept = self.get_readonly_fields(request, obj)
         others = [name for name in fields if name not in kept]
         return [
             (None, {"fields": [*kept, *others, "reschedule_meetings"]}),
-            ("Data fix", {"fields": ["is_data_fix"]}),
+            (_("Data fix"), {"fields": ["is_data_fix"]}),
         ]
 
     def save_model(self, request: HttpRequest, obj: ConferencingUser, form: Any, change: bool) -> None:
@@ -125,6 +128,7 @@ class ConferencingUserAdmin(ThroughChanges):
             obj.pk = form.make_change().pk
             return
         for told in form.make_change():
-            messages.info(request, f"User {told.upn}: {told.sentence}")
+            said = {"upn": told.upn, "sentence": told.sentence}
+            messages.info(request, gettext("User %(upn)s: %(sentence)s") % said)
             if form.edited() and not told.starts_run:
                 tell_user_out_of_date(request, obj)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from enum import Enum, auto
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, transaction
-from django.db.models import ProtectedError
+from django.db.models import Model, ProtectedError, QuerySet
 from django.db.models.deletion import Collector
+from django.utils import timezone
 
 from tenants_app import fingerprints
 from tenants_app.audit import Actor, entry, record
 from tenants_app.changes.conference_ids import keep_as_former, number_users, users_without_id
 from tenants_app.changes.locking import apply_values, audited_value, lock
 from tenants_app.changes.users import _announce
-from tenants_app.models import Bridge, FormerNumber, InvitedNumber, ServiceNumber, Tenant
+from tenants_app.models import Bridge, Deployment, FormerNumber, InvitedNumber, ServiceNumber, Tenant
+from tenants_app.sentences import one_after_the_other, sentence, sentence_plural
 from tenants_app.signals import Consequence, UserChange
 from tenants_app.user_settings import UserSettings
-from tenants_app.wording import counted
+from tenants_app.wording import runs_started
 
-GIVEN = "No run, because a bridge's own settings start none."
+
+class Unset(Enum):
+    """What stands for a value that is not given, where None is one."""
+
+    UNSET = auto()
+
+
+UNSET = Unset.UNSET
+GIVEN = sentence("No run, because a bridge's own settings start none.")
 """Of a user who gets a conference ID because MMS hands out those of the bridge from now on."""
 
 
@@ -34,6 +46,7 @@ def set_bridge(
     make_default: bool = False,
     default_number: str | None = None,
     conference_ids_from: str | None = None,
+    deployment: Deployment | Unset | None = UNSET,
 ) -> Bridge:
     """Make the bridge if it is new and change what is given; ``default_number`` is E.164 and on the bridge.
 
@@ -45,8 +58,11 @@ def set_bridge(
     is_new = bridge is None
     if bridge is None:
         bridge = Bridge(tenant=tenant, name=name)
-    given = {"provider": provider, "conference_ids_from": conference_ids_from}
-    before, after = apply_values(bridge, {name: value for name, value in given.items() if value is not None})
+    given: dict[str, Any] = {"provider": provider, "conference_ids_from": conference_ids_from}
+    given = {name: value for name, value in given.items() if value is not None}
+    if deployment is not UNSET:
+        given["deployment"] = deployment
+    before, after = apply_values(bridge, given)
     is_numbered_anew = not is_new and "conference_ids_from" in after
     follows = foresee_conference_ids(bridge) if is_numbered_anew else ""
     if make_default and not bridge.is_default:
@@ -60,7 +76,11 @@ def set_bridge(
         number = ServiceNumber.objects.filter(tenant=tenant, bridge=bridge, number=default_number).first()
         if number is None:
             raise ValidationError(
-                f"{default_number} is not a number of the bridge {bridge.name}: register it there first."
+                sentence(
+                    "%(default_number)s is not a number of the bridge %(bridge)s: register it there first.",
+                    default_number=default_number,
+                    bridge=bridge.name,
+                )
             )
         old = _make_default(number)
         if old != number:
@@ -81,20 +101,38 @@ def foresee_conference_ids(bridge: Bridge) -> str:
     if not users:
         return ""
     if not bridge.gives_conference_ids:
-        return (
-            f"No run, because invitations keep the IDs that they show. MMS gives {counted(users, 'user')} of "
-            f"{bridge.name} none from now on, and new meetings have those of the meeting service. Nobody becomes "
-            "out of date."
+        return sentence_plural(
+            "No run, because invitations keep the IDs that they show. MMS gives %(users)s user of %(bridge)s none "
+            "from now on, and new meetings have those of the meeting service. Nobody becomes out of date.",
+            "No run, because invitations keep the IDs that they show. MMS gives %(users)s users of %(bridge)s none "
+            "from now on, and new meetings have those of the meeting service. Nobody becomes out of date.",
+            users,
+            users=users,
+            bridge=bridge.name,
         )
     new = users_without_id(bridge).count()
-    gives = f"MMS gives {counted(new, 'user')} of {bridge.name} a conference ID" if new else "everybody has an ID"
+    gives = sentence(
+        "No run, because a bridge's own settings start none: everybody has an ID, and those from before count again."
+    )
+    if new:
+        gives = sentence_plural(
+            "No run, because a bridge's own settings start none: MMS gives %(users)s user of %(bridge)s a conference "
+            "ID, and those from before count again.",
+            "No run, because a bridge's own settings start none: MMS gives %(users)s users of %(bridge)s a conference "
+            "ID, and those from before count again.",
+            new,
+            users=new,
+            bridge=bridge.name,
+        )
     microsofts = bridge.users.filter(conferencing_provider="") if not bridge.provider else bridge.users.none()
     dial_in = microsofts.filter(audio_conferencing_license=True, audio_conferencing_enabled=True).count()
-    return (
-        f"No run, because a bridge's own settings start none: {gives}, and those from before count again. "
-        f"{counted(dial_in, 'user')} with audio conferencing {'is' if dial_in == 1 else 'are'} out of date until the "
-        "next run, which prints it."
+    wrong = sentence_plural(
+        "%(users)s user with audio conferencing is out of date until the next run, which prints it.",
+        "%(users)s users with audio conferencing are out of date until the next run, which prints it.",
+        dial_in,
+        users=dial_in,
     )
+    return one_after_the_other(gives, wrong)
 
 
 def _number_anew(tenant: Tenant, bridge: Bridge, actor: Actor) -> None:
@@ -125,15 +163,14 @@ def set_default_number(number: ServiceNumber, actor: Actor, *, reschedule_meetin
     fingerprints.refresh(affected)
     changes = []
     if reschedule_meetings:
-        for user in affected.select_related("bridge").order_by("pk"):
+        for user in affected.select_related("bridge", "deployment").order_by("pk"):
+            user.tenant = tenant  # read once for all of them
             now = UserSettings.of(user, "")
             before, after = replace(now, toll_number_id=old.pk if old else None), replace(now, toll_number_id=number.pk)
             changes.append(UserChange(before, after, reschedule_meetings=True, user=user))
     consequences = _announce(tenant, changes, actor)
     runs = sum(consequence.starts_run for consequence in consequences)
-    told = (
-        f"{counted(runs, 'run')} started." if reschedule_meetings else "No run, because rescheduling was not asked for."
-    )
+    told = runs_started(runs) if reschedule_meetings else sentence("No run, because rescheduling was not asked for.")
     values = {"default number": audited_value(old)}, {"default number": number.number}
     entry(tenant, actor, "change bridge", bridge.name, *values, told).save()
     return consequences
@@ -145,12 +182,13 @@ def remove_bridge(bridge: Bridge, actor: Actor) -> None:
     tenant = lock(bridge.tenant)
     found = Bridge.objects.select_for_update().filter(pk=bridge.pk).first()
     if found is None:
-        raise ValidationError(f"{bridge.name} has been removed already: look again.")
+        raise ValidationError(sentence("%(bridge)s has been removed already: look again.", bridge=bridge.name))
     bridge = found
     check_can_be_removed(bridge)
     numbers = [number.number for number in bridge.numbers.all()]
     bridge.numbers.all().delete()
     _note_former(tenant, numbers)
+    _note_released(bridge, bool(numbers))
     keep_as_former(bridge.conference_ids.all())
     bridge.delete()
     entry(tenant, actor, "remove bridge", bridge.name, {"numbers": ", ".join(numbers)}, {}).save()
@@ -161,25 +199,75 @@ def check_can_be_removed(bridge: Bridge) -> None:
     users = bridge.users.count()
     if users:
         is_last = not Bridge.objects.filter(tenant=bridge.tenant_id).exclude(pk=bridge.pk).exists()
-        advice = "it is the last bridge, so make another one and move them there" if is_last else "move them first"
-        raise ValidationError(f"{counted(users, 'user')} {'is' if users == 1 else 'are'} on {bridge.name}: {advice}.")
+        if is_last:
+            why = sentence_plural(
+                "%(users)s user is on %(bridge)s: it is the last bridge, so make another one and move them there.",
+                "%(users)s users are on %(bridge)s: it is the last bridge, so make another one and move them there.",
+                users,
+                users=users,
+                bridge=bridge.name,
+            )
+        else:
+            why = sentence_plural(
+                "%(users)s user is on %(bridge)s: move them first.",
+                "%(users)s users are on %(bridge)s: move them first.",
+                users,
+                users=users,
+                bridge=bridge.name,
+            )
+        raise ValidationError(why)
     if bridge.is_default and Bridge.objects.filter(tenant=bridge.tenant_id).exclude(pk=bridge.pk).exists():
-        raise ValidationError(f"{bridge.name} is the default bridge: make another one the default first.")
+        raise ValidationError(
+            sentence("%(bridge)s is the default bridge: make another one the default first.", bridge=bridge.name)
+        )
     shown = InvitedNumber.objects.filter(number__bridge=bridge).values("user").distinct().count()
     if shown:
         raise ValidationError(
-            f"Invitations of {counted(shown, 'user')} still show numbers of {bridge.name}: migrate them first."
+            sentence_plural(
+                "Invitations of %(users)s user still show numbers of %(bridge)s: migrate them first.",
+                "Invitations of %(users)s users still show numbers of %(bridge)s: migrate them first.",
+                shown,
+                users=shown,
+                bridge=bridge.name,
+            )
         )
     leaving = bridge.numbers.filter(is_leaving=True).first()
     if leaving:
-        raise ValidationError(f"{leaving} is being taken off {bridge.name}: wait until it is released, or cancel that.")
-    try:
-        Collector(using=bridge._state.db or DEFAULT_DB_ALIAS).collect(bridge.numbers.all())  # deletes nothing
-    except ProtectedError as error:
         raise ValidationError(
-            f"Attendees hold numbers of {bridge.name} and were not told yet that they have changed: wait until the "
-            "messages are out, or take the numbers off one by one."
-        ) from error
+            sentence(
+                "%(leaving)s is being taken off %(bridge)s: wait until it is released, or cancel that.",
+                leaving=leaving.number,
+                bridge=bridge.name,
+            )
+        )
+    if _protecting([bridge]) & _ROLLOUTS or (holding := _protecting(bridge.numbers.all())) & _ROLLOUTS:
+        raise ValidationError(
+            sentence(
+                "A rollout moves users to %(bridge)s: choose another bridge in the mapping of the rollout first.",
+                bridge=bridge.name,
+            )
+        )
+    if holding:
+        raise ValidationError(
+            sentence(
+                "Attendees hold numbers of %(bridge)s and were not told yet that they have changed: wait until "
+                "the messages are out, or take the numbers off one by one.",
+                bridge=bridge.name,
+            )
+        )
+
+
+_ROLLOUTS = frozenset({"rollout", "bridgemapping", "numbermapping"})
+"""What names bridges and numbers of the deployment that users move to."""
+
+
+def _protecting(rows: Sequence[Model] | QuerySet[Any]) -> set[str]:
+    """Which kinds of rows do not let these be deleted; deletes nothing."""
+    try:
+        Collector(using=DEFAULT_DB_ALIAS).collect(rows)
+    except ProtectedError as error:
+        return {each._meta.model_name or "" for each in error.protected_objects}
+    return set()
 
 
 @transaction.atomic
@@ -201,7 +289,15 @@ def new_number(bridge: Bridge, number: str, kind: str, *, country: str = "", cit
     tenant = bridge.tenant
     taken = ServiceNumber.objects.filter(tenant=tenant, number=number).select_related("bridge").first()
     if taken:
-        raise ValidationError({"number": f"{number} is already registered, on the bridge {taken.bridge}."})
+        raise ValidationError(
+            {
+                "number": sentence(
+                    "%(number)s is already registered, on the bridge %(bridge)s.",
+                    number=number,
+                    bridge=taken.bridge.name,
+                )
+            }
+        )
     row = ServiceNumber(
         tenant=tenant,
         bridge=bridge,
@@ -245,12 +341,26 @@ def release_number(number: ServiceNumber, actor: Actor) -> None:
     tenant = lock(number.tenant)
     number = _locked_number(number)
     if number.is_default:
-        raise ValidationError(f"{number} is the default number of {number.bridge}: make another one the default first.")
+        raise ValidationError(
+            sentence(
+                "%(number)s is the default number of %(bridge)s: make another one the default first.",
+                number=number.number,
+                bridge=number.bridge.name,
+            )
+        )
     entry(
         tenant, actor, "release number", number.number, {"bridge": number.bridge.name, "kind": number.kind}, {}
     ).save()
     _note_former(tenant, [number.number])
+    _note_released(number.bridge)
     number.delete()
+
+
+def _note_released(bridge: Bridge, has_numbers: bool = True) -> None:
+    """A retired deployment whose numbers have begun to go cannot be taken back (R89)."""
+    if bridge.deployment_id is not None and has_numbers:
+        retired = Deployment.objects.filter(pk=bridge.deployment_id, retired_at__isnull=False)
+        retired.filter(numbers_released_at=None).update(numbers_released_at=timezone.now())
 
 
 def _note_former(tenant: Tenant, numbers: Iterable[str]) -> None:
@@ -262,7 +372,7 @@ def _locked_number(number: ServiceNumber) -> ServiceNumber:
     numbers = ServiceNumber.objects.select_for_update(of=("self",), no_key=True).select_related("bridge")
     found = numbers.filter(pk=number.pk).first()
     if found is None:
-        raise ValidationError(f"{number} is not on its bridge any more: look again.")
+        raise ValidationError(sentence("%(number)s is not on its bridge any more: look again.", number=number.number))
     return found
 
 
@@ -270,10 +380,18 @@ def _make_default(number: ServiceNumber) -> ServiceNumber | None:
     """Make it the default of its bridge. Returns the number that was the default until now."""
     if number.kind != ServiceNumber.Kind.TOLL:
         raise ValidationError(
-            f"{number} is toll-free, and a bridge's default number must be a toll number: choose another."
+            sentence(
+                "%(number)s is toll-free, and a bridge's default number must be a toll number: choose another.",
+                number=number.number,
+            )
         )
     if number.is_leaving:
-        raise ValidationError(f"{number} is being taken off the bridge, so it cannot be the default: choose another.")
+        raise ValidationError(
+            sentence(
+                "%(number)s is being taken off the bridge, so it cannot be the default: choose another.",
+                number=number.number,
+            )
+        )
     previous = ServiceNumber.objects.filter(bridge=number.bridge_id, is_default=True).first()
     if previous != number:
         ServiceNumber.objects.filter(bridge=number.bridge_id, is_default=True).update(is_default=False)

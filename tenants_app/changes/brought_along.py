@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tenants_app.changes.moves import NUMBERS, Route, Routes
 from tenants_app.changes.numbers_by_country import number_after_move
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
+from tenants_app.sentences import one_after_the_other, sentence
 from tenants_app.user_settings import acp_is_replaced
 from tenants_app.wording import FREE_ID
 
-NUMBERS = ("toll_number", "toll_free_number")
-"""The fields of a user that are numbers of their bridge."""
-
 
 def completed(
-    user: ConferencingUser, values: Mapping[str, Any], tenant: Tenant, default_bridge: Bridge | None
+    user: ConferencingUser,
+    values: Mapping[str, Any],
+    tenant: Tenant,
+    default_bridge: Bridge | None,
+    route: Route | None = None,
 ) -> dict[str, Any]:
-    """The change with what it brings along: Microsoft as provider (R14), a bridge, and no numbers of another bridge."""
+    """The change with what it brings along: Microsoft as provider (R14), a bridge, and no numbers of another bridge.
+
+    ``route`` is that of a move to another deployment, which brings along hosting, bridge and numbers (R62).
+    """
     values = normalized(values)
+    if route is not None:
+        values = route.values(user, values)
     if acp_is_replaced(
         tenant.automatically_replace_acp_provider,
         values.get("conferencing_provider", user.conferencing_provider),
@@ -29,6 +37,15 @@ def completed(
     if _needs_bridge(user, values):
         values["bridge"] = default_bridge
     return values | numbers_left_behind(user, values)
+
+
+def left_behind(user: ConferencingUser, edited: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form of a user shows as chosen, where what was ``edited`` on it moves the user to another bridge or
+    deployment. Raises ``ValidationError`` where nobody can be moved to that deployment."""
+    route = Routes(user.tenant).of_change(user, edited)
+    values = route.values(user, edited) if route is not None else dict(edited)
+    moved = {name: value for name, value in values.items() if name not in edited}
+    return moved | numbers_left_behind(user, values)
 
 
 def numbers_left_behind(user: ConferencingUser, values: Mapping[str, Any]) -> dict[str, ServiceNumber | None]:
@@ -74,26 +91,66 @@ def chosen_by_itself(
     """What the change chose by itself, in sentences."""
     told = []
     if "conferencing_provider" in after and "conferencing_provider" not in given:
-        told.append("Microsoft becomes the provider, because a licence is assigned.")
+        told.append(sentence("Microsoft becomes the provider, because a licence is assigned."))
     if "bridge" in after and "bridge" not in given:
-        told.append(f"The user comes to the bridge {user.bridge}.")
-    if user.bridge is not None and user.bridge != bridge_before:
-        for name, kind in zip(NUMBERS, ("toll", "toll-free"), strict=True):
+        told.append(
+            sentence("The user comes to the bridge %(bridge)s.", bridge=user.bridge.name if user.bridge else "")
+        )
+    if "hosting" in after and "hosting" not in given:
+        told.append(
+            sentence("The user is hosted online there.")
+            if user.hosting == user.Hosting.ONLINE
+            else sentence("The user is hosted on-premises there.")
+        )
+    if user.bridge is not None and (user.bridge != bridge_before or "deployment" in after):
+        for name in NUMBERS:
             number = getattr(user, name)
-            if name in given:
+            if name in given or (user.bridge == bridge_before and name not in after):
                 continue
-            if number is not None:
-                told.append(f"The new {kind} number is {number} ({number.place}), because the old one was there too.")
+            if number is not None and "deployment" in after:
+                told.append(
+                    sentence("The new toll number is %(number)s.", number=number.number)
+                    if name == "toll_number"
+                    else sentence("The new toll-free number is %(number)s.", number=number.number)
+                )
+            elif number is not None:
+                told.append(
+                    sentence(
+                        "The new toll number is %(number)s (%(place)s), because the old one was there too.",
+                        number=number.number,
+                        place=number.place,
+                    )
+                    if name == "toll_number"
+                    else sentence(
+                        "The new toll-free number is %(number)s (%(place)s), because the old one was there too.",
+                        number=number.number,
+                        place=number.place,
+                    )
+                )
             elif name == "toll_number" and (default := user.bridge.default_number):
-                place = f" ({default.place})" if default.place else ""
-                told.append(f"The new toll number is {default}{place}, the default of {user.bridge}.")
-            elif name in after:
-                told.append(f"There is no toll-free number any more: {user.bridge} has none in that country.")
+                where = f"{default} ({default.place})" if default.place else default.number
+                told.append(
+                    sentence(
+                        "The new toll number is %(number)s, the default of %(bridge)s.",
+                        number=where,
+                        bridge=user.bridge.name,
+                    )
+                )
+            elif name == "toll_free_number" and name in after:
+                told.append(
+                    sentence(
+                        "There is no toll-free number any more: %(bridge)s has none in that country.",
+                        bridge=user.bridge.name,
+                    )
+                )
     if "conference_id" in after and "conference_id" not in given and after["conference_id"]:
         digits = after["conference_id"]
-        free = "The new conference ID is a free one, chosen when the change is made."
-        told.append(free if digits == FREE_ID else f"The new conference ID is {digits}.")
-    return " ".join(told)
+        told.append(
+            sentence("The new conference ID is a free one, chosen when the change is made.")
+            if digits == FREE_ID
+            else sentence("The new conference ID is %(digits)s.", digits=digits)
+        )
+    return one_after_the_other(*told)
 
 
 def normalized(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from tenants_app import bulk
 from tenants_app.bulk import BULK
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, FormerConferenceId
+from tenants_app.sentences import sentence
 from tenants_app.validators import validate_conference_id
 from tenants_app.wording import FREE_ID
 
@@ -31,7 +32,9 @@ def private_conference_ids(user: ConferencingUser, uids: Sequence[str]) -> tuple
     if bridge is not None and not bridge.gives_conference_ids:
         return {}, set()
     if bridge is None:
-        raise ValidationError(f"{user.upn} has no bridge, so meetings cannot get a conference ID: assign one.")
+        raise ValidationError(
+            sentence("%(upn)s has no bridge, so meetings cannot get a conference ID: assign one.", upn=user.upn)
+        )
     rows = ConferenceId.objects.filter(user=user, bridge=bridge, meeting_uid__in=uids)
     known = dict(rows.values_list("meeting_uid", "digits"))
     if len(known) < len(uids):
@@ -129,7 +132,10 @@ def note_taken_out(user: ConferencingUser, now: datetime) -> None:
 def check_gives_conference_ids(bridge: Bridge) -> None:
     """Raise ``ValidationError`` where MMS does not hand out the bridge's IDs, so that nobody can be given one."""
     if not bridge.gives_conference_ids:
-        problem = f"The meeting service hands out the conference IDs of the bridge {bridge}: give none here."
+        problem = sentence(
+            "The meeting service hands out the conference IDs of the bridge %(bridge)s: give none here.",
+            bridge=bridge.name,
+        )
         raise ValidationError({"conference_id": problem})
 
 
@@ -231,7 +237,11 @@ class ConferenceNumbering:
         if bridge is None:
             if wanted:
                 raise ValidationError(
-                    {"conference_id": f"{user.upn} has no bridge, and a conference ID belongs to one: assign it first."}
+                    {
+                        "conference_id": sentence(
+                            "%(upn)s has no bridge, and a conference ID belongs to one: assign it first.", upn=user.upn
+                        )
+                    }
                 )
             return ""
         if wanted:
@@ -246,7 +256,13 @@ class ConferenceNumbering:
             _check_conference_id(wanted)
             if self._taken_among(bridge, [wanted]):
                 raise ValidationError(
-                    {"conference_id": f"{wanted} is already in use on the bridge {bridge}: choose another."}
+                    {
+                        "conference_id": sentence(
+                            "%(wanted)s is already in use on the bridge %(bridge)s: choose another.",
+                            wanted=wanted,
+                            bridge=bridge.name,
+                        )
+                    }
                 )
             self._check_not_shown_again(bridge, wanted, user)
             digits = wanted
@@ -273,8 +289,16 @@ class ConferenceNumbering:
         shown = former_ids_kept_on(bridge).filter(digits=digits, taken_out_at=None, user__undo_holds=True)
         other = shown.exclude(user=user.pk).select_related("user").first()
         if other is not None:
-            problem = f"An invitation of {other.user.upn} prints it again since an undo: choose another, or start them."
-            raise ValidationError({"conference_id": f"{digits} is not free. {problem}"})
+            raise ValidationError(
+                {
+                    "conference_id": sentence(
+                        "%(digits)s is not free. An invitation of %(upn)s prints it again since an undo: choose "
+                        "another, or start them.",
+                        digits=digits,
+                        upn=other.user.upn,
+                    )
+                }
+            )
 
     def _given(self, bridge: Bridge, digits: str) -> None:
         """Looking ahead: note that nobody else can have these digits on the bridge."""
@@ -345,4 +369,8 @@ class ConferenceNumbering:
             found -= self._kept_among(bridge, found)
             if len(found) >= count:
                 return [found.pop() for _ in range(count)]
-        raise ValidationError(f"The bridge {bridge} has hardly any free conference IDs left: use another bridge.")
+        raise ValidationError(
+            sentence(
+                "The bridge %(bridge)s has hardly any free conference IDs left: use another bridge.", bridge=bridge.name
+            )
+        )

@@ -8,13 +8,15 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext, gettext_noop
 
 from tenants_app.audit import Actor, entry, record
 from tenants_app.models import DefaultFilter, ListLayout, SavedFilter, Tenant
+from tenants_app.sentences import sentence
 
 MOST_FILTERS = 50
 """Filters of one account for one list of a tenant."""
-_TAKEN = "Another filter of this list is shared as “{}”: choose another name."
+_TAKEN = gettext_noop("Another filter of this list is shared as “%(name)s”: choose another name.")
 
 
 def keep_layout(account: User, name: str, columns: Sequence[str], rows: int | None) -> None:
@@ -45,13 +47,17 @@ def save_filter(
     """Keep a filter under a name. One of the account's own of that name is exchanged only with ``replaces``."""
     name = " ".join(name.split())
     if not name:
-        raise ValidationError("Give the filter a name.")
+        raise ValidationError(sentence("Give the filter a name."))
     own = SavedFilter.objects.filter(tenant=tenant, of_list=of_list, owner=account)
     kept = own.select_for_update().filter(name=name).first()
     if kept and not replaces:
-        raise ValidationError(f"You have a filter “{name}” already: choose another name, or let it be replaced.")
+        raise ValidationError(
+            sentence("You have a filter “%(name)s” already: choose another name, or let it be replaced.", name=name)
+        )
     if kept is None and own.count() >= MOST_FILTERS:
-        raise ValidationError(f"You have {MOST_FILTERS} filters of this list already: delete one first.")
+        raise ValidationError(
+            sentence("You have %(most)s filters of this list already: delete one first.", most=MOST_FILTERS)
+        )
     made = kept or SavedFilter(tenant=tenant, of_list=of_list, name=name, owner=account)
     before = _audited(kept) if kept and kept.is_shared else {}
     was_shared = made.is_shared
@@ -101,7 +107,7 @@ def share_filter(saved: SavedFilter, actor: Actor, *, is_shared: bool) -> bool:
 def take_over_filter(saved: SavedFilter, account: User, actor: Actor) -> None:
     """From now on the account owns the shared filter."""
     before, saved.owner, saved.owner_name = saved.owner_name, account, account.get_username()
-    _save(saved, f"You have a filter “{saved.name}” yourself: delete that one first.")
+    _save(saved, sentence("You have a filter “%(name)s” yourself: delete that one first.", name=saved.name))
     after = {"owner": saved.owner_name}
     record([entry(saved.tenant, actor, "take over shared filter", _target(saved), {"owner": before}, after)])
 
@@ -128,7 +134,7 @@ def _save(saved: SavedFilter, taken: str = "") -> None:
         with transaction.atomic():
             saved.save()
     except IntegrityError as error:
-        raise ValidationError(taken or _TAKEN.format(saved.name)) from error
+        raise ValidationError(taken or gettext(_TAKEN) % {"name": saved.name}) from error
 
 
 def _target(saved: SavedFilter) -> str:

@@ -12,6 +12,7 @@ from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import apply_values, lock
 from tenants_app.changes.passwords import keep_password
 from tenants_app.models import MailServerConnection, Tenant
+from tenants_app.sentences import Sentence, sentence
 from tenants_app.signals import mail_server_changed
 
 _WHERE_IT_GOES = ("host", "port", "security")
@@ -44,7 +45,11 @@ def change_mail_server(
         return server
     if server.sealed_password and password is None and any(name in before for name in _WHERE_IT_GOES):
         raise ValidationError(
-            {"host": "Enter the password too: it is not sent elsewhere, or in another way, than it was given for."}
+            {
+                "host": sentence(
+                    "Enter the password too: it is not sent elsewhere, or in another way, than it was given for."
+                )
+            }
         )
     has_password = bool(password) if password is not None else bool(server.sealed_password)
     _check(server, has_password=has_password, password=password or "")
@@ -78,23 +83,36 @@ def _check(server: MailServerConnection, *, has_password: bool, password: str) -
         raise ValidationError(dict(problems))
 
 
-def _problems(server: MailServerConnection, *, has_password: bool, password: str) -> list[tuple[str, str]]:
+def _problems(server: MailServerConnection, *, has_password: bool, password: str) -> list[tuple[str, Sentence]]:
     found = []
     if not server.is_own:
         if any(getattr(server, name) != _default_of(name) for name in _OF_ITS_OWN_SERVER) or has_password:
-            found.append(("host", "Name the server that this is about: the installation's is set by its operator."))
+            found.append(
+                ("host", sentence("Name the server that this is about: the installation's is set by its operator."))
+            )
         if server.sender and not _is_within(server.sender, server.tenant.domain):
             found.append(
-                ("sender", f"With the installation's server the address is one of {server.tenant.domain}: choose one.")
+                (
+                    "sender",
+                    sentence(
+                        "With the installation's server the address is one of %(domain)s: choose one.",
+                        domain=server.tenant.domain,
+                    ),
+                )
             )
         return found
     if bool(server.username) != has_password:
-        found.append(("username", "Signing in takes both a user name and a password: give both, or neither."))
+        found.append(("username", sentence("Signing in takes both a user name and a password: give both, or neither.")))
     if not (server.username.isascii() and password.isascii()):
-        found.append(("username", "Not every mail server takes more than ASCII here: choose such a name and password."))
+        found.append(
+            ("username", sentence("Not every mail server takes more than ASCII here: choose such a name and password."))
+        )
     if server.security == server.Security.NONE and server.host not in _allowed_hosts():
         found.append(
-            ("security", "Without TLS only a host may be used that the operator names in MMS_ALLOWED_MAIL_HOSTS.")
+            (
+                "security",
+                sentence("Without TLS only a host may be used that the operator names in MMS_ALLOWED_MAIL_HOSTS."),
+            )
         )
     return found
 

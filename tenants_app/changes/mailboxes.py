@@ -12,9 +12,11 @@ from django.db import DatabaseError, transaction
 from tenants_app.audit import Actor, entry
 from tenants_app.bulk import batched
 from tenants_app.changes.locking import apply_values, audited_value, lock
+from tenants_app.changes.mailbox_kinds import check_kind, note_secret
 from tenants_app.changes.passwords import keep_password
 from tenants_app.models import ConferencingUser, MailboxConnection, MailboxCredential, Sealed, Tenant
 from tenants_app.sealing import NoSecretsKey, UnopenableSecret
+from tenants_app.sentences import sentence, sentence_plural
 from tenants_app.signals import mailboxes_changed
 from tenants_app.wording import counted
 
@@ -22,7 +24,8 @@ EMBEDDED = "embedded"
 """The name of the mailboxes that MMS keeps itself."""
 TENANTS_OWN = "tenant"
 """As the mailbox of a user, in commands and files: wherever the tenant's are."""
-_RESERVED = frozenset({EMBEDDED, TENANTS_OWN})
+_OF_MICROSOFT = ("cloud", "directory_id", "secret_expires_at", "certificate_fingerprint")
+_RESERVED = frozenset({EMBEDDED, TENANTS_OWN, "none"})
 
 
 def read_mailbox(tenant: Tenant, name: str) -> MailboxConnection | None:
@@ -33,7 +36,11 @@ def read_mailbox(tenant: Tenant, name: str) -> MailboxConnection | None:
     found = MailboxConnection.objects.filter(tenant=tenant, name__iexact=word).first()
     if found is None:
         raise ValueError(
-            f"{tenant.name} has no mailbox connection {name.strip()}: add it first, or write embedded or tenant."
+            sentence(
+                "%(tenant)s has no mailbox connection %(connection)s: add it first, or write embedded or tenant.",
+                tenant=tenant.name,
+                connection=name.strip(),
+            )
         )
     return found
 
@@ -45,15 +52,21 @@ def create_connection(
     """A new connection; ``values`` are fields of :class:`MailboxConnection`. With a password goes a user name."""
     tenant = lock(tenant)
     if name.strip().lower() in _RESERVED:
-        raise ValidationError({"name": f"{name.strip()} has a meaning of its own: choose another name."})
+        raise ValidationError(
+            {"name": sentence("%(name)s has a meaning of its own: choose another name.", name=name.strip())}
+        )
     connection = MailboxConnection(tenant=tenant, name=name.strip(), **values)
-    _check(connection, has_password=bool(password))
+    check_kind(connection, has_password=bool(password))
+    note_secret(connection, password or None, connection.secret_expires_at)
     connection.full_clean()
     connection.save()
     if password:
         keep_password(connection, password)
         connection.save(update_fields=["sealed_password"])
-    after = {"address": connection.address, "username": connection.username, "kind": connection.kind}
+    shown = (
+        ("address", "username", "kind", *_OF_MICROSOFT) if connection.directory_id else ("address", "username", "kind")
+    )
+    after = {name: audited_value(getattr(connection, name)) for name in shown}
     entry(tenant, actor, "create mailbox connection", connection.name, {}, after).save()
     if make_default:
         _make_default(tenant, connection, actor)
@@ -74,18 +87,31 @@ def change_connection(
     tenant = lock(connection.tenant)
     connection = MailboxConnection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if not connection.is_outside:
-        raise ValidationError("MMS keeps these mailboxes itself: there is nothing to set.")
-    server = connection.server
+        raise ValidationError(sentence("MMS keeps these mailboxes itself: there is nothing to set."))
+    server, certificate = connection.server, connection.certificate_fingerprint
     before, after = apply_values(connection, values)
+    if password is not None or "secret_expires_at" in after:
+        note_secret(connection, password, connection.secret_expires_at if "secret_expires_at" in after else None)
+    if connection.certificate_fingerprint != certificate:
+        before["certificate"], after["certificate"] = certificate, connection.certificate_fingerprint
     if password is not None:
         keep_password(connection, password)
         after["password"] = "changed" if password else "removed"
     if after:
         if connection.server != server and connection.sealed_password and password is None:
+            if connection.kind == MailboxConnection.Kind.GRAPH:
+                told = sentence(
+                    "Enter the certificate or client secret too: the stored one was given for another directory."
+                )
+                raise ValidationError({"directory_id": told})
             raise ValidationError(
-                {"address": "Enter the password too: it is not sent to another server than the one it was given for."}
+                {
+                    "address": sentence(
+                        "Enter the password too: it is not sent to another server than the one it was given for."
+                    )
+                }
             )
-        _check(connection, has_password=bool(connection.sealed_password))
+        check_kind(connection, has_password=bool(connection.sealed_password))
         connection.full_clean()
         _resume(connection)
         # What was found of it as it was says nothing of it as it is.
@@ -108,7 +134,7 @@ def use_embedded_by_default(tenant: Tenant, actor: Actor) -> None:
 
 @transaction.atomic
 def remove_connection(connection: MailboxConnection, actor: Actor) -> None:
-    """Remove a connection that no user has, and that is not the tenant's default."""
+    """Remove a connection that no user has, that is not the tenant's default, and by which Teams is not reached."""
     tenant = lock(connection.tenant)
     check_can_be_removed(connection, tenant)
     entry(tenant, actor, "remove mailbox connection", connection.name, {"address": connection.address}, {}).save()
@@ -119,10 +145,29 @@ def remove_connection(connection: MailboxConnection, actor: Actor) -> None:
 def check_can_be_removed(connection: MailboxConnection, tenant: Tenant) -> None:
     """Raise ``ValidationError`` with the reason where it cannot; only reads."""
     users = connection.users.count()
-    if not connection.is_outside or tenant.mailbox_id == connection.pk or users:
-        held = "it is the default" if tenant.mailbox_id == connection.pk else f"{counted(users, 'user')} have it"
-        why = "MMS keeps these mailboxes itself" if not connection.is_outside else held
-        raise ValidationError(f"{connection.name} cannot be removed, because {why}.")
+    is_of_teams = tenant.teams_connection_id == connection.pk
+    if not connection.is_outside or tenant.mailbox_id == connection.pk or users or is_of_teams:
+        name = connection.name
+        if not connection.is_outside:
+            raise ValidationError(
+                sentence("%(connection)s cannot be removed, because MMS keeps these mailboxes itself.", connection=name)
+            )
+        if tenant.mailbox_id == connection.pk:
+            raise ValidationError(
+                sentence("%(connection)s cannot be removed, because it is the default.", connection=name)
+            )
+        if users:
+            raise ValidationError(
+                sentence_plural(
+                    "%(connection)s cannot be removed, because %(n)s user has it.",
+                    "%(connection)s cannot be removed, because %(n)s users have it.",
+                    users,
+                    connection=name,
+                )
+            )
+        raise ValidationError(
+            sentence("%(connection)s cannot be removed, because Teams is reached by it.", connection=name)
+        )
 
 
 @transaction.atomic
@@ -134,6 +179,13 @@ def set_credentials(connection: MailboxConnection, rows: Iterable[tuple[str, str
     """
     tenant = lock(connection.tenant)
     connection.refresh_from_db(fields=["address"])
+    if connection.kind != MailboxConnection.Kind.CALDAV:
+        raise ValidationError(
+            sentence(
+                "%(connection)s signs in once for all its users: they have no sign-ins of their own.",
+                connection=connection.name,
+            )
+        )
     count = 0
     for some in batched(list(rows)):
         users = {
@@ -141,7 +193,13 @@ def set_credentials(connection: MailboxConnection, rows: Iterable[tuple[str, str
         }
         unknown = next((upn for upn, _, _ in some if upn.lower() not in users), None)
         if unknown is not None:
-            raise ValidationError(f"{tenant.name} has no user {unknown}: correct the name, or add the user first.")
+            raise ValidationError(
+                sentence(
+                    "%(tenant)s has no user %(unknown)s: correct the name, or add the user first.",
+                    tenant=tenant.name,
+                    unknown=unknown,
+                )
+            )
         for upn, username, password in some:
             user = users[upn.lower()]
             if password:
@@ -194,8 +252,10 @@ def require_secrets_key() -> None:
         return  # not there yet, or not prepared for this version: what needs it says so
     if has_any:
         raise SystemExit(
-            "MMS cannot start: MMS_SECRETS_KEY is not set, but passwords are stored that only it opens: set it, or "
-            "remove the mailbox connections that have them."
+            sentence(
+                "MMS cannot start: MMS_SECRETS_KEY is not set, but passwords are stored that only it opens: "
+                "set it, or remove the mailbox connections that have them."
+            )
         )
 
 
@@ -204,18 +264,6 @@ def _sealed_rows() -> Iterator[tuple[type[Any], int]]:
         rows = model._default_manager.exclude(sealed_password="").order_by("pk")
         for pk in rows.values_list("pk", flat=True).iterator():
             yield model, pk
-
-
-def _check(connection: MailboxConnection, *, has_password: bool) -> None:
-    if not connection.address:
-        raise ValidationError({"address": "Give the server's web address, such as https://dav.contoso.com/."})
-    if bool(connection.username) != has_password:
-        raise ValidationError(
-            {
-                "username": "A service account has both a user name and a password: give both, or neither where each "
-                "user has a password of their own."
-            }
-        )
 
 
 def _resume(connection: MailboxConnection) -> None:

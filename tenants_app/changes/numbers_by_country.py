@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-import phonenumbers
-
 from tenants_app.models import Bridge, ServiceNumber
 
 
@@ -64,5 +62,7 @@ def _region(number: ServiceNumber) -> str:
 
 @lru_cache(maxsize=10_000)
 def _region_of(e164: str) -> str:
+    import phonenumbers  # few commands need it
+
     parsed = phonenumbers.parse(e164)
     return phonenumbers.region_code_for_number(parsed) or f"+{parsed.country_code}"

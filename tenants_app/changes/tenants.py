@@ -14,8 +14,8 @@ from tenants_app import directory_keys, fingerprints
 from tenants_app.audit import Actor, entry
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS
 from tenants_app.changes.locking import apply_values, audited_value, lock
-from tenants_app.meeting_services import check_meeting_service
 from tenants_app.models import MailboxConnection, Role, Tenant
+from tenants_app.sentences import sentence
 from tenants_app.signals import tenant_changed
 
 
@@ -78,13 +78,18 @@ def renew_directory_key(tenant: Tenant, actor: Actor) -> str:
 
 def _check(values: Mapping[str, Any]) -> None:
     """What is asked of new values only: a meeting URL that was stored with http:// stays valid until it changes."""
-    meeting_url = values.get("meeting_url", "")
+    check_meeting_url(values.get("meeting_url", ""))
+
+
+def check_meeting_url(meeting_url: str) -> None:
+    """Raise ``ValidationError`` where no new join link may begin so."""
     if meeting_url.startswith("http://"):
-        raise ValidationError({"meeting_url": "A meeting URL begins with https://: give one that does."})
+        raise ValidationError({"meeting_url": sentence("A meeting URL begins with https://: give one that does.")})
     if meeting_url.startswith("https://") and not _can_begin_links(meeting_url):
-        told = "Join links begin with the meeting URL: give a server and perhaps a path, without user name, ? and #."
+        told = sentence(
+            "Join links begin with the meeting URL: give a server and perhaps a path, without user name, ? and #."
+        )
         raise ValidationError({"meeting_url": told})
-    check_meeting_service(values.get("meeting_service", ""))
 
 
 def _can_begin_links(url: str) -> bool:
@@ -110,15 +115,15 @@ def _as_shown(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @transaction.atomic
-def grant_role(tenant: Tenant, account: User, name: str, actor: Actor) -> Role:
-    """Let ``account`` act in ``tenant``; replaces the role it had there."""
+def grant_role(tenant: Tenant, account: User, name: str, actor: Actor, *, by_groups: bool = False) -> Role:
+    """Let ``account`` act in ``tenant``; replaces the role it had there. One given ``by_groups`` ends with them."""
     if name not in Role.Name.values:
-        raise ValidationError(f"There is no role {name!r}: use viewer, operator or admin.")
+        raise ValidationError(sentence("There is no role %(name)r: use viewer, operator or admin.", name=name))
     role = Role.objects.select_for_update().filter(tenant=tenant, account=account).first()
     before = {"role": role.name} if role else {}
     if role is None:
         role = Role(tenant=tenant, account=account)
-    role.name = name
+    role.name, role.by_groups = name, by_groups
     role.save()
     entry(tenant, actor, "grant role", account.get_username(), before, {"role": name}).save()
     return role

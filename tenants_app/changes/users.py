@@ -13,24 +13,27 @@ from django.db.models import prefetch_related_objects
 from tenants_app import bulk, fingerprints
 from tenants_app.audit import Actor, entry, record
 from tenants_app.bulk import batched
-from tenants_app.changes.brought_along import NUMBERS, chosen_by_itself, completed, normalized
+from tenants_app.changes.brought_along import chosen_by_itself, completed, normalized
 from tenants_app.changes.conference_ids import ConferenceNumbering, id_in_use, own_conference_ids
 from tenants_app.changes.locking import apply_values, lock
+from tenants_app.changes.moves import NO_MAPPING, NUMBERS, MoveMapping, Route, Routes, of_new_user
 from tenants_app.meeting_services import check_meeting_service
 from tenants_app.models import (
     Bridge,
     ConferenceId,
     ConferencingUser,
+    Deployment,
     InvitedNumber,
     MailboxConnection,
     ServiceNumber,
     Tenant,
 )
 from tenants_app.models.users import UnsavedId
+from tenants_app.sentences import sentence
 from tenants_app.signals import Answers, Consequence, UserChange, change_foreseen, mailboxes_changed, users_changed
 from tenants_app.user_settings import UserSettings
 
-DATA_FIX = "No run, because this was saved as a data fix."
+DATA_FIX = sentence("No run, because this was saved as a data fix.")
 """What a data fix leads to, on the screen and in the audit."""
 
 _FEW = 20
@@ -46,6 +49,8 @@ class UserEdit:
     reschedule_meetings: bool = False
     unassigned_number: str = ""
     """The number that the user loses because it is taken off the bridge (R6)."""
+    mapping: MoveMapping = NO_MAPPING
+    """Where the user moves to another deployment: which bridge and numbers they get there (R61)."""
 
 
 @dataclass(slots=True)
@@ -62,6 +67,16 @@ class UserEffect:
     @property
     def upn(self) -> str:
         return self.change.user.upn
+
+    @property
+    def is_move(self) -> bool:
+        """Whether the user came to a deployment, or to another one (R62)."""
+        return "deployment" in self.after and self.change.user.deployment_id is not None
+
+    def note_fingerprint(self, before: str, after: str) -> None:
+        """Note whether a move changes what the invitations should say, which decides what it starts (R62)."""
+        if self.is_move and fingerprints.differ(self.change.user, before, after):
+            self.change = replace(self.change, says_otherwise=True)
 
 
 def change_user(
@@ -120,6 +135,7 @@ def change_in_batches(
         _save(changed, sorted({name for effect in effects for name in effect.after} - {"conference_id"}))
         numbers.save()
         fingerprints.refresh(ConferencingUser.objects.filter(pk__in=[user.pk for user in changed]))
+        _note_what_moves_change(effects)
         # What the invitations of another mailbox say is not known before a run has looked at them (R36).
         moved = [effect.change.user for effect in effects if "mailbox" in effect.after]
         if moved:
@@ -151,7 +167,9 @@ def foresee_users(
     for effects in _Applied(Tenant.objects.get(pk=tenant.pk), edits, kept_free, ahead=True):
         for effect in effects:
             if effect.after:
-                fingerprints.foresee(effect.change.user, has_another_mailbox="mailbox" in effect.after)
+                user, before = effect.change.user, effect.change.user.settings_fingerprint
+                fingerprints.foresee(user, has_another_mailbox="mailbox" in effect.after)
+                effect.note_fingerprint(before, user.settings_fingerprint)
         answers: Answers = change_foreseen.send(
             ConferencingUser, tenant=effects[0].change.user.tenant, changes=[effect.change for effect in effects]
         )
@@ -163,6 +181,14 @@ def foresee_user(tenant: Tenant, edit: UserEdit) -> UserEffect:
     """What the change of one user would do and lead to; see :func:`foresee_users`."""
     ((effect,),) = foresee_users(tenant, [edit])
     return effect
+
+
+def _note_what_moves_change(effects: Iterable[UserEffect]) -> None:
+    """Compare what the users' invitations should say, as it is computed by now, with what it was before."""
+    moves = [effect for effect in effects if effect.is_move]
+    now = fingerprints.of_settings([effect.change.user.pk for effect in moves]) if moves else {}
+    for effect in moves:
+        effect.note_fingerprint(effect.change.user.settings_fingerprint, now[effect.change.user.pk])
 
 
 def _answer(effects: Iterable[UserEffect], consequences: Iterable[Consequence]) -> None:
@@ -183,22 +209,31 @@ class _Applied:
         wanted = {edit.values.get("conference_id", "") for edit in self.by_pk.values()}
         self.numbers = ConferenceNumbering(len(self.by_pk), {*kept_free, *wanted}, ahead=ahead)
         self.default_bridge = tenant.bridges.filter(is_default=True).prefetch_related("numbers").first()
+        self._routes = Routes(tenant)
 
     def __iter__(self) -> Iterator[list[UserEffect]]:
         for pks in batched(sorted(self.by_pk)):
             found = _users(self.tenant, pks, is_locked=not self.ahead)
-            moving = ((self.by_pk[user.pk].values.get("bridge"), own_id) for user, own_id in found)
+            moving = [(self._bridge_after(self.by_pk[user.pk], user), own_id) for user, own_id in found]
             self.numbers.look_up(
                 (bridge, own_id.digits) for bridge, own_id in moving if bridge is not None and own_id is not None
             )
             effects = [self._effect(self.by_pk[user.pk], user, own_id) for user, own_id in found]
             if len(effects) != len(pks):
-                raise ValidationError("A user to be changed is not there any more: look again and repeat.")
+                raise ValidationError(sentence("A user to be changed is not there any more: look again and repeat."))
             yield effects
+
+    def _bridge_after(self, edit: UserEdit, user: ConferencingUser) -> Bridge | None:
+        """The bridge that the change gives the user; None where it names none."""
+        route = self._routes.of_change(user, edit.values, edit.mapping)
+        values = route.values(user, edit.values) if route is not None else edit.values
+        bridge: Bridge | None = values.get("bridge")
+        return bridge
 
     def _effect(self, edit: UserEdit, user: ConferencingUser, own_id: ConferenceId | None) -> UserEffect:
         was = own_id.digits if own_id else ""
-        effect = _applied(edit, user, own_id, self.tenant, self.default_bridge, self.numbers)
+        route = self._routes.of_change(user, edit.values, edit.mapping)
+        effect = _applied(edit, user, own_id, self.tenant, self.default_bridge, self.numbers, route)
         if self.ahead:
             user.unsaved_id = UnsavedId(effect.change.after.conference_id, was)
             if effect.change.after.conference_id in {"", was}:
@@ -210,16 +245,18 @@ def _renewed(edits: Iterable[UserEdit]) -> Iterator[UserEdit]:
     """The edits with bridges and numbers as they are by now; one that somebody took away meanwhile is refused."""
     edits = list(edits)
     now: dict[models.Model, models.Model] = {}
-    for model in (Bridge, ServiceNumber, MailboxConnection):
+    for model in (Bridge, ServiceNumber, MailboxConnection, Deployment):
         pks = {value.pk for edit in edits for value in edit.values.values() if isinstance(value, model)}
         now |= {row: row for row in model.objects.in_bulk(list(pks)).values()}
     prefetch_related_objects([row for row in now if isinstance(row, Bridge)], "numbers")
     for edit in edits:
         values = dict(edit.values)
         for name, value in edit.values.items():
-            if isinstance(value, Bridge | ServiceNumber | MailboxConnection):
+            if isinstance(value, Bridge | ServiceNumber | MailboxConnection | Deployment):
                 if value not in now:
-                    raise ValidationError({name: f"{value} is not there any more: choose another."})
+                    raise ValidationError(
+                        {name: sentence("%(value)s is not there any more: choose another.", value=str(value))}
+                    )
                 values[name] = now[value]
         yield replace(edit, values=values)
 
@@ -231,6 +268,7 @@ def _applied(
     tenant: Tenant,
     default_bridge: Bridge | None,
     numbers: ConferenceNumbering,
+    route: Route | None,
 ) -> UserEffect:
     """Apply the edit to the user, check the result, and give out the conference ID; nothing is saved yet."""
     old_id = id_in_use(user, own_id)
@@ -238,7 +276,7 @@ def _applied(
     values = dict(edit.values)
     wanted_id = values.pop("conference_id", "")
     bridge_before = user.bridge
-    before, after = apply_values(user, completed(user, values, tenant, default_bridge))
+    before, after = apply_values(user, completed(user, values, tenant, default_bridge, route))
     check_meeting_service(after.get("meeting_service", ""), tenant)
     check_user(user, after)
     new_id = numbers.assign(user, own_id, wanted_id)
@@ -292,20 +330,20 @@ def foresee_new_users(
 def _new_users(tenant: Tenant, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[tuple[ConferencingUser, str]]]:
     """The users, checked and not saved, batch by batch, each with the conference ID that they ask for."""
     if len({str(row.get("upn", "")).lower() for row in rows}) < len(rows):
-        raise ValidationError("Two of the new users have the same user principal name: give each once.")
+        raise ValidationError(sentence("Two of the new users have the same user principal name: give each once."))
     for some in batched(rows):
         users, wanted = [], []
         for row in some:
             values = dict(row)
             wanted.append(values.pop("conference_id", ""))
             values.setdefault("sip_address", values.get("upn", ""))
-            user = ConferencingUser(tenant=tenant, **normalized(values))
+            user = ConferencingUser(tenant=tenant, **of_new_user(tenant, normalized(values)))
             check_meeting_service(user.meeting_service, tenant)
             check_user(user, values)
             users.append(user)
         taken = ConferencingUser.objects.with_upns(tenant, [user.upn for user in users]).first()
         if taken:
-            raise ValidationError({"upn": f"There is already a user {taken.upn}."})
+            raise ValidationError({"upn": sentence("There is already a user %(upn)s.", upn=taken.upn)})
         yield list(zip(users, wanted, strict=True))
 
 
@@ -359,7 +397,7 @@ def _users(
     """The users, each with their own conference ID. A join would copy the bridge for each."""
     users = (
         ConferencingUser.objects.filter(tenant=tenant, pk__in=pks)
-        .prefetch_related("bridge__numbers", "toll_number", "toll_free_number", "mailbox")
+        .prefetch_related("bridge__numbers", "toll_number", "toll_free_number", "mailbox", "deployment")
         .order_by("pk")
     )
     if is_locked:
@@ -397,9 +435,11 @@ def check_user(user: ConferencingUser, given: Mapping[str, Any]) -> None:
 
     Nobody is given a number that is on its way off the bridge (R35); who has it keeps it until they are moved.
     """
-    user.clean_fields(exclude=["tenant", "bridge", "toll_number", "toll_free_number", "mailbox"])
+    user.clean_fields(exclude=["tenant", "deployment", "bridge", "toll_number", "toll_free_number", "mailbox"])
     user.clean()
     for field in NUMBERS:
         number = getattr(user, field) if field in given else None
         if number is not None and number.is_leaving:
-            raise ValidationError({field: f"{number} is being taken off the bridge: choose another."})
+            raise ValidationError(
+                {field: sentence("%(number)s is being taken off the bridge: choose another.", number=number.number)}
+            )

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from tenants_app.sentences import sentence
 from tenants_app.wording import plain
 
 BYTE_ORDER_MARK = "\ufeff"
@@ -37,10 +38,12 @@ def decoded(octets: bytes) -> str:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValidationError(
-            f"The file is not UTF-8 text (byte {error.start + 1:,}): save it as “CSV UTF-8” and repeat."
+            sentence(
+                "The file is not UTF-8 text (byte %(byte)s): save it as “CSV UTF-8” and repeat.", byte=error.start + 1
+            )
         ) from error
     if "\0" in text:
-        raise ValidationError("The file is not a text file: save it as “CSV UTF-8” and repeat.")
+        raise ValidationError(sentence("The file is not a text file: save it as “CSV UTF-8” and repeat."))
     return text
 
 

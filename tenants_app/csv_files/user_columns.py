@@ -9,14 +9,25 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from tenants_app.catalogue import USER_SETTINGS, Kind, UserSetting
-from tenants_app.changes.brought_along import NUMBERS, completed
+from tenants_app.changes.brought_along import completed
 from tenants_app.changes.conference_ids import check_gives_conference_ids, id_in_use
+from tenants_app.changes.deployments import read_deployment
 from tenants_app.changes.mailboxes import read_mailbox
+from tenants_app.changes.moves import NUMBERS, Routes, of_new_user
 from tenants_app.changes.users import check_user
 from tenants_app.meeting_services import check_meeting_service, read_meeting_service
-from tenants_app.models import Bridge, ConferenceId, ConferencingUser, MailboxConnection, ServiceNumber, Tenant
+from tenants_app.models import (
+    Bridge,
+    ConferenceId,
+    ConferencingUser,
+    Deployment,
+    MailboxConnection,
+    ServiceNumber,
+    Tenant,
+)
+from tenants_app.sentences import sentence
 from tenants_app.validators import validate_conference_id
-from tenants_app.wording import read_truth, stored_provider
+from tenants_app.wording import first_sentence, read_truth, stored_provider
 
 UPN = "UserPrincipalName"
 
@@ -43,6 +54,8 @@ class CellReader:
         bridges = Bridge.objects.filter(tenant=tenant).prefetch_related("numbers")
         self.bridges = {bridge.name.lower(): bridge for bridge in bridges}
         self.default_bridge = next((bridge for bridge in self.bridges.values() if bridge.is_default), None)
+        self.deployments = {each.name.lower(): each for each in Deployment.objects.filter(tenant=tenant)}
+        self._routes = Routes(tenant)
         self.mailboxes: dict[str, MailboxConnection | None] = {}
         self.numbers = {row.number: row for row in ServiceNumber.objects.filter(tenant=tenant)}
 
@@ -54,7 +67,7 @@ class CellReader:
         if row.values:
             check_user(user, row.values)
         if row.conference_id and user.bridge is None:
-            raise ValidationError("ConferenceId: a conference ID belongs to a bridge: fill in Bridge.")
+            raise ValidationError(sentence("ConferenceId: a conference ID belongs to a bridge: fill in Bridge."))
         if row.conference_id and user.bridge is not None:
             check_gives_conference_ids(user.bridge)
 
@@ -66,8 +79,8 @@ class CellReader:
                 try:
                     values[setting.field] = _READERS[setting.kind](self, cell)
                 except (ValidationError, ValueError) as error:
-                    reason = error.messages[0] if isinstance(error, ValidationError) else str(error)
-                    problems.append(f"{column}: {reason}")
+                    reason = first_sentence(error) if isinstance(error, ValidationError) else error.args[0]
+                    problems.append(sentence("%(field)s: %(message)s", field=column, message=reason))
         if problems:
             raise ValidationError(problems)
         return values
@@ -79,17 +92,21 @@ class CellReader:
             row.values.setdefault("bridge", self.default_bridge)
         settings = dict(row.values)
         row.conference_id = settings.pop("conference_id", "")
-        return ConferencingUser(tenant=self.tenant, **settings)
+        return ConferencingUser(tenant=self.tenant, **of_new_user(self.tenant, settings))
 
     def _changed(
         self, row: Row, user: ConferencingUser, own_id: ConferenceId | None, given: dict[str, Any]
     ) -> ConferencingUser:
         wanted_id = given.pop("conference_id", "")
         row.values = {name: value for name, value in given.items() if getattr(user, name) != value}
-        if "bridge" in row.values:
+        if "deployment" in row.values:
+            # What the row names beside it is chosen, also where it is what the user has: the same file changes nothing.
+            row.values |= {name: given[name] for name in ("hosting", "bridge", *NUMBERS) if name in given}
+        elif "bridge" in row.values:
             # A number that the row names is chosen anew, also where it is the one that the user has on the old bridge.
             row.values |= {name: given[name] for name in NUMBERS if name in given}
-        for name, value in completed(user, row.values, self.tenant, self.default_bridge).items():
+        route = self._routes.of_change(user, row.values)
+        for name, value in completed(user, row.values, self.tenant, self.default_bridge, route).items():
             setattr(user, name, value)
         if wanted_id and wanted_id != id_in_use(user, own_id):
             row.values["conference_id"] = row.conference_id = wanted_id
@@ -107,7 +124,7 @@ class CellReader:
         """``OnPremises``, ``Exchange on-premises``, ``Online`` …"""
         word = cell.lower().replace(" ", "").replace("-", "").removeprefix("exchange")
         if word not in _PLACES:
-            raise ValueError(f"{cell!r} is not a place: write Online or OnPremises.")
+            raise ValueError(sentence("%(cell)r is not a place: write Online or OnPremises.", cell=cell))
         return _PLACES[word]
 
     def truth(self, cell: str) -> bool:
@@ -119,8 +136,17 @@ class CellReader:
     def bridge(self, cell: str) -> Bridge:
         found = self.bridges.get(cell.lower())
         if found is None:
-            raise ValueError(f"{self.tenant.name} has no bridge {cell}: add it first, or correct the name.")
+            raise ValueError(
+                sentence(
+                    "%(tenant)s has no bridge %(bridge)s: add it first, or correct the name.",
+                    tenant=self.tenant.name,
+                    bridge=cell,
+                )
+            )
         return found
+
+    def deployment(self, cell: str) -> Deployment | None:
+        return read_deployment(self.tenant, cell, self.deployments)
 
     def conference_id(self, cell: str) -> str:
         validate_conference_id(cell)
@@ -129,7 +155,7 @@ class CellReader:
     def conference_id_type(self, cell: str) -> str:
         word = cell.lower()
         if word not in _CONFERENCE_ID_TYPES:
-            raise ValueError(f"{cell!r} is not a type: write public or private.")
+            raise ValueError(sentence("%(cell)r is not a type: write public or private.", cell=cell))
         return word
 
     def meeting_service(self, cell: str) -> str:
@@ -146,7 +172,7 @@ class CellReader:
         # Spreadsheets take the plus sign away.
         found = self.numbers.get(cell) or self.numbers.get(f"+{cell}")
         if found is None:
-            raise ValueError(f"{cell} is not a service number: register it on a bridge first.")
+            raise ValueError(sentence("%(cell)s is not a service number: register it on a bridge first.", cell=cell))
         return found
 
 
@@ -158,6 +184,7 @@ _READERS: Mapping[Kind, Callable[[CellReader, str], Any]] = {
     Kind.PLACE: CellReader.place,
     Kind.YES_OR_NO: CellReader.truth,
     Kind.PROVIDER: CellReader.provider,
+    Kind.DEPLOYMENT: CellReader.deployment,
     Kind.BRIDGE: CellReader.bridge,
     Kind.NUMBER: CellReader.number,
     Kind.CONFERENCE_ID: CellReader.conference_id,

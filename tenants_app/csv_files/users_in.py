@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from sys import intern
+from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -33,10 +33,11 @@ from tenants_app.csv_files.cells import restored
 from tenants_app.csv_files.user_columns import COLUMN_OF_FIELD, COLUMNS, UPN, CellReader, Row
 from tenants_app.models import ConferenceId, ConferencingUser, Tenant
 from tenants_app.records import written
-from tenants_app.wording import counted, id_in_words, plain, sentences
+from tenants_app.sentences import sentence
+from tenants_app.wording import id_in_words, plain, runs_started, sentences
 
 CREATE = "create"
-NEW_USER = "No run, because the user is new."
+NEW_USER = sentence("No run, because the user is new.")
 
 SHOWN_IGNORED = 30
 """Columns."""
@@ -76,6 +77,11 @@ class Plan:
     def bad(self) -> int:
         """How many rows cannot be used."""
         return len({line for line, _ in self.bad_rows})
+
+    def name_users(self) -> None:
+        """Put the user before each sentence about a bad row, where nobody has seen the lines."""
+        users = {line: upn for upn, line in self.lines.items()}
+        self.bad_rows = [(line, f"{users.get(line, '')}: {sentence}".lstrip(": ")) for line, sentence in self.bad_rows]
 
     def pieces(self) -> Iterator[Plan]:
         """The plan in parts, each for one transaction; at least one."""
@@ -156,7 +162,7 @@ def plan(tenant: Tenant, text: str, progress: Progress = _untold, changed_to: in
     good: list[Row] = []
     for batch in batched(_rows(file, planned)):
         users = ConferencingUser.objects.with_upns(tenant, [row.upn for row in batch]).prefetch_related(
-            "bridge__numbers", "toll_number", "toll_free_number"
+            "bridge__numbers", "toll_number", "toll_free_number", "deployment"
         )
         found = {user.upn.lower(): user for user in users}
         own_ids = own_conference_ids(users)
@@ -225,7 +231,7 @@ def note(tenant: Tenant, actor: Actor, file_name: str, created: int, changed: in
     """Enter the import itself in the audit, in the transaction of its last piece."""
     if created or changed:
         did = {"created": created, "changed": changed}
-        told = f"{counted(runs, 'run')} started."
+        told = runs_started(runs)
         entry(tenant, actor.through(Channel.IMPORT), "import users", file_name, {}, did, told).save()
 
 
@@ -236,32 +242,44 @@ def _difference(line: int, effect: UserEffect) -> Difference:
         for setting in USER_SETTINGS
         if setting.field in effect.after
     )
-    return Difference(line, told.upn, values, told.starts_run, intern(told.sentence))
+    return Difference(line, told.upn, values, told.starts_run, _shared(told.sentence))
+
+
+@lru_cache(maxsize=1000)
+def _shared(told: str) -> str:
+    """The same sentence of many users, kept once."""
+    return told
 
 
 def _said(setting: UserSetting, value: Any) -> str:
     """A value of the setting as the audit has it, for people."""
     if setting == TOLL_NUMBER and value is None:
-        return "the bridge's default"
-    return plain(id_in_words(written(setting.kind, value))) or "none"
+        return sentence("the bridge's default")
+    return plain(id_in_words(written(setting.kind, value))) or sentence("none")
 
 
 def ignored_in_words(names: Sequence[str]) -> str:
     """Which columns are ignored, in one sentence; empty where there is none."""
     if not names:
         return ""
-    shown = ", ".join(name[:60] or "one without a name" for name in names[:SHOWN_IGNORED])
-    more = f" and {len(names) - SHOWN_IGNORED:,} more" if len(names) > SHOWN_IGNORED else ""
-    return f"Ignored, because MMS knows no such column: {shown}{more}."
+    shown = ", ".join(str(name[:60] or sentence("one without a name")) for name in names[:SHOWN_IGNORED])
+    if len(names) > SHOWN_IGNORED:
+        return sentence(
+            "Ignored, because MMS knows no such column: %(names)s and %(more)s more.",
+            names=shown,
+            more=len(names) - SHOWN_IGNORED,
+        )
+    return sentence("Ignored, because MMS knows no such column: %(names)s.", names=shown)
 
 
 # --- the file -----------------------------------------------------------------------------------------
 
 
 class UserFile:
-    """A CSV file of users whose header can be used; raises ``ValidationError`` where it cannot."""
+    """A CSV file about users whose header can be used; raises ``ValidationError`` where it cannot."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, known: Collection[str] = COLUMNS, needed: Collection[str] = (UPN,)) -> None:
+        """``known`` are the columns that it may have, and ``needed`` those of them that it must have."""
         header_line = text.partition("\n")[0]
         self.delimiter = ";" if header_line.count(";") > header_line.count(",") else ","
         self.text = text
@@ -269,7 +287,7 @@ class UserFile:
         self.columns: list[str] = []
         """The name of each; empty where MMS does not know the column, which is then ignored."""
         header = next(self._rows(), (1, []))[1]
-        self.columns = _columns(header)
+        self.columns = _columns(header, known, needed)
         self.ignored = [cell.strip() for cell, name in zip(header, self.columns, strict=True) if not name]
 
     def count(self) -> int:
@@ -296,7 +314,12 @@ class UserFile:
                 line = reader.line_num + 1
         except csv.Error as error:
             raise ValidationError(
-                f"The file cannot be read as CSV from line {line:,} on ({error}): look for a quotation mark too many."
+                sentence(
+                    "The file cannot be read as CSV from line %(line)s on (%(error)s): look for a quotation mark "
+                    "too many.",
+                    line=line,
+                    error=str(error),
+                )
             ) from error
 
 
@@ -307,43 +330,62 @@ def _rows(file: UserFile, planned: Plan) -> Iterator[Row]:
     """The rows that name a user; others are noted as bad."""
     for line, cells in file.rows():
         if len(cells) != len(file.columns):
-            problem = f"The row has {len(cells)} cells where the header has {len(file.columns)}: quote or add."
+            problem = sentence(
+                "The row has %(cells)s cells where the header has %(columns)s: quote or add.",
+                cells=len(cells),
+                columns=len(file.columns),
+            )
             planned.bad_rows.append((line, problem))
             continue
         row = Row(line, "", {name: restored(cell) for name, cell in zip(file.columns, cells, strict=True) if name})
         row.upn = row.cells[UPN]
         first_line = planned.lines.setdefault(row.upn.lower(), line)
         if not row.upn:
-            planned.bad_rows.append((line, "The row names no user: fill in UserPrincipalName."))
+            planned.bad_rows.append((line, sentence("The row names no user: fill in UserPrincipalName.")))
         elif first_line != line:
-            planned.bad_rows.append((line, f"{row.upn} stands already on line {first_line:,}: give each user one row."))
+            planned.bad_rows.append(
+                (
+                    line,
+                    sentence(
+                        "%(upn)s stands already on line %(line)s: give each user one row.", upn=row.upn, line=first_line
+                    ),
+                )
+            )
         else:
             yield row
 
 
-def _columns(header: list[str]) -> list[str]:
-    known = {name.lower(): name for name in COLUMNS}
+def _columns(header: list[str], names: Collection[str], needed: Collection[str]) -> list[str]:
+    known = {name.lower(): name for name in names}
     if not any(map(str.strip, header)):
-        raise ValidationError("The file is empty: the first line names the columns, such as UserPrincipalName,Bridge.")
+        raise ValidationError(
+            sentence("The file is empty: the first line names the columns, such as UserPrincipalName,Bridge.")
+        )
     columns = []
     for cell in header:
         name = known.get(cell.strip().lower(), "")
-        if not name and (alike := _meant(cell)):
-            raise ValidationError(f"There is no column {cell.strip()!r}: did you mean {alike}? Correct the first line.")
+        if not name and (alike := _meant(cell, known)):
+            raise ValidationError(
+                sentence(
+                    "There is no column %(name)r: did you mean %(alike)s? Correct the first line.",
+                    name=cell.strip(),
+                    alike=alike,
+                )
+            )
         if name and name in columns:
-            raise ValidationError(f"The column {name} stands twice in the first line: keep one.")
+            raise ValidationError(sentence("The column %(name)s stands twice in the first line: keep one.", name=name))
         columns.append(name)
-    if UPN not in columns:
-        raise ValidationError(f"The first line must name the column {UPN}.")
+    for name in needed:
+        if name not in columns:
+            raise ValidationError(sentence("The first line must name the column %(name)s.", name=name))
     return columns
 
 
-def _meant(cell: str) -> str:
+def _meant(cell: str, known: Mapping[str, str]) -> str:
     """The column that is meant by a name which is nearly its own; empty for those of other programs.
 
     A directory's export has many that mean nothing to MMS. What may be a slip of the pen must not be taken for one.
     """
-    known = {name.lower(): name for name in COLUMNS}
     alike = get_close_matches(re.sub(r"[\W_]", "", cell[:100].lower()), known, n=1, cutoff=0.8)
     return known[alike[0]] if alike else ""
 
@@ -361,12 +403,19 @@ def _with_free_conference_ids(rows: list[Row], planned: Plan) -> Iterator[Row]:
             key = row.bridge_pk, row.conference_id
             first_line = first_lines.setdefault(key, row.line)
             if key in taken:
-                problem = f"{row.conference_id} is already in use on its bridge: choose another."
+                problem = sentence(
+                    "ConferenceId: %(digits)s is already in use on its bridge: choose another.",
+                    digits=row.conference_id,
+                )
             elif first_line != row.line:
-                problem = f"{row.conference_id} stands already on line {first_line:,}."
+                problem = sentence(
+                    "ConferenceId: %(digits)s stands already on line %(line)s.",
+                    digits=row.conference_id,
+                    line=first_line,
+                )
             else:
                 yield row
                 continue
-            planned.bad_rows.append((row.line, f"ConferenceId: {problem}"))
+            planned.bad_rows.append((row.line, problem))
         else:
             yield row

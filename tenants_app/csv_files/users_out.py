@@ -29,7 +29,7 @@ def user_lines(users: QuerySet[ConferencingUser]) -> Iterator[str]:
     """
     yield header_line()
     keys = list(users.order_by("pk").values_list("pk", flat=True))
-    told = ConferencingUser.objects.prefetch_related("bridge", "toll_number", "toll_free_number")
+    told = ConferencingUser.objects.prefetch_related("bridge", "toll_number", "toll_free_number", "deployment")
     for some in batched(keys):
         yield lines(_rows(list(told.filter(pk__in=some).order_by("pk"))))
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from tenants_app.local_times import written_time
 from tenants_app.meeting_services import read_meeting_service
 from tenants_app.validators import validate_e164
-from tenants_app.wording import read_truth
+from tenants_app.wording import alternatives, grouped, read_truth
 
 MEETING_SERVICES = "link|teams|none"
 
@@ -36,7 +37,10 @@ def read_bytes(path: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        raise CommandError(f"{path} cannot be read ({error.strerror}): check the path and its permissions.") from error
+        raise CommandError(
+            _("%(path)s cannot be read (%(strerror)s): check the path and its permissions.")
+            % {"path": path, "strerror": error.strerror}
+        ) from error
 
 
 def read_text(path: str) -> str:
@@ -45,10 +49,11 @@ def read_text(path: str) -> str:
         text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CommandError(
-            f"{path} is not UTF-8 text (byte {error.start + 1:,}): save it as UTF-8 and repeat."
+            _("%(path)s is not UTF-8 text (byte %(start)s): save it as UTF-8 and repeat.")
+            % {"path": path, "start": grouped(error.start + 1)}
         ) from error
     if "\0" in text:
-        raise CommandError(f"{path} is not a text file: save it as UTF-8 text and repeat.")
+        raise CommandError(_("%(path)s is not a text file: save it as UTF-8 text and repeat.") % {"path": path})
     return text
 
 
@@ -65,20 +70,25 @@ def either(**words: bool) -> Callable[[str], bool]:
 
     def read(text: str) -> bool:
         if text not in words:
-            raise argparse.ArgumentTypeError(f"{text!r} is not known: write {' or '.join(words)}.")
+            raise argparse.ArgumentTypeError(
+                _("%(text)s is not known: write %(words)s.") % {"text": repr(text), "words": alternatives(list(words))}
+            )
         return words[text]
 
     return read
 
 
 def one_of(words: Sequence[str], what: str) -> Callable[[str], str]:
-    """One of these words, whatever its case; ``what`` one is called, with its article."""
+    """One of these words, whatever its case; ``what`` one is called, with its article, marked for translation."""
 
     def read(text: str) -> str:
         for word in words:
             if text.lower() == word.lower():
                 return word
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}: use {', '.join(words)}.")
+        raise argparse.ArgumentTypeError(
+            _("%(text)s is not %(what)s: use %(words)s.")
+            % {"text": repr(text), "what": _(what), "words": ", ".join(words)}
+        )
 
     return read
 
@@ -89,7 +99,9 @@ def e164(text: str) -> str:
     try:
         validate_e164(number)
     except ValidationError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number. {error.messages[0]}") from error
+        raise argparse.ArgumentTypeError(
+            _("%(text)s is not a number. %(messages)s") % {"text": repr(text), "messages": error.messages[0]}
+        ) from error
     return number
 
 
@@ -105,9 +117,11 @@ def to_time(text: str) -> datetime:
 
 def daily_window(text: str) -> tuple[str, str]:
     """Two times of the day, such as ``22:00-6:00``, as they were typed; both empty for none."""
-    begin, _, end = text.replace("–", "-").partition("-")
+    begin, _dash, end = text.replace("–", "-").partition("-")
     if bool(begin.strip()) != bool(end.strip()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no daily window: write it as 22:00-6:00.")
+        raise argparse.ArgumentTypeError(
+            _("%(text)s is no daily window: write it as 22:00-6:00.") % {"text": repr(text)}
+        )
     return begin.strip(), end.strip()
 
 
@@ -118,6 +132,11 @@ def meeting_service(text: str) -> str:
 
 def users_meeting_service(text: str) -> str:
     """A meeting service of a user, or ``tenant`` for the tenant's (R39)."""
+    return _service(text, of_user=True)
+
+
+def deployments_meeting_service(text: str) -> str:
+    """A meeting service of a deployment, or ``tenant`` where it names none (R60)."""
     return _service(text, of_user=True)
 
 
@@ -133,7 +152,9 @@ def at_least(least: int) -> Callable[[str], int]:
 
     def number(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}.")
+            raise argparse.ArgumentTypeError(
+                _("%(text)s is not a whole number of at least %(least)s.") % {"text": repr(text), "least": least}
+            )
         return int(text)
 
     return number
@@ -149,5 +170,6 @@ def _moment(text: str, time_of_a_date: time) -> datetime:
         except OverflowError:
             pass
     raise argparse.ArgumentTypeError(
-        f"{text!r} is not a time: write 2016-10-01T15:00, 2016-10-01 or 10/1/2016 (month first)."
+        _("%(text)s is not a time: write 2016-10-01T15:00, 2016-10-01 or 10/1/2016 (month first).")
+        % {"text": repr(text)}
     )

@@ -15,17 +15,20 @@ from traceback import clear_frames
 from typing import Any, NoReturn
 
 from django import db
+from django.core.checks import Tags, registry
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.utils.translation import gettext as _
 
 from tenants_app.audit import Actor, Channel
 from tenants_app.bulk import batched
 from tenants_app.csv_files.cells import lines
 from tenants_app.management.listing import MEASURED, as_json, printable, shown, terminal_width
+from tenants_app.management.titles import TITLES
 from tenants_app.management.usage import usage_sentence
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.signals import Consequence
-from tenants_app.wording import escaped, plain, sentences
+from tenants_app.wording import escaped, grouped, plain, sentences
 
 
 class Output(OutputWrapper):
@@ -34,11 +37,17 @@ class Output(OutputWrapper):
     def write(  # type: ignore[override]  # so is Django's own
         self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
     ) -> None:
-        super().write(escaped(msg), style_func, ending)
+        super().write(escaped(str(msg)), style_func, ending)
 
 
 class SafeOutput(BaseCommand):
-    """A command whose output and complaints are :class:`Output`, wherever Django sets them; wrong usage is one line."""
+    """A command whose output and complaints are :class:`Output`, wherever Django sets them; wrong usage is one line.
+
+    Of the system checks it makes those of how MMS is installed. The others (``manage.py check``, ``migrate``) are of
+    the program: they load every page and template, which takes longer than most commands.
+    """
+
+    requires_system_checks = [tag for tag in (Tags.caches, "installation") if registry.registry.tag_exists(tag)]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in {"stdout", "stderr"} and type(value) is OutputWrapper:
@@ -58,7 +67,8 @@ class SafeOutput(BaseCommand):
     def refuse_usage(self, parser: CommandParser, subcommand: str, sentence: str) -> NoReturn:
         """End with one line about wrong usage."""
         if parser.called_from_command_line:
-            parser.exit(2, f"{subcommand}: {sentence} See python manage.py {subcommand} --help.\n")
+            see = _("See %(command)s.") % {"command": f"python manage.py {subcommand} --help"}
+            parser.exit(2, f"{subcommand}: {sentence} {see}\n")
         raise wrong_usage(sentence)
 
 
@@ -89,7 +99,7 @@ class AdministratorCommand(SafeOutput):
         except UnicodeEncodeError as error:
             raise _encoding_error(error) from error
         except KeyboardInterrupt as error:
-            raise CommandError("Stopped.", returncode=130) from error
+            raise CommandError(_("Stopped."), returncode=130) from error
         except BrokenPipeError as error:
             # The reader, such as head, has enough. Nothing may be written any more, not even by Python when it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,14 +124,15 @@ class AdministratorCommand(SafeOutput):
         if slug is not None:
             found = Tenant.objects.filter(slug=slug).first()
             if found is None:
-                raise CommandError(f"There is no tenant {slug}: get_tenant lists those there are.")
+                raise CommandError(_("There is no tenant %(slug)s: get_tenant lists those there are.") % {"slug": slug})
             return found
         tenants = list(Tenant.objects.order_by("slug")[:10])
         if not tenants:
-            raise CommandError("There is no tenant yet: make one with new_tenant.")
+            raise CommandError(_("There is no tenant yet: make one with new_tenant."))
         if len(tenants) > 1:
             raise CommandError(
-                f"There are several tenants: choose one with --tenant ({', '.join(t.slug for t in tenants)})."
+                _("There are several tenants: choose one with --tenant (%(tenants)s).")
+                % {"tenants": ", ".join(t.slug for t in tenants)}
             )
         return tenants[0]
 
@@ -134,15 +145,20 @@ class AdministratorCommand(SafeOutput):
         found: dict[str, ConferencingUser] = {}
         for some in batched(wanted):
             rows = ConferencingUser.objects.with_upns(tenant, some).select_related(
-                "tenant", "bridge", "toll_number", "toll_free_number"
+                "tenant", "bridge", "toll_number", "toll_free_number", "deployment"
             )
             found |= {user.upn.lower(): user for user in rows}
         missing = [upn for upn in wanted if upn not in found]
         if missing:
-            more = f" and {len(missing) - 10:,} more" if len(missing) > 10 else ""
+            named = {"users": ", ".join(missing[:10]), "tenant": tenant.name, "more": grouped(len(missing) - 10)}
             raise CommandError(
-                f"There is no user {', '.join(missing[:10])}{more} in {tenant.name}: "
-                "check the spelling, or bring the user in with import_users."
+                _("There is no user %(users)s in %(tenant)s: check the spelling, or import the user first.") % named
+                if len(missing) <= 10
+                else _(
+                    "There is no user %(users)s and %(more)s more in %(tenant)s: check the spelling, or import the "
+                    "user first."
+                )
+                % named
             )
         return [found[upn] for upn in wanted]
 
@@ -150,16 +166,23 @@ class AdministratorCommand(SafeOutput):
         found = Bridge.objects.filter(tenant=tenant, name__iexact=name.strip()).first()
         if found is None:
             names = ", ".join(tenant.bridges.values_list("name", flat=True)[:10])
-            what_to_do = f"choose one of {names}" if names else "make it with set_dial_in_conferencing_bridge"
-            raise CommandError(f"{tenant.name} has no bridge {name}: {what_to_do}.")
+            told = {"tenant": tenant.name, "bridge": name, "names": names}
+            raise CommandError(
+                _("%(tenant)s has no bridge %(bridge)s: choose one of %(names)s.") % told
+                if names
+                else _("%(tenant)s has no bridge %(bridge)s: make it with set_dial_in_conferencing_bridge.") % told
+            )
         return found
 
     def service_number(self, tenant: Tenant, number: str) -> ServiceNumber:
         found = ServiceNumber.objects.filter(tenant=tenant, number=number).first()
         if found is None:
             raise CommandError(
-                f"{number} is not a service number of {tenant.name}: get_service_number lists them, "
-                "register_service_number adds one."
+                _(
+                    "%(number)s is not a service number of %(name)s: get_service_number lists them, "
+                    "register_service_number adds one."
+                )
+                % {"number": number, "name": tenant.name}
             )
         return found
 
@@ -171,7 +194,7 @@ class AdministratorCommand(SafeOutput):
         for name in changed:
             self.stdout.write(f"{target}: {name} {shown(before.get(name))} → {shown(after[name])}")
         if not changed:
-            self.stdout.write(f"{target}: nothing changed.")
+            self.stdout.write(_("%(target)s: nothing changed.") % {"target": target})
 
     def tell_consequences(self, consequences: Iterable[Consequence]) -> None:
         for consequence in consequences:
@@ -179,7 +202,7 @@ class AdministratorCommand(SafeOutput):
 
     def tell_rehearsal(self, options: Mapping[str, Any]) -> None:
         if options["dry_run"]:
-            self.stdout.write("Dry run: nothing was written.")
+            self.stdout.write(_("Dry run: nothing was written."))
 
     def list_rows(
         self,
@@ -187,7 +210,7 @@ class AdministratorCommand(SafeOutput):
         options: Mapping[str, Any],
         columns: Sequence[str],
         in_table: Sequence[str] | None = None,
-        when_empty: str = "There is nothing to list.",
+        when_empty: str = "",
     ) -> None:
         """Print rows as ``--format`` says; a table shows the columns ``in_table`` only, to fit a screen."""
         if options["format"] == "json":
@@ -221,12 +244,13 @@ class AdministratorCommand(SafeOutput):
         rows = iter(rows)
         first = list(islice(rows, MEASURED))
         if not first:
-            self.stdout.write(when_empty)
+            self.stdout.write(when_empty or _("There is nothing to list."))
             return
         cells = [[printable(plain(row[name])) for name in columns] for row in first]
-        widths = [max(map(terminal_width, column)) for column in zip(columns, *cells, strict=True)]
+        titles = [str(TITLES.get(name, name)) for name in columns]
+        widths = [max(map(terminal_width, column)) for column in zip(titles, *cells, strict=True)]
         are_numbers = [type(first[0][name]) is int for name in columns]
-        self._write_line(columns, widths, are_numbers)
+        self._write_line(titles, widths, are_numbers)
         self.stdout.write("  ".join("-" * width for width in widths))
         for line in chain(cells, ([printable(plain(row[name])) for name in columns] for row in rows)):
             self._write_line(line, widths, are_numbers)
@@ -246,17 +270,20 @@ def wrong_usage(sentence: str) -> CommandError:
 
 def _encoding_error(error: UnicodeEncodeError) -> CommandError:
     if error.reason == "surrogates not allowed":  # Python's stand-ins for bytes of the command line that are no text
-        return wrong_usage(f"{error.object!r} is not UTF-8 text: give it in UTF-8.")
+        return wrong_usage(_("%(object)s is not UTF-8 text: give it in UTF-8.") % {"object": repr(error.object)})
     text = error.object[error.start : error.end]
     return CommandError(
-        f"The output cannot show {text!r} in {error.encoding}: set PYTHONIOENCODING=utf-8 and look what was done."
+        _("The output cannot show %(text)s in %(encoding)s: set PYTHONIOENCODING=utf-8 and look what was done.")
+        % {"text": repr(text), "encoding": error.encoding}
     )
 
 
 def _database_sentence(error: db.Error) -> str:
     first_line = str(error).strip().partition("\n")[0]
     if isinstance(error, db.ProgrammingError) or re.search("no such (table|column)|no column named", first_line):
-        return "The database is not prepared for this version: run python manage.py migrate."
+        return _("The database is not prepared for this version: run python manage.py migrate.")
     if isinstance(error, db.OperationalError | db.InterfaceError):
-        return f"The database cannot be used ({first_line}): check DATABASE_URL and that its server runs."
-    return f"The database refused the change ({first_line}): nothing was written."
+        return _("The database cannot be used (%(error)s): check DATABASE_URL and that its server runs.") % {
+            "error": first_line
+        }
+    return _("The database refused the change (%(error)s): nothing was written.") % {"error": first_line}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
+
+from django.utils.translation import gettext as _
 
 from tenants_app.wording import plain
 
@@ -14,7 +17,7 @@ MEASURED = 500
 
 def as_json(value: Any, indent: int | None = None) -> str:
     """JSON in which everything that could steer the terminal is escaped."""
-    text = json.dumps(value, ensure_ascii=False, default=plain, indent=indent)
+    text = json.dumps(_said(value), ensure_ascii=False, default=plain, indent=indent)
     if text.isprintable():
         return text
     return "".join(
@@ -22,8 +25,17 @@ def as_json(value: Any, indent: int | None = None) -> str:
     )
 
 
+def _said(value: Any) -> Any:
+    """The same with sentences in the language of the installation, as tables have them."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: _said(each) for name, each in value.items()}
+    return [_said(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def shown(value: Any) -> str:
-    return printable(plain(value)) or "none"
+    return printable(plain(value)) or _("none")
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
+from tenants_app.models.deployments import Deployment
 from tenants_app.models.tenants import Tenant
 from tenants_app.validators import validate_e164, validate_one_line
 
@@ -16,22 +18,32 @@ class Bridge(models.Model):
     """A conferencing bridge. An empty provider is Microsoft; any other is a third party's (R16)."""
 
     class ConferenceIdsFrom(models.TextChoices):
-        MMS = "mms", "MMS"
-        SERVICE = "service", "The meeting service"
+        MMS = "mms", _("MMS")
+        SERVICE = "service", _("The meeting service")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="bridges")
     name = models.CharField(max_length=100, validators=[validate_one_line])
     is_default = models.BooleanField(default=False)
     provider = models.CharField(
-        max_length=100, blank=True, validators=[validate_one_line], help_text="Empty: Microsoft."
+        max_length=100, blank=True, validators=[validate_one_line], help_text=_("Empty: Microsoft.")
     )
     conference_ids_from = models.CharField(
-        "conference IDs from",
+        _("conference IDs from"),
         max_length=7,
         choices=ConferenceIdsFrom.choices,
         default=ConferenceIdsFrom.MMS,
-        help_text="Who hands out conference IDs. MMS may only where the bridge learns them from MMS. Where the meeting "
-        "service does, invitations keep the IDs that it gave.",
+        help_text=_(
+            "Who hands out conference IDs. MMS may only where the bridge learns them from MMS. Where the "
+            "meeting service does, invitations keep the IDs that it gave."
+        ),
+    )
+    deployment = models.ForeignKey(
+        Deployment,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="bridges",
+        help_text=_("Which deployment it belongs to. Empty: none."),
     )
 
     class Meta:
@@ -49,6 +61,11 @@ class Bridge(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """The deployment is the tenant's."""
+        if self.deployment and self.deployment.tenant_id != self.tenant_id:
+            raise self.deployment.not_of(self.tenant)
+
     @property
     def gives_conference_ids(self) -> bool:
         """Whether MMS hands out its conference IDs (R43); otherwise the meeting service does."""
@@ -64,8 +81,8 @@ class ServiceNumber(models.Model):
     """A toll or toll-free number of a bridge. A bridge's default is one of its own toll numbers, by constraint."""
 
     class Kind(models.TextChoices):
-        TOLL = "toll", "Toll"
-        TOLL_FREE = "toll-free", "Toll-free"
+        TOLL = "toll", _("Toll")
+        TOLL_FREE = "toll-free", _("Toll-free")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="service_numbers")
     bridge = models.ForeignKey(Bridge, models.PROTECT, related_name="numbers")

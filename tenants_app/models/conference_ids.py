@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.models.bridges import Bridge
 from tenants_app.models.users import ConferencingUser
@@ -23,8 +24,8 @@ class ConferenceId(models.Model):
     meeting_uid = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        verbose_name = "conference ID"
-        verbose_name_plural = "conference IDs"
+        verbose_name = _("conference ID")
+        verbose_name_plural = _("conference IDs")
         constraints = [
             models.UniqueConstraint(fields=["bridge", "digits"], name="one_use_per_conference_id"),
             models.UniqueConstraint(fields=["user", "bridge", "meeting_uid"], name="one_conference_id_per_meeting"),
@@ -42,19 +43,19 @@ class FormerConferenceId(models.Model):
 
     user = models.ForeignKey(ConferencingUser, models.CASCADE, related_name="former_conference_ids")
     bridge = models.ForeignKey(
-        Bridge, models.SET_NULL, null=True, related_name="former_conference_ids", help_text="Empty: a bridge of old."
+        Bridge, models.SET_NULL, null=True, related_name="former_conference_ids", help_text=_("Empty: a bridge of old.")
     )
     digits = models.CharField(max_length=7)
     meeting_uid = models.CharField(max_length=500, blank=True)
     taken_out_at = models.DateTimeField(
-        null=True, help_text="When the last invitations that showed it were brought up to date; empty: not yet."
+        null=True, help_text=_("When the last invitations that showed it were brought up to date; empty: not yet.")
     )
     is_free = models.BooleanField(
-        default=False, help_text="Whether somebody else may be given it: no invitation can get it back any more."
+        default=False, help_text=_("Whether somebody else may be given it: no invitation can get it back any more.")
     )
 
     class Meta:
-        verbose_name = "former conference ID"
+        verbose_name = _("former conference ID")
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "bridge", "digits", "meeting_uid"],

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.models.tenants import Role, Tenant
 from tenants_app.validators import validate_one_line
@@ -16,9 +17,9 @@ class ListLayout(models.Model):
     """Which columns of a list an account sees, in which order, and how many rows on a page; in every tenant."""
 
     account = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="list_layouts")
-    of_list = models.CharField(max_length=40, help_text="The name of the list.")
-    columns = models.JSONField(default=list, help_text="Names of columns, in order; empty: those of the list.")
-    rows = models.PositiveSmallIntegerField(null=True, help_text="Rows on a page; empty: as many as is usual.")
+    of_list = models.CharField(max_length=40, help_text=_("The name of the list."))
+    columns = models.JSONField(default=list, help_text=_("Names of columns, in order; empty: those of the list."))
+    rows = models.PositiveSmallIntegerField(null=True, help_text=_("Rows on a page; empty: as many as is usual."))
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "of_list"], name="one_layout_per_account_and_list")]
@@ -51,7 +52,7 @@ class SavedFilter(models.Model):
     """What a list shows, under a name: filter, sorting and columns, as the query of an address."""
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="saved_filters")
-    of_list = models.CharField(max_length=40, help_text="The name of the list.")
+    of_list = models.CharField(max_length=40, help_text=_("The name of the list."))
     name = models.CharField(max_length=80, validators=[validate_one_line])
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -59,10 +60,10 @@ class SavedFilter(models.Model):
         null=True,
         blank=True,
         related_name="saved_filters",
-        help_text="Empty where the account is gone; its own filters have gone with it.",
+        help_text=_("Empty where the account is gone; its own filters have gone with it."),
     )
-    owner_name = models.CharField(max_length=200, help_text="Kept when the account is gone.")
-    is_shared = models.BooleanField(default=False, help_text="Whether everybody of the tenant sees it.")
+    owner_name = models.CharField(max_length=200, help_text=_("Kept when the account is gone."))
+    is_shared = models.BooleanField(default=False, help_text=_("Whether everybody of the tenant sees it."))
     query = models.CharField(max_length=2000, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
@@ -87,7 +88,7 @@ class DefaultFilter(models.Model):
 
     account = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="default_filters")
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="default_filters")
-    of_list = models.CharField(max_length=40, help_text="The name of the list.")
+    of_list = models.CharField(max_length=40, help_text=_("The name of the list."))
     saved = models.ForeignKey(SavedFilter, models.CASCADE, related_name="default_of")
 
     class Meta:

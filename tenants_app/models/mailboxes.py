@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.sealing import seal, unseal
+from tenants_app.sentence_fields import SentenceField, SentencesField
+from tenants_app.sentences import sentence
 from tenants_app.validators import (
     validate_certificates,
     validate_mailbox_address,
     validate_one_line,
     validate_path_template,
 )
+
+WARN_BEFORE = timedelta(days=30)
+"""How long before its end a secret or a certificate is warned of."""
 
 
 class Sealed(models.Model):
@@ -46,15 +54,34 @@ class MailboxConnection(Sealed):
     """A mail system in which organizers of a tenant have their mailboxes, and how MMS gets to them."""
 
     class Kind(models.TextChoices):
-        EMBEDDED = "embedded", "Embedded"
-        CALDAV = "caldav", "CalDAV"
+        EMBEDDED = "embedded", _("Embedded")
+        CALDAV = "caldav", _("CalDAV")
+        GRAPH = "graph", _("Exchange Online")
+        EXCHANGE = "exchange", _("Exchange on-premises")
+
+    REACH_ON_PREMISES = (Kind.CALDAV, Kind.EXCHANGE)
+    """Kinds that lead to a mailbox whose Exchange is on-premises (R15)."""
 
     class WhoTells(models.TextChoices):
         """Who sends attendees the update of a meeting that was changed in a mailbox."""
 
-        DETECT = "detect", "As the server says"
-        SERVER = "server", "The server"
-        MMS = "mms", "MMS"
+        DETECT = "detect", _("As the server says")
+        SERVER = "server", _("The server")
+        MMS = "mms", _("MMS")
+
+    class Cloud(models.TextChoices):
+        """Which of Microsoft's clouds an Exchange Online is in."""
+
+        GLOBAL = "global", _("Worldwide, GCC")
+        US_GOV = "us-gov", _("US government (GCC High)")
+        US_DOD = "us-dod", _("US government (DoD)")
+        CHINA = "china", _("China (21Vianet)")
+
+    class SignInBy(models.TextChoices):
+        """How MMS signs in to an Exchange on-premises."""
+
+        NTLM = "ntlm", _("NTLM")
+        BASIC = "basic", _("Basic")
 
     tenant = models.ForeignKey("tenants_app.Tenant", models.CASCADE, related_name="mailbox_connections")
     name = models.CharField(max_length=100, validators=[validate_one_line])
@@ -63,48 +90,88 @@ class MailboxConnection(Sealed):
         max_length=500,
         blank=True,
         validators=[validate_mailbox_address],
-        help_text="Where the server is, like https://dav.contoso.com/. MMS finds the calendars from there (RFC 6764).",
+        help_text=_(
+            "Where the server is, like https://dav.contoso.com/. MMS finds the calendars from there (RFC 6764)."
+        ),
     )
     username = models.CharField(
-        "user name",
+        _("user name"),
         max_length=320,
         blank=True,
         validators=[validate_one_line],
-        help_text="Of the service account that may reach the organizers' calendars. Empty: each user has a password "
-        "of their own.",
+        help_text=_(
+            "Of the service account that may reach the organizers' calendars. Empty: each user has a "
+            "password of their own."
+        ),
+    )
+    cloud = models.CharField(
+        max_length=6,
+        choices=Cloud.choices,
+        default=Cloud.GLOBAL,
+        help_text=_("Which of Microsoft's clouds the organization is in."),
+    )
+    directory_id = models.CharField(
+        _("directory (tenant) ID"),
+        max_length=253,
+        blank=True,
+        validators=[validate_one_line],
+        help_text=_("Of the organization in Microsoft Entra: a GUID, or one of its domains."),
+    )
+    sign_in_by = models.CharField(
+        max_length=5, choices=SignInBy.choices, default=SignInBy.NTLM, help_text=_("How the service account signs in.")
+    )
+    autodiscover = models.BooleanField(
+        default=False,
+        help_text=_("Ask the domain of each user where the Exchange server is, instead of giving its address."),
+    )
+    secret_expires_at = models.DateTimeField(
+        _("secret expires"),
+        null=True,
+        blank=True,
+        help_text=_("When the client secret ends; of a certificate MMS reads it. Warned of 30 days before."),
+    )
+    certificate_fingerprint = models.CharField(
+        max_length=40,
+        blank=True,
+        editable=False,
+        help_text="Of the certificate that MMS signs in with to Microsoft, as Microsoft Entra lists it (SHA-1).",
     )
     path_template = models.CharField(
         max_length=500,
         blank=True,
         validators=[validate_path_template],
-        help_text="Where a user's calendars are, seen from the address, such as /dav/calendars/user/{local}/. {upn}, "
-        "{local} and {domain} stand for the user. Empty: the calendars of whoever signs in.",
+        help_text=_(
+            "Where a user's calendars are, seen from the address, such as /dav/calendars/user/{local}/. "
+            "{upn}, {local} and {domain} stand for the user. Empty: the calendars of whoever signs in."
+        ),
     )
     calendars = models.CharField(
         max_length=500,
         blank=True,
         validators=[validate_one_line],
-        help_text="Names of the calendars to look at, separated by commas. Empty: all that the user may change.",
+        help_text=_("Names of the calendars to look at, separated by commas. Empty: all that the user may change."),
     )
     ca_certificates = models.TextField(
-        "CA certificates",
+        _("CA certificates"),
         blank=True,
         max_length=100_000,
         validators=[validate_certificates],
-        help_text="Of authorities that the server's certificate may come from beside the public ones, in PEM form.",
+        help_text=_("Of authorities that the server's certificate may come from beside the public ones, in PEM form."),
     )
     who_tells = models.CharField(
-        "who tells attendees",
+        _("who tells attendees"),
         max_length=6,
         choices=WhoTells.choices,
         default=WhoTells.DETECT,
-        help_text="A server that schedules (RFC 6638) mails attendees itself when a meeting changes; for others MMS "
-        "does. Where a server only claims to, choose MMS.",
+        help_text=_(
+            "A server that schedules (RFC 6638) mails attendees itself when a meeting changes; for others "
+            "MMS does. Where a server only claims to, choose MMS."
+        ),
     )
     most_requests = models.PositiveSmallIntegerField(
         default=4,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
-        help_text="How many workers may ask the server at the same time.",
+        help_text=_("How many workers may ask the server at the same time."),
     )
     server_tells = models.BooleanField(
         null=True, editable=False, help_text="What the server said of itself last: whether it tells attendees."
@@ -119,11 +186,11 @@ class MailboxConnection(Sealed):
         null=True, editable=False, help_text="Until then no run of its users is begun, because the server refuses."
     )
     problem_code = models.CharField(max_length=40, blank=True, editable=False)
-    problem_detail = models.CharField(max_length=500, blank=True, editable=False)
+    problem_detail = SentenceField(blank=True, editable=False)
     problem_since = models.DateTimeField(null=True, editable=False)
     tested_at = models.DateTimeField(null=True, editable=False)
     tested_on = models.CharField(max_length=320, blank=True, editable=False, help_text="Whose mailbox it was tried on.")
-    findings = models.JSONField(default=list, editable=False, help_text="What the last test found, step by step.")
+    findings = SentencesField(default=list, editable=False, help_text="What the last test found, step by step.")
     created = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -147,13 +214,64 @@ class MailboxConnection(Sealed):
         return self.kind != self.Kind.EMBEDDED
 
     @property
+    def reaches_on_premises(self) -> bool:
+        """Whether a mailbox whose Exchange is on-premises can be reached by it (R15)."""
+        return self.kind in self.REACH_ON_PREMISES
+
+    @property
     def server(self) -> str:
-        """Scheme, host and port of the address: what a password was given for."""
+        """What a password was given for: scheme, host and port of the address, or a directory of Microsoft's."""
+        if self.kind == self.Kind.GRAPH:
+            return f"{self.cloud}/{self.directory_id}".lower()
         return "/".join(self.address.split("/")[:3]).lower()
+
+    @property
+    def where(self) -> str:
+        """Where its mailboxes are, for people."""
+        return self.directory_id or self.address or "Where users' domains say (autodiscovery)"
+
+    @property
+    def secret_ends_soon(self) -> bool:
+        """Whether its client secret or certificate has to be renewed, or has ended already."""
+        return self.secret_expires_at is not None and self.secret_expires_at <= timezone.now() + WARN_BEFORE
+
+    @property
+    def secret_has_ended(self) -> bool:
+        return self.secret_expires_at is not None and self.secret_expires_at <= timezone.now()
+
+    @property
+    def secret_name(self) -> str:
+        """What the secret of a connection to Microsoft is called."""
+        return sentence("certificate") if self.certificate_fingerprint else sentence("client secret")
+
+    @property
+    def secret_cure(self) -> str:
+        """What to do about a secret that ends or has ended, as the rest of a sentence."""
+        if self.certificate_fingerprint:
+            if self.secret_has_ended:
+                return sentence(
+                    "make a new one, upload it to the app registration in Microsoft Entra, and enter it here; without "
+                    "it no run of its users goes on."
+                )
+            return sentence(
+                "make a new one, upload it to the app registration in Microsoft Entra, and enter it here; without it "
+                "no run of its users goes on after that day."
+            )
+        if self.secret_has_ended:
+            return sentence(
+                "make a new one under Certificates & secrets of the app registration in Microsoft Entra, and enter it "
+                "here; without it no run of its users goes on."
+            )
+        return sentence(
+            "make a new one under Certificates & secrets of the app registration in Microsoft Entra, and enter it "
+            "here; without it no run of its users goes on after that day."
+        )
 
     @property
     def tells_attendees(self) -> bool:
         """Whether the server mails attendees itself when a meeting changes."""
+        if self.kind in {self.Kind.GRAPH, self.Kind.EXCHANGE}:
+            return True
         if self.who_tells == self.WhoTells.DETECT:
             return bool(self.server_tells)
         return self.who_tells == self.WhoTells.SERVER
@@ -163,7 +281,7 @@ class MailboxCredential(Sealed):
     """With what MMS signs in to one user's mailbox, where the connection has no service account."""
 
     user = models.OneToOneField("tenants_app.ConferencingUser", models.CASCADE, related_name="mailbox_credential")
-    username = models.CharField("user name", max_length=320, validators=[validate_one_line])
+    username = models.CharField(_("user name"), max_length=320, validators=[validate_one_line])
     server = models.CharField(
         max_length=500, blank=True, editable=False, help_text="For which it was given; it is sent to no other."
     )

@@ -10,14 +10,36 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from tenants_app.models.bridges import Bridge, ServiceNumber
+from tenants_app.models.deployments import Deployment
 from tenants_app.models.mailboxes import MailboxConnection
 from tenants_app.models.tenants import MeetingService, Tenant
+from tenants_app.sentences import sentence
 from tenants_app.validators import validate_address, validate_language, validate_one_line
 
 OUT_OF_DATE = ~Q(settings_fingerprint=F("invitations_fingerprint"))
 """Users whose invitations do not say what their settings ask for (R36)."""
+
+
+_OF_OTHER_KIND = {
+    ServiceNumber.Kind.TOLL: gettext_noop("%(number)s is a toll-free number: choose a toll one."),
+    ServiceNumber.Kind.TOLL_FREE: gettext_noop("%(number)s is a toll number: choose a toll-free one."),
+}
+"""What is said of a number of the other kind, by the kind that it must be of."""
+
+
+_HOSTED_ELSEWHERE: dict[str, str] = {
+    Deployment.Kind.ONLINE: gettext_noop(
+        "%(upn)s belongs to %(deployment)s, which is online: move them to another deployment instead."
+    ),
+    Deployment.Kind.ON_PREMISES: gettext_noop(
+        "%(upn)s belongs to %(deployment)s, which is on-premises: move them to another deployment instead."
+    ),
+}
+"""What is said of a user hosted otherwise than their deployment, by its kind."""
 
 
 class ConferencingUserQuerySet(models.QuerySet["ConferencingUser"]):
@@ -44,40 +66,48 @@ class ConferencingUser(models.Model):
     """A person of the tenant whose meetings MMS looks after."""
 
     class Hosting(models.TextChoices):
-        ONLINE = "online", "Online"
-        ON_PREMISES = "on-premises", "On-premises"
+        ONLINE = "online", _("Online")
+        ON_PREMISES = "on-premises", _("On-premises")
 
     class ConferenceIdType(models.TextChoices):
-        PUBLIC = "public", "Public (one for all meetings)"
-        PRIVATE = "private", "Private (one per meeting)"
+        PUBLIC = "public", _("Public (one for all meetings)")
+        PRIVATE = "private", _("Private (one per meeting)")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="users")
-    user_id = models.UUIDField("user ID", default=uuid.uuid4, unique=True, editable=False)
-    upn = models.CharField("user principal name", max_length=320, validators=[validate_address])
+    user_id = models.UUIDField(_("user ID"), default=uuid.uuid4, unique=True, editable=False)
+    upn = models.CharField(_("user principal name"), max_length=320, validators=[validate_address])
     sip_address = models.CharField(
-        "SIP address",
+        _("SIP address"),
         max_length=320,
         validators=[validate_address],
-        help_text="Changing it starts no run: join links stay as they are.",
+        help_text=_("Changing it starts no run: join links stay as they are."),
     )
     display_name = models.CharField(max_length=200, blank=True, validators=[validate_one_line])
     language = models.CharField(max_length=35, default="en-US", validators=[validate_language])
+    deployment = models.ForeignKey(
+        Deployment,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="users",
+        help_text=_("Which deployment the user belongs to. Empty: none."),
+    )
     hosting = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
     mailbox_location = models.CharField(max_length=12, choices=Hosting.choices, default=Hosting.ONLINE)
-    audio_conferencing_license = models.BooleanField("audio conferencing licence", default=False)
+    audio_conferencing_license = models.BooleanField(_("audio conferencing licence"), default=False)
     audio_conferencing_enabled = models.BooleanField(default=False)
     conferencing_provider = models.CharField(
         max_length=100,
         blank=True,
         validators=[validate_one_line],
-        help_text="Empty: Microsoft; otherwise the audio conferencing provider (ACP).",
+        help_text=_("Empty: Microsoft; otherwise the audio conferencing provider (ACP)."),
     )
     bridge = models.ForeignKey(Bridge, models.PROTECT, null=True, blank=True, related_name="users")
     meeting_service = models.CharField(
         max_length=5,
         blank=True,
         choices=MeetingService.choices,
-        help_text="Who hosts the user's online meetings that are made anew. Empty: the tenant's meeting service.",
+        help_text=_("Who hosts the user's online meetings that are made anew. Empty: the tenant's meeting service."),
     )
     mailbox = models.ForeignKey(
         MailboxConnection,
@@ -85,7 +115,7 @@ class ConferencingUser(models.Model):
         null=True,
         blank=True,
         related_name="users",
-        help_text="Where the user's mailbox is. Empty: where the tenant's mailboxes are.",
+        help_text=_("Where the user's mailbox is. Empty: where the tenant's mailboxes are."),
     )
     conference_id_type = models.CharField(
         max_length=7, choices=ConferenceIdType.choices, default=ConferenceIdType.PUBLIC
@@ -96,12 +126,12 @@ class ConferencingUser(models.Model):
         null=True,
         blank=True,
         related_name="toll_users",
-        help_text="Empty: the bridge's default number.",
+        help_text=_("Empty: the bridge's default number."),
     )
     toll_free_number = models.ForeignKey(
         ServiceNumber,
         models.PROTECT,
-        verbose_name="toll-free number",
+        verbose_name=_("toll-free number"),
         null=True,
         blank=True,
         related_name="toll_free_users",
@@ -115,6 +145,13 @@ class ConferencingUser(models.Model):
         default=False,
         editable=False,
         help_text="Whether meetings were put back as they were, so that no change starts anything by itself.",
+    )
+    teams_dial_in = models.CharField(
+        max_length=700,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="What Teams said last of dialling into the user's meetings: numbers and the page of local ones.",
     )
     settings_fingerprint = models.CharField(
         max_length=32, default="", editable=False, help_text="Of what the settings ask the invitations to say."
@@ -136,7 +173,7 @@ class ConferencingUser(models.Model):
     """Where their page is; the site says where that is (ABSOLUTE_URL_OVERRIDES)."""
 
     class Meta:
-        verbose_name = "user"
+        verbose_name = _("user")
         ordering = ["upn"]
         constraints = [models.UniqueConstraint("tenant", Lower("upn"), name="one_user_per_upn")]
         indexes = [
@@ -153,10 +190,29 @@ class ConferencingUser(models.Model):
         """The invariants that span tables: the bridge is the tenant's, the numbers are the bridge's, of their kind."""
         if self.mailbox and self.mailbox.tenant_id != self.tenant_id:
             raise ValidationError(
-                {"mailbox": f"{self.tenant} has no connection {self.mailbox}: choose one of its own."}
+                {
+                    "mailbox": sentence(
+                        "%(tenant)s has no connection %(connection)s: choose one of its own.",
+                        tenant=self.tenant.name,
+                        connection=self.mailbox.name,
+                    )
+                }
             )
         if self.bridge and self.bridge.tenant_id != self.tenant_id:
-            raise ValidationError({"bridge": f"{self.tenant} has no bridge {self.bridge}: choose one of its own."})
+            raise ValidationError(
+                {
+                    "bridge": sentence(
+                        "%(tenant)s has no bridge %(bridge)s: choose one of its own.",
+                        tenant=self.tenant.name,
+                        bridge=self.bridge.name,
+                    )
+                }
+            )
+        if self.deployment and self.deployment.tenant_id != self.tenant_id:
+            raise self.deployment.not_of(self.tenant)
+        if self.deployment and self.deployment.kind != self.hosting:
+            told = sentence(_HOSTED_ELSEWHERE[self.deployment.kind], deployment=self.deployment.name, upn=self.upn)
+            raise ValidationError({"hosting": told})
         for field, kind in (
             ("toll_number", ServiceNumber.Kind.TOLL),
             ("toll_free_number", ServiceNumber.Kind.TOLL_FREE),
@@ -165,11 +221,21 @@ class ConferencingUser(models.Model):
             if number is None:
                 continue
             if number.bridge_id != self.bridge_id:
-                raise ValidationError(
-                    {field: f"{number} is not on {self.upn}'s bridge ({self.bridge or 'none'}): choose one that is."}
-                )
+                raise ValidationError({field: self._not_on_bridge(number)})
             if number.kind != kind:
-                raise ValidationError({field: f"{number} is a {number.kind} number: choose a {kind} one."})
+                raise ValidationError({field: sentence(_OF_OTHER_KIND[kind], number=number.number)})
+
+    def _not_on_bridge(self, number: ServiceNumber) -> str:
+        if self.bridge is None:
+            return sentence(
+                "%(number)s is not on %(upn)s's bridge (none): choose one that is.", number=number.number, upn=self.upn
+            )
+        return sentence(
+            "%(number)s is not on %(upn)s's bridge (%(bridge)s): choose one that is.",
+            number=number.number,
+            upn=self.upn,
+            bridge=self.bridge.name,
+        )
 
     @property
     def is_out_of_date(self) -> bool:
@@ -192,12 +258,23 @@ class ConferencingUser(models.Model):
 
     @property
     def effective_meeting_service(self) -> MeetingService:
-        """Who hosts meetings of the user that are made anew: their own choice, else the tenant's (R39).
+        """Who hosts meetings of the user that are made anew: whom their deployment names (R62), else their own choice,
+        else the tenant's (R39).
 
-        ``self.tenant`` should be loaded already. Without a meeting URL there is no Link service.
+        ``self.tenant`` and ``self.deployment`` should be loaded already. Without a meeting URL there is no Link
+        service, and without a connection to Teams no Teams.
         """
-        service = MeetingService(self.meeting_service or self.tenant.meeting_service)
-        return MeetingService.NONE if service == MeetingService.LINK and not self.tenant.meeting_url else service
+        of_deployment = self.deployment.meeting_service if self.deployment_id and self.deployment else ""
+        service = MeetingService(of_deployment or self.meeting_service or self.tenant.meeting_service)
+        is_there = {MeetingService.LINK: bool(self.meeting_url), MeetingService.TEAMS: self.tenant.reaches_teams}
+        return service if is_there.get(service) else MeetingService.NONE
+
+    @property
+    def meeting_url(self) -> str:
+        """Where join links of the Link service begin that are made anew for the user: of their deployment where it
+        names one (R60), else of the tenant. Both should be loaded already."""
+        of_deployment = self.deployment.meeting_url if self.deployment_id and self.deployment else ""
+        return of_deployment or self.tenant.meeting_url
 
     @property
     def conference_id(self) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django_filters
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants_app.audit import action_choices
 from tenants_app.models import AuditEntry
 from tenants_app.screens.forms import style_fields
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 
 class StyledForm(forms.Form):
@@ -24,7 +29,7 @@ class StyledForm(forms.Form):
         style_fields(self)
 
 
-def search_box(placeholder: str) -> forms.TextInput:
+def search_box(placeholder: _StrOrPromise) -> forms.TextInput:
     return forms.TextInput(attrs={"type": "search", "placeholder": placeholder, "autocomplete": "off"})
 
 
@@ -35,9 +40,9 @@ class DayFilter(django_filters.DateFilter):
     """
 
     FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
-    SENTENCE = f"Give a date from {FIRST.year} to {LAST.year}."
+    SENTENCE = _("Give a date from 1970 to 2999.")
 
-    def __init__(self, label: str, field_name: str, *, is_last: bool = False) -> None:
+    def __init__(self, label: _StrOrPromise, field_name: str, *, is_last: bool = False) -> None:
         bounds = {"min": self.FIRST.isoformat(), "max": self.LAST.isoformat()}
         super().__init__(
             field_name,
@@ -58,21 +63,23 @@ class DayFilter(django_filters.DateFilter):
 class AuditFilter(django_filters.FilterSet):
     """Audit entries by who, through what, what, and when."""
 
-    caption = "Filter the audit"
+    caption = _("Filter the audit")
 
     q = django_filters.CharFilter(
-        label="Search",
+        label=_("Search"),
         method="by_text",
         max_length=200,
-        widget=search_box("Who, what, or to what"),
+        widget=search_box(_("Who, what, or to what")),
     )
-    who = django_filters.CharFilter("actor", "iexact", label="Who", max_length=200, widget=search_box("Whole name"))
+    who = django_filters.CharFilter(
+        "actor", "iexact", label=_("Who"), max_length=200, widget=search_box(_("Whole name"))
+    )
     channel = django_filters.ChoiceFilter(
-        label="Through what", choices=AuditEntry.Channel.choices, empty_label="Anything"
+        label=_("Through what"), choices=AuditEntry.Channel.choices, empty_label=_("Anything")
     )
-    action = django_filters.ChoiceFilter(label="What", choices=action_choices, empty_label="Anything")
-    at_from = DayFilter("From", "at")
-    at_to = DayFilter("Until", "at", is_last=True)
+    action = django_filters.ChoiceFilter(label=_("What"), choices=action_choices, empty_label=_("Anything"))
+    at_from = DayFilter(pgettext_lazy("first day", "From"), "at")
+    at_to = DayFilter(pgettext_lazy("last day", "Until"), "at", is_last=True)
 
     class Meta:
         model = AuditEntry

@@ -10,14 +10,23 @@ from django import forms
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
-from django.utils.text import get_text_list
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from tenants_app.catalogue import ON_FORM, STORED_WITH_USER
-from tenants_app.changes.brought_along import numbers_left_behind
+from tenants_app.changes.brought_along import left_behind
 from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
-from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, MeetingService, ServiceNumber, Tenant
+from tenants_app.models import (
+    Bridge,
+    ConferencingUser,
+    Deployment,
+    MailboxConnection,
+    MeetingService,
+    ServiceNumber,
+    Tenant,
+)
 from tenants_app.validators import validate_conference_id
-from tenants_app.wording import stored_provider
+from tenants_app.wording import alternatives, stored_provider
 
 
 def style_fields(form: forms.BaseForm) -> None:
@@ -52,7 +61,8 @@ class MergingForm(forms.ModelForm[Any]):
         super().full_clean()
         for name, stored in overtaken.items():
             now = _in_words(self.fields[name], stored)
-            self.add_error(name, f"It was changed meanwhile to {now}: look again and save once more.")
+            told = gettext("It was changed meanwhile to %(value)s: look again and save once more.")
+            self.add_error(name, told % {"value": now})
 
     def edited(self) -> dict[str, Any]:
         """The values that were edited on the page."""
@@ -91,11 +101,11 @@ def _lines(text: str) -> str:
 def _in_words(field: forms.Field, value: str) -> str:
     """What an administrator calls the value that a page carries as ``value``."""
     if isinstance(field, forms.BooleanField):
-        return "on" if value == "True" else "off"
+        return gettext("on") if value == "True" else gettext("off")
     if isinstance(field, forms.ChoiceField):
         choices = cast(Iterable[tuple[Any, Any]], field.choices)
         return str(next((label for key, label in choices if str(key) == value), value))
-    return value or "an empty text"
+    return value or gettext("an empty text")
 
 
 class TenantForm(MergingForm):
@@ -111,6 +121,13 @@ class TenantForm(MergingForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        teams = cast(forms.ModelChoiceField[Any], self.fields["teams_connection"])
+        graph = MailboxConnection.Kind.GRAPH
+        teams.queryset = MailboxConnection.objects.filter(tenant=self.instance.pk, kind=graph)
+        teams.empty_label = gettext("None: MMS does not reach Teams")
+        teams.error_messages["invalid_choice"] = gettext(
+            "What was chosen is not on offer any more: choose another one."
+        )
         style_fields(self)
 
 
@@ -126,63 +143,90 @@ class NumberField(forms.ModelChoiceField[ServiceNumber]):
         return number_in_words(number)
 
 
-_LANGUAGES = get_text_list(list(settings.MMS_INVITATION_LANGUAGES.values()), "or")
+_LANGUAGES = {
+    "en": pgettext_lazy("language in a sentence", "English"),
+    "es": pgettext_lazy("language in a sentence", "Spanish"),
+    "it": pgettext_lazy("language in a sentence", "Italian"),
+}
+
+
+def language_name(code: str) -> str:
+    """A language that invitations are written in, as a sentence names it."""
+    return str(_LANGUAGES.get(code, settings.MMS_INVITATION_LANGUAGES[code]))
 
 
 class UserForm(MergingForm):
     """One user's settings, and whether a changed number alone should reschedule the meetings (R10)."""
 
     conference_id = forms.CharField(
-        label="Conference ID",
+        label=_("Conference ID"),
         required=False,
         validators=[validate_conference_id],
         widget=forms.TextInput({"maxlength": 7}),
-        help_text="7 digits. Leave it as it is to keep it.",
+        help_text=_("7 digits. Leave it as it is to keep it."),
     )
     reset_conference_id = forms.BooleanField(
-        label="Give a new conference ID", required=False, help_text="A free one is chosen; the old one stops working."
+        label=_("Give a new conference ID"),
+        required=False,
+        help_text=_("A free one is chosen; the old one stops working."),
     )
     reschedule_meetings = forms.BooleanField(
-        label="Reschedule meetings",
+        label=_("Reschedule meetings"),
         required=False,
-        help_text="A changed default number starts a run only with this.",
+        help_text=_("A changed default number starts a run only with this."),
     )
 
     class Meta:
         model = ConferencingUser
         fields = STORED_WITH_USER
         field_classes = {"toll_number": NumberField, "toll_free_number": NumberField}
-        labels = {"conference_id_type": "Conference IDs are"}
+        labels = {"conference_id_type": _("Conference IDs are")}
         help_texts = {
-            "language": f"Of the invitation: {_LANGUAGES}; others get English.",
             "toll_number": "",  # its empty choice says it
-            "mailbox": "Where the user's meetings are. Changing it starts no run.",
-            "meeting_service": "Hosts the meetings that are made anew. Changing it starts no run.",
+            "deployment": _(
+                "Moves the user there, with its hosting, bridge and numbers. The account is not moved by MMS."
+            ),
+            "mailbox": _("Where the user's meetings are. Changing it starts no run."),
+            "meeting_service": _("Hosts the meetings that are made anew. Changing it starts no run."),
         }
 
     def __init__(self, data: QueryDict | None, instance: ConferencingUser) -> None:
         super().__init__(data, instance=instance)
         self.fields["conference_id"].initial = instance.conference_id
+        written = alternatives([language_name(code) for code in settings.MMS_INVITATION_LANGUAGES])
+        told = gettext("Of the invitation: %(languages)s; others get English.")
+        self.fields["language"].help_text = told % {"languages": written}
         if instance.bridge and not instance.bridge.gives_conference_ids:
-            self.fields["conference_id"].help_text = "Empty: the meeting service hands out the IDs of this bridge."
+            self.fields["conference_id"].help_text = gettext(
+                "Empty: the meeting service hands out the IDs of this bridge."
+            )
         services = cast(forms.ChoiceField, self.fields["meeting_service"])
-        tenants_own = instance.tenant.get_meeting_service_display()
-        services.choices = [("", f"The tenant's ({tenants_own})"), *MeetingService.choices]
+        tenants_own = gettext("The tenant's (%(name)s)")
+        service = instance.tenant.get_meeting_service_display()
+        services.choices = [("", tenants_own % {"name": service}), *MeetingService.choices]
         # A number on its way off its bridge is for those only who have it already (R35).
         theirs = Q(is_leaving=False) | Q(pk__in=[instance.toll_number_id or 0, instance.toll_free_number_id or 0])
         numbers = ServiceNumber.objects.filter(theirs, tenant=instance.tenant_id).select_related("bridge")
-        self._offer("bridge", Bridge.objects.filter(tenant=instance.tenant_id), "No bridge")
+        self._offer("bridge", Bridge.objects.filter(tenant=instance.tenant_id), gettext("No bridge"))
         connections = MailboxConnection.objects.filter(tenant=instance.tenant_id)
-        self._offer("mailbox", connections, f"The tenant's ({instance.tenant.mailbox or 'kept by MMS'})")
-        self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), "The bridge's default number")
-        self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), "None")
+        self._offer("mailbox", connections, tenants_own % {"name": instance.tenant.mailbox or gettext("kept by MMS")})
+        deployments = Deployment.objects.filter(tenant=instance.tenant_id)
+        if deployments.exists():
+            theirs = Q(retired_at=None) | Q(pk=instance.deployment_id or 0)
+            self._offer("deployment", deployments.filter(theirs), gettext("No deployment"))
+        else:
+            del self.fields["deployment"]
+        self._offer("toll_number", numbers.filter(kind=ServiceNumber.Kind.TOLL), gettext("The bridge's default number"))
+        self._offer("toll_free_number", numbers.filter(kind=ServiceNumber.Kind.TOLL_FREE), gettext("None"))
         style_fields(self)
 
     def _offer(self, name: str, rows: QuerySet[Any], empty: str) -> None:
         field = cast(forms.ModelChoiceField[Any], self.fields[name])
         field.queryset = rows
         field.empty_label = empty
-        field.error_messages["invalid_choice"] = "What was chosen is not on offer any more: choose another one."
+        field.error_messages["invalid_choice"] = gettext(
+            "What was chosen is not on offer any more: choose another one."
+        )
 
     def clean_conferencing_provider(self) -> str:
         return stored_provider(self.cleaned_data["conferencing_provider"])
@@ -190,7 +234,7 @@ class UserForm(MergingForm):
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or self.cleaned_data
         edited = {name: cleaned[name] for name in self.changed_data if name in cleaned}
-        return cleaned | numbers_left_behind(self.instance, edited)
+        return cleaned | left_behind(self.instance, edited)
 
     def edited(self) -> dict[str, Any]:
         """The values that were edited on the page, as ``changes.change_user`` takes them."""

@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.formats import date_format
+from django.utils.translation import get_language
 from django_htmx.http import trigger_client_event
 
 from tenants_app.screens.requests import Request
@@ -43,7 +44,13 @@ class Look:
         """``shown`` is another after each change of what the page shows."""
         self._request = request
         self.now = timezone.now()
-        whole = (*shown, request.get_full_path(), int(self.now.timestamp() // 60))
+        whole = (
+            *shown,
+            request.get_full_path(),
+            get_language(),
+            timezone.get_current_timezone_name(),
+            int(self.now.timestamp() // 60),
+        )
         self.version = hashlib.blake2b(repr(whole).encode(), digest_size=12).hexdigest()
 
     @property
@@ -54,7 +61,10 @@ class Look:
     def nothing_new(self) -> HttpResponse:
         """The answer then: nothing but the time."""
         local = timezone.localtime(self.now)
-        moment = {"iso": local.isoformat(timespec="seconds"), "text": date_format(local, "j M Y, H:i T")}
+        moment = {
+            "iso": local.isoformat(timespec="seconds"),
+            "text": f"{date_format(local, 'SHORT_DATETIME_FORMAT')} {local.tzname()}",
+        }
         response = trigger_client_event(HttpResponse(status=204), "nothingNew", moment)
         add_never_cache_headers(response)
         return response

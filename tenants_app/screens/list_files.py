@@ -13,6 +13,7 @@ from django.http import HttpResponseBadRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
+from django.utils.translation import gettext as _
 
 from tenants_app.bulk import BULK, batched
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
@@ -42,15 +43,16 @@ def file_of(request: Request, table: ListTable, slug: str, kind: str) -> HttpRes
 
 def refusal_of(problems: Sequence[str]) -> HttpResponseBase:
     """Why there is no file: one of other rows than were meant would be taken for the right one."""
-    sentence = f"Nothing was exported. {' '.join(problems)} Correct that and download it again.\n"
-    return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
+    told = _("Nothing was exported. %(problems)s Correct that and download it again.")
+    sentence = told % {"problems": " ".join(problems)}
+    return HttpResponseBadRequest(f"{sentence}\n", content_type="text/plain; charset=utf-8")
 
 
 def told(value: Any) -> Any:
     """A value as JSON has it, and CSV as text: times in ISO 8601 and UTC."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
         return {str(name): told(each) for name, each in value.items()}

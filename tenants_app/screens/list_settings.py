@@ -12,6 +12,8 @@ from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from tenants_app.access import Access, access_for
@@ -31,12 +33,12 @@ class SaveForm(forms.Form):
         max_length=80,
         validators=[validate_one_line],
         error_messages={
-            "required": "Give the filter a name.",
-            "max_length": "The name is too long: at most 80 characters.",
+            "required": _("Give the filter a name."),
+            "max_length": _("The name is too long: at most 80 characters."),
         },
     )
     query = forms.CharField(
-        max_length=2000, required=False, error_messages={"max_length": "The filter is too long to be kept."}
+        max_length=2000, required=False, error_messages={"max_length": _("The filter is too long to be kept.")}
     )
     is_shared = forms.BooleanField(required=False)
     is_default = forms.BooleanField(required=False)
@@ -59,7 +61,8 @@ def layout(request: Request, slug: str, name: str) -> HttpResponse:
     known = list(dict.fromkeys([*before, *table.choosable()]))
     chosen = [column for column in known if column in request.POST.getlist("column")]
     if not chosen:
-        messages.error(request, "A list shows at least one column, so nothing was changed: choose some.")
+        told = gettext("A list shows at least one column, so nothing was changed: choose some.")
+        messages.error(request, told)
         return redirect(_address(path, asked))
     chosen.sort(key=lambda column: _place(request.POST.get(f"at-{column}", ""), known.index(column) + 1))
     given = request.POST.get(ROWS_ON_A_PAGE, "")
@@ -85,7 +88,7 @@ def saved_filters(request: Request, slug: str, name: str) -> HttpResponse:
     context = {
         "access": access,
         "name": name,
-        "caption": table.caption,
+        "caption": gettext(table.caption),
         "saved": found,
         "path": path,
         "at": request.GET.get("at", ""),
@@ -104,7 +107,8 @@ def _save(request: Request, access: Access, table: type[ListTable]) -> HttpRespo
         return redirect(_address(path, asked))
     values = form.cleaned_data
     if values["is_shared"] and not access.may_operate:
-        raise PermissionDenied("Sharing a filter needs the role operator: keep it for yourself, or ask an operator.")
+        told = gettext("Sharing a filter needs the role operator: keep it for yourself, or ask an operator.")
+        raise PermissionDenied(told)
     query = table.kept_of(QueryDict(values["query"])).urlencode(safe=",")
     try:
         saved = changes.save_filter(
@@ -121,8 +125,10 @@ def _save(request: Request, access: Access, table: type[ListTable]) -> HttpRespo
     except ValidationError as error:
         tell_errors(request, error)
         return redirect(_address(path, asked))
-    shared = f" Everybody of {access.tenant} sees it." if saved.is_shared else ""
-    messages.success(request, f"The filter “{saved}” is kept.{shared}")
+    told = gettext("The filter “%(name)s” is kept.")
+    if saved.is_shared:
+        told = gettext("The filter “%(name)s” is kept. Everybody of %(tenant)s sees it.")
+    messages.success(request, told % {"name": saved, "tenant": access.tenant})
     return redirect(f"{path}?{saved.query}")
 
 
@@ -152,25 +158,26 @@ def saved_filter(request: Request, slug: str, name: str, pk: int) -> HttpRespons
 
 def _do(request: Request, access: Access, saved: SavedFilter, do: str, *, is_owner: bool) -> str:
     """Does it, and says what was done."""
+    name = {"name": saved, "tenant": access.tenant}
     if do == "default":
         changes.make_default(saved, request.user)
-        return f"From now on the list opens with “{saved}” for you."
+        return gettext("From now on the list opens with “%(name)s” for you.") % name
     if do == "no-default":
         changes.drop_default(saved, request.user)
-        return "From now on the list opens without a filter for you."
+        return gettext("From now on the list opens without a filter for you.")
     if do == "take-over" and saved.is_shared and access.may_administer:
         changes.take_over_filter(saved, request.user, access.actor)
-        return f"The filter “{saved}” is yours now."
+        return gettext("The filter “%(name)s” is yours now.") % name
     if do == "share" and is_owner and access.may_operate:
         changes.share_filter(saved, access.actor, is_shared=True)
-        return f"Everybody of {access.tenant} sees the filter “{saved}” now."
+        return gettext("Everybody of %(tenant)s sees the filter “%(name)s” now.") % name
     if do == "unshare" and is_owner:
         changes.share_filter(saved, access.actor, is_shared=False)
-        return f"Only you see the filter “{saved}” now."
+        return gettext("Only you see the filter “%(name)s” now.") % name
     if do == "delete" and (is_owner or (saved.is_shared and access.may_administer)):
         changes.delete_filter(saved, access.actor)
-        return f"The filter “{saved}” is deleted."
-    raise PermissionDenied("That is for the owner of the filter, or for an admin of the tenant.")
+        return gettext("The filter “%(name)s” is deleted.") % name
+    raise PermissionDenied(gettext("That is for the owner of the filter, or for an admin of the tenant."))
 
 
 def _table(name: str) -> type[ListTable]:

@@ -20,10 +20,13 @@ from django.db.models.expressions import OrderBy as OrderingTerm
 from django.http import HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django_filters import FilterSet
 from django_htmx.http import replace_url
 from django_tables2.data import TableQuerysetData
@@ -34,6 +37,7 @@ from tenants_app.models import ListLayout, SavedFilter
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.list_files import file_of, refusal_of
 from tenants_app.screens.requests import Request
+from tenants_app.wording import alternatives
 
 ROWS = (20, 50, 100, 200)
 """How many rows a page may have."""
@@ -73,6 +77,11 @@ class _Told:
         self.files, self.is_extra, self.is_fixed, self.loads = dict(files), is_extra, is_fixed, tuple(loads)
         super().__init__(*args, **more)
 
+    @property
+    def header(self) -> str | None:
+        """The title, in the language of who reads; None where the name of the column is its title."""
+        return _(self.verbose_name) if self.verbose_name else None  # type: ignore[attr-defined]
+
 
 class Cell(_Told, tables.TemplateColumn):
     """A column whose cells are drawn by a template."""
@@ -88,7 +97,7 @@ class Text(_Told, tables.Column):
         attrs = more.pop("attrs", {"td": {"class": "in-line"}})
         # The value is read here alone: found by the name of the column, it may be asked of the database row by row.
         super().__init__(verbose_name=label, accessor="pk", empty_values=(), attrs=attrs, **more)
-        self.label, self.read = label, read
+        self.read = read
 
     def render(self, record: Any) -> SafeString:
         value = self.read(record)
@@ -97,10 +106,10 @@ class Text(_Told, tables.Column):
         if hasattr(value, "isoformat"):
             value = render_to_string("tables/moment.html", {"moment": value})
         elif isinstance(value, bool):
-            value = "Yes" if value else "No"
+            value = _("Yes") if value else _("No")
         elif isinstance(value, int):
-            value = f"{value:,}"
-        return format_html('<span class="on-phones">{}:</span> <bdi>{}</bdi>', self.label, value)
+            value = number_format(value, force_grouping=True)
+        return format_html('<span class="on-phones">{}:</span> <bdi>{}</bdi>', self.header, value)
 
 
 def reads(path: str) -> Read:
@@ -151,12 +160,15 @@ class ListTable(tables.Table):
 
     list_name: ClassVar[str] = ""
     """In addresses and in what accounts keep; empty only for a table that others derive from."""
-    caption: ClassVar[str]
+    caption: str
+    """Its title: of the class as it is declared, of a table in the language of who reads."""
     when_empty: ClassVar[str] = ""
     """What it says where there is nothing although nothing is filtered; otherwise its ``empty_text``."""
     usual: ClassVar[Sequence[str]] = ()
     """The columns that it shows where nobody has chosen any; empty: all but the extra ones."""
     usual_rows: ClassVar[int] = 20
+    empty_text: str | None
+    """What it says where nothing is found, in the language of who reads."""
     filter_class: ClassVar[type[FilterSet] | None] = None
     """What filters it; its fields are what a saved filter holds."""
     saves_filters: ClassVar[bool] = False
@@ -176,6 +188,8 @@ class ListTable(tables.Table):
 
     def __init__(self, data: Any, **options: Any) -> None:
         super().__init__(_Rows(data) if isinstance(data, QuerySet) else data, **options)
+        self.caption = _(self.caption)
+        self.empty_text = _(self.empty_text) if self.empty_text else self.empty_text
 
     def prepare(self, rows: Sequence[Any]) -> None:
         """Look up for some rows at once what their cells and fields need; by default nothing."""
@@ -195,7 +209,7 @@ class ListTable(tables.Table):
     @classmethod
     def label_of(cls, name: str) -> str:
         column = cls.base_columns[name]
-        return str(column.verbose_name or name.replace("_", " ").capitalize())
+        return str(column.header or name.replace("_", " ").capitalize())
 
     @classmethod
     def kept_of(cls, asked: QueryDict) -> QueryDict:
@@ -316,7 +330,6 @@ def answer_list(
     *,
     found: FilterSet | None = None,
     everything: QuerySet[Any] | None = None,
-    fragment: str = "tables/results.html",
 ) -> HttpResponseBase:
     """Render a page of ``context["access"]`` with one list, or for htmx its results alone, or answer with a file of it.
 
@@ -326,7 +339,7 @@ def answer_list(
         return instead
     is_first_time = everything is not None and not table.paginator.count and not everything.exists()
     more = {"table": table, "filter": found, "is_first_time": is_first_time}
-    response = answer(request, page, fragment, context | more)
+    response = answer(request, page, "tables/results.html", context | more)
     if found is not None and _goes_on_filtering(request, found):
         replace_url(response, request.get_full_path())
     return response
@@ -357,7 +370,7 @@ def arrange(
     now = Arrangement(table, access, asked, request.path, table.usual_rows, found=found)
     table.arrangement = now
     if table.when_empty and not any(value for name, value in asked.items() if name not in _NO_FILTER):
-        table.empty_text = table.when_empty
+        table.empty_text = _(table.when_empty)
     kept = None
     if not (asked.get(COLUMNS) and asked.get(ROWS_ON_A_PAGE)):
         kept = ListLayout.objects.filter(account=request.user, of_list=table.list_name).first()
@@ -366,7 +379,7 @@ def arrange(
     _sort(table, now)
     if wanted := asked.get(FORMAT):
         if wanted not in FORMATS:
-            problems.append(f"There are files as {' and '.join(FORMATS)} only.")
+            problems.append(_("There are files as csv and json only."))
         return refusal_of(problems) if problems else file_of(request, table, access.tenant.slug, wanted)
     if is_page and not asked and not request.htmx and now.default and now.default.query:
         return HttpResponseRedirect(f"{request.path}?{now.default.query}")
@@ -400,10 +413,14 @@ def _choose_columns(table: ListTable, now: Arrangement, kept: ListLayout | None)
         unknown = [name for name in wanted if name not in table.choosable()]
         if unknown:
             named = ", ".join(f"“{Truncator(name).chars(40)}”" for name in unknown[:3])
-            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-            now.remarks.append(
-                f"This list has no column {named}{more}, so {'it is' if len(unknown) == 1 else 'they are'} passed over."
+            told = ngettext(
+                "This list has no column %(names)s, so it is passed over.",
+                "This list has no column %(names)s, so they are passed over.",
+                len(unknown),
             )
+            if len(unknown) > 3:
+                told = _("This list has no column %(names)s and %(number)s more, so they are passed over.")
+            now.remarks.append(told % {"names": named, "number": len(unknown) - 3})
     else:
         wanted = kept.columns if kept else ()
     shown = [name for name in wanted if name in known] or [name for name in table.usual_columns() if name in known]
@@ -428,7 +445,7 @@ def _sort(table: ListTable, now: Arrangement) -> None:
         name for name in wanted if (bare := name.removeprefix("-")) in table.columns and table.columns[bare].orderable
     ]
     if len(known) < len(wanted):
-        now.remarks.append("The list cannot be sorted as the address says, so that part is passed over.")
+        now.remarks.append(_("The list cannot be sorted as the address says, so that part is passed over."))
     if known:
         table.order_by = known
 
@@ -437,7 +454,8 @@ def _rows_of(now: Arrangement, kept: ListLayout | None, usual: int) -> int:
     if given := now.asked.get(ROWS_ON_A_PAGE):
         if given in map(str, ROWS):
             return int(given)
-        now.remarks.append(f"A page has {', '.join(map(str, ROWS[:-1]))} or {ROWS[-1]} rows, so {usual} are shown.")
+        told = _("A page has %(choices)s rows, so %(number)s are shown.")
+        now.remarks.append(told % {"choices": alternatives(list(map(str, ROWS))), "number": usual})
         return usual
     return kept.rows if kept and kept.rows in ROWS else usual
 

@@ -15,6 +15,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages.storage.base import BaseStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure
 from django_htmx.http import trigger_client_event
 
@@ -25,9 +26,12 @@ UNSAVED = "unsaved"
 """Marks the sign-in page that a lost POST leads to, and the message that says so afterwards."""
 
 
-def tell_unsaved(request: HttpRequest, why: str = "You were signed out") -> None:
+def tell_unsaved(request: HttpRequest, *, is_too_old: bool = False) -> None:
     """Say on the page that comes next that nothing was saved; what was typed comes back there where it was kept."""
-    messages.warning(request, f"{why}, so nothing was saved or started.", extra_tags=UNSAVED)
+    told = _("You were signed out, so nothing was saved or started.")
+    if is_too_old:
+        told = _("The page was too old, so nothing was saved or started.")
+    messages.warning(request, told, extra_tags=UNSAVED)
 
 
 def page_it_came_from(request: HttpRequest) -> str:
@@ -75,7 +79,7 @@ class LostPosts:
         """Lead a POST of nobody to the sign-in page, and from there back to where it came from."""
         if request.method != "POST" or not getattr(view_func, "login_required", True) or request.user.is_authenticated:
             return None
-        if request.resolver_match and request.resolver_match.url_name == "logout":
+        if request.resolver_match and request.resolver_match.url_name == "account_logout":
             return redirect(settings.LOGIN_URL)
         response = redirect_to_login(page_it_came_from(request) or request.get_full_path())
         response["Location"] += f"&{UNSAVED}=yes"
@@ -94,7 +98,8 @@ def _explain(request: HttpRequest) -> None:
     if isinstance(waiting, BaseStorage):
         waiting.used = False  # they are still to be shown
     if not is_told:
-        messages.info(request, "Nothing was changed. That address only takes forms; this is the page it belongs to.")
+        told = _("Nothing was changed. That address only takes forms; this is the page it belongs to.")
+        messages.info(request, told)
 
 
 def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -107,7 +112,7 @@ def form_too_old(request: HttpRequest, reason: str = "") -> HttpResponse:
     page = page_it_came_from(request)
     is_part = bool(cast(Request, request).htmx)
     if page and request.user.is_authenticated and not is_part:
-        tell_unsaved(request, "The page was too old")
+        tell_unsaved(request, is_too_old=True)
         return redirect(page)
     response = csrf_failure(request, reason)
     return trigger_client_event(response, "tooOld") if is_part else response

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.http import HttpRequest
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 
 def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
@@ -23,7 +24,7 @@ def tell_refusal(form: forms.BaseForm, error: ValidationError) -> None:
         elif field == NON_FIELD_ERRORS:
             form.add_error(None, sentences)
         else:
-            name = capfirst(field.replace("_", " "))
+            name = capfirst(gettext(field.replace("_", " ")))
             form.add_error(None, [f"{name}: {sentence}" for sentence in sentences])
 
 

@@ -1,13 +1,11 @@
-"""Screens about who people are: signing in, the list of tenants, the audit; and the sign of life."""
+"""Screens of everybody who is signed in: the list of tenants, the audit, colours and keys; and the sign of life."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
-from urllib.parse import unquote, urlsplit
 
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.db.models import Count
 from django.http import (
@@ -18,56 +16,23 @@ from django.http import (
     JsonResponse,
 )
 from django.shortcuts import redirect
-from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import (
-    HttpResponseClientRedirect,
-    HttpResponseClientRefresh,
-    HttpResponseStopPolling,
-    reswap,
-    trigger_client_event,
-)
+from django_htmx.http import HttpResponseClientRedirect
 
 from tenants_app.access import Access, access_for, visible_tenants
+from tenants_app.audit import Actor, Channel
+from tenants_app.changes.accounts import prefer
 from tenants_app.models import AuditEntry, ConferencingUser
-from tenants_app.screens.addresses import page_at, route_of
+from tenants_app.screens.addresses import page_at
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.fragments import SHOWN, Look, answer
+from tenants_app.screens.fragments import Look, answer
 from tenants_app.screens.lists import all_of, answer_list
-from tenants_app.screens.lost_posts import UNSAVED, tell_unsaved
 from tenants_app.screens.requests import Request
 from tenants_app.screens.tables import AuditTable
 from tenants_app.signals import Standing, standings_of, version_of
 
 THEMES = ("light", "dark", "auto")
-
-
-@method_decorator(login_not_required, name="dispatch")
-class SignIn(LoginView):
-    """Django's own, except that a part of a page whose session has ended makes the whole page sign in; one that asks by
-    itself is told to stop, and the page stays as it is and says so.
-
-    With ``?unsaved=yes`` it says before and after that nothing was saved of what was sent without a session.
-    """
-
-    redirect_authenticated_user = True
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        is_unsaved = UNSAVED in request.GET
-        if cast(Request, request).htmx and SHOWN in request.headers:
-            return reswap(trigger_client_event(HttpResponseStopPolling(), "signedOut"), "none")
-        if cast(Request, request).htmx:
-            return HttpResponseClientRedirect(request.get_full_path()) if is_unsaved else HttpResponseClientRefresh()
-        response = super().dispatch(request, *args, **kwargs)
-        if is_unsaved and isinstance(response, HttpResponseRedirect):
-            tell_unsaved(request)
-        return response
-
-    def get_redirect_url(self, request: HttpRequest | None = None) -> str:
-        """Where one wanted to, if that is a page and not the sign-in itself, which would lead round in a circle."""
-        page = page_at(self.request, super().get_redirect_url())
-        return "" if route_of(unquote(urlsplit(page).path)) == route_of(self.request.path) else page
 
 
 @require_safe
@@ -119,7 +84,12 @@ def _audit_filter(request: Request, access: Access) -> AuditFilter:
 @login_not_required
 @require_POST
 def choose_theme(request: HttpRequest) -> HttpResponse:
-    """Keep the colours that the visitor likes, for a year, and go back to where they were."""
+    """Keep the colours that the visitor likes, and go back to where they were: with the account of who is signed in,
+    and with the browser for a year, for the pages before the sign-in."""
+    chosen = request.POST.get("theme", "")
+    if isinstance(request.user, User) and chosen in THEMES:
+        actor = Actor(request.user.get_username(), Channel.SCREEN)
+        prefer(request.user, actor, theme="" if chosen == "auto" else chosen)
     return _keep(request, "theme", THEMES)
 
 

@@ -7,18 +7,78 @@ from typing import Any, NamedTuple
 
 from django import template
 from django.db.models import Field
+from django.utils.formats import number_format
 from django.utils.text import Truncator, capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from tenants_app.audit import action_in_words, values_in_words
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.wording import provider_name
 
 register = template.Library()
+register.filter("in_words", action_in_words)
 
 _FIELDS: dict[str, Field[Any, Any]] = {
     field.name: field for model in (ServiceNumber, Bridge, Tenant, ConferencingUser) for field in model._meta.fields
 }
 _PROVIDERS = {"provider", "conferencing_provider"}
-_NAMES = {"conference_id": "Conference ID"}
+_NAMES = {"conference_id": gettext_noop("Conference ID")}
+_NAMES_OF_NO_FIELD = (
+    gettext_noop("accepted items"),
+    gettext_noop("action"),
+    gettext_noop("address"),
+    gettext_noop("alert"),
+    gettext_noop("because"),
+    gettext_noop("begins"),
+    gettext_noop("between"),
+    gettext_noop("body"),
+    gettext_noop("changed"),
+    gettext_noop("checks"),
+    gettext_noop("chosen by"),
+    gettext_noop("closed by"),
+    gettext_noop("created"),
+    gettext_noop("default bridge"),
+    gettext_noop("default mailbox"),
+    gettext_noop("default number"),
+    gettext_noop("deployment"),
+    gettext_noop("done"),
+    gettext_noop("earliest start"),
+    gettext_noop("entries"),
+    gettext_noop("file"),
+    gettext_noop("filter"),
+    gettext_noop("given up"),
+    gettext_noop("hosts"),
+    gettext_noop("how"),
+    gettext_noop("in doubt"),
+    gettext_noop("mailboxes"),
+    gettext_noop("Meeting"),
+    gettext_noop("meetings"),
+    gettext_noop("members"),
+    gettext_noop("messages"),
+    gettext_noop("named"),
+    gettext_noop("not told"),
+    gettext_noop("note"),
+    gettext_noop("Note"),
+    gettext_noop("numbers"),
+    gettext_noop("open"),
+    gettext_noop("organizers"),
+    gettext_noop("owner"),
+    gettext_noop("place"),
+    gettext_noop("reason"),
+    gettext_noop("retired"),
+    gettext_noop("role"),
+    gettext_noop("run"),
+    gettext_noop("runs taken back"),
+    gettext_noop("sign-ins"),
+    gettext_noop("State"),
+    gettext_noop("subject"),
+    gettext_noop("unsent"),
+    gettext_noop("users"),
+    gettext_noop("wave"),
+    gettext_noop("webhook"),
+)
+"""What else entries name: here for translators, who find in the code only what is written out."""
 _LONGEST = 200
 
 
@@ -47,26 +107,30 @@ def changes(entry: AuditEntry) -> list[Change]:
 def _change(entry: AuditEntry, name: str) -> Change:
     before = _readable(name, entry.before.get(name))
     is_gone = not entry.after
-    after = _readable(name, entry.after[name]) if name in entry.after else "nothing" if is_gone else before
+    after = _readable(name, entry.after[name]) if name in entry.after else _("nothing") if is_gone else before
     return Change(_name(name), before, after, is_from_to=name in entry.before and (is_gone or name in entry.after))
 
 
 def _name(name: str) -> str:
     field = _FIELDS.get(name)
-    return _NAMES.get(name) or str(capfirst(field.verbose_name if field else name.replace("_", " ")))
+    if name in _NAMES:
+        return _(_NAMES[name])
+    return str(capfirst(field.verbose_name if field else _(name.replace("_", " "))))
 
 
 def _readable(name: str, value: Any) -> str:
     if name in _PROVIDERS and value == "":
         return provider_name(value)
     if name == "meeting_service" and value == "":
-        return "the tenant's"
-    if value is None or value == "":
-        return "nothing"
+        return _("the tenant's")
+    if value is None or value in ("", []):
+        return _("nothing")
+    if isinstance(value, list):
+        return Truncator(", ".join(str(each) for each in value)).chars(_LONGEST)
     if isinstance(value, bool):
-        return "on" if value else "off"
+        return _("on") if value else _("off")
     if isinstance(value, int):
-        return f"{value:,}"
+        return number_format(value, force_grouping=True)
     field = _FIELDS.get(name)
-    label = dict(field.flatchoices).get(value, value) if field else value
-    return Truncator(str(label)).chars(_LONGEST)
+    choices = {**values_in_words(name), **dict(field.flatchoices if field else ())}
+    return Truncator(str(choices.get(value, value))).chars(_LONGEST)

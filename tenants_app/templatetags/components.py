@@ -18,6 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from tenants_app.templatetags.page_parts import icon
 
@@ -129,7 +130,8 @@ def post_button(
     html_id: str = "",
     seen: int | None = None,
 ) -> SafeString:
-    """A button that posts to the address named ``to``; ``seen`` is how many of what it is about the page shows."""
+    """A button that posts to the address named ``to``; ``seen`` says how many of what it is about the page
+    shows, or which."""
     values = {"content": content, "address": reverse(to, args=args), "icon": icon, "css": css, "html_id": html_id}
     return draw(context, "parts/post_button.html", **values, seen="" if seen is None else str(seen))
 
@@ -152,7 +154,7 @@ def state(tone: str, icon_name: str, label: str, href: str = "", css: str = "") 
 @register.simple_tag
 def on_off(on: bool, css: str = "") -> SafeString:
     """The badge of a switch."""
-    return state("succeeded", "check", "On", css=css) if on else state("quiet", "x", "Off", css=css)
+    return state("succeeded", "check", _("On"), css=css) if on else state("quiet", "x", _("Off"), css=css)
 
 
 @register.simple_tag

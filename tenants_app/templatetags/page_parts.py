@@ -1,4 +1,4 @@
-"""Small parts of pages: icons, times, durations."""
+"""Small parts of pages: icons, times, durations, counts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from tenants_app import wording
 
 register = template.Library()
 
@@ -35,7 +38,7 @@ def when(moment: datetime | None) -> SafeString:
     if moment is None:
         return _time(None, None)
     local = timezone.localtime(moment)  # its name is also known in the hour that the clocks show twice
-    return _time(moment, f"{date_format(local, 'j M Y, H:i')} {local.tzname()}")
+    return _time(moment, f"{date_format(local, 'SHORT_DATETIME_FORMAT')} {local.tzname()}")
 
 
 @register.filter
@@ -52,15 +55,23 @@ def _time(moment: datetime | None, text: str | None) -> SafeString:
 
 
 @register.filter
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as ``1 user`` and ``1,200 users``."""
+    return wording.counted(number, noun)
+
+
+@register.filter
 def until(start: datetime | None, end: datetime | None) -> str:
     """How long it took from ``start`` to ``end``; empty where either is missing."""
     if start is None or end is None:
         return ""
     seconds = max((end - start).total_seconds(), 0)
     if seconds < 1:
-        return "less than 1 s"
+        return _("less than 1 s")
     hours, rest = divmod(round(seconds), 3600)
     minutes, seconds = divmod(rest, 60)
     if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return _("%(hours)s h %(minutes)s min") % {"hours": hours, "minutes": minutes}
+    if minutes:
+        return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": seconds}
+    return _("%(seconds)s s") % {"seconds": seconds}

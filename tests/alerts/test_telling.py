@@ -23,16 +23,20 @@ from migrations_app.models import (
     LeftMeeting,
     NumberRelease,
     Preview,
+    RolloutEvent,
     Run,
     UserImport,
 )
 from migrations_app.monitoring.health import beat
-from tenants_app.changes.mailboxes import create_connection, remove_connection
+from migrations_app.rollouts.events import note
+from tenants_app.changes.mailboxes import change_connection, create_connection, remove_connection
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
+from tenants_app.sentences import sentence
 from tests.alerts.conftest import NOW, work
 from tests.support.actors import ACTOR
 from tests.support.meetings import messages_in
+from tests.support.rollouts import a_rollout, a_wave
 
 pytestmark = pytest.mark.usefixtures("outbox", "wakes")
 Minutes = Callable[[int], None]
@@ -252,7 +256,7 @@ def test_a_silence_is_told_when_it_is_over(wanted: AlertSettings, hands: Any, mi
     minutes(2)
     (message,) = messages_in(outbox)
     assert message["Subject"] == "[MMS Contoso] The background service was silent"
-    assert "From 2026-12-01 09:01 (UTC) to 2026-12-01 09:26 (UTC): 25 minutes." in message.get_content()
+    assert "From 1 Dec 2026, 09:01 UTC to 1 Dec 2026, 09:26 UTC: 25 minutes." in message.get_content()
 
 
 def test_a_short_silence_a_long_run_and_the_first_sign_are_no_silence(
@@ -273,6 +277,22 @@ def test_a_short_silence_a_long_run_and_the_first_sign_are_no_silence(
     beat()
     minutes(3)
     assert titles() == ["The background service was silent"], "the worker of that run has died"
+
+
+def test_r79_a_stop_of_a_wave_is_told_once(wanted: AlertSettings, minutes: Minutes, outbox: Path) -> None:
+    wave = a_wave(a_rollout(wanted.tenant), state="Stopped")
+    why = sentence("The only member of the batch has failed.")
+    note(wave.rollout, RolloutEvent.Kind.STOPPED, why, wave=wave)
+    note(wave.rollout, RolloutEvent.Kind.RESUMED, sentence("It was resumed."), wave=wave)
+    minutes(2)
+    minutes(15)
+    assert titles() == ["Wave Test users has stopped"]
+    (stop,) = Alert.objects.get().content["stopped_waves"]
+    assert (stop["rollout"], stop["wave"], stop["why"]) == ("To the new service", "Test users", why)
+    assert f"/contoso/rollouts/{wave.rollout_id}/waves/1/" in messages_in(outbox)[0].get_content()
+    note(wave.rollout, RolloutEvent.Kind.STOPPED, why, wave=wave)
+    minutes(15)
+    assert titles() == ["Wave Test users has stopped"] * 2
 
 
 def test_jobs_that_have_ended_by_themselves_are_told(wanted: AlertSettings, minutes: Minutes, old_bridge: Any) -> None:
@@ -406,3 +426,29 @@ def test_who_reaches_nobody_is_not_looked_for(
     fail(anna, make_run)
     minutes(3)
     assert not AlertEvent.objects.exists()
+
+
+def test_a_secret_that_ends_is_told_once_for_each_end_and_not_where_it_was_renewed(
+    wanted: AlertSettings, minutes: Minutes, outbox: Path
+) -> None:
+    ends_at = timezone.now() + timedelta(days=40)
+    values = {"kind": "graph", "directory_id": "contoso.com", "username": "5f6a0613-55e2-4074-a8b4-060000000001"}
+    made = create_connection(
+        wanted.tenant, ACTOR, "Microsoft 365", password="first~secret", secret_expires_at=ends_at, **values
+    )
+    minutes(3)
+    assert titles() == []
+    sooner = ends_at - timedelta(days=20)
+    change_connection(made, ACTOR, secret_expires_at=sooner)
+    minutes(30)
+    assert titles() == ["The client secret of connection Microsoft 365 ends"]
+    (mail,) = (each.get_content() for each in messages_in(outbox))
+    assert "Make a new one in Microsoft Entra" in mail
+    assert f"/settings/mailboxes/{made.pk}/" in mail
+    assert "first~secret" not in mail
+
+    change_connection(made, ACTOR, secret_expires_at=sooner - timedelta(days=1))
+    minutes(1)
+    change_connection(made, ACTOR, password="second~secret", secret_expires_at=ends_at + timedelta(days=300))
+    minutes(30)
+    assert titles() == ["The client secret of connection Microsoft 365 ends"]

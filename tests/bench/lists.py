@@ -187,7 +187,7 @@ def asking(page: Page) -> Callable[[], None]:
 
     client = Client(SERVER_NAME="localhost", **({"HTTP_HX_REQUEST": "true"} if page.is_fragment else {}))
     account = User.objects.get(username=page.who)
-    client.force_login(account, "django.contrib.auth.backends.ModelBackend")
+    client.force_login(account, "mms_site.accounts.backends.AccountBackend")
 
     def ask() -> None:
         response = client.get(page.path)

@@ -46,6 +46,10 @@ def browser() -> Iterator[Browser]:
             browser.close()
 
 
+REQUEST_ENDED = "htmx:afterRequest"
+"""Begins the first error in the console about a request that the browser or the server has cut off."""
+
+
 @pytest.fixture
 def faults() -> list[str]:
     """What went wrong in the windows of the test so far; a test that provokes a fault clears it."""
@@ -78,7 +82,11 @@ def open_page(browser: Browser, live_server: Any, cast: None, faults: list[str])
     def note(page: Page, message: Any) -> None:
         # What the server refuses is noted with its status, except for the page itself: error pages are pages too.
         refused = message.text.startswith("Failed to load resource: the server responded")
-        if message.type in {"error", "warning"} and not refused:
+        if message.text.startswith("htmx:sendAbort"):
+            # The page was left while it asked for something, which htmx reports in two errors: this is the second.
+            if faults and f": {REQUEST_ENDED}" in faults[-1]:
+                faults.pop()
+        elif message.type in {"error", "warning"} and not refused:
             faults.append(f"{page.url}: {message.text}")
 
     def note_response(page: Page, response: Any) -> None:

@@ -39,7 +39,10 @@ from tests.support.notices import notices_to
 from tests.support.pages import key_of
 from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
+from tests.support.retirements import retirement_of_pages
+from tests.support.rollouts import a_deployment, rollout_of_pages
 from tests.support.samples import skype_text
+from tests.support.signing import connection_to_microsoft
 from tests.support.weights import BASELINE
 from tests.support.windows import Open
 
@@ -60,6 +63,8 @@ PAGES = {
         "/contoso/search/?q=a",
         "/contoso/search/?q=nothing-goes-by-this",
         "/accounts/keyboard/",
+        "/accounts/second-factor/",
+        "/accounts/own/",
         "/contoso/users/anna.rossi@contoso.com/meetings/{stored}/story/",
         "/contoso/migrations/",
         "/contoso/migrations/{ended}/",
@@ -115,8 +120,53 @@ PAGES = {
         "/contoso/settings/rules/",
         "/contoso/settings/service/off/",
         "/contoso/settings/mail/",
+        "/contoso/people/",
+        "/contoso/settings/deployments/",
+        "/contoso/settings/deployments/{deployment}/",
+        "/contoso/settings/deployments/{deployment}/remove/",
+        "/contoso/rollouts/",
+        "/contoso/rollouts/{rollout}/",
+        "/contoso/rollouts/{rollout}/settings/",
+        "/contoso/rollouts/{rollout}/checks/",
+        "/contoso/rollouts/{rollout}/checks/new/",
+        "/contoso/rollouts/{rollout}/checks/new/?kind=tcp&wave=1",
+        "/contoso/rollouts/{rollout}/checks/open/",
+        "/contoso/rollouts/{rollout}/checks/{check}/",
+        "/contoso/rollouts/{rollout}/checks/{check}/change/",
+        "/contoso/rollouts/{rollout}/checks/{check}/remove/",
+        "/contoso/rollouts/{rollout}/checks/{question}/",
+        "/contoso/rollouts/{rollout}/waves/1/",
+        "/contoso/rollouts/{rollout}/waves/1/start/",
+        "/contoso/rollouts/{rollout}/waves/2/",
+        "/contoso/rollouts/{rollout}/waves/2/pause/",
+        "/contoso/rollouts/{rollout}/waves/2/resume/",
+        "/contoso/rollouts/{rollout}/waves/2/accept/",
+        "/contoso/rollouts/{rollout}/waves/2/moves/",
+        "/contoso/rollouts/{rollout}/waves/1/open-gate/",
+        "/contoso/rollouts/{rollout}/report/",
+        "/contoso/rollouts/{rollout}/waves/1/report/",
+        "/contoso/rollouts/{rollout}/people/",
+        "/contoso/rollouts/{rollout}/mapping/",
+        "/contoso/rollouts/{rollout}/import/",
+        "/contoso/rollouts/{rollout}/waves/1/members/",
+        "/contoso/rollouts/{rollout}/waves/1/meetings/",
+        "/contoso/rollouts/{rollout}/waves/1/readiness/",
+        "/contoso/rollouts/{rollout}/waves/1/settings/",
+        "/contoso/rollouts/{rollout}/waves/2/roll-back/",
+        "/contoso/rollouts/{rollout}/waves/2/stranded/",
+        "/contoso/rollouts/{rollout}/retirement/",
+        "/contoso/rollouts/{rollout}/retirement/retire/",
+        "/contoso/rollouts/{retired}/retirement/",
+        "/contoso/rollouts/{retired}/retirement/take-back/",
+        "/contoso/rollouts/{rollout}/redirects/",
+        "/contoso/rollouts/{rollout}/waves/2/members/",
+        "/contoso/rollouts/{rollout}/waves/2/members/{wave_member}/exclude/",
+        "/contoso/users/to-wave/?all",
         "/contoso/settings/mailboxes/",
+        "/contoso/settings/mailboxes/?kind=graph",
+        "/contoso/settings/mailboxes/?kind=exchange",
         "/contoso/settings/mailboxes/{connection}/",
+        "/contoso/settings/mailboxes/{microsoft}/",
         "/contoso/settings/mailboxes/{connection}/remove/",
         "/contoso/audit/",
         "/contoso/lists/users/filters/",
@@ -132,8 +182,10 @@ PAGES = {
         "/contoso/settings/",
     ],
     "charlie": ["/fabrikam/", "/fabrikam/migrations/", "/fabrikam/users/", "/fabrikam/bridges/"],
+    "root": ["/accounts/all/"],
     "": [
         "/accounts/login/",
+        "/accounts/forgotten/",
         "/accounts/sign-in-link/{vera}/{token}/",
         "/accounts/sign-in-link/{vera}/too-old/",
     ],
@@ -170,7 +222,8 @@ def fill(
     alert.deliveries.create(channel="webhook", state="Failed", error_code="alert-given-up", error_detail=LONG)
     alert.deliveries.create(channel="mail", recipient="zoe@contoso.com", error_code="mail-put-off", attempts=2)
     running = make_run(make_user("bruno"), "InProgress", [("Budget", "Succeeded", "")], total_meetings=7)
-    make_run(make_user("clara"), "Pending", due_at=timezone.now() + timedelta(minutes=9))
+    clara = make_user("clara")
+    make_run(clara, "Pending", due_at=timezone.now() + timedelta(minutes=9))
     make_run(make_user("dario"), "Pending", attempts=1, last_error_code="mailbox-unavailable")
     make_run(make_user("elena"))
     olga = make_user("olga", mailbox_location="on-premises")
@@ -179,6 +232,7 @@ def fill(
     for number in range(22):  # a second page of every list
         make_run(make_user(f"user{number}", audio_conferencing_license=False))
     vera = User.objects.get(username="vera")
+    User.objects.create_superuser("root", f"{LONG[:100]}@example.org", "a long pass phrase", first_name=LONG)
     plan = plan_for(anna, window_from=time(22), window_to=time(6))
     keys: dict[str, Any] = {
         "ended": ended.correlation_id,
@@ -195,6 +249,10 @@ def fill(
         **imports(tenant),
         "action": moved(anna).pk,
         "connection": create_connection(tenant, ACTOR, LONG[:100], address="https://dav.contoso.com/").pk,
+        "microsoft": connection_to_microsoft(tenant).pk,
+        "deployment": a_deployment(tenant).pk,
+        **(rollout := rollout_of_pages(anna, clara, new_bridge, LONG)),
+        **retirement_of_pages(clara, rollout["rollout"], LONG),
         "notices": notices_to(anna).pk,
         **preview_of(anna),
         "plan": plan.pk,

@@ -202,7 +202,7 @@ def test_the_charts_keep_what_was_chosen_and_opened(open_page: Open, anna: Confe
     pass_by(page, 2)
 
     expect(page.get_by_text("3 of 7 meetings").first).to_be_visible()
-    expect(page.get_by_role("table", name="All figures over the last hour")).to_be_visible()
+    expect(page.get_by_role("table", name="All figures: Last hour")).to_be_visible()
     expect(page.get_by_role("link", name="Last hour")).to_have_attribute("aria-current", "true")
     assert violations(page) == []
 

@@ -27,7 +27,6 @@ LONGEST = 0.9
 def kill_and_look(installation: Installation, kills: int, seed: int, users: int = USERS) -> dict[str, Any]:
     """Kill so often, let what is left be done, and report."""
     chance = random.Random(seed)  # noqa: S311 - it picks moments and guards nothing
-    installation.run("migrate", "--verbosity", "0")
     kept = str(installation.data_dir / "before.json")
     done = 0
     while done < kills:
@@ -56,6 +55,7 @@ def main() -> int:
     results = Results(options.results, {"seed": options.seed, "count": options.count, "database": database})
     if not results.rows():
         with tempfile.TemporaryDirectory() as folder, new_installation(Path(folder)) as installation:
+            installation.run("migrate", "--verbosity", "0")
             results.add(**kill_and_look(installation, options.count, options.seed))
     for row in results.rows():
         sys.stdout.write(f"{row}\n")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
+from migrations_app.management.commands import import_users as command_module
 from tenants_app.changes import conference_ids
 from tenants_app.changes.bridges import register_number, set_bridge, set_leaving
 from tenants_app.changes.tenants import change_tenant
@@ -19,7 +20,6 @@ from tenants_app.changes.users import create_user
 from tenants_app.csv_files import users_in
 from tenants_app.csv_files.cells import guarded, restored
 from tenants_app.csv_files.users_out import user_lines
-from tenants_app.management.commands import import_users as command_module
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
 from tests.support.commands import Command

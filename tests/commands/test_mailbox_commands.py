@@ -289,7 +289,7 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("migrations_app.management.commands.export_meetings.os.replace", full)
+    monkeypatch.setattr("migrations_app.management.whole_file.os.replace", full)
     with pytest.raises(CommandError, match="No space left on device"):
         command("export_meetings", "--user", anna.upn, "--output", str(output))
     assert output.read_bytes() == b"an earlier export"

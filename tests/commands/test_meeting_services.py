@@ -21,7 +21,8 @@ from tests.support.two_tenants import everything_stored
 MakeUser = Callable[..., ConferencingUser]
 NEW = ("new_tenant", "fabrikam", "--name", "Fabrikam", "--domain", "fabrikam.com")
 URL = ("--meeting-url", "https://meet.fabrikam.com")
-NO_TEAMS = "meeting service: There is no connection to Microsoft Teams yet: choose link or none."
+NO_TEAMS = "meeting service: The Teams service needs a connection to Teams: choose one of the tenant's connections"
+NONE_YET = "Contoso has no connection to Teams, which the Teams service needs: give it one, or choose none."
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_r39_a_new_tenant_has_the_service_that_is_named_or_link_where_there_is_a
     [
         (("--meeting-service", "link"), "The Link service needs a meeting URL: give one, or choose none instead."),
         ((*URL, "--meeting-service", "teams"), NO_TEAMS),
-        ((*URL, "--meeting-service", "zoom"), "'zoom' is not a meeting service: write link or none."),
+        ((*URL, "--meeting-service", "zoom"), "'zoom' is not a meeting service: write link, teams or none."),
         (("--meeting-url", "http://meet.fabrikam.com"), "A meeting URL begins with https://: give one that does."),
         (("--meeting-url", "ftp://meet.fabrikam.com"), "Give a web address that begins with https://"),
     ],
@@ -81,7 +82,7 @@ def test_r39_r9_a_user_gets_a_service_of_their_own_or_the_tenants(command: Comma
 
 @pytest.mark.parametrize(
     ("service", "sentence"),
-    [("teams", NO_TEAMS), ("webex", "'webex' is not a meeting service: write link, none or tenant.")],
+    [("teams", NONE_YET), ("webex", "'webex' is not a meeting service: write link, teams, none or tenant.")],
 )
 def test_r39_an_impossible_service_of_a_user_is_refused(
     command: Command, anna: ConferencingUser, service: str, sentence: str
@@ -134,8 +135,8 @@ def test_r39_r43_bad_cells_are_reported_by_line_and_nothing_is_written(
 
     assert everything_stored() == before
     assert errors.getvalue().splitlines() == [
-        "line 2: MeetingService: There is no connection to Microsoft Teams yet: choose link or none.",
-        "line 3: MeetingService: 'zoom' is not a meeting service: write link, none or tenant.",
+        f"line 2: MeetingService: {NONE_YET}",
+        "line 3: MeetingService: 'zoom' is not a meeting service: write link, teams, none or tenant.",
         "line 4: ConferenceId: The meeting service hands out the conference IDs of the bridge New bridge: "
         "give none here.",
     ]

@@ -185,6 +185,7 @@ def test_it_makes_a_bridge_with_numbers_and_lists_them(command: Command, tenant:
         "Provider": "Microsoft",
         "ConferenceIdsFrom": "mms",
         "DefaultNumber": "+442079460124",
+        "Deployment": "",
         "ServiceNumbers": ["+442079460123", "+442079460124"],
         "UserCount": 0,
     }

@@ -138,8 +138,8 @@ def test_what_it_says_of_many_is_one_line_per_sentence(
         call_command(*START, stdout=output, stderr=errors)
     assert output.getvalue() == "20 users: Run, because it was started by hand.\n"
     assert errors.getvalue() == (
-        "10 users: No run, because the mailbox is on Exchange on-premises: use the Meeting Migration Tool instead. "
-        "The command of the tool is migrate_calendar.\n"
+        "10 users: No run, because the mailbox is on Exchange on-premises: connect that Exchange, or use the Meeting "
+        "Migration Tool instead. The command of the tool is migrate_calendar.\n"
     )
     assert Run.objects.count() == 20
 

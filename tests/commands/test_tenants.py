@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from migrations_app.alerts.actions import change_alerts
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import MeetingResult, NumberRelease, Run
+from migrations_app.models import MeetingResult, NumberRelease, Rollout, RolloutCheck, Run
 from migrations_app.procedures.number_release import start_release
 from migrations_app.rewriting.spans import pack
 from tenants_app.changes.bridges import register_number
@@ -31,16 +31,24 @@ from tests.support.actors import ACTOR
 from tests.support.commands import Command, invitation
 from tests.support.name_server import names
 from tests.support.planned import plan_for
+from tests.support.rollouts import a_deployment, a_rollout, belong_to, rollouts_of_tables
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish, stored_of
 
 ANNA = "--user {upn}"
 ACTS_ON_A_TENANT = {
+    "answer_check": "{question} --yes",
+    "accept_wave": "{offered_wave}",
     "accept_given_up_messages": "--number {leaving}",
     "check_deliverability": ANNA,
+    "confirm_moves": "{running_wave} --all",
     "explain_meeting": f"{{meeting}} {ANNA}",
+    "export_wave_report": "{offered_wave} --output {report}",
+    "export_move_list": "{running_wave} --output {list}",
     "export_meetings": f"{ANNA} --output {{folder}}",
+    "export_redirects": "{rollout} --output {redirects}",
     "get_advance_notice": "",
+    "get_deployment": "{deployment}",
     "get_dial_in_conferencing_bridge": "",
     "get_dial_in_conferencing_tenant_settings": "",
     "get_dial_in_conferencing_user": ANNA,
@@ -51,21 +59,34 @@ ACTS_ON_A_TENANT = {
     "get_mail_server": "",
     "get_number_release": "--number {leaving}",
     "get_planned_start": "",
+    "get_rollout": "{rollout}",
     "get_service_number": "",
     "get_tenant_migration_configuration": "",
     "get_unmigrated_meeting": ANNA,
+    "get_wave_member": "--rollout {rollout}",
+    "import_wave_members": "{members} --rollout {rollout}",
+    "get_wave": "--wave {running_wave}",
     "grant_role": "vera --role viewer",
     "import_meetings": f"{{meeting}} {ANNA}",
     "import_users": "{users}",
     "migrate_calendar": f"{ANNA} --input {{meeting}} --output {{migrated}} --bridge {{bridge}} --conference-id 7654321",
     "move_user": f"{ANNA} --target on-premises",
+    "new_deployment": "Cloud --kind online --role new --meeting-host meet.contoso.com",
     "new_mailbox_connection": "Nextcloud --kind caldav --address https://dav.contoso.com/",
+    "pause_wave": "{running_wave}",
     "register_service_number": "+14255550123 --bridge {bridge} --type toll",
     "release_service_number": "--number {leaving} --reason cut",
+    "new_rollout": "Another --from {legacy} --to {new}",
+    "remove_deployment": "{spare_pool}",
     "remove_mailbox_connection": "{connection}",
     "remove_planned_start": "{plan}",
     "replace_service_number": "--from {toll} --to +442079460199",
+    "resume_wave": "{stopped_wave} --reason repaired",
+    "retry_wave_member": "{stopped_wave} --user {failed}",
+    "retire_deployment": "{deployment} --search",
+    "roll_back_wave": "{offered_wave}",
     "set_advance_notice": "--language en --subject {{day}}",
+    "set_deployment": "{deployment} --lowest-client-version 16.0",
     "set_dial_in_conferencing_bridge": "{bridge} --default-number {toll}",
     "set_dial_in_conferencing_tenant_settings": "--automatically-migrate-user-meetings false",
     "set_dial_in_conferencing_user": (
@@ -74,9 +95,11 @@ ACTS_ON_A_TENANT = {
     "set_alert_configuration": "--pause-minutes 20",
     "set_mail_server": "--sender-mode service",
     "set_mailbox_connection": "{connection} --calendars Work",
+    "set_rollout": "{rollout} --batches 1,2",
     "set_tenant": "--settling-time 60",
     "set_tenant_migration_configuration": "--meeting-migration-enabled false",
     "start_meeting_migration": ANNA,
+    "start_wave": "{draft_wave}",
     "test_alert": "",
     "test_mail_server": "",
     "undo_meeting_migration": "--correlation-id {run}",
@@ -84,8 +107,9 @@ ACTS_ON_A_TENANT = {
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
 
-ASKS_A_SERVER = {"test_mailbox_connection"}
-"""They act on a tenant too, and need its server: tests/mailboxes/test_connections.py."""
+ASKS_A_SERVER = {"check_exchange", "check_graph", "check_rollout", "check_teams", "test_mailbox_connection"}
+"""They act on a tenant too, and need its server: tests/mailboxes/test_connections.py, tests/tenant_checks/. The exit
+status of check_rollout is that of a monitoring plugin: tests/rollouts/test_check_commands.py."""
 
 LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
     "check_migrations": "",
@@ -98,6 +122,7 @@ ABOUT_THE_INSTALLATION = {
     "check_worker",
     "load_demo",
     "new_administrator",
+    "remove_second_factor",
     "new_tenant",
     "prune_history",
     "rotate_secrets",
@@ -117,7 +142,15 @@ INVENTED = {
     "leaving": "+12065550190",
     "run": str(uuid4()),
     "connection": "Nowhere",
+    "deployment": "Nowhere",
+    "rollout": "Nowhere",
+    "legacy": "Nowhere",
+    "new": "Nowhere",
     "plan": "987654",
+    "question": "987654",
+    "failed": "nobody@contoso.com",
+    "spare_pool": "Nowhere",
+    **dict.fromkeys(("draft_wave", "running_wave", "stopped_wave", "offered_wave"), "Nowhere/1"),
 }
 """Keys of rows that are nobody's."""
 
@@ -154,6 +187,13 @@ def connection_of(tenant: Tenant, name: str) -> MailboxConnection:
     return create_connection(tenant, ACTOR, name, address=f"https://dav.{tenant.domain}/")
 
 
+def question_of(tenant: Tenant, rollout: str) -> str:
+    """The number of a check of the rollout that somebody is to answer."""
+    found = Rollout.objects.get(tenant=tenant, name=rollout)
+    check = RolloutCheck.objects.create(rollout=found, name="Helpdesk", scope="both", kind="manual")
+    return str(check.pk)
+
+
 def leaving_number(bridge: Bridge, number: str, successor: str) -> str:
     """A number that is on its way off the bridge, and whose users were moved."""
     row, other = register_number(bridge, number, "toll", ACTOR), register_number(bridge, successor, "toll", ACTOR)
@@ -176,15 +216,31 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "run": str(run_of(fabrikam.user).correlation_id),
         "connection": connection_of(fabrikam.tenant, "Harbour-mail").name,
         "plan": str(plan_for(fabrikam.user).pk),
+        "deployment": a_deployment(fabrikam.tenant, name="Harbour-pool").name,
+        **sides_of(fabrikam.user, "Harbour"),
+        "question": question_of(fabrikam.tenant, "Harbour-rollout"),
+        "failed": fabrikam.user.upn,
+        "spare_pool": a_deployment(fabrikam.tenant, name="Harbour-spare").name,
+        **dict.fromkeys(("draft_wave", "running_wave", "stopped_wave", "offered_wave"), "Harbour-rollout/1"),
     }
 
 
 @pytest.fixture
-def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_path: Path) -> dict[str, str]:
+def contoso(
+    fabrikam: Fabrikam,
+    anna: ConferencingUser,
+    new_bridge: Bridge,
+    make_users: Callable[..., list[ConferencingUser]],
+    tmp_path: Path,
+) -> dict[str, str]:
     """Keys of Contoso's rows, and files to work with."""
+    names = ("ida.ek", "jon.as", "kai.lo", "lea.mo", "mia.ny", "noa.wi")
+    *of_tables, noa = make_users({name: {} for name in names})
+    rollouts_of_tables(new_bridge, *of_tables)
     User.objects.create_user("vera")
     change_alerts(anna.tenant, ACTOR, recipients="ops@contoso.com")
     (tmp_path / "meeting.ics").write_bytes(invitation(anna))
+    (tmp_path / "members.csv").write_text(f"UserPrincipalName,Wave\n{noa.upn},Pilot\n")
     (tmp_path / "users.csv").write_text(f"UserPrincipalName,Bridge\n{anna.upn},{new_bridge.name}\n")
     return {
         "upn": anna.upn,
@@ -196,11 +252,33 @@ def contoso(fabrikam: Fabrikam, anna: ConferencingUser, new_bridge: Bridge, tmp_
         "run": str(run_of(anna).correlation_id),
         "connection": connection_of(anna.tenant, "Contoso-mail").name,
         "plan": str(plan_for(anna).pk),
+        "deployment": a_deployment(anna.tenant, name="Contoso-pool").name,
+        **sides_of(noa, "Contoso"),
+        "question": question_of(anna.tenant, "Contoso-rollout"),
+        "draft_wave": "Planned/1",
+        "running_wave": "Rolling/1",
+        "stopped_wave": "Rolling/2",
+        "offered_wave": "Rolling/3",
+        "failed": "kai.lo@contoso.com",
+        "spare_pool": a_deployment(anna.tenant, name="Contoso-spare").name,
+        "list": str(tmp_path / "list.txt"),
+        "report": str(tmp_path / "report.csv"),
+        "members": str(tmp_path / "members.csv"),
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
+        "redirects": str(tmp_path / "redirects.map"),
         "migrated": str(tmp_path / "migrated"),
     }
+
+
+def sides_of(user: ConferencingUser, name: str) -> dict[str, str]:
+    """A rollout of the user's tenant, and the deployments that it joins, by their names."""
+    legacy = a_deployment(user.tenant, name=f"{name}-old")
+    new = a_deployment(user.tenant, "new", name=f"{name}-new")
+    belong_to(legacy, [user])
+    rollout = a_rollout(user.tenant, legacy, new, name=f"{name}-rollout")
+    return {"rollout": rollout.name, "legacy": legacy.name, "new": new.name}
 
 
 def filled(name: str, arguments: str, keys: dict[str, str]) -> list[str]:

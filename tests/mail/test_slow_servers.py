@@ -38,6 +38,7 @@ from tests.support.actors import ACTOR
 from tests.support.clock import Clock, clock
 from tests.support.mail_servers import Inbox, message_id_of, serving, silence
 from tests.support.meetings import invite, migrate, migrate_all
+from tests.support.remembered import Remembered
 from tests.support.together import together
 
 MakeUser = Callable[..., ConferencingUser]
@@ -480,13 +481,17 @@ def test_a_database_that_is_away_for_a_moment_leaves_no_doubt_about_what_the_ser
 
 
 @pytest.fixture
-def ten(make_users: Callable[..., list[ConferencingUser]]) -> list[ConferencingUser]:
+def ten(make_users: Callable[..., list[ConferencingUser]], remembered: Remembered) -> list[ConferencingUser]:
     """Ten users with a message each to be sent."""
-    users = make_users({f"user{number}": {} for number in range(10)})
-    for number, user in enumerate(users):
-        invite(user, number)
-    migrate_all(users)
-    return users
+
+    def make() -> list[ConferencingUser]:
+        users = make_users({f"user{number}": {} for number in range(10)})
+        for number, user in enumerate(users):
+            invite(user, number)
+        migrate_all(users)
+        return users
+
+    return remembered.make("ten users with a message each", make)
 
 
 def attempts() -> Counter[int]:

@@ -1,4 +1,4 @@
-"""Anna's mailbox on a real Radicale, with a proxy before it that can make any request fail."""
+"""Anna's mailbox on a real Radicale, behind a proxy that can make any request fail; or on a stand-in for Graph."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 
 from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations
+from migrations_app.microsoft import sign_in
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.models import ConferencingUser, MailboxConnection
 from tests.support.actors import ACTOR
 from tests.support.fault_proxy import FaultProxy, faulty, in_turn
+from tests.support.graph_stand_in import GraphStandIn, graph_stand_in
 from tests.support.meetings import plan
 from tests.support.radicale_server import PASSWORD, SERVICE, RadicaleServer, radicale
 from tests.support.remembered import Remembered
@@ -84,3 +86,35 @@ def store(server: RadicaleServer, calendar: str, anna: ConferencingUser) -> Stor
         return stored
 
     return put
+
+
+@pytest.fixture(scope="session")
+def running_graph() -> Iterator[GraphStandIn]:
+    with graph_stand_in() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def graph_server(running_graph: GraphStandIn) -> GraphStandIn:
+    """Exchange Online with an empty mailbox of Anna's, as its stand-in has it."""
+    running_graph.reset()
+    sign_in._tokens.clear()
+    running_graph.add_mailbox("anna.rossi@contoso.com")
+    return running_graph
+
+
+@pytest.fixture
+def exchange_online(anna: ConferencingUser, graph_server: GraphStandIn, settings: Any) -> MailboxConnection:
+    """The connection to it, of all users of Contoso."""
+    settings.MMS_ALLOWED_MAIL_HOSTS = ["127.0.0.1"]
+    settings.MMS_MICROSOFT_ENDPOINTS = [graph_server.authority, graph_server.graph]
+    return create_connection(
+        anna.tenant,
+        ACTOR,
+        "Exchange Online",
+        kind=MailboxConnection.Kind.GRAPH,
+        directory_id=graph_server.directory_id,
+        username=graph_server.client_id,
+        password=graph_server.secret,
+        make_default=True,
+    )

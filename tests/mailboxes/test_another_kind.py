@@ -35,6 +35,8 @@ class Shelf:
 
     is_outside: ClassVar[bool] = True
     tries: ClassVar[int] = 3
+    writes_in_parts: ClassVar[bool] = False
+    tells_of_series_and_occurrences: ClassVar[bool] = False
     tells_attendees = False
     as_of = None
     left_alone_until = None

@@ -6,17 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.campaigns.outside import FAULTS_PER_KILL, SETTINGS, USERS, is_right, mailboxes_on, run_campaign, summary
+from tests.campaigns.misfortune import FAULTS_PER_KILL
+from tests.campaigns.outside import SETTINGS, USERS, is_right, mailboxes_on, run_campaign, summary
 from tests.support.installation import new_installation
 
 FAULTS = 40
 
 
-@pytest.mark.parametrize("server", ["radicale", pytest.param("cyrus", marks=pytest.mark.servers)])
+@pytest.mark.parametrize(
+    "server", ["radicale", "graph", "exchange", "teams", pytest.param("cyrus", marks=pytest.mark.servers)]
+)
 def test_r28_faults_and_kills_lose_nothing_and_tell_nobody_twice(server: str, tmp_path: Path, migrated: Path) -> None:
     folder = tmp_path / "server"
     folder.mkdir()
-    with mailboxes_on(server, folder) as mailboxes, new_installation(tmp_path, **SETTINGS) as installation:
+    with (
+        mailboxes_on(server, folder) as mailboxes,
+        new_installation(tmp_path, **SETTINGS, **mailboxes.settings) as installation,
+    ):
         installation.migrate(migrated)
         found = run_campaign(installation, mailboxes, FAULTS, seed=2, users=USERS[:2], meetings=4)
 

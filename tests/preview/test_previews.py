@@ -13,16 +13,17 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from migrations_app.demo import invitations as demo
 from migrations_app.models import CalendarObject, Plan, Preview, PreviewedMeeting, Run
-from migrations_app.preview.foretold import foretell
+from migrations_app.preview.foretold import Totals, foretell
 from migrations_app.preview.plans import Changes, Starts, is_small, keys_after, users_in_parts
 from migrations_app.procedures import previews
 from migrations_app.tasks import TIME_BUDGET
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
+from tenants_app.sentences import from_json, in_json, sentence
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite
 from tests.support.pages import words
@@ -225,14 +226,14 @@ def test_a_change_that_takes_the_dial_in_part_away_says_so_first(
 
 
 def test_what_cannot_be_looked_at_is_one_sentence(alice: Client, anna: ConferencingUser, tenant: Tenant) -> None:
-    for form, sentence in (
+    for form, expected in (
         ({}, "Say what the preview is to be about."),
         ({"kind": "move", "from": "x", "to": "y"}, "is not there any more"),
         ({"kind": "import", "import": "9" * 30}, "is not there any more"),
         ({"kind": "start", "source_meeting_type": "Fax"}, ""),
     ):
         told = words(alice.post("/contoso/previews/", form, follow=True).content)
-        assert sentence in told
+        assert expected in told
     assert not Preview.objects.exists()
     shown = previews.submit(tenant, Changes.of(tenant, {"bridge": anna.bridge}, users=[anna.pk]), ACTOR)
     Preview.objects.update(terms=shown.terms | {"values": {"bridge": 0}})
@@ -265,3 +266,12 @@ def test_a_plan_may_name_more_users_than_a_query_takes(tenant: Tenant, people: l
     assert not is_small(plan)
     assert keys_after(plan, people[0].pk, 2) == [people[1].pk, people[2].pk]
     assert [user for some in users_in_parts(plan) for user in some] == people
+
+
+def test_why_runs_would_fail_is_read_in_any_language_however_often_it_is_kept() -> None:
+    totals = Totals(failing={sentence("The bridge %(name)s was removed.", name="Seattle"): 2})
+    for _ in range(2):
+        totals = Totals.of(from_json(in_json(totals.stored)))
+    assert totals.failing == {"The bridge Seattle was removed.": 2}
+    with translation.override("it"):
+        assert [f"{why}" for why in totals.failing] == ["Il bridge Seattle è stato rimosso."]

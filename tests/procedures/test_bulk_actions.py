@@ -17,7 +17,7 @@ from migrations_app.models import BulkAction, BulkActionUser, Run
 from migrations_app.procedures import bulk_actions, bulk_kinds
 from migrations_app.procedures.bulk_actions import advance, perform, stop
 from migrations_app.procedures.bulk_kinds import KINDS, Answer, Kind
-from migrations_app.procedures.registry import PROCEDURES
+from migrations_app.registry import PROCEDURES
 from migrations_app.runs.pruning import prune
 from tenants_app.changes.bridges import register_number, remove_bridge
 from tenants_app.changes.tenants import change_tenant

@@ -36,6 +36,7 @@ from tenants_app.changes.users import change_user, mark_up_to_date
 from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumber
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite, messages_in, migrate
+from tests.support.remembered import Remembered
 from tests.support.two_tenants import everything_stored, furnish
 
 MakeUser = Callable[..., ConferencingUser]
@@ -43,8 +44,11 @@ OLD, NEW, THIRD = "+14255550111", "+14255550122", "+14255550133"
 
 
 @pytest.fixture
-def old(old_bridge: Bridge) -> ServiceNumber:
-    return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+def old(old_bridge: Bridge, remembered: Remembered) -> ServiceNumber:
+    def make() -> ServiceNumber:
+        return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+
+    return remembered.make("the number that leaves", make)
 
 
 @pytest.fixture
@@ -53,13 +57,17 @@ def new(old_bridge: Bridge) -> ServiceNumber:
 
 
 @pytest.fixture
-def dora(make_user: MakeUser, old: ServiceNumber, outbox: Path) -> ConferencingUser:
+def dora(make_user: MakeUser, old: ServiceNumber, outbox: Path, remembered: Remembered) -> ConferencingUser:
     """Somebody with the number in the settings and in an invitation, of which everybody knows."""
-    user = make_user("dora.lind", toll_number=old)
-    invite(user)
-    migrate(user)
-    tasks.work_queue()
-    return user
+
+    def make() -> ConferencingUser:
+        user = make_user("dora.lind", toll_number=old)
+        invite(user)
+        migrate(user)
+        tasks.work_queue()
+        return user
+
+    return remembered.make("dora knows of the number", make)
 
 
 def go_on() -> None:

@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from migrations_app import tasks
 from migrations_app.models import Run, UserImport
+from migrations_app.procedures import import_progress
 from migrations_app.procedures import user_import as user_imports
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import remove_bridge, set_bridge
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.changes.users import create_users
 from tenants_app.csv_files import users_in
+from tenants_app.csv_files.user_columns import CellReader, Row
 from tenants_app.models import AuditEntry, Bridge, ConferenceId, ConferencingUser, Tenant
+from tenants_app.wording import sentences
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite
 from tests.support.together import together
@@ -155,14 +158,14 @@ def test_it_tells_how_far_it_is_while_it_works(anna: ConferencingUser, monkeypat
     real = user_imports.foresee
 
     def look(*arguments: Any) -> Any:
-        told.append(user_imports.progress_of(UserImport.objects.get()))
+        told.append(import_progress.progress_of(UserImport.objects.get()))
         return real(*arguments)
 
     monkeypatch.setattr(user_imports, "foresee", look)
     checked(anna.tenant, f"{HEADER}anna.rossi@contoso.com,Anna,,\n")
 
     assert [(said["happened"], said["done"], said["total"]) for said in told if said] == [("checked", 1, 1)]
-    assert user_imports.progress_of(UserImport.objects.get()) is None
+    assert import_progress.progress_of(UserImport.objects.get()) is None
 
 
 # --- applying -----------------------------------------------------------------------------------------
@@ -433,12 +436,12 @@ def test_others_can_write_while_a_large_file_is_imported(
         credentials = {"username": "alice", "password": "a long pass phrase"}
         answers.extend(alone(lambda: Client().post("/accounts/login/", credentials).status_code))
 
-    class Progress(user_imports._Progress):
+    class Progress(import_progress.Progress):
         def __call__(self, happened: str, done: int, total: int) -> None:
             if happened == "checked":
                 sign_in()
 
-    monkeypatch.setattr(user_imports, "_Progress", Progress)
+    monkeypatch.setattr(user_imports, "Progress", Progress)
     monkeypatch.setattr(user_imports, "let_others_write", sign_in)
     rows = "".join(f"user{number}@contoso.com\n" for number in range(600))
     user_import = upload(tenant, f"UserPrincipalName\n{rows}")
@@ -531,3 +534,12 @@ def test_two_who_decide_at_once_decide_once(tenant: Tenant, old_bridge: Bridge) 
     decided = together(lambda _: user_imports.discard(user_import))
 
     assert decided.count(True) == 1
+
+
+def test_why_a_row_is_bad_is_read_in_any_language(tenant: Tenant) -> None:
+    with pytest.raises(ValidationError) as refused:
+        CellReader(tenant).check(Row(2, "anna@contoso.com", {"Bridge": "Seattle"}), None, None)
+    why = sentences(refused.value)
+    assert why == "Bridge: Contoso has no bridge Seattle: add it first, or correct the name."
+    with translation.override("it"):
+        assert f"{why}" == "Bridge: Contoso non ha un bridge Seattle: aggiungerlo prima oppure correggere il nome."

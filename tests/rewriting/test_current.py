@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from migrations_app.rewriting.block import MeetingBlock, PhoneNumber
+from migrations_app.rewriting.dialling import digits_of
 from migrations_app.rewriting.errors import Declined
 from migrations_app.rewriting.examine import Examined, examine
 from migrations_app.rewriting.facts import KnownNumbers
@@ -113,6 +114,19 @@ def test_text_and_html_that_disagree_are_left_to_a_person(old: str, new: str, wh
     declined = reason(calendar(event(text=text.replace(old, new), html=html)))
     assert declined.reason == "needs-review"
     assert what in declined.detail
+
+
+def test_ids_and_numbers_that_a_server_broke_over_lines_of_html_are_read_and_exchanged() -> None:
+    lines = "".join(f"<div>{line}</div>" for line in map(as_html, samples.teams_text().split("\n")))
+    broken = lines.replace("300 000 000 149", "300\r\n 000 000\n149").replace(
+        "+44 20 5555 0164,,", "+44\r\n 20 5555 0164,,"
+    )
+    found = looked_at(calendar(event(html=document(broken)))).facts_of[""][0]
+    assert digits_of(found.online_meeting.meeting_id) == "300000000149"
+    after = samples.value(changed(calendar(event(html=document(broken)))).body, "X-ALT-DESC")
+    assert samples.OWN_ROW not in after
+    assert "+39 06 5555 0171,,9998887#" in after
+    assert "300\r\n 000 000\n149" in after
 
 
 def test_a_wrapped_link_stays_wrapped_unless_it_carries_a_changed_id() -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from django.utils import timezone
 
 from migrations_app.models import LeftMeeting, Run
-from tests.support.scratch_database import ScratchDatabase, scratch_database
+from tests.support.scratch_database import ScratchDatabase
 
 BEFORE = [("tenants_app", "0012_where_servers_are_found"), ("migrations_app", "0012_whose_messages")]
-
-
-@pytest.fixture
-def database(db: None) -> Iterator[ScratchDatabase]:
-    with scratch_database() as made:
-        yield made
 
 
 def test_what_the_latest_runs_left_and_messages_given_up_are_listed(database: ScratchDatabase) -> None:

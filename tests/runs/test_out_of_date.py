@@ -31,7 +31,9 @@ from tenants_app.changes.users import change_user, create_user, mark_up_to_date
 from tenants_app.models import Bridge, ConferenceId, ConferencingUser, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.meetings import body_of, invite, logical_lines, migrate
+from tests.support.rollouts import a_deployment
 from tests.support.taken_back import taken_back
+from tests.support.teams import teams_connection
 
 MakeUser = Callable[..., ConferencingUser]
 MakeUsers = Callable[..., list[ConferencingUser]]
@@ -131,6 +133,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "Tenant.time_zone": (tenant_set(time_zone="Europe/Rome"), NOBODY),
     "Tenant.meeting_url": (tenant_set(meeting_url="https://join.contoso.com"), NOBODY),
     "Tenant.meeting_service": (tenant_set(meeting_service="none"), NOBODY),
+    "Tenant.teams_connection": (
+        lambda world: world.tenant_now(teams_connection=teams_connection(world.tenant)),
+        NOBODY,
+    ),
     "Tenant.meeting_migration_enabled": (tenant_set(meeting_migration_enabled=False), NOBODY),
     "Tenant.automatically_migrate_user_meetings": (tenant_set(automatically_migrate_user_meetings=False), NOBODY),
     "Tenant.automatically_replace_acp_provider": (tenant_set(automatically_replace_acp_provider=True), NOBODY),
@@ -140,6 +146,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "Tenant.directory_key_hash": (lambda world: renew_directory_key(world.tenant, ACTOR), NOBODY),
     "Tenant.attendee_limit": (tenant_set(attendee_limit=3), NOBODY),
     "Tenant.settling_time": (tenant_set(settling_time=60), NOBODY),
+    "Tenant.second_factor_required": (tenant_set(second_factor_required=True), NOBODY),
     "Tenant.local_numbers_url": (tenant_set(local_numbers_url="https://contoso.com/numbers"), DIAL_IN),
     "Tenant.local_numbers_url, none": (tenant_set(local_numbers_url=""), DIAL_IN),
     "Tenant.help_url": (tenant_set(help_url="https://contoso.com/help"), WITH_OWN_BLOCKS),
@@ -205,6 +212,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         lambda world: world.user_now("dora", toll_free_number=world.free),
         NOBODY,
     ),
+    "ConferencingUser.deployment": (
+        lambda world: world.user_now("anna", deployment=a_deployment(world.tenant, kind="online")),
+        NOBODY,
+    ),
     # conference ID
     "ConferenceId.digits": (user_set("anna", conference_id=NEW_CONFERENCE_ID), {"anna"}),
     "ConferenceId.digits, given": (user_set("fay", conference_id="7654321"), {"fay"}),
@@ -218,6 +229,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "Bridge.provider": (
         lambda world: set_bridge(world.tenant, "Old bridge", ACTOR, provider="Intercall"),
         ON_OLD_BRIDGE,
+    ),
+    "Bridge.deployment": (
+        lambda world: set_bridge(world.tenant, "Old bridge", ACTOR, deployment=a_deployment(world.tenant)),
+        NOBODY,
     ),
     # service number
     "ServiceNumber.is_default": (
@@ -258,6 +273,7 @@ NEVER_CHANGED = {
     "ConferencingUser": {
         *("id", "tenant", "user_id", "upn", "created"),
         *("settings_fingerprint", "invitations_fingerprint", "has_own_blocks", "undo_holds"),
+        "teams_dial_in",  # what Teams says: tests/meeting_services/test_teams_looks.py
         "mailbox_location",  # says only who migrates: test_r15_…
         "mailbox",  # what another mailbox's invitations say is unknown: tests/mailboxes/test_connections.py
     },

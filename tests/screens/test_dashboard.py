@@ -20,9 +20,10 @@ from migrations_app.monitoring.health import workers
 from migrations_app.screens import charts
 from migrations_app.screens.charts import WIDTH, bars, stacked_bar
 from tenants_app.changes.bridges import register_number, set_bridge
+from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import create_user
-from tenants_app.models import ConferencingUser, Role, ServiceNumber, Tenant
+from tenants_app.models import ConferencingUser, MailboxConnection, Role, ServiceNumber, Tenant
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite
 from tests.support.pages import announced, words
@@ -412,4 +413,51 @@ def _measure(tenant: Tenant, minutes: int, **values: Any) -> None:
     end = timezone.now().replace(second=0, microsecond=0)
     Sample.objects.bulk_create(
         Sample(tenant=tenant, at=end - timedelta(minutes=back), **values) for back in range(minutes)
+    )
+
+
+def test_a_failure_that_an_undo_puts_right_offers_the_undo_and_no_retry(
+    bob: Client, anna: ConferencingUser, make_run: MakeRun
+) -> None:
+    run = make_run(
+        anna, "Failed", [("Budget", "Failed", "join-link-changed")], last_error_code="join-link-changed", is_latest=True
+    )
+    for address in ("/contoso/", "/contoso/failures/"):
+        page = bob.get(address).content.decode()
+        assert "Retry 1 user" not in page
+        assert f'id="retry-{run.pk}"' not in page
+    undo = f'href="/contoso/migrations/{run.correlation_id}/undo/"'
+    assert undo in bob.get("/contoso/").content.decode()
+    Run.objects.update(last_error_code="no-bridge")
+    assert f'id="retry-{run.pk}"' in bob.get("/contoso/").content.decode()
+    assert "Retry 1 user" in bob.get("/contoso/failures/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (31, ""),
+        (29, "What Exchange Online signs in to Microsoft with ends on"),
+        (-1, "What Exchange Online signs in to Microsoft with ended on"),
+    ],
+)
+def test_a_secret_that_ends_is_told_thirty_days_before(vera: Client, tenant: Tenant, days: int, told: str) -> None:
+    connection = create_connection(
+        tenant,
+        ACTOR,
+        "Exchange Online",
+        kind="graph",
+        directory_id="11111111-2222-3333-4444-555555555555",
+        username="66666666-7777-8888-9999-000000000000",
+        password="a secret of Microsoft's",
+        secret_expires_at=timezone.now() + timedelta(days=60),
+    )
+    ends = timezone.now() + timedelta(days=days, minutes=5)
+    MailboxConnection.objects.update(secret_expires_at=ends)  # as time goes by
+    page = vera.get("/contoso/")
+    said = words(page.content)
+    assert told in said
+    assert ("signs in to Microsoft" in said, str(connection.get_absolute_url()) in page.content.decode()) == (
+        bool(told),
+        bool(told),
     )

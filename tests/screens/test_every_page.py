@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
+from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLResolver, get_resolver, resolve, reverse
@@ -41,7 +42,11 @@ from tests.support.notices import notices_to
 from tests.support.pages import key_of
 from tests.support.planned import plan_for
 from tests.support.previewed import preview_of
+from tests.support.remembered import Remembered
+from tests.support.retirements import retirement_of_pages
+from tests.support.rollouts import a_deployment, rollout_of_pages
 from tests.support.samples import skype_text
+from tests.support.signing import connection_to_microsoft
 from tests.support.tabler import HOOKS, OURS, USED, classes_styled
 from tests.support.weights import (
     FIRST_VISIT,
@@ -107,11 +112,55 @@ PAGES = [
     "/contoso/settings/rules/",
     "/contoso/settings/service/off/",
     "/contoso/settings/mail/",
+    "/contoso/people/",
     "/contoso/settings/alerts/",
     "/contoso/settings/notices/",
     "/contoso/settings/notices/advance/en/",
+    "/contoso/settings/deployments/",
+    "/contoso/settings/deployments/{deployment}/",
+    "/contoso/settings/deployments/{deployment}/remove/",
+    "/contoso/rollouts/",
+    "/contoso/rollouts/{rollout}/",
+    "/contoso/rollouts/{rollout}/settings/",
+    "/contoso/rollouts/{rollout}/checks/",
+    "/contoso/rollouts/{rollout}/checks/new/",
+    "/contoso/rollouts/{rollout}/checks/new/?kind=tcp&wave=1",
+    "/contoso/rollouts/{rollout}/checks/open/",
+    "/contoso/rollouts/{rollout}/checks/{check}/",
+    "/contoso/rollouts/{rollout}/checks/{check}/change/",
+    "/contoso/rollouts/{rollout}/checks/{check}/remove/",
+    "/contoso/rollouts/{rollout}/checks/{question}/",
+    "/contoso/rollouts/{rollout}/waves/1/",
+    "/contoso/rollouts/{rollout}/waves/1/start/",
+    "/contoso/rollouts/{rollout}/waves/2/",
+    "/contoso/rollouts/{rollout}/waves/2/pause/",
+    "/contoso/rollouts/{rollout}/waves/2/resume/",
+    "/contoso/rollouts/{rollout}/waves/2/accept/",
+    "/contoso/rollouts/{rollout}/waves/2/moves/",
+    "/contoso/rollouts/{rollout}/waves/1/open-gate/",
+    "/contoso/rollouts/{rollout}/report/",
+    "/contoso/rollouts/{rollout}/waves/1/report/",
+    "/contoso/rollouts/{rollout}/people/",
+    "/contoso/rollouts/{rollout}/mapping/",
+    "/contoso/rollouts/{rollout}/import/",
+    "/contoso/rollouts/{rollout}/waves/1/members/",
+    "/contoso/rollouts/{rollout}/waves/1/meetings/",
+    "/contoso/rollouts/{rollout}/waves/1/readiness/",
+    "/contoso/rollouts/{rollout}/waves/1/settings/",
+    "/contoso/rollouts/{rollout}/waves/2/members/{wave_member}/exclude/",
+    "/contoso/rollouts/{rollout}/waves/2/roll-back/",
+    "/contoso/rollouts/{rollout}/waves/2/stranded/",
+    "/contoso/rollouts/{rollout}/retirement/",
+    "/contoso/rollouts/{rollout}/retirement/retire/",
+    "/contoso/rollouts/{retired}/retirement/",
+    "/contoso/rollouts/{retired}/retirement/take-back/",
+    "/contoso/rollouts/{rollout}/redirects/",
+    "/contoso/users/to-wave/?all",
     "/contoso/settings/mailboxes/",
+    "/contoso/settings/mailboxes/?kind=graph",
+    "/contoso/settings/mailboxes/?kind=exchange",
     "/contoso/settings/mailboxes/{connection}/",
+    "/contoso/settings/mailboxes/{microsoft}/",
     "/contoso/settings/mailboxes/{connection}/remove/",
     "/contoso/audit/",
     "/contoso/lists/users/filters/",
@@ -119,6 +168,8 @@ PAGES = [
 ]
 FILES = {
     *("left-csv", "failure-group-csv", "bulk-action-csv", "notice-round-csv", "preview-csv", "preview-report"),
+    *("accept-wave-csv", "wave-move-list"),
+    *("wave-stranded-csv", "redirects-file", "rollout-report-file", "wave-report-file"),
     *("users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"),
 }
 """Addresses below a tenant that answer with a file, or to programs."""
@@ -126,14 +177,26 @@ FILES = {
 
 @pytest.fixture
 def fill(
-    make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+    make_user: Callable[..., ConferencingUser],
+    new_bridge: Bridge,
+    make_run: Callable[..., Run],
+    remembered: Remembered,
 ) -> Callable[[str], str]:
+    keys = remembered.make("keys of every page", lambda: make_rows(make_user, new_bridge, make_run))
+    return lambda address: address.format(**keys)
+
+
+def make_rows(
+    make_user: Callable[..., ConferencingUser], new_bridge: Bridge, make_run: Callable[..., Run]
+) -> dict[str, Any]:
+    """Something hostile for every page; the keys of it."""
     anna = make_user("anna.rossi", display_name=HOSTILE[:200])
+    bruno = make_user("bruno")
     run = make_run(anna, "Failed", [(HOSTILE, "Succeeded", ""), (HOSTILE, "Failed", "unreadable-calendar-object")])
     Run.objects.update(last_error_code="unreadable-calendar-object", last_error_detail=HOSTILE)
     text = f"{HOSTILE}\n{skype_text('https://meet.contoso.com/anna.rossi/OLD1KEY2', inside=HOSTILE)}"
     EmbeddedMailbox(anna).store([("meeting-0", invitation(anna, "meeting-0", text=text))])
-    keys: dict[str, Any] = {
+    return {
         "run": run.correlation_id,
         "meeting": run.results.filter(outcome="Succeeded").get().pk,
         "failed": run.results.filter(outcome="Failed").get().pk,
@@ -154,6 +217,10 @@ def fill(
         "stored": key_of(anna.calendar_objects.get().uid),
         "checked": checked_import(anna).pk,
         "connection": create_connection(anna.tenant, ACTOR, HOSTILE[:100], address="https://dav.contoso.com/").pk,
+        "microsoft": connection_to_microsoft(anna.tenant).pk,
+        "deployment": a_deployment(anna.tenant, name=HOSTILE[:100]).pk,
+        **(rollout := rollout_of_pages(anna, bruno, new_bridge, HOSTILE)),
+        **retirement_of_pages(bruno, rollout["rollout"], HOSTILE),
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
@@ -161,10 +228,9 @@ def fill(
         "action": done_for_anna(anna).pk,
         "notices": notices_to(anna, error_detail=HOSTILE).pk,
         "plan": (plan := plan_for(anna, requested_by=HOSTILE)).pk,
-        "planned": make_run(make_user("bruno"), "Pending", plan=plan).correlation_id,
+        "planned": make_run(bruno, "Pending", plan=plan).correlation_id,
         **preview_of(anna),
     }
-    return lambda address: address.format(**keys)
 
 
 def release_of_anna(anna: ConferencingUser) -> NumberRelease:
@@ -213,6 +279,35 @@ def checked_import(anna: ConferencingUser) -> UserImport:
     return submitted
 
 
+class Seen(NamedTuple):
+    """How a page was answered, and how many questions that took."""
+
+    answer: HttpResponse
+    questions: int
+
+    @property
+    def page(self) -> str:
+        return self.answer.content.decode()
+
+
+@pytest.fixture(scope="module")
+def seen_before() -> dict[str, Seen]:
+    return {}
+
+
+@pytest.fixture
+def pages(seen_before: dict[str, Seen], request: pytest.FixtureRequest) -> Mapping[str, Seen]:
+    """Each of PAGES, asked for once in each process of the suite: it stays the same for all that look at it."""
+    if not seen_before:
+        alice, fill = (request.getfixturevalue(name) for name in ("alice", "fill"))
+        alice.get("/contoso/")  # what is cached on first use is asked before the counting
+        for address, filled in [(address, fill(address)) for address in PAGES]:
+            with CaptureQueriesContext(connection) as queries:
+                answer = alice.get(filled)
+            seen_before[address] = Seen(answer, len(queries))
+    return seen_before
+
+
 def addresses_below_a_tenant() -> Iterator[tuple[str, str]]:
     """The name of each, and the address of a row that is not there."""
     nothing = {
@@ -237,13 +332,10 @@ def test_every_page_is_in_the_list(alice: Client, fill: Callable[[str], str]) ->
     assert pages - listed == FILES, "Put the page into PAGES, or into FILES if it is none."
 
 
-def test_it_runs_nothing_that_stands_in_the_page(
-    alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
-) -> None:
+def test_it_runs_nothing_that_stands_in_the_page(pages: Mapping[str, Seen], subtests: pytest.Subtests) -> None:
     for address in PAGES:
         with subtests.test(address):
-            answer = alice.get(fill(address))
-            page = answer.content.decode()
+            answer, page = pages[address].answer, pages[address].page
 
             assert "default-src 'none'" in answer["Content-Security-Policy"]
             assert "unsafe" not in answer["Content-Security-Policy"]
@@ -252,12 +344,10 @@ def test_it_runs_nothing_that_stands_in_the_page(
             assert "alert('x')</script>" not in page
 
 
-def test_it_has_a_title_a_heading_and_one_main_part(
-    alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
-) -> None:
+def test_it_has_a_title_a_heading_and_one_main_part(pages: Mapping[str, Seen], subtests: pytest.Subtests) -> None:
     for address in PAGES:
         with subtests.test(address):
-            assert_has_one_title_heading_and_main_part(alice.get(fill(address)).content.decode())
+            assert_has_one_title_heading_and_main_part(pages[address].page)
 
 
 def assert_has_one_title_heading_and_main_part(page: str) -> None:
@@ -301,16 +391,25 @@ PARTS = {
     "/contoso/releases/": 'id="results"',
     "/contoso/releases/{release}/": 'id="live"',
     "/contoso/audit/": 'id="results"',
+    "/contoso/rollouts/{rollout}/": 'id="live"',
+    "/contoso/rollouts/{rollout}/checks/": 'id="live"',
+    "/contoso/rollouts/{rollout}/checks/{check}/": 'id="live"',
+    "/contoso/rollouts/{rollout}/checks/{question}/": 'id="live"',
+    "/contoso/rollouts/{rollout}/waves/1/": 'id="live"',
+    "/contoso/rollouts/{rollout}/waves/2/": 'id="live"',
+    "/contoso/rollouts/{rollout}/waves/1/members/": 'id="results"',
+    "/contoso/rollouts/{rollout}/waves/1/readiness/": 'id="live"',
+    "/contoso/rollouts/{rollout}/waves/2/stranded/": 'id="live"',
 }
 """What changes on a page, by its address."""
 
 
 def test_it_answers_htmx_with_the_part_that_changes(
-    alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
+    pages: Mapping[str, Seen], alice: Client, fill: Callable[[str], str], subtests: pytest.Subtests
 ) -> None:
     for address, part in PARTS.items():
         with subtests.test(address):
-            page = alice.get(fill(address))
+            page = pages[address].answer
             fragment = alice.get(fill(address), headers={"HX-Request": "true"})
             restored = alice.get(fill(address), headers={"HX-Request": "true", "HX-History-Restore-Request": "true"})
 
@@ -370,23 +469,22 @@ def test_it_asks_the_database_the_same_number_of_questions_for_3_and_30_rows(
     assert max(few.values()) <= 24 + clock
 
 
-def test_no_page_changes_its_weight_or_its_questions_unseen(alice: Client, fill: Callable[[str], str]) -> None:
-    addresses = {address: fill(address) for address in PAGES}
+def test_no_page_changes_its_weight_or_its_questions_unseen(pages: Mapping[str, Seen], db: None) -> None:
     styled = classes_styled(USED.read_text("utf-8")) | classes_styled(OURS.read_text("utf-8")) | HOOKS
-    brought_along = files_of(alice.get("/contoso/").content.decode())  # and what is cached on first use is asked
+    brought_along = files_of(pages["/contoso/"].page)
     measured, too_heavy, unstyled = {}, {}, {}
-    for address, filled in addresses.items():
-        with CaptureQueriesContext(connection) as queries:
-            answer = alice.get(filled)
-        page = answer.content.decode()
-        measured[address] = {"bytes": weight(answer)}
+    for address in PAGES:
+        page = pages[address].page
+        measured[address] = {"bytes": weight(pages[address].answer)}
         if connection.vendor == "sqlite":  # PostgreSQL is told some things besides before it searches
-            measured[address]["queries"] = len(queries)
+            measured[address]["queries"] = pages[address].questions
         own = weight_of_files(files_of(page) - brought_along)
         too_heavy[address] = max(measured[address]["bytes"] + own - LATER_PAGE, 0)
         unstyled[address] = set(" ".join(re.findall(r'class="([^"]*)"', page)).split()) - styled
-    for address, client in (("/accounts/login/", Client()), ("/contoso/", alice)):
-        answer = client.get(address)
+    for address, answer in (
+        ("/accounts/login/", Client().get("/accounts/login/")),
+        ("/contoso/", pages["/contoso/"].answer),
+    ):
         files = weight_of_files(files_of(answer.content.decode()))
         measured[f"first visit of {address}"] = {"bytes": weight(answer) + files}
         assert weight(answer) + files < FIRST_VISIT
@@ -433,7 +531,7 @@ def test_it_redirects_to_no_other_site(alice: Client, elsewhere: str) -> None:
 
 def test_it_takes_no_change_without_the_forms_token(cast: None, tenant: Tenant) -> None:
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(User.objects.get(username="alice"), "django.contrib.auth.backends.ModelBackend")
+    strict.force_login(User.objects.get(username="alice"), "mms_site.accounts.backends.AccountBackend")
     answer = strict.post("/contoso/settings/MeetingMigrationEnabled/", {"on": "false"})
 
     tenant.refresh_from_db()

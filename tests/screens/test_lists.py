@@ -54,6 +54,8 @@ PAGE_OF = {
     "runs": "/contoso/migrations/",
     "user-meetings": "/contoso/users/anna.rossi@contoso.com/meetings/",
     "users": "/contoso/users/",
+    "wave-members": "/contoso/rollouts/{rollout}/waves/1/members/",
+    "wave-readiness": "/contoso/rollouts/{rollout}/waves/1/readiness/",
 }
 """Where each list is shown."""
 EMPTY = {"dependants"}
@@ -145,8 +147,9 @@ def test_what_an_account_has_chosen_holds_until_it_is_taken_back(
             assert f"columns={last},{first}" in kept["Location"].replace("%2C", ",")
             chosen = [table.label_of(last), table.label_of(first)]
             assert headings(alice.get(kept["Location"]).content) == chosen
-            assert headings(alice.get(address).content) == chosen
-            assert alice.get(address).context["table"].paginator.per_page == 50
+            without = alice.get(address)
+            assert headings(without.content) == chosen
+            assert without.context["table"].paginator.per_page == 50
             if usual:
                 assert headings(bob.get(address).content) == usual
             back = alice.post(f"/contoso/lists/{name}/layout/", {"next": kept["Location"], "reset": "yes"})

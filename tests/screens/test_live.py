@@ -15,13 +15,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app.models import BulkAction, NumberRelease, Run
+from migrations_app.models import BulkAction, NumberRelease, Run, Wave
 from migrations_app.procedures import user_import
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.only_reads import only_reads
 from tests.support.pages import words
 from tests.support.previewed import preview_of
+from tests.support.rollouts import a_rollout, a_wave, members
 
 MakeUser = Callable[..., ConferencingUser]
 MakeRun = Callable[..., Run]
@@ -69,10 +70,15 @@ def addresses(alice: Client, anna: ConferencingUser, make_run: MakeRun, new_brid
         "import": f"/contoso/users/import/{imported.pk}/",
         "release": f"/contoso/releases/{release.pk}/",
         "preview": f"/contoso/previews/{preview_of(anna)['preview']}/",
+        "wave": f"/contoso/rollouts/{wave_of(tenant).rollout_id}/waves/1/",
     }
 
 
-PAGES = ["dashboard", "run", "user", "job", "import", "release", "preview"]
+def wave_of(tenant: Tenant) -> Wave:
+    return a_wave(a_rollout(tenant), state="Running", started_at=timezone.now())
+
+
+PAGES = ["dashboard", "run", "user", "job", "import", "release", "preview", "wave"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -101,6 +107,17 @@ def test_it_is_made_anew_once_something_has_changed(
     assert answer.status_code == 200
     assert answer.context["shown_version"] != shown
     assert look(alice, addresses[page], answer.context["shown_version"]).status_code == 204
+
+
+def test_r77_the_page_of_a_wave_is_made_anew_when_a_member_ends(
+    alice: Client, tenant: Tenant, anna: ConferencingUser
+) -> None:
+    wave = wave_of(tenant)
+    (member,) = members(wave, [anna], state="Updating", batch=1)
+    address = f"/contoso/rollouts/{wave.rollout_id}/waves/1/"
+    shown = shown_by(alice, address)
+    type(member).objects.filter(pk=member.pk).update(state="Done")
+    assert look(alice, address, shown).status_code == 200
 
 
 def test_what_changes_while_a_page_is_made_shows_at_the_next_look(

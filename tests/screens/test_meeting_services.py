@@ -44,7 +44,7 @@ def test_r39_r9_the_settings_name_the_tenants_service(alice: Client, tenant: Ten
     [
         ({"meeting_url": ""}, "The Link service needs a meeting URL: give one, or choose none instead."),
         ({"meeting_url": "http://join.contoso.com"}, "A meeting URL begins with https://: give one that does."),
-        ({"meeting_service": "teams"}, "choose one of the list."),
+        ({"meeting_service": "teams"}, "The Teams service needs a connection to Teams: choose one of the tenant's"),
     ],
 )
 def test_r39_settings_with_which_no_meeting_could_be_made_are_refused(

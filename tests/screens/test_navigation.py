@@ -28,7 +28,9 @@ TAB_OF = {
     "tool/": "Users",
     "bridges/": "Bridges",
     "releases/": "Bridges",
+    "rollouts/": "Rollouts",
     "settings/": "Settings",
+    "people/": "Settings",
     "dial-in/": "Settings",
     "audit/": "Audit",
 }

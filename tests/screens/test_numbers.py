@@ -673,8 +673,8 @@ def test_r35_it_tells_of_each_holder_why_and_what_to_do(
     for sentence in (
         "A calendar object in the mailbox cannot be read: 1 meeting of 1. Open the meeting in the organizer's calendar",
         f"Their settings could not be changed, so they still have {OLD}.",
-        "The mailbox is on Exchange on-premises: use the Meeting Migration Tool instead. Migrate their calendar that "
-        "way, then choose “Mark as up to date” on the user's page.",
+        "The mailbox is on Exchange on-premises: connect that Exchange, or use the Meeting Migration Tool instead. "
+        "Migrate their calendar that way, then choose “Mark as up to date” on the user's page.",
         "The user is hosted on-premises: move them online, or use the Meeting Migration Tool instead.",
         "InterCall provides the user's conferencing: use the Meeting Migration Tool instead.",
         "Their invitations were not brought up to date yet, and no run is under way: start one.",

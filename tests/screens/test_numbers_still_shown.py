@@ -23,14 +23,18 @@ from tenants_app.models import AuditEntry, Bridge, ConferencingUser, ServiceNumb
 from tests.support.actors import ACTOR
 from tests.support.meetings import invite, migrate
 from tests.support.pages import shown, words
+from tests.support.remembered import Remembered
 
 MakeUser = Callable[..., ConferencingUser]
 OLD, NEW = "+14255550111", "+14255550122"
 
 
 @pytest.fixture
-def old(old_bridge: Bridge) -> ServiceNumber:
-    return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+def old(old_bridge: Bridge, remembered: Remembered) -> ServiceNumber:
+    def make() -> ServiceNumber:
+        return register_number(old_bridge, OLD, "toll", ACTOR, country="United States", city="Seattle")
+
+    return remembered.make("the number that leaves", make)
 
 
 @pytest.fixture
@@ -39,13 +43,17 @@ def new(old_bridge: Bridge) -> ServiceNumber:
 
 
 @pytest.fixture
-def dora(make_user: MakeUser, old: ServiceNumber) -> ConferencingUser:
+def dora(make_user: MakeUser, old: ServiceNumber, remembered: Remembered) -> ConferencingUser:
     """Somebody with the number in the settings and in an invitation, of which everybody knows."""
-    user = make_user("dora.lind", toll_number=old)
-    invite(user)
-    migrate(user)
-    Update.objects.update(state="Sent")
-    return user
+
+    def make() -> ConferencingUser:
+        user = make_user("dora.lind", toll_number=old)
+        invite(user)
+        migrate(user)
+        Update.objects.update(state="Sent")
+        return user
+
+    return remembered.make("dora has been told of the number", make)
 
 
 @pytest.fixture

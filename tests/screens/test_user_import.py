@@ -234,7 +234,7 @@ def test_it_comes_back_where_something_else_has_changed(
     remove_bridge(new_bridge, ACTOR)
     work()
 
-    assert "Nothing was written: since the file was checked, something changed" in page(alice, checked)
+    assert "Nothing was written: since it was checked, something changed" in page(alice, checked)
     anna.refresh_from_db()
     assert anna.display_name == "Anna Rossi"
 

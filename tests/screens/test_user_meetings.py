@@ -74,7 +74,8 @@ OUTCOMES = {
     "pasted": "Would be skipped The block was copied from another meeting: the event's own join link is not the one",
     "damaged": "Would be skipped The block is damaged or ambiguous, and MMS does not guess:",
     "cancelled": "Would be skipped The meeting is cancelled.",
-    "foreign": "Would be skipped This is not the organizer's copy of the meeting, and only that one is migrated.",
+    "foreign": "Would be skipped This is not the organizer's copy of the meeting, and only that one is migrated: "
+    "its organizer is",
     "crowded": "Would be skipped The meeting has more attendees than the tenant's limit: 6 with the organizer;",
 }
 

@@ -29,7 +29,8 @@ from tests.support.by_day import some
 from tests.support.commands import invitation
 from tests.support.pages import key_of, shown
 from tests.support.remembered import Remembered
-from tests.support.visitors import sign_in
+from tests.support.rollouts import a_rollout, a_wave, members
+from tests.support.visitors import signed_in
 
 VALUES = [
     "",
@@ -68,7 +69,7 @@ def assert_no_error_page(client: Client, addresses: Iterable[str]) -> None:
 @pytest.fixture
 def root(remembered: Remembered) -> Client:
     remembered.make("root", lambda: User.objects.create_superuser("root", "root@contoso.com", "x"))
-    return remembered.beside(lambda: sign_in("root"))
+    return signed_in("root", remembered)
 
 
 @pytest.fixture
@@ -235,8 +236,11 @@ def routes_below_a_tenant() -> list[str]:
 @pytest.fixture
 def keys(rows: None, anna: ConferencingUser) -> dict[str, str]:
     """What stands for each part of a route, where nothing is wrong with it."""
+    rollout = a_rollout(anna.tenant)
+    (member,) = members(a_wave(rollout), [anna])
     keys = {"slug": "contoso", "upn": anna.upn, "uid": key_of("m"), "name": "MeetingMigrationEnabled", "kind": "move"}
     keys |= {"code": "unreadable-calendar-object", "meeting_pk": "1", "language": "en"}
+    keys |= {"n": "1", "member": str(member.pk), "member_pk": str(member.pk), "check": str(rollout.checks.all()[0].pk)}
     return keys | {"correlation_id": str(Run.objects.get().correlation_id), "pk": str(anna.bridge_id), "number_pk": "1"}
 
 

@@ -24,6 +24,11 @@ from migrations_app.rewriting.block import MeetingBlock, render_text
 LABELS = Path("migrations_app/rewriting/labels.toml")
 GERMAN = {
     "name": "German",
+    "stranded_subject": "Bitte planen Sie Ihre neueren Onlinebesprechungen noch einmal",
+    "stranded_body": "Guten Tag {name},\n\n{meetings} müssen bei {tenant} neu geplant werden.",
+    "stranded_more": "und {number} weitere",
+    "notice_changed_subject": "Ihre Onlinebesprechungen haben neue Einwahldaten",
+    "notice_changed_body": "Guten Tag {name},\n\n{meetings} haben bei {tenant} neue Einwahldaten.",
     "mail_subject": "Aktualisiert: {subject}",
     "mail_via": "{name} über MMS",
     "mail_note": "Die Einwahldaten dieser Besprechung haben sich geändert, sonst nichts.",
@@ -36,6 +41,7 @@ GERMAN = {
     "note_too-many-attendees": "Sie hat zu viele Teilnehmer.",
     "note_no-conference-id": "Die Konferenz-ID fehlt.",
     "note_no-meeting-service": "Sie führt noch ins alte System.",
+    "note_unknown-to-service": "Ihr Dienst kennt die Onlinebesprechung nicht.",
     "note_unreadable-calendar-object": "Sie ist nicht lesbar.",
     "note_failed": "Die neuen Einwahldaten konnten nicht eingetragen werden.",
     "note_end": "Um diese Nachricht hat jemand bei {tenant} gebeten.",

@@ -14,7 +14,7 @@ from django.db import connection
 from tenants_app.changes.tenants import change_tenant, create_tenant
 from tenants_app.models import Tenant
 from tests.support.actors import ACTOR
-from tests.support.remembered import Keys, Remembered
+from tests.support.remembered import Keys, Remembered, keys_in
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import Fabrikam, everything_stored, furnish
 
@@ -30,6 +30,13 @@ pytestmark = [
 def worked() -> list[str]:
     """Who worked something out."""
     return []
+
+
+@pytest.fixture
+def first_keys(db: None) -> Keys:
+    """Those of now: tests that commit may have run before in this process, after which keys do not begin with 1."""
+    connection.ensure_connection()
+    return keys_in(connection.connection)
 
 
 def fabrikam(worked: list[str]) -> Fabrikam:

@@ -146,6 +146,11 @@ def test_a_secret_can_come_from_a_file(start: Start, tmp_path: Path) -> None:
         ("MMS_BASE_URL", "https://mms.example.org:99999"),
         ("MMS_BASE_URL", "https://user:password@mms.example.org"),
         ("MMS_BASE_URL", "javascript:alert(1)"),
+        ("MMS_MICROSOFT_ENDPOINTS", "https://login.example.org"),
+        ("MMS_MICROSOFT_ENDPOINTS", "https://login.example.org,https://graph.example.org/v1.0"),
+        ("MMS_ALLOWED_CHECK_HOSTS", "https://pool.contoso.local"),
+        ("MMS_CHECK_COMMANDS", "/no/such/folder"),
+        ("MMS_CHECK_COMMANDS", "/etc/passwd"),
         ("MMS_TRUSTED_PROXIES", "localhost"),
         ("MMS_TRUSTED_PROXIES", "10.0.0.0/99"),
     ],
@@ -157,6 +162,18 @@ def test_an_unusable_value_stops_the_start_with_one_line_that_names_it(
     assert started.returncode == 1
     (line,) = started.stderr.splitlines()
     assert line.startswith(f"MMS cannot start: {variable} ")
+
+
+def test_programs_of_checks_come_from_a_folder_that_not_everybody_may_write_into(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "checks"
+    folder.mkdir(mode=0o755)
+    code = "from django.conf import settings as s; print(s.MMS_CHECK_COMMANDS, s.MMS_ALLOWED_CHECK_HOSTS)"
+
+    assert start(code).stdout == "None []\n"
+    named = start(code, MMS_CHECK_COMMANDS=str(folder), MMS_ALLOWED_CHECK_HOSTS="pool.contoso.local, [::1]")
+    assert named.stdout == f"{folder} ['pool.contoso.local', '[::1]']\n"
+    folder.chmod(0o757)
+    assert start(code, MMS_CHECK_COMMANDS=str(folder)).returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -17,6 +18,7 @@ from typing import Any, Self
 
 import psycopg
 
+from tests.support.migrated import AS_IF_WOKEN, migrated_on_server
 from tests.support.process_tree import children_of
 from tests.support.processes import ROOT, ManagePy
 from tests.support.waiting import wait_until
@@ -31,12 +33,16 @@ class Installation:
             name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))
         } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2", **settings}
         self._commands = ManagePy(self.environment)
+        self._watchdogs: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> Self:
         self._commands.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        for watchdog in self._watchdogs:
+            with watchdog:
+                watchdog.kill()  # without effect on one that has ended; what it had started ends with it
         self._commands.__exit__(*exception)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -51,8 +57,8 @@ class Installation:
         )
 
     def start_watchdog(self, *arguments: str) -> subprocess.Popen[str]:
-        """The background service, without a terminal."""
-        return subprocess.Popen(
+        """The background service, without a terminal. It ends with the installation at the latest."""
+        watchdog = subprocess.Popen(
             [sys.executable, "manage.py", "run_cluster", *arguments],
             cwd=ROOT,
             env=self.environment,
@@ -61,6 +67,8 @@ class Installation:
             start_new_session=True,
             text=True,
         )
+        self._watchdogs.append(watchdog)
+        return watchdog
 
     @contextmanager
     def running_service(self) -> Iterator[None]:
@@ -84,12 +92,18 @@ class Installation:
             yield lambda sql: _rows(connection.execute(sql))
 
     def migrate(self, migrated: Path) -> None:
-        """Prepare the database: on SQLite as a copy of one that is prepared, which is quicker."""
+        """Prepare the database as a copy of one that is prepared, which is quicker: on SQLite of this file."""
         url = self.environment["DATABASE_URL"]
         if url.startswith("sqlite"):
             shutil.copy(migrated, url.removeprefix("sqlite:///"))
-        else:
-            self.run("migrate", "--verbosity", "0")
+            return
+        server, _, name = url.rpartition("/")
+        template = migrated_on_server(f"{server}/")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name}")  # type: ignore[call-overload]
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")  # type: ignore[call-overload]
+        with psycopg.connect(url) as connection:
+            connection.execute(AS_IF_WOKEN.format("now()"))  # type: ignore[call-overload]
 
     def run(self, *arguments: str) -> str:
         done = self._commands.run(*arguments)
@@ -120,7 +134,9 @@ class Installation:
         code = (
             "import json; from migrations_app.models import *; "
             "from migrations_app.monitoring.progress import progress; "
-            f"from tests.support.questions import *; print(json.dumps({expression}))"
+            "from tests.support.questions import *; from tests.support.teams_questions import *; "
+            "from tests.support.wave_questions import *; from tests.support.story_questions import *; "
+            f"print(json.dumps({expression}))"
         )
         return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))
 
@@ -143,6 +159,15 @@ class Service:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         self.watchdog.wait()
+
+
+def wait_for_succeeded(running: subprocess.Popen[str], users: int) -> None:
+    """Read what ``serve`` says until it counts so many users."""
+    assert running.stdout is not None
+    for line in running.stdout:
+        if int(re.search(r"Succeeded (\d+)", line)[1]) >= users:  # type: ignore[index]
+            return
+    raise AssertionError("It ended too early.")
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def shown(answer: Any) -> dict[str, str]:
 
 def settings_form(client: Client, **edited: str) -> dict[str, Any]:
     form = client.get("/contoso/settings/").context["form"]
-    return {field.name: field.value() for field in form} | edited
+    return {field.name: "" if field.value() is None else field.value() for field in form} | edited
 
 
 def user_form(client: Client, upn: str, **edited: Any) -> dict[str, Any]:

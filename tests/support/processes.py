@@ -1,6 +1,7 @@
 """Python in processes of their own, each forked off one that has loaded Django: a start costs milliseconds.
 
-As a script it is the process that is forked off: it reads a job per line and answers with its exit status.
+As a script it is the process that has loaded Django. It forks a parent for each environment, which reads a job per
+line, forks once more for each, and answers with its exit status.
 """
 
 from __future__ import annotations
@@ -12,48 +13,94 @@ import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import IO, Any, NoReturn, Self
 
 from tests.support.process_tree import children_of
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 600
+LOADED = "TESTS_LOADED"
+"""In the environment of manage.py: modules to load beforehand, which each command would load by itself."""
+
+
+@dataclass(frozen=True)
+class _Parent:
+    """The process that they are forked off: where it reads jobs, and where it writes their exit statuses."""
+
+    pid: int
+    jobs: IO[str]
+    statuses: IO[str]
+
+
+class _Loaded:
+    """A process that has loaded something, off which the parents of commands are forked: one for many of them."""
+
+    def __init__(self, environment: Mapping[str, str], kind: str, *options: str) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, *options, "-m", "tests.support.processes", kind, str(theirs.fileno())],
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        self._socket, self._answers = ours, ours.makefile()
+        self._lock = threading.Lock()
+        atexit.register(self._end)
+
+    def fork(self, environment: Mapping[str, str]) -> _Parent:
+        jobs, to_write = os.pipe()
+        to_read, statuses = os.pipe()
+        with self._lock:
+            socket.send_fds(self._socket, [b"\n"], [jobs, statuses])
+            self._socket.sendall(json.dumps(dict(environment)).encode() + b"\n")
+            os.close(jobs)
+            os.close(statuses)
+            pid = int(self._answers.readline())
+        return _Parent(pid, os.fdopen(to_write, "w"), os.fdopen(to_read))
+
+    def _end(self) -> None:
+        self._answers.close()
+        self._socket.close()
+        self._process.wait()
+
+
+_loaded: dict[tuple[str, ...], _Loaded] = {}
 
 
 class _Forked:
     """One that hangs is ended by SIGALRM. The process that they are forked off is started by the first job."""
 
-    def __init__(self, environment: Mapping[str, str], kind: str, *options: str) -> None:
-        self._environment, self._program = environment, [*options, "-m", "tests.support.processes", kind]
-        self._parent: subprocess.Popen[str] | None = None
+    def __init__(self, environment: Mapping[str, str], *program: str) -> None:
+        self._environment, self._program = environment, program
+        self._parent: _Parent | None = None
 
-    def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, *self._program],
-            cwd=ROOT,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def _start(self) -> _Parent:
+        database, _, _ = self._environment.get("DATABASE_URL", "").partition(":")
+        key = (database, *self._program)
+        if key not in _loaded:
+            _loaded[key] = _Loaded(self._environment, *self._program)
+        return _loaded[key].fork(self._environment)
 
     def _run(self, job: Any, text: str = "") -> subprocess.CompletedProcess[str]:
         self._parent = self._parent or self._start()
-        assert self._parent.stdin
-        assert self._parent.stdout
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "stdin").write_text(text)
-            self._parent.stdin.write(json.dumps([name, job]) + "\n")
-            self._parent.stdin.flush()
-            status = int(self._parent.stdout.readline())
+            self._parent.jobs.write(json.dumps([name, job]) + "\n")
+            self._parent.jobs.flush()
+            status = int(self._parent.statuses.readline())
             return subprocess.CompletedProcess(
                 [], status, (folder / "stdout").read_text(), (folder / "stderr").read_text()
             )
@@ -63,11 +110,16 @@ class _Forked:
 
     def __exit__(self, *_: object) -> None:
         if self._parent:
-            self._parent.communicate()
+            self._parent.jobs.close()
+            self._parent.statuses.read()  # until it has ended
+            self._parent.statuses.close()
 
 
 class ManagePy(_Forked):
-    """Runs manage.py in an environment."""
+    """Runs manage.py in an environment.
+
+    Django is loaded once for all environments with the same kind of database; each reads its own settings.
+    """
 
     @property
     def at_work(self) -> list[int]:
@@ -104,11 +156,14 @@ NEED_NO_SETTINGS = [
     *("django.contrib.postgres.fields", "django.contrib.staticfiles.apps", "django.views.debug"),
     *("django.db.backends.postgresql.base", "django.db.backends.sqlite3.base", "django.utils.translation.trans_real"),
     *("migrations_app.calendars.itip", "migrations_app.rewriting.rewrite", "migrations_app.triggers.rules"),
+    *("cryptography.x509", "fido2.server", "migrations_app.https.session", "migrations_app.mailboxes.caldav.client"),
+    *("django.contrib.syndication.views", "django.test", "icalendar.timezone.windows_to_olson", "requests"),
 ]
 """Modules that the settings and the applications load, and that can be loaded before there are any."""
 
 
-def _answer_jobs(kind: str) -> None:
+def _load(kind: str) -> None:
+    gc.disable()  # nothing of what is being loaded is garbage
     if kind == "manage.py":
         _load_everything()
     else:
@@ -116,6 +171,37 @@ def _answer_jobs(kind: str) -> None:
             importlib.import_module(module)
     gc.freeze()  # a collection in a child would copy every page of what is loaded
     gc.set_threshold(100_000)
+    gc.enable()
+
+
+def _fork_parents(kind: str, asked: socket.socket) -> None:
+    """Fork a parent of commands for each environment that comes in, with two descriptors; answer with its ID."""
+    while (received := socket.recv_fds(asked, 1, 2))[0]:
+        with asked.makefile() as lines:
+            environment = json.loads(lines.readline())
+        descriptors = received[1]
+        pid = os.fork()
+        if pid == 0:
+            asked.close()
+            for descriptor, to in zip(descriptors, (0, 1), strict=True):
+                os.dup2(descriptor, to)
+                os.close(descriptor)
+            _exit_after(partial(_answer_jobs, kind, environment))
+        for descriptor in descriptors:
+            os.close(descriptor)
+        asked.sendall(f"{pid}\n".encode())
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _answer_jobs(kind: str, environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    if kind == "manage.py":
+        _read_settings()
+        for module in os.environ.get(LOADED, "").split():
+            importlib.import_module(module)
     for line in sys.stdin:
         folder, job = json.loads(line)
         child = os.fork()
@@ -173,6 +259,37 @@ def _load_everything() -> None:
             load_command_class(app, name)
 
 
+def _read_settings() -> None:
+    """Read them anew from the environment, and let all that has looked at the others look at these."""
+    import axes.conf
+    import django_q.conf
+    from django.conf import Settings, settings
+    from django.core.signals import setting_changed
+    from django.db import connections
+    from django.test import signals  # noqa: F401 - forgets what Django knows of each setting that is changed
+    from django.utils.log import configure_logging
+
+    before = settings._wrapped
+    os.environ["DJANGO_SETTINGS_MODULE"] = "mms_site.settings"
+    del sys.modules["mms_site.settings"]
+    settings.__dict__.clear()
+    settings._wrapped = Settings("mms_site.settings")
+    importlib.reload(axes.conf)
+    for used in connections.all(initialized_only=True):
+        del connections[used.alias]
+    connections._settings = None
+    del connections.settings
+    for name in dir(settings):
+        if name.isupper() and getattr(settings, name) != getattr(before, name, None) and name != "DATABASES":
+            setting_changed.send(None, setting=name, value=getattr(settings, name), enter=True)
+    of_queue = django_q.conf.Conf  # which others have at hand
+    importlib.reload(django_q.conf)
+    for name, value in vars(django_q.conf.Conf).items():
+        if name.isupper():
+            setattr(of_queue, name, value)
+    configure_logging(settings.LOGGING_CONFIG, settings.LOGGING)
+
+
 def _connect_streams(folder: Path) -> None:
     for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         with (folder / name).open(mode) as file:
@@ -180,4 +297,5 @@ def _connect_streams(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _answer_jobs(sys.argv[1])
+    _load(sys.argv[1])
+    _fork_parents(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

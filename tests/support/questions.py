@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import timezone
 
 from migrations_app.calendars.objects import split_objects
-from migrations_app.demo.invitations import skype_html
+from migrations_app.demo.invitations import series_with_overrides, skype_html, teams_gen2
 from migrations_app.demo.meetings import Attendee
 from migrations_app.mail import outbox
 from migrations_app.models import CalendarObject, IntendedWrite, MeetingResult, OnlineMeeting, Run, Update
@@ -223,6 +223,28 @@ GUESTS = ("guest.one@example.org", "guest.two@example.org")
 def connect_outside(address: str, users: list[str], *, service: str, password: str) -> None:
     """Users whose mailboxes are on the server there, reached by a service account, or by their own sign-ins if none
     is named; and the two bridges that they are moved between."""
+    tenant = _to_be_moved(users)
+    if service:
+        account = {"username": service, "password": password, "path_template": "/{upn}/"}
+        create_connection(tenant, ACTOR, "outside", address=address, make_default=True, **account)
+    else:
+        connection = create_connection(tenant, ACTOR, "outside", address=address, make_default=True)
+        set_credentials(connection, [(upn, upn.partition("@")[0], password) for upn in users], ACTOR)
+
+
+def connect_graph(users: list[str], directory_id: str, client_id: str, secret: str) -> None:
+    """The same, with mailboxes in Exchange Online."""
+    account = {"directory_id": directory_id, "username": client_id, "password": secret}
+    create_connection(_to_be_moved(users), ACTOR, "outside", kind="graph", make_default=True, **account)
+
+
+def connect_exchange(users: list[str], address: str, service: str, password: str) -> None:
+    """The same, with mailboxes in an Exchange on-premises."""
+    account = {"address": address, "username": service, "password": password, "sign_in_by": "basic"}
+    create_connection(_to_be_moved(users), ACTOR, "outside", kind="exchange", make_default=True, **account)
+
+
+def _to_be_moved(users: list[str]) -> Tenant:
     tenant = create_tenant(
         ACTOR,
         slug="contoso",
@@ -236,20 +258,19 @@ def connect_outside(address: str, users: list[str], *, service: str, password: s
     register_number(bridges[1], "+442079460123", "toll", ACTOR, country="United Kingdom")
     phone = {"audio_conferencing_license": True, "audio_conferencing_enabled": True, "bridge": bridges[0]}
     create_users(tenant, [{"upn": upn, "display_name": upn.partition("@")[0], **phone} for upn in users], ACTOR)
-    if service:
-        account = {"username": service, "password": password, "path_template": "/{upn}/"}
-        create_connection(tenant, ACTOR, "outside", address=address, make_default=True, **account)
-    else:
-        connection = create_connection(tenant, ACTOR, "outside", address=address, make_default=True)
-        set_credentials(connection, [(upn, upn.partition("@")[0], password) for upn in users], ACTOR)
+    return tenant
 
 
-def invitations_of(meetings: int) -> dict[str, dict[str, str]]:
-    """So many invitations of each user, by UPN and UID."""
+def invitations_of(meetings: int, has_teams: bool, has_series: bool) -> dict[str, dict[str, str]]:
+    """So many invitations of each user, by UPN and UID; with ``has_teams`` every other one is into Teams,
+    with ``has_series`` the last is a series with exceptions."""
     guests = tuple(Attendee(address, address.partition("@")[0]) for address in GUESTS)
     made = {}
     for user in ConferencingUser.objects.order_by("pk"):
-        texts = [skype_html(plan(user, number, attendees=guests)) for number in range(meetings)]
+        builds = [teams_gen2 if has_teams and number % 2 else skype_html for number in range(meetings)]
+        if has_series:
+            builds[-1] = series_with_overrides
+        texts = [build(plan(user, number, attendees=guests)) for number, build in enumerate(builds)]
         made[user.upn] = {uid: body.decode() for text in texts for uid, body in split_objects(text)}
     return made
 

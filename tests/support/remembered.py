@@ -46,7 +46,8 @@ class Remembered:
         self._first_keys = first_keys
         self._names: tuple[str, ...] = ()
         self._changes = -1
-        self._is_broken = connection.vendor != "sqlite"
+        # What a test commits wakes others up, too, which nobody remembers.
+        self._is_broken = connection.vendor != "sqlite" or not connection.in_atomic_block
 
     def make(self, name: str, work: Callable[[], T]) -> T:
         """What ``work`` returns, with the rows that it writes; ``name`` says what both follow from."""
@@ -128,7 +129,10 @@ def _moment(moment: datetime) -> str | None:
 
 
 def _date(row: Any, later: timedelta, seen: set[int]) -> None:
-    """Say of the row, and of those that it has at hand, that it was written so much later."""
+    """Say of the row (or rows), and of those that it has at hand, that it was written so much later."""
+    if isinstance(row, list):
+        for each in row:
+            _date(each, later, seen)
     if dataclasses.is_dataclass(row):
         for each in dataclasses.fields(row):
             _date(getattr(row, each.name), later, seen)

@@ -60,6 +60,16 @@ class ScratchDatabase:
         # Most do not look at them.
         return cast("StateApps", SimpleLazyObject(lambda: executor.loader.project_state(targets).apps))
 
+    @contextmanager
+    def as_default(self) -> Iterator[None]:
+        """Meanwhile the product reads and writes here."""
+        default = connections["default"]
+        connections["default"] = connections[self.alias]
+        try:
+            yield
+        finally:
+            connections["default"] = default
+
 
 @contextmanager
 def scratch_database() -> Iterator[ScratchDatabase]:

@@ -59,15 +59,32 @@ OWNER = {
     "MailboxCredential": "user__tenant",
     "MailboxScan": "user__tenant",
     "MeetingResult": "run__tenant",
+    "TeamsLook": "user__tenant",
     "PreviewedMeeting": "preview__tenant",
     "PreviewedUser": "preview__tenant",
     "Update": "result__run__tenant",
     "BulkActionUser": "action__tenant",
     "AlertDelivery": "alert__tenant",
     "UpdateText": "update__result__run__tenant",
+    "BridgeMapping": "rollout__tenant",
+    "NumberMapping": "rollout__tenant",
+    "Wave": "rollout__tenant",
+    "WaveMember": "wave__rollout__tenant",
+    "RolloutEvent": "rollout__tenant",
+    "Rollback": "wave__rollout__tenant",
+    "FoundMeeting": "user__tenant",
+    "UnreadMailbox": "user__tenant",
+    "AcceptedMeeting": "deployment__tenant",
+    "TakenListing": "deployment__tenant",
+    "Retirement": "deployment__tenant",
+    "RolloutCheck": "rollout__tenant",
+    "CheckResult": "rollout_check__rollout__tenant",
+    "CheckAnswer": "rollout_check__rollout__tenant",
+    "GateOpening": "rollout__tenant",
+    "AcceptedItem": "wave__rollout__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"Heartbeat", "ListLayout", "MailServer", "SentLately", "WorkerSilence"}
+OF_NO_TENANT = {"AccountEvent", "Heartbeat", "ListLayout", "MailServer", "Preferences", "SentLately", "WorkerSilence"}
 
 
 def _models() -> list[type[Model]]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
@@ -38,8 +39,21 @@ SPANS = pack(
 
 def sign_in(name: str) -> Client:
     client = Client()
-    client.force_login(User.objects.get(username=name), "django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.get(username=name), "mms_site.accounts.backends.AccountBackend")
     return client
+
+
+def signed_in(name: str, remembered: Remembered) -> Client:
+    """The same, with the session that the first one of this process was given."""
+    if settings.SESSION_ENGINE != "django.contrib.sessions.backends.db":
+        return remembered.beside(lambda: sign_in(name))
+    client = Client()
+    client.cookies.load(dict(remembered.make(f"{name} signs in", lambda: _cookies_of(name))))
+    return client
+
+
+def _cookies_of(name: str) -> list[tuple[str, str]]:
+    return [(of, cookie.value) for of, cookie in sign_in(name).cookies.items()]
 
 
 @pytest.fixture
@@ -61,17 +75,17 @@ def cast(tenant: Tenant, remembered: Remembered) -> None:
 
 @pytest.fixture
 def alice(cast: None, remembered: Remembered) -> Client:
-    return remembered.beside(lambda: sign_in("alice"))
+    return signed_in("alice", remembered)
 
 
 @pytest.fixture
 def bob(cast: None, remembered: Remembered) -> Client:
-    return remembered.beside(lambda: sign_in("bob"))
+    return signed_in("bob", remembered)
 
 
 @pytest.fixture
 def vera(cast: None, remembered: Remembered) -> Client:
-    return remembered.beside(lambda: sign_in("vera"))
+    return signed_in("vera", remembered)
 
 
 @pytest.fixture

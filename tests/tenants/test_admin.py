@@ -16,7 +16,16 @@ from migrations_app.models import Run
 from tenants_app.changes.bridges import register_number
 from tenants_app.changes.tenants import grant_role
 from tenants_app.changes.users import DATA_FIX, change_user, mark_up_to_date
-from tenants_app.models import AuditEntry, Bridge, ConferencingUser, InvitedNumber, Role, ServiceNumber, Tenant
+from tenants_app.models import (
+    AuditEntry,
+    Bridge,
+    ConferencingUser,
+    Deployment,
+    InvitedNumber,
+    Role,
+    ServiceNumber,
+    Tenant,
+)
 from tests.support.actors import ACTOR
 from tests.support.pages import words
 from tests.support.two_tenants import everything_stored
@@ -400,6 +409,34 @@ def test_of_several_bridges_those_that_nobody_needs_are_removed(
     assert list(Bridge.objects.all()) == [old_bridge]
     assert [entry.action for entry in AuditEntry.objects.filter(actor="root", channel="admin")] == ["remove bridge"]
     assert [entry.object_repr for entry in LogEntry.objects.all()] == ["New bridge"]
+
+
+def test_r60_a_deployment_is_made_changed_and_removed(admin: Client, anna: ConferencingUser) -> None:
+    pages = "/admin/tenants_app/deployment/"
+    new = {
+        "tenant": anna.tenant_id,
+        "name": "Pool B",
+        "kind": "on-premises",
+        "role": "new",
+        "meeting_hosts": "Meet.contoso.com",
+        "mover": "record",
+    }
+    refused = admin.post(f"{pages}add/", new | {"mover": "command"})
+    assert list(refused.context["adminform"].form.errors) == ["mover_command"]
+    admin.post(f"{pages}add/", new)
+    made = Deployment.objects.get()
+    assert (made.tenant, made.meeting_hosts) == (anna.tenant, ["meet.contoso.com"])
+    admin.post(f"{pages}{made.pk}/change/", new | {"name": "Pool C"})
+    made.refresh_from_db()
+    assert made.name == "Pool C"
+    change_user(anna, ACTOR, deployment=made)
+    page = admin.post(f"{pages}{made.pk}/delete/", {"post": "yes"}, follow=True)
+    assert "1 user belongs to Pool C: move them first." in words(page.content)
+    change_user(anna, ACTOR, deployment=None)
+    admin.post(f"{pages}{made.pk}/delete/", {"post": "yes"})
+    assert not Deployment.objects.exists()
+    told = AuditEntry.objects.filter(channel="admin").order_by("pk").values_list("action", flat=True)
+    assert list(told) == ["create deployment", "change deployment", "remove deployment"]
 
 
 @pytest.mark.parametrize("model", ["tenant", "conferencinguser", "servicenumber", "auditentry"])

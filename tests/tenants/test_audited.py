@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
@@ -26,25 +27,65 @@ from migrations_app.models import (
     Alert,
     AlertDelivery,
     BulkAction,
+    CheckAnswer,
+    FoundMeeting,
     LeftMeeting,
     MeetingResult,
+    MeetingSearch,
     Notice,
     NoticeRound,
     NoticeText,
     NumberRelease,
     Plan,
+    Rollout,
+    RolloutCheck,
     Run,
+    TakenListing,
     UntoldNumber,
     Update,
+    Wave,
+    WaveMember,
 )
 from migrations_app.procedures import bulk_actions, notices, number_release
 from migrations_app.procedures import plans as planned
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.rewriting.spans import pack
+from migrations_app.rollouts import (
+    acceptance,
+    answers,
+    checks,
+    defining,
+    going_back,
+    looking,
+    member_file,
+    move_lists,
+    opening,
+    retirement,
+    searching,
+    steering,
+    stranded,
+    taken_listings,
+)
+from migrations_app.rollouts import mapping as rollout_mapping
+from migrations_app.rollouts import members as rollout_members
+from migrations_app.rollouts import people as rollout_people
+from migrations_app.rollouts import waves as rollout_waves
 from migrations_app.runs import actions, left_actions, receivers, undo_start
 from migrations_app.runs.plans import When
 from tenants_app.audit import Actor, Channel, action_choices, entry
-from tenants_app.changes import bridges, conference_ids, lists, locking, mail_servers, mailboxes, tenants, users
+from tenants_app.changes import (
+    accounts,
+    bridges,
+    conference_ids,
+    deployments,
+    invitations,
+    lists,
+    locking,
+    mail_servers,
+    mailboxes,
+    tenants,
+    users,
+)
 from tenants_app.changes.bridges import (
     describe_number,
     register_number,
@@ -52,6 +93,14 @@ from tenants_app.changes.bridges import (
     remove_bridge,
     set_bridge,
     set_default_number,
+)
+from tenants_app.changes.deployments import (
+    change_deployment,
+    create_deployment,
+    move_users,
+    remove_deployment,
+    retire_deployment,
+    unretire_deployment,
 )
 from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.changes.mailboxes import (
@@ -77,23 +126,36 @@ from tenants_app.models import (
     AuditEntry,
     Bridge,
     ConferencingUser,
+    Deployment,
+    Invitation,
     MailboxConnection,
     SavedFilter,
     ServiceNumber,
     Tenant,
 )
 from tests.support.actors import ACTOR
+from tests.support.checks import a_check, without_checks
 from tests.support.notices import notices_to
 from tests.support.planned import plan_for
+from tests.support.retirements import a_retirable_rollout
+from tests.support.rollouts import a_deployment, a_rollout, a_wave, belong_to
+from tests.support.rollouts import members as members_of
 from tests.support.taken_back import taken_back
 from tests.support.two_tenants import everything_stored
 
-CHANGES = (tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes, lists)
+CHANGES = (
+    *(tenants, bridges, users, conference_ids, mail_servers, locking, mailboxes, lists, accounts, invitations),
+    deployments,
+)
 MODULES = (
     *CHANGES,
     *(actions, receivers, undo_start, left_actions, mail_actions, organizer_notes),
     alert_actions,
     *(number_release, bulk_actions, planned, notice_texts, notices),
+    *(answers, checks, looking, opening),
+    *(defining, rollout_waves, rollout_mapping, rollout_members, member_file, rollout_people),
+    *(steering, acceptance, move_lists),
+    *(going_back, searching, stranded, taken_listings, retirement),
 )
 
 
@@ -113,6 +175,17 @@ class World:
     def role(self) -> Any:
         return grant_role(self.tenant, self.account, "viewer", ACTOR)
 
+    def invitation(self) -> Invitation:
+        return invitations.invite(self.tenant, ACTOR, "yves@contoso.com", "viewer")[0]
+
+    def account_with_role(self) -> User:
+        self.role()
+        return self.account
+
+    def account_with_second_factor(self) -> User:
+        Authenticator.objects.create(user=self.account, type="totp", data={"secret": ""})
+        return self.account_with_role()
+
     def out_of_date(self) -> ConferencingUser:
         change_user(self.anna, ACTOR, is_data_fix=True, conference_id="7654321")
         return self.anna
@@ -124,6 +197,68 @@ class World:
 
     def plan(self) -> Plan:
         return plan_for(self.anna)
+
+    def hooked_rollout(self) -> Rollout:
+        """A rollout that is told by a webhook."""
+        rollout = self.rollout()
+        return rollout_people.change_people(rollout, ACTOR, webhook_url="https://hooks.contoso.com/")[0]
+
+    def rollout(self) -> Rollout:
+        """With anna on the side from which it moves users."""
+        rollout = a_rollout(self.tenant)
+        belong_to(rollout.legacy, [self.anna], self.old_bridge)
+        self.old_bridge.refresh_from_db()
+        return rollout
+
+    def wave(self) -> Wave:
+        return a_wave(self.rollout())
+
+    def member(self) -> WaveMember:
+        """Of a wave that has not started."""
+        return members_of(self.wave(), [self.anna])[0]
+
+    def member_who_waits(self) -> WaveMember:
+        member = self.member()
+        a_wave(member.wave.rollout, state=Wave.State.RUNNING)
+        return member
+
+    def wave_in(self, wave_state: str, **of_member: Any) -> Wave:
+        """With anna, and with a gate that nothing closes."""
+        wave = self.wave()
+        wave.rollout.checks.all().delete()
+        now = timezone.now()
+        begun = {"started_at": now, "started_by": "zoe", "frozen_at": now, "counts_from": now, "offered_at": now}
+        members_of(wave, [self.anna], **of_member)
+        return a_wave(
+            wave.rollout, state=wave_state, batch=1, next_look_at=now, **(begun if wave_state != "Draft" else {})
+        )
+
+    def wave_with_stranded_meeting(self) -> Wave:
+        """Which was searched, and whose organizer was not told."""
+        wave = self.wave_in("Observing", state="Done")
+        new = {"tenant": self.tenant, "deployment": wave.rollout.new, "wave": wave, "asked_by": "zoe"}
+        search = MeetingSearch.objects.create(**new, searched_at=timezone.now())
+        FoundMeeting.objects.create(
+            search=search, user=self.anna, uid="stranded", last_end=timezone.now() + timedelta(days=9)
+        )
+        return wave
+
+    def legacy_meeting(self) -> FoundMeeting:
+        """Which was found because it leads to a legacy deployment."""
+        legacy = self.rollout().legacy
+        search = MeetingSearch.objects.create(tenant=self.tenant, deployment=legacy, asked_by="zoe")
+        return FoundMeeting.objects.create(
+            search=search, user=self.anna, uid="legacy", last_end=timezone.now() + timedelta(days=9)
+        )
+
+    def retired(self) -> Deployment:
+        return retirement.retire(a_retirable_rollout(self.tenant, "Retirable").legacy, ACTOR)
+
+    def failed_member(self) -> WaveMember:
+        return self.wave_in("Stopped", state="Failed", batch=1).members.select_related("wave__rollout", "user").get()
+
+    def member_to_confirm(self) -> WaveMember:
+        return self.wave_in("Running", state="Moving", asked_at=timezone.now(), batch=1).members.get()
 
     def run(self) -> Run:
         actions.start_by_hand(self.tenant, [self.anna], ACTOR)
@@ -186,6 +321,12 @@ class World:
     def default_connection(self) -> MailboxConnection:
         return change_connection(self.connection(), ACTOR, make_default=True)
 
+    def a_deployment(self) -> Deployment:
+        return a_deployment(self.tenant, kind="online")
+
+    def a_retired_deployment(self) -> Deployment:
+        return retire_deployment(self.a_deployment(), ACTOR)
+
     def webhook(self) -> World:
         alert_actions.change_alerts(self.tenant, ACTOR, webhook_url="https://hooks.contoso.com/")
         return self
@@ -205,6 +346,19 @@ class World:
 
     def sent_notices(self) -> NoticeRound:
         return notices_to(self.anna, state=Notice.State.SENT, error_code="")
+
+    def check(self, kind: str = "tcp") -> RolloutCheck:
+        """A check of a wave that stands in the way of it, behind another one."""
+        if not Rollout.objects.exists():
+            without_checks(a_rollout(self.tenant))
+        wave = a_wave(Rollout.objects.get())
+        if kind == "tcp":
+            a_check(wave, "manual", name="First")
+        check = a_check(wave, kind, position=10)
+        return RolloutCheck.objects.select_related("rollout__tenant", "wave").get(pk=check.pk)
+
+    def question(self) -> RolloutCheck:
+        return self.check("manual")
 
     def release(self) -> NumberRelease:
         other = register_number(self.old_bridge, "+14255550133", "toll", ACTOR)
@@ -245,6 +399,131 @@ def in_one_transaction(act: Callable[[Any, Actor], Iterator[Any]]) -> Callable[[
 
 
 AUDITED = {
+    "answers.answer": Case(
+        "answer check", lambda check, actor: answers.answer(check, CheckAnswer.Answer.YES, "", actor), World.question
+    ),
+    "opening.open_gate": Case(
+        "open gate",
+        lambda check, actor: opening.open_gate(check.rollout, check.wave, "It is known, and harmless.", actor),
+        World.check,
+    ),
+    "checks.define_check": Case(
+        "add check",
+        lambda check, actor: checks.define_check(
+            check.rollout, check.wave, "manual", {"name": "Phones", "scope": "new"}, actor
+        ),
+        World.check,
+    ),
+    "checks.change_check": Case(
+        "change check", lambda check, actor: checks.change_check(check, {"name": "Phones"}, actor), World.check
+    ),
+    "checks.remove_check": Case(
+        "remove check", lambda check, actor: checks.remove_check(check, "Not needed", actor), World.check
+    ),
+    "checks.move_check": Case("move check", lambda check, actor: checks.move_check(check, actor, up=True), World.check),
+    "looking.ask": Case("check rollout", lambda check, actor: looking.ask(check.rollout, [check], actor), World.check),
+    "looking.look_now": Case(
+        "check rollout", lambda check, actor: looking.look_now(check.rollout, [check], actor), World.check
+    ),
+    "going_back.roll_back": Case(
+        "roll back wave", going_back.roll_back, lambda world: world.wave_in("Observing", state="Done")
+    ),
+    "searching.search_wave": Case(
+        "search meetings", searching.search_wave, lambda world: world.wave_in("Observing", state="Done")
+    ),
+    "searching.search_tenant": Case("search meetings", searching.search_tenant, lambda world: world.rollout().legacy),
+    "stranded.tell_organizers": Case(
+        "tell stranded organizers", stranded.tell_organizers, World.wave_with_stranded_meeting
+    ),
+    "taken_listings.take": Case(
+        "record listing",
+        lambda legacy, by: taken_listings.take(legacy, TakenListing.Kind.ACCOUNTS, b"", "accounts.csv", by),
+        lambda world: world.rollout().legacy,
+    ),
+    "retirement.accept_meetings": Case(
+        "accept legacy meeting",
+        lambda found, by: retirement.accept_meetings(found.search.deployment, [found.pk], "Nobody dials in", by),
+        World.legacy_meeting,
+    ),
+    "retirement.retire": Case(
+        "retire deployment",
+        retirement.retire,
+        lambda world: a_retirable_rollout(world.tenant, "Retirable").legacy,
+    ),
+    "retirement.take_back": Case("take back retirement", retirement.take_back, World.retired),
+    "steering.start": Case("start wave", steering.start, lambda world: world.wave_in("Draft")),
+    "steering.pause": Case("pause wave", steering.pause, lambda world: world.wave_in("Running", state="Done")),
+    "steering.resume": Case(
+        "resume wave",
+        lambda wave, by: steering.resume(wave, by, "Put right"),
+        lambda world: world.wave_in("Stopped", state="Done"),
+    ),
+    "steering.retry": Case("retry wave member", steering.retry, World.failed_member),
+    "acceptance.accept": Case("accept wave", acceptance.accept, lambda world: world.wave_in("Observing", state="Done")),
+    "move_lists.confirm": Case(
+        "confirm moved accounts", lambda member, by: move_lists.confirm(member.wave, by), World.member_to_confirm
+    ),
+    "move_lists.import_results": Case(
+        "confirm moved accounts",
+        lambda member, by: move_lists.import_results(
+            member.wave, f"UserPrincipalName,Result\n{member.user.upn},failed\n", by
+        ),
+        World.member_to_confirm,
+    ),
+    "defining.new_rollout": Case(
+        "create rollout",
+        lambda sides, by: defining.new_rollout(sides[0].tenant, by, name="R", legacy=sides[0], new=sides[1]),
+        lambda world: (a_deployment(world.tenant), a_deployment(world.tenant, "new")),
+    ),
+    "people.change_people": Case(
+        "change rollout people",
+        lambda rollout, by: rollout_people.change_people(rollout, by, people="zoe@contoso.com"),
+        World.rollout,
+    ),
+    "people.renew_secret": Case("renew rollout secret", rollout_people.renew_secret, World.hooked_rollout),
+    "defining.change_rollout": Case(
+        "change rollout",
+        lambda rollout, by: defining.change_rollout(rollout, by, batches="1, 2"),
+        World.rollout,
+    ),
+    "defining.close_rollout": Case(
+        "end rollout",
+        lambda rollout, by: defining.close_rollout(rollout, by, reason="No more"),
+        World.rollout,
+    ),
+    "waves.add_wave": Case(
+        "add wave", lambda rollout, by: rollout_waves.add_wave(rollout, by, name="X"), World.rollout
+    ),
+    "waves.change_wave": Case(
+        "change wave", lambda wave, by: rollout_waves.change_wave(wave, by, name="X"), World.wave
+    ),
+    "waves.put_wave": Case("put wave", lambda wave, by: rollout_waves.put_wave(wave, 2, by), World.wave),
+    "waves.split_wave": Case(
+        "split wave",
+        lambda wave, by: rollout_waves.split_wave(wave, by, name="X", keep=0),
+        World.wave,
+    ),
+    "waves.remove_wave": Case("remove wave", rollout_waves.remove_wave, World.wave),
+    "mapping.change_mapping": Case(
+        "change rollout mapping",
+        lambda given, by: rollout_mapping.change_mapping(given[0], by, bridges={given[1]: given[2]}),
+        lambda world: (world.rollout(), world.old_bridge, world.new_bridge),
+    ),
+    "members.add_members": Case(
+        "add wave members",
+        lambda given, by: rollout_members.add_members(given[0], [given[1].pk], by),
+        lambda world: (world.wave(), world.anna),
+    ),
+    "members.take_out": Case(
+        "take out wave members",
+        lambda member, by: rollout_members.take_out(member.wave, [member.pk], by),
+        World.member,
+    ),
+    "members.exclude": Case(
+        "exclude wave member",
+        lambda member, by: rollout_members.exclude(member, by, reason="On leave"),
+        World.member_who_waits,
+    ),
     "tenants.create_tenant": Case(
         "create tenant",
         lambda world, actor: create_tenant(
@@ -256,6 +535,41 @@ AUDITED = {
     ),
     "tenants.renew_directory_key": Case(
         "renew directory key", lambda world, actor: renew_directory_key(world.tenant, actor)
+    ),
+    "invitations.invite": Case(
+        "invite", lambda world, actor: invitations.invite(world.tenant, actor, "yves@contoso.com", "viewer")
+    ),
+    "invitations.withdraw": Case("withdraw invitation", invitations.withdraw, World.invitation),
+    "accounts.note": Case(
+        "refuse sign-in",
+        lambda account, actor: accounts.note("refuse sign-in", actor, account=account),
+        World.account_with_role,
+    ),
+    "accounts.connect_sign_in": Case(
+        "connect sign-in",
+        lambda account, actor: accounts.connect_sign_in(actor, account, "oidc", "zoe-1", "They asked for it."),
+        World.account_with_role,
+    ),
+    "accounts.follow_groups": Case(
+        "grant role", lambda world, actor: accounts.follow_groups(world.account, {"contoso": "viewer"}, actor)
+    ),
+    "accounts.remove_second_factor": Case(
+        "remove second factor", accounts.remove_second_factor, World.account_with_second_factor
+    ),
+    "accounts.change_password": Case(
+        "change password",
+        lambda account, actor: accounts.change_password(account, "violet otter plays", actor, keep=None),
+        World.account_with_role,
+    ),
+    "accounts.switch_account": Case(
+        "switch off account",
+        lambda account, actor: accounts.switch_account(account, False, actor),
+        World.account_with_role,
+    ),
+    "accounts.make_administrator": Case(
+        "make administrator",
+        lambda account, actor: accounts.make_administrator(account, True, actor),
+        World.account_with_role,
     ),
     "tenants.grant_role": Case(
         "grant role", lambda world, actor: grant_role(world.tenant, world.account, "admin", actor)
@@ -275,6 +589,25 @@ AUDITED = {
         World.connection,
     ),
     "mailboxes.remove_connection": Case("remove mailbox connection", remove_connection, World.connection),
+    "deployments.create_deployment": Case(
+        "create deployment",
+        lambda world, actor: create_deployment(
+            world.tenant, actor, name="Cloud", kind="online", role="new", meeting_hosts=["meet.contoso.com"]
+        ),
+    ),
+    "deployments.change_deployment": Case(
+        "change deployment",
+        lambda deployment, actor: change_deployment(deployment, actor, name="Pool C"),
+        World.a_deployment,
+    ),
+    "deployments.remove_deployment": Case("remove deployment", remove_deployment, World.a_deployment),
+    "deployments.retire_deployment": Case("retire deployment", retire_deployment, World.a_deployment),
+    "deployments.unretire_deployment": Case("take back retirement", unretire_deployment, World.a_retired_deployment),
+    "deployments.move_users": Case(
+        "change user",
+        lambda deployment, actor: move_users(deployment.tenant, [deployment.tenant.users.get().pk], deployment, actor),
+        World.a_deployment,
+    ),
     "mailboxes.use_embedded_by_default": Case(
         "change default mailbox",
         lambda connection, actor: use_embedded_by_default(connection.tenant, actor),
@@ -439,6 +772,61 @@ AUDITED = {
     "plans.cancel": Case("cancel planned start", planned.cancel, World.plan),
 }
 WITHOUT_ENTRY = {
+    **dict.fromkeys(("actions.clean_recipients", "actions.clean_webhook", "actions.new_secret"), "only computes"),
+    "actions.hide_path": "is a part of what writes the entry",
+    "actions.keep_secret": "is a part of a change, which writes the entry",
+    "steering.why_not_started": "only reads",
+    "steering.locked": "only locks",
+    **dict.fromkeys(
+        (
+            *("going_back.foresee", "going_back.why_not_rolled_back", "going_back.target"),
+            *("searching.hosts_of_new_alone", "searching.numbers_of", "searching.latest", "searching.under_way"),
+            *("searching.users_of", "searching.meetings_found", "searching.rows_to_come", "searching.found_at_once"),
+            *("searching.is_due", "searching.settles_at"),
+            *("stranded.stranded", "stranded.records", "stranded.record_of", "stranded.csv_lines", "stranded.untold"),
+            *("stranded.edited", "stranded.clients_to_downgrade", "stranded.foreseen"),
+            *("taken_listings.latest", "taken_listings.is_too_old", "taken_listings.told_of"),
+            *("retirement.gate_of", "retirement.open_meetings", "retirement.accepted_meetings"),
+            *("retirement.why_not_retired", "retirement.records", "retirement.shown_gate"),
+        ),
+        "only reads",
+    ),
+    "going_back.change": "moves members back whose wave somebody takes back, by functions that write an entry for each",
+    "going_back.settle": "undoes their runs, by functions that write an entry for each",
+    "going_back.end": "notes in the timeline that all have ended",
+    "searching.begin_for": "is a part of a rollback or a search, which write the entry",
+    "searching.advance": "keeps what a search finds that somebody has asked for",
+    **dict.fromkeys(
+        (
+            *("acceptance.failed_members", "acceptance.left_meetings", "acceptance.kind_of", "acceptance.of_kind"),
+            *("acceptance.counts", "acceptance.counts_shown", "acceptance.rows_of", "acceptance.item_of"),
+            *("acceptance.items", "acceptance.why_not_accepted"),
+            *("move_lists.target_of", "move_lists.waits_for_list", "move_lists.users_to_move"),
+            "move_lists.command_line",
+        ),
+        "only reads",
+    ),
+    "defining.finish": "is a part of the end or the retirement of a rollout, which write the entry",
+    "mapping.mapping_of": "only reads",
+    "members.freeze": "is a part of a start, which writes the entry",
+    "members.has_somebody": "only reads",
+    "members.newcomers": "only reads",
+    "members.following": "only reads",
+    "member_file.plan_members": "only reads",
+    "member_file.import_members": "is an import, whose entry says so: tests/rollouts/test_member_file.py",
+    "invitations.accept": "is audited as who accepts, who need be nobody yet: tests/accounts/test_invitations.py",
+    "invitations.find": "only reads",
+    "invitations.hash_of": "only computes",
+    "invitations.why_not": "only computes",
+    "accounts.is_last_administrator": "only reads",
+    "accounts.is_taken_by_address": "only reads",
+    "accounts.last_administrator": "only says so",
+    "accounts.rename": "is of no tenant's concern; the list of what happened to accounts says so",
+    "accounts.refuse_language": "is of no tenant's concern; the list of what happened to accounts says so",
+    "accounts.prefer": "is of no tenant's concern; the list of what happened to accounts says so",
+    "accounts.end_sessions": "is of no tenant's concern; the list of what happened to accounts says so",
+    "accounts.make_account": "makes an account of no tenant; the list of what happened to accounts says so",
+    "accounts.rotate_second_factors": "is about the installation's keys: what is stored stays what it is",
     "plans.job_of": "only reads",
     "plans.page_of": "only reads",
     "plans.job_in_words": "only reads",
@@ -453,6 +841,11 @@ WITHOUT_ENTRY = {
     "lists.drop_layout": "is how an account sees a list, which is nobody else's affair",
     "lists.make_default": "is how an account opens a list, which is nobody else's affair",
     "lists.drop_default": "is how an account opens a list, which is nobody else's affair",
+    "tenants.check_meeting_url": "only reads what it is given",
+    "deployments.read_deployment": "only reads",
+    "deployments.check_can_be_removed": "only reads",
+    "deployments.foresee_moves": "only reads",
+    "deployments.edits_of_move": "only computes",
     "locking.wait_for_others": "only locks",
     "locking.lock": "only locks",
     "locking.audited_value": "only computes",
@@ -523,6 +916,18 @@ WITHOUT_ENTRY = {
     "bulk_actions.advance": "does what was asked for, by functions that write an entry for each user",
     "number_release.check_release_anyway": "only reads",
     "number_release.foresee_replacement": "only reads",
+    "answers.expires_at": "only reads",
+    "answers.why_not": "only reads",
+    "answers.why_over": "only reads",
+    "opening.why_not": "only reads",
+    "checks.add_checklist": "is a part of defining a rollout, which writes the entry",
+    "checks.add_wave_checklist": "is a part of defining a rollout or a wave, which writes the entry",
+    "checks.copy_checks": "is a part of splitting a wave, which writes the entry",
+    "looking.advance": "keeps what checks find, each as a result with its time",
+    "looking.asked": "only reads",
+    "looking.is_due": "only reads",
+    "looking.prepared": "only reads",
+    "looking.settles_at": "only reads",
     "number_release.advance": "changes users and releases numbers by functions of changes, with what they write",
 }
 
@@ -627,7 +1032,9 @@ def test_the_filter_offers_every_action_that_is_written() -> None:
     offered = [action for _, choices in action_choices() for action, _ in choices]
 
     assert "retry migration" in written_actions()
-    assert sorted(offered) == sorted(written_actions() | {kind.audited for kind in KINDS.values()})
+    assert sorted(offered) == sorted(
+        written_actions() | {kind.audited for kind in KINDS.values()} | accounts.IN_TENANTS
+    )
 
 
 def test_an_action_that_nobody_could_filter_by_is_refused(tenant: Tenant) -> None:

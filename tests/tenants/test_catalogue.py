@@ -13,6 +13,7 @@ from tenants_app.fingerprints import note_own_blocks
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.records import tenant_record, user_record
 from tests.support.actors import ACTOR
+from tests.support.teams import teams_connection
 
 NO_SETTINGS_OF_A_TENANT = {"id", "slug", "created", "directory_key_hash", "mailbox"}
 NO_SETTINGS_OF_A_USER = {
@@ -23,6 +24,7 @@ NO_SETTINGS_OF_A_USER = {
     "has_own_blocks",
     "undo_holds",
     "settings_fingerprint",
+    "teams_dial_in",
     "invitations_fingerprint",
     "created",
 }
@@ -49,7 +51,9 @@ def another_value(tenant: Tenant, setting: TenantSetting) -> Any:
     if isinstance(field, IntegerField):
         return value + 1
     if field.choices:
-        return next(each for each, _ in field.choices if each != value)
+        return next(each for each, _ in field.choices if each not in {value, "teams"})
+    if field.is_relation:
+        return teams_connection(tenant)
     if setting.field == "time_zone":
         return "Europe/Rome"
     return "https://other.contoso.com" if setting.field.endswith("_url") else "other.contoso.com"
@@ -73,11 +77,13 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "TimeZone",
         "MeetingUrl",
         "MeetingService",
+        "TeamsConnection",
         "MeetingMigrationEnabled",
         "AutomaticallyMigrateUserMeetings",
         "AutomaticallyReplaceAcpProvider",
         "SameSequence",
         "NotifyCancelled",
+        "SecondFactorRequired",
         "DialInDirectory",
         "AttendeeLimit",
         "SettlingTime",
@@ -105,4 +111,5 @@ def test_a_record_has_every_setting_by_its_name(anna: ConferencingUser) -> None:
         "TollFreeNumber",
         "MeetingService",
         "Mailbox",
+        "Deployment",
     ]

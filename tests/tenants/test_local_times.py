@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import translation
 
 from tenants_app.local_times import DailyWindow, in_words, read_moment, read_time, told
 from tenants_app.models import Tenant
@@ -89,6 +90,23 @@ def test_it_reads_times_as_people_say_them(typed: str, moment: str | None) -> No
             read_moment(typed, ROME, MONDAY)
     else:
         assert read_moment(typed, ROME, MONDAY) == datetime.fromisoformat(moment).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("language", "typed"),
+    [("es", "sábado 22:00"), ("es", "Sabado 22:00"), ("it", "sabato 22:00"), ("es", "Saturday 22:00")],
+)
+def test_a_day_may_be_named_in_the_language_of_the_page(language: str, typed: str) -> None:
+    with translation.override(language):
+        said = read_moment(typed, ROME, MONDAY)
+
+    assert said == read_moment("Saturday 22:00", ROME, MONDAY)
+
+
+@pytest.mark.parametrize("language", ["es", "it"])
+def test_where_the_day_comes_first_a_date_with_slashes_is_not_guessed(language: str) -> None:
+    with translation.override(language), pytest.raises(ValidationError, match="2026-12-05T22:00"):
+        read_moment("5/1/2027 22:00", ROME, MONDAY)
 
 
 @pytest.mark.parametrize(

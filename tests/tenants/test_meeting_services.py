@@ -17,7 +17,7 @@ from tests.support.actors import ACTOR
 from tests.support.two_tenants import everything_stored
 
 FABRIKAM = {"slug": "fabrikam", "name": "Fabrikam", "domain": "fabrikam.com"}
-NO_TEAMS = "There is no connection to Microsoft Teams yet: choose link or none."
+NO_TEAMS = "The Teams service needs a connection to Teams: choose one of the tenant's connections"
 
 
 def service_of(user: ConferencingUser) -> str:
@@ -82,7 +82,7 @@ def test_r39_a_user_without_a_meeting_url_cannot_have_the_link_service(db: None)
     frank = create_user(fabrikam, ACTOR, upn="frank@fabrikam.com")
     for service, sentence in (
         ("link", "Fabrikam has no meeting URL, which the Link service needs"),
-        ("teams", NO_TEAMS),
+        ("teams", "Fabrikam has no connection to Teams, which the Teams service needs"),
     ):
         with pytest.raises(ValidationError, match=sentence):
             change_user(frank, ACTOR, meeting_service=service)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,19 @@ from django.db.migrations.state import StateApps
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from migrations_app.models import Run
+from migrations_app.models import IndexedMeeting, IntendedWrite, MailboxScan, Run
 from migrations_app.targets import SOURCES
 from tenants_app import fingerprints
-from tenants_app.models import AuditEntry, ConferencingUser, FormerConferenceId, FormerNumber, InvitedNumber
-from tests.support.scratch_database import ScratchDatabase, scratch_database
+from tenants_app.changes.mailbox_kinds import check_kind
+from tenants_app.models import (
+    AuditEntry,
+    ConferencingUser,
+    FormerConferenceId,
+    FormerNumber,
+    InvitedNumber,
+    MailboxConnection,
+)
+from tests.support.scratch_database import ScratchDatabase
 
 FIRST = [("tenants_app", "0001_initial"), ("migrations_app", "0001_initial")]
 RELEASED = {
@@ -33,16 +41,11 @@ RELEASED = {
         ("tenants_app", "0006_meeting_services"),
         ("migrations_app", "0006_online_meetings"),
     ],
+    "before Microsoft": [("tenants_app", "0018_notify_cancelled"), ("migrations_app", "0023_samples")],
 }
 """The states of the database that an installation may come from."""
 
 TOLL, OTHER_TOLL, TOLL_FREE = "+14255550100", "+14255550122", "+448081570123"
-
-
-@pytest.fixture
-def database(db: None) -> Iterator[ScratchDatabase]:
-    with scratch_database() as made:
-        yield made
 
 
 def fill_first_release(apps: StateApps, alias: str) -> None:
@@ -294,3 +297,48 @@ def test_r35_numbers_that_went_before_are_known_from_the_audit(database: Scratch
     database.migrate()
     found = FormerNumber.objects.using(database.alias).order_by("number").values_list("tenant__slug", "number")
     assert [*found] == [("contoso", TOLL), ("fabrikam", OTHER_TOLL), ("fabrikam", TOLL_FREE)]
+
+
+def test_mailboxes_outside_are_reached_after_the_upgrade_as_before(
+    database: ScratchDatabase,
+) -> None:
+    """From before there were other kinds of them than CalDAV: connections, sign-ins, index, and what was announced."""
+    fill_first_release(database.migrate(FIRST), database.alias)
+    apps = database.migrate(RELEASED["before Microsoft"])
+
+    def rows(label: str) -> Any:
+        return apps.get_model(label).objects.using(database.alias)
+
+    anna = rows("tenants_app.ConferencingUser").get(upn="anna@contoso.com")
+    server = {"tenant": anna.tenant, "kind": "caldav", "address": "https://dav.contoso.com/"}
+    served = rows("tenants_app.MailboxConnection").create(name="DAV", username="mms", server_tells=True, **server)
+    own = rows("tenants_app.MailboxConnection").create(name="Own", who_tells="mms", **server)
+    for connection in (served, own):
+        now = MailboxConnection(pk=connection.pk)
+        now.seal_password("correct horse")
+        rows("tenants_app.MailboxConnection").filter(pk=connection.pk).update(sealed_password=now.sealed_password)
+    rows("tenants_app.Tenant").filter(pk=anna.tenant_id).update(mailbox=served)
+    rows("tenants_app.ConferencingUser").filter(upn="bruno@contoso.com").update(mailbox=own)
+    rows("migrations_app.MailboxScan").create(user=anna, connection=served, calendars={"/c/": "token"})
+    ends = timezone.now() + timedelta(days=9)
+    rows("migrations_app.IndexedMeeting").create(user=anna, href="/c/1.ics", uid="budget", etag='"1"', last_end=ends)
+    run = rows("migrations_app.Run").get()
+    rows("migrations_app.IntendedWrite").create(run=run, user=anna, uid="budget", etag='"1"', result={}, spans=b"")
+    database.migrate()
+
+    connections = MailboxConnection.objects.using(database.alias).order_by("name")
+    assert [(each.kind, each.password, each.tells_attendees) for each in connections] == [
+        ("caldav", "correct horse", True),
+        ("caldav", "correct horse", False),
+    ]
+    for connection in connections:
+        check_kind(connection, has_password=bool(connection.username))
+        assert not connection.secret_ends_soon
+    users = ConferencingUser.objects.using(database.alias).select_related("tenant__mailbox", "mailbox")
+    assert {user.upn.partition("@")[0]: str(user.mailbox_connection) for user in users.order_by("pk")[:2]} == {
+        "anna": "DAV",
+        "bruno": "Own",
+    }
+    assert MailboxScan.objects.using(database.alias).get().calendars == {"/c/": "token"}
+    assert IndexedMeeting.objects.using(database.alias).get().etag == '"1"'
+    assert IntendedWrite.objects.using(database.alias).get().before is None, "it was to be written at once"

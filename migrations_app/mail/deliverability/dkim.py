@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from migrations_app.mail.deliverability.names import Names
+from tenants_app.sentences import sentence
 
 _FEWEST_BITS, _GOOD_BITS = 1024, 2048
 
@@ -22,23 +23,32 @@ def problem_with(names: Names, selector: str, domain: str) -> tuple[str, bool]:
     name = f"{selector}._domainkey.{domain}"
     keys = [tags for tags in map(_tags, names.texts(name)) if "p" in tags and tags.get("v", "DKIM1") == "DKIM1"]
     if not keys:
-        return f"There is no DKIM key at {name}.", False
+        return sentence("There is no DKIM key at %(name)s.", name=name), False
     if len(keys) > 1:
-        return f"There are {len(keys)} DKIM keys at {name}, and receivers may take any.", False
+        return sentence(
+            "There are %(count)s DKIM keys at %(name)s, and receivers may take any.", count=len(keys), name=name
+        ), False
     key = keys[0]
     if not key["p"]:
-        return f"The DKIM key at {name} was revoked.", False
+        return sentence("The DKIM key at %(name)s was revoked.", name=name), False
     try:
         octets = base64.b64decode("".join(key["p"].split()), validate=True)
         if key.get("k", "rsa").lower() == "ed25519":
-            return ("", True) if len(octets) == 32 else (f"The DKIM key at {name} is none.", False)
+            return (
+                ("", True) if len(octets) == 32 else (sentence("The DKIM key at %(name)s is none.", name=name), False)
+            )
         public = load_der_public_key(octets)
     except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return f"The DKIM key at {name} is none that can be read.", False
+        return sentence("The DKIM key at %(name)s is none that can be read.", name=name), False
     if not isinstance(public, RSAPublicKey) or public.key_size < _FEWEST_BITS:
-        return f"The DKIM key at {name} is too weak: receivers ignore it.", False
+        return sentence("The DKIM key at %(name)s is too weak: receivers ignore it.", name=name), False
     if public.key_size < _GOOD_BITS:
-        return f"The DKIM key at {name} has {public.key_size:,} bits: 2,048 would be better.", True
+        return sentence(
+            "The DKIM key at %(name)s has %(bits)s bits: %(better)s would be better.",
+            name=name,
+            bits=public.key_size,
+            better=_GOOD_BITS,
+        ), True
     return "", True
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from time import monotonic
 
+from tenants_app.sentences import sentence
+
 SECONDS = 3.0
 """For each look-up."""
 ALL_SECONDS = 25.0
@@ -49,7 +51,7 @@ class Names:
             self._known[key] = self._look_up(*key)
         found = self._known[key]
         if found is None:
-            raise Unknown(f"DNS does not answer for {key[0]}")
+            raise Unknown(sentence("DNS does not answer for %(key)s", key=key[0]))
         return found
 
     def _look_up(self, name: str, kind: str) -> list[str] | None:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TypeVar
 
 from migrations_app.mail.deliverability.names import Address, Names, Unknown
+from tenants_app.sentences import sentence
 
 Found = TypeVar("Found")
 
@@ -60,9 +61,9 @@ def check(names: Names, domain: str, address: Address) -> Verdict:
     try:
         return Verdict(_Check(names, address).of(domain))
     except _Wrong as wrong:
-        return Verdict(Result.PERMERROR, str(wrong))
+        return Verdict(Result.PERMERROR, wrong.args[0])
     except (_CannotTell, Unknown) as unknown:
-        return Verdict(Result.UNKNOWN, str(unknown))
+        return Verdict(Result.UNKNOWN, unknown.args[0])
 
 
 class _Check:
@@ -73,14 +74,16 @@ class _Check:
     def of(self, domain: str) -> Result:
         records = record_of(self._names, domain)
         if len(records) > 1:
-            raise _Wrong(f"{domain} has {len(records)} SPF records, and one is allowed")
+            raise _Wrong(
+                sentence("%(domain)s has %(count)s SPF records, and one is allowed", domain=domain, count=len(records))
+            )
         if not records:
             return Result.NONE
         redirect = ""
         for term in records[0].split()[1:]:
             found = _TERM.fullmatch(term)
             if not found:
-                raise _Wrong(f"{term[:60]} in the record of {domain} is no term")
+                raise _Wrong(sentence("%(term)s in the record of %(domain)s is no term", term=term[:60], domain=domain))
             qualifier, name, sign, value, length = found.groups()
             if sign == "=":
                 if name.lower() == "redirect":
@@ -91,7 +94,13 @@ class _Check:
             self._count()
             result = self.of(_plain(redirect))
             if result is Result.NONE:
-                raise _Wrong(f"{redirect[:60]}, to which {domain} redirects, has no SPF record")
+                raise _Wrong(
+                    sentence(
+                        "%(redirect)s, to which %(domain)s redirects, has no SPF record",
+                        redirect=redirect[:60],
+                        domain=domain,
+                    )
+                )
             return result
         return Result.NEUTRAL
 
@@ -106,7 +115,11 @@ class _Check:
         if name == "include":
             result = self.of(target)
             if result is Result.NONE:
-                raise _Wrong(f"{target[:60]}, which {domain} includes, has no SPF record")
+                raise _Wrong(
+                    sentence(
+                        "%(target)s, which %(domain)s includes, has no SPF record", target=target[:60], domain=domain
+                    )
+                )
             return result is Result.PASS
         if name == "a":
             return self._is_one_of([target], length)
@@ -116,19 +129,19 @@ class _Check:
             return bool(self._not_void(self._names.addresses(target)))
         if name == "ptr":
             return False  # not to be used (section 5.5), and many receivers do not
-        raise _Wrong(f"{name[:60]} in the record of {domain} is no mechanism")
+        raise _Wrong(sentence("%(name)s in the record of %(domain)s is no mechanism", name=name[:60], domain=domain))
 
     def _is_in(self, network: str) -> bool:
         try:
             return self._address in ipaddress.ip_network(network, strict=False)
         except ValueError:
-            raise _Wrong(f"{network[:60]} is no network") from None
+            raise _Wrong(sentence("%(network)s is no network", network=network[:60])) from None
 
     def _is_one_of(self, hosts: list[str], length: str) -> bool:
         four, _, six = length.partition("//")
         bits = (six if self._address.version == 6 else four.removeprefix("/")) or str(self._address.max_prefixlen)
         if int(bits) > self._address.max_prefixlen:
-            raise _Wrong(f"{length} is no length of a network")
+            raise _Wrong(sentence("%(length)s is no length of a network", length=length))
         addresses = [found for host in hosts for found in self._names.addresses(host)]
         for found in self._not_void(addresses):
             if found.version == self._address.version:
@@ -140,16 +153,20 @@ class _Check:
     def _not_void(self, found: list[Found]) -> list[Found]:
         self._voids += not found
         if self._voids > _MOST_VOID:
-            raise _Wrong(f"more than {_MOST_VOID} of its look-ups lead to nothing")
+            raise _Wrong(sentence("more than %(most_void)s of its look-ups lead to nothing", most_void=_MOST_VOID))
         return found
 
     def _count(self) -> None:
         self._look_ups += 1
         if self._look_ups > MOST_LOOK_UPS:
-            raise _Wrong(f"it takes more than {MOST_LOOK_UPS} look-ups, which is the limit")
+            raise _Wrong(
+                sentence(
+                    "it takes more than %(most_look_ups)s look-ups, which is the limit", most_look_ups=MOST_LOOK_UPS
+                )
+            )
 
 
 def _plain(name: str) -> str:
     if "%" in name:
-        raise _CannotTell("the record has macros, which only a message fills in")
+        raise _CannotTell(sentence("the record has macros, which only a message fills in"))
     return name.rstrip(".").lower()

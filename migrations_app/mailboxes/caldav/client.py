@@ -19,7 +19,8 @@ from xml.etree.ElementTree import Element
 from migrations_app.calendars.content_lines import all_events, uid_of
 from migrations_app.calendars.errors import UnreadableCalendar
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.addresses import normal, parse
+from migrations_app.https.addresses import normal, parse
+from migrations_app.https.network import Certificate
 from migrations_app.mailboxes.caldav.answers import Refused, failure_of, refusal_of, retry_after
 from migrations_app.mailboxes.caldav.bodies import (
     caldav,
@@ -32,8 +33,8 @@ from migrations_app.mailboxes.caldav.bodies import (
 )
 from migrations_app.mailboxes.caldav.discovery import WELL_KNOWN, is_within, service_addresses
 from migrations_app.mailboxes.caldav.multistatus import Multistatus, Response, preconditions
-from migrations_app.mailboxes.caldav.network import Certificate
 from migrations_app.mailboxes.caldav.transport import Account, Answer, Interrupted, Limits, TooLarge, Transport
+from tenants_app.sentences import sentence
 
 __all__ = [
     "Account",
@@ -268,7 +269,13 @@ class Client:
         code = next((failure.code for _, failure in tried if failure.cures_by_waiting), "mailbox-address")
         retry = next((failure.retry_after for _, failure in tried if failure.retry_after), None)
         told = "; ".join(f"{address} ({failure.detail})" for address, failure in tried)
-        raise Failure(code, f"no CalDAV server found at {told}; DNS (_caldavs._tcp.{host}) names no other", retry)
+        raise Failure(
+            code,
+            sentence(
+                "no CalDAV server found at %(told)s; DNS (_caldavs._tcp.%(host)s) names no other", told=told, host=host
+            ),
+            retry,
+        )
 
     def principal(self, template: str, upn: str) -> str:
         """The address of a user's principal, or calendar home, by a path with ``{upn}``, ``{local}`` and ``{domain}``.
@@ -279,10 +286,12 @@ class Client:
         path = urljoin(self._transport.path, template.strip())
         for name, value in (("upn", upn), ("local", local or upn), ("domain", domain)):
             if value in {".", ".."}:
-                raise Failure("mailbox-not-found", f"{upn} names no mailbox")
+                raise Failure("mailbox-not-found", sentence("%(upn)s names no mailbox", upn=upn))
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
         if "{" in path or "://" in path or not path.startswith("/"):
-            raise Failure("mailbox-address", "the path template may hold {upn}, {local} and {domain}, and is a path")
+            raise Failure(
+                "mailbox-address", sentence("the path template may hold {upn}, {local} and {domain}, and is a path")
+            )
         return self._transport.origin.url(normal(path))
 
     def calendars(self, principal: str) -> list[Calendar]:
@@ -363,7 +372,12 @@ class Client:
                     if "valid-sync-token" in preconditions(answer.body):
                         raise TokenExpired
                     raise failure_of(answer)
-        raise Failure("mailbox-answer", f"{self._transport.origin.host} lists the changes of {href} without an end")
+        raise Failure(
+            "mailbox-answer",
+            sentence(
+                "%(host)s lists the changes of %(href)s without an end", host=self._transport.origin.host, href=href
+            ),
+        )
 
     def _compared(self, href: str, token: str) -> Changes:
         ctag = ""
@@ -513,7 +527,12 @@ class Client:
             certainly_not = 400 <= status < 500 and status != 408
             if certainly_not or (status == 503 and retry_after(answer) is not None):
                 raise failure_of(answer)
-            raise Unsettled(f"{answer.origin.host} answered {status} about {href}", retry_after(answer))
+            raise Unsettled(
+                sentence(
+                    "%(host)s answered %(status)s about %(href)s", host=answer.origin.host, status=status, href=href
+                ),
+                retry_after(answer),
+            )
 
     # How it is asked
 
@@ -533,7 +552,9 @@ class Client:
             return normal(address)
         origin, path = parse(address)
         if origin != self._transport.origin:
-            raise Failure("mailbox-address", f"{origin} is not the server of this connection")
+            raise Failure(
+                "mailbox-address", sentence("%(origin)s is not the server of this connection", origin=str(origin))
+            )
         return path
 
     def _principal_at(self, href: str) -> str:
@@ -543,17 +564,23 @@ class Client:
             if principals:
                 return self._transport.origin.url(principals[0])
             if response.has(dav("current-user-principal"), dav("unauthenticated")):
-                raise Failure("mailbox-sign-in-refused", f"{self._transport.origin.host} let MMS in as nobody")
-        raise Failure("mailbox-address", f"it does not say who is signed in at {href}")
+                raise Failure(
+                    "mailbox-sign-in-refused",
+                    sentence("%(host)s let MMS in as nobody", host=self._transport.origin.host),
+                )
+        raise Failure("mailbox-address", sentence("it does not say who is signed in at %(href)s", href=href))
 
     def _principal_by_dns(self, address: str, host: str) -> str:
         origin, path = parse(address)
         if not is_within(origin.host, host):
-            raise Failure("mailbox-address", f"DNS names {origin.host}, which is not a part of {host}")
+            raise Failure(
+                "mailbox-address",
+                sentence("DNS names %(host)s, which is not a part of %(host2)s", host=origin.host, host2=host),
+            )
         before = self._transport
         account = replace(self._account, address=address)
-        self._transport = Transport(account, self._allowed_hosts, before.limits)
-        self._transport.ends_at = before.ends_at
+        self._transport = Transport(account, self._allowed_hosts, before.session.limits)
+        self._transport.session.ends_at = before.session.ends_at
         try:
             principal = self._principal_at(path)
         except Failure:

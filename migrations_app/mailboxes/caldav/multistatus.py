@@ -13,9 +13,10 @@ import defusedxml.ElementTree as Defused
 from defusedxml import DefusedXmlException
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.addresses import resolve
+from migrations_app.https.addresses import resolve
 from migrations_app.mailboxes.caldav.bodies import dav
 from migrations_app.mailboxes.caldav.transport import Answer
+from tenants_app.sentences import sentence
 
 _MOST_ELEMENTS = 10_000
 """Elements of one response; some hundreds is what servers need for all that is asked here."""
@@ -91,7 +92,10 @@ class Multistatus:
         try:
             return resolve(href, answer.origin, answer.base)
         except ValueError as error:
-            raise Failure("mailbox-answer", f"the answer about {answer.base} names {error}") from None
+            raise Failure(
+                "mailbox-answer",
+                sentence("the answer about %(base)s names %(error)s", base=answer.base, error=error.args[0]),
+            ) from None
 
     def resolved(self, element: Element | None) -> list[str]:
         """The paths of all addresses in a property; those that are none of this server are left out."""
@@ -133,10 +137,14 @@ def _children(answer: Answer, root: str) -> Iterator[Element]:
         yield from _parsed(answer.body, root)
     except ParseError as error:
         if error.code in _CUT_OFF:
-            raise Failure("mailbox-unavailable", f"the answer about {answer.base} breaks off") from None
-        raise Failure("mailbox-answer", f"the answer about {answer.base} is not XML") from None
+            raise Failure(
+                "mailbox-unavailable", sentence("the answer about %(base)s breaks off", base=answer.base)
+            ) from None
+        raise Failure("mailbox-answer", sentence("the answer about %(base)s is not XML", base=answer.base)) from None
     except (DefusedXmlException, ValueError, LookupError):
-        raise Failure("mailbox-answer", f"the answer about {answer.base} is not the XML of a CalDAV server") from None
+        raise Failure(
+            "mailbox-answer", sentence("the answer about %(base)s is not the XML of a CalDAV server", base=answer.base)
+        ) from None
 
 
 def _parsed(body: IO[bytes], root: str) -> Iterator[Element]:

@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import ngettext
 
 from migrations_app.management.open_release import open_release, told
 from migrations_app.procedures.number_release import Holds, accept_given_up
 from tenants_app.management.arguments import add_dry_run, e164
 from tenants_app.management.base import AdministratorCommand
-from tenants_app.wording import counted
+from tenants_app.wording import grouped
 
 
 class Command(AdministratorCommand):
@@ -32,5 +33,12 @@ class Command(AdministratorCommand):
         else:
             count = accept_given_up(release, self.actor)
             left = Holds.of(release)
-        self.stdout.write(f"{counted(count, 'message')} accepted. What keeps {release} now: {told(left)}.")
+        self.stdout.write(
+            ngettext(
+                "%(count)s message accepted. What keeps %(number)s now: %(holds)s.",
+                "%(count)s messages accepted. What keeps %(number)s now: %(holds)s.",
+                count,
+            )
+            % {"count": grouped(count), "number": release, "holds": told(left)}
+        )
         self.tell_rehearsal(options)

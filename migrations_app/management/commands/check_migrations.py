@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from migrations_app.mail.waiting import Queue, oldest
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
@@ -11,7 +13,7 @@ from migrations_app.monitoring.health import queue_state
 from migrations_app.runs.left import count_open
 from tenants_app.management.arguments import at_least
 from tenants_app.models import ConferencingUser, Tenant
-from tenants_app.wording import counted, plain
+from tenants_app.wording import grouped, plain
 
 
 class Command(MonitoringCommand):
@@ -60,7 +62,10 @@ class Command(MonitoringCommand):
     def answer(self, options: dict[str, Any]) -> Answer:
         warning, critical = options["warning"], options["critical"]
         if warning > critical:
-            raise CommandError(f"--warning {warning} is more than --critical {critical}: give the smaller one first.")
+            raise CommandError(
+                _("--warning %(warning)s is more than --critical %(critical)s: give the smaller one first.")
+                % {"warning": warning, "critical": critical}
+            )
         tenant = self.tenant(options) if options["tenant"] is not None else None
         state = queue_state(tenant)
         limit = timedelta(minutes=options["max_age"])
@@ -68,37 +73,75 @@ class Command(MonitoringCommand):
         if state.failed >= warning:
             found.add(
                 Status.CRITICAL if state.failed >= critical else Status.WARNING,
-                f"the latest run of {counted(state.failed, 'user')} failed",
+                ngettext(
+                    "the latest run of %(count)s user failed", "the latest run of %(count)s users failed", state.failed
+                )
+                % {"count": grouped(state.failed)},
             )
         for waited, what in (
-            (state.longest_wait, "a due run has waited"),
-            (state.longest_unsent, "a message has waited"),
+            (state.longest_wait, _("a due run has waited for %(age)s")),
+            (state.longest_unsent, _("a message has waited for %(age)s")),
         ):
             if waited > limit:
-                why = _why(tenant) if what.startswith("a message") else ""
-                found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, f"{what} for {age(waited)}{why}")
+                why = _why(tenant) if waited is state.longest_unsent else ""
+                found.add(Status.CRITICAL if waited > 2 * limit else Status.WARNING, what % {"age": age(waited)} + why)
         for name in state.refused_by:
-            found.add(Status.CRITICAL, f"the mailbox connection {name} is refused, and runs of its users wait")
+            found.add(
+                Status.CRITICAL,
+                _("the mailbox connection %(name)s is refused, and runs of its users wait") % {"name": name},
+            )
+        for each in state.ending_secrets:
+            sentence = (
+                _("the %(secret)s of the mailbox connection %(name)s ended on %(day)s")
+                if each.secret_has_ended
+                else _("the %(secret)s of the mailbox connection %(name)s ends on %(day)s")
+            )
+            found.add(
+                Status.CRITICAL if each.secret_has_ended else Status.WARNING,
+                sentence
+                % {"secret": _(each.secret_name), "name": each.name, "day": f"{each.secret_expires_at:%Y-%m-%d}"},
+            )
         if state.undeliverable:
-            found.add(Status.WARNING, f"{counted(state.undeliverable, 'message')} refused by the mail server")
+            found.add(
+                Status.WARNING,
+                ngettext(
+                    "%(count)s message refused by the mail server",
+                    "%(count)s messages refused by the mail server",
+                    state.undeliverable,
+                )
+                % {"count": grouped(state.undeliverable)},
+            )
         left, most = count_open(tenant), options["left"]
         if most is not None and left > most:
-            need = "needs" if left == 1 else "need"
-            found.add(Status.WARNING, f"{counted(left, 'meeting')} {need} a person (get_unmigrated_meeting lists them)")
+            found.add(
+                Status.WARNING,
+                ngettext(
+                    "%(count)s meeting needs a person (get_unmigrated_meeting lists them)",
+                    "%(count)s meetings need a person (get_unmigrated_meeting lists them)",
+                    left,
+                )
+                % {"count": grouped(left)},
+            )
         outdated, most_outdated = 0, options["out_of_date"]
         if most_outdated is not None:
             users = ConferencingUser.objects.all() if tenant is None else ConferencingUser.objects.filter(tenant=tenant)
             outdated = users.out_of_date().count()
             if outdated > most_outdated:
-                of = counted(outdated, "user")
                 found.add(
                     Status.WARNING,
-                    f"the invitations of {of} are out of date (start_meeting_migration --out-of-date starts runs)",
+                    ngettext(
+                        "the invitations of %(count)s user are out of date "
+                        "(start_meeting_migration --out-of-date starts runs)",
+                        "the invitations of %(count)s users are out of date "
+                        "(start_meeting_migration --out-of-date starts runs)",
+                        outdated,
+                    )
+                    % {"count": grouped(outdated)},
                 )
         if options["service_on"]:
             off = Tenant.objects.filter(meeting_migration_enabled=False, **({"pk": tenant.pk} if tenant else {}))
             for name in off.order_by("slug").values_list("slug", flat=True):
-                found.add(Status.WARNING, f"the service is switched off for {name}")
+                found.add(Status.WARNING, _("the service is switched off for %(name)s") % {"name": name})
         seconds = int(limit.total_seconds())
         found.data = {
             "failed": f"{state.failed};{warning};{critical};0",
@@ -112,10 +155,14 @@ class Command(MonitoringCommand):
             "refused": f"{state.undeliverable};1;;0",
             "accepted": f"{state.accepted};;;0",
         }
-        failed = f"{state.failed:,} failed" if state.failed else "none failed"
+        failed = _("%(count)s failed") % {"count": grouped(state.failed)} if state.failed else _("none failed")
         if state.accepted:
-            failed += f" beside {state.accepted:,} accepted"
-        found.when_ok = f"{counted(state.pending, 'user')} pending, {state.in_progress:,} in progress, {failed}"
+            failed = _("%(failed)s beside %(count)s accepted") % {"failed": failed, "count": grouped(state.accepted)}
+        found.when_ok = ngettext(
+            "%(count)s user pending, %(in_progress)s in progress, %(failed)s",
+            "%(count)s users pending, %(in_progress)s in progress, %(failed)s",
+            state.pending,
+        ) % {"count": grouped(state.pending), "in_progress": grouped(state.in_progress), "failed": failed}
         return found
 
 
@@ -125,4 +172,7 @@ def _why(tenant: Tenant | None) -> str:
     why = Queue(update.result.run.tenant).why(update) if update else None
     if why is None:
         return ""
-    return f" ({why.reason.rstrip('.')}{f'; tried again at {plain(why.until)}' if why.until else ''})"
+    reason = str(why.reason).rstrip(".")
+    if why.until:
+        return " " + _("(%(reason)s; tried again at %(time)s)") % {"reason": reason, "time": plain(why.until)}
+    return f" ({reason})"

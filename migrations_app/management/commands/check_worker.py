@@ -3,9 +3,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, clocks, is_stuck, queue_state, workers
+from tenants_app.wording import grouped
 
 
 class Command(MonitoringCommand):
@@ -19,28 +22,41 @@ class Command(MonitoringCommand):
         silence = cluster.silence
         found = Answer()
         if silence is None:
-            found.add(Status.CRITICAL, "the cluster has given no sign of life: start python manage.py run_cluster")
+            found.add(Status.CRITICAL, _("the cluster has given no sign of life: start python manage.py run_cluster"))
         elif cluster.are_silent:
             found.add(
                 Status.CRITICAL if cluster.are_gone else Status.WARNING,
-                f"the cluster has been silent for {age(silence)}: look whether it runs, and start it again",
+                _("the cluster has been silent for %(silence)s: look whether it runs, and start it again")
+                % {"silence": age(silence)},
             )
         if is_stuck(state):
             found.add(
                 Status.CRITICAL,
-                f"a due run has waited for {age(state.longest_wait)} and none is in progress: start the cluster again",
+                _("a due run has waited for %(longest_wait)s and none is in progress: start the cluster again")
+                % {"longest_wait": age(state.longest_wait)},
             )
         silent = mail_server.silences() if state.unsent else []
         for server, waiting in silent:
             is_own = server.name != mail_server.installations()
-            lasts, which = mail_server.length_of(server), f"mail server {server.name}" if is_own else "mail server"
+            lasts = mail_server.length_of(server)
+            if is_own and server.turns_away:
+                what = _("the mail server %(name)s has turned MMS away for %(age)s (%(error)s)")
+            elif is_own:
+                what = _("the mail server %(name)s has not answered for %(age)s (%(error)s)")
+            elif server.turns_away:
+                what = _("the mail server has turned MMS away for %(age)s (%(error)s)")
+            else:
+                what = _("the mail server has not answered for %(age)s (%(error)s)")
             found.add(
                 Status.CRITICAL if lasts > mail_server.GONE else Status.WARNING,
-                f"the {which} has {'turned MMS away' if server.turns_away else 'not answered'} for {age(lasts)} "
-                f"({server.last_error}), messages waiting: {waiting:,}; check "
-                f"{'get_mail_server' if is_own else 'EMAIL_URL'} and the server",
+                _("%(what)s, messages waiting: %(count)s; check %(setting)s and the server")
+                % {
+                    "what": what % {"name": server.name, "age": age(lasts), "error": server.last_error},
+                    "count": grouped(waiting),
+                    "setting": "get_mail_server" if is_own else "EMAIL_URL",
+                },
             )
-        unanswered = max((mail_server.length_of(server) for server, _ in silent), default=timedelta(0))
+        unanswered = max((mail_server.length_of(server) for server, _count in silent), default=timedelta(0))
         _judge_clocks(found)
         limits = f"{int(WORKER_SILENT.total_seconds())};{int(WORKER_GONE.total_seconds())}"
         found.data = {
@@ -50,21 +66,27 @@ class Command(MonitoringCommand):
             "mail_unanswered": f"{int(unanswered.total_seconds())}s;0;{int(mail_server.GONE.total_seconds())};0",
             "unsent": f"{state.unsent};;;0",
         }
-        found.when_ok = "" if silence is None else f"the cluster gave a sign of life {age(silence)} ago"
+        found.when_ok = (
+            "" if silence is None else _("the cluster gave a sign of life %(age)s ago") % {"age": age(silence)}
+        )
         return found
 
 
 def _judge_clocks(found: Answer) -> None:
     now = clocks()
     if now.drift:
-        where = "ahead of" if now.drift > timedelta(0) else "behind"
-        found.add(
-            Status.WARNING,
-            f"the clock of this machine is {age(abs(now.drift))} {where} the database server's: let both follow NTP",
+        sentence = (
+            _("the clock of this machine is %(age)s ahead of the database server's: let both follow NTP")
+            if now.drift > timedelta(0)
+            else _("the clock of this machine is %(age)s behind the database server's: let both follow NTP")
         )
+        found.add(Status.WARNING, sentence % {"age": age(abs(now.drift))})
     if now.set_back:
         found.add(
             Status.WARNING,
-            f"the clock was set back: something bears a time that is {age(now.set_back)} ahead; what waits for such "
-            "a time waits for longer than it should",
+            _(
+                "the clock was set back: something bears a time that is %(set_back)s ahead; what waits for "
+                "such a time waits for longer than it should"
+            )
+            % {"set_back": age(now.set_back)},
         )

@@ -12,6 +12,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from migrations_app.calendars.content_lines import escaped
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
@@ -28,6 +30,7 @@ from tenants_app.management.base import AdministratorCommand
 from tenants_app.management.listing import printable
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.validators import is_address
+from tenants_app.wording import grouped
 
 _BODIES = {".txt": "DESCRIPTION:", ".html": "X-ALT-DESC;FMTTYPE=text/html:", ".htm": "X-ALT-DESC;FMTTYPE=text/html:"}
 _NOBODY = "organizer@example.org"
@@ -90,34 +93,46 @@ class Command(AdministratorCommand):
         else:
             page = _Page()
             for number, each in enumerate(explained, 1):
-                lines = page.about(each, f"{number} of {len(sources)}" if len(sources) > 1 else "")
+                lines = page.about(
+                    each,
+                    _("%(number)s of %(count)s") % {"number": number, "count": len(sources)}
+                    if len(sources) > 1
+                    else "",
+                )
                 self.stdout.write("\n".join([*([""] if number > 1 else []), *lines]))
         if not all(files):
             self.stderr.write(passed_over(files.count([])))
 
     def _explain(self, source: _Object, tenant: Tenant | None, named: ConferencingUser | None) -> _Explained:
-        user, about_user = (named, "as --user says") if named else self._organizer(source, tenant)
+        user, about_user = (named, _("as --user says")) if named else self._organizer(source, tenant)
         explanation = explain(source.uid, source.body, user, is_whole=source.is_whole)
         return _Explained(source, user, about_user, explanation)
 
     def _organizer(self, source: _Object, tenant: Tenant | None) -> tuple[ConferencingUser | None, str]:
         """The user with the organizer's address, and how they were found; None unless exactly one user has it."""
-        unknown = "so nobody's settings were read and the new block is not known"
         try:
             address = read_facts(source.body).organizer
             without = "" if address else why_without_organizer(source.body)
         except UnreadableCalendar:
             address = without = ""
         if not source.is_whole or not is_address(address):
-            return None, f"{(source.is_whole and without) or 'there is no organizer to look for'}, {unknown}"
+            why = (source.is_whole and without) or _("there is no organizer to look for")
+            return None, _("%(why)s, so nobody's settings were read and the new block is not known") % {"why": why}
         users = ConferencingUser.objects.filter(Q(upn__iexact=address) | Q(sip_address__iexact=address))
         if tenant:
             users = users.filter(tenant=tenant)
         found = list(users.select_related("tenant", "bridge", "toll_number", "toll_free_number")[:2])
         if len(found) == 1:
-            return found[0], f"found in {found[0].tenant.name} by the organizer's address"
-        how_many = "several users have" if found else "no user has"
-        return None, f"{how_many} the organizer's address, {unknown}"
+            told = _("found in %(tenant)s by the organizer's address") % {"tenant": found[0].tenant.name}
+            return found[0], told
+        return None, (
+            _(
+                "several users have the organizer's address, so nobody's settings were read and the new block is not "
+                "known"
+            )
+            if found
+            else _("no user has the organizer's address, so nobody's settings were read and the new block is not known")
+        )
 
 
 # --- files --------------------------------------------------------------------------------------------
@@ -131,7 +146,7 @@ def _objects(path: str, user: ConferencingUser | None) -> list[_Object]:
         return [_Object(path, _MADE_UP_UID, _event_around(name, _text(content), user), is_whole=False)]
     try:
         objects = split_objects(content)
-        for uid, _ in objects:
+        for uid, _body in objects:
             check_uid(uid)
     except NoMeeting:
         return []
@@ -215,7 +230,7 @@ class _Page:
     def about(self, explained: _Explained, number: str) -> Iterator[str]:
         explanation = explained.explanation
         yield "=" * self._width
-        yield from self._wrapped(explanation.subject or "(no subject)", number and f"{number}: ")
+        yield from self._wrapped(explanation.subject or _("(no subject)"), number and f"{number}: ")
         yield "=" * self._width
         yield from self._labelled(self._source(explained), "")
         for finding in explanation.findings:
@@ -223,24 +238,27 @@ class _Page:
             yield from self._finding(finding)
         yield ""
         yield "-" * self._width
-        yield f"DECISION  {explanation.decision.outcome} ({explanation.decision.code})"
-        yield from self._wrapped(explanation.decision.what, " " * 10)
+        heading, to_do = _("DECISION"), _("TO DO")
+        width = max(len(heading), len(to_do)) + 2
+        yield f"{heading:<{width}}{_(explanation.decision.outcome)} ({explanation.decision.code})"
+        yield from self._wrapped(explanation.decision.what, " " * width)
         if explanation.decision.do:
-            yield from self._wrapped(explanation.decision.do, "TO DO     ")
+            yield from self._wrapped(explanation.decision.do, f"{to_do:<{width}}")
         yield "-" * self._width
         if explanation.decision.code == MIGRATED:
             yield from self._replaced(explained)
 
     def _source(self, explained: _Explained) -> list[tuple[str, str]]:
-        user = f"{explained.user.upn}, " if explained.user else "Not known: "
-        file = "standard input" if explained.source.path == "-" else explained.source.path
+        told = explained.about_user
+        user = f"{explained.user.upn}, {told}" if explained.user else _("Not known: %(why)s") % {"why": told}
+        file = _("standard input") if explained.source.path == "-" else explained.source.path
         if not explained.source.is_whole:
             return [
-                ("File", file),
-                ("Taken as", "the body of an invitation; the meeting around it, with UID and dates, is made up"),
-                ("User", user + explained.about_user),
+                (_("File"), file),
+                (_("Taken as"), _("the body of an invitation; the meeting around it, with UID and dates, is made up")),
+                (_("User"), user),
             ]
-        return [("File", file), ("UID", explained.source.uid), ("User", user + explained.about_user)]
+        return [(_("File"), file), ("UID", explained.source.uid), (_("User"), user)]
 
     def _finding(self, finding: Finding) -> Iterator[str]:
         yield from self._wrapped(finding.title, "")
@@ -251,8 +269,9 @@ class _Page:
         yield from self._labelled(pairs, "  ")
 
     def _labelled(self, pairs: list[tuple[str, str]], indent: str) -> Iterator[str]:
-        width = max((len(label) for label, _ in pairs if len(label) <= _WIDEST_LABEL), default=0)
-        for label, text in pairs:
+        spoken = [(str(label), text) for label, text in pairs]  # as long as it is in the reader's language
+        width = max((len(label) for label, _ in spoken if len(label) <= _WIDEST_LABEL), default=0)
+        for label, text in spoken:
             if len(label) > _WIDEST_LABEL:
                 yield f"{indent}{label}"
                 yield from self._wrapped(text, f"{indent}  ")
@@ -262,14 +281,18 @@ class _Page:
     def _replaced(self, explained: _Explained) -> Iterator[str]:
         is_known = explained.explanation.is_new_block_known
         yield ""
-        yield "What would be replaced (- before, + after)" if is_known else "What would be replaced (- before)"
+        yield _("What would be replaced (- before, + after)") if is_known else _("What would be replaced (- before)")
         distinct: dict[Span, int] = {}
         for span in explained.explanation.decision.spans:
             of_series = span._replace(recurrence_id="")
             distinct[of_series] = distinct.get(of_series, 0) + 1
         for span, times in distinct.items():
             yield ""
-            yield f"  {span.property}{f', the same {times:,} times' if times > 1 else ''}"
+            if times > 1:
+                told = _("%(property)s, the same %(times)s times")
+                yield "  " + told % {"property": span.property, "times": grouped(times)}
+            else:
+                yield f"  {span.property}"
             changed = [row for change in compare([span]) for row in change.rows if not row.is_same]
             yield from self._side("-", [row.before for row in changed if row.before is not None])
             yield from self._side("+", [row.after for row in changed if row.after is not None])
@@ -278,7 +301,9 @@ class _Page:
         for line in lines[:_MOST_LINES]:
             yield f"    {mark} {self._shortened(printable(line))}"
         if len(lines) > _MOST_LINES:
-            yield f"    {mark} … and {len(lines) - _MOST_LINES:,} more lines"
+            count = len(lines) - _MOST_LINES
+            told = ngettext("… and %(count)s more line", "… and %(count)s more lines", count)
+            yield f"    {mark} " + told % {"count": grouped(count)}
 
     def _shortened(self, line: str) -> str:
         """A line that fits, without its middle: links differ at their ends."""
@@ -290,7 +315,7 @@ class _Page:
 
     def _wrapped(self, text: str, label: str) -> list[str]:
         return textwrap.wrap(
-            printable(text),
+            printable(str(text)),
             self._width,
             initial_indent=label,
             subsequent_indent=" " * len(label),

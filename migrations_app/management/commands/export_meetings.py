@@ -1,19 +1,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from migrations_app.management.whole_file import not_written, replace
 from migrations_app.models import CalendarObject
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.models import ConferencingUser
-from tenants_app.wording import counted
+from tenants_app.wording import grouped
 
 LONGEST_NAME = 150
 
@@ -34,17 +35,25 @@ class Command(AdministratorCommand):
         user = self.user(self.tenant(options), options["user"])
         output: Path = options["output"]
         if user.mailbox_connection:
-            raise CommandError(f"The mailbox of {user.upn} is in {user.mailbox_connection}: export it there.")
+            raise CommandError(
+                _("The mailbox of %(upn)s is in %(mailbox_connection)s: export it there.")
+                % {"upn": user.upn, "mailbox_connection": user.mailbox_connection}
+            )
         try:
             if output.name.lower().endswith(".ics") and not output.is_dir():
                 count = _write_one(user, output)
             else:
                 count = _write_each(user, output)
         except OSError as error:
-            raise CommandError(
-                f"{error.filename or output} cannot be written ({error.strerror}): check the path and its permissions."
-            ) from error
-        self.stdout.write(f"{user.upn}: {counted(count, 'meeting')} written to {output}.")
+            raise not_written(output, error) from error
+        self.stdout.write(
+            ngettext(
+                "%(user)s: %(count)s meeting written to %(path)s.",
+                "%(user)s: %(count)s meetings written to %(path)s.",
+                count,
+            )
+            % {"user": user.upn, "count": grouped(count), "path": output}
+        )
 
 
 def _objects(user: ConferencingUser) -> Iterator[tuple[str, bytes]]:
@@ -58,13 +67,13 @@ def _write_one(user: ConferencingUser, path: Path) -> int:
 
     def pieces() -> Iterator[bytes]:
         nonlocal count
-        for _, body in _objects(user):
+        for _uid, body in _objects(user):
             count += 1
             yield body
             if not body.endswith(b"\n"):
                 yield b"\r\n"  # or the next object would not begin on a line of its own
 
-    _replace(path, pieces())
+    replace(path, pieces())
     return count
 
 
@@ -72,7 +81,7 @@ def _write_each(user: ConferencingUser, folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     for uid, body in _objects(user):
-        _replace(folder / _file_name(uid, taken), [body])
+        replace(folder / _file_name(uid, taken), [body])
     return len(taken)
 
 
@@ -83,22 +92,3 @@ def _file_name(uid: str, taken: set[str]) -> str:
         name += "-" + hashlib.blake2b(uid.encode(), digest_size=6).hexdigest()
     taken.add(name.lower())
     return f"{name}.ics"
-
-
-def _replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write the file so that it is there whole or, if something goes wrong, as it was."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".export-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(pieces)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

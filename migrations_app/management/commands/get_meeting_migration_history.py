@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.management.correlation_id import correlation_id
 from migrations_app.models import MeetingResult
@@ -29,7 +30,10 @@ class Command(AdministratorCommand):
         results = MeetingResult.objects.filter(run__user=user).select_related("run")
         if wanted:
             if not user.runs.filter(correlation_id=wanted).exists():
-                raise CommandError(f"{user.upn} has no run {wanted}: get_meeting_migration_status lists them.")
+                raise CommandError(
+                    _("%(upn)s has no run %(wanted)s: get_meeting_migration_status lists them.")
+                    % {"upn": user.upn, "wanted": wanted}
+                )
             results = results.filter(run__correlation_id=wanted)
         results = results.order_by("-run__created", "-run", "starts_at", "pk")
         if options["format"] == "json":
@@ -37,5 +41,5 @@ class Command(AdministratorCommand):
         else:
             rows = (meeting_record(result) for result in results.defer("spans").iterator())
         self.list_rows(
-            rows, options, list(MEETING_FIELDS), in_table=IN_TABLE, when_empty="No run has looked at a meeting yet."
+            rows, options, list(MEETING_FIELDS), in_table=IN_TABLE, when_empty=_("No run has looked at a meeting yet.")
         )

@@ -4,6 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db.models import Count
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.models import Run
 from migrations_app.runs.history import RUN_FIELDS, run_record
@@ -33,10 +35,12 @@ class Command(AdministratorCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--user", metavar="UPN")
-        parser.add_argument("--state", type=one_of(Run.State.values, "a state"), metavar="|".join(Run.State.values))
+        parser.add_argument(
+            "--state", type=one_of(Run.State.values, gettext_noop("a state")), metavar="|".join(Run.State.values)
+        )
         parser.add_argument(
             "--migration-type",
-            type=one_of(MIGRATION_TYPES, "a migration type"),
+            type=one_of(MIGRATION_TYPES, gettext_noop("a migration type")),
             metavar="TYPE",
             help=f"one of {', '.join(MIGRATION_TYPES)}",
         )
@@ -70,5 +74,5 @@ class Command(AdministratorCommand):
             options,
             list(RUN_FIELDS),
             in_table=IN_TABLE,
-            when_empty="There are no such runs.",
+            when_empty=_("There are no such runs."),
         )

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.models import NumberRelease
 from migrations_app.procedures import number_holds, number_looks
@@ -12,6 +13,7 @@ from migrations_app.procedures.number_holders import explain, holders_with_why
 from tenants_app.bulk import batched
 from tenants_app.management.arguments import add_format, e164
 from tenants_app.management.base import AdministratorCommand
+from tenants_app.sentences import one_after_the_other
 
 
 class Command(AdministratorCommand):
@@ -34,12 +36,13 @@ class Command(AdministratorCommand):
             releases = releases.filter(number=self.service_number(tenant, options["number"]))
             if not releases:
                 raise CommandError(
-                    f"{options['number']} is not on its way off a bridge: unassign_service_number begins with it."
+                    _("%(number)s is not on its way off a bridge: unassign_service_number begins with it.")
+                    % {"number": options["number"]}
                 )
         rows = chain.from_iterable(_rows(release) for release in releases.order_by("e164"))
         columns = list(number_holds.MEETING_FIELDS)
         in_table = ["Number", "HeldBy", "UserPrincipalName", "Subject", "StartDate", "Where", "Message"]
-        self.list_rows(rows, options, columns, in_table, when_empty="Nothing is known that keeps a number.")
+        self.list_rows(rows, options, columns, in_table, when_empty=_("Nothing is known that keeps a number."))
 
 
 def _rows(release: NumberRelease) -> Iterator[dict[str, Any]]:
@@ -54,13 +57,14 @@ def _rows(release: NumberRelease) -> Iterator[dict[str, Any]]:
             "UserPrincipalName": user.upn,
             "Message": number_looks.why(user),
         }
-    users = holders_with_why(release).select_related("latest", "bridge").order_by("why", "upn")
+    users = holders_with_why(release).select_related("latest", "bridge", "deployment").order_by("why", "upn")
     for some in batched(users):
         for holder in explain(release, some):
             yield dict.fromkeys(number_holds.MEETING_FIELDS) | {
                 "Number": release.e164,
                 "HeldBy": "User",
                 "UserPrincipalName": holder.user.upn,
-                "Message": " ".join(holder.sentences) or (holder.run.last_error_message if holder.run else ""),
+                "Message": one_after_the_other(*holder.sentences)
+                or (holder.run.last_error_message if holder.run else ""),
                 "CorrelationId": str(holder.run.correlation_id) if holder.run else "",
             }

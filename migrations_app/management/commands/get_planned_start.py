@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.models import NumberRelease, Plan, Run
 from migrations_app.procedures.plans import job_in_words, job_of
@@ -31,7 +32,7 @@ class Command(AdministratorCommand):
         if not options["all"]:
             plans = plans.filter(state__in=Plan.OPEN)
         in_table = ["PlanId", "What", "UserCount", "State", "OpensDate", "Window", "RequestedBy"]
-        self.list_rows(map(_row, plans), options, COLUMNS, in_table, when_empty="Nothing is planned.")
+        self.list_rows(map(_row, plans), options, COLUMNS, in_table, when_empty=_("Nothing is planned."))
 
 
 def _row(plan: Plan) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from migrations_app.failures import CATALOGUE
 from migrations_app.models import LeftMeeting
@@ -12,7 +14,7 @@ from migrations_app.runs.history import LEFT_FIELDS, left_record
 from migrations_app.runs.left import unmigrated
 from tenants_app.management.arguments import add_format, one_of
 from tenants_app.management.base import AdministratorCommand
-from tenants_app.wording import counted
+from tenants_app.wording import grouped
 
 IN_TABLE = ["UserPrincipalName", "Subject", "StartDate", "Attendees", "Reason", "State", "CorrelationId"]
 
@@ -30,7 +32,7 @@ class Command(AdministratorCommand):
         parser.add_argument("--user", metavar="UPN", help="of this organizer only")
         parser.add_argument(
             "--reason",
-            type=one_of(list(CATALOGUE), "a reason"),
+            type=one_of(list(CATALOGUE), gettext_noop("a reason")),
             metavar="CODE",
             help="for this reason only, such as needs-review; docs/errors.md has all codes",
         )
@@ -48,7 +50,7 @@ class Command(AdministratorCommand):
             options,
             [*LEFT_FIELDS, "State"],
             in_table=IN_TABLE,
-            when_empty="No meeting needs a person.",
+            when_empty=_("No meeting needs a person."),
         )
         if options["format"] == "table":
             self._tell_count(rows)
@@ -57,7 +59,15 @@ class Command(AdministratorCommand):
         """The number that the dashboard and check_migrations show, and what is listed beside it."""
         states = Counter(rows.order_by().values_list("state", flat=True))
         if assigned := states[LeftMeeting.State.ASSIGNED]:
+            count = states[LeftMeeting.State.OPEN]
             self.stdout.write(
-                f"{counted(states[LeftMeeting.State.OPEN], 'meeting')} open, as the dashboard counts; "
-                f"{assigned:,} assigned to {'its organizer' if assigned == 1 else 'their organizers'}."
+                ngettext(
+                    "%(count)s meeting open, as the dashboard counts;",
+                    "%(count)s meetings open, as the dashboard counts;",
+                    count,
+                )
+                % {"count": grouped(count)}
+                + " "
+                + ngettext("%(count)s assigned to its organizer.", "%(count)s assigned to their organizers.", assigned)
+                % {"count": grouped(assigned)}
             )

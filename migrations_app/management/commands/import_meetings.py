@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from migrations_app.calendars.content_lines import all_events, text_of
 from migrations_app.calendars.errors import NoMeeting, UnreadableCalendar
@@ -23,7 +25,7 @@ from tenants_app.changes.locking import wait_for_others
 from tenants_app.management.arguments import read_bytes
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.management.listing import printable
-from tenants_app.wording import counted
+from tenants_app.wording import grouped
 
 
 class Command(AdministratorCommand):
@@ -44,8 +46,11 @@ class Command(AdministratorCommand):
         user = self.user(self.tenant(options), options["user"])
         if user.mailbox_connection:
             raise CommandError(
-                f"The mailbox of {user.upn} is in {user.mailbox_connection}: import there, or have MMS keep it "
-                "with set_dial_in_conferencing_user --mailbox embedded."
+                _(
+                    "The mailbox of %(upn)s is in %(mailbox_connection)s: import there, or have MMS keep it with "
+                    "set_dial_in_conferencing_user --mailbox embedded."
+                )
+                % {"upn": user.upn, "mailbox_connection": user.mailbox_connection}
             )
         mailbox = EmbeddedMailbox(user)
         paths = dict.fromkeys(path for given in options["paths"] for path in _files(given))
@@ -60,18 +65,32 @@ class Command(AdministratorCommand):
                 self.stderr.write(printable(problem))
             if files.problems:
                 raise CommandError(
-                    f"{counted(len(files.problems), 'bad file')}, so nothing was stored: "
-                    "correct or remove what is named above and repeat."
+                    ngettext(
+                        "%(count)s bad file, so nothing was stored: correct or remove what is named above and repeat.",
+                        "%(count)s bad files, so nothing was stored: correct or remove what is named above and repeat.",
+                        len(files.problems),
+                    )
+                    % {"count": grouped(len(files.problems))}
                 )
             new = mailbox.store(objects.items())
             is_wrong = note_imported(user, list(objects))
-        self.stdout.write(f"{user.upn}: {counted(len(objects), 'meeting')} stored, {new:,} of them new.")
+        self.stdout.write(
+            ngettext(
+                "%(user)s: %(count)s meeting stored, %(new)s of them new.",
+                "%(user)s: %(count)s meetings stored, %(new)s of them new.",
+                len(objects),
+            )
+            % {"user": user.upn, "count": grouped(len(objects)), "new": grouped(new)}
+        )
         if files.without_meeting:
             self.stdout.write(passed_over(files.without_meeting))
         if is_wrong:
             self.stdout.write(
-                f"{user.upn} is out of date: some of these invitations do not say what the settings ask for. "
-                "Start a run with start_meeting_migration."
+                _(
+                    "%(upn)s is out of date: some of these invitations do not say what the settings ask for. "
+                    "Start a run with start_meeting_migration."
+                )
+                % {"upn": user.upn}
             )
 
 
@@ -101,7 +120,8 @@ class _Files:
             except Clash as clash:
                 first, second = (list(bodies)[place] for place in (clash.first, clash.second))
                 self.problems.append(
-                    f"{second}: It has the same UID as {first} ({uid}), but {clash.why}: keep one of them."
+                    _("%(file)s: It has the same UID as %(other)s (%(uid)s), but %(why)s: keep one of them.")
+                    % {"file": second, "other": first, "uid": uid, "why": clash.why}
                 )
         return objects
 
@@ -116,7 +136,8 @@ class _Files:
                 except Clash as clash:
                     path = next(iter(self._objects[uid]))
                     self.problems.append(
-                        f"{path}: It has the UID of a meeting in the mailbox ({uid}), but {clash.why}: leave it out."
+                        _("%(file)s: It has the UID of a meeting in the mailbox (%(uid)s), but %(why)s: leave it out.")
+                        % {"file": path, "uid": uid, "why": clash.why}
                     )
 
 
@@ -126,20 +147,27 @@ def _files(path: str) -> Iterator[str]:
         yield path
         return
     found = []
-    for folder, _, names in os.walk(path, onerror=_refuse):
+    for folder, _folders, names in os.walk(path, onerror=_refuse):
         found += [str(Path(folder, name)) for name in names if name.lower().endswith(".ics")]
     if not found:
-        raise CommandError(f"There is no .ics file in {path}: check the path.")
+        raise CommandError(_("There is no .ics file in %(path)s: check the path.") % {"path": path})
     yield from sorted(found)
 
 
 def _refuse(error: OSError) -> None:
-    raise CommandError(f"{error.filename} cannot be read ({error.strerror}): check its permissions.") from error
+    raise CommandError(
+        _("%(filename)s cannot be read (%(strerror)s): check its permissions.")
+        % {"filename": error.filename, "strerror": error.strerror}
+    ) from error
 
 
 def passed_over(count: int) -> str:
     """What is said of files that hold no meeting."""
-    return f"{counted(count, 'file')} without any meeting (to-dos, journals, free/busy times) passed over."
+    return ngettext(
+        "%(count)s file without any meeting (to-dos, journals, free/busy times) passed over.",
+        "%(count)s files without any meeting (to-dos, journals, free/busy times) passed over.",
+        count,
+    ) % {"count": grouped(count)}
 
 
 def _checked(source: bytes) -> dict[str, bytes]:
@@ -158,10 +186,13 @@ def _checked(source: bytes) -> dict[str, bytes]:
 def check_uid(uid: str) -> None:
     """Raises ``UnreadableCalendar`` where the mailbox cannot keep the UID."""
     if len(uid) > LONGEST_UID:
-        raise UnreadableCalendar(f"A UID has more than {LONGEST_UID} characters.")
+        raise UnreadableCalendar(_("A UID has more than %(longest_uid)s characters.") % {"longest_uid": LONGEST_UID})
 
 
 def _named(uid: str, body: bytes) -> str:
     """Which meeting of its file it is, as a sentence."""
     subject = text_of(body, all_events(body)[0], b"SUMMARY")[:100]
-    return f"It is the meeting {f'“{subject}” ' if subject else ''}with UID {uid[:100]}."
+    told = {"subject": subject, "uid": uid[:100]}
+    if subject:
+        return _("It is the meeting “%(subject)s” with UID %(uid)s.") % told
+    return _("It is the meeting with UID %(uid)s.") % told

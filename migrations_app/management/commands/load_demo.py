@@ -13,6 +13,8 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.calendars.objects import split_objects
 from migrations_app.demo import invitations as demo
@@ -20,6 +22,7 @@ from migrations_app.demo import people
 from migrations_app.demo.calendar_server import PATH_TEMPLATE, SERVICE_ACCOUNT, CalendarServer, DemoCalendar
 from migrations_app.demo.mailbox import invitations, plan_meeting
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
+from migrations_app.management import demo_rollout
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.mailboxes import create_connection
@@ -27,7 +30,8 @@ from tenants_app.changes.tenants import create_tenant, grant_role
 from tenants_app.changes.users import UserEdit, change_users, create_users
 from tenants_app.management.arguments import at_least, one_of
 from tenants_app.management.base import SafeOutput
-from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Role, ServiceNumber, Tenant
+from tenants_app.models import Bridge, ConferencingUser, Deployment, MailboxConnection, Role, ServiceNumber, Tenant
+from tenants_app.wording import grouped
 
 ACTOR = Actor("load_demo", Channel.COMMAND)
 SEED = 2016
@@ -44,7 +48,7 @@ class Command(SafeOutput):
         parser.add_argument(
             "--mailboxes",
             metavar="embedded|caldav",
-            type=one_of(["embedded", "caldav"], "a kind of mailbox that the demo can have"),
+            type=one_of(["embedded", "caldav"], gettext_noop("a kind of mailbox that the demo can have")),
             default="embedded",
             help="where the calendars are: in MMS itself (embedded), or on a Radicale that `serve` starts (caldav)",
         )
@@ -61,25 +65,37 @@ class Command(SafeOutput):
         if Tenant.objects.exists() and options["if_empty"]:
             if server is not None and not server.is_there:
                 raise CommandError(
-                    "There are tenants already, whose mailboxes are not on Radicale: name an empty data folder with "
-                    "MMS_DATA_DIR= to load the demo there."
+                    _(
+                        "There are tenants already, whose mailboxes are not on Radicale: name an empty data folder "
+                        "with MMS_DATA_DIR= to load the demo there."
+                    )
                 )
             return
         if Tenant.objects.filter(slug=people.CONTOSO.slug).exists():
-            raise CommandError("The Contoso tenant is there already: use a new database to load the demo afresh.")
+            raise CommandError(_("The Contoso tenant is there already: use a new database to load the demo afresh."))
         if server is not None and find_spec("radicale") is None:
-            raise CommandError("Radicale is not installed: `make install` does it, or pip install radicale.")
+            raise CommandError(_("Radicale is not installed: `make install` does it, or pip install radicale."))
         try:
             with transaction.atomic():
                 tenant = self._load(server, options["users"])
         except FileExistsError as error:
             raise CommandError(
-                f"{error} holds the mailboxes of a demo that is not in this database: move it away, or name another "
-                "folder with MMS_DATA_DIR=."
+                _(
+                    "%(folder)s holds the mailboxes of a demo that is not in this database: move it away, or name "
+                    "another folder with MMS_DATA_DIR=."
+                )
+                % {"folder": error}
             ) from None
+        london = self._begin_rollout(tenant, can_look=server is None)
         told = self._change_bridge(tenant)
+        if london:
+            self.stdout.write(
+                _("London’s %(count)s users are on their way to another deployment: see Rollouts.")
+                % {"count": grouped(london)}
+            )
         self.stdout.write(
-            f"Contoso is ready: {told:,} users changed, most of them to the bridge {people.CLOUD}; their runs are due."
+            _("Contoso is ready: %(count)s users changed, most of them to the bridge %(bridge)s; their runs are due.")
+            % {"count": grouped(told), "bridge": people.CLOUD}
         )
 
     def _load(self, server: CalendarServer | None, count: int | None) -> Tenant:
@@ -95,13 +111,16 @@ class Command(SafeOutput):
                 bridges[number.bridge], number.e164, number.kind, ACTOR, country=number.country, city=number.city
             )
         everyone = people.users()
+        london = {user.upn for user in everyone[:count] if people.is_in_london(user)}
+        legacy = demo_rollout.deployments(tenant) if len(london) >= demo_rollout.LEAST else None
         rows = [
             {
                 "upn": user.upn,
                 "sip_address": user.sip_address,
                 "display_name": user.display_name,
                 "language": user.language,
-                "hosting": user.hosting,
+                "hosting": legacy.kind if legacy and user.upn in london else user.hosting,
+                "deployment": legacy if user.upn in london else None,
                 "mailbox_location": user.mailbox_location,
                 "audio_conferencing_license": user.licensed and user.upn != people.BRANCH_USER_UPN,
                 "audio_conferencing_enabled": user.enabled,
@@ -161,6 +180,17 @@ class Command(SafeOutput):
             path.write_text(password + "\n", encoding="ascii")
         grant_role(tenant, account, Role.Name.ADMIN, ACTOR)
 
+    @transaction.atomic
+    def _begin_rollout(self, tenant: Tenant, *, can_look: bool) -> int:
+        """London's users leave their pool: how many are in it; none where too few of them were loaded."""
+        legacy = Deployment.objects.filter(tenant=tenant, role=Deployment.Role.LEGACY).first()
+        if legacy is None:
+            return 0
+        count = legacy.users.count()
+        new = Deployment.objects.get(tenant=tenant, role=Deployment.Role.NEW)
+        demo_rollout.move_london(tenant, legacy, new, can_look=can_look)
+        return count
+
     def _change_bridge(self, tenant: Tenant) -> int:
         """The change that one watches: everyone who can be served leaves the old bridge for the new one.
 
@@ -170,7 +200,7 @@ class Command(SafeOutput):
         cloud = Bridge.objects.get(tenant=tenant, name=people.CLOUD)
         numbers = {(number.country, number.kind): number for number in cloud.numbers.all()}
         moving = ConferencingUser.objects.filter(
-            tenant=tenant, bridge__name=people.LEGACY, mailbox_location="online"
+            tenant=tenant, bridge__name=people.LEGACY, mailbox_location="online", deployment=None
         ).select_related("toll_number", "toll_free_number")
         edits = [
             UserEdit(

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.meeting_services.of_user import why_no_target
 from migrations_app.targets import ALL, CURRENT, SOURCE_TYPES, TARGET_TYPES, Targets
@@ -16,6 +18,7 @@ from tenants_app.management.arguments import MEETING_SERVICES, e164, meeting_ser
 from tenants_app.management.base import AdministratorCommand, wrong_usage
 from tenants_app.management.listing import printable
 from tenants_app.models import ConferencingUser, Tenant
+from tenants_app.wording import grouped
 
 LIMITS = Limits(files=100_000, octets=250_000_000)
 
@@ -45,14 +48,14 @@ class Command(AdministratorCommand):
         parser.add_argument("--send", action="store_true", help="send the messages instead of writing .eml files")
         parser.add_argument(
             "--source-meeting-type",
-            type=one_of(SOURCE_TYPES, "a source meeting type"),
+            type=one_of(SOURCE_TYPES, gettext_noop("a source meeting type")),
             default=ALL,
             metavar="|".join(SOURCE_TYPES),
             help=f"whose meetings to look at; all others are left alone (default: {ALL})",
         )
         parser.add_argument(
             "--target-meeting-type",
-            type=one_of(TARGET_TYPES, "a target meeting type"),
+            type=one_of(TARGET_TYPES, gettext_noop("a target meeting type")),
             default=CURRENT,
             metavar="|".join(TARGET_TYPES),
             help=f"where they are afterwards, as for start_meeting_migration (default: {CURRENT})",
@@ -87,7 +90,7 @@ class Command(AdministratorCommand):
             if refusal := why_no_target(tenant, service):
                 raise CommandError(refusal)
         if output.resolve() == given.resolve() or given.resolve() in output.resolve().parents:
-            raise wrong_usage("What comes back would lie in what was given: choose another folder for --output.")
+            raise wrong_usage(_("What comes back would lie in what was given: choose another folder for --output."))
         try:
             check_output(output)  # before the work
             user, by_hand = self._settings(tenant, options)
@@ -96,9 +99,15 @@ class Command(AdministratorCommand):
         except Refused as refused:
             raise CommandError(printable(str(refused))) from refused
         self.stdout.write(f"{user.upn}: {done.sentence}")
-        self.stdout.write(f"Everything is in {output}; begin with {output / 'report.html'}.")
+        self.stdout.write(
+            _("Everything is in %(output)s; begin with %(output2)s.")
+            % {"output": output, "output2": output / "report.html"}
+        )
         if done.counts.failed:
-            raise CommandError(f"Of {done.counts.all:,} meetings {done.counts.failed:,} failed: see the report.")
+            raise CommandError(
+                _("Of %(all)s meetings %(failed)s failed: see the report.")
+                % {"all": grouped(done.counts.all), "failed": grouped(done.counts.failed)}
+            )
 
     def _settings(self, tenant: Tenant, options: dict[str, Any]) -> tuple[ConferencingUser, ByHand]:
         by_hand = ByHand(

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.management.arguments import one_of
@@ -24,7 +26,10 @@ class Command(AdministratorCommand):
         super().add_arguments(parser)
         kinds = [kind for kind in MailboxConnection.Kind.values if kind != MailboxConnection.Kind.EMBEDDED]
         parser.add_argument(
-            "--kind", required=True, metavar="|".join(kinds), type=one_of(kinds, "a kind of mailbox that MMS can reach")
+            "--kind",
+            required=True,
+            metavar="|".join(kinds),
+            type=one_of(kinds, gettext_noop("a kind of mailbox that MMS can reach")),
         )
         add_connection_options(parser)
 
@@ -40,6 +45,9 @@ class Command(AdministratorCommand):
             **connection_values(options),
         )
         self.stdout.write(
-            f"{connection.name}: new connection. Try it with test_mailbox_connection, then give it to users with "
-            "set_dial_in_conferencing_user --mailbox."
+            _(
+                "%(name)s: new connection. Try it with test_mailbox_connection, then give it to users with "
+                "set_dial_in_conferencing_user --mailbox."
+            )
+            % {"name": connection.name}
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from migrations_app.runs.pruning import prune
 from tenants_app.management.arguments import at_least
@@ -30,7 +31,16 @@ class Command(AdministratorCommand):
         days = min(options["days"], 36_500)
         deleted = prune(timezone.now() - timedelta(days=days))
         self.stdout.write(
-            f"Deleted {counted(deleted['runs'], 'run')} with {counted(deleted['meetings'], 'meeting')} and "
-            f"{counted(deleted['messages'], 'message')}, {counted(deleted['imports'], 'user import')}, "
-            f"and {counted(deleted['wake_ups'], 'wake-up')}, all older than {counted(days, 'day')}."
+            _(
+                "Deleted %(runs)s with %(meetings)s and %(messages)s, %(imports)s, and %(wake_ups)s, all older than "
+                "%(days)s."
+            )
+            % {
+                "runs": counted(deleted["runs"], "run"),
+                "meetings": counted(deleted["meetings"], "meeting"),
+                "messages": counted(deleted["messages"], "message"),
+                "imports": counted(deleted["imports"], "user import"),
+                "wake_ups": counted(deleted["wake_ups"], "wake-up"),
+                "days": counted(days, "day"),
+            }
         )

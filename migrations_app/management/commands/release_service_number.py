@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.management.open_release import open_release, told
 from migrations_app.procedures.number_release import Holds, check_release_anyway, release_anyway
@@ -31,6 +32,10 @@ class Command(AdministratorCommand):
             check_release_anyway(release, options["reason"])
         else:
             release_anyway(release, options["reason"], self.actor, seen=holds.key)
-        would = "would be released" if options["dry_run"] else "is released"
-        self.stdout.write(f"{release} {would} with {told(holds)}.")
+        sentence = (
+            _("%(number)s would be released with %(holds)s.")
+            if options["dry_run"]
+            else _("%(number)s is released with %(holds)s.")
+        )
+        self.stdout.write(sentence % {"number": release, "holds": told(holds)})
         self.tell_rehearsal(options)

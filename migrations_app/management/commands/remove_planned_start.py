@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.models import Plan
 from migrations_app.procedures.plans import cancel
@@ -26,8 +27,11 @@ class Command(AdministratorCommand):
         tenant = self.tenant(options)
         plan = Plan.objects.filter(tenant=tenant, pk=options["plan"]).select_related("tenant").first()
         if plan is None:
-            raise CommandError(f"{tenant.name} has no plan {options['plan']}: get_planned_start lists them.")
+            raise CommandError(
+                _("%(name)s has no plan %(plan)s: get_planned_start lists them.")
+                % {"name": tenant.name, "plan": options["plan"]}
+            )
         when = begins_in_words(plan)
         if not cancel(plan, self.actor):
-            raise CommandError("Nothing of it can be cancelled any more: it has begun, or has ended.")
-        self.stdout.write(f"Cancelled: what was planned for {when}.")
+            raise CommandError(_("Nothing of it can be cancelled any more: it has begun, or has ended."))
+        self.stdout.write(_("Cancelled: what was planned for %(when)s.") % {"when": when})

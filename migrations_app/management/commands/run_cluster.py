@@ -4,6 +4,8 @@ import signal
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from migrations_app.cluster.watchdog import PATIENCE, Watchdog
 from tenants_app.changes.mailboxes import require_secrets_key
 from tenants_app.management.base import SafeOutput
@@ -34,5 +36,7 @@ class Command(SafeOutput):
 
 def _seconds(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 600):
-        raise ArgumentTypeError(f"{text!r} is not usable: give a number of seconds from 1 to 600.")
+        raise ArgumentTypeError(
+            _("%(text)s is not usable: give a number of seconds from 1 to 600.") % {"text": repr(text)}
+        )
     return int(text)

@@ -8,17 +8,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
+from migrations_app import registry
 from migrations_app.alerts import worker as alerts
 from migrations_app.mail import delivery, outbox
 from migrations_app.mail.waiting import Queue
 from migrations_app.models import MAY_BE_WORKED, Run, Update, runs_may_begin
 from migrations_app.monitoring import clock
-from migrations_app.procedures import registry
 from migrations_app.runs.left import count_open
 from migrations_app.tasks import work
 from tenants_app.management.base import AdministratorCommand
-from tenants_app.wording import counted, plain
+from tenants_app.wording import counted, grouped, plain
 
 NO_LIMIT = datetime.max.replace(tzinfo=UTC)
 POLL_SECONDS = 0.5
@@ -51,48 +53,93 @@ class Command(AdministratorCommand):
                 if pause is None:
                     break
                 stop.wait(pause)
-        self.stdout.write(f"{counted(worked, 'run')} worked.")
+        self.stdout.write(
+            ngettext("%(count)s run worked.", "%(count)s runs worked.", worked) % {"count": grouped(worked)}
+        )
         if stop.is_set():
-            raise CommandError("Stopped before the queue was empty: what is left goes on with the next start.")
+            raise CommandError(_("Stopped before the queue was empty: what is left goes on with the next start."))
         self._tell_what_is_left()
 
     def _tell(self, run: Run) -> None:
         run = Run.objects.select_related("user").get(pk=run.pk)
         meetings, messages = counted(run.total_meetings, "meeting"), counted(run.invites_update, "message")
-        done = "put back" if run.is_undo else "migrated"
-        line = (
-            f"{run.user.upn}: {run.state}; {meetings}: {run.succeeded_meetings:,} {done}, "
-            f"{run.skipped_meetings:,} skipped, {run.failed_meetings:,} failed; {messages}"
+        sentence = (
+            _("%(user)s: %(state)s; %(meetings)s: %(done)s put back, %(skipped)s skipped, %(failed)s failed; %(mails)s")
+            if run.is_undo
+            else _(
+                "%(user)s: %(state)s; %(meetings)s: %(done)s migrated, %(skipped)s skipped, %(failed)s failed; "
+                "%(mails)s"
+            )
         )
+        line = [
+            sentence
+            % {
+                "user": run.user.upn,
+                "state": run.state,
+                "meetings": meetings,
+                "done": grouped(run.succeeded_meetings),
+                "skipped": grouped(run.skipped_meetings),
+                "failed": grouped(run.failed_meetings),
+                "mails": messages,
+            }
+        ]
         if run.left_meetings:
-            line += f"; {run.left_meetings:,} left for you"
+            line.append(_("%(count)s left for you") % {"count": grouped(run.left_meetings)})
         if run.state == Run.State.PENDING:
-            line += f"; tried again at {plain(run.due_at)}"
-        self.stdout.write(line)
+            line.append(_("tried again at %(time)s") % {"time": plain(run.due_at)})
+        self.stdout.write("; ".join(line))
         if run.last_error_message:
             self.stdout.write(f"{run.user.upn}: {run.last_error_message}")
         self.stdout.flush()
 
     def _tell_what_is_left(self) -> None:
         if left := count_open():
-            need = "needs" if left == 1 else "need"
-            self.stdout.write(f"{counted(left, 'meeting')} {need} a person: get_unmigrated_meeting lists them.")
+            self.stdout.write(
+                ngettext(
+                    "%(count)s meeting needs a person: get_unmigrated_meeting lists them.",
+                    "%(count)s meetings need a person: get_unmigrated_meeting lists them.",
+                    left,
+                )
+                % {"count": grouped(left)}
+            )
         pending = Run.objects.filter(state=Run.State.PENDING)
         off = pending.exclude(MAY_BE_WORKED).count()
         if off:
-            self.stdout.write(f"{counted(off, 'run')} of tenants whose service is switched off: waiting.")
+            self.stdout.write(
+                ngettext(
+                    "%(count)s run of tenants whose service is switched off: waiting.",
+                    "%(count)s runs of tenants whose service is switched off: waiting.",
+                    off,
+                )
+                % {"count": grouped(off)}
+            )
         waiting = pending.filter(MAY_BE_WORKED).order_by("due_at")
         first = waiting.first()
         if first:
-            self.stdout.write(f"{counted(waiting.count(), 'run')} due later, the next at {plain(first.due_at)}.")
+            later = waiting.count()
+            self.stdout.write(
+                ngettext(
+                    "%(count)s run due later, the next at %(time)s.",
+                    "%(count)s runs due later, the next at %(time)s.",
+                    later,
+                )
+                % {"count": grouped(later), "time": plain(first.due_at)}
+            )
         unsent = Update.objects.filter(state=Update.State.QUEUED).order_by("due_at")
         update = unsent.select_related("result__run__tenant").defer("result__spans").first()
         if update:
             why = Queue(update.result.run.tenant).why(update)
             at = why.until if why and why.until else update.due_at
             reason = f" {update.error_message}" if update.error_message else f" {why.reason}" if why else ""
+            count = unsent.count()
             self.stdout.write(
-                f"{counted(unsent.count(), 'message')} still to be sent, the next at {plain(at)}.{reason}"
+                ngettext(
+                    "%(count)s message still to be sent, the next at %(time)s.",
+                    "%(count)s messages still to be sent, the next at %(time)s.",
+                    count,
+                )
+                % {"count": grouped(count), "time": plain(at)}
+                + reason
             )
 
 

@@ -19,6 +19,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from migrations_app.cluster import lifeline
 from migrations_app.demo import people
@@ -26,6 +27,7 @@ from migrations_app.demo.calendar_server import HOST, CalendarServer
 from migrations_app.models import MAY_BE_WORKED, Run
 from migrations_app.monitoring.progress import Progress, progress
 from tenants_app.management.base import SafeOutput
+from tenants_app.wording import grouped
 
 
 class Command(SafeOutput):
@@ -61,7 +63,7 @@ class Command(SafeOutput):
             children.append(lifeline.start("django", "run_cluster", environment=environment))
             self._watch([*calendars, *children], until_idle=options["once"])
         except KeyboardInterrupt:
-            self.stdout.write("\nStopping …")
+            self.stdout.write("\n" + _("Stopping …"))
         finally:
             _stop(children)
             _stop(calendars)  # after the workers, who finish what they are at
@@ -70,9 +72,13 @@ class Command(SafeOutput):
         """The demo's, where its mailboxes are on one."""
         if find_spec("radicale") is None:
             raise CommandError(
-                f"The demo's mailboxes in {server.folder} need Radicale, which is not installed: pip install radicale."
+                _("The demo's mailboxes in %(folder)s need Radicale, which is not installed: pip install radicale.")
+                % {"folder": server.folder}
             )
-        _require_free(server.port, "begin the demo anew with another MMS_DATA_DIR=")
+        _require_free(
+            server.port,
+            _("Port %(port)s is in use: stop what listens there, or begin the demo anew with another MMS_DATA_DIR=."),
+        )
         process = lifeline.start("radicale", "--config", str(server.configuration))
         try:
             _wait_until_it_listens(server.port, process)
@@ -80,9 +86,15 @@ class Command(SafeOutput):
             _stop([process])
             raise
         self.stdout.write(
-            f"Calendars: {server.address} for calendar programs, with a user's name such as "
-            f"{people.DAMAGED_MAILBOX_USER_UPN} and the password "
-            f"{server.password_of(people.DAMAGED_MAILBOX_USER_UPN)}"
+            _(
+                "Calendars: %(address)s for calendar programs, with a user's name such as %(user)s and the password "
+                "%(password)s"
+            )
+            % {
+                "address": server.address,
+                "user": people.DAMAGED_MAILBOX_USER_UPN,
+                "password": server.password_of(people.DAMAGED_MAILBOX_USER_UPN),
+            }
         )
         return process
 
@@ -98,11 +110,12 @@ class Command(SafeOutput):
             "warning",
             environment=environment,
         )
-        self.stdout.write(f"Dashboard: http://127.0.0.1:{port}/")
+        self.stdout.write(_("Dashboard: %(address)s") % {"address": f"http://127.0.0.1:{port}/"})
         password = settings.MMS_DATA_DIR / "demo-password"
         if password.is_file():
-            self.stdout.write(f"Sign in as demo with the password {password.read_text().strip()}")
-        self.stdout.write("Ctrl-C stops the service.\n")
+            told = _("Sign in as demo with the password %(password)s")
+            self.stdout.write(told % {"password": password.read_text().strip()})
+        self.stdout.write(_("Ctrl-C stops the service.") + "\n")
         return server
 
     def _watch(self, children: list[subprocess.Popen[bytes]], until_idle: bool) -> None:
@@ -119,7 +132,7 @@ class Command(SafeOutput):
                 return
             for child in children:
                 if child.poll() is not None:
-                    raise CommandError("A part of the service has stopped by itself: read the lines above.")
+                    raise CommandError(_("A part of the service has stopped by itself: read the lines above."))
             time.sleep(0.2 if until_idle else 1)
 
     def _only_waiting(self) -> bool:
@@ -128,15 +141,22 @@ class Command(SafeOutput):
         return left.exists() and not left.filter(MAY_BE_WORKED).exists()
 
     def _print_summary(self, now: Progress) -> None:
-        self.stdout.write("\nState        Users")
+        state, users = _("State"), _("Users")
+        self.stdout.write(f"\n{state:<12} {users:>5}")
         for state, count in now.users.items():
             self.stdout.write(f"{state:<12} {count:>5,}")
         self.stdout.write(
-            f"\n{now.meetings_done:,} meetings looked at, {now.messages_sent:,} messages sent, "
-            f"{now.messages_failed:,} messages failed"
+            "\n"
+            + _("%(meetings)s meetings looked at, %(sent)s messages sent, %(failed)s messages failed")
+            % {
+                "meetings": grouped(now.meetings_done),
+                "sent": grouped(now.messages_sent),
+                "failed": grouped(now.messages_failed),
+            }
         )
         for run in Run.objects.filter(is_latest=True, state=Run.State.FAILED).select_related("user")[:20]:
-            self.stdout.write(f"Failed: {run.user.upn}: {run.last_error_message}")
+            told = _("Failed: %(user)s: %(error)s")
+            self.stdout.write(told % {"user": run.user.upn, "error": run.last_error_message})
 
 
 def _collect_static_files() -> None:
@@ -151,13 +171,18 @@ def _collect_static_files() -> None:
 
 def _port(text: str) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65_535:
-        raise ArgumentTypeError(f"{text!r} is not a port: give a number from 1 to 65535.")
+        raise ArgumentTypeError(_("%(text)s is not a port: give a number from 1 to 65535.") % {"text": repr(text)})
     return int(text)
 
 
 def _line(now: Progress) -> str:
     users = "  ".join(f"{state} {count:,}" for state, count in now.users.items())
-    return f"{users}  |  meetings {now.meetings_done:,}/{now.meetings_total:,}  |  messages {now.messages_sent:,} sent"
+    return _("%(users)s  |  meetings %(done)s/%(total)s  |  messages %(sent)s sent") % {
+        "users": users,
+        "done": grouped(now.meetings_done),
+        "total": grouped(now.meetings_total),
+        "sent": grouped(now.messages_sent),
+    }
 
 
 def _stop(children: list[subprocess.Popen[bytes]]) -> None:
@@ -180,16 +205,17 @@ def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise CommandError("Radicale does not start: read the lines above.")
+    raise CommandError(_("Radicale does not start: read the lines above."))
 
 
-def _require_free(port: int, otherwise: str = "choose another with PORT=") -> None:
+def _require_free(port: int, refusal: str = "") -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise CommandError(f"Port {port} is in use: stop what listens there, or {otherwise}.") from None
+            refusal = refusal or _("Port %(port)s is in use: stop what listens there, or choose another with PORT=.")
+            raise CommandError(refusal % {"port": port}) from None
 
 
 def _interrupt(*_: object) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.mail.notice_texts import PLACEHOLDERS, change_notice_text, reset_notice_text
 from migrations_app.models import NoticeKind
@@ -32,10 +33,13 @@ class Command(AdministratorCommand):
         kind = NoticeKind.CANCELLED if options["cancelled"] else NoticeKind.ADVANCE
         has_text = options["subject"] is not None or options["body_file"] is not None
         if options["default"] == has_text:
-            raise wrong_usage("Give --subject, --body-file or both, or else --default.")
+            raise wrong_usage(_("Give --subject, --body-file or both, or else --default."))
         if options["default"]:
             text = reset_notice_text(tenant, kind, language, self.actor)
         else:
             body = read_text(options["body_file"]) if options["body_file"] is not None else None
             text = change_notice_text(tenant, kind, language, self.actor, subject=options["subject"], body=body)
-        self.stdout.write(f"{tenant.slug}: {kind} in {language}: {text.subject}")
+        self.stdout.write(
+            _("%(slug)s: %(kind)s in %(language)s: %(subject)s")
+            % {"slug": tenant.slug, "kind": kind, "language": language, "subject": text.subject}
+        )

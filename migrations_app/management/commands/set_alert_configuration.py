@@ -5,6 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.alerts.actions import change_alerts, renew_secret
 from migrations_app.alerts.kinds import KINDS
@@ -55,7 +57,7 @@ class Command(AdministratorCommand):
         parser.add_argument("--quiet-weekends", type=truth, metavar="true|false", help="quiet on Saturdays and Sundays")
         parser.add_argument(
             "--breaks-quiet",
-            type=one_of(AlertSettings.BreaksQuiet.values, "known"),
+            type=one_of(AlertSettings.BreaksQuiet.values, gettext_noop("known")),
             metavar="nothing|silent-cluster",
             help="what is told during the quiet hours all the same",
         )
@@ -65,10 +67,10 @@ class Command(AdministratorCommand):
         secret = secret_of(options)
         if options["webhook_url_file"] is not None:
             if options["webhook_url"] is not None or "-" == options["webhook_url_file"] == options["secret_file"]:
-                raise wrong_usage("Give the webhook's address once, and only one thing on standard input.")
+                raise wrong_usage(_("Give the webhook's address once, and only one thing on standard input."))
             options["webhook_url"] = read_text(options["webhook_url_file"]).strip()
         if secret is not None and options["new_secret"]:
-            raise wrong_usage("--new-secret makes a secret: leave out --secret-file.")
+            raise wrong_usage(_("--new-secret makes a secret: leave out --secret-file."))
         values = {name: options[name] for name in _GIVEN if options[name] is not None}
         if options["recipient"] is not None:
             values["recipients"] = "\n".join(options["recipient"])
@@ -81,9 +83,9 @@ class Command(AdministratorCommand):
             if options["new_secret"] and not made:
                 made = renew_secret(tenant, self.actor)
         if made:
-            self.stdout.write(f"The webhook's secret, which is printed only now: {made}")
+            self.stdout.write(_("The webhook's secret, which is printed only now: %(made)s") % {"made": made})
         if secret is not None:
-            self.stdout.write(f"{tenant.slug}: the new secret is kept.")
+            self.stdout.write(_("%(slug)s: the new secret is kept.") % {"slug": tenant.slug})
         after = alert_record(settings)
         if before != after or not (made or secret):
             self.tell_changes(tenant.slug, before, after)
@@ -93,5 +95,7 @@ def _kinds(text: str) -> list[str]:
     found = [kind.strip() for kind in text.split(",") if kind.strip()]
     for kind in found:
         if kind not in KINDS:
-            raise ArgumentTypeError(f"there is no kind of alert {kind}: choose of {', '.join(KINDS)}")
+            raise ArgumentTypeError(
+                _("there is no kind of alert %(kind)s: choose of %(kinds)s") % {"kind": kind, "kinds": ", ".join(KINDS)}
+            )
     return found

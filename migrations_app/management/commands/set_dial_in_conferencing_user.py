@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.management.user_command import UserChangeCommand
 from tenants_app.catalogue import USER_SETTINGS, Kind
@@ -10,6 +11,7 @@ from tenants_app.changes.conference_ids import NEW_CONFERENCE_ID
 from tenants_app.changes.mailboxes import read_mailbox
 from tenants_app.management.arguments import MEETING_SERVICES, e164, either, users_meeting_service
 from tenants_app.management.base import wrong_usage
+from tenants_app.management.deployment_options import deployment_or_none
 from tenants_app.models import Tenant
 from tenants_app.wording import stored_provider
 
@@ -67,6 +69,11 @@ class Command(UserChangeCommand):
             help="where the user's mailbox is: a connection, MMS itself, or where the tenant's are; starts no run",
         )
         parser.add_argument(
+            "--deployment",
+            metavar="NAME|none",
+            help="move the user to this deployment, with its hosting, bridge and numbers; or to none",
+        )
+        parser.add_argument(
             "--reschedule-meetings", action="store_true", help="start a run also for a changed default number"
         )
 
@@ -78,7 +85,7 @@ class Command(UserChangeCommand):
             if options.get(setting.field) is not None
         }
         if not values:
-            raise wrong_usage("Give at least one setting to change, such as --license assign or --bridge NAME.")
+            raise wrong_usage(_("Give at least one setting to change, such as --license assign or --bridge NAME."))
         user = self.user(tenant, options["user"])
         self.change(user, values, options, reschedule_meetings=options["reschedule_meetings"])
 
@@ -86,6 +93,8 @@ class Command(UserChangeCommand):
         """The value of an option as a change of the user takes it."""
         if kind is Kind.BRIDGE:
             return self.bridge(tenant, given)
+        if kind is Kind.DEPLOYMENT:
+            return deployment_or_none(tenant, given)
         if kind is Kind.MAILBOX:
             try:
                 return read_mailbox(tenant, given)

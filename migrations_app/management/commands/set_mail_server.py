@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from tenants_app.changes.mail_servers import change_mail_server
 from tenants_app.management.arguments import at_least, one_of, read_text
@@ -38,7 +40,7 @@ class Command(AdministratorCommand):
         parser.add_argument(
             "--security",
             metavar="starttls|tls|none",
-            type=one_of(MailServerConnection.Security.values, "known"),
+            type=one_of(MailServerConnection.Security.values, gettext_noop("known")),
             help="none only for hosts of MMS_ALLOWED_MAIL_HOSTS (default: starttls)",
         )
         parser.add_argument("--username", metavar="NAME", help='as whom MMS signs in; "" for not at all')
@@ -60,7 +62,7 @@ class Command(AdministratorCommand):
         parser.add_argument(
             "--sender-mode",
             metavar="organizer|service",
-            type=one_of(MailServerConnection.SenderMode.values, "known"),
+            type=one_of(MailServerConnection.SenderMode.values, gettext_noop("known")),
             help="who stands in From: the organizer, with the service as Sender, or the service",
         )
         parser.add_argument("--sender", metavar="ADDRESS", help='the service\'s address; "" for the usual one')
@@ -76,12 +78,14 @@ class Command(AdministratorCommand):
         password = secret_of(options)
         if options["use_installation"]:
             if password is not None or not given.keys().isdisjoint(_OF_ITS_OWN):
-                raise wrong_usage("--use-installation goes with no server of one's own: leave out what is about one.")
+                raise wrong_usage(
+                    _("--use-installation goes with no server of one's own: leave out what is about one.")
+                )
             given["host"] = ""
         before = mail_server_record(MailServerConnection.of(tenant))
         changed = change_mail_server(tenant, self.actor, password=password, **given)
         if password is not None:
-            self.stdout.write(f"{tenant.slug}: the new password is kept.")
+            self.stdout.write(_("%(slug)s: the new password is kept.") % {"slug": tenant.slug})
         after = mail_server_record(changed)
         if before != after or password is None:
             self.tell_changes(tenant.slug, before, after)

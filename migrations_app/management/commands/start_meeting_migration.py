@@ -9,8 +9,11 @@ from typing import Any, cast
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from migrations_app.failures import Failure, describe
+from migrations_app.mailboxes.of_user import mailbox_of
 from migrations_app.management.foreseen_meetings import ForeseeingCommand
 from migrations_app.management.planning import add_when, when_of
 from migrations_app.management.planning import told as told_when
@@ -33,13 +36,18 @@ from tenants_app.management.arguments import one_of, read_text
 from tenants_app.management.base import wrong_usage
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.signals import Consequence
-from tenants_app.wording import counted
+from tenants_app.wording import counted, grouped
 
 NAMED = 20
 """Up to this many users out of date are listed by name. Of more, only numbers of users are printed."""
 
 POLL_SECONDS = 0.5
 ENDED = {Run.State.SUCCEEDED, Run.State.FAILED}
+
+_UNSEEN = gettext_noop(
+    "MMS has not looked into this mailbox yet: wait until the background service has, or let run_migrations "
+    "--until-idle do it, and try again."
+)
 
 
 class Command(ForeseeingCommand):
@@ -66,13 +74,13 @@ class Command(ForeseeingCommand):
         )
         parser.add_argument(
             "--source-meeting-type",
-            type=one_of(SOURCE_TYPES, "a source meeting type"),
+            type=one_of(SOURCE_TYPES, gettext_noop("a source meeting type")),
             metavar="|".join(SOURCE_TYPES),
             help=f"whose meetings to look at; all others are left alone (default: {ALL})",
         )
         parser.add_argument(
             "--target-meeting-type",
-            type=one_of(TARGET_TYPES, "a target meeting type"),
+            type=one_of(TARGET_TYPES, gettext_noop("a target meeting type")),
             metavar="|".join(TARGET_TYPES),
             help=f"where they are afterwards: {CURRENT} keeps each meeting and its join link, and puts right what is "
             "wrong beside it; a service's name gives the meetings that are not in it a new join link there (default: "
@@ -86,9 +94,9 @@ class Command(ForeseeingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"] and options["wait"]:
-            raise wrong_usage("A dry run starts nothing to wait for: leave out --dry-run or --wait.")
+            raise wrong_usage(_("A dry run starts nothing to wait for: leave out --dry-run or --wait."))
         if options["wait"] and (options["not_before"] or options["between"]):
-            raise wrong_usage("What is planned is not waited for: leave out --wait, or --not-before and --between.")
+            raise wrong_usage(_("What is planned is not waited for: leave out --wait, or --not-before and --between."))
         self.check_format(options)
         tenant, targets = self.tenant(options), _targets(options)
         when = when_of(tenant, options)
@@ -98,7 +106,7 @@ class Command(ForeseeingCommand):
         only_decides = options["dry_run"] or when is not None
         consequences, started, undos = self._start(tenant, targets, options, only_decides=only_decides)
         if options["out_of_date"] and not consequences and options["format"] == "table":
-            self.stdout.write("Nobody is out of date.")
+            self.stdout.write(_("Nobody is out of date."))
             return
         if undos:
             out = self.stdout if options["format"] == "table" else self.stderr
@@ -116,12 +124,15 @@ class Command(ForeseeingCommand):
             if options["wait"] and started:
                 problems += self._wait(list(started))
         if len(problems) == 1:
-            raise CommandError(": ".join(problems[0]))
+            raise CommandError("{}: {}".format(*problems[0]))
         for line in _lines(problems, is_named):
             self.stderr.write(line)
         if problems:
             everybody = counted(len(consequences), "user")
-            raise CommandError(f"{len(problems):,} of {everybody} failed or refused: see above.")
+            raise CommandError(
+                _("%(count)s of %(everybody)s failed or refused: see above.")
+                % {"count": grouped(len(problems)), "everybody": everybody}
+            )
 
     def _plan(self, tenant: Tenant, users: Sequence[int], targets: Targets | None, when: When) -> str:
         """Plan what would start now, for the users by key; what to say of it."""
@@ -163,28 +174,41 @@ class Command(ForeseeingCommand):
             return in_chunks(users_out_of_date(tenant))
         upns = options["user"] if options["user"] is not None else _upns(read_text(options["users_from"]))
         if not upns:
-            raise CommandError(f"{options['users_from']} names no user: write one UPN per line.")
+            raise CommandError(
+                _("%(users_from)s names no user: write one UPN per line.") % {"users_from": options["users_from"]}
+            )
         return [self.users(tenant, upns)]
 
     def _preview(self, started: Mapping[int, Targets], options: Mapping[str, Any]) -> list[tuple[str, str]]:
         """List what runs would do; a sentence for each that would fail."""
-        problems = []
+        problems: list[tuple[str, str]] = []
+        are_listed = False
 
         def outcomes() -> Iterator[Outcome]:
+            nonlocal are_listed
             for user in _load(list(started)):
                 try:
-                    yield from foresee_meetings(user, started[user.pk])
+                    if _is_unseen(user):
+                        problems.append((user.upn, _(_UNSEEN)))
+                        continue
+                    for outcome in foresee_meetings(user, started[user.pk]):
+                        are_listed = True
+                        yield outcome
                 except Failure as failure:
                     problems.append((user.upn, describe(failure.code, failure.detail)))
 
-        self.list_meetings(outcomes(), options, when_empty="There is no meeting to look at.")
+        self.list_meetings(outcomes(), options)
+        if not are_listed and not problems and options["format"] == "table":
+            self.stdout.write(_("There is no meeting to look at."))
         return problems
 
     def _wait(self, users: Sequence[int]) -> list[tuple[str, str]]:
         """Show how the users' runs go on until all have ended; a sentence for each that failed."""
         runs = _latest_runs(users)
         if workers().are_silent:
-            self.stderr.write("No worker has been seen lately: start the cluster, or run_migrations in another window.")
+            self.stderr.write(
+                _("No worker has been seen lately: start the cluster, or run_migrations in another window.")
+            )
         shown = ""
         while True:
             states = _states(runs)
@@ -201,6 +225,12 @@ class Command(ForeseeingCommand):
             failed = Run.objects.filter(pk__in=pks, state=Run.State.FAILED)
             problems += [(run.user.upn, run.last_error_message) for run in failed.select_related("user")]
         return problems
+
+
+def _is_unseen(user: ConferencingUser) -> bool:
+    """Whether the user's meetings are in a mail system where MMS has not looked for them yet. Raises ``Failure``."""
+    as_of = mailbox_of(user).as_of
+    return as_of is not None and as_of.scanned_at is None
 
 
 def _targets(options: Mapping[str, Any]) -> Targets | None:

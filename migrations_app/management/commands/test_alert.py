@@ -4,6 +4,7 @@ from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.alerts.trial import try_mail, try_webhook
 from migrations_app.management.mail_findings import tell
@@ -23,7 +24,9 @@ class Command(AdministratorCommand):
         tenant = self.tenant(options)
         settings = AlertSettings.of(tenant)
         if not (settings.addresses or settings.webhook_url):
-            raise CommandError(f"Alerts of {tenant.name} go nowhere: say where to with set_alert_configuration.")
+            raise CommandError(
+                _("Alerts of %(name)s go nowhere: say where to with set_alert_configuration.") % {"name": tenant.name}
+            )
         ways = {"mail": (settings.addresses, try_mail), "webhook": (settings.webhook_url, try_webhook)}
-        wanted = [options["only"]] if options["only"] else [way for way, (is_set, _) in ways.items() if is_set]
+        wanted = [options["only"]] if options["only"] else [way for way, (is_set, _try) in ways.items() if is_set]
         tell(chain.from_iterable(ways[way][1](tenant) for way in wanted), self.stdout)

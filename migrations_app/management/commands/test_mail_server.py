@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.mail.trial import try_server
 from migrations_app.management.mail_findings import tell
@@ -28,5 +29,7 @@ class Command(AdministratorCommand):
             try:
                 validate_address(options["to"])
             except ValidationError as error:
-                raise CommandError(f"--to {options['to']}: {error.messages[0]}") from error
+                raise CommandError(
+                    _("--to %(to)s: %(messages)s") % {"to": options["to"], "messages": error.messages[0]}
+                ) from error
         tell(try_server(tenant, options["to"] or ""), self.stdout)

@@ -4,7 +4,9 @@ import sys
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
+from migrations_app.mailboxes.findings import STEP_NAMES
 from migrations_app.mailboxes.of_user import try_connection
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.management.listing import printable
@@ -29,14 +31,16 @@ class Command(AdministratorCommand):
         connection = connection_named(tenant, options["name"])
         user = self.user(tenant, options["user"]) if options["user"] else _first_user(connection)
         if not connection.is_outside:
-            raise CommandError("MMS keeps these mailboxes itself: there is nothing to try.")
+            raise CommandError(_("MMS keeps these mailboxes itself: there is nothing to try."))
         if user is None:
-            raise CommandError(f"{tenant.name} has no user yet: bring them in with import_users, or name one.")
+            raise CommandError(
+                _("%(name)s has no user yet: bring them in with import_users, or name one.") % {"name": tenant.name}
+            )
         works = True
         for finding in try_connection(connection, user):
             works = works and finding.ok
-            mark = "ok    " if finding.ok else "FAILED"
-            self.stdout.write(printable(f"{mark}  {finding.step}: {finding.sentence}"))
+            mark = "FAILED" if not finding.ok else "note  " if finding.code else "ok    "
+            self.stdout.write(printable(f"{mark}  {STEP_NAMES.get(finding.step, finding.step)}: {finding.sentence}"))
             self.stdout.flush()
         if not works:
             sys.exit(1)

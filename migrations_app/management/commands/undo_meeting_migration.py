@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from migrations_app.failures import Failure, describe
 from migrations_app.management.correlation_id import correlation_id
@@ -42,7 +43,8 @@ class Command(ForeseeingCommand):
         run = runs.filter(tenant=tenant, correlation_id=options["correlation_id"]).first()
         if run is None:
             raise CommandError(
-                f"{tenant} has no run {options['correlation_id']}: get_meeting_migration_status lists them."
+                _("%(tenant)s has no run %(correlation_id)s: get_meeting_migration_status lists them.")
+                % {"tenant": tenant, "correlation_id": options["correlation_id"]}
             )
         if options["dry_run"]:
             refusal = why_not_undone(run, chosen)
@@ -57,4 +59,11 @@ class Command(ForeseeingCommand):
                 undo = start_undo(run, self.actor, chosen=chosen, now_due=options["now"])
             except ValidationError as error:
                 raise CommandError(" ".join(error.messages)) from error
-            self.stdout.write(f"{run.user.upn}: Undo of {run.correlation_id} as the run {undo.correlation_id}.")
+            self.stdout.write(
+                _("%(upn)s: Undo of %(correlation_id)s as the run %(undo_correlation_id)s.")
+                % {
+                    "upn": run.user.upn,
+                    "correlation_id": run.correlation_id,
+                    "undo_correlation_id": undo.correlation_id,
+                }
+            )

@@ -7,6 +7,8 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.alerts.kinds import BY_DEFAULT, KINDS
 from migrations_app.models import AlertSettings
@@ -22,7 +24,7 @@ class AlertForm(MergingForm):
             *("recipients", "webhook_url", "pause_minutes"),
             *("quiet_from", "quiet_until", "quiet_weekends", "breaks_quiet"),
         ]
-        labels = {"breaks_quiet": "Told even in quiet hours"}
+        labels = {"breaks_quiet": _("Told even in quiet hours")}
         widgets = {
             "recipients": forms.Textarea({"rows": 3, "placeholder": "alice@contoso.com"}),
             "quiet_from": forms.TimeInput({"type": "time"}, format="%H:%M"),
@@ -62,7 +64,7 @@ def _field_of(kind: str) -> str:
 def _kinds_of_alerts(watched: Collection[str]) -> dict[str, forms.Field]:
     return {
         _field_of(name): forms.BooleanField(
-            label=kind.label, help_text=kind.help, required=False, initial=name in watched
+            label=gettext(kind.label), help_text=gettext(kind.help), required=False, initial=name in watched
         )
         for name, kind in KINDS.items()
     }

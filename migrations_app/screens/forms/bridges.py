@@ -8,10 +8,13 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
 from tenants_app.models import (
     Bridge,
+    Deployment,
     ServiceNumber,
     Tenant,
 )
@@ -19,8 +22,8 @@ from tenants_app.screens.forms import MergingForm, style_fields
 from tenants_app.validators import validate_e164
 from tenants_app.wording import stored_provider
 
-_PROVIDER_HELP = "Empty: Microsoft. MMS cannot migrate users on a bridge of anybody else."
-_IDS_HELP = "MMS may hand them out only where the bridge learns them from MMS."
+_PROVIDER_HELP = _("Empty: Microsoft. MMS cannot migrate users on a bridge of anybody else.")
+_IDS_HELP = _("MMS may hand them out only where the bridge learns them from MMS.")
 
 
 class E164Field(forms.CharField):
@@ -40,15 +43,15 @@ class E164Field(forms.CharField):
 class NewBridgeForm(forms.Form):
     """A bridge that is not there yet."""
 
-    name = forms.CharField(label="Name", max_length=100)
-    provider = forms.CharField(label="Provider", max_length=100, required=False, help_text=_PROVIDER_HELP)
+    name = forms.CharField(label=_("Name"), max_length=100)
+    provider = forms.CharField(label=_("Provider"), max_length=100, required=False, help_text=_PROVIDER_HELP)
     conference_ids_from = forms.ChoiceField(
-        label="Conference IDs from", choices=Bridge.ConferenceIdsFrom.choices, help_text=_IDS_HELP
+        label=_("Conference IDs from"), choices=Bridge.ConferenceIdsFrom.choices, help_text=_IDS_HELP
     )
     make_default = forms.BooleanField(
-        label="Make it the default bridge",
+        label=_("Make it the default bridge"),
         required=False,
-        help_text="The one that a user without a bridge gets with the licence.",
+        help_text=_("The one that a user without a bridge gets with the licence."),
     )
 
     def __init__(self, data: QueryDict | None, tenant: Tenant) -> None:
@@ -60,7 +63,8 @@ class NewBridgeForm(forms.Form):
         name: str = self.cleaned_data["name"]
         there = Bridge.objects.filter(tenant=self.tenant, name__iexact=name).first()
         if there:
-            raise ValidationError(f"There is a bridge {there} already: choose another name, or open that one.")
+            told = gettext("There is a bridge %(name)s already: choose another name, or open that one.")
+            raise ValidationError(told % {"name": there})
         return name
 
     def clean_provider(self) -> str:
@@ -72,11 +76,17 @@ class BridgeForm(MergingForm):
 
     class Meta:
         model = Bridge
-        fields = ["provider", "conference_ids_from"]
+        fields = ["provider", "conference_ids_from", "deployment"]
         help_texts = {"provider": _PROVIDER_HELP, "conference_ids_from": _IDS_HELP}
 
     def __init__(self, data: QueryDict | None, instance: Bridge) -> None:
         super().__init__(data, instance=instance, auto_id="bridge_%s")
+        offered = Deployment.objects.filter(tenant=instance.tenant_id)
+        if offered.exists():
+            deployments = cast(forms.ModelChoiceField[Any], self.fields["deployment"])
+            deployments.queryset, deployments.empty_label = offered, gettext("No deployment")
+        else:
+            del self.fields["deployment"]
         style_fields(self)
 
     def clean_provider(self) -> str:
@@ -86,14 +96,14 @@ class BridgeForm(MergingForm):
 class NewNumberForm(forms.Form):
     """A number that is to be registered on the bridge."""
 
-    number = E164Field(label="Number")
-    kind = forms.ChoiceField(label="Type", choices=ServiceNumber.Kind.choices)
-    country = forms.CharField(label="Country", max_length=100, required=False)
-    city = forms.CharField(label="City", max_length=100, required=False)
+    number = E164Field(label=_("Number"))
+    kind = forms.ChoiceField(label=_("Type"), choices=ServiceNumber.Kind.choices)
+    country = forms.CharField(label=_("Country"), max_length=100, required=False)
+    city = forms.CharField(label=_("City"), max_length=100, required=False)
     make_default = forms.BooleanField(
-        label="Make it the default number",
+        label=_("Make it the default number"),
         required=False,
-        help_text="For users without a toll number of their own. The first toll number becomes it anyway.",
+        help_text=_("For users without a toll number of their own. The first toll number becomes it anyway."),
     )
 
     def __init__(self, data: QueryDict | None) -> None:
@@ -115,7 +125,7 @@ class PlaceForm(MergingForm):
 
 class _NumberOfTheBridge(forms.ModelChoiceField[ServiceNumber]):
     def label_from_instance(self, number: ServiceNumber) -> str:
-        role = "default" if number.is_default else ""
+        role = gettext("default") if number.is_default else ""
         return " · ".join(part for part in (number.number, number.place, role) if part)
 
 
@@ -158,11 +168,11 @@ class ReleaseAnywayForm(forms.Form):
     """Why a number is released although it is held, and what of that was on the page."""
 
     reason = forms.CharField(
-        label="Why it is released all the same",
+        label=_("Why it is released all the same"),
         max_length=LONGEST_REASON,
         widget=forms.Textarea({"rows": 3}),
-        help_text="It stands in the audit, with what still held the number.",
-        error_messages={"required": "Say why it is released although it is still shown: the audit keeps it."},
+        help_text=_("It stands in the audit, with what still held the number."),
+        error_messages={"required": _("Say why it is released although it is still shown: the audit keeps it.")},
     )
     seen = forms.CharField(max_length=100, required=False, widget=forms.HiddenInput)
 
@@ -175,19 +185,24 @@ class TakeOffForm(SuccessorForm):
     """For a number that is to be taken off its bridge: another of the bridge and the same kind (R33)."""
 
     field = "replacement"
-    replacement = _NumberOfTheBridge(queryset=ServiceNumber.objects.none(), empty_label="Choose a number")
+    replacement = _NumberOfTheBridge(queryset=ServiceNumber.objects.none(), empty_label=_("Choose a number"))
 
     def __init__(self, data: QueryDict | None, number: ServiceNumber) -> None:
         super().__init__(data, number, "take_off_%s")
 
     def prepare(self, field: Any) -> None:
-        number, kind = self.number, self.number.get_kind_display().lower()
+        number, is_toll = self.number, self.number.kind == ServiceNumber.Kind.TOLL
         of_the_bridge = ServiceNumber.objects.filter(tenant=number.tenant_id, bridge=number.bridge_id, kind=number.kind)
-        field.label = f"The {kind} number that takes its place"
+        field.label = gettext("The toll-free number that takes its place")
+        choose = gettext("Choose one of the other toll-free numbers of %(bridge)s.")
+        if is_toll:
+            field.label = gettext("The toll number that takes its place")
+            choose = gettext("Choose one of the other toll numbers of %(bridge)s.")
         field.queryset = of_the_bridge.filter(is_leaving=False).exclude(pk=number.pk)
+        required = gettext("Choose the number that takes the place of %(number)s.")
         field.error_messages = {
-            "required": f"Choose the number that takes the place of {number}.",
-            "invalid_choice": f"Choose one of the other {kind} numbers of {number.bridge}.",
+            "required": required % {"number": number},
+            "invalid_choice": choose % {"bridge": number.bridge},
         }
 
     @property
@@ -207,15 +222,18 @@ class ReplaceForm(SuccessorForm):
     """For a number that is to be replaced for everyone: another of the bridge, or a new one."""
 
     field = "by"
-    by = E164Field(label="The number that takes its place")
+    by = E164Field(label=_("The number that takes its place"))
 
     def __init__(self, data: QueryDict | None, number: ServiceNumber) -> None:
         super().__init__(data, number, "replace_%s")
 
     def prepare(self, field: Any) -> None:
-        kind = self.number.get_kind_display().lower()
-        field.error_messages["required"] = f"Give the number that takes the place of {self.number}."
-        field.help_text = f"A {kind} number of {self.number.bridge}, or a new one, which is registered there."
+        required = gettext("Give the number that takes the place of %(number)s.")
+        field.error_messages["required"] = required % {"number": self.number}
+        told = gettext("A toll-free number of %(bridge)s, or a new one, which is registered there.")
+        if self.number.kind == ServiceNumber.Kind.TOLL:
+            told = gettext("A toll number of %(bridge)s, or a new one, which is registered there.")
+        field.help_text = told % {"bridge": self.number.bridge}
 
     def successor(self) -> ServiceNumber | None:
         known = ServiceNumber.objects.filter(tenant=self.number.tenant_id, number=self.cleaned_data["by"])

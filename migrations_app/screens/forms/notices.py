@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from migrations_app.mail.notice_texts import Text, checked
 from tenants_app.screens.forms import style_fields
@@ -14,9 +15,9 @@ from tenants_app.screens.forms import style_fields
 class NoticeTextForm(forms.Form):
     """What a tenant's notices of a kind say in one language."""
 
-    subject = forms.CharField(required=False, strip=False)
+    subject = forms.CharField(label=_("Subject"), required=False, strip=False)
     body = forms.CharField(
-        label="Text",
+        label=_("Text"),
         required=False,
         strip=False,
         widget=forms.Textarea({"rows": 12, "aria-describedby": "placeholders"}),

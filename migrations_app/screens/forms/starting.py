@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from django import forms
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from migrations_app.meeting_services.of_user import services_of
 from migrations_app.monitoring import clock
@@ -23,26 +25,37 @@ class MeetingTypesForm(forms.Form):
     """Which meetings a start by hand is about, and in which service they are afterwards (R40)."""
 
     source_meeting_type = forms.ChoiceField(
-        label="Meetings",
-        choices=[(ALL, "All meetings"), *((each, f"Only {service_name(each)} meetings") for each in SOURCES)],
-        help_text="With one service only, the meetings of all others are left alone, and nobody becomes up to date.",
+        label=gettext_lazy("Meetings"),
+        help_text=gettext_lazy(
+            "With one service only, the meetings of all others are left alone, and nobody becomes up to date."
+        ),
     )
     target_meeting_type = forms.ChoiceField(
-        label="Afterwards they are",
-        help_text="Where they are: join links stay, and what is wrong beside them is put right. In a service: meetings "
-        "that are not in it get a new join link.",
+        label=gettext_lazy("Afterwards they are"),
+        help_text=gettext_lazy(
+            "Where they are: join links stay, and what is wrong beside them is put right. In a service: meetings that "
+            "are not in it get a new join link."
+        ),
     )
 
     def __init__(self, asked: Mapping[str, Any], tenant: Tenant) -> None:
         """``asked`` may lack both types: then they are the usual ones."""
         usual = {"source_meeting_type": ALL, "target_meeting_type": CURRENT}
         super().__init__(usual | {name: asked[name] for name in usual if name in asked}, auto_id="types_%s")
-        offered = [(each, f"In {service_name(each)}") for each in services_of(tenant)]
+        source = cast(forms.ChoiceField, self.fields["source_meeting_type"])
+        only = _("Only %(service)s meetings")
+        source.choices = [
+            (ALL, _("All meetings")),
+            *((each, only % {"service": service_name(each)}) for each in SOURCES),
+        ]
+        offered = [(each, _("In %(service)s") % {"service": service_name(each)}) for each in services_of(tenant)]
         target = cast(forms.ChoiceField, self.fields["target_meeting_type"])
-        target.choices = [(CURRENT, "Where they are"), *offered]
-        target.error_messages["invalid_choice"] = (
-            f"%(value)s is not a meeting service of {tenant.name}: choose one that is offered."
-        )
+        target.choices = [(CURRENT, _("Where they are")), *offered]
+        refusal = _("%(value)s is not a meeting service of %(tenant)s: choose one that is offered.")
+        target.error_messages["invalid_choice"] = refusal % {
+            "value": "%(value)s",
+            "tenant": tenant.name.replace("%", "%%"),
+        }
         style_fields(self)
 
     def targets(self) -> Targets | None:
@@ -75,28 +88,34 @@ class WhenForm(forms.Form):
     organizers are told before."""
 
     not_before = forms.CharField(
-        label="Earliest start",
+        label=gettext_lazy("Earliest start"),
         required=False,
-        widget=forms.TextInput({"placeholder": "Saturday 22:00", "list": "earliest-starts", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            {"placeholder": gettext_lazy("Saturday 22:00"), "list": "earliest-starts", "autocomplete": "off"}
+        ),
     )
     window_from = forms.CharField(
-        label="Only between",
+        label=gettext_lazy("Only between"),
         required=False,
         widget=forms.TextInput({"placeholder": "22:00", "autocomplete": "off"}),
-        help_text="Each day. Runs that have not begun when it ends wait for the next day.",
+        help_text=gettext_lazy("Each day. Runs that have not begun when it ends wait for the next day."),
     )
     window_to = forms.CharField(
-        label="and", required=False, widget=forms.TextInput({"placeholder": "6:00", "autocomplete": "off"})
+        label=pgettext_lazy("end of the daily window", "and"),
+        required=False,
+        widget=forms.TextInput({"placeholder": "6:00", "autocomplete": "off"}),
     )
     notify = forms.BooleanField(
-        label="Tell the organizers before",
+        label=gettext_lazy("Tell the organizers before"),
         required=False,
-        help_text="Each whose meetings change gets one mail now, with the day and how many. All are told first.",
+        help_text=gettext_lazy(
+            "Each whose meetings change gets one mail now, with the day and how many. All are told first."
+        ),
     )
     notify_cancelled = forms.BooleanField(
-        label="Tell them also if it is cancelled",
+        label=gettext_lazy("Tell them also if it is cancelled"),
         required=False,
-        help_text="Only those who were told.",
+        help_text=gettext_lazy("Only those who were told."),
     )
 
     def __init__(self, asked: Mapping[str, Any], tenant: Tenant) -> None:
@@ -107,10 +126,10 @@ class WhenForm(forms.Form):
         self._tenant = tenant
         self.when: When | None = None
         now = clock.now().astimezone(tenant.zone)
-        self.fields["not_before"].help_text = (
-            f"In {in_words(tenant.zone)}, where it is {now:%H:%M} now. Such as tonight 22:00, Saturday 22:00, tomorrow "
-            "6:00 or 2026-12-05T22:00. Empty: as soon as it can."
-        )
+        self.fields["not_before"].help_text = _(
+            "In %(zone)s, where it is %(time)s now. Such as tonight 22:00, Saturday 22:00, tomorrow 6:00 or "
+            "2026-12-05T22:00. Empty: as soon as it can."
+        ) % {"zone": in_words(tenant.zone), "time": f"{now:%H:%M}"}
         style_fields(self)
 
     def clean(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import django_tables2 as tables
+from django.utils.translation import gettext_noop
+from django_stubs_ext import StrOrPromise
 
 from tenants_app.catalogue import USER_SETTINGS, UserSetting
 from tenants_app.records import written
@@ -23,10 +25,11 @@ def some_of(fields: Mapping[str, Read], *names: str) -> dict[str, Read]:
     return {name: fields[name] for name in names}
 
 
-def number_column(label: str, files: Mapping[str, Read], unit: str = "", **more: Any) -> tables.Column:
-    """A number; where rows are cards, on a phone, its ``unit`` says what it counts."""
+def number_column(label: StrOrPromise, files: Mapping[str, Read], unit: str = "", **more: Any) -> tables.Column:
+    """A number; where rows are cards, on a phone, its ``unit`` says what it counts: one of ``runs.UNITS``."""
+    told = f" <span class='on-phones'>{{{{ value|unit:'{unit}' }}}}</span>" if unit else ""
     return Cell(
-        "{% load humanize %}{{ value|intcomma }}" + (f" <span class='on-phones'>{unit}</span>" if unit else ""),
+        "{% load humanize runs %}{{ value|intcomma }}" + told,
         verbose_name=label,
         files=files,
         attrs=NUMBER,
@@ -38,7 +41,7 @@ def tick_column() -> tables.Column:
     """A box for each row, which belongs to the form below the table (``tables/selection.html``)."""
     return Cell(
         template_name="tables/tick.html",
-        verbose_name="Select",
+        verbose_name=gettext_noop("Select"),
         orderable=False,
         is_fixed=True,
         attrs={"th": {"class": "tick"}, "td": {"class": "tick"}},
@@ -48,7 +51,9 @@ def tick_column() -> tables.Column:
 def time_column(label: str, files: Mapping[str, Read], **more: Any) -> tables.Column:
     """A time; where rows are cards, on a phone, its label stands before it, and nothing where there is none yet."""
     return Cell(
-        "{% load page_parts %}{% if value %}<span class='on-phones'>" + label + "</span> {{ value|when }}"
+        "{% load i18n page_parts %}{% if value %}<span class='on-phones'>{% translate '"
+        + label
+        + "' %}</span> {{ value|when }}"
         "{% else %}<span class='text-secondary d-none d-sm-inline'>–</span>{% endif %}",
         verbose_name=label,
         files=files,
@@ -59,7 +64,7 @@ def time_column(label: str, files: Mapping[str, Read], **more: Any) -> tables.Co
 def person_column(label: str) -> tables.Column:
     """Whose doing it was; where rows are cards, on a phone, its label stands before it."""
     return Cell(
-        f"<span class='on-phones'>{label}</span> {{{{ value }}}}",
+        "{% load i18n %}<span class='on-phones'>{% translate '" + label + "' %}</span> {{ value }}",
         verbose_name=label,
         files={"RequestedBy": reads("requested_by")},
     )
@@ -68,9 +73,8 @@ def person_column(label: str) -> tables.Column:
 def changed_column() -> tables.Column:
     """When the latest run of a user changed."""
     return Cell(
-        "{% load page_parts %}{% if value %}<span class='on-phones'>changed</span> {{ value|ago }}"
-        "{% else %}<span class='text-secondary d-none d-sm-inline'>–</span>{% endif %}",
-        verbose_name="Changed",
+        template_name="tables/changed.html",
+        verbose_name=gettext_noop("Changed"),
         files={"ModifiedDate": reads("latest_modified")},
         attrs=IN_LINE,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop
+
 from migrations_app.badges import BADGES
 from migrations_app.models import (
     BulkAction,
@@ -28,28 +30,32 @@ from tenants_app.screens.lists import Cell, ListTable, Text, reads
 
 
 class UserImportTable(ListTable):
-    """Files of users that came in through the browser."""
+    """Users that came in through the browser, from files or a directory."""
 
     file_name_of_import = Cell(
         template_name="user_imports/cells/name.html",
-        verbose_name="File",
+        verbose_name=gettext_noop("From"),
         accessor="file_name",
         files={"File": reads("file_name")},
     )
-    state = Cell("{% load runs %}{% badge value %}", files={"State": reads("state")})
-    requested_by = person_column("Uploaded by")
-    created = time_column("Uploaded", {"CreateDate": reads("created")})
-    finished_at = time_column("Ended", {"FinishDate": reads("finished_at")})
-    problem = extra_column("Why it was refused", "problem", "Message")
+    state = Cell(
+        "{% load runs %}{% badge record.state %}",
+        files={"State": reads("state")},
+        verbose_name=gettext_noop("State"),
+    )
+    requested_by = person_column(gettext_noop("Asked for by"))
+    created = time_column(gettext_noop("Asked for"), {"CreateDate": reads("created")})
+    finished_at = time_column(gettext_noop("Ended"), {"FinishDate": reads("finished_at")})
+    problem = extra_column(gettext_noop("Why it was refused"), "problem", "Message")
 
     list_name = "imports"
     address = "user-imports"
-    caption = "Imports"
+    caption = gettext_noop("Imports")
 
     class Meta:
         model = UserImport
         fields: tuple[str, ...] = ()
-        empty_text = "No file was uploaded yet."
+        empty_text = gettext_noop("Nothing was imported yet.")
 
 
 class BulkActionTable(ListTable):
@@ -57,7 +63,7 @@ class BulkActionTable(ListTable):
 
     kind = Cell(
         template_name="bulk_actions/cells/name.html",
-        verbose_name="What",
+        verbose_name=gettext_noop("What"),
         files={
             "Action": lambda action: KINDS[action.kind].label,
             "Users": reads("user_count"),
@@ -66,26 +72,29 @@ class BulkActionTable(ListTable):
     )
     state = Cell(
         "{% load runs %}{% if record.plan and record.state == 'Waiting' %}{% badge 'Planned' %}"
-        "<span class='meta'>{{ record.plan|begins }}</span>{% else %}{% badge value %}{% endif %}",
+        "<span class='meta'>{{ record.plan|begins }}</span>{% else %}{% badge record.state %}{% endif %}",
         files={"State": reads("state")},
+        verbose_name=gettext_noop("State"),
     )
-    done_count = number_column("Done", {"Done": reads("done_count")}, unit="done")
-    refused_count = number_column("Not done", {"NotDone": reads("refused_count")}, unit="not done")
-    requested_by = person_column("By")
-    created = time_column("Begun", {"CreateDate": reads("created")})
-    finished_at = time_column("Ended", {"FinishDate": reads("finished_at")})
-    channel = extra_column("Through what", "channel", "Channel")
-    missed = number_column("Fewer than shown", {"Missed": reads("missed")}, unit="fewer than shown", is_extra=True)
+    done_count = number_column(gettext_noop("Done"), {"Done": reads("done_count")}, unit="done")
+    refused_count = number_column(gettext_noop("Not done"), {"NotDone": reads("refused_count")}, unit="not done")
+    requested_by = person_column(gettext_noop("By"))
+    created = time_column(gettext_noop("Begun"), {"CreateDate": reads("created")})
+    finished_at = time_column(gettext_noop("Ended"), {"FinishDate": reads("finished_at")})
+    channel = extra_column(gettext_noop("Through what"), "channel", "Channel")
+    missed = number_column(
+        gettext_noop("Fewer than shown"), {"Missed": reads("missed")}, unit="fewer than shown", is_extra=True
+    )
 
     list_name = "bulk-actions"
     address = "bulk-actions"
-    caption = "What was done for many users"
+    caption = gettext_noop("What was done for many users")
     file_name = "done-for-many-users"
 
     class Meta:
         model = BulkAction
         fields: tuple[str, ...] = ()
-        empty_text = "Nothing was done for many users yet. Tick users on the list of users to begin."
+        empty_text = gettext_noop("Nothing was done for many users yet. Tick users on the list of users to begin.")
 
 
 class PlanTable(ListTable):
@@ -93,28 +102,34 @@ class PlanTable(ListTable):
 
     what = Cell(
         template_name="planned/cells/name.html",
-        verbose_name="What",
+        verbose_name=gettext_noop("What"),
         orderable=False,
         files={"What": lambda plan: job_in_words(job_of(plan))},
     )
-    state = Cell("{% load runs %}{% badge value %}", files={"State": reads("state")})
+    state = Cell(
+        "{% load runs %}{% badge record.state %}",
+        files={"State": reads("state")},
+        verbose_name=gettext_noop("State"),
+    )
     opens_at = Cell(
         template_name="planned/cells/begins.html",
-        verbose_name="Begins",
+        verbose_name=gettext_noop("Begins"),
         files={"NotBefore": reads("not_before"), "OpensDate": reads("opens_at")},
     )
-    requested_by = person_column("By")
-    created = time_column("Planned", {"CreateDate": reads("created")})
-    finished_at = time_column("Ended", {"FinishDate": reads("finished_at")})
+    requested_by = person_column(gettext_noop("By"))
+    created = time_column(gettext_noop("Planned"), {"CreateDate": reads("created")})
+    finished_at = time_column(gettext_noop("Ended"), {"FinishDate": reads("finished_at")})
 
     list_name = "plans"
     address = "plans"
-    caption = "Planned"
+    caption = gettext_noop("Planned")
 
     class Meta:
         model = Plan
         fields: tuple[str, ...] = ()
-        empty_text = "Nothing is planned. Give an earliest start where you start runs, move users or replace a number."
+        empty_text = gettext_noop(
+            "Nothing is planned. Give an earliest start where you start runs, move users or replace a number."
+        )
 
 
 class BulkActionUserTable(ListTable):
@@ -122,26 +137,26 @@ class BulkActionUserTable(ListTable):
 
     upn = Cell(
         template_name="bulk_actions/cells/user.html",
-        verbose_name="User",
+        verbose_name=gettext_noop("User"),
         files={"UserPrincipalName": lambda row: row.user.upn if row.user else row.upn},
     )
     state = Cell(
         template_name="bulk_actions/cells/state.html",
-        verbose_name="Result",
-        files={"State": lambda row: BADGES[row.state].label},
+        verbose_name=gettext_noop("Result"),
+        files={"State": lambda row: BADGES[row.state].english},
     )
-    sentence = Cell("{{ value }}", verbose_name="What happened", files={"Message": reads("sentence")})
+    sentence = Cell("{{ value }}", verbose_name=gettext_noop("What happened"), files={"Message": reads("sentence")})
     run = Cell(
         template_name="bulk_actions/cells/run.html",
-        verbose_name="Run",
+        verbose_name=gettext_noop("Run"),
         accessor="pk",
         orderable=False,
         files={"RunState": reads("run_state"), "CorrelationId": reads("run_id")},
     )
-    display_name = extra_column("Name", "user__display_name", "DisplayName")
+    display_name = extra_column(gettext_noop("Name"), "user__display_name", "DisplayName")
 
     list_name = "bulk-action-users"
-    caption = "Results"
+    caption = gettext_noop("Results")
     usual_rows = 50
     filter_class = BulkActionUserFilter
     saves_filters = True
@@ -149,7 +164,7 @@ class BulkActionUserTable(ListTable):
     class Meta:
         model = BulkActionUser
         fields: tuple[str, ...] = ()
-        empty_text = "No user has this result."
+        empty_text = gettext_noop("No user has this result.")
 
     def __init__(self, data: object, *, kind: Kind, is_open: bool) -> None:
         self.kind, self.is_open = kind, is_open
@@ -161,23 +176,23 @@ class NoticeTable(ListTable):
 
     upn = Cell(
         template_name="bulk_actions/cells/user.html",
-        verbose_name="Organizer",
+        verbose_name=gettext_noop("Organizer"),
         accessor="user__upn",
         files=PERSON,
     )
     state = Cell(
         template_name="notices/cells/state.html",
-        verbose_name="Notice",
+        verbose_name=gettext_noop("Notice"),
         files={"Notice": reads("kind"), "State": reads("state")},
     )
-    meetings = number_column("Meetings", {"Meetings": reads("meetings")}, unit="meeting{{ value|pluralize }}")
-    sent_at = time_column("Sent", {"SentDate": reads("sent_at")})
-    why = Text("Why not", reads("why"), orderable=False, files={"Message": reads("why")})
-    language = extra_column("Language", "language", "Language")
-    begins_at = extra_column("Runs begin", "begins_at", "BeginDate")
+    meetings = number_column(gettext_noop("Meetings"), {"Meetings": reads("meetings")}, unit="meeting")
+    sent_at = time_column(gettext_noop("Sent"), {"SentDate": reads("sent_at")})
+    why = Text(gettext_noop("Why not"), reads("why"), orderable=False, files={"Message": reads("why")})
+    language = extra_column(gettext_noop("Language"), "language", "Language")
+    begins_at = extra_column(gettext_noop("Runs begin"), "begins_at", "BeginDate")
 
     list_name = "notices"
-    caption = "Organizers"
+    caption = gettext_noop("Organizers")
     usual_rows = 50
     filter_class = NoticeFilter
     saves_filters = True
@@ -185,7 +200,7 @@ class NoticeTable(ListTable):
     class Meta:
         model = Notice
         fields: tuple[str, ...] = ()
-        empty_text = "No notice has this result."
+        empty_text = gettext_noop("No notice has this result.")
 
 
 class ReleaseTable(ListTable):
@@ -193,23 +208,32 @@ class ReleaseTable(ListTable):
 
     e164 = Cell(
         template_name="releases/cells/number.html",
-        verbose_name="Number",
+        verbose_name=gettext_noop("Number"),
         files={"Number": reads("e164"), "Replacement": reads("replacement_e164")},
     )
-    state = Cell("{% load runs %}{% badge value %}", files={"State": reads("state")})
-    bridge = Cell("{{ value }}", order_by="bridge__name", files={"Bridge": reads("bridge__name")})
-    requested_by = person_column("Asked for by")
-    created = time_column("Asked for", {"CreateDate": reads("created")})
-    finished_at = time_column("Ended", {"FinishDate": reads("finished_at")})
-    began_at = extra_column("Begun", "began_at", "BeginDate")
-    reason = extra_column("Released anyway, because", "reason", "Reason")
+    state = Cell(
+        "{% load runs %}{% badge record.state %}",
+        files={"State": reads("state")},
+        verbose_name=gettext_noop("State"),
+    )
+    bridge = Cell(
+        "{{ value }}",
+        order_by="bridge__name",
+        files={"Bridge": reads("bridge__name")},
+        verbose_name=gettext_noop("Bridge"),
+    )
+    requested_by = person_column(gettext_noop("Asked for by"))
+    created = time_column(gettext_noop("Asked for"), {"CreateDate": reads("created")})
+    finished_at = time_column(gettext_noop("Ended"), {"FinishDate": reads("finished_at")})
+    began_at = extra_column(gettext_noop("Begun"), "began_at", "BeginDate")
+    reason = extra_column(gettext_noop("Released anyway, because"), "reason", "Reason")
 
     list_name = "releases"
     address = "releases"
-    caption = "Numbers taken off their bridges"
+    caption = gettext_noop("Numbers taken off their bridges")
     file_name = "numbers-taken-off"
 
     class Meta:
         model = NumberRelease
         fields: tuple[str, ...] = ()
-        empty_text = "No number was taken off a bridge yet. It is begun on the page of a number."
+        empty_text = gettext_noop("No number was taken off a bridge yet. It is begun on the page of a number.")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext_noop
+
 from migrations_app.failures import Failure
 from migrations_app.mailboxes.base import Listed
 from migrations_app.models import (
@@ -32,55 +34,63 @@ class LeftTable(ListTable):
 
     chosen = Cell(
         template_name="left/cells/chosen.html",
-        verbose_name="Choose",
+        verbose_name=gettext_noop("Choose"),
         orderable=False,
         is_fixed=True,
         attrs={"th": {"class": "tick"}, "td": {"class": "tick"}},
     )
     subject = Cell(
-        template_name="left/cells/meeting.html", verbose_name="Meeting", files=some_of(LEFT_FIELDS, "Subject")
+        template_name="left/cells/meeting.html",
+        verbose_name=gettext_noop("Meeting"),
+        files=some_of(LEFT_FIELDS, "Subject"),
     )
     user = Cell(
         template_name="left/cells/organizer.html",
-        verbose_name="Organizer",
+        verbose_name=gettext_noop("Organizer"),
         order_by="user__upn",
         files={**UPN, **some_of(LEFT_FIELDS_OF_FILES, "Organizer")},
     )
     code = Cell(
         template_name="left/cells/reason.html",
-        verbose_name="Why, and what to do",
+        verbose_name=gettext_noop("Why, and what to do"),
         files=some_of(LEFT_FIELDS, "Reason", "Message"),
     )
     starts_at = Cell(
-        "{% load page_parts %}<span class='on-phones'>Starts</span> "
-        "{% if value %}{{ value|when }}{% else %}Not known{% endif %}",
-        verbose_name="Starts",
+        "{% load i18n page_parts %}<span class='on-phones'>{% translate '"
+        + gettext_noop("Starts")
+        + "' %}</span> {% if value %}{{ value|when }}{% else %}{% translate '"
+        + gettext_noop("Not known")
+        + "' %}{% endif %}",
+        verbose_name=gettext_noop("Starts"),
         files=some_of(LEFT_FIELDS, "StartDate"),
     )
-    attendee_count = number_column("Attendees", some_of(LEFT_FIELDS, "Attendees"), unit="attendee{{ value|pluralize }}")
+    attendee_count = number_column(gettext_noop("Attendees"), some_of(LEFT_FIELDS, "Attendees"), unit="attendee")
     state = Cell(
         template_name="left/cells/state.html",
         attrs={"td": {"class": "slim"}},
         files=some_of(LEFT_FIELDS_OF_FILES, "State", "By", "At", "Note"),
+        verbose_name=gettext_noop("State"),
     )
     uid = extra_column("UID", "uid", "MeetingUid")
-    run = extra_column("Correlation ID", "run__correlation_id", "CorrelationId", LEFT_FIELDS["CorrelationId"])
-    created = extra_column("In the list since", "created", "CreateDate")
+    run = extra_column(
+        gettext_noop("Correlation ID"), "run__correlation_id", "CorrelationId", LEFT_FIELDS["CorrelationId"]
+    )
+    created = extra_column(gettext_noop("In the list since"), "created", "CreateDate")
 
     list_name = "left"
     address = "left-meetings"
-    caption = "Meetings that need a person"
+    caption = gettext_noop("Meetings that need a person")
     filter_class = LeftFilter
     saves_filters = True
     file_name = "meetings-that-need-a-person"
 
-    when_empty = "No meeting needs a person."
+    when_empty = gettext_noop("No meeting needs a person.")
 
     class Meta:
         model = LeftMeeting
         fields: tuple[str, ...] = ()
         order_by = ("starts_at",)
-        empty_text = "No meeting matches. Widen the dates or clear the filter."
+        empty_text = gettext_noop("No meeting matches. Widen the dates or clear the filter.")
 
 
 @dataclass(slots=True)
@@ -107,10 +117,14 @@ class UpcomingMeeting:
 class MeetingTable(ListTable):
     """A user's future meetings, each an :class:`UpcomingMeeting`."""
 
-    subject = Cell(template_name="runs/cells/subject.html", verbose_name="Meeting", files={"Subject": reads("subject")})
+    subject = Cell(
+        template_name="runs/cells/subject.html",
+        verbose_name=gettext_noop("Meeting"),
+        files={"Subject": reads("subject")},
+    )
     foreseen = Cell(
         template_name="meetings/cells/foreseen.html",
-        verbose_name="A run now",
+        verbose_name=gettext_noop("A run now"),
         orderable=False,
         files={
             "Outcome": reads("foreseen__outcome"),
@@ -119,24 +133,24 @@ class MeetingTable(ListTable):
         },
     )
     starts_at = Cell(
-        template_name="meetings/cells/times.html", verbose_name="Starts", files={"StartDate": reads("starts_at")}
+        template_name="meetings/cells/times.html",
+        verbose_name=gettext_noop("Starts"),
+        files={"StartDate": reads("starts_at")},
     )
-    attendee_count = number_column(
-        "Attendees", {"Attendees": reads("attendee_count")}, unit="attendee{{ value|pluralize }}"
-    )
+    attendee_count = number_column(gettext_noop("Attendees"), {"Attendees": reads("attendee_count")}, unit="attendee")
     mailed = Cell(
         template_name="meetings/cells/mailed.html",
-        verbose_name="Would be mailed",
+        verbose_name=gettext_noop("Would be mailed"),
         orderable=False,
         attrs=NUMBER,
         files={"Recipients": reads("recipients")},
     )
-    why = Cell(template_name="meetings/cells/explain.html", verbose_name="Look at", orderable=False)
+    why = Cell(template_name="meetings/cells/explain.html", verbose_name=gettext_noop("Look at"), orderable=False)
     uid = extra_column("UID", "meeting__uid", "MeetingUid", reads("meeting__uid"))
-    organizer = extra_column("Organizer", "meeting__organizer", "Organizer", reads("meeting__organizer"))
+    organizer = extra_column(gettext_noop("Organizer"), "meeting__organizer", "Organizer", reads("meeting__organizer"))
 
     list_name = "user-meetings"
-    caption = "Future meetings"
+    caption = gettext_noop("Future meetings")
     file_name = "future-meetings"
     now: datetime
     asked = ""
@@ -146,7 +160,7 @@ class MeetingTable(ListTable):
     failure: Failure | None = None
 
     class Meta:
-        empty_text = "The mailbox has no future meetings."
+        empty_text = gettext_noop("The mailbox has no future meetings.")
 
     def prepare(self, rows: Sequence[UpcomingMeeting]) -> None:
         if self.failure is None:
@@ -161,26 +175,30 @@ class FoundMeetingTable(ListTable):
 
     subject = Cell(
         template_name="stories/cells/meeting.html",
-        verbose_name="Meeting",
+        verbose_name=gettext_noop("Meeting"),
         files={"Subject": reads("subject"), "IsInMailbox": reads("is_in_mailbox")},
     )
     user = Cell(
         template_name="stories/cells/user.html",
-        verbose_name="Organizer",
+        verbose_name=gettext_noop("Organizer"),
         order_by="user__upn",
         files={**PERSON, "Organizer": reads("organizer")},
     )
     starts_at = Cell(
-        "{% load page_parts %}{{ value|when }}", verbose_name="Starts", files={"StartDate": reads("starts_at")}
+        "{% load page_parts %}{{ value|when }}",
+        verbose_name=gettext_noop("Starts"),
+        files={"StartDate": reads("starts_at")},
     )
     attendee_count = Cell(
-        "{% load humanize %}<span class='on-phones'>Attendees: </span>{{ value|intcomma }}",
-        verbose_name="Attendees",
+        "{% load i18n humanize %}<span class='on-phones'>{% translate '"
+        + gettext_noop("Attendees:")
+        + "' %} </span>{{ value|intcomma }}",
+        verbose_name=gettext_noop("Attendees"),
         files={"Attendees": reads("attendee_count")},
     )
     latest = Cell(
         template_name="stories/cells/latest.html",
-        verbose_name="The latest run",
+        verbose_name=gettext_noop("The latest run"),
         orderable=False,
         files={
             "Outcome": reads("latest__outcome"),
@@ -191,9 +209,9 @@ class FoundMeetingTable(ListTable):
     uid = extra_column("UID", "uid", "MeetingUid")
 
     list_name = "found-meetings"
-    caption = "Meetings found"
+    caption = gettext_noop("Meetings found")
     usual_rows = 100
     file_name = "meetings-found"
 
     class Meta:
-        empty_text = "No meeting matches. Leave a criterion out, or write less of it."
+        empty_text = gettext_noop("No meeting matches. Leave a criterion out, or write less of it.")

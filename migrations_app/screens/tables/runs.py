@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext_noop, pgettext_lazy
+
 from migrations_app.models import (
     MeetingResult,
     Run,
@@ -36,115 +38,143 @@ class RunTable(ListTable):
         template_name="runs/cells/user.html",
         order_by="user__upn",
         files={**PERSON, **some_of(RUN_FIELDS, "LastErrorMessage")},
+        verbose_name=gettext_noop("User"),
     )
     state = Cell(
-        "{% load runs %}{% run_badge value record.still_open %}",
+        "{% load runs %}{% run_badge record.state record.still_open %}",
         attrs={"td": {"class": "narrow"}},
         files=some_of(RUN_FIELDS, "State"),
+        verbose_name=gettext_noop("State"),
     )
     why = Cell(
         template_name="runs/cells/why.html",
-        verbose_name="Why",
+        verbose_name=gettext_noop("Why"),
         order_by="migration_type",
         files=some_of(RUN_FIELDS, "MigrationType", "Reasons"),
     )
-    created = Cell(template_name="runs/cells/times.html", files=some_of(RUN_FIELDS, "CreateDate"))
-    succeeded_meetings = number_column("Updated", some_of(RUN_FIELDS, "SucceededMeeting"), unit="updated")
-    skipped_meetings = number_column("Skipped", some_of(RUN_FIELDS, "SkippedMeeting"), unit="skipped")
-    failed_meetings = number_column("Failed", some_of(RUN_FIELDS, "FailedMeeting"), unit="failed")
-    invites_update = number_column(
-        "Messages", some_of(RUN_FIELDS, "InvitesUpdate"), unit="message{{ value|pluralize }}"
+    created = Cell(
+        template_name="runs/cells/times.html",
+        files=some_of(RUN_FIELDS, "CreateDate"),
+        verbose_name=gettext_noop("Created"),
     )
+    succeeded_meetings = number_column(gettext_noop("Updated"), some_of(RUN_FIELDS, "SucceededMeeting"), unit="updated")
+    skipped_meetings = number_column(
+        pgettext_lazy("of many", "Skipped"), some_of(RUN_FIELDS, "SkippedMeeting"), unit="skipped"
+    )
+    failed_meetings = number_column(
+        pgettext_lazy("of many", "Failed"), some_of(RUN_FIELDS, "FailedMeeting"), unit="failed"
+    )
+    invites_update = number_column(gettext_noop("Messages"), some_of(RUN_FIELDS, "InvitesUpdate"), unit="message")
     total_meetings = number_column(
-        "Meetings", some_of(RUN_FIELDS, "TotalMeeting"), unit="meeting{{ value|pluralize }}", is_extra=True
+        gettext_noop("Meetings"), some_of(RUN_FIELDS, "TotalMeeting"), unit="meeting", is_extra=True
     )
-    left_meetings = number_column("Left for a person", some_of(RUN_FIELDS, "LeftMeeting"), unit="left", is_extra=True)
-    attempts = extra_column("Retries", "attempts", "RetryCount", reads("retry_count"))
-    started_at = extra_column("Started", "started_at", "StartDate")
-    finished_at = extra_column("Finished", "finished_at", "FinishDate")
-    duration = Text("Seconds", _seconds, orderable=False, is_extra=True, files={"Duration": _seconds})
-    modified = extra_column("Changed", "modified", "ModifiedDate")
-    requested_by = extra_column("Requested by", "requested_by", "RequestedBy")
-    last_error_code = extra_column("Last error", "last_error_code", "LastErrorCode")
-    correlation_id = extra_column("Correlation ID", "correlation_id", "CorrelationId", RUN_FIELDS["CorrelationId"])
+    left_meetings = number_column(
+        gettext_noop("Left for a person"), some_of(RUN_FIELDS, "LeftMeeting"), unit="left", is_extra=True
+    )
+    attempts = extra_column(gettext_noop("Retries"), "attempts", "RetryCount", reads("retry_count"))
+    started_at = extra_column(gettext_noop("Started"), "started_at", "StartDate")
+    finished_at = extra_column(gettext_noop("Finished"), "finished_at", "FinishDate")
+    duration = Text(gettext_noop("Seconds"), _seconds, orderable=False, is_extra=True, files={"Duration": _seconds})
+    modified = extra_column(gettext_noop("Changed"), "modified", "ModifiedDate")
+    requested_by = extra_column(gettext_noop("Requested by"), "requested_by", "RequestedBy")
+    last_error_code = extra_column(gettext_noop("Last error"), "last_error_code", "LastErrorCode")
+    correlation_id = extra_column(
+        gettext_noop("Correlation ID"), "correlation_id", "CorrelationId", RUN_FIELDS["CorrelationId"]
+    )
 
     list_name = "runs"
     address = "history"
-    caption = "Runs"
+    caption = gettext_noop("Runs")
     filter_class = RunFilter
     saves_filters = True
 
-    when_empty = "No run was requested yet."
+    when_empty = gettext_noop("No run was requested yet.")
 
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
-        empty_text = "No run matches. Widen the dates or clear the filter."
+        empty_text = gettext_noop("No run matches. Widen the dates or clear the filter.")
 
 
 class FailureTable(ListTable):
     """Latest runs of users that failed by one thing."""
 
-    user = Cell(template_name="failures/cells/user.html", order_by="user__upn", files=PERSON)
+    user = Cell(
+        template_name="failures/cells/user.html",
+        order_by="user__upn",
+        files=PERSON,
+        verbose_name=gettext_noop("User"),
+    )
     last_error_detail = Cell(
         template_name="failures/cells/what.html",
-        verbose_name="What happened",
+        verbose_name=gettext_noop("What happened"),
         files={"Reason": reads("failed_by"), "Message": reads("last_error_message")},
     )
     failed_meetings = Cell(
-        "{% load humanize %}<span class='on-phones'>Failed meetings: </span>{{ value|intcomma }}",
+        "{% load i18n humanize %}<span class='on-phones'>{% translate '"
+        + gettext_noop("Failed meetings:")
+        + "' %} </span>{{ value|intcomma }}",
         files=some_of(RUN_FIELDS, "FailedMeeting"),
+        verbose_name=gettext_noop("Failed meetings"),
     )
     finished_at = Cell(
-        "{% load page_parts %}<span class='on-phones'>Failed </span>{{ value|ago }}",
-        verbose_name="Failed",
+        "{% load i18n page_parts %}<span class='on-phones'>{% translate '"
+        + gettext_noop("Failed")
+        + "' %} </span>{{ value|ago }}",
+        verbose_name=gettext_noop("Failed"),
         files=some_of(RUN_FIELDS, "FinishDate"),
     )
-    correlation_id = extra_column("Correlation ID", "correlation_id", "CorrelationId", RUN_FIELDS["CorrelationId"])
+    correlation_id = extra_column(
+        gettext_noop("Correlation ID"), "correlation_id", "CorrelationId", RUN_FIELDS["CorrelationId"]
+    )
     accepted_at = Cell(
         template_name="failures/cells/accepted.html",
-        verbose_name="Accepted",
+        verbose_name=gettext_noop("Accepted"),
         files={
             "AcceptedBy": reads("accepted_by"),
             "AcceptedDate": reads("accepted_at"),
             "Note": reads("accepted_note"),
         },
     )
-    attempts = extra_column("Retries", "attempts", "RetryCount", reads("retry_count"))
-    migration_type = extra_column("Type", "migration_type", "MigrationType")
-    requested_by = extra_column("Requested by", "requested_by", "RequestedBy")
+    attempts = extra_column(gettext_noop("Retries"), "attempts", "RetryCount", reads("retry_count"))
+    migration_type = extra_column(gettext_noop("Type"), "migration_type", "MigrationType")
+    requested_by = extra_column(gettext_noop("Requested by"), "requested_by", "RequestedBy")
 
     list_name = "failures"
-    caption = "Users whose latest run failed by this"
+    caption = gettext_noop("Users whose latest run failed by this")
     filter_class = FailureFilter
     saves_filters = True
 
-    when_empty = "Nobody's latest run has failed for this reason."
+    when_empty = gettext_noop("Nobody's latest run has failed for this reason.")
 
     class Meta:
         model = Run
         fields: tuple[str, ...] = ()
-        empty_text = "No user matches. Search for a part of the name or clear the filter."
+        empty_text = gettext_noop("No user matches. Search for a part of the name or clear the filter.")
 
 
 class ResultTable(ListTable):
     """A run's meetings."""
 
     subject = Cell(
-        template_name="runs/cells/subject.html", verbose_name="Meeting", files=some_of(MEETING_FIELDS, "Subject")
+        template_name="runs/cells/subject.html",
+        verbose_name=gettext_noop("Meeting"),
+        files=some_of(MEETING_FIELDS, "Subject"),
     )
     outcome = Cell(
-        template_name="runs/cells/result_outcome.html", files=some_of(MEETING_FIELDS, "Outcome", "Reason", "Message")
+        template_name="runs/cells/result_outcome.html",
+        files=some_of(MEETING_FIELDS, "Outcome", "Reason", "Message"),
+        verbose_name=gettext_noop("Outcome"),
     )
     starts_at = Cell(
-        "{% load page_parts %}{{ value|when }}", verbose_name="Starts", files=some_of(MEETING_FIELDS, "StartDate")
+        "{% load page_parts %}{{ value|when }}",
+        verbose_name=gettext_noop("Starts"),
+        files=some_of(MEETING_FIELDS, "StartDate"),
     )
-    attendee_count = number_column(
-        "Attendees", some_of(MEETING_FIELDS, "Attendees"), unit="attendee{{ value|pluralize }}"
-    )
+    attendee_count = number_column(gettext_noop("Attendees"), some_of(MEETING_FIELDS, "Attendees"), unit="attendee")
     update = Cell(
         template_name="runs/cells/result_message.html",
-        verbose_name="Message",
+        verbose_name=gettext_noop("Message"),
         order_by="update__state",
         files={
             "UpdateState": reads("update__state"),
@@ -152,23 +182,23 @@ class ResultTable(ListTable):
             "UpdateErrorCode": reads("update__error_code"),
         },
     )
-    change = Cell(template_name="runs/cells/result_change.html", verbose_name="Look at", orderable=False)
+    change = Cell(template_name="runs/cells/result_change.html", verbose_name=gettext_noop("Look at"), orderable=False)
     uid = extra_column("UID", "uid", "MeetingUid")
-    meeting_service = extra_column("Meeting service", "meeting_service", "MeetingService")
-    join_url_before = extra_column("Join link before", "join_url_before", "JoinUrlBefore")
-    join_url_after = extra_column("Join link after", "join_url_after", "JoinUrlAfter")
+    meeting_service = extra_column(gettext_noop("Meeting service"), "meeting_service", "MeetingService")
+    join_url_before = extra_column(gettext_noop("Join link before"), "join_url_before", "JoinUrlBefore")
+    join_url_after = extra_column(gettext_noop("Join link after"), "join_url_after", "JoinUrlAfter")
     sequence = extra_column("SEQUENCE", "sequence", "Sequence")
 
     list_name = "results"
-    caption = "Meetings of this run"
+    caption = gettext_noop("Meetings of this run")
     usual_rows = 50
     filter_class = ResultFilter
     saves_filters = True
     file_name = "meetings-of-a-run"
 
-    when_empty = "This run has looked at no meeting."
+    when_empty = gettext_noop("This run has looked at no meeting.")
 
     class Meta:
         model = MeetingResult
         fields: tuple[str, ...] = ()
-        empty_text = "No meeting matches."
+        empty_text = gettext_noop("No meeting matches.")

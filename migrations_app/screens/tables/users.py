@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from migrations_app.failures import describe
 from migrations_app.screens.filters import (
     UserFilter,
@@ -36,12 +39,12 @@ class UserTable(ListTable):
     tick = tick_column()
     upn = Cell(
         template_name="users/cells/name.html",
-        verbose_name="User",
+        verbose_name=gettext_noop("User"),
         files={"UserPrincipalName": reads("upn"), "DisplayName": reads("display_name")},
     )
     latest_state = Cell(
         template_name="users/cells/state.html",
-        verbose_name="Latest run",
+        verbose_name=gettext_noop("Latest run"),
         files={
             "State": reads("latest_state"),
             "LastErrorCode": lambda user: user.latest_error or "",
@@ -51,48 +54,62 @@ class UserTable(ListTable):
         },
     )
     bridge = Cell(
-        "{% if value %}{{ value }}{% else %}<span class='text-secondary'>None</span>{% endif %}",
+        "{% load i18n %}{% if value %}{{ value }}"
+        "{% else %}<span class='text-secondary'>{% translate 'None' %}</span>{% endif %}",
+        verbose_name=gettext_noop("Bridge"),
         order_by="bridge__name",
         attrs=IN_LINE,
         files=settings_of("bridge"),
     )
     audio = Cell(
         template_name="users/cells/audio.html",
-        verbose_name="Audio conferencing",
+        verbose_name=gettext_noop("Audio conferencing"),
         order_by=("-audio_conferencing_license", "-audio_conferencing_enabled"),
         attrs=IN_LINE,
         files=settings_of("audio_conferencing_license", "audio_conferencing_enabled", "conferencing_provider"),
     )
-    hosting = Cell("{{ record.get_hosting_display }}", attrs=IN_LINE, files=settings_of("hosting"))
+    hosting = Cell(
+        "{{ record.get_hosting_display }}",
+        verbose_name=gettext_noop("Hosting"),
+        attrs=IN_LINE,
+        files=settings_of("hosting"),
+    )
     latest_modified = changed_column()
     conference_id = Text(
-        "Conference ID", _conference_id, orderable=False, is_extra=True, files={"ConferenceId": _conference_id}
+        gettext_noop("Conference ID"),
+        _conference_id,
+        orderable=False,
+        is_extra=True,
+        files={"ConferenceId": _conference_id},
     )
-    conference_id_type = setting_column("conference_id_type", "Conference ID type")
-    toll_number = setting_column("toll_number", "Toll number", "toll_number__number", loads=["toll_number"])
+    conference_id_type = setting_column("conference_id_type", gettext_noop("Conference ID type"))
+    toll_number = setting_column(
+        "toll_number", gettext_noop("Toll number"), "toll_number__number", loads=["toll_number"]
+    )
     toll_free_number = setting_column(
-        "toll_free_number", "Toll-free number", "toll_free_number__number", loads=["toll_free_number"]
+        "toll_free_number", gettext_noop("Toll-free number"), "toll_free_number__number", loads=["toll_free_number"]
     )
-    language = setting_column("language", "Language")
-    sip_address = setting_column("sip_address", "SIP address")
-    mailbox = setting_column("mailbox", "Mailbox", "mailbox__name", loads=["mailbox"])
-    mailbox_location = setting_column("mailbox_location", "Mailbox location")
-    meeting_service = setting_column("meeting_service", "Meeting service")
-    created = extra_column("Created", "created", "CreateDate")
-    user_id = extra_column("User ID", "user_id", "UserId")
+    language = setting_column("language", gettext_noop("Language"))
+    sip_address = setting_column("sip_address", gettext_noop("SIP address"))
+    mailbox = setting_column("mailbox", gettext_noop("Mailbox"), "mailbox__name", loads=["mailbox"])
+    deployment = setting_column("deployment", gettext_noop("Deployment"), "deployment__name", loads=["deployment"])
+    mailbox_location = setting_column("mailbox_location", gettext_noop("Mailbox location"))
+    meeting_service = setting_column("meeting_service", gettext_noop("Meeting service"))
+    created = extra_column(gettext_noop("Created"), "created", "CreateDate")
+    user_id = extra_column(gettext_noop("User ID"), "user_id", "UserId")
 
     list_name = "users"
     address = "users"
-    caption = "Users"
+    caption = gettext_noop("Users")
     filter_class = UserFilter
     saves_filters = True
 
-    when_empty = "There are no users yet."
+    when_empty = gettext_noop("There are no users yet.")
 
     class Meta:
         model = ConferencingUser
         fields: tuple[str, ...] = ()
-        empty_text = "No user matches. Search for a part of the name or clear the filter."
+        empty_text = gettext_noop("No user matches. Search for a part of the name or clear the filter.")
 
     def prepare(self, rows: Sequence[Any]) -> None:
         if self.shows("conference_id"):
@@ -106,13 +123,13 @@ class BridgeUserTable(UserTable):
 
     list_name = "bridge-users"
     address = ""
-    caption = "Users on this bridge"
+    caption = gettext_noop("Users on this bridge")
     saves_filters = False
     file_name = "users-of-a-bridge"
 
     class Meta(UserTable.Meta):
         exclude = ("tick", "bridge")
-        empty_text = "Nobody is on this bridge."
+        empty_text = gettext_noop("Nobody is on this bridge.")
 
 
 class DependantTable(UserTable):
@@ -121,7 +138,7 @@ class DependantTable(UserTable):
     how = Cell(
         "{{ value }}",
         accessor="pk",
-        verbose_name="Depends on it by",
+        verbose_name=gettext_noop("Depends on it by"),
         orderable=False,
         files={"DependsBy": reads("depends_by")},
     )
@@ -129,13 +146,13 @@ class DependantTable(UserTable):
     list_name = "dependants"
     usual = ("upn", "how", "latest_state", "latest_modified")
     address = ""
-    caption = "Users who depend on the number"
+    caption = gettext_noop("Users who depend on the number")
     saves_filters = False
     file_name = "users-of-a-number"
 
     class Meta(UserTable.Meta):
         exclude = ("tick",)
-        empty_text = "Nobody has this number, and no invitation shows it."
+        empty_text = gettext_noop("Nobody has this number, and no invitation shows it.")
 
     when_empty = Meta.empty_text
 
@@ -154,7 +171,7 @@ class DependantTable(UserTable):
     def _how(self, record: ConferencingUser) -> str:
         number = self.number
         if number.pk in {record.toll_number_id, record.toll_free_number_id}:
-            return "Their own number"
+            return _("Their own number")
         if number.is_default and record.toll_number_id is None and record.bridge_id == number.bridge_id:
-            return "The bridge's default"
-        return "Invitations that show it"
+            return _("The bridge's default")
+        return _("Invitations that show it")

@@ -4,10 +4,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from tenants_app.management.arguments import add_format
 from tenants_app.management.base import AdministratorCommand
 from tenants_app.records import bridge_record
+
+COLUMNS = ["Name", "IsDefault", "Provider", "ConferenceIdsFrom", "DefaultNumber", "ServiceNumbers", "UserCount"]
 
 
 class Command(AdministratorCommand):
@@ -19,10 +22,13 @@ class Command(AdministratorCommand):
         add_format(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        bridges = self.tenant(options).bridges.prefetch_related("numbers").annotate(user_count=Count("users"))
+        bridges = (
+            self.tenant(options).bridges.prefetch_related("numbers", "deployment").annotate(user_count=Count("users"))
+        )
         self.list_rows(
             ({**bridge_record(bridge), "UserCount": bridge.user_count} for bridge in bridges),
             options,
-            ["Name", "IsDefault", "Provider", "ConferenceIdsFrom", "DefaultNumber", "ServiceNumbers", "UserCount"],
-            when_empty="There is no bridge yet: make one with set_dial_in_conferencing_bridge.",
+            [*COLUMNS, "Deployment"],
+            in_table=COLUMNS,
+            when_empty=_("There is no bridge yet: make one with set_dial_in_conferencing_bridge."),
         )

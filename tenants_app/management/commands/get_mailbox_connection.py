@@ -24,5 +24,15 @@ class Command(AdministratorCommand):
             map(connection_record, connections),
             options,
             CONNECTION_COLUMNS,
-            in_table=["Name", "Kind", "IsDefault", "Address", "WhoTells", "PausedUntil", "Problem"],
+            in_table=[
+                "Name",
+                "Kind",
+                "IsDefault",
+                "Address",
+                "DirectoryId",
+                "SecretExpires",
+                "WhoTells",
+                "PausedUntil",
+                "Problem",
+            ],
         )

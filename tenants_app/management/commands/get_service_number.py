@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from tenants_app.dependants import count_dependants
 from tenants_app.management.arguments import add_format
@@ -45,5 +46,5 @@ class Command(AdministratorCommand):
             ),
             options,
             ["Number", "Type", "Bridge", "IsDefault", "Country", "City", "UserCount", "AssignedCount", "State"],
-            when_empty="There is no service number yet: add one with register_service_number.",
+            when_empty=_("There is no service number yet: add one with register_service_number."),
         )

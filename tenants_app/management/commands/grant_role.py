@@ -4,6 +4,8 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from tenants_app.changes.tenants import grant_role
 from tenants_app.management.base import AdministratorCommand
@@ -11,7 +13,9 @@ from tenants_app.models import Role
 
 
 class Command(AdministratorCommand):
-    help = "Say what an account may do: viewer reads, operator also starts runs, admin also changes settings and users."
+    help = gettext_noop(
+        "Say what an account may do: viewer reads, operator also starts runs, admin also changes settings and users."
+    )
     example = "alice --role operator"
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,6 +27,9 @@ class Command(AdministratorCommand):
         tenant, username = self.tenant(options), options["username"]
         account = get_user_model().objects.filter(username=username).first()
         if account is None:
-            raise CommandError(f"There is no account {username}: make it with new_administrator.")
+            raise CommandError(_("There is no account %(name)s: make it with new_administrator.") % {"name": username})
         grant_role(tenant, account, options["role"], self.actor)
-        self.stdout.write(f"{username} is {options['role']} of {tenant.name}.")
+        self.stdout.write(
+            _("%(name)s is %(role)s of %(tenant)s.")
+            % {"name": username, "role": options["role"], "tenant": tenant.name}
+        )

@@ -4,20 +4,22 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.tokens import default_token_generator
 from django.core.management.base import CommandError, CommandParser
 from django.core.validators import validate_email
 from django.db import transaction
-from django.urls import reverse
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
+from tenants_app.mail_addresses import is_same
 from tenants_app.management.base import AdministratorCommand
+from tenants_app.site_address import sign_in_path
 from tenants_app.validators import validate_web_address
 
 
 class Command(AdministratorCommand):
-    help = "Make an account for the dashboard and print a link with which its owner chooses a password, once."
+    help = gettext_noop(
+        "Make an account for the dashboard and print a link with which its owner chooses a password, once."
+    )
     example = "alice --email alice@contoso.com"
     acts_on_a_tenant = False
 
@@ -29,7 +31,7 @@ class Command(AdministratorCommand):
             "--address",
             default=settings.MMS_BASE_URL,
             metavar="URL",
-            help="where the dashboard is reached, if not where MMS_BASE_URL says (%(default)s)",
+            help=_("where the dashboard is reached, if not where MMS_BASE_URL says (%(default)s)"),
         )
 
     @transaction.atomic
@@ -44,22 +46,24 @@ class Command(AdministratorCommand):
             account.set_unusable_password()
             account.full_clean()
             account.save()
-            self.stdout.write(f"{username} is there; grant_role {username} --role … says what they may do.")
-        elif account.email.lower() != email.lower():
+            self.stdout.write(
+                _("%(name)s is there; grant_role %(name)s --role … says what they may do.") % {"name": username}
+            )
+        elif not is_same(account.email, email):
             raise CommandError(
-                f"There is already an account {username} with another address: give that one or choose another name."
+                _("There is already an account %(name)s with another address: give that one or choose another name.")
+                % {"name": username}
             )
         elif not account.is_active:
-            raise CommandError(f"The account {username} is switched off: switch it on in the Django admin first.")
-        path = reverse(
-            "password_reset_confirm",
-            kwargs={
-                "uidb64": urlsafe_base64_encode(force_bytes(account.pk)),
-                "token": default_token_generator.make_token(account),
-            },
-        )
+            raise CommandError(
+                _("The account %(name)s is switched off: switch it on first, on the page of all accounts.")
+                % {"name": username}
+            )
         days = settings.PASSWORD_RESET_TIMEOUT // 86_400
-        self.stdout.write(
-            f"Hand this link to {username} only; it works once and for {days} days:\n"
-            f"{options['address'].rstrip('/')}{path}"
+        told = ngettext(
+            "Hand this link to %(name)s only; it works once and for %(days)s day:",
+            "Hand this link to %(name)s only; it works once and for %(days)s days:",
+            days,
         )
+        self.stdout.write(told % {"name": username, "days": days})
+        self.stdout.write(f"{options['address'].rstrip('/')}{sign_in_path(account)}")

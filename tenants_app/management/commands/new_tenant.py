@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
 
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.management.arguments import MEETING_SERVICES, at_least, meeting_service
@@ -47,7 +48,7 @@ class Command(AdministratorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         slug, url = options["slug"], options["meeting_url"] or ""
         if Tenant.objects.filter(slug=slug).exists():
-            raise CommandError(f"There is already a tenant {slug}: change it with set_tenant.")
+            raise CommandError(_("There is already a tenant %(slug)s: change it with set_tenant.") % {"slug": slug})
         tenant = create_tenant(
             self.actor,
             slug=slug,
@@ -58,12 +59,15 @@ class Command(AdministratorCommand):
             settling_time=options["settling_time"],
             time_zone=options["time_zone"],
         )
-        self.stdout.write(f"{tenant.name} is there. What comes next:")
+        self.stdout.write(_("%(name)s is there. What comes next:") % {"name": tenant.name})
         for command in (
-            f"new_administrator USERNAME --email ADDRESS, then grant_role USERNAME --role admin --tenant {slug}",
+            _("%(one)s, then %(other)s")
+            % {
+                "one": "new_administrator USERNAME --email ADDRESS",
+                "other": f"grant_role USERNAME --role admin --tenant {slug}",
+            },
             f"set_dial_in_conferencing_bridge NAME --default --tenant {slug}",
             f"register_service_number E164 --bridge NAME --type toll --tenant {slug}",
-            f"import_users FILE.csv --tenant {slug}",
             *next_steps(tenant),
         ):
             self.stdout.write(f"  {command}")

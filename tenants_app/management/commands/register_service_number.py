@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from tenants_app.changes.bridges import register_number
 from tenants_app.management.arguments import e164
@@ -32,5 +33,9 @@ class Command(AdministratorCommand):
             country=options["country"],
             city=options["city"],
         )
-        role = " as its default" if number.is_default else ""
-        self.stdout.write(f"{number} is on the bridge {bridge}{role}.")
+        told = {"number": number, "bridge": bridge}
+        self.stdout.write(
+            _("%(number)s is on the bridge %(bridge)s as its default.") % told
+            if number.is_default
+            else _("%(number)s is on the bridge %(bridge)s.") % told
+        )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from tenants_app.changes.mailboxes import remove_connection
 from tenants_app.management.base import AdministratorCommand
@@ -20,4 +21,4 @@ class Command(AdministratorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connection_named(self.tenant(options), options["name"])
         remove_connection(connection, self.actor)
-        self.stdout.write(f"{connection.name}: removed.")
+        self.stdout.write(_("%(name)s: removed.") % {"name": connection.name})

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from tenants_app.changes.mailboxes import EMBEDDED, change_connection, set_credentials, use_embedded_by_default
 from tenants_app.csv_files.sign_ins import read_sign_ins
@@ -15,7 +17,7 @@ from tenants_app.management.mailbox_options import (
     secret_of,
 )
 from tenants_app.records import connection_record
-from tenants_app.wording import counted
+from tenants_app.wording import grouped
 
 
 class Command(AdministratorCommand):
@@ -38,7 +40,7 @@ class Command(AdministratorCommand):
         tenant = self.tenant(options)
         if options["name"].strip().lower() == EMBEDDED and options["default"]:
             use_embedded_by_default(tenant, self.actor)
-            self.stdout.write("embedded: MMS keeps the mailboxes of users who have no other.")
+            self.stdout.write(_("embedded: MMS keeps the mailboxes of users who have no other."))
             return
         connection = connection_named(tenant, options["name"])
         sign_ins = read_sign_ins(read_text(options["sign_ins"])) if options["sign_ins"] else []
@@ -53,9 +55,16 @@ class Command(AdministratorCommand):
         tenant.refresh_from_db()
         after = connection_record(changed)
         if options["secret_file"] is not None:
-            self.stdout.write(f"{changed.name}: the new password is kept.")
+            self.stdout.write(_("%(name)s: the new password is kept.") % {"name": changed.name})
         if before != after or (options["secret_file"] is None and not sign_ins):
             self.tell_changes(changed.name, before, after)
         if sign_ins:
             count = set_credentials(changed, sign_ins, self.actor)
-            self.stdout.write(f"{changed.name}: the sign-ins of {counted(count, 'user')} are kept.")
+            self.stdout.write(
+                ngettext(
+                    "%(connection)s: the sign-ins of %(count)s user are kept.",
+                    "%(connection)s: the sign-ins of %(count)s users are kept.",
+                    count,
+                )
+                % {"connection": changed.name, "count": grouped(count)}
+            )

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from tenants_app.catalogue import SHOWN_IN_INVITATIONS, TENANT_SETTINGS
 from tenants_app.changes.tenants import renew_directory_key
 from tenants_app.management.settings_command import SetSettingsCommand
@@ -20,16 +22,27 @@ class Command(SetSettingsCommand):
         if values.get("dial_in_directory"):
             key = renew_directory_key(after, self.actor)
             self.stdout.write(
-                f"{after.name}: the new directory key, which is shown only now and replaces any from before:\n{key}"
+                _("%(name)s: the new directory key, which is shown only now and replaces any from before:\n%(key)s")
+                % {"name": after.name, "key": key}
             )
         for field, why in MEETINGS_STAY.items():
             if getattr(before, field) != getattr(after, field):
-                self.stdout.write(f"{after.name}: No run, because {why}.")
+                self.stdout.write(_("%(name)s: No run, because %(why)s.") % {"name": after.name, "why": _(why)})
         if all(getattr(before, field) == getattr(after, field) for field in SHOWN_IN_INVITATIONS):
             return
         users = counted(ConferencingUser.objects.filter(tenant=after).out_of_date().count(), "user")
         remedy = remedy_for(after)
+        told = {"tenant": after.name, "command": remedy.command if remedy else "", "users": users}
         self.stdout.write(
-            f"{after.name}: No run, because a tenant's addresses and texts start none: invitations show the old "
-            f"ones{f' until {remedy.command}' if remedy else ''}. Out of date now: {users}."
+            _(
+                "%(tenant)s: No run, because a tenant's addresses and texts start none: invitations show the old ones "
+                "until %(command)s. Out of date now: %(users)s."
+            )
+            % told
+            if remedy
+            else _(
+                "%(tenant)s: No run, because a tenant's addresses and texts start none: invitations show the old "
+                "ones. Out of date now: %(users)s."
+            )
+            % told
         )

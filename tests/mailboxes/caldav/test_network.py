@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes.caldav.addresses import normal
+from migrations_app.https.addresses import normal
 from migrations_app.mailboxes.caldav.client import Client
 from migrations_app.mailboxes.caldav.steps import check
 from migrations_app.mailboxes.caldav.transport import Account, Limits

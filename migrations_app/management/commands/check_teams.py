@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from migrations_app.failures import Failure
+from migrations_app.graph_access import graph_for
+from migrations_app.management.tenant_check import TenantCheckCommand
+from migrations_app.tenant_checks import teams, trying_teams
+from tenants_app.management.base import wrong_usage
+from tenants_app.models import MailboxConnection
+
+
+class Command(TenantCheckCommand):
+    help = (
+        "Check whether Teams lets MMS act for a user: permission, licence, application access policy, and what it "
+        "tells of one meeting by its join link. Only reads. With --write-to it also has Teams make one meeting that "
+        "stands in no calendar, twice under one name, and deletes it."
+    )
+    example = "--user anna@contoso.com --join-url https://teams.microsoft.com/l/meetup-join/… --report teams.json"
+    kind = MailboxConnection.Kind.GRAPH
+    title = gettext_noop("Check of Teams")
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--user", metavar="UPN", help="an organizer")
+        parser.add_argument("--join-url", metavar="URL", help="the join link of one of the user's Teams meetings")
+        parser.add_argument("--write-to", metavar="UPN", help="a test user for whom one meeting is made and deleted")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user, write_to = options["user"] or options["write_to"], options["write_to"]
+        if not user:
+            raise wrong_usage(_("Name an organizer with --user: a policy of Teams is granted user by user."))
+        self.check_addresses(options)
+        tenant = self.tenant(options)
+        connection = self.connection(tenant, options)
+        self.check_report(options)
+        try:
+            graph = graph_for(connection)
+        except Failure as failure:
+            raise CommandError(failure.told) from failure
+        with graph:
+            findings = self.tell(teams.check(graph, user=user, join_url=options["join_url"] or ""))
+            if write_to and not any(each.verdict == "FAILED" for each in findings):
+                self.announce(trying_teams.announcement(write_to))
+                findings += self.tell(trying_teams.check(graph, user=write_to, now=timezone.now()))
+        about = {
+            _("Tenant"): tenant.name,
+            _("Connection"): connection.name,
+            _("User"): user,
+            _("Made for"): write_to or _("nobody"),
+        }
+        self.end(findings, about, options)

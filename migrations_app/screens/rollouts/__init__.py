@@ -1,0 +1,1 @@
+"""Pages of rollouts: one file for each subject."""
