@@ -381,8 +381,8 @@ def check_release(tenant: Tenant, number: ServiceNumber, replacement: ServiceNum
                 )
             }
         )
-    if replacement is not None and (problem := _why_no_replacement(number, replacement)):
-        raise ValidationError({"replacement": problem})
+    if replacement is not None:
+        check_replacement(number, replacement)
     other = NumberRelease.objects.filter(replacement=number, state__in=NumberRelease.OPEN).first()
     if other:
         raise ValidationError(
@@ -395,6 +395,12 @@ def check_release(tenant: Tenant, number: ServiceNumber, replacement: ServiceNum
                 )
             }
         )
+
+
+def check_replacement(number: ServiceNumber, replacement: ServiceNumber) -> None:
+    """Raise ``ValidationError`` about the ``replacement`` where it cannot take the place of the number (R33)."""
+    if problem := _why_no_replacement(number, replacement):
+        raise ValidationError({"replacement": problem})
 
 
 def _why_no_replacement(number: ServiceNumber, replacement: ServiceNumber) -> Sentence | None:

@@ -911,6 +911,7 @@ WITHOUT_ENTRY = {
     "number_release.settles_at": "only reads",
     "number_release.check_not_default": "only reads",
     "number_release.check_release": "only reads",
+    "number_release.check_replacement": "only reads",
     "bulk_actions.is_due": "only reads",
     "bulk_actions.settles_at": "only reads",
     "bulk_actions.advance": "does what was asked for, by functions that write an entry for each user",

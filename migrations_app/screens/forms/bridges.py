@@ -11,7 +11,12 @@ from django.http import QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from migrations_app.procedures.number_release import LONGEST_REASON, check_not_default, check_release
+from migrations_app.procedures.number_release import (
+    LONGEST_REASON,
+    check_not_default,
+    check_release,
+    check_replacement,
+)
 from tenants_app.models import (
     Bridge,
     Deployment,
@@ -155,8 +160,8 @@ class SuccessorForm(forms.Form):
     def clean(self) -> dict[str, Any] | None:
         try:
             self.check_number()
-            if self.field in self.cleaned_data:
-                check_release(self.number.tenant, self.number, self.successor())
+            if self.field in self.cleaned_data and (successor := self.successor()):
+                check_replacement(self.number, successor)
         except ValidationError as error:
             about = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
             for name, sentences in about.items():
