@@ -2,6 +2,20 @@
 
 from migrations_app.models.acceptance import AcceptedItem
 from migrations_app.models.alerts import Alert, AlertDelivery, AlertEvent, AlertSettings, WorkerSilence
+from migrations_app.models.chat import (
+    ChatArchive,
+    ChatDifference,
+    ChatEvidence,
+    ChatFinding,
+    ChatPlan,
+    ChatQuestion,
+    ChatReading,
+    ChatRoom,
+    ChatSettings,
+    ChatShift,
+    ChatStep,
+    ChatTarget,
+)
 from migrations_app.models.left_meetings import LeftMeeting
 from migrations_app.models.mailboxes import (
     CalendarObject,
@@ -43,6 +57,18 @@ __all__ = [
     "BulkAction",
     "BulkActionUser",
     "CalendarObject",
+    "ChatArchive",
+    "ChatDifference",
+    "ChatEvidence",
+    "ChatFinding",
+    "ChatPlan",
+    "ChatQuestion",
+    "ChatReading",
+    "ChatRoom",
+    "ChatSettings",
+    "ChatShift",
+    "ChatStep",
+    "ChatTarget",
     "CheckAnswer",
     "CheckResult",
     "FoundMeeting",

@@ -1,0 +1,1 @@
+"""Comparing a target, read back, with the archive (R123). Plain Python."""
