@@ -49,7 +49,7 @@ CODES: dict[str, Severity] = {
     "group-expanded": Severity.NOTE,
     "no-account": Severity.WARNING,
     "no-members": Severity.WARNING,
-    # R122: settings
+    # R122: what rooms are like there
     "privacy-mapped": Severity.NOTE,
     "auditorium": Severity.NOTE,
     "read-only": Severity.NOTE,
