@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, ClassVar, Protocol, Self
+from typing import IO, ClassVar, Protocol, Self, runtime_checkable
 
 from migrations_app.chat.archive.records import ChatFile, MessageKind, Principal
 from migrations_app.chat.conversion.findings import Finding
@@ -182,4 +182,23 @@ class Target(Protocol):
 
     def read_messages(self, room: str) -> Iterator[ReadMessage]:
         """All messages of the room, oldest first, by stream; files with checksums of their octets as they are there."""
+        ...
+
+
+@runtime_checkable
+class MakesFiles(Protocol):
+    """A target that makes files for people to take away (``archive``, ``mattermost``)."""
+
+    def products(self) -> Sequence[Path]:
+        """The files that are ready, each whole: made by ``finish``, replaced at once when it is called again."""
+        ...
+
+
+@runtime_checkable
+class KeepsArchives(Protocol):
+    """A target beside which the MMS archive itself is kept (``archive``)."""
+
+    def keep_archive(self, name: str, pack: Callable[[Path], object]) -> None:
+        """Keep an archive as ``<name>.zip``, written by ``pack`` to the path that it is given. Called before
+        ``finish``; one of that name is replaced."""
         ...
