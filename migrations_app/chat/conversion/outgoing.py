@@ -124,6 +124,8 @@ class Limits:
     """What a category becomes there: ``folder``, ``category``, ``space``, ``team`` (R122)."""
     keeps_type: bool = True
     """Whether an auditorium can be one there."""
+    rooms_at_once: int | None = None
+    """How many rooms workers may write at the same time; None: as many as there are workers."""
     rooms_of_a_category: int | None = None
     """How many rooms one category can have, where that is limited."""
 
