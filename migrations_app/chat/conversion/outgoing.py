@@ -110,6 +110,8 @@ class Limits:
     description: int | None = None
     message_bytes: int | None = None
     """Octets in UTF-8 of a message's text; likewise those of its HTML."""
+    message_json_bytes: int | None = None
+    """Octets of a message's text and HTML together, each as a string of JSON in UTF-8."""
     message_characters: int | None = None
     file_bytes: int | None = None
     forbidden: str = ""
@@ -145,6 +147,9 @@ class Found:
     rooms: dict[str, str] = field(default_factory=dict)
     """The target's own id of each room, by its name folded (``conversion.names.folded``)."""
     categories: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    """The target's own id of each room that an earlier import made, by ``room.guid or room.id`` of the archive: that
+    one is gone on with, and its name is no conflict for it (R111)."""
     retention_days: int | None = None
     """After how many days the target deletes messages; None where it keeps them, or nobody knows."""
     retention_is_known: bool = True

@@ -145,9 +145,10 @@ class Target(Protocol):
         target at most once for many (it may look all of them up at the first)."""
         ...
 
-    def author_of(self, principal: Principal) -> str:
-        """Under what a message of theirs is read back: their account, one that was made for authors, or the name that
-        is shown."""
+    def author_of(self, principal: Principal, room: OutgoingRoom) -> str:
+        """Under what a message of theirs in this room is read back: their account, one that was made for authors, or
+        the name that is shown. Who does not belong to the room any more need not come in again for their old messages:
+        they could read all of it (R122)."""
         ...
 
     def begin_category(self, category: OutgoingCategory) -> str:
