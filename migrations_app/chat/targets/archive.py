@@ -6,7 +6,6 @@ The folder of a target has ``spool.sqlite3``, which is written first (``spool``)
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
@@ -53,7 +52,13 @@ class ArchiveTarget(Target):
         ),
     )
     WRITES: ClassVar[bool] = True
-    limits = Limits(category_is="folder", rooms_at_once=1, messages_per_second=5_000, files_per_second=100)
+    limits = Limits(
+        category_is="folder",
+        rooms_at_once=1,
+        room_names_within_category=True,
+        messages_per_second=5_000,
+        files_per_second=100,
+    )
 
     def __init__(self, settings: TargetSettings) -> None:
         self._settings = settings
@@ -84,7 +89,7 @@ class ArchiveTarget(Target):
             self._names[account] = principal.name
         return account
 
-    def author_of(self, principal: Principal) -> str:
+    def author_of(self, principal: Principal, room: OutgoingRoom) -> str:
         return address_of(principal)
 
     # --- writing ----------------------------------------------------------------------------------------
@@ -178,16 +183,13 @@ def _unreadable(room: SpooledRoom, error: archive_reading.Unreadable) -> TargetP
 
 
 def found_in(spool: Spool) -> Found:
-    """The rooms and categories that a spool has."""
+    """The rooms and categories that a spool has. All of them were made by imports, so that none outdates a plan."""
     categories, rooms = {}, {}
-    digest = hashlib.sha256()
     for category in list(spool.categories()):
         categories[folded(category.name)] = str(category.id)
-        digest.update(f"c{category.id} {folded(category.name)}\n".encode("utf-8", "replace"))
         for room in spool.rooms(category.id):
-            rooms[folded(room.name)] = str(room.id)
-            digest.update(f"r{room.id} {folded(room.name)}\n".encode("utf-8", "replace"))
-    return Found(rooms=rooms, categories=categories, digest=digest.hexdigest())
+            rooms[f"{folded(category.name)}/{folded(room.name)}"] = str(room.id)
+    return Found(rooms=rooms, categories=categories, ours=dict(spool.made_for()), digest="files")
 
 
 def room_in(spool: Spool, room: str) -> SpooledRoom:

@@ -8,8 +8,8 @@ import unicodedata
 FOLDER = "files"
 LONGEST = 100
 RUNS_IN_A_BROWSER = frozenset(
-    ["htm", "html", "xhtml", "xht", "shtml", "mht", "mhtml", "svg", "svgz", "xml", "xsl", "xslt"]
-    + ["js", "mjs", "css", "swf", "hta", "url", "desktop", "lnk", "website"]
+    {"htm", "html", "xhtml", "xht", "shtml", "mht", "mhtml", "svg", "svgz", "xml", "xsl", "xslt", "js", "mjs", "css"}
+    | {"swf", "hta", "url", "desktop", "lnk", "website"}
 )
 """Endings of files that a browser, or a click, would run: they get ``.txt`` behind."""
 _NOT_IN_NAMES = re.compile(r"[^\w.()+@ -]|[\s_]+", re.UNICODE)

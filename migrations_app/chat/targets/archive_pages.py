@@ -227,14 +227,13 @@ def list_of_pages(pages: Sequence[RoomPage]) -> Iterator[str]:
 
 
 def neighbours(before: RoomPage | None, after: RoomPage | None) -> str:
-    links = [
-        f'<a rel="{rel}" href="{page.path}">{words(text)}</a>'
-        for rel, page, text in (
-            ("prev", before, before and sentence("Earlier: %(period)s", period=before.period)),
-            ("next", after, after and sentence("Later: %(period)s", period=after.period)),
-        )
-        if page is not None and text is not None
-    ]
+    links = []
+    if before is not None:
+        earlier = words(sentence("Earlier: %(period)s", period=before.period))
+        links.append(f'<a rel="prev" href="{before.path}">{earlier}</a>')
+    if after is not None:
+        later = words(sentence("Later: %(period)s", period=after.period))
+        links.append(f'<a rel="next" href="{after.path}">{later}</a>')
     label = for_attribute(str(sentence("Pages of this room")))
     return f'<nav class="neighbours" aria-label="{label}">{" ".join(links)}</nav>\n' if links else ""
 

@@ -35,20 +35,17 @@ Written = Callable[[Path], AbstractContextManager[IO[bytes]]]
 
 def words_of(text: str) -> Iterator[str]:
     """The words of a text as they are looked up: small, without accents. ``search.js`` does the same."""
-    text = unicodedata.normalize("NFKD", text.lower())
-    text = (
-        "".join(each for each in text if not unicodedata.category(each).startswith("M")) if _has_marks(text) else text
-    )
-    for found in _WORD.finditer(unicodedata.normalize("NFC", text).replace("ς", "σ")):
+    text = text.lower()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text)
+        bare = "".join(each for each in text if not unicodedata.category(each).startswith("M"))
+        text = unicodedata.normalize("NFC", bare).replace("ς", "σ")
+    for found in _WORD.finditer(text):
         word = found[0]
         if _UNSPACED.match(word):
             yield from (word[at : at + 2] for at in range(max(len(word) - 1, 1)))
         else:
             yield word[:LONGEST]
-
-
-def _has_marks(text: str) -> bool:
-    return not text.isascii()
 
 
 def shard_of(word: str, shards: int) -> int:

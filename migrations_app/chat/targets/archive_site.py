@@ -13,6 +13,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from migrations_app.chat.targets import archive_pages as pages
 from migrations_app.chat.targets.archive_files import path_of
+from migrations_app.chat.targets.archive_markup import by_number, for_attribute
 from migrations_app.chat.targets.archive_search import SearchIndex
 from migrations_app.chat.targets.spool import (
     PIECE,
@@ -174,7 +175,7 @@ class Site:
         )
         yield f'<h1>{pages.words(sentence("Files of this room"))}</h1>\n<ul class="files">\n'
         for message in self._spool.with_files(room.id):
-            href = pages.for_attribute("../../" + quote(path_of(message.file_sha256, message.file_name)))
+            href = for_attribute("../../" + quote(path_of(message.file_sha256, message.file_name)))
             page = self.page_of(division, message)
             yield (
                 f'<li><a class="name" href="{href}" download>{pages.isolated(message.file_name)}</a>'
@@ -214,7 +215,7 @@ class Site:
 
     def _index(self, archives: list[str]) -> Iterator[str]:
         yield from self._opening(self._title, "")
-        yield f'<h1 dir="auto">{pages.by_number(self._title)}</h1>\n'
+        yield f'<h1 dir="auto">{by_number(self._title)}</h1>\n'
         made = sentence("Made on %(day)s. All times are UTC.", day=datetime.now(UTC).date())
         yield f"<p>{pages.words(made)}</p>\n"
         for category in list(self._spool.categories()):
@@ -225,7 +226,7 @@ class Site:
             title = sentence("The same as data, complete, for programs")
             yield f'<section>\n<h2>{pages.words(title)}</h2>\n<ul class="files">\n'
             for name in archives:
-                yield f'<li><a href="{quote(name)}" download>{pages.by_number(name)}</a></li>\n'
+                yield f'<li><a href="{quote(name)}" download>{by_number(name)}</a></li>\n'
             yield "</ul>\n</section>\n"
         yield pages.closing()
 
@@ -251,7 +252,7 @@ class Site:
             "more": sentence("Only the first {n} are listed: add a word."),
             "broken": sentence("The search index cannot be read. Is the folder complete?"),
         }
-        data = "".join(f' data-{name}="{pages.for_attribute(str(text))}"' for name, text in says.items())
+        data = "".join(f' data-{name}="{for_attribute(str(text))}"' for name, text in says.items())
         yield f'<h1>{pages.words(sentence("Search"))}</h1>\n<div id="search"{data}></div>\n<noscript><p>'
         yield pages.words(
             sentence(
@@ -285,13 +286,16 @@ class Site:
 
     def pack(self, path: Path) -> None:
         """A ZIP of the folder, and the checksums of all that is in it, beside it and in it."""
-        with written_whole(self.folder / SUMS) as sums, written_whole(path) as file:
-            with ZipFile(file, "w", allowZip64=True) as made:
-                for each in _files_below(self.folder):
-                    name = each.relative_to(self.folder).as_posix()
-                    sums.write(f"{_packed(made, each, f'{path.stem}/{name}')}  {name}\n".encode())
-                sums.flush()
-                _packed(made, Path(sums.name), f"{path.stem}/{SUMS}")
+        with (
+            written_whole(self.folder / SUMS) as sums,
+            written_whole(path) as file,
+            ZipFile(file, "w", allowZip64=True) as made,
+        ):
+            for each in _files_below(self.folder):
+                name = each.relative_to(self.folder).as_posix()
+                sums.write(f"{_packed(made, each, f'{path.stem}/{name}')}  {name}\n".encode())
+            sums.flush()
+            _packed(made, Path(sums.name), f"{path.stem}/{SUMS}")
 
 
 def folder_of(room: SpooledRoom) -> str:

@@ -28,7 +28,7 @@ WAITS_SECONDS = 60
 """How long one process waits for another that writes to the same target."""
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS categories (id INTEGER PRIMARY KEY, marker TEXT, name TEXT, folded TEXT, description TEXT);
+CREATE TABLE IF NOT EXISTS categories (id INTEGER PRIMARY KEY, name TEXT, folded TEXT, description TEXT);
 CREATE TABLE IF NOT EXISTS rooms (
     id INTEGER PRIMARY KEY, category INTEGER, name TEXT, folded TEXT, settings TEXT, is_finished INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS origins (
@@ -165,17 +165,17 @@ class Spool:
     # --- categories and rooms ---------------------------------------------------------------------------
 
     def category(self, category: OutgoingCategory) -> int:
-        """Its id: of the one chosen, of the one that was made for it, or of a new one."""
+        """Its id: of the one chosen, of the one of that name, or of a new one."""
         if category.merges_into is not None:
             return int(category.merges_into)
-        marker, folded = _storable(category.id), self._folded(_storable(category.name))
+        folded = self._folded(_storable(category.name))
         with self._transaction():
-            found = self._row("SELECT id FROM categories WHERE marker = ? AND folded = ?", marker, folded)
+            found = self._row("SELECT id FROM categories WHERE folded = ?", folded)
             if found:
                 return int(found[0])
             return self._inserted(
-                "INSERT INTO categories (marker, name, folded, description) VALUES (?, ?, ?, ?)",
-                (marker, _storable(category.name), folded, _storable(category.description)),
+                "INSERT INTO categories (name, folded, description) VALUES (?, ?, ?)",
+                (_storable(category.name), folded, _storable(category.description)),
             )
 
     def room(self, room: OutgoingRoom, category: int) -> int:
@@ -207,6 +207,12 @@ class Spool:
                 (key, marker, key),
             )
         return key
+
+    def made_for(self) -> Iterator[tuple[str, str]]:
+        """GUID or id of each room of an archive, and the id of the room that was made for it first."""
+        for marker, room in self._rows("SELECT marker, room FROM origins WHERE number = 1 ORDER BY room DESC"):
+            key, guid, _ = json.loads(marker)
+            yield guid or key, str(room)
 
     def origin(self, room: int, key: str) -> int:
         """The number of the origin whose messages have keys such as this one (``<room id>/<n>``)."""
