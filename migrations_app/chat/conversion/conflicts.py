@@ -6,8 +6,9 @@ All names of an archive are settled at once, before any message is read: a room'
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from migrations_app.chat.archive.records import Category, Room
 from migrations_app.chat.conversion import names
@@ -15,6 +16,9 @@ from migrations_app.chat.conversion.findings import CODES, Finding
 from migrations_app.chat.conversion.names import SEPARATOR
 from migrations_app.chat.conversion.outgoing import Found, Limits, OnConflict
 from tenants_app.sentences import Sentence, sentence
+
+Key = Callable[[str], str]
+"""By what a name is compared with those that are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Naming:
                 )
             if id_ in in_use:
                 self._settle_category(id_, named, taken, holders)
-            self._check(named, self._limits.category_name, taken, is_room=False)
+            self._check(named, self._limits.category_name, taken, names.folded, is_room=False)
         return made
 
     def _flat(self, id_: str) -> str:
@@ -109,7 +113,7 @@ class Naming:
         if key in holders:  # two categories of the archive
             other = holders[key]
             if answer is OnConflict.RENAME:
-                self._rename(named, taken, is_room=False)
+                self._rename(named, taken, names.folded, is_room=False)
                 holders[names.folded(named.name)] = named.name
             elif answer is OnConflict.SKIP:
                 self._skip(named, is_room=False)
@@ -126,8 +130,10 @@ class Naming:
                 )
             return
         holders[key] = named.name
-        if key in self._found.categories:
-            self._answer(named, answer, self._found.categories[key], taken, is_room=False)
+        category = self._categories[id_]
+        there = self._found.categories.get(key)
+        if there is not None and there != self._found.our_categories.get(category.guid or category.id):
+            self._answer(named, answer, there, taken, names.folded, is_room=False)
 
     def _of_category(self, id_: str) -> OnConflict:
         """The default, or where that is to refuse, what was answered for one of its rooms: merging before renaming."""
@@ -143,19 +149,26 @@ class Naming:
 
     def _name_rooms(self, taking: Sequence[Room], rooms: Sequence[Room]) -> dict[str, Named]:
         made = {room.id: self._base(room) for room in rooms}
-        shared = Counter(names.folded(made[room.id].name) for room in taking)
+        shared = Counter(self._key(room, made[room.id].name) for room in taking)
         for room in taking:
             path = self.paths[room.category]
-            is_shared = shared[names.folded(made[room.id].name)] > 1
+            is_shared = shared[self._key(room, made[room.id].name)] > 1
             if is_shared and path and room.id not in self._choices.names and made[room.id].name == room.name:
                 self._prefix(made[room.id], path)
-        taken = set(self._found.rooms) | {names.folded(made[room.id].name) for room in taking}
+        taken = set(self._found.rooms) | {self._key(room, made[room.id].name) for room in taking}
         holders: set[str] = set()
         for room in taking:
             self._settle_room(room, made[room.id], taken, holders)
-        for named in made.values():
-            self._check(named, self._limits.room_name, taken, is_room=True)
+        for room in rooms:
+            self._check(made[room.id], self._limits.room_name, taken, partial(self._key, room), is_room=True)
         return made
+
+    def _key(self, room: Room, name: str) -> str:
+        """By what a room's name is compared: within its category where the target has it so."""
+        if not self._limits.room_names_within_category:
+            return names.folded(name)
+        category = self.categories.get(room.category)
+        return f"{names.folded(category.name) if category else ''}/{names.folded(name)}"
 
     def _base(self, room: Room) -> Named:
         if chosen := self._choices.names.get(room.id):
@@ -175,12 +188,16 @@ class Naming:
         )
 
     def _settle_room(self, room: Room, named: Named, taken: set[str], holders: set[str]) -> None:
-        key = names.folded(named.name)
+        key = partial(self._key, room)
         answer = self._choices.of(room.id)
-        if key in holders:  # another room of the archive has it
+        ours = self._found.ours.get(room.guid or room.id)
+        if ours is not None:  # an earlier import has made it, perhaps under another name (R111)
+            named.name = self._name_of_ours(named.name, ours, key)
+            holders.add(key(named.name))
+            return
+        if key(named.name) in holders:  # another room of the archive has it
             if answer is OnConflict.RENAME:
-                self._rename(named, taken, is_room=True)
-                holders.add(names.folded(named.name))
+                self._rename(named, taken, key, is_room=True)
             elif answer is OnConflict.SKIP:
                 self._skip(named, is_room=True)
             else:
@@ -194,28 +211,38 @@ class Naming:
                         ),
                     )
                 )
-            return
-        holders.add(key)
-        if key in self._found.rooms:
-            self._answer(named, answer, self._found.rooms[key], taken, is_room=True)
-            holders.add(names.folded(named.name))
+        elif key(named.name) in self._found.rooms:
+            self._answer(named, answer, self._found.rooms[key(named.name)], taken, key, is_room=True)
+        if not named.is_skipped:
+            holders.add(key(named.name))
+
+    def _name_of_ours(self, name: str, ours: str, key: Key) -> str:
+        there = self._found.rooms
+        candidate, number = name, 2
+        while key(candidate) in there:
+            if there[key(candidate)] == ours:
+                return candidate
+            candidate, number = f"{name} ({number})", number + 1
+        return name
 
     # --- what is done about one -----------------------------------------------------------------------
 
-    def _answer(self, named: Named, answer: OnConflict, there: str, taken: set[str], *, is_room: bool) -> None:
+    def _answer(
+        self, named: Named, answer: OnConflict, there: str, taken: set[str], key: Key, *, is_room: bool
+    ) -> None:
         if answer is OnConflict.MERGE:
             named.merges_into = there
             named.findings.append(_finding("merged", _merged(named.name, is_room)))
         elif answer is OnConflict.RENAME:
-            self._rename(named, taken, is_room=is_room)
+            self._rename(named, taken, key, is_room=is_room)
         elif answer is OnConflict.SKIP:
             self._skip(named, is_room=is_room)
         else:
             named.findings.append(_finding("name-taken", _taken(named.name, is_room)))
 
-    def _rename(self, named: Named, taken: set[str], *, is_room: bool) -> None:
-        before, named.name = named.name, names.another(named.name, taken)
-        taken.add(names.folded(named.name))
+    def _rename(self, named: Named, taken: set[str], key: Key, *, is_room: bool) -> None:
+        before, named.name = named.name, names.another(named.name, taken, key)
+        taken.add(key(named.name))
         text = (
             sentence("There is a room %(name)s already: this one becomes %(new)s.", name=before, new=named.name)
             if is_room
@@ -232,15 +259,16 @@ class Naming:
         )
         named.findings.append(_finding("skipped", text))
 
-    def _check(self, named: Named, limit: int | None, taken: set[str], *, is_room: bool) -> None:
+    def _check(self, named: Named, limit: int | None, taken: set[str], key: Key, *, is_room: bool) -> None:
         """Whether the name can be one there (R113). Those that merge have it already."""
         at_most = names.longest(limit)
-        refused = names.refused_characters(named.name, self._limits.forbidden_in_names)
+        forbidden = self._limits.room_name_forbidden if is_room else ""
+        refused = names.refused_characters(named.name, forbidden)
         if len(named.name) > at_most:
-            proposed = names.shorter(names.without_refused(named.name, self._limits.forbidden_in_names), at_most, taken)
+            proposed = names.shorter(names.without_refused(named.name, forbidden), at_most, taken, key)
             named.findings.append(_finding("name-too-long", _too_long(named.name, at_most, proposed, is_room)))
         elif refused or not named.name.strip():
-            proposed = names.without_refused(named.name, self._limits.forbidden_in_names)
+            proposed = names.without_refused(named.name, forbidden)
             named.findings.append(_finding("name-not-allowed", _not_allowed(named.name, refused, proposed, is_room)))
 
 

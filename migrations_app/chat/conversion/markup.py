@@ -42,8 +42,8 @@ class Span:
     underline: bool = False
     href: str = ""
     """Where it leads; only what :func:`may_be_linked` allows."""
-    only_plain: bool = False
-    """Whether it stands in the plain text only: the address of a link, which HTML has in the link itself."""
+    is_added: bool = False
+    """Whether the source does not display it: the address behind the text of a link."""
     file: str = ""
     """What a ``ma-filelink:`` link names; its text is the name of the file."""
 
@@ -95,8 +95,8 @@ def plain(spans: Iterable[Span]) -> str:
 
 
 def displayed(spans: Iterable[Span]) -> str:
-    """The text without the addresses that only the plain form has."""
-    return "".join(span.text for span in spans if not span.only_plain)
+    """The text without the addresses that are added to it."""
+    return "".join(span.text for span in spans if not span.is_added)
 
 
 def is_formatted(spans: Iterable[Span]) -> bool:
@@ -124,7 +124,7 @@ def styled(spans: Sequence[Span], like: Sequence[Span]) -> list[Span]:
     source = [(span, len(span.text)) for span in like if span.text]
     index = used = 0
     for span in spans:
-        if span.only_plain or not span.text:
+        if span.is_added or not span.text:
             found.append(span)
             continue
         at = 0
@@ -151,11 +151,10 @@ def styled(spans: Sequence[Span], like: Sequence[Span]) -> list[Span]:
 
 
 def as_html(spans: Iterable[Span]) -> str:
-    """HTML with links, ``strong``, ``em``, ``u`` and ``br`` only. Whatever people wrote is escaped."""
+    """HTML with links, ``strong``, ``em``, ``u`` and ``br`` only, which says what the plain form says. Whatever people
+    wrote is escaped."""
     written = []
     for span in spans:
-        if span.only_plain:
-            continue
         inner = html.escape(span.text, quote=False).replace("\n", "<br>")
         for is_so, tag in ((span.underline, "u"), (span.italic, "em"), (span.bold, "strong")):
             if is_so:
@@ -199,7 +198,7 @@ def _link(address: str, shown: str) -> list[Span]:
     href = address if may_be_linked(address) else ""
     if not shown or not address or shown == address:
         return [Span(shown or address, href=href)] if shown or address else []
-    return [Span(shown, href=href), Span(f" ({address})", only_plain=bool(href))]
+    return [Span(shown, href=href), Span(f" ({address})", is_added=True)]
 
 
 def name_in(file_link: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,14 @@ _NEVER = re.compile("[\ud800-\udfff]")
 _SMALLEST = 16
 """Characters that a part has room for, however small the limit is said to be."""
 _ENDS = re.compile("\r\n?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    text: str
+    html: str | None
+    file: ChatFile | None = None
+    """Of a message with several files, one after the first."""
 
 
 @dataclass(slots=True)
@@ -87,20 +96,19 @@ class Converter:
         counts = self.counts
         counts.messages += 1
         author = self._author(message.author)
-        file = self._file(message)
-        spans = self._allowed(self._spans(message, file))
+        files = self._files(message)
+        spans = self._allowed(self._spans(message, files))
         header = self._header(author, message.at)
         if header:
             header = self._allowed([Span(header)])[0].text
-        text = markup.plain(spans)
-        parts = self._parts(text, header)
-        html_parts = self._html(spans, header, parts)
-        if len(parts) > 1:
+        there = [file for file in files if not file.is_missing]
+        parts = self._parts(spans, header, there[1:])
+        is_whole = len(parts) == 1
+        if not is_whole:
             counts.split += 1
             counts.parts += len(parts)
         made = []
-        for number, piece in enumerate(parts, start=1):
-            is_whole = len(parts) == 1
+        for number, part in enumerate(parts, start=1):
             at = self._time(message, number)
             made.append(
                 OutgoingMessage(
@@ -108,12 +116,12 @@ class Converter:
                     n=message.n,
                     at=at,
                     author=author,
-                    text=self._before(header, number, len(parts)) + text[piece.start : piece.end],
-                    html=html_parts[number - 1],
+                    text=part.text,
+                    html=part.html,
                     kind=message.kind,
                     part=number,
                     parts=len(parts),
-                    file=file if number == 1 and file is not None and not file.is_missing else None,
+                    file=there[0] if number == 1 and there else part.file,
                     shifted=at - message.at,
                 )
             )
@@ -135,13 +143,14 @@ class Converter:
     def _header(self, author: Person, at: datetime) -> str:
         """The line of author and time, with its end; empty where the target keeps both."""
         limits = self.limits
-        names = not limits.keeps_author or (limits.authors_need_accounts and author.account is None)
-        times = not limits.keeps_time
+        is_of_others = limits.authors_need_accounts and author.account is None
+        names = not limits.keeps_author or is_of_others
+        times = not limits.keeps_time or is_of_others
         if not names and not times:
             return ""
         self.counts.with_line += 1
         self.counts.author_in_text += names
-        self.counts.time_in_text += times
+        self.counts.time_in_text += not limits.keeps_time
         form = self._words.author_and_time if names and times else self._words.author if names else self._words.time
         return form % {"name": one_line(author.shown), "time": f"{at:%Y-%m-%d %H:%M:%S}"} + "\n"
 
@@ -160,13 +169,19 @@ class Converter:
 
     # --- what -----------------------------------------------------------------------------------------
 
-    def _file(self, message: Message) -> ChatFile | None:
-        if not message.file:
-            return None
-        file = self.files.get(message.file)
+    def _files(self, message: Message) -> list[ChatFile]:
+        """The records of the files that the message shows, in their order; missing ones as such."""
+        further = message.more.get("files")
+        ids = [message.file, *(further if isinstance(further, (list, tuple)) else ())]
+        return [
+            self._file(id_, message) for id_ in dict.fromkeys(each for each in ids if isinstance(each, str) and each)
+        ]
+
+    def _file(self, id_: str, message: Message) -> ChatFile:
+        file = self.files.get(id_)
         if file is None:
-            name = next((span.text for span in markup.parse(message.text) if span.file), message.file)
-            file = ChatFile(message.file, self.room.room.id, name, is_missing=True)
+            name = next((span.text for span in markup.parse(message.text) if span.file), id_)
+            file = ChatFile(id_, self.room.room.id, name, is_missing=True)
         if file.is_missing:
             self.counts.files_missing += 1
         else:
@@ -175,10 +190,10 @@ class Converter:
             self.counts.files_too_large += self.limits.file_bytes is not None and file.bytes > self.limits.file_bytes
         return file
 
-    def _spans(self, message: Message, file: ChatFile | None) -> list[Span]:
+    def _spans(self, message: Message, files: Sequence[ChatFile]) -> list[Span]:
         text = _ENDS.sub("\n", message.text) if "\r" in message.text else message.text
         spans = self._story(text) if message.kind is MessageKind.STORY else self._text(text, message.rtf)
-        spans = self._with_file(spans, file)
+        spans = self._with_files(spans, files)
         if message.kind is MessageKind.ALERT:
             spans = [Span(self._words.alert, bold=True), Span(" "), *spans]
         if not any(span.text.strip() for span in spans):
@@ -188,9 +203,12 @@ class Converter:
 
     def _text(self, text: str, of_rtf: str) -> list[Span]:
         spans = markup.parse(text)
-        if not of_rtf or not self.limits.formats:
+        if not of_rtf:
             return spans
         formatted = rtf.read(of_rtf)
+        if not self.limits.formats:
+            self.counts.formatting_lost += formatted is None or markup.is_formatted(formatted)
+            return spans
         if formatted is None or _compared(markup.displayed(formatted)) != _compared(markup.displayed(spans)):
             self.counts.formatting_lost += formatted is None or markup.is_formatted(formatted)
             return spans
@@ -201,22 +219,23 @@ class Converter:
         spans = [Span(each.text, bold=True, href=each.href, file=each.file) for each in markup.parse(title)]
         return [*spans, Span("\n\n"), *markup.parse(body)] if body else spans
 
-    def _with_file(self, spans: list[Span], file: ChatFile | None) -> list[Span]:
+    def _with_files(self, spans: list[Span], files: Sequence[ChatFile]) -> list[Span]:
         """The message with the name of each file that it shows, or that the file was not found."""
-        made, is_named = [], False
+        made, waiting = [], list(files)
         for span in spans:
             if not span.file:
                 made.append(span)
-            elif file is not None and not is_named:
-                made.append(self._named(file))
-                is_named = True
-            else:  # a link beside the one that the archive has a record of
+            elif waiting:
+                made.append(self._named(waiting.pop(0)))
+            else:  # a link that the archive has no record of
                 self.counts.files_missing += 1
                 made.append(self._named(ChatFile("", "", span.text, is_missing=True)))
-        if file is not None and not is_named:
+        for file in waiting:
             name = self._named(file)
-            if not (not file.is_missing and markup.plain(made).strip() == name.text):
-                made += [Span("\n"), name] if any(span.text.strip() for span in made) else [name]
+            if not any(span.text.strip() for span in made):
+                made = [name]
+            elif file.is_missing or name.text not in markup.plain(made):
+                made += [Span("\n"), name]
         return made
 
     def _named(self, file: ChatFile) -> Span:
@@ -236,16 +255,49 @@ class Converter:
 
     # --- parts ----------------------------------------------------------------------------------------
 
-    def _before(self, header: str, part: int, parts: int) -> str:
-        return header if parts == 1 else f"{header}{self._words.part % {'part': part, 'parts': parts}} "
+    def _parts(self, spans: Sequence[Span], header: str, further: Sequence[ChatFile]) -> list[_Part]:
+        """The message as one, or split so that each part is as short as the target wants; further files as parts of
+        their own, because a message has one file at the most."""
+        text = markup.plain(spans)
+        is_formatted = self.limits.formats and markup.is_formatted(spans)
+        whole = _Part(header + text, markup.as_html([Span(header), *spans]) if is_formatted else None)
+        if not further and self._fits(whole):
+            return [whole]
+        octets = self.limits.message_bytes
+        while True:
+            found = self._pieces(text, header, octets, len(further))
+            total = len(found) + len(further)
+            parts = []
+            for number, piece in enumerate(found, start=1):
+                before = self._before(header, number, total)
+                html = None
+                if is_formatted:
+                    html = markup.as_html([Span(before), *markup.part_of(spans, piece.start, piece.end)])
+                parts.append(_Part(before + text[piece.start : piece.end], html))
+            largest = max(piece.end - piece.start for piece in found)
+            if largest <= _SMALLEST or all(map(self._fits, parts)):
+                break
+            octets = min(octets or size(text), 4 * largest, size(text)) * 3 // 4
+        for number, file in enumerate(further, start=len(found) + 1):
+            parts.append(_Part(self._before(header, number, total) + self._named(file).text, None, file))
+        return parts
 
-    def _parts(self, text: str, header: str) -> list[Piece]:
-        octets, characters = self.limits.message_bytes, self.limits.message_characters
-        whole = [Piece(0, len(text))]
-        if (octets is None or size(header) + size(text) <= octets) and (
-            characters is None or len(header) + len(text) <= characters
-        ):
-            return whole
+    def _fits(self, part: _Part) -> bool:
+        limits = self.limits
+        if limits.message_characters is not None and len(part.text) > limits.message_characters:
+            return False
+        if limits.message_bytes is not None:
+            # What is short in characters is short in octets: most messages are not encoded to be measured.
+            for form in (part.text, part.html or ""):
+                if 4 * len(form) > limits.message_bytes and size(form) > limits.message_bytes:
+                    return False
+        if limits.message_json_bytes is None or 6 * (len(part.text) + len(part.html or "")) < limits.message_json_bytes:
+            return True
+        each = [json.dumps(form, ensure_ascii=False) for form in (part.text, part.html) if form is not None]
+        return sum(map(size, each)) <= limits.message_json_bytes
+
+    def _pieces(self, text: str, header: str, octets: int | None, further: int) -> list[Piece]:
+        characters = self.limits.message_characters
         parts = 9
         while True:  # the more parts there are, the longer is the mark of each
             mark = self._before(header, parts, parts)
@@ -254,25 +306,12 @@ class Converter:
                 octets=None if octets is None else max(octets - size(mark), _SMALLEST),
                 characters=None if characters is None else max(characters - len(mark), _SMALLEST),
             )
-            if len(found) <= parts:
+            if len(found) + further <= parts:
                 return found
             parts = parts * 10 + 9
 
-    def _html(self, spans: Sequence[Span], header: str, parts: Sequence[Piece]) -> list[str | None]:
-        """The HTML of each part; None where the text says all of it, or it would be too long as HTML."""
-        if not markup.is_formatted(spans):
-            return [None] * len(parts)
-        if not self.limits.formats:
-            self.counts.formatting_lost += any(span.bold or span.italic or span.underline for span in spans)
-            return [None] * len(parts)
-        made: list[str | None] = []
-        for number, piece in enumerate(parts, start=1):
-            before = Span(self._before(header, number, len(parts)))
-            html = markup.as_html([before, *markup.part_of(spans, piece.start, piece.end)])
-            is_too_long = self.limits.message_bytes is not None and size(html) > self.limits.message_bytes
-            made.append(None if is_too_long else html)
-        self.counts.formatting_lost += None in made
-        return made
+    def _before(self, header: str, part: int, parts: int) -> str:
+        return header if parts == 1 else f"{header}{self._words.part % {'part': part, 'parts': parts}} "
 
 
 def one_line(text: str) -> str:
@@ -285,7 +324,7 @@ def _forbidden(of_target: str) -> re.Pattern[str]:
 
 
 def _with_text(span: Span, text: str) -> Span:
-    return Span(text, span.bold, span.italic, span.underline, span.href, span.only_plain, span.file)
+    return Span(text, span.bold, span.italic, span.underline, span.href, span.is_added, span.file)
 
 
 def _compared(text: str) -> str:

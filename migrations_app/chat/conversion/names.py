@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from migrations_app.chat.archive.records import LONGEST_NAME, Category
 from migrations_app.chat.conversion.splitting import is_boundary
@@ -66,15 +66,15 @@ def without_refused(name: str, forbidden: str = "") -> str:
     return (re.sub(forbidden, "-", name) if forbidden else name).strip()
 
 
-def shorter(name: str, at_most: int, taken: Collection[str] = ()) -> str:
-    """A name of at most so many characters that is not among the folded names that are taken: a proposal, which
+def shorter(name: str, at_most: int, taken: Collection[str] = (), key: Callable[[str], str] = folded) -> str:
+    """A name of at most so many characters that is not among those that are taken, by their keys: a proposal, which
     nobody gets by itself. The end of a name tells rooms apart more often than its prefix, so the middle goes."""
     if len(name) <= at_most:
         return name
     for number in range(1, len(taken) + 2):
         tail = "" if number == 1 else f" ({number})"
         proposed = _without_middle(name, at_most - len(tail)) + tail
-        if folded(proposed) not in taken:
+        if key(proposed) not in taken:
             return proposed
     return ""
 
@@ -89,9 +89,9 @@ def _without_middle(name: str, at_most: int) -> str:
     return f"{name[:head].rstrip()}{_ELLIPSIS}{name[tail:].lstrip()}"
 
 
-def another(name: str, taken: Collection[str]) -> str:
-    """The name with the first number behind it with which it is not among the folded names that are taken (R120)."""
+def another(name: str, taken: Collection[str], key: Callable[[str], str] = folded) -> str:
+    """The name with the first number behind it with which its key is not taken (R120)."""
     number = 2
-    while folded(f"{name} ({number})") in taken:
+    while key(f"{name} ({number})") in taken:
         number += 1
     return f"{name} ({number})"

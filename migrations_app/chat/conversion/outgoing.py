@@ -103,8 +103,6 @@ class Limits:
     """Whether only accounts can be authors: a message of anybody else is written by an account that stands for all of
     them, and begins with a line that says by whom and when it was written (R118)."""
     keeps_time: bool = True
-    authors_need_accounts: bool = False
-    """Whether only people with an account there can be authors: a line at their beginning names those of others."""
     formats: bool = True
     """Whether it takes HTML."""
     times_are_unique: bool = False
@@ -126,8 +124,6 @@ class Limits:
     file_bytes: int | None = None
     forbidden: str = ""
     """A regular expression of the characters that a message cannot have; each is replaced visibly (R117)."""
-    forbidden_in_names: str = ""
-    """Likewise of the names of rooms and categories: such a name is an error, and a proposal is made (R113)."""
     messages_per_second: float | None = None
     """How many it takes, as far as is known: for the estimate of a plan (R110)."""
     files_per_second: float | None = None
@@ -162,6 +158,8 @@ class Found:
     ours: dict[str, str] = field(default_factory=dict)
     """The target's own id of each room that an earlier import made, by ``room.guid or room.id`` of the archive: that
     one is gone on with, and its name is no conflict for it (R111)."""
+    our_categories: dict[str, str] = field(default_factory=dict)
+    """Likewise of categories, by ``category.guid or category.id``."""
     retention_days: int | None = None
     """After how many days the target deletes messages; None where it keeps them, or nobody knows."""
     retention_is_known: bool = True

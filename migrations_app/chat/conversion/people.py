@@ -75,20 +75,22 @@ class _Seen:
     expanded: list[str] = field(default_factory=list)
 
 
-def root_managers(path: Sequence[Category]) -> list[str]:
-    """The ids of the managers of the category that stands at the top of a room's path (R114)."""
-    return [grant.principal for grant in path[0].roles if grant.role is RoleName.MANAGER] if path else []
+def roots_of(path: Sequence[Category], categories: Mapping[str, Category]) -> list[Category]:
+    """The root category above a room: the one that the source marks as such, else what its path begins with."""
+    marked = [category for category in categories.values() if category.more.get("root") is True]
+    return marked or list(path[:1])
 
 
-def rights_of(
-    room: Room, path: Sequence[Category], people: Mapping[str, Person], *, keeps_root_managers: bool
-) -> Rights:
-    """Who belongs to the room at the target, and what was found on the way."""
+def managers_of(categories: Iterable[Category]) -> list[str]:
+    """The ids of their managers, each once."""
+    grants = [grant for category in categories for grant in category.roles]
+    return list(dict.fromkeys(grant.principal for grant in grants if grant.role is RoleName.MANAGER))
+
+
+def rights_of(room: Room, people: Mapping[str, Person], *, managers: Sequence[str] = ()) -> Rights:
+    """Who belongs to the room at the target, and what was found; ``managers`` are those of the root (R114)."""
     rights, seen = Rights(), _Seen()
-    grants = list(room.roles)
-    if keeps_root_managers:
-        grants += [Grant(principal, RoleName.MANAGER) for principal in root_managers(path)]
-    for grant in grants:
+    for grant in [*room.roles, *(Grant(principal, RoleName.MANAGER) for principal in managers)]:
         if grant.role is RoleName.CREATOR:
             continue  # may make rooms, which is a right of the category
         for person in _expanded(grant.principal, people, seen):
@@ -101,14 +103,13 @@ def rights_of(
             elif grant.role is RoleName.PRESENTER:
                 rights.presenters.add(account)
     rights.findings = [*_findings(room, seen)]
-    if not rights.members and any(grant.role is not RoleName.CREATOR for grant in grants):
-        rights.findings.append(
-            _finding(room, "no-members", sentence("Nobody of this room has access at the target: name a manager."))
+    if not rights.members:
+        text = (
+            sentence("Nobody of this room has access at the target: name a manager.")
+            if any(grant.role is not RoleName.CREATOR for grant in room.roles)
+            else sentence("This room has no members, at the source either: nobody has access.")
         )
-    elif not rights.members:
-        rights.findings.append(
-            _finding(room, "no-members", sentence("This room has no members, at the source either: nobody has access."))
-        )
+        rights.findings.append(_finding(room, "no-members", text))
     return rights
 
 

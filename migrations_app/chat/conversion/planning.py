@@ -122,13 +122,13 @@ def outgoing_room(
     path: Sequence[Category],
     people: Mapping[str, Person],
     limits: Limits,
-    choices: Choices,
     *,
+    managers: Sequence[str] = (),
     merges_into: str | None = None,
 ) -> tuple[OutgoingRoom, list[Finding]]:
-    """The room with its settings and people as they are to be at the target."""
+    """The room with its settings and people as they are to be at the target; ``managers`` are those of the root."""
     at = path[-1]
-    rights = people_there.rights_of(room, path, people, keeps_root_managers=choices.keeps_root_managers)
+    rights = people_there.rights_of(room, people, managers=managers)
     findings = [*rights.findings, *settings.findings_of(room, at, limits, people)]
     description = room.description
     if limits.description is not None and len(description) > limits.description:
@@ -192,8 +192,10 @@ def _planned(
     category = OutgoingCategory(
         room.category, of_category.name, _category_description(path[-1], limits), of_category.merges_into
     )
+    roots = people_there.roots_of(path, categories) if choices.keeps_root_managers else []
+    managers = people_there.managers_of(roots)
     planned.outgoing, findings = outgoing_room(
-        room, category, named.name, path, people, limits, choices, merges_into=named.merges_into
+        room, category, named.name, path, people, limits, managers=managers, merges_into=named.merges_into
     )
     planned.findings += findings
     return planned
@@ -359,33 +361,38 @@ def plan_as_a_whole(
                 ),
             )
         )
-    findings += _root_managers(taking, naming, people, choices)
-    findings += _category_roles(taking, naming, people)
+    roots = {
+        root.id: root
+        for path in {room.category: naming.paths[room.category] for room in taking}.values()
+        for root in people_there.roots_of(path, categories)
+    }
+    findings += _root_managers(taking, naming, roots, people, choices)
+    findings += _category_roles(taking, naming, roots, people)
     findings += _too_many_rooms(taking, naming, limits)
     findings += [_finding(None, "source-note", note) for note in notes]
     return findings
 
 
 def _root_managers(
-    taking: Sequence[Room], naming: Naming, people: Mapping[str, Person], choices: Choices
+    taking: Sequence[Room],
+    naming: Naming,
+    roots: Mapping[str, Category],
+    people: Mapping[str, Person],
+    choices: Choices,
 ) -> Iterator[Finding]:
-    """R114: whose rooms they are not at the source, by the top of their paths."""
-    rooms_of: dict[str, int] = defaultdict(int)
-    top: dict[str, Category] = {}
-    for room in taking:
-        if path := naming.paths[room.category]:
-            top[path[0].id] = path[0]
-            rooms_of[path[0].id] += 1
-    for id_, category in top.items():
-        managers = people_there.root_managers([category])
+    """R114: a sentence for each root category that has managers."""
+    for category in roots.values():
+        managers = people_there.managers_of([category])
         if not managers:
             continue
+        is_marked = category.more.get("root") is True
+        rooms = sum(is_marked or category in naming.paths[room.category][:1] for room in taking)
         names = people_there.named(people[each].shown if each in people else each for each in managers)
         if choices.keeps_root_managers:
             text = sentence_plural(
                 "The managers of the root category %(category)s become managers of %(n)s room: %(names)s.",
                 "The managers of the root category %(category)s become managers of all %(n)s rooms: %(names)s.",
-                rooms_of[id_],
+                rooms,
                 category=category.name,
                 names=names,
             )
@@ -398,14 +405,17 @@ def _root_managers(
         yield _finding(None, "root-managers", text, len(managers))
 
 
-def _category_roles(taking: Sequence[Room], naming: Naming, people: Mapping[str, Person]) -> Iterator[Finding]:
+def _category_roles(
+    taking: Sequence[Room], naming: Naming, roots: Mapping[str, Category], people: Mapping[str, Person]
+) -> Iterator[Finding]:
     """Roles on categories that go to no room: only those of managers at the top do (R114)."""
-    used = {each.id: (each, index) for room in taking for index, each in enumerate(naming.paths[room.category])}
-    for category, index in used.values():
+    used = {each.id: each for room in taking for each in naming.paths[room.category]} | dict(roots)
+    for category in used.values():
         roles = [
             grant.principal
             for grant in category.roles
-            if grant.role in (RoleName.MEMBER, RoleName.PRESENTER) or (grant.role is RoleName.MANAGER and index > 0)
+            if grant.role in (RoleName.MEMBER, RoleName.PRESENTER)
+            or (grant.role is RoleName.MANAGER and category.id not in roots)
         ]
         if roles:
             each = list(dict.fromkeys(roles))

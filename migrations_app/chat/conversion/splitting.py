@@ -16,7 +16,7 @@ _LONGEST_CLUSTER = 64
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """From where to where a part reaches; the space or end of line between two parts belongs to none."""
+    """From where to where a part reaches; the space or ends of lines between two parts belong to none."""
 
     start: int
     end: int
@@ -66,7 +66,7 @@ def _is_jamo(character: str, *, follows: bool = False) -> bool:
 def pieces(text: str, *, octets: int | None, characters: int | None) -> list[Piece]:
     """Where to take the text apart, so that no part has more octets in UTF-8, or code points, than that.
 
-    All of the text is in the parts, in its order, but for one end of line or one space between two of them.
+    All of the text is in the parts, in its order, but for the ends of lines, or one space, between two of them.
     """
     found: list[Piece] = []
     start = 0
@@ -105,7 +105,12 @@ def _cut(text: str, start: int, end: int) -> tuple[int, int]:
     # A line or word that ends exactly there is whole.
     line = text.rfind("\n", start + 1, end + 1)
     if line > start:
-        return line, line + 1
+        first = last = line
+        while first > start + 1 and text[first - 1] == "\n":
+            first -= 1
+        while last + 1 < len(text) and text[last + 1] == "\n":
+            last += 1
+        return first, last + 1
     word = text.rfind(" ", start + 1, end + 1)
     if word > start + (end - start) // 2 and is_boundary(text, word + 1):
         return word, word + 1
