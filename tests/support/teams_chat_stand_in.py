@@ -1,8 +1,8 @@
 """Teams as Graph's pages on migration describe it, part of ``tests/support/graph_stand_in``.
 
 *Import messages into Microsoft Teams chats and channels*, *channel: startMigration*, *completeMigration*, *archive*,
-*Create team*, *Create channel*, *List channel messages*, and the throttling limits: each rule below is one of theirs, or of
-a maintainers' thread that is named at it.
+*Create team*, *Create channel*, *List channel messages*, and the throttling limits: each rule below is one of theirs,
+or of a maintainers' thread that is named at it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Channels of Microsoft Teams, filled through Graph's migration mode (R121, R122).
 
 A category becomes a team, a room a channel of it: an open room a standard channel, every other a private one. Channels
-are made the ordinary way and then taken into migration mode (``startMigration``): one that is made *in* migration mode is
-a standard channel whatever was asked for, and would show a private room to the whole team.
+are made the ordinary way and then taken into migration mode (``startMigration``): one that is made *in* migration mode
+is a standard channel whatever was asked for, and would show a private room to the whole team.
 
 Facts: Graph's *Import messages into Microsoft Teams chats and channels* (2026-03-18), *channel: startMigration*,
 *completeMigration*, *archive*, *Microsoft Graph service-specific throttling limits*; *Limits and specifications for
@@ -16,14 +16,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from migrations_app.chat.archive.records import Principal, PrincipalKind, PrincipalState
 from migrations_app.chat.conversion.findings import CODES, Finding
 from migrations_app.chat.conversion.outgoing import (
     Found,
     Joining,
-    Limits,
     OutgoingCategory,
     OutgoingMessage,
     OutgoingRoom,
@@ -37,8 +36,9 @@ from migrations_app.chat.targets.base import (
     TargetProblem,
     TargetSettings,
 )
-from migrations_app.chat.targets.teams_files import LARGEST, ChannelFiles
+from migrations_app.chat.targets.teams_files import ChannelFiles
 from migrations_app.chat.targets.teams_found import (
+    GENERAL,
     found_of,
     is_marked,
     mark_of_category,
@@ -49,44 +49,14 @@ from migrations_app.chat.targets.teams_found import (
 from migrations_app.chat.targets.teams_graph import TeamsGraph, refused_with
 from migrations_app.chat.targets.teams_order import in_order
 from migrations_app.chat.targets.teams_people import People, add_to_channel, add_to_team
+from migrations_app.chat.targets.teams_settings import LIMITS, OPTIONS, PERMISSIONS, application_of
 from migrations_app.https.session import Limits as Bounds
 from migrations_app.microsoft.client import JSON, Graph, segment
-from migrations_app.microsoft.clouds import CLOUDS
-from migrations_app.microsoft.sign_in import Application
 from tenants_app.sentences import sentence
 
-PERMISSIONS = (
-    "Teamwork.Migrate.All",
-    "Team.Create",
-    "Team.ReadBasic.All",
-    "TeamSettings.ReadWrite.All",
-    "TeamMember.ReadWrite.All",
-    "Channel.Create",
-    "Channel.ReadBasic.All",
-    "ChannelSettings.ReadWrite.All",
-    "ChannelMember.ReadWrite.All",
-    "ChannelMessage.Read.All",
-    "Files.ReadWrite.All",
-    "User.Read.All",
-)
-"""Application permissions, all consented to by an administrator: to import, to let people in, to read back."""
-CHANNELS_OF_A_TEAM = 999
-"""1,000 with the one called General; private ones count likewise since MC1134737 (before: 30)."""
-_NAMES = "|".join(
-    (
-        r"[~#%&*{}+/\\:<>?|'\",\x00-\x1f\x80-\x9f]",
-        r"\.\.",
-        r"^[_.]",
-        r"\.$",
-        r"_vti_",
-        r"^(?i:forms|con|conin\$|conout\$|prn|aux|nul|com[1-9]|lpt[1-9]|desktop\.ini)$",
-    )
-)
-"""What the name of a channel cannot have."""
 _BOUNDS = Bounds(write=120, whole=300)
 _BEFORE = timedelta(seconds=1)
 _ON_A_PAGE = "50"
-_GENERAL = "general"
 _CREATING = 24
 """How often MMS asks whether a team is ready before it lets the queue wait."""
 
@@ -95,56 +65,9 @@ class TeamsTarget:
     """One organization's Teams, as the app registration of the target sees it."""
 
     KIND: ClassVar[str] = "teams"
-    OPTIONS: ClassVar[Sequence[Option]] = (
-        Option(
-            "directory_id",
-            sentence("Directory (tenant) ID"),
-            sentence(
-                "The ID of the organization in Microsoft Entra. The account of the target is the application's ID."
-            ),
-            is_required=True,
-        ),
-        Option(
-            "owner",
-            sentence("Owner of the teams"),
-            sentence(
-                "The user principal name of an account that owns every team that is made, and every private channel "
-                "whose room has no manager. Use one with which nobody works."
-            ),
-            is_required=True,
-        ),
-        Option(
-            "stand_in",
-            sentence("Author for people without an account"),
-            sentence(
-                "The user principal name of an account that stands for authors who have none, such as "
-                "former.staff@contoso.com. Their messages begin with their own name."
-            ),
-            is_required=True,
-        ),
-        Option(
-            "cloud",
-            sentence("Cloud"),
-            sentence("Leave it empty or enter “global”: Microsoft offers the import in no other cloud."),
-        ),
-    )
+    OPTIONS: ClassVar[Sequence[Option]] = OPTIONS
     WRITES: ClassVar[bool] = True
-    limits = Limits(
-        authors_need_accounts=True,
-        times_are_unique=True,
-        room_name=50,
-        room_name_forbidden=_NAMES,
-        room_names_within_category=True,
-        category_name=256,
-        description=900,
-        message_bytes=24_000,
-        file_bytes=LARGEST,
-        messages_per_second=4,
-        files_per_second=0.5,
-        category_is="team",
-        keeps_type=False,
-        rooms_of_a_category=CHANNELS_OF_A_TEAM,
-    )
+    limits = LIMITS
 
     def __init__(
         self,
@@ -156,7 +79,7 @@ class TeamsTarget:
         self._settings = settings
         self._wait = wait
         self._teams = TeamsGraph(
-            Graph(_application(settings), _BOUNDS, allowed_hosts=settings.allowed_hosts), wait=wait, clock=clock
+            Graph(application_of(settings), _BOUNDS, allowed_hosts=settings.allowed_hosts), wait=wait, clock=clock
         )
         self._files: dict[str, ChannelFiles] = {}
         self._first: dict[str, datetime] = {}
@@ -195,8 +118,8 @@ class TeamsTarget:
                 "start."
             ),
             "setting-lost": sentence(
-                "A standard channel of Teams has no members and no owners of its own: everybody in the team reads it, and "
-                "managers of open rooms become members of the team. Managers of other rooms own their private channel."
+                "A standard channel of Teams has no members and no owners of its own: everybody in the team reads it, "
+                "and managers of open rooms become members of the team. Managers of other rooms own their channel."
             ),
         }
         return [Finding(CODES[code], code, text) for code, text in said.items()]
@@ -259,8 +182,8 @@ class TeamsTarget:
             self._import(room, message, octets)
 
     def written(self, room: str, messages: Sequence[OutgoingMessage]) -> set[str]:
-        """Each is asked for by the id that its time gives. Where this organization's Teams gives other ids, all messages
-        of the channel are read."""
+        """Each is asked for by the id that its time gives. Where this organization's Teams gives other ids, all
+        messages of the channel are read."""
         newest = self._teams.get(f"{_path(room)}/messages", {"$top": "1"})
         listed = newest.get("value") if newest else None
         if not isinstance(listed, list) or not listed:
@@ -414,7 +337,7 @@ class TeamsTarget:
 
     def _made(self, room: OutgoingRoom, team: str) -> JSON:
         kind = "standard" if room.joining is Joining.ORGANIZATION else "private"
-        wanted = {
+        wanted: dict[str, Any] = {
             "displayName": room.name,
             "description": marked(room.description, mark_of_room(room)),
             "membershipType": kind,
@@ -438,8 +361,8 @@ class TeamsTarget:
             raise TargetProblem(
                 "chat-target-refused",
                 sentence(
-                    "Teams made the channel “%(name)s” as another kind than it was asked for. MMS has removed it, before "
-                    "anything was in it.",
+                    "Teams made the channel “%(name)s” as another kind than it was asked for. MMS has removed it, "
+                    "before anything was in it.",
                     name=room.name,
                 ),
             )
@@ -491,8 +414,8 @@ class TeamsTarget:
             raise TargetProblem(
                 "chat-target-refused",
                 sentence(
-                    "Another message of %(time)s is in the channel already, to the millisecond. Import the room under a "
-                    "name of its own.",
+                    "Another message of %(time)s is in the channel already, to the millisecond. Import the room under "
+                    "a name of its own.",
                     time=messages_of_teams.written_time(message.at),
                 ),
             )
@@ -518,7 +441,7 @@ class TeamsTarget:
         foreign = [
             each
             for each in channels
-            if not is_marked(each) and str(each.get("displayName") or "").casefold() != _GENERAL
+            if not is_marked(each) and str(each.get("displayName") or "").casefold() != GENERAL
         ]
         told = self._teams.get(f"/teams/{segment(team)}") or {}
         if not foreign and str(told.get("visibility") or "").casefold() == "private":
@@ -541,32 +464,3 @@ class TeamsTarget:
 def _path(room: str) -> str:
     team, _, channel = room.partition("/")
     return f"/teams/{segment(team)}/channels/{segment(channel)}"
-
-
-def _application(settings: TargetSettings) -> Application:
-    cloud = settings.options.get("cloud") or "global"
-    if cloud != "global":
-        raise TargetProblem(
-            "chat-target-settings",
-            sentence(
-                "Microsoft offers the import of messages in its global cloud only, not in “%(cloud)s”: choose another kind "
-                "of target.",
-                cloud=cloud,
-            ),
-            is_of_room=False,
-        )
-    missing = [each.label for each in TeamsTarget.OPTIONS if each.is_required and not settings.options.get(each.name)]
-    if not settings.account or not settings.secret or missing:
-        raise TargetProblem(
-            "chat-target-settings",
-            sentence(
-                "The target lacks what MMS signs in with: the application's ID as account, its client secret or "
-                "certificate, the directory ID, the owner and the author for people without an account."
-            ),
-            is_of_room=False,
-        )
-    where = CLOUDS["global"]
-    if settings.microsoft_endpoints:
-        authority, graph = settings.microsoft_endpoints
-        where = where.reached_at(authority.rstrip("/"), graph.rstrip("/"))
-    return Application(where, settings.options["directory_id"], settings.account, settings.secret)

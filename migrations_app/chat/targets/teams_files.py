@@ -1,4 +1,4 @@
-"""Files of a room: they lie in the channel's own folder in SharePoint, where only those read them who read the channel."""
+"""Files of a room: they lie in the channel's own folder in SharePoint, read by those who read it."""
 
 from __future__ import annotations
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 
 from migrations_app.chat.conversion.names import folded
 from migrations_app.chat.conversion.outgoing import Found, OutgoingCategory, OutgoingRoom
 from migrations_app.chat.targets.teams_graph import TeamsGraph
 from migrations_app.microsoft.client import JSON, segment
 
+GENERAL = "general"
+"""The channel that every team has, folded."""
 _MARK = re.compile(r"\s*\[persistent chat: (category|room) ([^\]\n]*)\]\s*$")
 
 
@@ -40,12 +43,14 @@ def found_of(teams: TeamsGraph) -> Found:
     """All teams and channels. What MMS made itself is ``ours`` and changes no digest."""
     listed = list(teams.list("/teams", {"$select": "id,displayName,description"}))
     channels = teams.get_many([f"/teams/{segment(str(team['id']))}/channels" for team in listed])
-    found = Found()
+    found = Found(retention_is_known=False)
     others = hashlib.sha256()
     for team, told in sorted(zip(listed, channels, strict=True), key=lambda pair: str(pair[0]["id"])):
         name = folded(str(team.get("displayName") or ""))
-        if not is_marked(team):
-            found.categories[name] = str(team["id"])
+        found.categories[name] = str(team["id"])
+        if made := _MARK.search(str(team.get("description") or "")):
+            found.our_categories[made[2]] = str(team["id"])
+        else:
             others.update(f"{team['id']} {name}\n".encode())
         value = (told or {}).get("value")
         for channel in sorted(value if isinstance(value, list) else [], key=lambda each: str(each.get("id"))):
@@ -54,9 +59,9 @@ def found_of(teams: TeamsGraph) -> Found:
             found.rooms[f"{name}/{room}"] = id_
             if made := _MARK.search(str(channel.get("description") or "")):
                 found.ours[made[2]] = id_
-            else:
+            elif not (is_marked(team) and room == GENERAL):
                 others.update(f"{id_} {room}\n".encode())
-    return Found(found.rooms, found.categories, found.ours, None, retention_is_known=False, digest=others.hexdigest())
+    return replace(found, digest=others.hexdigest())
 
 
 def _safe(id_: str) -> str:

@@ -1,7 +1,7 @@
 """Messages as Teams takes them and gives them back.
 
-Graph keeps no key of ours with a message. It is told again by its time, which is unique to the millisecond in a channel,
-its author, and its text.
+Graph keeps no key of ours with a message. It is known again by its time, which is unique to the millisecond in a
+channel, its author, and its text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from migrations_app.chat.archive.records import MessageKind
 from migrations_app.chat.conversion.outgoing import OutgoingMessage
 
 STORY = "Story"
-"""The subject of a story: its own name would be said twice, as the text begins with it. Not translated: it is read back."""
+"""The subject of a story; its title stands in the text. Not translated, as it is read back."""
 _BREAKS = frozenset({"p", "div", "blockquote", "li"})
 
 

@@ -67,8 +67,8 @@ class People:
 
 
 def add_to_team(teams: TeamsGraph, team: str, people: Mapping[str, object], *, is_foreign: bool) -> None:
-    """Let people into a team, as members only: nobody becomes more there than they were in a room. Into one that MMS did
-    not make (``is_foreign``) it lets nobody: they would read what was written there by others."""
+    """Let people into a team, as members only: nobody becomes more there than they were in a room. Into one that MMS
+    did not make (``is_foreign``) it lets nobody: they would read what was written there by others."""
     path = f"/teams/{segment(team)}/members"
     there = {str(each.get("userId")) for each in teams.list(path)}
     missing = sorted(id_ for id_ in people if id_ not in there)
@@ -76,8 +76,8 @@ def add_to_team(teams: TeamsGraph, team: str, people: Mapping[str, object], *, i
         raise TargetProblem(
             "chat-target-refused",
             sentence(
-                "%(count)s people of the room are not in the team that has its category's name (%(ids)s). MMS lets nobody "
-                "into a team that it did not make, as they would read its channels: add them in Teams, then retry.",
+                "%(count)s people of the room are not in the team that has its category's name (%(ids)s). MMS lets "
+                "nobody into a team that it did not make, as they would read its channels: add them there, then retry.",
                 count=len(missing),
                 ids=", ".join(missing[:_NAMED]),
             ),
