@@ -25,7 +25,7 @@ def path_of(sha256: str, name: str) -> str:
 
 def safe_name(name: str) -> str:
     """A name that every file system takes, and that leads nowhere else."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
+    name = unicodedata.normalize("NFC", name)
     name = _NOT_IN_NAMES.sub("_", name).strip(". ")
     stem, dot, ending = name.rpartition(".")
     if not dot:

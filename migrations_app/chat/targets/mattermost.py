@@ -59,6 +59,7 @@ LONGEST_MESSAGE = 16_383
 LONGEST_NAME = 64
 LONGEST_PURPOSE = 250
 LONGEST_USERNAME = 64
+LONGEST_FILE_NAME = 200
 NO_DOMAIN = "invalid.example"
 _ADDRESS = re.compile(r"[^\s@\[\]<>]{1,64}@[^\s@\[\]<>]{1,63}")
 
@@ -357,7 +358,10 @@ def _slug(text: str, also: str) -> str:
 
 def path_of(sha256: str, name: str) -> str:
     """Below ``data/`` of the ZIP. Its last part is the name that Mattermost shows."""
-    return f"{FOLDER}/{sha256[:2]}/{sha256}/{safe_name(name)}"
+    last = re.sub(r"[/\\\\\x00-\x1f\x7f\ud800-\udfff]", "_", name)
+    if last.strip(". ") != last or not last or len(last.encode()) > LONGEST_FILE_NAME:
+        last = safe_name(name)
+    return f"{FOLDER}/{sha256[:2]}/{sha256}/{last}"
 
 
 def _lines_entry() -> ZipInfo:
