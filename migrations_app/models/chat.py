@@ -200,7 +200,17 @@ class ChatPlan(models.Model):
     max_failed_in_a_row = models.PositiveIntegerField(default=3, validators=[MinValueValidator(1)])
     counted_from = models.DateTimeField(null=True, help_text="Since when the stop rule counts: start, or resuming.")
     cursor = models.PositiveIntegerField(default=0, help_text="Rooms that were planned so far.")
+    keeps_content = models.BooleanField(
+        default=False, help_text="Planned again after a decision: what was found of messages is still true."
+    )
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Since it last came further.")
+    retry_at = models.DateTimeField(null=True, help_text="Until then nothing of it is begun.")
+    lease_token = models.UUIDField(null=True, help_text="Of the worker that plans, makes categories, or finishes.")
+    lease_until = models.DateTimeField(null=True)
+    prepared_at = models.DateTimeField(
+        null=True, help_text="When source and target were found to be as planned, and categories were made."
+    )
+    categories = models.JSONField(default=dict, help_text="The target's own ids, by ids of categories in the archive.")
     created = models.DateTimeField(default=timezone.now)
     created_by = models.CharField(max_length=200)
     planned_at = models.DateTimeField(null=True)
@@ -274,8 +284,10 @@ class ChatRoom(models.Model):
     cursor_at = models.DateTimeField(null=True, help_text="The time that was given to the last message.")
     written = models.BigIntegerField(default=0, help_text="Messages of the archive that are in the target.")
     unanswered = models.BooleanField(default=False, help_text="A batch was begun; whether it is there is to be read.")
-    attempts = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Since it last came further.")
     retry_at = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True, help_text="Of the worker that writes it.")
+    lease_until = models.DateTimeField(null=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_detail = SentenceField(blank=True)
     started_at = models.DateTimeField(null=True)
