@@ -236,12 +236,12 @@ def _decoded(record: bytes, line: int) -> str:
 
 def _encoding_of(path: Path) -> tuple[str, int]:
     with path.open("rb") as stream:
-        begin = stream.read(400)
+        begin = stream.read(8)
     if begin.startswith(codecs.BOM_UTF8):
         return "utf-8", len(codecs.BOM_UTF8)
     if begin.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", 0
-    # Without a mark: names of columns are ASCII, so that every second octet is zero.
+    # Without a mark: the first column has a name in ASCII, so that every second octet is zero.
     if len(begin) > 3 and not any(begin[1::2]):
         return "utf-16-le", 0
     if len(begin) > 3 and not any(begin[0::2]):

@@ -67,5 +67,4 @@ def _store_name(link: str) -> str:
 
 
 def _shown(name: str) -> str:
-    plain = unescape(name).strip().replace("\\", "/").rsplit("/", 1)[-1]
-    return plain[:LONGEST_FILE_NAME]
+    return unescape(name).strip()[:LONGEST_FILE_NAME]

@@ -19,14 +19,15 @@ def _quoted(names: tuple[str, ...]) -> str:
 def _statement(table: str) -> str:
     columns = TABLES[table]
     names = ", ".join(f"[{name}]" for name in columns.required)
-    return f"SELECT {names} FROM dbo.[{table}] ORDER BY {', '.join(f'[{name}]' for name in columns.order)};"
+    order = ", ".join(f"[{name}]" for name in columns.order)
+    return " ".join(("SELECT", names, "FROM", f"dbo.[{table}]", "ORDER BY", f"{order};"))
 
 
 SQL_SCRIPT = "\n".join(
     [
         "-- The tables of Persistent Chat or Group Chat, for MMS. Named columns, read only.",
         "-- Save each result as <table>.csv in UTF-8 with the names of columns and with quotation marks around texts.",
-        "-- The PowerShell script does all of that. Stop the chat services first, so that all tables are of one moment.",
+        "-- The PowerShell script does all of that. Stop the chat services first: all tables must be of one moment.",
         "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;",
         "SET LOCK_TIMEOUT 60000;",
         *(

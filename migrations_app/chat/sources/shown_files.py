@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from migrations_app.chat.archive.records import ChatFile
 from migrations_app.chat.sources import ticks
@@ -22,6 +22,15 @@ class ShownFiles:
 
     def add(self, store_name: str, room: int, n: int, at: int, by: str, name: str) -> None:
         self._rows.add(store_name, room, n, at, by, name)
+
+    def index(self) -> None:
+        """Before :meth:`is_shown` is asked."""
+        self._rows.flush()
+        self._scratch.run("CREATE INDEX shown_in ON shown (room, store)")
+
+    def is_shown(self, store_name: str, room: int) -> bool:
+        question = "SELECT 1 FROM shown WHERE room = ? AND store = ?"
+        return self._scratch.one(question, [room, store_name]) is not None
 
     def sort(self) -> None:
         """After the last one."""
@@ -43,7 +52,7 @@ class ShownFiles:
         found = self._scratch.one("SELECT id FROM shown_file WHERE room = ? AND store = ?", [room, store_name])
         return str(found[0]) if found else store_name
 
-    def records(self, room_id: dict[int, str] | None = None) -> Iterator[ChatFile]:
+    def records(self, room_id: Mapping[int, str] | None = None) -> Iterator[ChatFile]:
         """By room and by message. ``room_id``: what rooms are called, where it is not their number."""
         question = "SELECT id, room, store, name, by, ticks FROM shown_file ORDER BY room, n, store"
         for id_, room, store, name, by, at in self._scratch.rows(question):

@@ -46,7 +46,7 @@ class Principals:
 
     def __iter__(self) -> Iterator[Principal]:
         for row in self._table.file.rows():
-            yield self._principal(Record(self._table, row))
+            yield self._principal(Record(self._table, row), lists_members=True)
 
     def _add_type(self, record: Record) -> None:
         name = record.text("ptypeDesc").strip()
@@ -63,9 +63,9 @@ class Principals:
         if number in self.numbers:
             raise record.bad(sentence("There is a principal with the number %(number)s already.", number=str(number)))
         self.numbers.add(number)
-        self._principal(record)
+        self._principal(record, lists_members=False)
 
-    def _principal(self, record: Record) -> Principal:
+    def _principal(self, record: Record, *, lists_members: bool) -> Principal:
         number = record.integer("prinID")
         try:
             type_ = self._types[record.integer("prinTypeID")]
@@ -100,7 +100,7 @@ class Principals:
             email=record.text_or_nothing("prinEmail"),
             guid=guid_of(record.text("prinGuid")),
             state=state,
-            members=None if type_.kind is PrincipalKind.USER else self._members(number),
+            members=self._members(number) if lists_members and type_.kind is not PrincipalKind.USER else None,
             is_federated=type_.is_federated,
             more=more,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 A_MILLISECOND = 10_000
-_EPOCH = 621_355_968_000_000_000
+UNIX_EPOCH = 621_355_968_000_000_000
 """1970-01-01 in ticks: 62,135,596,800 s (chat.md, F4)."""
 _FIRST = datetime(1990, 1, 1, tzinfo=UTC)
 _LAST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -14,7 +14,7 @@ _LAST = datetime(2200, 1, 1, tzinfo=UTC)
 
 def time_of(ticks: int) -> datetime | None:
     """The time to the millisecond, cut and not rounded, in UTC; None where it can be no time of a message."""
-    milliseconds = (ticks - _EPOCH) // A_MILLISECOND
+    milliseconds = (ticks - UNIX_EPOCH) // A_MILLISECOND
     if not _FIRST_MILLISECOND <= milliseconds < _LAST_MILLISECOND:
         return None
     return _UNIX + timedelta(milliseconds=milliseconds)
@@ -22,7 +22,7 @@ def time_of(ticks: int) -> datetime | None:
 
 def ticks_of(time: datetime) -> int:
     """The same the other way round, exact to the microsecond."""
-    return _EPOCH + (time - _UNIX) // timedelta(microseconds=1) * 10
+    return UNIX_EPOCH + (time - _UNIX) // timedelta(microseconds=1) * 10
 
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
