@@ -99,6 +99,9 @@ class Limits:
     """What a kind of target can take."""
 
     keeps_author: bool = True
+    authors_need_accounts: bool = False
+    """Whether only accounts can be authors: a message of anybody else is written by an account that stands for all of
+    them, and begins with a line that says by whom and when it was written (R118)."""
     keeps_time: bool = True
     formats: bool = True
     """Whether it takes HTML."""
@@ -106,6 +109,11 @@ class Limits:
     """Whether no two messages of a room may have the same millisecond (R118)."""
     room_name: int | None = None
     """Characters; likewise the next two."""
+    room_name_forbidden: str = ""
+    """A regular expression of what the name of a room cannot have, found anywhere in it (``name-not-allowed``)."""
+    room_names_within_category: bool = False
+    """Whether two rooms may have one name where their categories differ. ``Found.rooms`` then has each room under
+    ``<category>/<room>``, both folded."""
     category_name: int | None = None
     description: int | None = None
     message_bytes: int | None = None

@@ -43,6 +43,8 @@ class TargetSettings:
     """Its own, for what is made of files; there is nothing else in it."""
     allowed_hosts: Sequence[str] = ()
     """Private hosts to which it may connect (``MMS_ALLOWED_MAIL_HOSTS``)."""
+    microsoft_endpoints: Sequence[str] = ()
+    """Where the operator has Microsoft's sign-in and Graph (``MMS_MICROSOFT_ENDPOINTS``); empty: where they are."""
     language: str = "en"
     """For what is written for people to read."""
 
