@@ -25,7 +25,7 @@ from tests.support.radicale_server import listens
 from tests.support.waiting import wait_until
 
 SERVER_NAME = "example.org"
-TOKEN = "as-token-of-the-tests"  # noqa: S105 - of a server that lives as long as a test
+TOKEN = "as-token-of-the-tests"
 _SHARED = "shared-secret-of-the-tests"
 _LIMITS_OFF = {"per_second": 100_000, "burst_count": 100_000}
 _RATES = ("rc_message", "rc_admin_redaction", "rc_room_creation", "rc_joins_per_room", "rc_3pid_validation")
@@ -174,9 +174,7 @@ def settings_for(address: str, folder: Path, **options: str) -> TargetSettings:
 
 
 @contextmanager
-def synapse(
-    folder: Path, registration: str, *, settings: Mapping[str, Any] | None = None
-) -> Iterator[SynapseServer]:
+def synapse(folder: Path, registration: str, *, settings: Mapping[str, Any] | None = None) -> Iterator[SynapseServer]:
     """A running one, stopped at the end."""
     server = SynapseServer(folder, registration, settings=settings)
     server.start()

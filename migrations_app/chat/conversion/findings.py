@@ -49,6 +49,8 @@ CODES: dict[str, Severity] = {
     "group-expanded": Severity.NOTE,
     "no-account": Severity.WARNING,
     "no-members": Severity.WARNING,
+    "authors-made": Severity.NOTE,
+    "speaks-for-nobody": Severity.WARNING,
     # R122: what rooms are like there
     "privacy-mapped": Severity.NOTE,
     "auditorium": Severity.NOTE,
