@@ -50,7 +50,6 @@ MOST_OCTETS = 62_500
 """Of an event's content in canonical JSON. An event has 65,536, of which the homeserver's part takes up to 3,000."""
 
 LIMITS = Limits(
-    message_bytes=60_000,
     message_json_bytes=60_000,
     file_bytes=50 * 1024 * 1024,
     forbidden="[\ud800-\udfff]",
@@ -177,12 +176,13 @@ class MatrixTarget:
         rooms: dict[str, str] = {}
         categories: dict[str, str] = {}
         ours: dict[str, str] = {}
+        our_categories: dict[str, str] = {}
         of_others: list[tuple[str, str]] = []
         for room, name, is_space, made_for in self._rooms.known():
             into = categories if is_space else rooms
             into.setdefault(folded(name), room)
             if made_for:
-                ours[made_for] = room
+                (our_categories if is_space else ours)[made_for] = room
                 into[folded(name)] = room
             else:
                 of_others.append((folded(name), room))
@@ -192,6 +192,7 @@ class MatrixTarget:
             rooms=rooms,
             categories=categories,
             ours=ours,
+            our_categories=our_categories,
             retention_is_known=False,  # it is a setting of the server that is shown to nobody
             digest=hashlib.sha256(depends_on.encode()).hexdigest(),
         )
@@ -240,15 +241,16 @@ class MatrixTarget:
         if category.merges_into:
             return category.merges_into
         alias = space_alias(self._prefix, category)
+        made_for = category.guid or category.id
         body = {
             "creation_content": {"type": "m.space", "m.federate": False},
             "preset": "private_chat",
             "name": category.name,
             "topic": category.description,
             "power_level_content_override": power.of_space(),
-            "initial_state": states("joined", {"made_for": category.id}),
+            "initial_state": states("joined", {"made_for": made_for}),
         }
-        return self._rooms.made(alias, body, category.id)
+        return self._rooms.made(alias, body, made_for)
 
     def begin_room(self, room: OutgoingRoom, category: str) -> str:
         if room.merges_into:
@@ -286,6 +288,8 @@ class MatrixTarget:
     # Writing
 
     def write(self, room: str, messages: Sequence[OutgoingMessage], octets: Octets) -> None:
+        if messages and not self._index.covers(room, messages[0].key):
+            self.written(room, messages)
         for message in messages:
             if self._index.has(room, message.key):
                 continue
@@ -294,8 +298,7 @@ class MatrixTarget:
                 self._send(room, author, message, octets)
             except Unknown as unknown:
                 raise Unanswered(unknown.why) from None
-            if self._index.knows(room):
-                self._index.add(room, message.key)
+            self._index.add(room, message.key)
 
     def _send(self, room: str, author: str, message: OutgoingMessage, octets: Octets) -> None:
         content = self._content(message, octets)
@@ -361,7 +364,9 @@ class MatrixTarget:
         state.is_open = True
 
     def written(self, room: str, messages: Sequence[OutgoingMessage]) -> set[str]:
-        self._index.read(room, lambda: self._backwards(room))
+        if not messages:
+            return set()
+        self._index.read(room, messages[0].key, lambda: self._backwards(room))
         return {message.key for message in messages if self._index.has(room, message.key)}
 
     def _backwards(self, room: str) -> Iterator[list[tuple[str, str]]]:

@@ -34,7 +34,8 @@ def room_alias(prefix: str, room: Room) -> str:
 
 def space_alias(prefix: str, category: OutgoingCategory) -> str:
     """The local part of a space's alias."""
-    return f"{prefix}space_{_digest([category.id, category.name])}"
+    seed = ["guid", category.guid.lower()] if category.guid else ["id", category.id, category.name]
+    return f"{prefix}space_{_digest(seed)}"
 
 
 def transaction_of(key: str, what: str = "") -> str:
