@@ -340,6 +340,22 @@ FAILED = {
         sentence("The room is encrypted end to end at the target, so its history cannot be written."),
         sentence("Have the homeserver not encrypt new rooms by itself, or choose another room; then retry the room."),
     ),
+    "chat-room-gone": Entry(
+        sentence("The target does not have the room that was made there, or that its own tools were to make."),
+        sentence("Find out who removed it; then retry the room, or plan and import again."),
+    ),
+    "chat-made-unreadable": Entry(
+        sentence("Pages or files that MMS made at the target were changed or removed, so they cannot be read back."),
+        sentence("Retry the room: they are made anew from what was written."),
+    ),
+    "chat-tables-missing": Entry(
+        sentence("MMS does not know what the new Persistent Chat has: its tables were not read, or not in whole."),
+        sentence("Read its tables into an archive, name that archive in the target, and compare again."),
+    ),
+    "chat-not-written-by-us": Entry(
+        sentence("MMS does not write to Persistent Chat: its own cmdlets copy the rooms."),
+        sentence("Follow the steps of the plan, then compare."),
+    ),
     "no-bridge": Entry(
         sentence("Audio conferencing is on, but the user has no bridge."),
         sentence("Assign the user a bridge, then retry."),

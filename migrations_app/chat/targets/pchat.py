@@ -74,7 +74,7 @@ class PersistentChatTarget(Target):
                 self._archive = self._open.enter_context(open_archive(self._settings.seen, check=False))
             except (OSError, Unusable) as error:
                 raise TargetProblem(
-                    "chat-tables-unreadable",
+                    "chat-tables-missing",
                     sentence("The archive of the target's tables cannot be read. Make it anew, and name it again."),
                     is_of_room=False,
                 ) from error
