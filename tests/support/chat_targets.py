@@ -17,6 +17,7 @@ from migrations_app.chat.conversion.people import people_of
 from migrations_app.chat.conversion.planning import plan_rooms
 from migrations_app.chat.targets.base import ReadMessage, Target, TargetSettings
 from migrations_app.chat.targets.of_kind import open_target
+from tests.support.matrix_stand_in import of_organization as matrix_of_organization
 
 Settings = Callable[[Path], AbstractContextManager[TargetSettings]]
 """What opens targets of a kind in a test; a kind that needs a server starts a stand-in for it."""
@@ -27,6 +28,7 @@ def in_files(kind: str) -> Settings:
 
 
 WRITTEN: dict[str, Settings] = {kind: in_files(kind) for kind in ("archive", "mattermost")}
+WRITTEN["matrix"] = matrix_of_organization
 """Every kind to which MMS writes."""
 
 

@@ -373,7 +373,7 @@ def settings_for(address: str, folder: Path, **options: str) -> TargetSettings:
 def of_organization(folder: Path) -> Iterator[TargetSettings]:
     """A stand-in where everybody of ``write_organization`` has an account who can have one."""
     stand_in = StandIn()
-    for local in ("root", "off", "noa", "o=27neil=2bchat", *(f"user{number}" for number in range(1, 400))):
+    for local in ("root", "off", "noa", "o=27neil=2bchat", *(f"user{number}" for number in range(511, 700))):
         stand_in.add_account(local)
     with matrix_stand_in(stand_in) as (_, server):
         yield settings_for(server.address, folder)
