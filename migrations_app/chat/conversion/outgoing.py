@@ -158,6 +158,8 @@ class Found:
     ours: dict[str, str] = field(default_factory=dict)
     """The target's own id of each room that an earlier import made, by ``room.guid or room.id`` of the archive: that
     one is gone on with, and its name is no conflict for it (R111)."""
+    our_categories: dict[str, str] = field(default_factory=dict)
+    """Likewise of categories, by ``category.guid or category.id``."""
     retention_days: int | None = None
     """After how many days the target deletes messages; None where it keeps them, or nobody knows."""
     retention_is_known: bool = True
