@@ -40,7 +40,10 @@ def kind_of(path: Path) -> str | None:
         return "mms-chat"
     if _TABLES in names:
         return "mgc-tables"
-    return "compliance-xml" if any(name.endswith(".xml") for name in names) else None
+    is_compliance = any(name.endswith(".xml") for name in names) and all(
+        name.endswith(_UNPACKED["compliance-xml"]) for name in names
+    )
+    return "compliance-xml" if is_compliance else None
 
 
 def open_source(
