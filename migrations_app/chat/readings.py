@@ -47,7 +47,13 @@ ATTEMPTS = 3
 
 
 def submit(
-    tenant: Tenant, actor: Actor, file: UploadedFile[bytes], *, kind: str = "", name: str = "", options: Mapping[str, Any]
+    tenant: Tenant,
+    actor: Actor,
+    file: UploadedFile[bytes],
+    *,
+    kind: str = "",
+    name: str = "",
+    options: Mapping[str, Any],
 ) -> ChatReading:
     """Take a file in and have it read. ``options`` are those of :func:`asked_of`. Raises ``ValidationError``."""
     file_name = Path(str(file.name or "").replace("\\", "/")).name

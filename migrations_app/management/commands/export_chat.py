@@ -135,9 +135,9 @@ class Command(AdministratorCommand):
         )
         told %= {"count": grouped(unusable.count)}
         if more > 0:
-            told += " " + ngettext(
-                "%(count)s of them is not shown.", "%(count)s of them are not shown.", more
-            ) % {"count": grouped(more)}
+            told += " " + ngettext("%(count)s of them is not shown.", "%(count)s of them are not shown.", more) % {
+                "count": grouped(more)
+            }
         return CommandError(told)
 
     def _tell(self, manifest: Manifest, output: Path) -> None:

@@ -10,7 +10,9 @@ from tenants_app.management.base import AdministratorCommand, wrong_usage
 
 
 class Command(AdministratorCommand):
-    help = "Set how chat of a tenant is treated: what stands between names of nested categories, how long archives stay."
+    help = (
+        "Set how chat of a tenant is treated: what stands between names of nested categories, how long archives stay."
+    )
     example = "--keep-archives-days 365"
 
     def add_arguments(self, parser: CommandParser) -> None:
