@@ -54,9 +54,9 @@ class TeamsGraph:
     def close(self) -> None:
         self._graph.close()
 
-    def sign_in(self) -> frozenset[str]:
-        """The application permissions that Entra has given."""
-        self._asked(self._graph.sign_in)
+    def sign_in(self, *, anew: bool = False) -> frozenset[str]:
+        """The application permissions that Entra has given; those of now where it is asked ``anew``."""
+        self._asked(partial(self._graph.sign_in, anew=anew))
         return self._graph.roles
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> JSON | None:
