@@ -51,6 +51,8 @@ CODES: dict[str, Severity] = {
     "group-expanded": Severity.NOTE,
     "no-account": Severity.WARNING,
     "no-members": Severity.WARNING,
+    "authors-made": Severity.NOTE,
+    "speaks-for-nobody": Severity.WARNING,
     # R122: what rooms are like there
     "privacy-mapped": Severity.NOTE,
     "scope-narrowed": Severity.WARNING,
