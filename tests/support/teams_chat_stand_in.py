@@ -42,9 +42,9 @@ MOST_OCTETS = 28 * 1024
 _FORBIDDEN = re.compile(r"[~#%&*{}+/\\:<>?|'\",\x00-\x1f]|\.\.|^[_.]|\.$")
 
 
-def opened(graph: Any, **options: str) -> TeamsTarget:
-    """The target at this stand-in; its waiting moves the stand-in's clock and takes no time."""
-    settings = TargetSettings(
+def settings_at(graph: Any, **options: str) -> TargetSettings:
+    """The settings of a target at this stand-in."""
+    return TargetSettings(
         "Teams",
         "teams",
         account=graph.client_id,
@@ -53,6 +53,11 @@ def opened(graph: Any, **options: str) -> TeamsTarget:
         allowed_hosts=("127.0.0.1",),
         microsoft_endpoints=(graph.authority, graph.graph),
     )
+
+
+def opened(graph: Any, **options: str) -> TeamsTarget:
+    """The target at this stand-in; its waiting moves the stand-in's clock and takes no time."""
+    settings = settings_at(graph, **options)
     return TeamsTarget(settings, wait=graph.clock.advance, clock=lambda: graph.clock.now().timestamp())
 
 

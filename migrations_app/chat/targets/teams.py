@@ -12,7 +12,6 @@ Microsoft Teams*; message center MC1134737 (private channels).
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -73,11 +72,10 @@ class TeamsTarget:
         self,
         settings: TargetSettings,
         *,
-        wait: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._settings = settings
-        self._wait = wait
         self.teams = TeamsGraph(
             Graph(application_of(settings), _BOUNDS, allowed_hosts=settings.allowed_hosts), wait=wait, clock=clock
         )
@@ -296,7 +294,7 @@ class TeamsTarget:
                 raise TargetProblem(
                     "chat-target-refused", sentence("Teams could not make the team “%(name)s”.", name=name)
                 )
-            self._wait(5)
+            self.teams.wait(5)
         raise TargetProblem(
             "chat-target-busy",
             sentence("Teams is still making the team “%(name)s”.", name=name),
