@@ -1,0 +1,34 @@
+"""A room as it was planned, as plain values: an import makes what the plan has shown, and decides nothing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from migrations_app.chat.archive.records import Room
+from migrations_app.chat.conversion.outgoing import Joining, OutgoingCategory, OutgoingRoom
+
+_PEOPLE = ("members", "managers", "presenters")
+_PLAIN = ("name", "description", "is_auditorium", "is_read_only", "allows_invitations", "merges_into")
+_OF_CATEGORY = ("id", "name", "description", "merges_into")
+
+
+def as_json(room: OutgoingRoom) -> dict[str, Any]:
+    """Everything of it but the record of the room itself, which the archive has."""
+    return {
+        **{name: getattr(room, name) for name in _PLAIN},
+        "joining": room.joining.value,
+        "category": {name: getattr(room.category, name) for name in _OF_CATEGORY},
+        **{name: sorted(getattr(room, name)) for name in _PEOPLE},
+    }
+
+
+def outgoing_of(planned: Mapping[str, Any], room: Room) -> OutgoingRoom:
+    """The same room again, from what :func:`as_json` made of it and the archive's record."""
+    return OutgoingRoom(
+        room=room,
+        category=OutgoingCategory(**planned["category"]),
+        joining=Joining(planned["joining"]),
+        **{name: planned[name] for name in _PLAIN},
+        **{name: frozenset(planned[name]) for name in _PEOPLE},
+    )

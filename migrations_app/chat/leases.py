@@ -1,0 +1,111 @@
+"""Whose a plan or a room is: at most one worker's, by a token and a lease that it renews while it is at work.
+
+What a worker writes down, it writes only while the row still bears its token; who fell silent loses the row when the
+lease is over. A write to a target is begun only with the whole lease left, and takes less time than that.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, Q
+
+from migrations_app.models import ChatPlan, ChatRoom, ChatTarget
+from migrations_app.monitoring import clock
+
+LEASE = timedelta(minutes=2)
+"""Longer than a target may take to answer for one batch, with all its own repetitions."""
+
+
+class LeaseLost(Exception):
+    """Another worker has it by now, or the import does not go on: whatever is not committed must not be."""
+
+
+def is_free(now: datetime) -> Q:
+    """Rows that no worker holds now."""
+    return Q(lease_until=None) | clock.lease_is_over(now, LEASE)
+
+
+def may_begin(now: datetime) -> Q:
+    """Rows that no worker holds, and that need not wait for a time to come."""
+    return is_free(now) & (Q(retry_at=None) | Q(retry_at__lte=now))
+
+
+def claim_plan(plan: ChatPlan, state: ChatPlan.State) -> bool:
+    """Take the plan, in that state, where it is free. Its row in hand has the token then."""
+    now = clock.now()
+    token = uuid.uuid4()
+    free = ChatPlan.objects.filter(is_free(now), pk=plan.pk, state=state)
+    if not free.update(lease_token=token, lease_until=now + LEASE):
+        return False
+    plan.refresh_from_db()
+    return plan.lease_token == token
+
+
+def keep_plan(plan: ChatPlan, **changes: Any) -> None:
+    """Renew the lease and set ``changes``. Raises :class:`LeaseLost` also where the plan has another state by now."""
+    mine = ChatPlan.objects.filter(pk=plan.pk, lease_token=plan.lease_token, state=plan.state)
+    if not mine.update(lease_until=clock.now() + LEASE, **changes):
+        raise LeaseLost(f"plan {plan.pk}")
+    for name, value in changes.items():
+        setattr(plan, name, value)
+
+
+def leave_plan(plan: ChatPlan, **changes: Any) -> bool:
+    """Give the plan back with ``changes``. Whether it was still this worker's, in the state that it had."""
+    mine = ChatPlan.objects.filter(pk=plan.pk, lease_token=plan.lease_token, state=plan.state)
+    return bool(mine.update(lease_token=None, lease_until=None, **changes))
+
+
+def claim_room(plan: ChatPlan, at_once: int | None) -> ChatRoom | None:
+    """Take the first room of the plan that waits, where its target takes another one now; None where there is none.
+
+    Whoever claims waits for the row of the target: two that counted at the same time would both go on.
+    """
+    now = clock.now()
+    begun = (ChatRoom.State.WAITING, ChatRoom.State.WRITING)
+    if not plan.rooms.filter(may_begin(now), state__in=begun).exists():
+        return None
+    with transaction.atomic():
+        ChatTarget.objects.select_for_update(no_key=True).get(pk=plan.target_id)
+        now = clock.now()
+        if at_once is not None:
+            held = ChatRoom.objects.filter(lease_until__gt=now, plan__target=plan.target_id).exclude(
+                clock.lease_is_over(now, LEASE)
+            )
+            if held.aggregate(rooms=Count("pk"))["rooms"] >= at_once:
+                return None
+        waiting = plan.rooms.filter(may_begin(now), state__in=begun, plan__state=ChatPlan.State.IMPORTING)
+        room = waiting.order_by("position").first()
+        if room is None:
+            return None
+        room.lease_token, room.lease_until, room.state = uuid.uuid4(), now + LEASE, ChatRoom.State.WRITING
+        room.started_at, room.retry_at = room.started_at or now, None
+        room.plan = plan
+        room.save(update_fields=["lease_token", "lease_until", "state", "started_at", "retry_at"])
+        return room
+
+
+def keep_room(room: ChatRoom, **changes: Any) -> None:
+    """Renew the lease and set ``changes``. Raises :class:`LeaseLost` where another worker has it, or its plan was
+    paused or stopped meanwhile."""
+    mine = ChatRoom.objects.filter(
+        pk=room.pk, lease_token=room.lease_token, plan__in=ChatPlan.objects.filter(state=ChatPlan.State.IMPORTING)
+    )
+    if not mine.update(lease_until=clock.now() + LEASE, **changes):
+        raise LeaseLost(f"room {room.pk}")
+    for name, value in changes.items():
+        setattr(room, name, value)
+
+
+def leave_room(room: ChatRoom, state: ChatRoom.State, **changes: Any) -> bool:
+    """Give the room back in that state, with ``changes``. Whether it was still this worker's."""
+    mine = ChatRoom.objects.filter(pk=room.pk, lease_token=room.lease_token)
+    changed = mine.update(lease_token=None, lease_until=None, state=state, **changes)
+    for name, value in changes.items():
+        setattr(room, name, value)
+    room.state = state
+    return bool(changed)
