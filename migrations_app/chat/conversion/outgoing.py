@@ -99,6 +99,9 @@ class Limits:
     """What a kind of target can take."""
 
     keeps_author: bool = True
+    authors_need_accounts: bool = False
+    """Whether only accounts can be authors: a message of anybody else is written by an account that stands for all of
+    them, and begins with a line that says by whom and when it was written (R118)."""
     keeps_time: bool = True
     formats: bool = True
     """Whether it takes HTML."""
@@ -106,10 +109,17 @@ class Limits:
     """Whether no two messages of a room may have the same millisecond (R118)."""
     room_name: int | None = None
     """Characters; likewise the next two."""
+    room_name_forbidden: str = ""
+    """A regular expression of what the name of a room cannot have, found anywhere in it (``name-not-allowed``)."""
+    room_names_within_category: bool = False
+    """Whether two rooms may have one name where their categories differ. ``Found.rooms`` then has each room under
+    ``<category>/<room>``, both folded."""
     category_name: int | None = None
     description: int | None = None
     message_bytes: int | None = None
     """Octets in UTF-8 of a message's text; likewise those of its HTML."""
+    message_json_bytes: int | None = None
+    """Octets of a message's text and HTML together, each as a string of JSON in UTF-8."""
     message_characters: int | None = None
     file_bytes: int | None = None
     forbidden: str = ""
@@ -145,6 +155,9 @@ class Found:
     rooms: dict[str, str] = field(default_factory=dict)
     """The target's own id of each room, by its name folded (``conversion.names.folded``)."""
     categories: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, str] = field(default_factory=dict)
+    """The target's own id of each room that an earlier import made, by ``room.guid or room.id`` of the archive: that
+    one is gone on with, and its name is no conflict for it (R111)."""
     retention_days: int | None = None
     """After how many days the target deletes messages; None where it keeps them, or nobody knows."""
     retention_is_known: bool = True

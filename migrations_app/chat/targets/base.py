@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, ClassVar, Protocol, Self
+from typing import IO, ClassVar, Protocol, Self, runtime_checkable
 
 from migrations_app.chat.archive.records import ChatFile, MessageKind, Principal
 from migrations_app.chat.conversion.findings import Finding
@@ -43,6 +43,8 @@ class TargetSettings:
     """Its own, for what is made of files; there is nothing else in it."""
     allowed_hosts: Sequence[str] = ()
     """Private hosts to which it may connect (``MMS_ALLOWED_MAIL_HOSTS``)."""
+    microsoft_endpoints: Sequence[str] = ()
+    """Where the operator has Microsoft's sign-in and Graph (``MMS_MICROSOFT_ENDPOINTS``); empty: where they are."""
     language: str = "en"
     """For what is written for people to read."""
 
@@ -145,9 +147,10 @@ class Target(Protocol):
         target at most once for many (it may look all of them up at the first)."""
         ...
 
-    def author_of(self, principal: Principal) -> str:
-        """Under what a message of theirs is read back: their account, one that was made for authors, or the name that
-        is shown."""
+    def author_of(self, principal: Principal, room: OutgoingRoom) -> str:
+        """Under what a message of theirs in this room is read back: their account, one that was made for authors, or
+        the name that is shown. Who does not belong to the room any more need not come in again for their old messages:
+        they could read all of it (R122)."""
         ...
 
     def begin_category(self, category: OutgoingCategory) -> str:
@@ -182,4 +185,23 @@ class Target(Protocol):
 
     def read_messages(self, room: str) -> Iterator[ReadMessage]:
         """All messages of the room, oldest first, by stream; files with checksums of their octets as they are there."""
+        ...
+
+
+@runtime_checkable
+class MakesFiles(Protocol):
+    """A target that makes files for people to take away (``archive``, ``mattermost``)."""
+
+    def products(self) -> Sequence[Path]:
+        """The files that are ready, each whole: made by ``finish``, replaced at once when it is called again."""
+        ...
+
+
+@runtime_checkable
+class KeepsArchives(Protocol):
+    """A target beside which the MMS archive itself is kept (``archive``)."""
+
+    def keep_archive(self, name: str, pack: Callable[[Path], object]) -> None:
+        """Keep an archive as ``<name>.zip``, written by ``pack`` to the path that it is given. Called before
+        ``finish``; one of that name is replaced."""
         ...
