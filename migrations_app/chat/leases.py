@@ -1,23 +1,31 @@
 """Whose a plan or a room is: at most one worker's, by a token and a lease that it renews while it is at work.
 
 What a worker writes down, it writes only while the row still bears its token; who fell silent loses the row when the
-lease is over. A write to a target is begun only with the whole lease left, and takes less time than that.
+lease is over. A write to a target is begun only with the whole lease left, and while the target takes its time, the
+lease is renewed beside it (:func:`kept_meanwhile`): it ends only where the process does.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Count, Q
+from django.db import Error, connection, transaction
+from django.db.models import Q
 
 from migrations_app.models import ChatPlan, ChatRoom, ChatTarget
 from migrations_app.monitoring import clock
 
-LEASE = timedelta(minutes=2)
-"""Longer than a target may take to answer for one batch, with all its own repetitions."""
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=1)
+"""After so long somebody else may go on with what a worker has left behind."""
+RENEWED_EVERY = LEASE.total_seconds() / 4
 
 
 class LeaseLost(Exception):
@@ -60,26 +68,28 @@ def leave_plan(plan: ChatPlan, **changes: Any) -> bool:
     return bool(mine.update(lease_token=None, lease_until=None, **changes))
 
 
-def claim_room(plan: ChatPlan, at_once: int | None) -> ChatRoom | None:
+def waiting_room(plan: ChatPlan, now: datetime) -> ChatRoom | None:
+    """The first room of the plan that nobody holds, where its target takes another one now; None where there is none."""
+    waiting = plan.rooms.filter(may_begin(now), state__in=ChatRoom.UNDER_WAY, plan__state=ChatPlan.State.IMPORTING)
+    room = waiting.order_by("position").first()
+    if room is not None and plan.rooms_at_once is not None:
+        held = ChatRoom.objects.filter(plan__target=plan.target_id, lease_until__isnull=False).exclude(is_free(now))
+        if held.count() >= plan.rooms_at_once:
+            return None
+    return room
+
+
+def claim_room(plan: ChatPlan) -> ChatRoom | None:
     """Take the first room of the plan that waits, where its target takes another one now; None where there is none.
 
     Whoever claims waits for the row of the target: two that counted at the same time would both go on.
     """
-    now = clock.now()
-    begun = (ChatRoom.State.WAITING, ChatRoom.State.WRITING)
-    if not plan.rooms.filter(may_begin(now), state__in=begun).exists():
+    if waiting_room(plan, clock.now()) is None:  # without any lock, as long as there is nothing to do
         return None
     with transaction.atomic():
         ChatTarget.objects.select_for_update(no_key=True).get(pk=plan.target_id)
         now = clock.now()
-        if at_once is not None:
-            held = ChatRoom.objects.filter(lease_until__gt=now, plan__target=plan.target_id).exclude(
-                clock.lease_is_over(now, LEASE)
-            )
-            if held.aggregate(rooms=Count("pk"))["rooms"] >= at_once:
-                return None
-        waiting = plan.rooms.filter(may_begin(now), state__in=begun, plan__state=ChatPlan.State.IMPORTING)
-        room = waiting.order_by("position").first()
+        room = waiting_room(plan, now)
         if room is None:
             return None
         room.lease_token, room.lease_until, room.state = uuid.uuid4(), now + LEASE, ChatRoom.State.WRITING
@@ -109,3 +119,27 @@ def leave_room(room: ChatRoom, state: ChatRoom.State, **changes: Any) -> bool:
         setattr(room, name, value)
     room.state = state
     return bool(changed)
+
+
+@contextmanager
+def kept_meanwhile(row: ChatPlan | ChatRoom) -> Iterator[None]:
+    """Renew the lease on the row while something takes long that cannot be interrupted, such as a large file."""
+    over = threading.Event()
+    mine = type(row)._default_manager.filter(pk=row.pk, lease_token=row.lease_token)
+
+    def renew() -> None:
+        while not over.wait(RENEWED_EVERY):
+            try:
+                mine.update(lease_until=clock.now() + LEASE)
+            except Error as error:  # it has some time left, and is renewed the next time
+                log.warning("a lease was not renewed: %s", type(error).__name__)
+            finally:
+                connection.close()
+
+    beside = threading.Thread(target=renew, name="lease", daemon=True)
+    beside.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beside.join()

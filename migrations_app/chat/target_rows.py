@@ -43,7 +43,7 @@ def target_named(tenant: Tenant, name: str) -> ChatTarget:
 
 def options_of(kind: str) -> Mapping[str, Option]:
     """What only this kind of target has, by name."""
-    return {option.name: option for option in of_kind.KINDS[kind].OPTIONS}
+    return {option.name: option for option in of_kind.options_of(kind)}
 
 
 @transaction.atomic
@@ -57,6 +57,7 @@ def set_target(
     account: str | None = None,
     secret: str | None = None,
     options: Mapping[str, str] | None = None,
+    new_name: str | None = None,
 ) -> ChatTarget:
     """Make a target of that name, or change what is given of it; an empty option is taken away.
 
@@ -78,7 +79,7 @@ def set_target(
         target,
         {
             field: value.strip()
-            for field, value in (("kind", kind), ("address", address), ("account", account))
+            for field, value in (("kind", kind), ("address", address), ("account", account), ("name", new_name))
             if value is not None
         },
     )
@@ -153,19 +154,25 @@ def _no_such_option(kind: str, name: str, given: Mapping[str, Option]) -> Senten
     )
 
 
+def why_not_removed(target: ChatTarget) -> str:
+    """The sentence that says why the target stays; empty where it may be removed."""
+    planned = target.plans.count()
+    if not planned:
+        return ""
+    return sentence_plural(
+        "%(n)s plan is about the target %(name)s, so it stays: the report names it.",
+        "%(n)s plans are about the target %(name)s, so it stays: their reports name it.",
+        planned,
+        name=target.name,
+    )
+
+
 @transaction.atomic
 def remove_target(target: ChatTarget, actor: Actor) -> None:
     """Remove a target for which nothing was planned. Raises ``ValidationError``."""
     lock(target.tenant)
-    if planned := target.plans.count():
-        raise ValidationError(
-            sentence_plural(
-                "%(n)s plan is about the target %(name)s, so it stays: the report names it.",
-                "%(n)s plans are about the target %(name)s, so it stays: their reports name it.",
-                planned,
-                name=target.name,
-            )
-        )
+    if why := why_not_removed(target):
+        raise ValidationError(why)
     folder = folder_of(target)
     entry(target.tenant, actor, "remove chat target", target.name, {"kind": target.kind}, {}).save()
     target.delete()
@@ -210,6 +217,7 @@ def opened(target: ChatTarget) -> Iterator[Target]:
         options={**target.options, **kept},
         folder=folder,
         allowed_hosts=settings.MMS_ALLOWED_MAIL_HOSTS,
+        microsoft_endpoints=settings.MMS_MICROSOFT_ENDPOINTS,
         language=settings.LANGUAGE_CODE,
     )
     with of_kind.open_target(told) as found:

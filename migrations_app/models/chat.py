@@ -210,6 +210,9 @@ class ChatPlan(models.Model):
     prepared_at = models.DateTimeField(
         null=True, help_text="When source and target were found to be as planned, and categories were made."
     )
+    rooms_at_once = models.PositiveIntegerField(
+        null=True, help_text="How many rooms its target takes at a time; empty: as many as there are workers."
+    )
     categories = models.JSONField(default=dict, help_text="The target's own ids, by ids of categories in the archive.")
     created = models.DateTimeField(default=timezone.now)
     created_by = models.CharField(max_length=200)
@@ -256,6 +259,7 @@ class ChatRoom(models.Model):
 
     OUT = (State.DESELECTED, State.SKIPPED)
     """Not imported, because somebody decided so."""
+    UNDER_WAY = (State.WAITING, State.WRITING)
 
     plan = models.ForeignKey(ChatPlan, models.CASCADE, related_name="rooms")
     position = models.PositiveIntegerField()
