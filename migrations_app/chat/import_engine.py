@@ -21,10 +21,10 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from migrations_app.chat import archives, plans, stop_rule, target_rows
+from migrations_app.chat.archive.packing import pack
 from migrations_app.chat.archive.problems import Unusable
 from migrations_app.chat.archive.reading import Archive
 from migrations_app.chat.archive.records import Room
-from migrations_app.chat.archive.writing import pack
 from migrations_app.chat.conversion.outgoing import OutgoingCategory, Person
 from migrations_app.chat.conversion.people import people_of
 from migrations_app.chat.leases import (

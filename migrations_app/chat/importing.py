@@ -8,10 +8,9 @@ from collections.abc import Callable
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from migrations_app.chat import import_engine, plan_engine
-from migrations_app.chat.plans import Rooms, locked, why_not_started
+from migrations_app.chat import import_engine
+from migrations_app.chat.plans import POLL_SECONDS, Rooms, locked, why_not_started
 from migrations_app.models import ChatPlan, ChatRoom, ChatTarget
 from migrations_app.monitoring import clock
 from migrations_app.runs.queue import wake_cluster
@@ -19,9 +18,6 @@ from tenants_app.audit import Actor, entry
 from tenants_app.sentences import sentence
 
 State = ChatPlan.State
-POLL_SECONDS = 0.5
-"""How often a command looks whether what others do, or what it waits for, is over."""
-
 Tell = Callable[[ChatPlan], None]
 
 
@@ -135,17 +131,6 @@ def _keys(rooms: Rooms) -> list[int]:
 
 
 # --- in the foreground ------------------------------------------------------------------------------------------------
-
-
-def plan_now(plan: ChatPlan, tell: Tell = lambda plan: None) -> ChatPlan:
-    """Make the plan at once, or wait until another worker has made it; the plan as it is then."""
-    while plan.state == State.PLANNING:
-        if not plan_engine.step(plan, None, tell):
-            time.sleep(POLL_SECONDS)
-        plan.refresh_from_db()
-        if plan.state == State.PLANNING and plan.retry_at and plan.retry_at > timezone.now():
-            break  # the target does not answer now
-    return plan
 
 
 def import_now(plan: ChatPlan, tell: Tell = lambda plan: None) -> ChatPlan:

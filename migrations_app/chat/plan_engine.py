@@ -7,24 +7,27 @@ plan that goes on after a decision (``ChatPlan.keeps_content``) reads no message
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from migrations_app.chat import archives, target_rows
 from migrations_app.chat.archive.problems import Unusable
 from migrations_app.chat.archive.reading import Archive
-from migrations_app.chat.conversion.findings import CONTENT_CODES, Finding
-from migrations_app.chat.conversion.outgoing import Found, OnConflict
+from migrations_app.chat.conversion.findings import Finding
+from migrations_app.chat.conversion.outgoing import Found, OnConflict, Person
+from migrations_app.chat.conversion.people import people_of
 from migrations_app.chat.conversion.planned import as_json
-from migrations_app.chat.conversion.planning import Choices, PlannedRoom, people_of, plan_as_a_whole, plan_rooms
-from migrations_app.chat.leases import LeaseLost, claim_plan, is_free, keep_plan, kept_meanwhile, leave_plan, may_begin
+from migrations_app.chat.conversion.planning import Choices, PlannedRoom, plan_as_a_whole, plan_rooms
+from migrations_app.chat.leases import LeaseLost, claim_plan, keep_plan, kept_meanwhile, leave_plan, may_begin
 from migrations_app.chat.plan_counts import counts_of
 from migrations_app.chat.targets.base import Target, TargetProblem
 from migrations_app.models import ChatArchive, ChatFinding, ChatPlan, ChatRoom, ChatSettings
@@ -46,9 +49,19 @@ ATTEMPTS = 5
 """Begun so often without coming further, or not answered by the target, a plan is refused."""
 PAUSE = timedelta(minutes=1)
 
+OF_CONTENT = frozenset(
+    {
+        *("author-in-text", "time-in-text", "times-shifted", "time-not-kept", "split", "replaced-characters"),
+        *("formatting-lost", "file-missing", "file-too-large", "unknown-author", "empty-message", "retention"),
+    }
+)
+"""Findings that only reading messages tells."""
+
 State = ChatPlan.State
-_OF_ROOM = ("position", "name", "category", "becomes", "becomes_category", "planned", "state", "estimate_seconds")
-_OF_CONTENT = ("message_count", "file_count", "file_bytes", "first_at", "last_at")
+_OF_ROOM = (
+    *("position", "name", "category", "becomes", "becomes_category", "planned", "state", "estimate_seconds"),
+    *("message_count", "file_count", "file_bytes", "first_at", "last_at"),
+)
 
 
 # --- the main loop ----------------------------------------------------------------------------------------------------
@@ -123,6 +136,7 @@ class _Planner:
         self.plan = plan
         self.until = until
         self.tell = tell
+        self.unread: frozenset[str] | None = None
 
     def plan_rooms(self) -> None:
         """Write down rooms until all are, or the turn is over."""
@@ -135,12 +149,17 @@ class _Planner:
             archive = stack.enter_context(archives.open_stored(plan.archive))
             target = stack.enter_context(target_rows.opened(plan.target))
             found = target.look()
+            if plan.keeps_content and plan.target_digest != found.digest:
+                keep_plan(plan, keeps_content=False, cursor=0)
             choices = self._choices()
+            people = people_of(archive, target, settings.LANGUAGE_CODE)
             if plan.cursor == 0 or plan.target_digest != found.digest:
-                self._begin(archive, target, found, choices)
-            read = _WithoutMessages(archive) if plan.keeps_content else archive
-            people = people_of(archive, target)
-            rooms = plan_rooms(read, target.limits, found, people, choices, begin=plan.cursor)
+                self._begin(archive, target, found, people, choices)
+            self.unread = self._unread()
+            read = archive if self.unread is None else _WithoutMessages(archive, self.unread)
+            rooms = plan_rooms(
+                read, target.limits, found, people, choices, begin=plan.cursor, language=settings.LANGUAGE_CODE
+            )
             for some in _in_pieces(rooms):
                 self._write(some)
                 self.tell(plan)
@@ -149,28 +168,41 @@ class _Planner:
                     return
             self._end()
 
+    def _unread(self) -> frozenset[str] | None:
+        """The rooms whose messages are to be read all the same: they were not to be imported until now. None: all."""
+        if not self.plan.keeps_content:
+            return None
+        skipped = self.plan.rooms.filter(state=ChatRoom.State.SKIPPED)
+        return frozenset(skipped.values_list("room_id", flat=True))
+
     def _choices(self) -> Choices:
         plan = self.plan
-        settings = ChatSettings.objects.filter(tenant=plan.tenant_id).first() or ChatSettings()
-        decided = plan.rooms.filter(~Q(on_conflict="") | Q(state=ChatRoom.State.DESELECTED))
-        rows = list(decided.values_list("room_id", "on_conflict", "state"))
+        of_tenant = ChatSettings.objects.filter(tenant=plan.tenant_id).first() or ChatSettings()
+        is_out = Q(state=ChatRoom.State.DESELECTED)
+        decided = plan.rooms.filter(~Q(on_conflict="") | ~Q(chosen_name="") | is_out)
+        rows = list(decided.values_list("room_id", "on_conflict", "chosen_name", "state"))
         return Choices(
             on_conflict=OnConflict(plan.on_conflict),
-            of_room={room: OnConflict(answer) for room, answer, _ in rows if answer},
-            deselected=frozenset(room for room, _, state in rows if state == ChatRoom.State.DESELECTED),
+            of_room={room: OnConflict(answer) for room, answer, _, _ in rows if answer},
+            names={room: name for room, _, name, _ in rows if name},
+            category_names=plan.category_names,
+            deselected=frozenset(room for room, _, _, state in rows if state == ChatRoom.State.DESELECTED),
             prefixes_rooms=plan.prefixes_rooms,
             keeps_root_managers=plan.keeps_root_managers,
             includes_disabled=plan.includes_disabled,
-            separator=settings.separator,
+            separator=of_tenant.separator,
         )
 
     @transaction.atomic
-    def _begin(self, archive: Archive, target: Target, found: Found, choices: Choices) -> None:
+    def _begin(
+        self, archive: Archive, target: Target, found: Found, people: Mapping[str, Person], choices: Choices
+    ) -> None:
         """Forget what was planned for a target as it is not any more, and note what is about the plan as a whole."""
         plan = self.plan
         keep_plan(plan, cursor=0, source_digest=plan.archive.sha256, target_digest=found.digest)
         plan.findings.filter(room=None).delete()
-        whole = plan_as_a_whole(archive, target.limits, found, choices, target.findings())
+        notes = archive.manifest.notes
+        whole = plan_as_a_whole(archive, target.limits, found, people, choices, target.findings(), notes)
         bulk.insert([_finding(plan, None, each) for each in whole])
 
     @transaction.atomic
@@ -184,30 +216,27 @@ class _Planner:
             row = there.get(each.room.id)
             (old if row else new).append(self._row(row or ChatRoom(plan=plan, room_id=each.room.id), each, place))
         bulk.insert(new)
-        counted = () if plan.keeps_content else _OF_CONTENT
-        bulk.update(old, [*_OF_ROOM, *counted])
+        bulk.update(old, _OF_ROOM)
         keys = dict(plan.rooms.filter(room_id__in=[each.room.id for each in some]).values_list("room_id", "pk"))
+        kept = [key for room, key in keys.items() if not self._is_read(room)]
         stale = ChatFinding.objects.filter(plan=plan, room__in=keys.values())
-        (stale.exclude(code__in=CONTENT_CODES) if plan.keeps_content else stale).delete()
-        found = [
-            _finding(plan, keys[each.room.id], finding)
-            for each in some
-            for finding in each.findings
-            if not (plan.keeps_content and finding.code in CONTENT_CODES)
-        ]
-        bulk.insert(found)
+        stale.exclude(room__in=kept, code__in=OF_CONTENT).delete()
+        bulk.insert([_finding(plan, keys[each.room.id], finding) for each in some for finding in each.findings])
+
+    def _is_read(self, room: str) -> bool:
+        return self.unread is None or room in self.unread
 
     def _row(self, row: ChatRoom, planned: PlannedRoom, place: int) -> ChatRoom:
         outgoing = planned.outgoing
         row.position, row.name, row.category = place, planned.room.name[:300], planned.category[:1000]
-        row.becomes = outgoing.name if outgoing else ""
-        row.becomes_category = outgoing.category.name if outgoing else ""
+        row.becomes, row.becomes_category = planned.name[:1000], planned.category_name[:1000]
         row.planned = as_json(outgoing) if outgoing else {}
-        row.estimate_seconds = planned.estimate_seconds if not self.plan.keeps_content else row.estimate_seconds
         if row.state != ChatRoom.State.DESELECTED:
             row.state = ChatRoom.State.SKIPPED if planned.is_skipped else ChatRoom.State.PLANNED
-        row.message_count, row.file_count = planned.messages, planned.files
-        row.file_bytes, row.first_at, row.last_at = planned.file_bytes, planned.room.first, planned.room.last
+        row.message_count, row.first_at, row.last_at = planned.room.messages, planned.room.first, planned.room.last
+        if self._is_read(planned.room.id):
+            row.file_count, row.file_bytes = planned.files, planned.file_bytes
+            row.estimate_seconds = planned.estimate_seconds
         return row
 
     @transaction.atomic
@@ -222,8 +251,6 @@ class _Planner:
 
 def _count_findings(plan: ChatPlan) -> None:
     """Let each room know how many errors and warnings it has; one statement."""
-    from django.db.models import Count, OuterRef, Subquery
-    from django.db.models.functions import Coalesce
 
     def of(severity: str) -> Coalesce:
         these = ChatFinding.objects.filter(room=OuterRef("pk"), severity=severity).order_by()
@@ -258,13 +285,14 @@ def _in_pieces(rooms: Iterator[PlannedRoom]) -> Iterator[list[PlannedRoom]]:
 
 
 class _WithoutMessages:
-    """An archive of which names and people alone are read."""
+    """An archive of which names and people alone are read, but for the rooms that are named."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, but: frozenset[str]) -> None:
         self._archive = archive
+        self._but = but
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._archive, name)
 
     def messages(self, room: str) -> Iterator[Any]:
-        return iter(())
+        return self._archive.messages(room) if room in self._but else iter(())

@@ -1,4 +1,4 @@
-"""What people do about a plan: have it made, decide on rooms, answer for the target, and see why it cannot begin (R110).
+"""What people do about a plan: have it made, decide on rooms, answer for the target, see why it cannot begin (R110).
 
 A decision puts the plan back to Planning: what becomes of one room depends on the names of all. The background service
 then looks at names and people alone, which takes seconds; what was found of messages stays.
@@ -6,13 +6,16 @@ then looks at names and people alone, which takes seconds; what was found of mes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from migrations_app.chat import plan_engine
+from migrations_app.chat.archive.records import LONGEST_NAME
 from migrations_app.chat.conversion.outgoing import OnConflict
 from migrations_app.chat.plan_counts import ACCEPTABLE, counts_of, standing
 from migrations_app.chat.targets import of_kind
@@ -22,6 +25,7 @@ from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import lock
 from tenants_app.models import Tenant
 from tenants_app.sentences import sentence, sentence_plural
+from tenants_app.validators import validate_one_line
 
 State = ChatPlan.State
 Rooms = Iterable["ChatRoom | int"]
@@ -29,6 +33,8 @@ Rooms = Iterable["ChatRoom | int"]
 
 DECIDED = (ChatRoom.State.PLANNED, ChatRoom.State.DESELECTED, ChatRoom.State.SKIPPED)
 """States of rooms of which it may still be decided what becomes of them."""
+POLL_SECONDS = 0.5
+"""How often a command looks whether what another worker does is over."""
 _CHOICES = ("on_conflict", "prefixes_rooms", "keeps_root_managers", "includes_disabled")
 _RULE = ("max_failed_percent", "min_finished", "max_failed_in_a_row")
 
@@ -38,9 +44,7 @@ def plan_numbered(tenant: Tenant, number: int) -> ChatPlan:
     plans = ChatPlan.objects.filter(tenant=tenant, number=number).select_related("tenant", "archive", "target")
     found = plans.first()
     if found is None:
-        raise ValidationError(
-            sentence("There is no plan %(number)s: plan_chat_import makes one.", number=str(number))
-        )
+        raise ValidationError(sentence("There is no plan %(number)s: plan_chat_import makes one.", number=str(number)))
     return found
 
 
@@ -127,9 +131,11 @@ def decide(
     on_conflict: str | None = None,
     deselect: bool | None = None,
     reason: str = "",
+    name: str | None = None,
 ) -> int:
-    """What becomes of these rooms: the answer where their name is there already (empty: as the plan has it), and
-    whether they are left out, for a reason, or not. How many rooms it is about. Raises ``ValidationError``."""
+    """What becomes of these rooms: the answer where their name is there already (empty: as the plan has it), whether
+    they are left out, for a reason, or not, and what one of them is to be called (empty: as it is). How many rooms it
+    is about. Raises ``ValidationError``."""
     plan = locked(plan)
     if plan.state not in {State.READY, State.REFUSED}:
         raise ValidationError(_not_decided(plan))
@@ -148,15 +154,40 @@ def decide(
         changes["state"] = ChatRoom.State.DESELECTED if deselect else ChatRoom.State.PLANNED
         changes["decided_by"] = actor.name if deselect else ""
         changes["reason"] = reason.strip()[:500] if deselect else ""
+    if name is not None:
+        if len(chosen) > 1:
+            raise ValidationError({"name": sentence("One name is for one room: choose a single one.")})
+        changes["chosen_name"] = _checked_name(name)
     if not changes:
         raise ValidationError(sentence("Nothing was decided: give an answer, or leave rooms out."))
     plan.rooms.filter(pk__in=[pk for pk, _ in chosen]).update(**changes)
     names = ", ".join(name for _, name in chosen[:20])
-    after = {name: changes[name] for name in ("on_conflict", "state", "reason") if name in changes}
+    after = {field: changes[field] for field in ("on_conflict", "state", "reason", "chosen_name") if field in changes}
     told = {"rooms": names, "count": len(chosen), **after}
     entry(plan.tenant, actor, "decide on chat rooms", str(plan), {}, told).save()
     _back_to_planning(plan, keeps_content=plan.planned_at is not None)
     return len(chosen)
+
+
+@transaction.atomic
+def name_category(plan: ChatPlan, actor: Actor, category: str, name: str) -> ChatPlan:
+    """What a category (its id in the archive) is to be called, where its name cannot be; empty: as it is (R113)."""
+    plan = locked(plan)
+    if plan.state not in {State.READY, State.REFUSED}:
+        raise ValidationError(_not_decided(plan))
+    names = {**plan.category_names, category: _checked_name(name)}
+    plan.category_names = {key: value for key, value in names.items() if value}
+    told = {"category": category, "chosen_name": name.strip()}
+    entry(plan.tenant, actor, "decide on chat rooms", str(plan), {}, told).save()
+    _back_to_planning(plan, keeps_content=plan.planned_at is not None)
+    return plan
+
+
+def _checked_name(name: str) -> str:
+    validate_one_line(name)
+    if len(name.strip()) > LONGEST_NAME:
+        raise ValidationError({"name": sentence("A name has at most %(limit)s characters.", limit=LONGEST_NAME)})
+    return name.strip()
 
 
 def _back_to_planning(plan: ChatPlan, *, keeps_content: bool) -> None:
@@ -187,6 +218,18 @@ def accept_retention(plan: ChatPlan, actor: Actor, reason: str = "") -> ChatPlan
         plan.save()
         told = {"target": plan.target.name, "reason": reason.strip()[:500]}
         entry(plan.tenant, actor, "accept chat retention", str(plan), {}, told).save()
+    return plan
+
+
+def plan_now(plan: ChatPlan, tell: Callable[[ChatPlan], None] = lambda plan: None) -> ChatPlan:
+    """Make the plan at once, or wait until another worker has made it; the plan as it is then. It is still Planning
+    where the target does not answer now."""
+    while plan.state == State.PLANNING:
+        if not plan_engine.step(plan, None, tell):
+            time.sleep(POLL_SECONDS)
+        plan.refresh_from_db()
+        if plan.retry_at and plan.retry_at > timezone.now():
+            break
     return plan
 
 
@@ -229,19 +272,17 @@ def replaced(plan: ChatPlan, actor: Actor) -> ChatPlan:
 
     Of rooms it has no more than what was decided; the rest is planned.
     """
-    new = make_plan(
-        plan.tenant, actor, plan.archive, plan.target, **{name: getattr(plan, name) for name in _CHOICES}
-    )
-    for name in _RULE:
+    new = make_plan(plan.tenant, actor, plan.archive, plan.target, **{name: getattr(plan, name) for name in _CHOICES})
+    for name in (*_RULE, "category_names"):
         setattr(new, name, getattr(plan, name))
-    new.save(update_fields=_RULE)
-    kept = ("position", "room_id", "name", "category", "on_conflict", "state", "decided_by", "reason")
-    decided = plan.rooms.exclude(on_conflict="", decided_by="").order_by("position")
+    new.save(update_fields=[*_RULE, "category_names"])
+    kept = ("position", "room_id", "name", "category", "on_conflict", "chosen_name", "decided_by", "reason")
+    decided = plan.rooms.exclude(on_conflict="", decided_by="", chosen_name="").order_by("position")
     ChatRoom.objects.bulk_create(
         [
             ChatRoom(
                 plan=new,
-                **{name: getattr(room, name) for name in kept if name != "state"},
+                **{name: getattr(room, name) for name in kept},
                 state=room.state if room.state == ChatRoom.State.DESELECTED else ChatRoom.State.PLANNED,
             )
             for room in decided

@@ -79,7 +79,9 @@ class RoomWriter:
         self.most = MOST if not speed else max(1, min(MOST, int(speed * SECONDS)))
         self.reads_first = True
         """Whether it is read what is there before anything is written."""
-        was_there = bool(room.target_id) and not room.cursor_n  # made before this import, or before anything was written
+        was_there = (
+            bool(room.target_id) and not room.cursor_n
+        )  # made before this import, or before anything was written
         self.reads_always = bool(self.outgoing.merges_into) or was_there
 
     def begin(self, category: str) -> None:
@@ -106,9 +108,7 @@ class RoomWriter:
             batch.last_n, batch.offset, batch.last_at = message.n, offset, converter.last_at
             moved = next((each.shifted for each in made if each.shifted), None)
             if moved:
-                batch.shifts.append(
-                    ChatShift(room=room, n=message.n, milliseconds=round(moved.total_seconds() * 1000))
-                )
+                batch.shifts.append(ChatShift(room=room, n=message.n, milliseconds=round(moved.total_seconds() * 1000)))
             batch.characters += sum(len(each.text) + len(each.html or "") for each in made)
             batch.octets += sum(each.file.bytes for each in made if each.file)
             is_full = batch.taken >= self.most or batch.characters >= MOST_CHARACTERS or batch.octets >= MOST_OCTETS

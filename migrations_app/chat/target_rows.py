@@ -260,7 +260,9 @@ def try_target(target: ChatTarget) -> Iterator[Tried]:
 
 def _retention(is_known: bool, days: int | None) -> Sentence:
     if not is_known:
-        return sentence("It does not say whether it deletes old messages: a person has to accept that before an import.")
+        return sentence(
+            "It does not say whether it deletes old messages: a person has to accept that before an import."
+        )
     if days is None:
         return sentence("It keeps old messages.")
     return sentence_plural(

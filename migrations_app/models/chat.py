@@ -188,6 +188,9 @@ class ChatPlan(models.Model):
     keeps_root_managers = models.BooleanField(default=True, help_text="R114.")
     prefixes_rooms = models.BooleanField(default=False, help_text="R113: asked for where the target does not need it.")
     includes_disabled = models.BooleanField(default=False, help_text="R109: rooms that are disabled at the source.")
+    category_names = models.JSONField(
+        default=dict, help_text="Names that were chosen for categories, by their ids, where theirs cannot be (R113)."
+    )
     retention_accepted_by = models.CharField(
         max_length=200, blank=True, help_text="Who said that the target keeps the history (R110)."
     )
@@ -270,6 +273,9 @@ class ChatRoom(models.Model):
     becomes_category = models.CharField(max_length=1000, blank=True)
     planned = models.JSONField(default=dict, help_text="What it is to be at the target: settings, people, merging.")
     on_conflict = models.CharField(max_length=6, blank=True, help_text="Empty: as the plan has it.")
+    chosen_name = models.CharField(
+        max_length=256, blank=True, help_text="What it is to be called, where its name cannot be (R113)."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PLANNED)
     decided_by = models.CharField(max_length=200, blank=True, help_text="Who deselected it.")
     reason = models.CharField(max_length=500, blank=True, help_text="Why it was deselected.")
