@@ -284,6 +284,7 @@ class _Session:
             leave_room(room, ChatRoom.State.IMPORTED, finished_at=clock.now(), error_code="", error_detail="")
             if self.plan.attempts:
                 ChatPlan.objects.filter(pk=self.plan.pk).update(attempts=0, problem="")
+            self._stop_where_too_many_failed()
         tell(self.plan)
         return True
 
@@ -291,7 +292,7 @@ class _Session:
         """Try again later where that may help: the room alone, or all of the import where it is not about the room."""
         if not problem.is_of_room:
             leave_room(room, ChatRoom.State.WAITING, error_code=problem.code, error_detail=problem.sentence)
-            if claim_plan(self.plan, State.IMPORTING):
+            if claim_plan(self.plan, State.IMPORTING, waits=False):
                 self._halt(problem)
             raise _Ended
         if not problem.waits or room.attempts >= RETRIES:
@@ -311,6 +312,12 @@ class _Session:
         told = {"error_code": problem.code, "error_detail": problem.sentence, "finished_at": clock.now()}
         if not leave_room(room, ChatRoom.State.FAILED, **told):
             raise LeaseLost(f"room {room.pk}")
+        self._stop_where_too_many_failed()
+
+    def _stop_where_too_many_failed(self) -> None:
+        """Stop the import by the rule of R78; rooms that others write go on until their next batch."""
+        if not self.plan.rooms.filter(state=ChatRoom.State.FAILED).exists():
+            return
         plan = ChatPlan.objects.get(pk=self.plan.pk)
         why = stop_rule.why_stopped(plan)
         if why is not None:
@@ -324,7 +331,7 @@ class _Session:
         if plan.rooms.filter(state__in=ChatRoom.UNDER_WAY).exists():  # somebody has asked for more meanwhile
             leave_plan(plan)
             return
-        archive, target = self._open()
+        _, target = self._open()
         if isinstance(target, KeepsArchives):
             folder = archives.folder_of(plan.archive)
             target.keep_archive(plan.archive.name, partial(pack, folder))

@@ -135,6 +135,7 @@ def _keys(rooms: Rooms) -> list[int]:
 
 def import_now(plan: ChatPlan, tell: Tell = lambda plan: None) -> ChatPlan:
     """Work at the import until it has ended, beside other workers, through pauses before retries; the plan then."""
+    plan.refresh_from_db()
     while plan.state == State.IMPORTING and plan.tenant.meeting_migration_enabled:
         may_go_on = plan.retry_at is None or plan.retry_at <= clock.now()
         if not (may_go_on and import_engine.work(plan, lambda: False, tell)):

@@ -42,11 +42,12 @@ def may_begin(now: datetime) -> Q:
     return is_free(now) & (Q(retry_at=None) | Q(retry_at__lte=now))
 
 
-def claim_plan(plan: ChatPlan, state: ChatPlan.State) -> bool:
-    """Take the plan, in that state, where it is free. Its row in hand has the token then."""
+def claim_plan(plan: ChatPlan, state: ChatPlan.State, *, waits: bool = True) -> bool:
+    """Take the plan, in that state, where it is free, and unless it ``waits`` for a time to come. Its row in hand has
+    the token then."""
     now = clock.now()
     token = uuid.uuid4()
-    free = ChatPlan.objects.filter(is_free(now), pk=plan.pk, state=state)
+    free = ChatPlan.objects.filter(may_begin(now) if waits else is_free(now), pk=plan.pk, state=state)
     if not free.update(lease_token=token, lease_until=now + LEASE):
         return False
     plan.refresh_from_db()
@@ -69,8 +70,9 @@ def leave_plan(plan: ChatPlan, **changes: Any) -> bool:
 
 
 def waiting_room(plan: ChatPlan, now: datetime) -> ChatRoom | None:
-    """The first room of the plan that nobody holds, where its target takes another one now; None where there is none."""
-    waiting = plan.rooms.filter(may_begin(now), state__in=ChatRoom.UNDER_WAY, plan__state=ChatPlan.State.IMPORTING)
+    """The first room of the plan that nobody holds, where its target takes another now; None where there is none."""
+    goes_on = Q(plan__retry_at=None) | Q(plan__retry_at__lte=now), Q(plan__state=ChatPlan.State.IMPORTING)
+    waiting = plan.rooms.filter(may_begin(now), *goes_on, state__in=ChatRoom.UNDER_WAY)
     room = waiting.order_by("position").first()
     if room is not None and plan.rooms_at_once is not None:
         held = ChatRoom.objects.filter(plan__target=plan.target_id, lease_until__isnull=False).exclude(is_free(now))

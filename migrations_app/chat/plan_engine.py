@@ -211,7 +211,8 @@ class _Planner:
         plan = self.plan
         keep_plan(plan, cursor=plan.cursor + len(some), attempts=0, problem="")
         there = {row.room_id: row for row in plan.rooms.filter(room_id__in=[each.room.id for each in some])}
-        new, old = [], []
+        new: list[ChatRoom] = []
+        old: list[ChatRoom] = []
         for place, each in enumerate(some, plan.cursor - len(some) + 1):
             row = there.get(each.room.id)
             (old if row else new).append(self._row(row or ChatRoom(plan=plan, room_id=each.room.id), each, place))

@@ -162,8 +162,8 @@ def decide(
         raise ValidationError(sentence("Nothing was decided: give an answer, or leave rooms out."))
     plan.rooms.filter(pk__in=[pk for pk, _ in chosen]).update(**changes)
     names = ", ".join(name for _, name in chosen[:20])
-    after = {field: changes[field] for field in ("on_conflict", "state", "reason", "chosen_name") if field in changes}
-    told = {"rooms": names, "count": len(chosen), **after}
+    told: dict[str, object] = {"rooms": names, "count": len(chosen)}
+    told |= {field: value for field, value in changes.items() if field != "decided_by"}
     entry(plan.tenant, actor, "decide on chat rooms", str(plan), {}, told).save()
     _back_to_planning(plan, keeps_content=plan.planned_at is not None)
     return len(chosen)
@@ -224,6 +224,7 @@ def accept_retention(plan: ChatPlan, actor: Actor, reason: str = "") -> ChatPlan
 def plan_now(plan: ChatPlan, tell: Callable[[ChatPlan], None] = lambda plan: None) -> ChatPlan:
     """Make the plan at once, or wait until another worker has made it; the plan as it is then. It is still Planning
     where the target does not answer now."""
+    plan.refresh_from_db()
     while plan.state == State.PLANNING:
         if not plan_engine.step(plan, None, tell):
             time.sleep(POLL_SECONDS)

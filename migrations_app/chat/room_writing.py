@@ -106,8 +106,7 @@ class RoomWriter:
             batch.outgoing += made
             batch.taken += 1
             batch.last_n, batch.offset, batch.last_at = message.n, offset, converter.last_at
-            moved = next((each.shifted for each in made if each.shifted), None)
-            if moved:
+            if made and (moved := made[0].shifted):
                 batch.shifts.append(ChatShift(room=room, n=message.n, milliseconds=round(moved.total_seconds() * 1000)))
             batch.characters += sum(len(each.text) + len(each.html or "") for each in made)
             batch.octets += sum(each.file.bytes for each in made if each.file)

@@ -10,7 +10,7 @@ from migrations_app.chat.conversion.outgoing import Joining, OutgoingCategory, O
 
 _PEOPLE = ("members", "managers", "presenters")
 _PLAIN = ("name", "description", "is_auditorium", "is_read_only", "allows_invitations", "merges_into")
-_OF_CATEGORY = ("id", "name", "description", "merges_into")
+_OF_CATEGORY = ("id", "guid", "name", "description", "merges_into")
 
 
 def as_json(room: OutgoingRoom) -> dict[str, Any]:
@@ -25,10 +25,7 @@ def as_json(room: OutgoingRoom) -> dict[str, Any]:
 
 def outgoing_of(planned: Mapping[str, Any], room: Room) -> OutgoingRoom:
     """The same room again, from what :func:`as_json` made of it and the archive's record."""
-    return OutgoingRoom(
-        room=room,
-        category=OutgoingCategory(**planned["category"]),
-        joining=Joining(planned["joining"]),
-        **{name: planned[name] for name in _PLAIN},
-        **{name: frozenset(planned[name]) for name in _PEOPLE},
-    )
+    values: dict[str, Any] = {name: planned[name] for name in _PLAIN}
+    values |= {name: frozenset(planned[name]) for name in _PEOPLE}
+    category = OutgoingCategory(**planned["category"])
+    return OutgoingRoom(room=room, category=category, joining=Joining(planned["joining"]), **values)
