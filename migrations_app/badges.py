@@ -118,6 +118,39 @@ MEMBERS = {
 }
 """States of members of waves."""
 
+CHAT = {
+    # what was given, and archives
+    "Waiting": Badge(_("Waiting"), "pending", "hourglass"),
+    "Read": Badge(pgettext_lazy("file", "Read"), "succeeded", "circle-check"),
+    "Refused": Badge(_("Refused"), "failed", "circle-x"),
+    "Stored": Badge(_("Stored"), "succeeded", "circle-check"),
+    "Deleted": Badge(pgettext_lazy("archive", "Deleted"), "quiet", "x"),
+    # plans, beside Refused
+    "Planning": Badge(_("Planning"), "progress", "loader-2"),
+    "Ready": Badge(_("Ready"), "succeeded", "circle-check"),
+    "Importing": Badge(_("Importing"), "progress", "loader-2"),
+    "Paused": Badge(_("Paused"), "pending", "clock"),
+    "Stopped": Badge(pgettext_lazy("an import", "Stopped"), "failed", "alert-triangle"),
+    "Outdated": Badge(_("Outdated"), "pending", "refresh"),
+    # rooms, beside Waiting; and plans that are imported
+    "Planned": Badge(_("Planned"), "quiet", "circle-dashed"),
+    "Deselected": Badge(_("Deselected"), "quiet", "x"),
+    "Skipped": Badge(_("Skipped"), "quiet", "arrow-right"),
+    "Writing": Badge(_("Writing"), "progress", "loader-2"),
+    "Imported": Badge(_("Imported"), "succeeded", "circle-check"),
+    "Failed": Badge(_("Failed"), "failed", "circle-x"),
+    # both sides compared
+    "": Badge(_("Not compared"), "quiet", "circle-dashed"),
+    "Verified": Badge(_("Verified"), "succeeded", "shield-check"),
+    "Differs": Badge(_("Differs"), "failed", "alert-triangle"),
+    "NotReadable": Badge(_("Not readable"), "failed", "circle-x"),
+    # what plans find
+    "error": Badge(_("Error"), "failed", "circle-x"),
+    "warning": Badge(_("Warning"), "pending", "alert-triangle"),
+    "note": Badge(pgettext_lazy("severity", "Note"), "quiet", "info-circle"),
+}
+"""States of archives, plans and rooms of persistent chat."""
+
 STORY = {
     "changed": ("succeeded", "refresh"),
     "left": ("quiet", "arrow-right"),

@@ -50,6 +50,7 @@ _COUNTED: Mapping[str, Callable[[int], Sentence]] = MappingProxyType(
     {
         "bad row": lambda n: sentence_plural("%(n)s bad row", "%(n)s bad rows", n),
         "calendar": lambda n: sentence_plural("%(n)s calendar", "%(n)s calendars", n),
+        "category": lambda n: sentence_plural("%(n)s category", "%(n)s categories", n),
         "day": lambda n: sentence_plural("%(n)s day", "%(n)s days", n),
         "file": lambda n: sentence_plural("%(n)s file", "%(n)s files", n),
         "future meeting": lambda n: sentence_plural("%(n)s future meeting", "%(n)s future meetings", n),
@@ -64,6 +65,7 @@ _COUNTED: Mapping[str, Callable[[int], Sentence]] = MappingProxyType(
         "organizer": lambda n: sentence_plural("%(n)s organizer", "%(n)s organizers", n),
         "password": lambda n: sentence_plural("%(n)s password", "%(n)s passwords", n),
         "pending run": lambda n: sentence_plural("%(n)s pending run", "%(n)s pending runs", n),
+        "room": lambda n: sentence_plural("%(n)s room", "%(n)s rooms", n),
         "row": lambda n: sentence_plural("%(n)s row", "%(n)s rows", n),
         "run": lambda n: sentence_plural("%(n)s run", "%(n)s runs", n),
         "undelivered message": lambda n: sentence_plural("%(n)s undelivered message", "%(n)s undelivered messages", n),

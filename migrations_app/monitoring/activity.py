@@ -22,6 +22,15 @@ from migrations_app.models import (
     Activity,
     AlertSettings,
     BulkAction,
+    ChatArchive,
+    ChatDifference,
+    ChatEvidence,
+    ChatPlan,
+    ChatQuestion,
+    ChatReading,
+    ChatRoom,
+    ChatStep,
+    ChatTarget,
     CheckAnswer,
     CheckResult,
     LeftMeeting,
@@ -70,6 +79,11 @@ _OF_CHECK = (
     "(SELECT rollout.tenant_id FROM migrations_app_rolloutcheck AS ours "
     "JOIN migrations_app_rollout AS rollout ON rollout.id = ours.rollout_id WHERE ours.id = {row}.rollout_check_id)"
 )
+_OF_CHAT_PLAN = "(SELECT tenant_id FROM migrations_app_chatplan WHERE id = {row}.plan_id)"
+_OF_CHAT_ROOM = (
+    "(SELECT plan.tenant_id FROM migrations_app_chatroom AS room "
+    "JOIN migrations_app_chatplan AS plan ON plan.id = room.plan_id WHERE room.id = {row}.room_id)"
+)
 WATCHED: dict[type[Model], str] = {
     Tenant: "{row}.id",
     ConferencingUser: _TENANT,
@@ -99,6 +113,15 @@ WATCHED: dict[type[Model], str] = {
     Wave: _OF_ROLLOUT,
     WaveMember: _OF_USER,
     MeetingSearch: _TENANT,
+    ChatArchive: _TENANT,
+    ChatEvidence: _TENANT,
+    ChatReading: _TENANT,
+    ChatTarget: _TENANT,
+    ChatPlan: _TENANT,
+    ChatRoom: _OF_CHAT_PLAN,
+    ChatDifference: _OF_CHAT_ROOM,
+    ChatQuestion: _OF_CHAT_PLAN,
+    ChatStep: _OF_CHAT_PLAN,
     MailServer: str(OF_ALL),
 }
 """What live pages show, and whose a row is. Results of meetings are written together with their run or preview, users
