@@ -125,6 +125,16 @@ class MigrationsConfig(AppConfig):
         )
         register_actions(
             gettext_noop("Chat"),
+            gettext_noop("change chat settings"),
+            gettext_noop("export chat"),
+            gettext_noop("store chat archive"),
+            gettext_noop("download chat archive"),
+            gettext_noop("delete chat archive"),
+            gettext_noop("store chat evidence"),
+            gettext_noop("download chat evidence"),
+        )
+        register_actions(
+            gettext_noop("Chat"),
             gettext_noop("add chat target"),
             gettext_noop("change chat target"),
             gettext_noop("remove chat target"),

@@ -30,7 +30,7 @@ from migrations_app.chat.conversion.planning import Choices, PlannedRoom, plan_a
 from migrations_app.chat.leases import LeaseLost, claim_plan, keep_plan, kept_meanwhile, leave_plan, may_begin
 from migrations_app.chat.plan_counts import counts_of
 from migrations_app.chat.targets.base import Target, TargetProblem
-from migrations_app.models import ChatArchive, ChatFinding, ChatPlan, ChatRoom, ChatSettings
+from migrations_app.models import ChatArchive, ChatFinding, ChatPlan, ChatRoom
 from migrations_app.monitoring import clock
 from migrations_app.runs import queue
 from tenants_app import bulk
@@ -177,7 +177,7 @@ class _Planner:
 
     def _choices(self) -> Choices:
         plan = self.plan
-        of_tenant = ChatSettings.objects.filter(tenant=plan.tenant_id).first() or ChatSettings()
+        of_tenant = archives.settings_of(plan.tenant)
         is_out = Q(state=ChatRoom.State.DESELECTED)
         decided = plan.rooms.filter(~Q(on_conflict="") | ~Q(chosen_name="") | is_out)
         rows = list(decided.values_list("room_id", "on_conflict", "chosen_name", "state"))

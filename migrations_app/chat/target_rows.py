@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from migrations_app.chat import folders
 from migrations_app.chat.targets import of_kind
 from migrations_app.chat.targets.base import Option, Target, TargetProblem, TargetSettings
 from migrations_app.models import ChatPlan, ChatTarget
@@ -67,7 +67,7 @@ def set_target(
     target = ChatTarget.objects.select_for_update(no_key=True).filter(tenant=tenant, name__iexact=name.strip()).first()
     is_new = target is None
     if target is None:
-        target = ChatTarget(tenant=tenant, name=name.strip(), created_by=actor.name, folder=secrets.token_hex(16))
+        target = ChatTarget(tenant=tenant, name=name.strip(), created_by=actor.name, folder=folders.new_name())
         if kind is None:
             raise ValidationError({"kind": sentence("Say of which kind the target is.")})
     if kind is not None and kind not in of_kind.KINDS:
@@ -182,8 +182,7 @@ def remove_target(target: ChatTarget, actor: Actor) -> None:
 
 def folder_of(target: ChatTarget) -> Path:
     """Where the target keeps what it makes, readable by the account of the service alone (R129)."""
-    folder: Path = settings.MMS_DATA_DIR / "chat" / str(target.tenant_id) / "targets" / target.folder
-    return folder
+    return folders.folder_of(target.tenant_id, folders.TARGETS, target.folder)
 
 
 def has_secret(target: ChatTarget, name: str = SECRET) -> bool:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import io
-import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
-from migrations_app.chat import import_engine, importing, plans, target_rows
+from migrations_app.chat import archives, import_engine, importing, plans, target_rows
 from migrations_app.chat.archive.reading import open_archive
 from migrations_app.chat.archive.records import (
     Category,
     ChatFile,
     Grant,
-    Level,
+    Manifest,
     Message,
     MessageKind,
     Principal,
@@ -68,31 +66,18 @@ _ROLES = (
 
 def stored(tenant: Tenant, folder: Path | None = None, name: str = "Old chat", **values: Any) -> ChatArchive:
     """An archive in the folder that MMS keeps archives in, as if it had been stored; without one there are two rooms
-    with five messages each. ``values``: ``rooms`` and ``messages`` of :func:`write_rooms`, or fields of the row."""
-    random = secrets.token_hex(16)
-    place = Path(settings.MMS_DATA_DIR) / "chat" / str(tenant.pk) / "archives" / random
-    place.parent.mkdir(parents=True, exist_ok=True)
+    with five messages each. ``values`` are those of :func:`write_rooms`."""
     rooms, messages = values.pop("rooms", ("Alpha", "Beta")), values.pop("messages", 5)
-    if folder is None:
-        write_rooms(place, rooms, messages, disabled=values.pop("disabled", ()))
-    else:
-        folder.rename(place)
-    with open_archive(place, check=False) as archive:
-        manifest, digest = archive.manifest, archive.digest
-        newest = max((room.last for room in archive.rooms() if room.last), default=None)
-    return ChatArchive.objects.create(
-        tenant=tenant,
-        name=name,
-        folder=random,
-        source=manifest.source,
-        level=values.pop("level", Level.ALL.value),
-        exported_at=manifest.created,
-        counts=dict(manifest.counts),
-        sha256=digest,
-        newest_at=newest,
-        stored_by=ACTOR.name,
-        **values,
-    )
+
+    def fill(place: Path) -> Manifest:
+        if folder is None:
+            write_rooms(place, rooms, messages, disabled=values.pop("disabled", ()))
+        else:
+            shutil.copytree(folder, place, dirs_exist_ok=True)
+        with open_archive(place, check=False) as archive:
+            return archive.manifest
+
+    return archives.store_export(tenant, ACTOR, name, fill)
 
 
 def a_target(tenant: Tenant, name: str = "New home", **values: Any) -> ChatTarget:
