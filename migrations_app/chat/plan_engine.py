@@ -22,11 +22,12 @@ from django.utils import timezone
 from migrations_app.chat import archives, target_rows
 from migrations_app.chat.archive.problems import Unusable
 from migrations_app.chat.archive.reading import Archive
+from migrations_app.chat.conversion.conflicts import Choices
 from migrations_app.chat.conversion.findings import Finding
 from migrations_app.chat.conversion.outgoing import Found, OnConflict, Person
 from migrations_app.chat.conversion.people import people_of
 from migrations_app.chat.conversion.planned import as_json
-from migrations_app.chat.conversion.planning import Choices, PlannedRoom, plan_as_a_whole, plan_rooms
+from migrations_app.chat.conversion.planning import PlannedRoom, plan_as_a_whole, plan_rooms
 from migrations_app.chat.leases import LeaseLost, claim_plan, keep_plan, kept_meanwhile, leave_plan, may_begin
 from migrations_app.chat.plan_counts import counts_of
 from migrations_app.chat.targets.base import Target, TargetProblem
