@@ -141,11 +141,8 @@ CURES: Mapping[str, Place | Sentence] = {
     "chat-archive-gone": Place.CHAT_PLAN,
     "chat-archive-unreadable": Place.CHAT_PLAN,
     "chat-room-gone": Place.CHAT_PLAN,
-    "chat-page-unreadable": Place.CHAT_PLAN,
-    "chat-file-unreadable": Place.CHAT_PLAN,
     "chat-made-unreadable": Place.CHAT_PLAN,
     "chat-tables-missing": Place.CHAT_TARGET,
-    "chat-tables-unreadable": Place.CHAT_TARGET,
     "chat-not-written-by-us": Place.CHAT_PLAN,
 }
 """By code: where it is put right, or the sentence that says why nowhere."""

@@ -611,32 +611,20 @@ CHAT = {
         sentence("Bring MMS_DATA_DIR back from its backup, then resume; or store the archive again and plan it anew."),
     ),
     "chat-room-gone": Entry(
-        sentence("The room is not at the target any more."),
-        sentence("Find out who deleted it. To import it anew, make another plan of the same archive."),
-    ),
-    "chat-page-unreadable": Entry(
-        sentence("A page or record of the readable archive is damaged, so it cannot be read back."),
-        sentence("Bring MMS_DATA_DIR back from its backup, or import the archive into a new target."),
-    ),
-    "chat-file-unreadable": Entry(
-        sentence("The bulk-import file of the target is damaged, so it cannot be read back."),
-        sentence("Bring MMS_DATA_DIR back from its backup, or import the archive into a new target."),
+        sentence("The target does not have the room that was made there, or that its own tools were to make."),
+        sentence("Find out who removed it; then retry the room, or plan and import again."),
     ),
     "chat-made-unreadable": Entry(
-        sentence("What the target has made cannot be read back."),
-        sentence("Bring MMS_DATA_DIR back from its backup, or import the archive into a new target."),
+        sentence("Pages or files that MMS made at the target were changed or removed, so they cannot be read back."),
+        sentence("Retry the room: they are made anew from what was written."),
     ),
     "chat-tables-missing": Entry(
-        sentence("The tables of the new pool are missing, so nobody can say what is there."),
-        sentence("Export them with the script that MMS hands out, store them, and name that archive in the target."),
-    ),
-    "chat-tables-unreadable": Entry(
-        sentence("The tables of the new pool cannot be read."),
-        sentence("Export them again with the script that MMS hands out, and name that archive in the target."),
+        sentence("MMS does not know what the new Persistent Chat has: its tables were not read, or not in whole."),
+        sentence("Read its tables into an archive, name that archive in the target, and compare again."),
     ),
     "chat-not-written-by-us": Entry(
-        sentence("MMS does not write to a pool of Persistent Chat: its own cmdlets copy."),
-        sentence("Follow the steps of the guided sequence."),
+        sentence("MMS does not write to Persistent Chat: its own cmdlets copy the rooms."),
+        sentence("Follow the steps of the plan, then compare."),
     ),
 }
 """Why a room of chat, or an import of rooms, does not go on (R111); ``internal-error`` can stand there too."""
