@@ -51,6 +51,8 @@ CODES: dict[str, Severity] = {
     "group-expanded": Severity.NOTE,
     "no-account": Severity.WARNING,
     "no-members": Severity.WARNING,
+    "authors-made": Severity.NOTE,
+    "speaks-for-nobody": Severity.WARNING,
     # R122: what rooms are like there
     "privacy-mapped": Severity.NOTE,
     "scope-narrowed": Severity.WARNING,
@@ -75,6 +77,7 @@ CODES: dict[str, Severity] = {
     "retention": Severity.ERROR,
     "retention-unknown": Severity.ERROR,
     "target-limit": Severity.ERROR,
+    "target-not-seen": Severity.WARNING,
     "history-off": Severity.NOTE,
     "members-made-up": Severity.WARNING,
     "old-clients": Severity.WARNING,

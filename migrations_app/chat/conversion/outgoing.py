@@ -48,6 +48,8 @@ class OutgoingCategory:
     description: str = ""
     merges_into: str | None = None
     """The target's own id of the category that has the name already, and was chosen (R120)."""
+    guid: str = ""
+    """Of the category in the archive: with ``id`` it tells which one was made for it (``Found.our_categories``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,11 @@ def _planned(
     if planned.is_skipped:
         return planned
     category = OutgoingCategory(
-        room.category, of_category.name, _category_description(path[-1], limits), of_category.merges_into
+        room.category,
+        of_category.name,
+        _category_description(path[-1], limits),
+        of_category.merges_into,
+        guid=path[-1].guid,
     )
     roots = people_there.roots_of(path, categories) if choices.keeps_root_managers else []
     managers = people_there.managers_of(roots)
