@@ -39,7 +39,7 @@ def open_target(settings: TargetSettings) -> Target:
     """The target of these settings; nothing is asked of it yet. ``TargetProblem`` where its kind is unknown."""
     if settings.kind not in KINDS:
         raise TargetProblem(
-            "chat-target-settings",
+            "chat-target-unknown",
             sentence("There is no kind of target “%(kind)s”.", kind=settings.kind),
             is_of_room=False,
         )
