@@ -188,6 +188,9 @@ class ChatPlan(models.Model):
     keeps_root_managers = models.BooleanField(default=True, help_text="R114.")
     prefixes_rooms = models.BooleanField(default=False, help_text="R113: asked for where the target does not need it.")
     includes_disabled = models.BooleanField(default=False, help_text="R109: rooms that are disabled at the source.")
+    category_names = models.JSONField(
+        default=dict, help_text="Names that were chosen for categories, by their ids, where theirs cannot be (R113)."
+    )
     retention_accepted_by = models.CharField(
         max_length=200, blank=True, help_text="Who said that the target keeps the history (R110)."
     )
@@ -209,6 +212,9 @@ class ChatPlan(models.Model):
     lease_until = models.DateTimeField(null=True)
     prepared_at = models.DateTimeField(
         null=True, help_text="When source and target were found to be as planned, and categories were made."
+    )
+    rooms_at_once = models.PositiveIntegerField(
+        null=True, help_text="How many rooms its target takes at a time; empty: as many as there are workers."
     )
     categories = models.JSONField(default=dict, help_text="The target's own ids, by ids of categories in the archive.")
     created = models.DateTimeField(default=timezone.now)
@@ -256,6 +262,7 @@ class ChatRoom(models.Model):
 
     OUT = (State.DESELECTED, State.SKIPPED)
     """Not imported, because somebody decided so."""
+    UNDER_WAY = (State.WAITING, State.WRITING)
 
     plan = models.ForeignKey(ChatPlan, models.CASCADE, related_name="rooms")
     position = models.PositiveIntegerField()
@@ -266,6 +273,9 @@ class ChatRoom(models.Model):
     becomes_category = models.CharField(max_length=1000, blank=True)
     planned = models.JSONField(default=dict, help_text="What it is to be at the target: settings, people, merging.")
     on_conflict = models.CharField(max_length=6, blank=True, help_text="Empty: as the plan has it.")
+    chosen_name = models.CharField(
+        max_length=256, blank=True, help_text="What it is to be called, where its name cannot be (R113)."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PLANNED)
     decided_by = models.CharField(max_length=200, blank=True, help_text="Who deselected it.")
     reason = models.CharField(max_length=500, blank=True, help_text="Why it was deselected.")
@@ -297,6 +307,8 @@ class ChatRoom(models.Model):
         max_length=11, choices=Comparison.choices, blank=True, default=Comparison.NOT_COMPARED
     )
     compare_asked_at = models.DateTimeField(null=True, help_text="Set: it is to be compared in the background.")
+    compare_attempts = models.PositiveSmallIntegerField(default=0, help_text="Since it was asked for.")
+    compare_problem = SentenceField(blank=True, help_text="Why both sides could not be compared.")
     compared_at = models.DateTimeField(null=True)
     compared = models.JSONField(default=dict, help_text="Counts and digests of both sides.")
     difference_count = models.PositiveIntegerField(default=0)
@@ -393,8 +405,16 @@ class ChatQuestion(models.Model):
     language = models.CharField(max_length=35, blank=True)
     token = models.CharField(max_length=64, unique=True, help_text="A digest of what stands in their link.")
     rooms = models.JSONField(default=list, help_text="Keys of their rooms.")
-    asked_at = models.DateTimeField(null=True, help_text="When the mail was handed over.")
+    asked_at = models.DateTimeField(null=True, help_text="When the first mail was handed over.")
     asked_by = models.CharField(max_length=200)
+    mails = models.PositiveSmallIntegerField(default=0, help_text="Handed over so far: the question, and reminders.")
+    queued_at = models.DateTimeField(null=True, help_text="When the next mail was asked for; null: none is.")
+    due_at = models.DateTimeField(null=True, help_text="When it is tried next; null: no mail waits.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_detail = SentenceField(blank=True)
     answer = models.CharField(max_length=8, choices=Answer.choices, blank=True, default=Answer.NONE)
     said = models.TextField(max_length=2000, blank=True)
     answered_at = models.DateTimeField(null=True)
@@ -402,6 +422,9 @@ class ChatQuestion(models.Model):
     class Meta:
         ordering = ["plan", "name", "pk"]
         constraints = [models.UniqueConstraint(fields=["plan", "principal"], name="one_chat_question_per_person")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="chat_questions_to_send"),
+        ]
 
     def __str__(self) -> str:
         return self.name
