@@ -63,15 +63,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     STOPPED_CHAT: Kind(
         sentence("Stopped imports of chat"),
-        sentence(
-            "An import of persistent chat has stopped by itself: no room is begun until somebody resumes it."
-        ),
+        sentence("An import of persistent chat has stopped by itself: no room is begun until somebody resumes it."),
         (Thing.CHAT_STOP,),
     ),
     FINISHED_JOBS: Kind(
         sentence("Finished jobs"),
         sentence(
-            "What was done for many users, an import, a number taken off its bridge, a large preview, or an import of chat."
+            "What was done for many users, an import of users or of chat, a number taken off its bridge, or a large "
+            "preview."
         ),
         (Thing.BULK_ACTION, Thing.USER_IMPORT, Thing.NUMBER_RELEASE, Thing.PREVIEW, Thing.CHAT_IMPORT),
     ),
