@@ -138,14 +138,7 @@ def test_r129_stored_archives_are_listed(command: Command, tenant: Tenant, organ
 
 def test_r113_settings_are_set_by_command(command: Command, tenant: Tenant) -> None:
     told = command("set_chat_settings", "--separator", " / ", "--keep-archives-days", "365")
-    assert (
-        told.splitlines()
-        == [
-            f"{tenant.name}: separator  -  →  / ",
-            f"{tenant.name}: keep_archives_days None → 365",
-        ]
-        or "365" in told
-    )
+    assert told.splitlines()[1] == f"{tenant.name}: keep_archives_days none → 365"
     assert (settings_of(tenant).separator, settings_of(tenant).keep_archives_days) == (" / ", 365)
     command("set_chat_settings", "--keep-archives")
     assert settings_of(tenant).keep_archives_days is None
