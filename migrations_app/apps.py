@@ -126,6 +126,29 @@ class MigrationsConfig(AppConfig):
         )
         register_actions(
             gettext_noop("Chat"),
+            gettext_noop("change chat settings"),
+            gettext_noop("export chat"),
+            gettext_noop("store chat archive"),
+            gettext_noop("download chat archive"),
+            gettext_noop("delete chat archive"),
+            gettext_noop("store chat evidence"),
+            gettext_noop("download chat evidence"),
+        )
+        register_actions(
+            gettext_noop("Chat"),
+            gettext_noop("add chat target"),
+            gettext_noop("change chat target"),
+            gettext_noop("remove chat target"),
+            gettext_noop("plan chat import"),
+            gettext_noop("decide on chat rooms"),
+            gettext_noop("accept chat retention"),
+            gettext_noop("start chat import"),
+            gettext_noop("pause chat import"),
+            gettext_noop("resume chat import"),
+            gettext_noop("retry chat rooms"),
+        )
+        register_actions(
+            gettext_noop("Chat"),
             gettext_noop("answer chat condition"),
             gettext_noop("confirm chat condition"),
             gettext_noop("take back chat answer"),

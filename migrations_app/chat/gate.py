@@ -156,7 +156,9 @@ def _rooms(asked: _Asked) -> ChatCondition:
                 counts["accepted"],
             ),
         ),
-        _if(out, sentence_plural("%(n)s room was left out by decision.", "%(n)s rooms were left out by decision.", out)),
+        _if(
+            out, sentence_plural("%(n)s room was left out by decision.", "%(n)s rooms were left out by decision.", out)
+        ),
     ]
     if n:
         told.append(
@@ -207,7 +209,8 @@ def _files(asked: _Asked) -> ChatCondition:
             )
         )
         told.append(
-            _answered(answer) or sentence("Give MMS a copy of the file store and export again, or say why they are gone.")
+            _answered(answer)
+            or sentence("Give MMS a copy of the file store and export again, or say why they are gone.")
         )
     return ChatCondition(
         FILES,
@@ -293,14 +296,14 @@ def _source_quiet(asked: _Asked) -> ChatCondition:
     ask = sentence(
         "Read a fresh set of tables into an archive, or say since when the services are stopped, and how you know."
     )
-    return ChatCondition(
-        QUIET, title, answer is not None, _answered(answer) or ask, is_manual=True, answer=answer
-    )
+    return ChatCondition(QUIET, title, answer is not None, _answered(answer) or ask, is_manual=True, answer=answer)
 
 
 def _backups(asked: _Asked) -> ChatCondition:
     answer = asked.said.get(BACKUPS)
-    ask = sentence("Say where the backups of the source and of the target lie, of when they are, and who has tried them.")
+    ask = sentence(
+        "Say where the backups of the source and of the target lie, of when they are, and who has tried them."
+    )
     return ChatCondition(
         BACKUPS,
         sentence("Backups of source and target are named"),
