@@ -145,6 +145,11 @@ class MigrationsConfig(AppConfig):
             gettext_noop("pause chat import"),
             gettext_noop("resume chat import"),
             gettext_noop("retry chat rooms"),
+            gettext_noop("compare chat rooms"),
+            gettext_noop("accept chat differences"),
+            gettext_noop("look at chat messages"),
+            gettext_noop("ask chat people"),
+            gettext_noop("remind chat people"),
         )
         for signal, (module, name) in {
             signals.mail_server_changed: ("mail.receivers", "on_mail_server_changed"),
