@@ -146,6 +146,11 @@ class MigrationsConfig(AppConfig):
             gettext_noop("pause chat import"),
             gettext_noop("resume chat import"),
             gettext_noop("retry chat rooms"),
+            gettext_noop("compare chat rooms"),
+            gettext_noop("accept chat differences"),
+            gettext_noop("look at chat messages"),
+            gettext_noop("ask chat people"),
+            gettext_noop("remind chat people"),
         )
         register_actions(
             gettext_noop("Chat"),
