@@ -38,8 +38,9 @@ def _give(tenant: Tenant, path: Path, name: str) -> None:
 def chat_phase() -> str:
     """Take the newest chat to its next phase where it is through with one, as a person would, and say which it is in.
 
-    Rooms with errors are left out.
+    Rooms with errors are left out, and what dead workers had claimed is free.
     """
+    expire_chat()
     reading = ChatReading.objects.order_by("-pk")[0]
     if reading.state == ChatReading.State.WAITING:
         return READING
@@ -82,10 +83,10 @@ def import_again() -> dict[str, int]:
     plan = ChatPlan.objects.order_by("-number")[0]
     before = _messages_there(plan)
     again = plans.plan_now(plans.make_plan(plan.tenant, ACTOR, plan.archive, plan.target, includes_disabled=True))
-    errors = again.rooms.filter(state=ChatRoom.State.PLANNED, error_count__gt=0)
-    plans.decide(again, ACTOR, errors, deselect=True, reason="Its name is too long.")
-    again = plans.plan_now(again)
-    importing.import_now(importing.start(again, ACTOR))
+    while again.state == ChatPlan.State.READY:
+        _start(again)
+        again = plans.plan_now(again)
+    importing.import_now(again)
     return {"before": before, "after": _messages_there(plan)}
 
 
