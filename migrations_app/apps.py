@@ -138,7 +138,6 @@ class MigrationsConfig(AppConfig):
             gettext_noop("add chat target"),
             gettext_noop("change chat target"),
             gettext_noop("remove chat target"),
-            gettext_noop("download chat target"),
             gettext_noop("plan chat import"),
             gettext_noop("decide on chat rooms"),
             gettext_noop("accept chat retention"),

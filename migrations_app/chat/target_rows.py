@@ -16,7 +16,7 @@ from django.db import transaction
 
 from migrations_app.chat import archives, folders
 from migrations_app.chat.targets import of_kind
-from migrations_app.chat.targets.base import MakesFiles, Option, Target, TargetProblem, TargetSettings
+from migrations_app.chat.targets.base import Option, Target, TargetProblem, TargetSettings
 from migrations_app.models import ChatPlan, ChatTarget
 from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import apply_values, lock
@@ -234,32 +234,6 @@ def _seen(target: ChatTarget, name: str) -> Path:
         return archives.folder_of(archives.find_archive(target.tenant, name))
     except ValidationError as error:
         raise TargetProblem("chat-tables-missing", error.messages[0], is_of_room=False) from None
-
-
-# --- what it has made for people to take away -------------------------------------------------------------------------
-
-
-def products_of(target: ChatTarget) -> list[tuple[str, int]]:
-    """The names and octets of the files that are ready there; empty where there are none."""
-    return [(path.name, path.stat().st_size) for path in _products(target)]
-
-
-def taken(target: ChatTarget, actor: Actor, n: int) -> Path:
-    """One of these files, by its place among them, to be taken away, which is audited (R129). Raises
-    ``ValidationError`` where it is gone."""
-    made = _products(target)
-    if not 0 <= n < len(made):
-        raise ValidationError(sentence("This file is not there any more: look again."))
-    entry(target.tenant, actor, "download chat target", target.name, {}, {"file": made[n].name}).save()
-    return made[n]
-
-
-def _products(target: ChatTarget) -> list[Path]:
-    try:
-        with opened(target) as there:
-            return [path for path in there.products() if path.is_file()] if isinstance(there, MakesFiles) else []
-    except TargetProblem:
-        return []
 
 
 @dataclass(frozen=True, slots=True)
