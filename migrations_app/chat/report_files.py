@@ -183,4 +183,3 @@ def kind_of(path: Path) -> str | None:
         return ""
     text = begins.decode("utf-8", errors="replace")
     return next((kind for kind, mark in _MARKS.items() if mark in text), None)
-
