@@ -12,21 +12,9 @@ from tenants_app.management.arguments import add_format
 from tenants_app.management.base import AdministratorCommand
 
 COLUMNS = (
-    *(
-        "Plan",
-        "Archive",
-        "Target",
-        "State",
-        "Problem",
-        "OnConflict",
-        "Rooms",
-        "Messages",
-        "Files",
-        "Errors",
-        "Warnings",
-    ),
-    *("Notes", "EstimateSeconds", "RetentionAcceptedBy", "Imported", "Failed", "Written", "Verified", "CreateDate"),
-    *("CreatedBy", "StartDate", "StartedBy", "EndDate", "ReplacedBy"),
+    *("Plan", "Archive", "Target", "State", "Problem", "OnConflict", "Rooms", "Messages", "Files", "Errors"),
+    *("Warnings", "Notes", "EstimateSeconds", "RetentionAcceptedBy", "Imported", "Failed", "Written", "Verified"),
+    *("CreateDate", "CreatedBy", "StartDate", "StartedBy", "EndDate", "ReplacedBy"),
 )
 IN_TABLE = ("Plan", "Archive", "Target", "State", "Rooms", "Imported", "Failed", "Errors", "Warnings")
 

@@ -20,7 +20,7 @@ IN_TABLE = ("RoomId", "Room", "Category", "State", "Messages", "Written", "Error
 
 
 class Command(AdministratorCommand):
-    help = "List the rooms of a plan: what each becomes at the target, how far its import is, and whether both sides agree."
+    help = "List the rooms of a plan: what each becomes at the target, how far it is, and whether both sides agree."
     example = "--state Failed"
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -36,7 +36,7 @@ class Command(AdministratorCommand):
             metavar="NAME=VALUE",
             help="what only this kind has; NAME= takes it away. May be given several times",
         )
-        parser.add_argument("--name", dest="new_name", metavar="NAME", help="another name")
+        parser.add_argument("--new-name", metavar="NAME", help="another name")
 
     def handle(self, *args: Any, **options: Any) -> None:
         target = set_target(
