@@ -222,6 +222,7 @@ class ChatPlan(models.Model):
     planned_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     started_by = models.CharField(max_length=200, blank=True)
+    stopped_at = models.DateTimeField(null=True, help_text="When it last stopped by itself.")
     finished_at = models.DateTimeField(null=True)
     replaced_by = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+")
     room_count = models.PositiveIntegerField(default=0)
