@@ -52,6 +52,18 @@ class PersistentChatTarget(Target):
                 " after it, made anew, to compare."
             ),
         ),
+        Option(
+            "pool",
+            sentence("Pool"),
+            sentence("The full name of the new Persistent Chat pool, such as pcpool.contoso.com (R126)."),
+        ),
+        Option(
+            "lookup",
+            sentence("Address of the lookup account"),
+            sentence(
+                "What old clients are set to, such as sip:ocschat@contoso.com: the new endpoint gets the same (R126)."
+            ),
+        ),
     )
     WRITES: ClassVar[bool] = False
     limits = Limits(
