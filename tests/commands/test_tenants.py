@@ -43,6 +43,8 @@ ACTS_ON_A_TENANT = {
     "accept_wave": "{offered_wave}",
     "accept_given_up_messages": "--number {leaving}",
     "check_deliverability": ANNA,
+    "export_chat": "--source mms-chat:{chat_zip} --output {exported}",
+    "get_chat_archive": "{chat_archive}",
     "get_chat_import": "{chat_plan}",
     "get_chat_report": "{chat_plan} --output {report}",
     "get_chat_room": "--plan {chat_plan}",
@@ -50,6 +52,7 @@ ACTS_ON_A_TENANT = {
     "import_chat": "{chat_zip} --target {chat_target} --what-if",
     "plan_chat_import": "{chat_zip} --target {chat_target}",
     "remove_chat_target": "{spare_chat_target}",
+    "set_chat_settings": "--keep-archives-days 30",
     "set_chat_import": "{chat_plan} --room 1 --deselect --reason unread",
     "set_chat_target": "Shelf --kind archive",
     "test_chat_target": "{chat_target}",
@@ -161,6 +164,7 @@ INVENTED = {
     "plan": "987654",
     "question": "987654",
     "chat_plan": "987654",
+    "chat_archive": "Nowhere",
     "chat_target": "Nowhere",
     "spare_chat_target": "Nowhere",
     "failed": "nobody@contoso.com",
@@ -285,6 +289,7 @@ def contoso(
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
+        "exported": str(tmp_path / "exported.zip"),
         "redirects": str(tmp_path / "redirects.map"),
         "migrated": str(tmp_path / "migrated"),
     }
@@ -295,7 +300,8 @@ def chat_of(tenant: Tenant, name: str, number: int) -> dict[str, str]:
     plan = a_plan(tenant, stored(tenant, name=f"{name}-chat"), a_target(tenant, f"{name}-home"))
     ChatPlan.objects.filter(pk=plan.pk).update(number=number)
     spare = a_target(tenant, f"{name}-shelf")
-    return {"chat_plan": str(number), "chat_target": plan.target.name, "spare_chat_target": spare.name}
+    chat = {"chat_archive": plan.archive.name, "chat_plan": str(number)}
+    return {**chat, "chat_target": plan.target.name, "spare_chat_target": spare.name}
 
 
 def chat_zip(folder: Path) -> str:
