@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from migrations_app.chat import archives, importing, plans, target_rows
+from migrations_app.chat import archives, importing, plans, target_rows, verification
 from migrations_app.chat.archive.records import (
     Category,
     ChatFile,
@@ -48,7 +48,7 @@ def load(tenant: Tenant, actor: Actor, now: datetime) -> None:
     plan = plans.plan_now(plans.make_plan(tenant, actor, archive, to_read))
     importing.import_now(importing.start(plan, actor))
     _change_a_page(target_rows.folder_of(to_read))
-    # verification.verify_now(plan)
+    verification.verify_now(plan)
     new_chat = target_rows.set_target(tenant, actor, NEW_CHAT, kind="mattermost")
     plans.plan_now(plans.make_plan(tenant, actor, archive, new_chat))
 
