@@ -95,6 +95,9 @@ class Command(SafeOutput):
                 % {"count": grouped(london)}
             )
         self.stdout.write(
+            _("Contoso’s old chat rooms are in an archive to read, and planned for a new place: see Chat.")
+        )
+        self.stdout.write(
             _("Contoso is ready: %(count)s users changed, most of them to the bridge %(bridge)s; their runs are due.")
             % {"count": grouped(told), "bridge": people.CLOUD}
         )
