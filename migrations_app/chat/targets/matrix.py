@@ -50,6 +50,8 @@ MOST_OCTETS = 62_500
 """Of an event's content in canonical JSON. An event has 65,536, of which the homeserver's part takes up to 3,000."""
 
 LIMITS = Limits(
+    room_name=256,
+    category_name=256,
     message_json_bytes=60_000,
     file_bytes=50 * 1024 * 1024,
     forbidden="[\ud800-\udfff]",
