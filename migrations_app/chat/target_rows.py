@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -188,6 +189,11 @@ def folder_of(target: ChatTarget) -> Path:
 def has_secret(target: ChatTarget, name: str = SECRET) -> bool:
     """Whether that secret of it is kept; whatever it is, it is shown to nobody."""
     return bool(_secrets_of(target).get(name))
+
+
+def is_secret(target: ChatTarget, text: str) -> bool:
+    """Whether that is the secret of its account, for whoever has it already."""
+    return hmac.compare_digest(_secrets_of(target).get(SECRET, "").encode(), text.encode())
 
 
 def _secrets_of(target: ChatTarget) -> dict[str, str]:
