@@ -263,7 +263,7 @@ def try_target(target: ChatTarget) -> Iterator[Tried]:
                 True,
                 step,
                 sentence(
-                    "It has %(rooms)s rooms and %(categories)s categories.",
+                    "Rooms there: %(rooms)s. Categories: %(categories)s.",
                     rooms=len(found.rooms),
                     categories=len(found.categories),
                 ),
