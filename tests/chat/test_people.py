@@ -55,7 +55,7 @@ def test_r124_everybody_gets_one_mail_with_their_rooms(plan: ChatPlan, outbox: P
     hand_over()
     assert len(messages_in(outbox)) == 3
     (message,) = to(outbox, "ann")
-    text = message.get_content()
+    text = message.get_content().replace("\r\n", "\n")
     assert "Hello Ann," in text
     assert "- Alpha\n- Beta" in text
     question = ChatQuestion.objects.get(principal="ann")
