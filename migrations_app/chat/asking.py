@@ -95,7 +95,9 @@ def _send(question: ChatQuestion, connections: Connections) -> None:
         _note_failure(question, failure)
     except Exception:
         log.exception("question %s could not be handed over", question.pk)
-        _note_failure(question, Failure("internal-error", sentence("reference %(reference)s", reference=question.pk)))
+        _note_failure(
+            question, Failure("internal-error", sentence("reference %(reference)s", reference=str(question.pk)))
+        )
     else:
         now = clock.now()
         told = {"due_at": None, "mails": F("mails") + 1, "asked_at": question.asked_at or now}
