@@ -43,6 +43,8 @@ ACTS_ON_A_TENANT = {
     "accept_wave": "{offered_wave}",
     "accept_given_up_messages": "--number {leaving}",
     "check_deliverability": ANNA,
+    "export_chat": "--source mms-chat:{chat_zip} --output {exported}",
+    "get_chat_archive": "{chat_archive}",
     "get_chat_import": "{chat_plan}",
     "get_chat_registration": "{chat_homeserver} --secret-file {chat_token} --output {report}",
     "get_chat_report": "{chat_plan} --output {report}",
@@ -51,6 +53,7 @@ ACTS_ON_A_TENANT = {
     "import_chat": "{chat_zip} --target {chat_target} --what-if",
     "plan_chat_import": "{chat_zip} --target {chat_target}",
     "remove_chat_target": "{spare_chat_target}",
+    "set_chat_settings": "--keep-archives-days 30",
     "set_chat_import": "{chat_plan} --room 1 --deselect --reason unread",
     "set_chat_target": "Shelf --kind archive",
     "test_chat_target": "{chat_target}",
@@ -162,6 +165,7 @@ INVENTED = {
     "plan": "987654",
     "question": "987654",
     "chat_plan": "987654",
+    "chat_archive": "Nowhere",
     "chat_target": "Nowhere",
     "chat_homeserver": "Nowhere",
     "spare_chat_target": "Nowhere",
@@ -289,6 +293,7 @@ def contoso(
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
+        "exported": str(tmp_path / "exported.zip"),
         "redirects": str(tmp_path / "redirects.map"),
         "migrated": str(tmp_path / "migrated"),
     }
@@ -302,6 +307,7 @@ def chat_of(tenant: Tenant, name: str, number: int) -> dict[str, str]:
     matrix = {"address": "https://matrix.example.org", "secret": "token", "options": {"server_name": "example.org"}}
     homeserver = a_target(tenant, f"{name}-homeserver", kind="matrix", **matrix)
     return {
+        "chat_archive": plan.archive.name,
         "chat_plan": str(number),
         "chat_target": plan.target.name,
         "spare_chat_target": spare.name,
