@@ -83,7 +83,7 @@ def imported(home: Homeserver, guid: str, count: int = 9, waited: list[float] | 
     planned = a_room(guid, **values)
     with home.open() as target:
         if waited is not None:
-            target._client._wait = lambda seconds: (waited.append(seconds), time.sleep(seconds))
+            target._client.wait = lambda seconds: (waited.append(seconds), time.sleep(seconds))
         room = target.begin_room(planned, target.begin_category(CATEGORY))
         target.write(room, messages(target, count), octets)
         target.finish_room(room, planned)
