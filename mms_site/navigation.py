@@ -41,6 +41,7 @@ TABS = (
     Tab(_("Users"), "users", "users", frozenset({"users", "previews", "notices", "tool"})),
     Tab(_("Bridges"), "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab(_("Rollouts"), "arrows-exchange", "rollouts", frozenset({"rollouts"})),
+    Tab(_("Chat"), "message-circle", "chat", frozenset({"chat"})),
     Tab(_("Settings"), "settings", "settings", frozenset({"settings", "dial-in", "people"})),
     Tab(_("Audit"), "clipboard-list", "audit", frozenset({"audit"})),
 )
@@ -61,6 +62,7 @@ GO_KEYS = (
     GoKey("b", _("Bridges"), "bridges"),
     GoKey("l", _("Meetings that need a person"), "left-meetings"),
     GoKey("f", _("Failures"), "failures"),
+    GoKey("c", _("Chat"), "chat"),
     GoKey("s", _("Settings"), "settings"),
     GoKey("a", _("Audit"), "audit"),
 )
