@@ -295,6 +295,51 @@ FAILED = {
             "long texts; then start the run again."
         ),
     ),
+    "chat-target-unavailable": Entry(
+        sentence("The server to which rooms are imported could not be reached."),
+        sentence("Check that it runs and that MMS may connect to it; MMS tries again by itself."),
+        cures_by_waiting=True,
+        do_when_given_up=sentence("Check that it runs and that MMS may connect to it."),
+    ),
+    "chat-target-busy": Entry(
+        sentence("The server to which rooms are imported takes no more for the moment."),
+        sentence("Nothing: MMS waits as long as it asks, and goes on by itself."),
+        cures_by_waiting=True,
+        do_when_given_up=sentence("Raise its limits for MMS, then resume the import."),
+    ),
+    "chat-target-address": Entry(
+        sentence("The address of the chat target leads to no server that MMS may use."),
+        sentence(
+            "Enter the https address of the server. Only the installation's operator can allow private addresses and "
+            "plain http, for one host at a time."
+        ),
+    ),
+    "chat-target-certificate": Entry(
+        sentence("The certificate of the chat target's server cannot be trusted."),
+        sentence(
+            "Have the server show a certificate that is valid and made out to its name, or add the CA that issued it "
+            "to the target; then resume the import."
+        ),
+    ),
+    "chat-target-sign-in": Entry(
+        sentence("The server to which rooms are imported does not let MMS in."),
+        sentence("Renew the secret of the target, and what the server knows of MMS; then resume the import."),
+    ),
+    "chat-target-refused": Entry(
+        sentence("The server to which rooms are imported refused what MMS asked of it."),
+        sentence("Put right what the server names, then retry the room."),
+    ),
+    "chat-target-answer": Entry(
+        sentence("The server to which rooms are imported gave an answer that MMS cannot use."),
+        sentence(
+            "Check that the address is that of the chat server and not of a web page, and look in the server's log; "
+            "then retry the room."
+        ),
+    ),
+    "chat-target-encrypts": Entry(
+        sentence("The room is encrypted end to end at the target, so its history cannot be written."),
+        sentence("Have the homeserver not encrypt new rooms by itself, or choose another room; then retry the room."),
+    ),
     "no-bridge": Entry(
         sentence("Audio conferencing is on, but the user has no bridge."),
         sentence("Assign the user a bridge, then retry."),

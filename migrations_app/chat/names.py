@@ -24,6 +24,8 @@ FINDINGS: Mapping[str, str] = {
     "group-expanded": _("Group becomes its members"),
     "no-account": _("People without an account at the target"),
     "no-members": _("Nobody would be a member"),
+    "authors-made": _("Accounts are made for authors"),
+    "speaks-for-nobody": _("Messages stand under made accounts"),
     "privacy-mapped": _("Who may join"),
     "auditorium": _("Only presenters write"),
     "read-only": _("Becomes read-only"),

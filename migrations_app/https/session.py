@@ -21,6 +21,7 @@ from tenants_app.sentences import sentence
 
 USER_AGENT = "Meeting-Migration-Service"
 _IN_MEMORY = 1024 * 1024
+_PART = 64 * 1024
 _BROKEN_OFF = (httpcore.NetworkError, httpcore.ProtocolError)
 
 
@@ -148,12 +149,13 @@ class Session:
         origin: Origin,
         href: str,
         headers: Mapping[str, str],
-        body: bytes = b"",
+        body: bytes | IO[bytes] = b"",
         *,
         is_slow: bool = False,
     ) -> Answer:
         """The answer to a request that is sent once. Raises ``Interrupted`` where it is unknown what became of it, and
-        ``TooLarge``. To one that ``is_slow`` the server may take its time."""
+        ``TooLarge``. To one that ``is_slow`` the server may take its time. A body that is a file is sent by parts, from
+        where it stands; its length belongs into ``headers``."""
         limits = self.limits
         timeout = httpx.Timeout(
             connect=limits.connect,
@@ -167,8 +169,9 @@ class Session:
         path = href.partition("?")[0]  # what is said of it tells nothing that was asked for
         url = httpx.URL(scheme=origin.scheme, host=origin.host, port=origin.port, raw_path=href.encode("ascii"))
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", **headers}
+        content = body if isinstance(body, bytes) else iter(lambda: body.read(_PART), b"")
         try:
-            with self._http.stream(method, url, headers=headers, content=body, timeout=timeout) as response:
+            with self._http.stream(method, url, headers=headers, content=content, timeout=timeout) as response:
                 return Answer(response.status_code, response.headers, self._receive(response, path), origin, path)
         except httpcore.TimeoutException:
             raise Interrupted(
@@ -217,7 +220,7 @@ class _OverPool(httpx.BaseTransport):
                 method=request.method,
                 url=url,
                 headers=request.headers.raw,
-                content=request.read(),
+                content=request.stream,
                 extensions=request.extensions,
             )
         )

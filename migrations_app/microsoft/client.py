@@ -115,25 +115,29 @@ class Graph:
             if href in seen or len(seen) >= MOST_PAGES:
                 raise Failure("mailbox-answer", sentence("Graph lists %(path)s without an end", path=path))
             seen.add(href)
-            answer = self._answered("GET", href, _headers(prefer))
-            if not answer.ok:
-                raise Refusal(
-                    "mailbox-not-found",
-                    sentence(
-                        "Graph answered %(status)s %(error)s about %(path)s",
-                        status=answer.status,
-                        error=answer.error,
-                        path=path,
-                    ),
-                    answer,
-                )
-            values = answer.body.get("value")
-            if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-                raise Failure(
-                    "mailbox-answer", sentence("Graph lists %(path)s as something else than a list", path=path)
-                )
+            values, href = self.page(path, href, prefer=prefer)
             yield values
-            href = self._next(answer.body.get("@odata.nextLink"), path)
+
+    def page(
+        self, path: str, href: str = "", params: Mapping[str, str] | None = None, prefer: Sequence[str] = ()
+    ) -> tuple[Sequence[JSON], str]:
+        """One page of a list, and where the next is, empty after the last; the first where no ``href`` is given."""
+        answer = self._answered("GET", href or _path(path, params), _headers(prefer))
+        if not answer.ok:
+            raise Refusal(
+                "mailbox-not-found",
+                sentence(
+                    "Graph answered %(status)s %(error)s about %(path)s",
+                    status=answer.status,
+                    error=answer.error,
+                    path=path,
+                ),
+                answer,
+            )
+        values = answer.body.get("value")
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            raise Failure("mailbox-answer", sentence("Graph lists %(path)s as something else than a list", path=path))
+        return values, self._next(answer.body.get("@odata.nextLink"), path)
 
     def patch(self, path: str, body: JSON, etag: str = "", prefer: Sequence[str] = ()) -> Answer:
         """Change one thing, on condition of its ETag (``If-Match``) where one is given. Sent once."""
@@ -144,6 +148,10 @@ class Graph:
         """Ask for an action; ``language`` goes as ``Accept-Language``. Sent once."""
         headers = {**_headers(prefer), **({"Accept-Language": language} if language else {})}
         return self._answered("POST", _path(path), headers, body)
+
+    def put(self, path: str, octets: bytes) -> Answer:
+        """Put a file where the path says; one that is there is replaced. Sent once."""
+        return self._answered("PUT", _path(path), _headers(()), octets)
 
     def delete(self, path: str, prefer: Sequence[str] = ()) -> Answer:
         """Remove one thing, as checks do with what they have made. Sent once."""
@@ -211,7 +219,7 @@ class Graph:
         method: str,
         href: str,
         headers: Mapping[str, str],
-        body: JSON | None = None,
+        body: JSON | bytes | None = None,
         *,
         is_read: bool = False,
     ) -> Answer:
@@ -224,9 +232,12 @@ class Graph:
             answer = self._sent(method, href, headers, body, writes=writes)
         return _settled(answer, method if writes else "GET", href)
 
-    def _sent(self, method: str, href: str, headers: Mapping[str, str], body: JSON | None, *, writes: bool) -> Answer:
-        octets = b"" if body is None else encoded(body)
-        kind = {} if body is None else {"Content-Type": "application/json"}
+    def _sent(
+        self, method: str, href: str, headers: Mapping[str, str], body: JSON | bytes | None, *, writes: bool
+    ) -> Answer:
+        octets = body if isinstance(body, bytes) else b"" if body is None else encoded(body)
+        is_json = body is not None and not isinstance(body, bytes)
+        kind = {"Content-Type": "application/json" if is_json else "application/octet-stream"} if octets else {}
         sent = {
             "Authorization": f"Bearer {self._token}",
             "Accept": "application/json",

@@ -33,6 +33,7 @@ CODES: dict[str, Severity] = {
     # R113, R120: names and places
     "flattened": Severity.WARNING,
     "prefixed": Severity.NOTE,
+    "no-category": Severity.ERROR,
     "name-too-long": Severity.ERROR,
     "name-not-allowed": Severity.ERROR,
     "name-taken": Severity.ERROR,
@@ -42,6 +43,7 @@ CODES: dict[str, Severity] = {
     "collides": Severity.ERROR,
     # R114 to R116: people
     "root-managers": Severity.WARNING,
+    "category-roles": Severity.WARNING,
     "invitations-off": Severity.WARNING,
     "federated": Severity.WARNING,
     "inactive": Severity.NOTE,
@@ -49,8 +51,11 @@ CODES: dict[str, Severity] = {
     "group-expanded": Severity.NOTE,
     "no-account": Severity.WARNING,
     "no-members": Severity.WARNING,
+    "authors-made": Severity.NOTE,
+    "speaks-for-nobody": Severity.WARNING,
     # R122: what rooms are like there
     "privacy-mapped": Severity.NOTE,
+    "scope-narrowed": Severity.WARNING,
     "auditorium": Severity.NOTE,
     "read-only": Severity.NOTE,
     "setting-lost": Severity.WARNING,
@@ -65,6 +70,7 @@ CODES: dict[str, Severity] = {
     "formatting-lost": Severity.NOTE,
     "file-missing": Severity.WARNING,
     "file-too-large": Severity.ERROR,
+    "unknown-author": Severity.WARNING,
     "empty-message": Severity.NOTE,
     "left-out-before": Severity.NOTE,
     # R110, R126: the target and the source

@@ -48,6 +48,8 @@ class OutgoingCategory:
     description: str = ""
     merges_into: str | None = None
     """The target's own id of the category that has the name already, and was chosen (R120)."""
+    guid: str = ""
+    """Of the category in the archive: with ``id`` it tells which one was made for it (``Found.our_categories``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ class Found:
     ours: dict[str, str] = field(default_factory=dict)
     """The target's own id of each room that an earlier import made, by ``room.guid or room.id`` of the archive: that
     one is gone on with, and its name is no conflict for it (R111)."""
+    our_categories: dict[str, str] = field(default_factory=dict)
+    """Likewise of categories, by ``category.guid or category.id``."""
     retention_days: int | None = None
     """After how many days the target deletes messages; None where it keeps them, or nobody knows."""
     retention_is_known: bool = True

@@ -20,6 +20,7 @@ from tests.support.graph_stand_in.tokens import Tokens
 from tests.support.graph_stand_in.updates import Updates
 from tests.support.graph_stand_in.users import Users
 from tests.support.graph_stand_in.world import Application, Mailbox, User, World
+from tests.support.teams_chat_stand_in import TeamsChat
 
 MOST_OCTETS = 4 * 1024 * 1024
 MAILBOX = frozenset({"events", "calendar", "calendars", "calendarView", "translateExchangeIds"})
@@ -60,6 +61,7 @@ class Routes:
         self.updates = Updates(world)
         self.meetings = Meetings(world)
         self.users = Users(world, self.reading)
+        self.chat = TeamsChat(world, origin)
         self.latency = 0.0
         """Seconds that each request to a mailbox takes, while it holds its place."""
         self.requests: list[Request] = []
@@ -183,6 +185,8 @@ class Routes:
                 mailbox = self._mailbox(name, application, writes=method != "GET" and first != "translateExchangeIds")
                 prefers = Preferences.of(headers.get("prefer", ""))
                 return self._in_mailbox(method, mailbox, name, [first, *rest], query, headers, body, prefers)
+            case (_, "teams" | "drives", *_):
+                return self.chat.answer(method, list(names), query, body, application)
             case (_, "me", *_):
                 # a token of an application alone has no user
                 raise bad_request("/me request is only valid with delegated authentication flow.")
@@ -307,4 +311,4 @@ class Routes:
 
 
 def _size(body: Any) -> int:
-    return 0 if body is None else len(json.dumps(body))
+    return len(body) if isinstance(body, bytes) else 0 if body is None else len(json.dumps(body))

@@ -85,7 +85,9 @@ class Handler(BaseHTTPRequestHandler):
         if not parts.path.startswith(_VERSION + "/"):
             return self._signing_in(parts.path, octets)
         body: Any = None
-        if octets:
+        if self.command == "PUT":
+            body = octets
+        elif octets:
             try:
                 body = json.loads(octets)
             except ValueError:
