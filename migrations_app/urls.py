@@ -257,7 +257,8 @@ tenant_urlpatterns = [
     path("chat/", chat_overview.overview, name="chat"),
     path("chat/settings/", chat_settings, name="chat-settings"),
     path("chat/archives/", chat_archives.archives, name="chat-archives"),
-    path("chat/archives/tables.sql", chat_archives.script, name="chat-script"),
+    path("chat/archives/script/<slug:kind>/", chat_archives.script, name="chat-script"),
+    path("chat/archives/evidence/<key:pk>/", chat_archives.download_evidence, name="chat-evidence"),
     path("chat/archives/given/<key:pk>/", chat_archives.reading, name="chat-reading"),
     path("chat/archives/<key:pk>/", chat_archives.archive, name="chat-archive"),
     path("chat/archives/<key:pk>/download/", chat_archives.download, name="download-chat-archive"),
@@ -286,6 +287,16 @@ tenant_urlpatterns = [
     path("chat/plans/<key:number>/rooms/<key:pk>/sample/", chat_rooms.sample, name="chat-room-sample"),
     path("chat/plans/<key:number>/gate/", chat_switching.gate, name="chat-gate"),
     path("chat/plans/<key:number>/gate/<slug:key>/", chat_switching.answer_condition, name="answer-chat-gate"),
+    path(
+        "chat/plans/<key:number>/gate/<slug:key>/confirm/",
+        chat_switching.confirm_condition,
+        name="confirm-chat-gate",
+    ),
+    path(
+        "chat/plans/<key:number>/gate/<slug:key>/take-back/",
+        chat_switching.take_back_answer,
+        name="take-back-chat-gate",
+    ),
     path("chat/plans/<key:number>/steps/", chat_switching.steps, name="chat-steps"),
     path("chat/plans/<key:number>/steps/<slug:key>/", chat_switching.do_step, name="do-chat-step"),
     path(

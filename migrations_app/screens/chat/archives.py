@@ -11,18 +11,18 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from migrations_app.chat import archives as stored
-from migrations_app.chat import readings
+from migrations_app.chat import evidence, readings
 from migrations_app.chat.archive.problems import Unusable
-from migrations_app.chat.sources.script import SQL_SCRIPT
+from migrations_app.chat.sources.script import SCRIPTS
 from migrations_app.models import ChatArchive, ChatEvidence, ChatReading
 from migrations_app.monitoring.health import workers
 from migrations_app.screens.chat.of_page import archive_of, reading_of
@@ -33,6 +33,7 @@ from tenants_app.models import Role
 from tenants_app.screens.refusals import refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 
+SCRIPT_NAMES = {"powershell": "Export-ChatTables.ps1", "sql": "mgc-tables.sql"}
 SHOWN = 50
 """Archives, readings, evidence and rooms on a page."""
 
@@ -195,9 +196,25 @@ def delete(request: Request, slug: str, pk: int) -> HttpResponse:
 
 
 @require_safe
-def script(request: Request, slug: str) -> HttpResponse:
-    """The SQL script that makes the tables of R104; it only reads."""
+def script(request: Request, slug: str, kind: str) -> HttpResponse:
+    """A script that makes the tables of R104, for PowerShell or as SQL alone; it only reads."""
     access_for(request, slug)
-    answer = HttpResponse(SQL_SCRIPT, content_type="application/sql; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="mgc-tables.sql"'
+    if kind not in SCRIPTS:
+        raise Http404
+    answer = HttpResponse(SCRIPTS[kind], content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{SCRIPT_NAMES[kind]}"'
     return answer
+
+
+@require_POST
+def download_evidence(request: Request, slug: str, pk: int) -> HttpResponseBase:
+    """A file that is kept as evidence, by stream. The audit says who took it."""
+    access = access_for(request, slug, Role.Name.ADMIN)
+    shown = get_object_or_404(ChatEvidence, tenant=access.tenant, pk=pk)
+    shown.tenant = access.tenant
+    try:
+        pieces = evidence.download(shown, access.actor)
+    except ValidationError as error:
+        tell_errors(request, error)
+        return redirect("chat-archives", slug)
+    return FileResponse(pieces, as_attachment=True, filename=shown.file_name, headers={"Cache-Control": "no-store"})

@@ -27,4 +27,6 @@ def chat_settings(request: Request, slug: str) -> HttpResponse:
             set_settings(access.tenant, access.actor, **form.edited())
             messages.success(request, _("The settings of chat are saved."))
             return redirect("chat-settings", slug)
-    return render(request, "chat/settings.html", {"access": access, "form": form, "settings": settings_of(access.tenant)})
+    return render(
+        request, "chat/settings.html", {"access": access, "form": form, "settings": settings_of(access.tenant)}
+    )

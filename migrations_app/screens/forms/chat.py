@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from migrations_app.models import ChatArchive, ChatPlan, ChatSettings, ChatTarget
+from migrations_app.models import ChatArchive, ChatSettings, ChatTarget
 from tenants_app.access import Access
 from tenants_app.screens.forms import MergingForm, style_fields
 
@@ -94,7 +94,9 @@ class GivenForm(forms.Form):
     @property
     def has_more(self) -> bool:
         """Whether something further was given, or is wrong there."""
-        return self.is_bound and any(field.errors or field.value() not in ("", "All", None, False) for field in self.more)
+        return self.is_bound and any(
+            field.errors or field.value() not in ("", "All", None, False) for field in self.more
+        )
 
     def options(self) -> dict[str, Any]:
         """What was said of what is taken, as ``readings.submit`` keeps it."""

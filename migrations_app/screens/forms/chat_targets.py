@@ -22,7 +22,7 @@ Kind = ChatTarget.Kind
 _NAMED: Mapping[str, Mapping[str, tuple[_StrOrPromise, _StrOrPromise]]] = {
     Kind.MATRIX: {
         "address": (_("Address of the homeserver"), _("Such as https://matrix.contoso.com.")),
-        "account": (_("Account of the application service"), _("Such as @mms:contoso.com.")),
+        "account": (_("Name of the application service's own user"), _("Its sender_localpart, such as mms.")),
         "secret": (_("Token of the application service"), _("The as_token of its registration file.")),
     },
     Kind.TEAMS: {
