@@ -123,6 +123,16 @@ class MigrationsConfig(AppConfig):
             gettext_noop("record listing"),
             gettext_noop("accept legacy meeting"),
         )
+        register_actions(
+            gettext_noop("Chat"),
+            gettext_noop("change chat settings"),
+            gettext_noop("export chat"),
+            gettext_noop("store chat archive"),
+            gettext_noop("download chat archive"),
+            gettext_noop("delete chat archive"),
+            gettext_noop("store chat evidence"),
+            gettext_noop("download chat evidence"),
+        )
         for signal, (module, name) in {
             signals.mail_server_changed: ("mail.receivers", "on_mail_server_changed"),
             signals.mailboxes_changed: ("procedures.mailbox_scans", "follow"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from migrations_app.chat import keeping, readings
 from migrations_app.procedures import (
     bulk_actions,
     mailbox_scans,
@@ -50,6 +51,8 @@ PROCEDURES: Sequence[Procedure] = (
     looking,
     searching,
     telling,
+    readings,
+    keeping,
 )
 
 

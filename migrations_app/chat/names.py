@@ -45,6 +45,7 @@ FINDINGS: Mapping[str, str] = {
     "retention": _("Retention would delete history"),
     "retention-unknown": _("Retention not known"),
     "target-limit": _("Limit of the target"),
+    "target-not-seen": _("Nothing known of the target"),
     "history-off": _("History was off"),
     "members-made-up": _("Members taken from those who wrote"),
     "old-clients": _("Old clients"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+import pytest
 
 from migrations_app.chat.archive.reading import Archive
 from migrations_app.chat.conversion.conflicts import Choices
@@ -15,8 +17,12 @@ from migrations_app.chat.conversion.messages import Converter
 from migrations_app.chat.conversion.outgoing import OutgoingMessage, OutgoingRoom, Person
 from migrations_app.chat.conversion.people import people_of
 from migrations_app.chat.conversion.planning import plan_rooms
+from migrations_app.chat.targets import teams_graph
 from migrations_app.chat.targets.base import ReadMessage, Target, TargetSettings
 from migrations_app.chat.targets.of_kind import open_target
+from migrations_app.microsoft import sign_in
+from tests.support import teams_chat_stand_in
+from tests.support.graph_stand_in import GraphStandIn
 
 Settings = Callable[[Path], AbstractContextManager[TargetSettings]]
 """What opens targets of a kind in a test; a kind that needs a server starts a stand-in for it."""
@@ -26,7 +32,22 @@ def in_files(kind: str) -> Settings:
     return lambda folder: nullcontext(TargetSettings("Test", kind, folder=folder))
 
 
-WRITTEN: dict[str, Settings] = {kind: in_files(kind) for kind in ("archive", "mattermost")}
+@contextmanager
+def in_teams(folder: Path) -> Iterator[TargetSettings]:
+    """Contoso's Teams, for as long as it lasts; waiting for it takes no time."""
+    with GraphStandIn() as graph, pytest.MonkeyPatch.context() as patch:
+        graph.application.roles = teams_chat_stand_in.ROLES
+        names = ("root", "off", "noa", "o'neil+chat", *(f"user{number}" for number in range(511, 600)))
+        accounts = (teams_chat_stand_in.OWNER, teams_chat_stand_in.STAND_IN)
+        for upn in (*accounts, *(f"{name}@contoso.com" for name in names)):
+            graph.add_mailbox(upn)
+        patch.setattr(teams_graph, "WAIT", graph.clock.advance)
+        patch.setattr(teams_graph, "CLOCK", lambda: graph.clock.now().timestamp())
+        sign_in._tokens.clear()
+        yield teams_chat_stand_in.settings_at(graph)
+
+
+WRITTEN: dict[str, Settings] = {kind: in_files(kind) for kind in ("archive", "mattermost")} | {"teams": in_teams}
 """Every kind to which MMS writes."""
 
 

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
+from migrations_app.chat.targets.base import TargetSettings
+from migrations_app.chat.targets.teams import TeamsTarget
 from tests.support.graph_stand_in.errors import Refusal, Reply, bad_request
 from tests.support.graph_stand_in.world import Application, World
 
@@ -32,10 +34,31 @@ ROLES = (
     "Files.ReadWrite.All",
     "User.Read.All",
 )
+OWNER, STAND_IN = "teams.owner@contoso.com", "former.staff@contoso.com"
+"""The accounts that the settings of a target name."""
 MOST_IN_A_SECOND = 5
 """Messages that a channel takes (*Import third-party platform messages*)."""
 MOST_OCTETS = 28 * 1024
 _FORBIDDEN = re.compile(r"[~#%&*{}+/\\:<>?|'\",\x00-\x1f]|\.\.|^[_.]|\.$")
+
+
+def settings_at(graph: Any, **options: str) -> TargetSettings:
+    """The settings of a target at this stand-in."""
+    return TargetSettings(
+        "Teams",
+        "teams",
+        account=graph.client_id,
+        secret=graph.secret,
+        options={"directory_id": graph.directory_id, "owner": OWNER, "stand_in": STAND_IN, **options},
+        allowed_hosts=("127.0.0.1",),
+        microsoft_endpoints=(graph.authority, graph.graph),
+    )
+
+
+def opened(graph: Any, **options: str) -> TeamsTarget:
+    """The target at this stand-in; its waiting moves the stand-in's clock and takes no time."""
+    settings = settings_at(graph, **options)
+    return TeamsTarget(settings, wait=graph.clock.advance, clock=lambda: graph.clock.now().timestamp())
 
 
 @dataclass
@@ -83,6 +106,10 @@ class TeamsChat:
         self.shows_mode = True
         """Whether a channel tells its migrationMode (msteams-docs#13988: not everywhere)."""
         self.ids_are_times = True
+        self.rewrites = False
+        """Whether texts are stored otherwise than they were sent."""
+        self.stays_private = False
+        """Whether a team cannot be made public."""
         self.team_takes = 1
         """How often an operation is asked for before its team is ready."""
         self._pending: dict[str, int] = {}
@@ -134,7 +161,8 @@ class TeamsChat:
                 return Reply(200, told | {"visibility": team.visibility})
             case ("PATCH", "teams", id_):
                 may("TeamSettings.ReadWrite.All")
-                self._team(id_).visibility = body["visibility"]
+                if not self.stays_private:
+                    self._team(id_).visibility = body["visibility"]
                 return Reply(204)
             case ("GET", "teams", id_, "members"):
                 may("TeamMember.ReadWrite.All")
@@ -152,6 +180,10 @@ class TeamsChat:
                 return self._in_channel(
                     method, self._team(id_), self._found(id_, channel), rest, query, body, application, may
                 )
+            case ("DELETE", "groups", id_):
+                may("Group.ReadWrite.All")
+                del self.teams[self._team(id_).id]
+                return Reply(204)
             case (_, "drives", drive, "items", *rest):
                 may("Files.ReadWrite.All")
                 return self._file(method, drive, "/".join(rest), body)
@@ -319,7 +351,7 @@ class TeamsChat:
             "importance": body.get("importance", "normal"),
             "subject": body.get("subject"),
             "from": {"user": {"id": user.id, "displayName": user.name, "userIdentityType": "aadUser"}},
-            "body": dict(body["body"]),
+            "body": {**body["body"], "content": body["body"]["content"] + (" " if self.rewrites else "")},
             "attachments": list(body.get("attachments", [])),
         }
         channel.messages[id_] = Message(at, told)

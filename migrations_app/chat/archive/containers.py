@@ -8,11 +8,12 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Protocol, cast
 
-from migrations_app.chat.archive.limits import GUARDS, MANIFEST, Guards, is_entry
+from migrations_app.chat.archive.limits import GUARDS, MANIFEST, Guards
+from migrations_app.chat.archive.limits import is_entry as is_entry_of_archive
 from migrations_app.chat.archive.problems import Problem, Unusable
 from tenants_app.sentences import sentence
 
@@ -83,8 +84,11 @@ class Folder:
 class Zip:
     """A ZIP file, looked at in all its headers before anything of it is unpacked."""
 
-    def __init__(self, path: Path, guards: Guards = GUARDS) -> None:
+    def __init__(
+        self, path: Path, guards: Guards = GUARDS, *, is_entry: Callable[[str], bool] = is_entry_of_archive
+    ) -> None:
         self.sizes: dict[str, int] = {}
+        self._is_entry = is_entry
         self._entries: dict[str, zipfile.ZipInfo] = {}
         try:
             if _directory_bytes(path) > guards.entries * 200:
@@ -126,7 +130,7 @@ class Zip:
     def _why_not(self, entry: zipfile.ZipInfo, guards: Guards) -> str:
         if stat.S_IFMT(entry.external_attr >> 16) == _LINK:
             return sentence("This is a symbolic link, not a file.")
-        reason = _why_not(entry.orig_filename, entry.file_size, guards)
+        reason = _why_not(entry.orig_filename, entry.file_size, guards, self._is_entry)
         if reason:
             return reason
         if entry.flag_bits & 0x1:
@@ -196,7 +200,7 @@ def _directory_bytes(path: Path) -> int:
     return length
 
 
-def _why_not(name: str, size: int, guards: Guards) -> str:
+def _why_not(name: str, size: int, guards: Guards, is_entry: Callable[[str], bool] = is_entry_of_archive) -> str:
     """Why no archive has an entry of this name and size; empty where one can."""
     parts = name.replace("\\", "/").split("/")
     if ".." in parts or name.startswith(("/", "\\")) or ":" in name or "\0" in name:
@@ -206,7 +210,7 @@ def _why_not(name: str, size: int, guards: Guards) -> str:
             return _too_large(guards.manifest_bytes)
         return ""
     if not is_entry(name):
-        return sentence("A chat archive has no such entry. Remove it, and try again.")
+        return sentence("A chat archive has no entry of this name. Remove it, and try again.")
     return _too_large(guards.entry_bytes) if size > guards.entry_bytes else ""
 
 

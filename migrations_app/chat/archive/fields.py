@@ -30,7 +30,7 @@ from migrations_app.chat.archive.records import (
     Room,
     RoomType,
 )
-from tenants_app.sentences import sentence
+from tenants_app.sentences import english, sentence
 
 Fields = dict[str, Any]
 
@@ -441,7 +441,7 @@ def fields_of_manifest(manifest: Manifest) -> Fields:
         "scope": list(manifest.scope),
         "start_date": None if manifest.start_date is None else manifest.start_date.isoformat(),
         "counts": dict(manifest.counts),
-        "notes": [str(note) for note in manifest.notes],
+        "notes": [english(note) for note in manifest.notes],
         **manifest.more,
         "entries": [
             {"path": entry.path, "bytes": entry.bytes, "lines": entry.lines, "sha256": entry.sha256}

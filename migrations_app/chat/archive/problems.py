@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tenants_app.sentences import sentence, sentence_plural
+from tenants_app.sentences import Sentence, sentence, sentence_plural
 
 LISTED = 1_000
 """Problems that are kept; of more, only how many there are is known."""
@@ -23,11 +23,14 @@ class Problem:
     """A sentence: what is wrong and, where it is not plain, what to do."""
 
     def __str__(self) -> str:
+        return str(self.in_a_sentence)
+
+    @property
+    def in_a_sentence(self) -> Sentence:
+        """Where, and why."""
         if self.line is None:
-            return str(sentence("%(entry)s: %(reason)s", entry=self.entry, reason=self.reason))
-        return str(
-            sentence("%(entry)s, line %(line)s: %(reason)s", entry=self.entry, line=self.line, reason=self.reason)
-        )
+            return sentence("%(entry)s: %(reason)s", entry=self.entry, reason=self.reason)
+        return sentence("%(entry)s, line %(line)s: %(reason)s", entry=self.entry, line=self.line, reason=self.reason)
 
 
 class Unusable(Exception):
@@ -41,7 +44,7 @@ class Unusable(Exception):
     @property
     def in_a_sentence(self) -> str:
         """The first problem, and how many there are besides."""
-        first = str(self.problems[0]) if self.problems else ""
+        first = self.problems[0].in_a_sentence if self.problems else ""
         if self.count <= 1:
             return first
         return sentence_plural(

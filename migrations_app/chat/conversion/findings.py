@@ -77,6 +77,7 @@ CODES: dict[str, Severity] = {
     "retention": Severity.ERROR,
     "retention-unknown": Severity.ERROR,
     "target-limit": Severity.ERROR,
+    "target-not-seen": Severity.WARNING,
     "history-off": Severity.NOTE,
     "members-made-up": Severity.WARNING,
     "old-clients": Severity.WARNING,

@@ -27,10 +27,11 @@ from migrations_app.chat.targets.base import (
     TargetProblem,
     TargetSettings,
 )
+from migrations_app.chat.targets.in_files import address_of, as_read, everybody_in, found_in, room_in
 from migrations_app.chat.targets.spool import (
     Prepared,
     Spool,
-    SpooledMessage,
+    SpooledPerson,
     SpooledRoom,
     keep_octets,
     remove_unfinished,
@@ -64,7 +65,7 @@ class ArchiveTarget(Target):
         self._settings = settings
         self._folder = settings.folder
         self._top = settings.folder / "site"
-        self._names: dict[str, str] = {}
+        self._people: dict[str, SpooledPerson] = {}
 
     def __enter__(self) -> Self:
         self._spool = Spool(self._folder, folded)
@@ -85,8 +86,7 @@ class ArchiveTarget(Target):
 
     def account_of(self, principal: Principal) -> str | None:
         account = address_of(principal)
-        if principal.name:
-            self._names[account] = principal.name
+        self._people[account] = SpooledPerson(account, principal.name or account)
         return account
 
     def author_of(self, principal: Principal, room: OutgoingRoom) -> str:
@@ -105,22 +105,23 @@ class ArchiveTarget(Target):
         self._spool.add(key, [self._prepared(key, each, octets) for each in messages])
 
     def _prepared(self, room: int, message: OutgoingMessage, octets: Octets) -> Prepared:
-        account = address_of(message.author.principal)
+        address = address_of(message.author.principal)
+        author = SpooledPerson(address, message.author.shown)
         shown = cleaned(message.html, message.text)
         file = message.file
         if file is None or file.is_missing or self._spool.has(room, message):
-            return Prepared(message, account, shown=shown)
+            return Prepared(message, author, shown=shown)
         with octets(file) as stream:
             sha256, size = keep_octets(
                 stream, self._top / FOLDER, lambda sha256: self._top / path_of(sha256, file.name)
             )
-        return Prepared(message, account, sha256, size, shown)
+        return Prepared(message, author, sha256, size, shown)
 
     def written(self, room: str, messages: Sequence[OutgoingMessage]) -> set[str]:
         return {each.key for each in messages if self._spool.has(int(room), each)}
 
     def finish_room(self, room: str, as_planned: OutgoingRoom) -> None:
-        self._spool.name_people({account: self._names[account] for account in _people(as_planned) & set(self._names)})
+        self._spool.keep_people(self._people[each] for each in sorted(everybody_in(as_planned) & self._people.keys()))
         self._spool.finish_room(int(room), as_planned)
         self._site.write_room(int(room))
 
@@ -177,50 +178,3 @@ def _unreadable(room: SpooledRoom, error: archive_reading.Unreadable) -> TargetP
             room=room.name,
         ),
     )
-
-
-# --- what is alike in targets that are made of files -----------------------------------------------------
-
-
-def found_in(spool: Spool) -> Found:
-    """The rooms and categories that a spool has. All of them were made by imports, so that none outdates a plan."""
-    categories, rooms = {}, {}
-    for category in list(spool.categories()):
-        categories[folded(category.name)] = str(category.id)
-        for room in spool.rooms(category.id):
-            rooms[f"{folded(category.name)}/{folded(room.name)}"] = str(room.id)
-    return Found(rooms=rooms, categories=categories, ours=dict(spool.made_for()), digest="files")
-
-
-def room_in(spool: Spool, room: str) -> SpooledRoom:
-    try:
-        return spool.room_of(int(room))
-    except (KeyError, ValueError) as error:
-        raise TargetProblem(
-            "chat-room-gone",
-            sentence("The target has no room %(room)s any more. Plan and import again.", room=room),
-        ) from error
-
-
-def as_read(message: SpooledMessage) -> ReadMessage:
-    return ReadMessage(
-        key=message.key,
-        at=message.at,
-        author=message.account,
-        text=message.text,
-        kind=message.kind,
-        file_name=message.file_name,
-        file_bytes=message.file_bytes if message.file_sha256 else None,
-        file_sha256=message.file_sha256,
-    )
-
-
-def address_of(principal: Principal) -> str:
-    """By what somebody is known where there are no accounts: an address, or else the name with the id."""
-    known = principal.sip or principal.upn or principal.email
-    known = known or (f"{principal.name} [{principal.id}]" if principal.name else principal.id)
-    return known.encode("utf-8", "replace").decode()
-
-
-def _people(room: OutgoingRoom) -> set[str]:
-    return set(room.members | room.managers | room.presenters)

@@ -17,13 +17,15 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
 def path_of(sha256: str, name: str) -> str:
-    """From the top of the archive, with strokes: ``files/ab/<sha256>/<name>``."""
-    return f"{FOLDER}/{sha256[:2]}/{sha256}/{safe_name(name)}"
+    """From the top of the archive, with strokes: ``files/ab/<sha256>/<name>``. A browser shows it and runs nothing."""
+    name = safe_name(name)
+    is_run = name.rpartition(".")[2].lower() in RUNS_IN_A_BROWSER
+    return f"{FOLDER}/{sha256[:2]}/{sha256}/{name}{'.txt' if is_run else ''}"
 
 
 def safe_name(name: str) -> str:
-    """A name that every file system takes, that leads nowhere else, and under which nothing runs."""
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
+    """A name that every file system takes, and that leads nowhere else."""
+    name = unicodedata.normalize("NFC", name)
     name = _NOT_IN_NAMES.sub("_", name).strip(". ")
     stem, dot, ending = name.rpartition(".")
     if not dot:
@@ -36,4 +38,4 @@ def safe_name(name: str) -> str:
     name = (stem + dot + ending).strip(". ")
     if not name or _RESERVED.match(name):
         name = f"file_{name}"
-    return f"{name}.txt" if name.rpartition(".")[2].lower() in RUNS_IN_A_BROWSER else name
+    return name

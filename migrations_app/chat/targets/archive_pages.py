@@ -127,7 +127,7 @@ def article(message: SpooledMessage, to_top: str) -> Iterator[str]:
         f"{clock(message.at, message.place.date())}</time></a>{_kind(kind)}</p>\n"
     )
     content, form = (message.html, message.form) if message.html is not None else (linked(message.text), BARE)
-    if content:
+    if content and not (message.file_sha256 and message.text == message.file_name):
         yield f'<div class="text" dir="auto" data-form="{form}">{content}</div>\n'
     if message.file_name:
         yield from _file(message, to_top)
@@ -135,7 +135,7 @@ def article(message: SpooledMessage, to_top: str) -> Iterator[str]:
 
 
 def _kind(kind: MessageKind) -> str:
-    shown = {MessageKind.ALERT: sentence("Alert"), MessageKind.STORY: sentence("Story")}.get(kind)
+    shown = {MessageKind.STORY: sentence("Story")}.get(kind)  # an alert says so itself
     return "" if shown is None else f' <span class="kind">{words(shown)}</span>'
 
 

@@ -87,7 +87,7 @@ def _message(article: lxml_html.HtmlElement, folder: Path, top: Path) -> ReadMes
         key=article.get("data-key", ""),
         at=_time(article),
         author="" if account is None else text_of(account),
-        text="" if text is None else text_of(text, text.get("data-form", BARE)),
+        text=name if text is None else text_of(text, text.get("data-form", BARE)),  # a link may be all it says
         kind=MessageKind(kind) if kind in set(MessageKind) else MessageKind.MESSAGE,
         file_name=name,
         file_bytes=octets,

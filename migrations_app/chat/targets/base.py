@@ -47,6 +47,9 @@ class TargetSettings:
     """Where the operator has Microsoft's sign-in and Graph (``MMS_MICROSOFT_ENDPOINTS``); empty: where they are."""
     language: str = "en"
     """For what is written for people to read."""
+    seen: Path | None = None
+    """Of a kind that MMS does not write to (``pchat``): the folder of the archive that was made of its tables, which is
+    the stored archive that the option ``archive`` names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,11 +29,13 @@ WAITS_SECONDS = 60
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS categories (id INTEGER PRIMARY KEY, name TEXT, folded TEXT, description TEXT);
+CREATE TABLE IF NOT EXISTS category_origins (marker TEXT PRIMARY KEY, category INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rooms (
     id INTEGER PRIMARY KEY, category INTEGER, name TEXT, folded TEXT, settings TEXT, is_finished INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS origins (
     room INTEGER, marker TEXT, number INTEGER, PRIMARY KEY (marker, room)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS people (id INTEGER PRIMARY KEY, account TEXT UNIQUE, shown TEXT);
+CREATE TABLE IF NOT EXISTS people (
+    id INTEGER PRIMARY KEY, account TEXT UNIQUE, shown TEXT, address TEXT, is_active INTEGER);
 CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY, room INTEGER, origin INTEGER, key TEXT, at INTEGER, place INTEGER, author INTEGER,
     file TEXT, bytes INTEGER, body TEXT);
@@ -58,6 +60,17 @@ class SpooledRoom:
     settings: dict[str, Any]
     """As :func:`settings_of` has them; without people until the room was finished."""
     is_finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledPerson:
+    """Somebody who wrote, or belongs to a room."""
+
+    account: str
+    shown: str
+    address: str = ""
+    """By which they are known at the source, where the account is something else."""
+    is_active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +106,7 @@ class Prepared:
     """A message that is to be kept, with what the target made of it."""
 
     message: OutgoingMessage
-    account: str
-    """Of its author."""
+    author: SpooledPerson
     sha256: str = ""
     """Of its file, which is kept already; likewise its size."""
     bytes: int = 0
@@ -166,17 +178,24 @@ class Spool:
 
     def category(self, category: OutgoingCategory) -> int:
         """Its id: of the one chosen, of the one of that name, or of a new one."""
-        if category.merges_into is not None:
-            return int(category.merges_into)
         folded = self._folded(_storable(category.name))
         with self._transaction():
-            found = self._row("SELECT id FROM categories WHERE folded = ?", folded)
-            if found:
-                return int(found[0])
-            return self._inserted(
-                "INSERT INTO categories (name, folded, description) VALUES (?, ?, ?)",
-                (_storable(category.name), folded, _storable(category.description)),
+            found = (
+                (category.merges_into,)
+                if category.merges_into is not None
+                else self._row("SELECT id FROM categories WHERE folded = ?", folded)
             )
+            key = (
+                int(found[0])
+                if found
+                else self._inserted(
+                    "INSERT INTO categories (name, folded, description) VALUES (?, ?, ?)",
+                    (_storable(category.name), folded, _storable(category.description)),
+                )
+            )
+            marker = _storable(category.guid or category.id)
+            self._db.execute("INSERT OR IGNORE INTO category_origins VALUES (?, ?)", (marker, key))
+        return key
 
     def room(self, room: OutgoingRoom, category: int) -> int:
         """Its id, likewise; a room that is merged into another goes on there as a further origin."""
@@ -207,6 +226,11 @@ class Spool:
                 (key, marker, key),
             )
         return key
+
+    def categories_made_for(self) -> Iterator[tuple[str, str]]:
+        """GUID or id of each category of an archive, and the id of the category that was made for it."""
+        for marker, category in self._rows("SELECT marker, category FROM category_origins"):
+            yield marker, str(category)
 
     def made_for(self) -> Iterator[tuple[str, str]]:
         """GUID or id of each room of an archive, and the id of the room that was made for it first."""
@@ -266,14 +290,18 @@ class Spool:
 
     # --- people -----------------------------------------------------------------------------------------
 
-    def name_people(self, names: dict[str, str]) -> None:
-        """Keep the names of accounts that have none yet."""
+    def keep_people(self, people: Iterable[SpooledPerson]) -> None:
         with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO people (account, shown) VALUES (?, ?)", names.items())
+            for person in people:
+                self._person(person)
+
+    def person(self, account: str) -> SpooledPerson | None:
+        row = self._row("SELECT account, shown, address, is_active FROM people WHERE account = ?", account)
+        return SpooledPerson(row[0], row[1], row[2], bool(row[3])) if row else None
 
     def name_of(self, account: str) -> str:
-        row = self._row("SELECT shown FROM people WHERE account = ?", account)
-        return str(row[0]) if row else ""
+        person = self.person(account)
+        return person.shown if person else ""
 
     def writers(self) -> Iterator[tuple[str, str, int]]:
         """Account, name and number of messages of everybody who wrote, by name."""
@@ -283,13 +311,16 @@ class Spool:
             " ORDER BY shown COLLATE NOCASE, account"
         )
 
-    def _person(self, account: str, shown: str) -> int:
-        key = self._accounts.get(account)
+    def _person(self, person: SpooledPerson) -> int:
+        key = self._accounts.get(person.account)
         if key is None:
-            self._db.execute("INSERT OR IGNORE INTO people (account, shown) VALUES (?, ?)", (account, shown))
-            row = self._row("SELECT id FROM people WHERE account = ?", account)
+            self._db.execute(
+                "INSERT OR IGNORE INTO people (account, shown, address, is_active) VALUES (?, ?, ?, ?)",
+                (person.account, _storable(person.shown), _storable(person.address), person.is_active),
+            )
+            row = self._row("SELECT id FROM people WHERE account = ?", person.account)
             assert row is not None  # noqa: S101 - just made
-            key = self._accounts[account] = int(row[0])
+            key = self._accounts[person.account] = int(row[0])
         return key
 
     # --- messages ---------------------------------------------------------------------------------------
@@ -309,7 +340,7 @@ class Spool:
                     at = milliseconds(message.at)
                     place = at if place is None else max(place, at)
                     body = _body(each)
-                    author = self._person(each.account, _storable(message.author.shown))
+                    author = self._person(each.author)
                     row = (room, origin, message.key, at, place, author)
                     self._db.execute(
                         "INSERT OR IGNORE INTO messages (room, origin, key, at, place, author, file, bytes, body)"

@@ -17,7 +17,7 @@ _MARK = re.compile(r"\s*\[persistent chat: (category|room) ([^\]\n]*)\]\s*$")
 
 
 def mark_of_category(category: OutgoingCategory) -> str:
-    return f"[persistent chat: category {_safe(category.id)}]"
+    return f"[persistent chat: category {_safe(category.guid or category.id)}]"
 
 
 def mark_of_room(room: OutgoingRoom) -> str:
@@ -56,10 +56,12 @@ def found_of(teams: TeamsGraph) -> Found:
         for channel in sorted(value if isinstance(value, list) else [], key=lambda each: str(each.get("id"))):
             id_ = f"{team['id']}/{channel.get('id')}"
             room = folded(str(channel.get("displayName") or ""))
+            if is_marked(team) and room == GENERAL:
+                continue  # nobody's room, and no name that a room could have
             found.rooms[f"{name}/{room}"] = id_
             if made := _MARK.search(str(channel.get("description") or "")):
                 found.ours[made[2]] = id_
-            elif not (is_marked(team) and room == GENERAL):
+            else:
                 others.update(f"{id_} {room}\n".encode())
     return replace(found, digest=others.hexdigest())
 

@@ -14,6 +14,10 @@ from tenants_app.sentences import sentence
 
 T = TypeVar("T")
 
+WAIT: Callable[[float], object] = time.sleep
+CLOCK: Callable[[], float] = time.monotonic
+"""How whoever is told nothing else waits."""
+
 MOST_WAITED = 30.0
 """Seconds that one request waits for what Teams puts off; more is for the queue to wait."""
 _PUT_OFF = 5.0
@@ -43,20 +47,20 @@ class TeamsGraph:
         self,
         graph: Graph,
         *,
-        wait: Callable[[float], object] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._graph = graph
-        self._wait = wait
-        self._clock = clock
+        self._wait = wait or WAIT
+        self._clock = clock or CLOCK
         self._next: dict[str, float] = {}
 
     def close(self) -> None:
         self._graph.close()
 
-    def sign_in(self) -> frozenset[str]:
-        """The application permissions that Entra has given."""
-        self._asked(self._graph.sign_in)
+    def sign_in(self, *, anew: bool = False) -> frozenset[str]:
+        """The application permissions that Entra has given; those of now where it is asked ``anew``."""
+        self._asked(partial(self._graph.sign_in, anew=anew))
         return self._graph.roles
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> JSON | None:
@@ -100,6 +104,10 @@ class TeamsGraph:
 
     def put(self, path: str, octets: bytes) -> Answer:
         return self._asked(lambda: self._graph.put(path, octets))
+
+    def wait(self, seconds: float) -> None:
+        """Let some time pass before it is asked again."""
+        self._wait(seconds)
 
     def _pace(self, path: str) -> None:
         team = "/".join(path.split("/")[:3])

@@ -33,10 +33,10 @@ _NAMES = "|".join(
         r"^[_.]",
         r"\.$",
         r"_vti_",
-        r"^(?i:forms|con|conin\$|conout\$|prn|aux|nul|com[1-9]|lpt[1-9]|desktop\.ini)$",
+        r"^(?i:general|forms|con|conin\$|conout\$|prn|aux|nul|com[1-9]|lpt[1-9]|desktop\.ini)$",
     )
 )
-"""What the name of a channel cannot have."""
+"""What the name of a channel cannot have. Every team has a channel called General."""
 
 OPTIONS = (
     Option(

@@ -185,7 +185,7 @@ class Routes:
                 mailbox = self._mailbox(name, application, writes=method != "GET" and first != "translateExchangeIds")
                 prefers = Preferences.of(headers.get("prefer", ""))
                 return self._in_mailbox(method, mailbox, name, [first, *rest], query, headers, body, prefers)
-            case (_, "teams" | "drives", *_):
+            case ("DELETE", "groups", _) | (_, "teams" | "drives", *_):
                 return self.chat.answer(method, list(names), query, body, application)
             case (_, "me", *_):
                 # a token of an application alone has no user

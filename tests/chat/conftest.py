@@ -1,0 +1,24 @@
+"""What tests of chat share: a folder of their own for what is stored, and one generated organization."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.chat_organization import Organization, write_organization
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, settings: pytest.FixtureRequest) -> Path:
+    """The folder below which MMS stores archives in this test."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    settings.MMS_DATA_DIR = folder  # type: ignore[attr-defined]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Organization:
+    """A small one, for reading only: whoever wants to change it copies its folder."""
+    return write_organization(tmp_path_factory.mktemp("chat") / "archive")
