@@ -56,9 +56,7 @@ def a_plan(archive: ChatArchive, target: ChatTarget, **values: Any) -> ChatPlan:
     tenant = archive.tenant
     number = ChatPlan.objects.filter(tenant=tenant).count() + 1
     usual = {"state": "Ready", "created_by": "bob", "planned_at": timezone.now(), "estimate_seconds": 4000.0}
-    plan = ChatPlan.objects.create(
-        tenant=tenant, number=number, archive=archive, target=target, **{**usual, **values}
-    )
+    plan = ChatPlan.objects.create(tenant=tenant, number=number, archive=archive, target=target, **{**usual, **values})
     plan.tenant = tenant
     return plan
 
