@@ -133,6 +133,19 @@ class MigrationsConfig(AppConfig):
             gettext_noop("store chat evidence"),
             gettext_noop("download chat evidence"),
         )
+        register_actions(
+            gettext_noop("Chat"),
+            gettext_noop("add chat target"),
+            gettext_noop("change chat target"),
+            gettext_noop("remove chat target"),
+            gettext_noop("plan chat import"),
+            gettext_noop("decide on chat rooms"),
+            gettext_noop("accept chat retention"),
+            gettext_noop("start chat import"),
+            gettext_noop("pause chat import"),
+            gettext_noop("resume chat import"),
+            gettext_noop("retry chat rooms"),
+        )
         for signal, (module, name) in {
             signals.mail_server_changed: ("mail.receivers", "on_mail_server_changed"),
             signals.mailboxes_changed: ("procedures.mailbox_scans", "follow"),

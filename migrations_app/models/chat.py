@@ -188,6 +188,9 @@ class ChatPlan(models.Model):
     keeps_root_managers = models.BooleanField(default=True, help_text="R114.")
     prefixes_rooms = models.BooleanField(default=False, help_text="R113: asked for where the target does not need it.")
     includes_disabled = models.BooleanField(default=False, help_text="R109: rooms that are disabled at the source.")
+    category_names = models.JSONField(
+        default=dict, help_text="Names that were chosen for categories, by their ids, where theirs cannot be (R113)."
+    )
     retention_accepted_by = models.CharField(
         max_length=200, blank=True, help_text="Who said that the target keeps the history (R110)."
     )
@@ -209,6 +212,9 @@ class ChatPlan(models.Model):
     lease_until = models.DateTimeField(null=True)
     prepared_at = models.DateTimeField(
         null=True, help_text="When source and target were found to be as planned, and categories were made."
+    )
+    rooms_at_once = models.PositiveIntegerField(
+        null=True, help_text="How many rooms its target takes at a time; empty: as many as there are workers."
     )
     categories = models.JSONField(default=dict, help_text="The target's own ids, by ids of categories in the archive.")
     created = models.DateTimeField(default=timezone.now)
@@ -256,6 +262,7 @@ class ChatRoom(models.Model):
 
     OUT = (State.DESELECTED, State.SKIPPED)
     """Not imported, because somebody decided so."""
+    UNDER_WAY = (State.WAITING, State.WRITING)
 
     plan = models.ForeignKey(ChatPlan, models.CASCADE, related_name="rooms")
     position = models.PositiveIntegerField()
@@ -266,6 +273,9 @@ class ChatRoom(models.Model):
     becomes_category = models.CharField(max_length=1000, blank=True)
     planned = models.JSONField(default=dict, help_text="What it is to be at the target: settings, people, merging.")
     on_conflict = models.CharField(max_length=6, blank=True, help_text="Empty: as the plan has it.")
+    chosen_name = models.CharField(
+        max_length=256, blank=True, help_text="What it is to be called, where its name cannot be (R113)."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PLANNED)
     decided_by = models.CharField(max_length=200, blank=True, help_text="Who deselected it.")
     reason = models.CharField(max_length=500, blank=True, help_text="Why it was deselected.")

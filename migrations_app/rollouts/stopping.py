@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from tenants_app.sentences import Sentence, sentence, sentence_plural
 
@@ -38,38 +39,62 @@ class Counted:
     """The names of checks, neither advisory nor manual, whose last two results were Failed."""
 
 
-def why_stopped(counted: Counted, thresholds: Thresholds) -> Sentence | None:
-    """The sentence that says why the wave has to stop now; None where it goes on.
+class Rule(Enum):
+    """Which part of the rule stops it."""
+
+    CHECK = auto()
+    FIRST = auto()
+    BATCH = auto()
+    IN_A_ROW = auto()
+    PERCENT = auto()
+
+
+def rule_that_stops(counted: Counted, thresholds: Thresholds) -> Rule | None:
+    """What has to stop it now; None where it goes on.
 
     The percentage must be exceeded, not equalled, and counts once ``min_finished`` members have finished, or as many as
     the wave has. At 0 the first failure stops the wave, however few have finished.
     """
     if counted.checks_failed_twice:
+        return Rule.CHECK
+    if counted.failed and thresholds.max_failed_percent == 0:
+        return Rule.FIRST
+    if 0 < counted.batch_size == counted.batch_failed:
+        return Rule.BATCH
+    if counted.in_a_row >= thresholds.max_failed_in_a_row:
+        return Rule.IN_A_ROW
+    enough = min(thresholds.min_finished, counted.size)
+    is_exceeded = counted.failed * 100 > thresholds.max_failed_percent * counted.finished
+    return Rule.PERCENT if counted.finished >= enough and is_exceeded else None
+
+
+def why_stopped(counted: Counted, thresholds: Thresholds) -> Sentence | None:
+    """The sentence that says why the wave has to stop now; None where it goes on."""
+    rule = rule_that_stops(counted, thresholds)
+    if rule is Rule.CHECK:
         return sentence(
             "The check %(check)s has failed twice in succession: see what it found, and put that right.",
             check=counted.checks_failed_twice[0],
         )
-    if counted.failed and thresholds.max_failed_percent == 0:
+    if rule is Rule.FIRST:
         return sentence_plural(
             "%(n)s member has failed, and the wave is set to stop at the first.",
             "%(n)s members have failed, and the wave is set to stop at the first.",
             counted.failed,
         )
-    if 0 < counted.batch_size == counted.batch_failed:
+    if rule is Rule.BATCH:
         return sentence_plural(
             "The only member of the batch has failed.",
             "All %(n)s members of the batch have failed.",
             counted.batch_size,
         )
-    if counted.in_a_row >= thresholds.max_failed_in_a_row:
+    if rule is Rule.IN_A_ROW:
         return sentence_plural(
             "%(n)s member has failed, and no more are to fail in a row.",
             "%(n)s members have failed one after another.",
             counted.in_a_row,
         )
-    enough = min(thresholds.min_finished, counted.size)
-    is_exceeded = counted.failed * 100 > thresholds.max_failed_percent * counted.finished
-    if counted.finished >= enough and is_exceeded:
+    if rule is Rule.PERCENT:
         return sentence(
             "%(failed)s of %(finished)s finished members have failed, which is more than %(percent)s %%.",
             failed=counted.failed,

@@ -68,6 +68,7 @@ def scripted(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Scri
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body go out one after the other
 
         def setup(self) -> None:
             super().setup()

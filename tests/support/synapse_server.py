@@ -19,13 +19,12 @@ from typing import Any
 
 import httpx2 as httpx
 
-from migrations_app.chat.targets.base import TargetSettings
+from migrations_app.chat.targets.matrix_names import registration
 from tests.support.mail_servers import free_port
+from tests.support.matrix_stand_in import SERVER_NAME, TOKEN
 from tests.support.radicale_server import listens
 from tests.support.waiting import wait_until
 
-SERVER_NAME = "example.org"
-TOKEN = "as-token-of-the-tests"
 _SHARED = "shared-secret-of-the-tests"
 _LIMITS_OFF = {"per_second": 100_000, "burst_count": 100_000}
 _RATES = ("rc_message", "rc_admin_redaction", "rc_room_creation", "rc_joins_per_room", "rc_3pid_validation")
@@ -54,13 +53,14 @@ def install() -> Path:
 class SynapseServer:
     """One with its data in a folder; it can be stopped, killed and started again."""
 
-    def __init__(self, folder: Path, registration: str, *, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, *, speaks_for_accounts: bool, settings: Mapping[str, Any] | None = None) -> None:
         self.folder, self.port = folder, free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._python = environment() / "bin" / "python"
         assert self._python.exists(), "Synapse is not installed: python -m tests.support.synapse_server"
-        (folder / "registration.yaml").write_text(registration, encoding="utf-8")
+        text = registration(TOKEN, "mms", "mms_", SERVER_NAME, speaks_for_accounts=speaks_for_accounts)
+        (folder / "registration.yaml").write_text(text, encoding="utf-8")
         (folder / "log.yaml").write_text(_LOG.format(folder=folder), encoding="utf-8")
         configuration = {
             "server_name": SERVER_NAME,
@@ -159,24 +159,12 @@ class SynapseServer:
         )
 
 
-def settings_for(address: str, folder: Path, **options: str) -> TargetSettings:
-    """A target's settings for a homeserver of the tests."""
-    return TargetSettings(
-        name="Homeserver",
-        kind="matrix",
-        address=address,
-        account="mms",
-        secret=TOKEN,
-        options={"server_name": SERVER_NAME, **options},
-        folder=folder,
-        allowed_hosts=("127.0.0.1", "localhost"),
-    )
-
-
 @contextmanager
-def synapse(folder: Path, registration: str, *, settings: Mapping[str, Any] | None = None) -> Iterator[SynapseServer]:
+def synapse(
+    folder: Path, *, speaks_for_accounts: bool = True, settings: Mapping[str, Any] | None = None
+) -> Iterator[SynapseServer]:
     """A running one, stopped at the end."""
-    server = SynapseServer(folder, registration, settings=settings)
+    server = SynapseServer(folder, speaks_for_accounts=speaks_for_accounts, settings=settings)
     server.start()
     try:
         yield server

@@ -275,7 +275,7 @@ class Naming:
 def _merged(name: str, is_room: bool) -> Sentence:
     if is_room:
         return sentence(
-            "There is a room %(name)s already: the messages are added to it, and the members of both are united.",
+            "There is a room %(name)s already: the messages are added to it, where all its members read them.",
             name=name,
         )
     return sentence("There is a category %(name)s already: the rooms are put into it.", name=name)

@@ -105,6 +105,8 @@ class Limits:
     """Whether only accounts can be authors: a message of anybody else is written by an account that stands for all of
     them, and begins with a line that says by whom and when it was written (R118)."""
     keeps_time: bool = True
+    keeps_keys: bool = True
+    """Whether messages that are read back have our keys; otherwise they are known by time and text (R123)."""
     formats: bool = True
     """Whether it takes HTML."""
     times_are_unique: bool = False
