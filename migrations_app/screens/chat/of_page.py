@@ -145,7 +145,7 @@ def standing_of(plan: ChatPlan) -> Standing:
 
 def standings_of(plans: list[ChatPlan]) -> dict[int, Standing]:
     """The same of several plans, in one statement."""
-    rows = ChatRoom.objects.filter(plan__in=plans).order_by().values(of=F("plan")).annotate(**_COUNTED)
+    rows: Any = ChatRoom.objects.filter(plan__in=plans).order_by().values(of=F("plan")).annotate(**_COUNTED)
     found = {row["of"]: Standing(row) for row in rows}
     return {plan.pk: found.get(plan.pk, Standing({})) for plan in plans}
 

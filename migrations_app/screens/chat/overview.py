@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ def overview(request: Request, slug: str) -> HttpResponse:
 
 
 def _first_steps(
-    access: Access, archives: list[ChatArchive], targets: list[ChatTarget], plans: list[ChatPlan]
+    access: Access, archives: Sequence[ChatArchive], targets: Sequence[ChatTarget], plans: Sequence[ChatPlan]
 ) -> list[FirstStep]:
     """The way from nothing to a verified import. Steps of the latest plan lead to it."""
     slug, latest = access.tenant.slug, plans[0] if plans else None

@@ -84,7 +84,7 @@ def plan(request: Request, slug: str, number: int) -> HttpResponse:
 def _kinds_of(shown: ChatPlan) -> list[dict[str, Any]]:
     """The findings by what they are about, errors first, each with the number of rooms and of things."""
     rows = ChatFinding.objects.filter(plan=shown).order_by().values("severity", "code")
-    found = list(rows.annotate(rooms=Count("room", distinct=True), times=Count("pk"), things=Sum("count")))
+    found: list[Any] = list(rows.annotate(rooms=Count("room", distinct=True), times=Count("pk"), things=Sum("count")))
     return sorted(found, key=lambda row: (SEVERITIES.index(row["severity"]), -row["times"], row["code"]))
 
 

@@ -15,9 +15,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from migrations_app.chat import importing, plans, verification
+from migrations_app.chat.archive.problems import Unusable
+from migrations_app.chat.archives import open_stored
 from migrations_app.models import ChatPlan, ChatRoom
 from migrations_app.screens.chat.of_page import plan_context, plan_of, room_of
-from migrations_app.screens.forms.chat import ON_CONFLICT, ChoosingForm, ReasonForm
+from migrations_app.screens.chat.sides import settings_of, sides_of
+from migrations_app.screens.forms.chat import ON_CONFLICT, ChoosingForm, NamesForm, ReasonForm
 from migrations_app.screens.live import Live
 from migrations_app.screens.tables.chat import RoomFilter, RoomTable
 from tenants_app.access import Access, access_for
@@ -57,7 +60,7 @@ def choose(request: Request, slug: str, number: int) -> HttpResponse:
     if not form.is_valid():
         for errors in form.errors.values():
             for error in errors:
-                messages.error(request, error)
+                messages.error(request, str(error))
     elif not picked:
         messages.error(request, _("Tick at least one room first."))
     else:
@@ -105,7 +108,9 @@ def room(request: Request, slug: str, number: int, pk: int) -> HttpResponse:
     return live.answer("chat/room.html", "chat/room_live.html", _room(access, shown))
 
 
-def _room(access: Access, shown: ChatRoom, form: ReasonForm | None = None) -> dict[str, Any]:
+def _room(
+    access: Access, shown: ChatRoom, form: ReasonForm | None = None, name_form: NamesForm | None = None
+) -> dict[str, Any]:
     plan = shown.plan
     goes_on = shown.state == ChatRoom.State.WRITING or shown.compare_asked_at is not None
     differences = list(shown.differences.order_by("pk")[: SHOWN + 1])
@@ -115,20 +120,54 @@ def _room(access: Access, shown: ChatRoom, form: ReasonForm | None = None) -> di
         "differences": differences[:SHOWN],
         "has_more_differences": len(differences) > SHOWN,
         "open_differences": sum(each.accepted_at is None for each in differences[:SHOWN]),
-        "sides": sides_of(shown),
+        "sides": sides_of(shown.compared),
+        "settings": settings_of(shown.planned),
         "shifts": shown.shifts.count(),
-        "people": shown.planned.get("people", {}),
         "may_verify": access.may_operate and shown.state == MAY_BE_COMPARED and not shown.compare_asked_at,
         "may_retry": access.may_operate and shown.state == ChatRoom.State.FAILED,
         "may_sample": access.may_operate and shown.comparison == ChatRoom.Comparison.DIFFERS,
+        "name_form": name_form or _name_form(access, shown),
         "form": form or ReasonForm(None, help_text=_("The report shows it with your name.")),
         "seconds_to_refresh": 2 if goes_on else 0,
     }
 
 
-def sides_of(shown: ChatRoom) -> list[tuple[str, Any, Any, bool]]:
-    """What was counted on both sides: its name, the archive's, the target's, and whether they are the same."""
-    return []
+def _name_form(access: Access, shown: ChatRoom) -> NamesForm | None:
+    """Where other names can be given; None where nothing can be decided any more."""
+    if not access.may_operate or shown.plan.state not in DECIDED_IN or shown.state in ChatRoom.OUT:
+        return None
+    return NamesForm(None, shown)
+
+
+@require_POST
+def name_room(request: Request, slug: str, number: int, pk: int) -> HttpResponse:
+    """What the room, or its category with all its rooms, is to be called at the target (R113)."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    shown = room_of(plan_of(access, number), pk)
+    form = NamesForm(request.POST, shown)
+    if form.is_valid():
+        with refusals_told(form):
+            names = form.edited()
+            if "room" in names:
+                plans.decide(shown.plan, access.actor, [shown.pk], name=names["room"])
+            if "category" in names:
+                plans.name_category(shown.plan, access.actor, _category_of(shown), names["category"])
+            messages.success(request, _("It is planned again with these names."))
+            return redirect("chat-plan", slug, number)
+    context = _room(access, room_of(plan_of(access, number), pk), name_form=form) | {"seconds_to_refresh": 0}
+    return Live(request, access).answer("chat/room.html", "chat/room_live.html", context)
+
+
+def _category_of(shown: ChatRoom) -> str:
+    """The id of its category in the archive. Raises ``ValidationError``."""
+    try:
+        with open_stored(shown.plan.archive) as archive:
+            found = next((room.category for room in archive.rooms() if room.id == shown.room_id), None)
+    except Unusable as unusable:
+        raise ValidationError(unusable.in_a_sentence) from None
+    if found is None:
+        raise ValidationError(_("The archive has this room no more: make a new plan."))
+    return found
 
 
 @require_POST

@@ -130,7 +130,7 @@ def _act(request: Request, act: Callable[[], object], done: str) -> None:
 def _tell_form(request: Request, form: StepForm) -> None:
     for errors in form.errors.values():
         for error in errors:
-            messages.error(request, error)
+            messages.error(request, str(error))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
-from migrations_app.chat.target_rows import products_of, remove_target, set_target, taken, why_not_removed
+from migrations_app.chat.products import products_of, taken
+from migrations_app.chat.target_rows import remove_target, set_target, why_not_removed
 from migrations_app.chat.target_rows import try_target as looked_at
 from migrations_app.models import ChatTarget
 from migrations_app.screens.chat.of_page import target_of
@@ -98,7 +99,7 @@ def _page(
         "meaning": _(meaning),
         "form": form,
         "plans": shown.plans.select_related("archive")[:20],
-        "products": products_of(shown),
+        "products": [(file.name, file.stat().st_size) for file in products_of(shown)],
     }
     return render(request, "chat/target.html", context | (more or {}))
 
@@ -121,12 +122,12 @@ def remove(request: Request, slug: str, pk: int) -> HttpResponse:
 
 
 @require_POST
-def product(request: Request, slug: str, pk: int, n: int) -> HttpResponseBase:
+def product(request: Request, slug: str, pk: int) -> HttpResponseBase:
     """A file that the import has made, such as the pages to read, with the text of rooms: for admins, and audited."""
     access = access_for(request, slug, Role.Name.ADMIN)
     shown = target_of(access, pk)
     try:
-        file = taken(shown, access.actor, n)
+        file = taken(shown, access.actor, request.POST.get("file", ""))
     except ValidationError as error:
         tell_errors(request, error)
         return redirect("chat-target", slug, pk)

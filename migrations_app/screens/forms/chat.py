@@ -11,7 +11,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from migrations_app.models import ChatArchive, ChatSettings, ChatTarget
+from migrations_app.models import ChatArchive, ChatRoom, ChatSettings, ChatTarget
+from migrations_app.screens.forms.rollouts import EditingForm
 from tenants_app.access import Access
 from tenants_app.screens.forms import MergingForm, style_fields
 
@@ -164,7 +165,12 @@ class ChoosingForm(forms.Form):
         },
     )
     reason = forms.CharField(label=_("Why"), max_length=500, required=False)
-    on_conflict = forms.ChoiceField(label=_("Where the name exists"), choices=ON_CONFLICT, required=False)
+    on_conflict = forms.ChoiceField(
+        label=_("Where the name exists"),
+        choices=ON_CONFLICT,
+        required=False,
+        error_messages={"invalid_choice": _("Choose what happens where the name exists.")},
+    )
 
     def __init__(self, data: QueryDict | None) -> None:
         super().__init__(data, auto_id="choosing_%s")
@@ -174,7 +180,7 @@ class ChoosingForm(forms.Form):
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("do") == "deselect" and not cleaned.get("reason"):
             raise ValidationError(gettext("Say why these rooms are left out: the report shows it."))
-        if cleaned.get("do") == "conflict" and not cleaned.get("on_conflict"):
+        if cleaned.get("do") == "conflict" and cleaned.get("on_conflict") == "":
             raise ValidationError(gettext("Choose what happens where the name exists."))
         return cleaned
 
@@ -183,6 +189,25 @@ class ChoosingForm(forms.Form):
         """Keys of the rooms that were ticked."""
         ticked = self.data.getlist("room") if isinstance(self.data, QueryDict) else []
         return [int(key) for key in ticked[: self.MOST] if key.isascii() and key.isdigit() and len(key) < 19]
+
+
+class NamesForm(EditingForm):
+    """What a room and its category are to be called at the target."""
+
+    room = forms.CharField(
+        label=_("Another name for the room"), max_length=300, required=False, help_text=_("Empty: its own.")
+    )
+    category = forms.CharField(
+        label=_("Another name for its category"),
+        max_length=300,
+        required=False,
+        help_text=_("For all rooms of the category. Empty: as its categories are called."),
+    )
+
+    def __init__(self, data: QueryDict | None, room: ChatRoom) -> None:
+        category = room.planned.get("category", {}).get("id")
+        initial = {"room": room.chosen_name, "category": room.plan.category_names.get(category, "")}
+        super().__init__(data, initial, "names_%s")
 
 
 class ReasonForm(forms.Form):
