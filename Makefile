@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -28,7 +28,7 @@ run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1
 	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
 
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser and not servers" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser and not servers and not matrix" $(ARGS)
 
 nightly: .venv/installed ## Run the property tests with 10,000 random examples each (what fails becomes a file in tests/catalogue), and all that the suite takes samples of
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_facts.py tests/rewriting/test_hostile_input.py tests/mail/test_headers.py \
@@ -109,6 +109,10 @@ test-servers: .venv/installed ## Run the tests that need real programs: Cyrus, K
 	@$(BIN)/python -m pytest -m servers tests/mailboxes $(ARGS)
 	@$(BIN)/python -m pytest -m servers tests/rollouts $(ARGS)
 	@$(BIN)/python -m pytest -m servers -n 2 tests/operating $(ARGS)
+
+test-matrix: .venv/installed ## Run the tests against a real Synapse, a Matrix homeserver (242 MB from PyPI, in /tmp/mms-synapse-UID; no dependency of MMS)
+	@$(BIN)/python -m tests.support.synapse_server
+	@$(BIN)/python -m pytest -m matrix tests/chat/targets $(ARGS)
 
 clean: ## Remove what was installed and made, data included
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache

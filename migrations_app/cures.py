@@ -24,6 +24,8 @@ class Place(Enum):
     RUN = gettext_noop("the page of the run")
     UNDO = gettext_noop("*Undo* on the page of the run")
     TOOL = gettext_noop("the Meeting Migration Tool")
+    CHAT_TARGET = gettext_noop("the page of the chat target")
+    CHAT_PLAN = gettext_noop("the page of the chat import")
     MEETING = gettext_noop("*What happened to this meeting*")
 
 
@@ -123,6 +125,25 @@ CURES: Mapping[str, Place | Sentence] = {
     "alert-refused": Place.ALERTS,
     "alert-given-up": Place.ALERTS,
     "alert-not-wanted": sentence("Nobody is to be told this way."),
+    # why a room of chat is not imported
+    "chat-target-unavailable": Place.CHAT_TARGET,
+    "chat-target-busy": _BY_ITSELF,
+    "chat-target-address": Place.CHAT_TARGET,
+    "chat-target-certificate": Place.CHAT_TARGET,
+    "chat-target-sign-in": Place.CHAT_TARGET,
+    "chat-target-refused": Place.CHAT_PLAN,
+    "chat-target-answer": Place.CHAT_TARGET,
+    "chat-target-encrypts": Place.CHAT_PLAN,
+    "chat-target-silent": _BY_ITSELF,
+    "chat-target-settings": Place.CHAT_TARGET,
+    "chat-target-unknown": Place.CHAT_TARGET,
+    "chat-secret-unopenable": Place.CHAT_TARGET,
+    "chat-archive-gone": Place.CHAT_PLAN,
+    "chat-archive-unreadable": Place.CHAT_PLAN,
+    "chat-room-gone": Place.CHAT_PLAN,
+    "chat-made-unreadable": Place.CHAT_PLAN,
+    "chat-tables-missing": Place.CHAT_TARGET,
+    "chat-not-written-by-us": Place.CHAT_PLAN,
 }
 """By code: where it is put right, or the sentence that says why nowhere."""
 

@@ -295,51 +295,6 @@ FAILED = {
             "long texts; then start the run again."
         ),
     ),
-    "chat-target-unavailable": Entry(
-        sentence("The server to which rooms are imported could not be reached."),
-        sentence("Check that it runs and that MMS may connect to it; MMS tries again by itself."),
-        cures_by_waiting=True,
-        do_when_given_up=sentence("Check that it runs and that MMS may connect to it."),
-    ),
-    "chat-target-busy": Entry(
-        sentence("The server to which rooms are imported takes no more for the moment."),
-        sentence("Nothing: MMS waits as long as it asks, and goes on by itself."),
-        cures_by_waiting=True,
-        do_when_given_up=sentence("Raise its limits for MMS, then resume the import."),
-    ),
-    "chat-target-address": Entry(
-        sentence("The address of the chat target leads to no server that MMS may use."),
-        sentence(
-            "Enter the https address of the server. Only the installation's operator can allow private addresses and "
-            "plain http, for one host at a time."
-        ),
-    ),
-    "chat-target-certificate": Entry(
-        sentence("The certificate of the chat target's server cannot be trusted."),
-        sentence(
-            "Have the server show a certificate that is valid and made out to its name, or add the CA that issued it "
-            "to the target; then resume the import."
-        ),
-    ),
-    "chat-target-sign-in": Entry(
-        sentence("The server to which rooms are imported does not let MMS in."),
-        sentence("Renew the secret of the target, and what the server knows of MMS; then resume the import."),
-    ),
-    "chat-target-refused": Entry(
-        sentence("The server to which rooms are imported refused what MMS asked of it."),
-        sentence("Put right what the server names, then retry the room."),
-    ),
-    "chat-target-answer": Entry(
-        sentence("The server to which rooms are imported gave an answer that MMS cannot use."),
-        sentence(
-            "Check that the address is that of the chat server and not of a web page, and look in the server's log; "
-            "then retry the room."
-        ),
-    ),
-    "chat-target-encrypts": Entry(
-        sentence("The room is encrypted end to end at the target, so its history cannot be written."),
-        sentence("Have the homeserver not encrypt new rooms by itself, or choose another room; then retry the room."),
-    ),
     "no-bridge": Entry(
         sentence("Audio conferencing is on, but the user has no bridge."),
         sentence("Assign the user a bridge, then retry."),
@@ -583,7 +538,98 @@ NEEDS_A_PERSON: dict[Sentence, tuple[str, ...]] = {
 }
 """Why a meeting may need a person, by what came of it."""
 
-CATALOGUE = {**SKIPPED, **FAILED, **UNSENT, **ALERTS}
+CHAT = {
+    "chat-target-unavailable": Entry(
+        sentence("The server to which rooms are imported could not be reached."),
+        sentence("Check that it runs and that MMS may connect to it; MMS tries again by itself."),
+        cures_by_waiting=True,
+        do_when_given_up=sentence("Check that it runs and that MMS may connect to it."),
+    ),
+    "chat-target-busy": Entry(
+        sentence("The server to which rooms are imported takes no more for the moment."),
+        sentence("Nothing: MMS waits as long as it asks, and goes on by itself."),
+        cures_by_waiting=True,
+        do_when_given_up=sentence("Raise its limits for MMS, then resume the import."),
+    ),
+    "chat-target-address": Entry(
+        sentence("The address of the chat target leads to no server that MMS may use."),
+        sentence(
+            "Enter the https address of the server. Only the installation's operator can allow private addresses and "
+            "plain http, for one host at a time."
+        ),
+    ),
+    "chat-target-certificate": Entry(
+        sentence("The certificate of the chat target's server cannot be trusted."),
+        sentence(
+            "Have the server show a certificate that is valid and made out to its name, or add the CA that issued it "
+            "to the target; then resume the import."
+        ),
+    ),
+    "chat-target-sign-in": Entry(
+        sentence("The server to which rooms are imported does not let MMS in."),
+        sentence("Renew the secret of the target, and what the server knows of MMS; then resume the import."),
+    ),
+    "chat-target-refused": Entry(
+        sentence("The server to which rooms are imported refused what MMS asked of it."),
+        sentence("Put right what the server names, then retry the room."),
+    ),
+    "chat-target-answer": Entry(
+        sentence("The server to which rooms are imported gave an answer that MMS cannot use."),
+        sentence(
+            "Check that the address is that of the chat server and not of a web page, and look in the server's log; "
+            "then retry the room."
+        ),
+    ),
+    "chat-target-encrypts": Entry(
+        sentence("The room is encrypted end to end at the target, so its history cannot be written."),
+        sentence("Have the homeserver not encrypt new rooms by itself, or choose another room; then retry the room."),
+    ),
+    "chat-target-silent": Entry(
+        sentence("The server to which rooms are imported did not say whether it had done what it was asked."),
+        sentence("Nothing: MMS reads what is there, writes only what is missing, and goes on by itself."),
+        cures_by_waiting=True,
+        do_when_given_up=sentence("Look in the server's log why it does not answer, then retry the room."),
+    ),
+    "chat-target-settings": Entry(
+        sentence("The settings of the chat target lack something, or contradict each other."),
+        sentence("Complete them on the page of the target, or with set_chat_target; then resume the import."),
+    ),
+    "chat-target-unknown": Entry(
+        sentence("The chat target is of a kind that this version of MMS does not have."),
+        sentence("Make a target of another kind, and a plan for it."),
+    ),
+    "chat-secret-unopenable": Entry(
+        sentence("The secret of the chat target cannot be read."),
+        sentence("Put the old key back into MMS_SECRETS_KEY, or enter the secret anew; then resume the import."),
+    ),
+    "chat-archive-gone": Entry(
+        sentence("The archive from which rooms are imported was deleted."),
+        sentence("Store it again, and make a plan of it: what was imported is not imported twice."),
+    ),
+    "chat-archive-unreadable": Entry(
+        sentence("The stored archive from which rooms are imported cannot be read, or is not as it was stored."),
+        sentence("Bring MMS_DATA_DIR back from its backup, then resume; or store the archive again and plan it anew."),
+    ),
+    "chat-room-gone": Entry(
+        sentence("The target does not have the room that was made there, or that its own tools were to make."),
+        sentence("Find out who removed it; then retry the room, or plan and import again."),
+    ),
+    "chat-made-unreadable": Entry(
+        sentence("Pages or files that MMS made at the target were changed or removed, so they cannot be read back."),
+        sentence("Retry the room: they are made anew from what was written."),
+    ),
+    "chat-tables-missing": Entry(
+        sentence("MMS does not know what the new Persistent Chat has: its tables were not read, or not in whole."),
+        sentence("Read its tables into an archive, name that archive in the target, and compare again."),
+    ),
+    "chat-not-written-by-us": Entry(
+        sentence("MMS does not write to Persistent Chat: its own cmdlets copy the rooms."),
+        sentence("Follow the steps of the plan, then compare."),
+    ),
+}
+"""Why a room of chat, or an import of rooms, does not go on (R111); ``internal-error`` can stand there too."""
+
+CATALOGUE = {**SKIPPED, **FAILED, **UNSENT, **ALERTS, **CHAT}
 
 
 def do_when_given_up(code: str) -> Sentence:

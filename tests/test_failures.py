@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from migrations_app.cures import CURES, Place
-from migrations_app.failures import ALERTS, CATALOGUE, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON, SKIPPED, UNSENT
+from migrations_app.failures import ALERTS, CATALOGUE, CHAT, FAILED, LEFT_FOR_A_PERSON, NEEDS_A_PERSON, SKIPPED, UNSENT
 from migrations_app.models import MeetingResult, Run, Update
 from migrations_app.rewriting.errors import Reason
 
@@ -117,7 +117,7 @@ def test_r31_every_code_has_a_cure_or_says_why_there_is_none() -> None:
 
 
 def test_no_code_has_two_meanings() -> None:
-    assert len(CATALOGUE) == len(SKIPPED) + len(FAILED) + len(UNSENT) + len(ALERTS)
+    assert len(CATALOGUE) == len(SKIPPED) + len(FAILED) + len(UNSENT) + len(ALERTS) + len(CHAT)
 
 
 def test_whatever_is_given_up_and_can_be_put_right_can_be_looked_for_in_the_list() -> None:

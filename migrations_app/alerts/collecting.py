@@ -19,6 +19,7 @@ from migrations_app.models import (
     AlertEvent,
     AlertSettings,
     BulkAction,
+    ChatPlan,
     LeftMeeting,
     NumberRelease,
     Preview,
@@ -71,6 +72,14 @@ def _stops(tenant: Tenant) -> tuple[QuerySet[Any], str]:
     return RolloutEvent.objects.filter(rollout__tenant=tenant, kind=RolloutEvent.Kind.STOPPED), "at"
 
 
+def _chat_stops(tenant: Tenant) -> tuple[QuerySet[Any], str]:
+    return ChatPlan.objects.filter(tenant=tenant, state=ChatPlan.State.STOPPED), "stopped_at"
+
+
+def _chat_imports(tenant: Tenant) -> tuple[QuerySet[Any], str]:
+    return ChatPlan.objects.filter(tenant=tenant, state=ChatPlan.State.IMPORTED), "finished_at"
+
+
 _FOUND: Mapping[AlertEvent.Thing, Found] = {
     Thing.RUN: _runs,
     Thing.LEFT_MEETING: _left,
@@ -80,6 +89,8 @@ _FOUND: Mapping[AlertEvent.Thing, Found] = {
     Thing.NUMBER_RELEASE: _releases,
     Thing.PREVIEW: _previews,
     Thing.WAVE_STOP: _stops,
+    Thing.CHAT_STOP: _chat_stops,
+    Thing.CHAT_IMPORT: _chat_imports,
 }
 """What is found by the time that it happened at. What a person has ended, stopped or cancelled is told to nobody."""
 

@@ -20,6 +20,7 @@ from migrations_app.failures import do_when_given_up, entry_of, happened
 from migrations_app.models import (
     AlertEvent,
     BulkAction,
+    ChatPlan,
     LeftMeeting,
     NumberRelease,
     Preview,
@@ -69,6 +70,8 @@ def compose(tenant: Tenant, events: QuerySet[AlertEvent]) -> Document | None:
         told["ending_secrets"] = secrets
     if by_thing.get(Thing.WAVE_STOP) and (stops := _stops(tenant, events.filter(thing=Thing.WAVE_STOP))):
         told["stopped_waves"] = stops
+    if by_thing.get(Thing.CHAT_STOP) and (stopped := _chat_stops(tenant, events.filter(thing=Thing.CHAT_STOP))):
+        told["stopped_chat_imports"] = stopped
     if by_thing.get(Thing.SILENCE):
         told["silences"] = _silences(events.filter(thing=Thing.SILENCE))
     if jobs := _jobs(tenant, events):
@@ -110,6 +113,12 @@ def title_of(told: Mapping[str, Any]) -> str:
             sentence("wave %(wave)s has stopped", wave=stops[0]["wave"])
             if len(stops) == 1
             else sentence("waves have stopped %(count)s times", count=len(stops))
+        )
+    if stopped := told.get("stopped_chat_imports"):
+        parts.append(
+            sentence("import %(number)s of chat has stopped", number=stopped[0]["plan"])
+            if len(stopped) == 1
+            else sentence("%(count)s imports of chat have stopped", count=len(stopped))
         )
     if silences := told.get("silences"):
         parts.append(
@@ -270,6 +279,25 @@ def _stops(tenant: Tenant, events: QuerySet[AlertEvent]) -> list[Document]:
     ]
 
 
+def _chat_stops(tenant: Tenant, events: QuerySet[AlertEvent]) -> list[Document]:
+    """Imports of chat that are still stopped; what somebody has resumed since needs nobody."""
+    stopped = ChatPlan.objects.filter(
+        tenant=tenant, pk__in=events.values("object_id"), state=ChatPlan.State.STOPPED, stopped_at__isnull=False
+    )
+    return [
+        {
+            "plan": plan.number,
+            "archive": plan.archive.name,
+            "target": plan.target.name,
+            "at": plan.stopped_at.isoformat(),
+            "why": plan.problem,
+            "url": address("chat-plan", tenant.slug, plan.number),
+        }
+        for plan in stopped.select_related("archive", "target").order_by("stopped_at", "pk")[:MOST_ROWS]
+        if plan.stopped_at is not None
+    ]
+
+
 def _silences(events: QuerySet[AlertEvent]) -> list[Document]:
     found = WorkerSilence.objects.filter(pk__in=events.values("object_id")).order_by("began")[:MOST_ROWS]
     return [{"since": each.began.isoformat(), "until": each.ended.isoformat()} for each in found]
@@ -299,6 +327,8 @@ class _Told:
     what: Callable[[Any], str]
     result: Callable[[Any], str]
     page: str
+    by: str = "requested_by"
+    key: str = "pk"
 
 
 def _job(tenant: Tenant, row: Any, told: _Told) -> Document:
@@ -306,9 +336,9 @@ def _job(tenant: Tenant, row: Any, told: _Told) -> Document:
         "kind": told.kind,
         "what": told.what(row),
         "result": told.result(row),
-        "requested_by": row.requested_by,
+        "requested_by": getattr(row, told.by),
         "finished": row.finished_at.isoformat(),
-        "url": address(told.page, tenant.slug, row.pk),
+        "url": address(told.page, tenant.slug, getattr(row, told.key)),
     }
 
 
@@ -360,5 +390,14 @@ _JOBS: Mapping[AlertEvent.Thing, _Told] = {
         lambda preview: sentence("preview of %(title)s", title=preview.title),
         lambda preview: sentence("is ready") if preview.state == Preview.State.READY else sentence("cannot be made"),
         "preview",
+    ),
+    Thing.CHAT_IMPORT: _Told(
+        ChatPlan,
+        "chat-import",
+        lambda plan: sentence("import %(number)s of chat", number=plan.number),
+        lambda plan: sentence("is finished"),
+        "chat-plan",
+        by="started_by",
+        key="number",
     ),
 }

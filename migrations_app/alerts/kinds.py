@@ -26,6 +26,7 @@ PAUSED_CONNECTIONS = "paused-connections"
 ENDING_SECRETS = "ending-secrets"
 SILENT_CLUSTER = "silent-cluster"
 STOPPED_WAVES = "stopped-waves"
+STOPPED_CHAT = "stopped-chat-imports"
 FINISHED_JOBS = "finished-jobs"
 
 KINDS: Mapping[str, Kind] = {
@@ -60,14 +61,30 @@ KINDS: Mapping[str, Kind] = {
         sentence("A wave of a rollout has stopped by itself: nobody else is moved until somebody resumes it."),
         (Thing.WAVE_STOP,),
     ),
+    STOPPED_CHAT: Kind(
+        sentence("Stopped imports of chat"),
+        sentence("An import of persistent chat has stopped by itself: no room is begun until somebody resumes it."),
+        (Thing.CHAT_STOP,),
+    ),
     FINISHED_JOBS: Kind(
         sentence("Finished jobs"),
-        sentence("What was done for many users, an import, a number taken off its bridge, or a large preview."),
-        (Thing.BULK_ACTION, Thing.USER_IMPORT, Thing.NUMBER_RELEASE, Thing.PREVIEW),
+        sentence(
+            "What was done for many users, an import of users or of chat, a number taken off its bridge, or a large "
+            "preview."
+        ),
+        (Thing.BULK_ACTION, Thing.USER_IMPORT, Thing.NUMBER_RELEASE, Thing.PREVIEW, Thing.CHAT_IMPORT),
     ),
 }
 
-BY_DEFAULT = (FAILED_RUNS, LEFT_MEETINGS, PAUSED_CONNECTIONS, ENDING_SECRETS, SILENT_CLUSTER, STOPPED_WAVES)
+BY_DEFAULT = (
+    FAILED_RUNS,
+    LEFT_MEETINGS,
+    PAUSED_CONNECTIONS,
+    ENDING_SECRETS,
+    SILENT_CLUSTER,
+    STOPPED_WAVES,
+    STOPPED_CHAT,
+)
 """What is told where nobody has chosen."""
 
 KIND_OF: Mapping[AlertEvent.Thing, str] = {thing: name for name, kind in KINDS.items() for thing in kind.things}

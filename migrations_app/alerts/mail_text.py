@@ -85,6 +85,8 @@ def _parts(tenant: Tenant, content: Told) -> Iterator[list[str]]:
         yield [*_heading(_("Silent background service")), *_silences(tenant, silences)]
     for stop in content.get("stopped_waves", ()):
         yield [*_stop(tenant, stop)]
+    for stop in content.get("stopped_chat_imports", ()):
+        yield [*_chat_stop(tenant, stop)]
     if jobs := content.get("finished_jobs"):
         yield [*_heading(_("Finished jobs")), *_jobs(jobs)]
     if sentence := content.get("sentence"):
@@ -152,6 +154,18 @@ def _stop(tenant: Tenant, told: Told) -> Iterator[str]:
     )
     yield from wrap(str(told["why"]), _WIDTH)
     yield _("It stopped %(time)s. Nobody else is moved until somebody resumes it.") % {
+        "time": _when(tenant, told["at"])
+    }
+    yield told["url"]
+
+
+def _chat_stop(tenant: Tenant, told: Told) -> Iterator[str]:
+    yield from _heading(
+        _("Import %(number)s of chat, %(archive)s to %(target)s, has stopped")
+        % {"number": told["plan"], "archive": told["archive"], "target": told["target"]}
+    )
+    yield from wrap(str(told["why"]), _WIDTH)
+    yield _("It stopped %(time)s. No other room is begun until somebody resumes it.") % {
         "time": _when(tenant, told["at"])
     }
     yield told["url"]

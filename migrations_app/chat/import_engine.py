@@ -178,7 +178,7 @@ class _Session:
             again = clock.now() + _pause(problem, plan.attempts + 1)
             leave_plan(plan, attempts=plan.attempts + 1, retry_at=again, problem=problem.sentence)
         else:
-            leave_plan(plan, state=State.STOPPED, problem=problem.sentence)
+            leave_plan(plan, state=State.STOPPED, problem=problem.sentence, stopped_at=clock.now())
         raise _Ended
 
     # --- beginning ------------------------------------------------------------------------------------
@@ -321,7 +321,8 @@ class _Session:
         plan = ChatPlan.objects.get(pk=self.plan.pk)
         why = stop_rule.why_stopped(plan)
         if why is not None:
-            ChatPlan.objects.filter(pk=plan.pk, state=State.IMPORTING).update(state=State.STOPPED, problem=why)
+            importing = ChatPlan.objects.filter(pk=plan.pk, state=State.IMPORTING)
+            importing.update(state=State.STOPPED, problem=why, stopped_at=clock.now())
 
     # --- the end --------------------------------------------------------------------------------------
 

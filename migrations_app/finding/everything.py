@@ -1,4 +1,5 @@
-"""All that a tenant has and that goes by what was typed: users, numbers, conference IDs, bridges, meetings, runs, jobs.
+"""All that a tenant has and that goes by what was typed: users, numbers, conference IDs, bridges, meetings, runs, jobs,
+rooms of persistent chat.
 
 Each question is answered by an index, or looks at rows of a bounded number: a tenant's users, its numbers, the
 meetings next to now. Nothing is written and nothing is counted.
@@ -15,7 +16,7 @@ from typing import Generic, TypeVar
 from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 
 from migrations_app.finding.typed import Typed
-from migrations_app.models import BulkAction, NumberRelease, OnlineMeeting, Preview, Run, UserImport
+from migrations_app.models import BulkAction, ChatPlan, ChatRoom, NumberRelease, OnlineMeeting, Preview, Run, UserImport
 from migrations_app.stories.search import FoundMeeting, near, these
 from tenants_app.folding import any_begins, any_contains, fold
 from tenants_app.models import (
@@ -35,6 +36,8 @@ _RANKED = 200
 """Rows that are put in order by how well they match; of more, those that begin with it come first."""
 _JOBS = 200
 """The newest jobs of each kind, among whose names one is looked for."""
+_PLANS = 20
+"""The newest plans of chat, among whose rooms one is looked for."""
 
 
 @dataclass(slots=True)
@@ -70,6 +73,9 @@ class Everything:
     imports: Group[UserImport] = field(default_factory=Group)
     actions: Group[BulkAction] = field(default_factory=Group)
     previews: Group[Preview] = field(default_factory=Group)
+    rooms: Group[ChatRoom] = field(default_factory=Group)
+    """Of persistent chat, each as the newest plan has it."""
+    plans: Group[ChatPlan] = field(default_factory=Group)
 
 
 def look_for(tenant: Tenant, typed: Typed, most: int) -> Everything:
@@ -93,6 +99,7 @@ def look_for(tenant: Tenant, typed: Typed, most: int) -> Everything:
         found.runs = Group.of(rows, most, lambda run: True)
     _find_meetings(found, tenant, typed, most)
     _find_jobs(found, tenant, typed, most)
+    _find_chat(found, tenant, typed, most)
     return found
 
 
@@ -197,3 +204,28 @@ def _find_jobs(found: Everything, tenant: Tenant, typed: Typed, most: int) -> No
     found.imports = Group.of([row for row in imports if wanted in fold(row.file_name)], most, lambda row: False)
     found.actions = Group.of([row for row in actions if wanted in fold(row.chosen_by)], most, lambda row: False)
     found.previews = Group.of([row for row in previews if wanted in fold(row.title)], most, lambda row: False)
+
+
+def _find_chat(found: Everything, tenant: Tenant, typed: Typed, most: int) -> None:
+    """Rooms by their name at the source or at the target, plans by their number, archive and target; never by text."""
+    plans = list(
+        ChatPlan.objects.filter(tenant=tenant, replaced_by=None)
+        .select_related("archive", "target")
+        .only("number", "state", "created", "archive__name", "target__name")
+        .order_by("-number")[:_JOBS]
+    )
+    if not plans:
+        return
+    wanted = fold(typed.text)
+    named = [
+        plan
+        for plan in plans
+        if wanted in fold(plan.archive.name) or wanted in fold(plan.target.name) or wanted == str(plan.number)
+    ]
+    found.plans = Group.of(named, most, lambda plan: False)
+    rooms = ChatRoom.objects.filter(any_contains(typed.text, "name", "becomes"), plan__in=plans[:_PLANS])
+    rows = rooms.select_related("plan").order_by("-plan__number", "position")[: _RANKED + 1]
+    newest: dict[str, ChatRoom] = {}
+    for room in rows:
+        newest.setdefault(room.room_id, room)
+    found.rooms = Group.of(list(newest.values()), most, lambda room: False)

@@ -116,6 +116,8 @@ class AlertEvent(models.Model):
         PREVIEW = "preview", _("Preview")
         CREDENTIAL = "credential", _("Credential")
         WAVE_STOP = "wave-stop", _("Stop of a wave")
+        CHAT_STOP = "chat-stop", _("Stop of an import of chat")
+        CHAT_IMPORT = "chat-import", _("Import of chat")
 
     tenant = models.ForeignKey(Tenant, models.CASCADE, db_index=False, related_name="+")
     thing = models.CharField(max_length=11, choices=Thing.choices)

@@ -222,6 +222,7 @@ class ChatPlan(models.Model):
     planned_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     started_by = models.CharField(max_length=200, blank=True)
+    stopped_at = models.DateTimeField(null=True, help_text="When it last stopped by itself.")
     finished_at = models.DateTimeField(null=True)
     replaced_by = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+")
     room_count = models.PositiveIntegerField(default=0)
@@ -307,6 +308,8 @@ class ChatRoom(models.Model):
         max_length=11, choices=Comparison.choices, blank=True, default=Comparison.NOT_COMPARED
     )
     compare_asked_at = models.DateTimeField(null=True, help_text="Set: it is to be compared in the background.")
+    compare_attempts = models.PositiveSmallIntegerField(default=0, help_text="Since it was asked for.")
+    compare_problem = SentenceField(blank=True, help_text="Why both sides could not be compared.")
     compared_at = models.DateTimeField(null=True)
     compared = models.JSONField(default=dict, help_text="Counts and digests of both sides.")
     difference_count = models.PositiveIntegerField(default=0)
@@ -403,8 +406,16 @@ class ChatQuestion(models.Model):
     language = models.CharField(max_length=35, blank=True)
     token = models.CharField(max_length=64, unique=True, help_text="A digest of what stands in their link.")
     rooms = models.JSONField(default=list, help_text="Keys of their rooms.")
-    asked_at = models.DateTimeField(null=True, help_text="When the mail was handed over.")
+    asked_at = models.DateTimeField(null=True, help_text="When the first mail was handed over.")
     asked_by = models.CharField(max_length=200)
+    mails = models.PositiveSmallIntegerField(default=0, help_text="Handed over so far: the question, and reminders.")
+    queued_at = models.DateTimeField(null=True, help_text="When the next mail was asked for; null: none is.")
+    due_at = models.DateTimeField(null=True, help_text="When it is tried next; null: no mail waits.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_detail = SentenceField(blank=True)
     answer = models.CharField(max_length=8, choices=Answer.choices, blank=True, default=Answer.NONE)
     said = models.TextField(max_length=2000, blank=True)
     answered_at = models.DateTimeField(null=True)
@@ -412,6 +423,9 @@ class ChatQuestion(models.Model):
     class Meta:
         ordering = ["plan", "name", "pk"]
         constraints = [models.UniqueConstraint(fields=["plan", "principal"], name="one_chat_question_per_person")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(due_at__isnull=False), name="chat_questions_to_send"),
+        ]
 
     def __str__(self) -> str:
         return self.name

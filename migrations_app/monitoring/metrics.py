@@ -20,6 +20,8 @@ from prometheus_client.registry import Collector
 
 from migrations_app.models import (
     MAY_BE_WORKED,
+    ChatPlan,
+    ChatRoom,
     LeftMeeting,
     MailServer,
     Notice,
@@ -47,6 +49,7 @@ class Service(Collector):
         yield from _runs(tenants)
         yield from _messages(tenants)
         yield from _for_a_person(tenants)
+        yield from _chat(tenants)
         yield from _connections(tenants)
         yield from _mail_servers()
         yield from _cluster()
@@ -219,6 +222,25 @@ def _for_a_person(tenants: Tenants) -> Iterator[Metric]:
         "mms_number_releases_open",
         "Numbers on their way off a bridge.",
         _counts(NumberRelease.objects.filter(state__in=NumberRelease.OPEN), "tenant"),
+    )
+
+
+def _chat(tenants: Tenants) -> Iterator[Metric]:
+    """Imports of persistent chat that were started, and their rooms."""
+    yield tenants.by(
+        "state",
+        "mms_chat_plans",
+        "Imports of persistent chat that were started, by their state.",
+        [state.value for state in ChatPlan.STARTED],
+        _counts(ChatPlan.objects.filter(state__in=ChatPlan.STARTED), "tenant", "state"),
+    )
+    rooms = ChatRoom.objects.filter(plan__state__in=ChatPlan.STARTED)
+    yield tenants.by(
+        "state",
+        "mms_chat_rooms",
+        "Rooms of these imports by their state.",
+        ChatRoom.State.values,
+        _counts(rooms, "plan__tenant", "state"),
     )
 
 

@@ -14,6 +14,9 @@ from migrations_app.models import (
     Alert,
     AlertEvent,
     BulkAction,
+    ChatPlan,
+    ChatRoom,
+    ChatStep,
     CheckResult,
     LeftMeeting,
     NoticeRound,
@@ -39,11 +42,12 @@ def prune(before: datetime) -> Counter[str]:
 
     Imports of users go as well, applied or not, results of what was done for many users, who was told of runs,
     alerts, what charts show of that time, what checks of rollouts found but for the last of each, and what needed a
-    person in meetings that were over by then. Kept are each user's latest run, which says what state they are in (R29),
-    runs with a message still to be sent or one that keeps a number (R35), those just being undone, those of a rollout
-    that has not ended, which may be taken back and are reported (R84, R93), what people answered to checks, and the
-    audit. Conference IDs that no undo can bring back may be given to others. Deletes in small transactions, so it may
-    be stopped at any time and never holds up the queue.
+    person in meetings that were over by then. Plans of chat go that imported nothing and that nobody goes by any more.
+    Kept are each user's latest run, which says what state they are in (R29), runs with a message still to be sent
+    or one that keeps a number (R35), those just being undone, those of a rollout that has not ended, which may be
+    taken back and are reported (R84, R93), what people answered to checks, and the audit. Conference IDs that no
+    undo can bring back may be given to others. Deletes in small transactions, so it may be stopped at any time and
+    never holds up the queue.
     """
     waiting = Update.objects.filter(result__run=OuterRef("pk"), state=Update.State.QUEUED)
     untold = UntoldNumber.objects.filter(update__result__run=OuterRef("pk"), meeting_ends_at__gt=timezone.now())
@@ -67,6 +71,7 @@ def prune(before: datetime) -> Counter[str]:
     Alert.objects.filter(created__lt=before).delete()
     AlertEvent.objects.filter(told_at__lt=before).exclude(thing=AlertEvent.Thing.CONNECTION, end_told_at=None).delete()
     _forget_check_results(before)
+    _forget_plans_of_chat(before)
     WorkerSilence.objects.filter(ended__lt=before).delete()
     tasks, _ = Task.objects.filter(stopped__lt=before).delete()
     return Counter(
@@ -95,6 +100,19 @@ def _forget_plans(before: datetime) -> None:
         with transaction.atomic():
             Run.objects.filter(plan=plan).update(plan=None)
             BulkAction.objects.filter(plan=plan).delete()
+            plan.delete()
+
+
+def _forget_plans_of_chat(before: datetime) -> None:
+    """Plans of chat made ``before`` this by which nobody goes: without any room that was imported or compared, and
+    without a step that somebody has done."""
+    nobodys = Q(state__in=[ChatPlan.State.REFUSED, ChatPlan.State.OUTDATED]) | Q(replaced_by__isnull=False)
+    touched = ChatRoom.objects.filter(plan=OuterRef("pk")).exclude(target_id="", comparison="")
+    done = ChatStep.objects.filter(plan=OuterRef("pk"))
+    old = ChatPlan.objects.filter(nobodys, created__lt=before, started_at=None).exclude(Exists(touched) | Exists(done))
+    for plan in old.order_by("pk"):
+        with transaction.atomic():
+            plan.findings.all().delete()
             plan.delete()
 
 

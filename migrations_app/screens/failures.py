@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from migrations_app.failures import ALERTS, CATALOGUE, FAILED, SKIPPED, UNSENT, entry_of
+from migrations_app.failures import ALERTS, CATALOGUE, CHAT, FAILED, SKIPPED, UNSENT, entry_of
 from migrations_app.models import Run
 from migrations_app.runs import failed
 from migrations_app.runs.left import open_by_reason
@@ -54,6 +54,7 @@ def catalogue(request: Request, slug: str) -> HttpResponse:
         (_("Why a meeting or a run fails"), _("A meeting that fails stays as it is, and the others go on."), FAILED),
         (_("Why a message to attendees is not sent"), _("The meeting itself is migrated."), UNSENT),
         (_("Why an alert is not delivered"), _("To administrators, by mail or webhook."), ALERTS),
+        (_("Why a room of chat is not imported"), _("What was written stays, and nothing is written twice."), CHAT),
     ]
     return render(request, "failures/catalogue.html", {"access": access, "parts": parts})
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from migrations_app.badges import BADGES, NEVER_RUN, Badge
 from migrations_app.finding.everything import Everything, look_for
 from migrations_app.finding.typed import ID_DIGITS, Typed
-from migrations_app.models import BulkAction, NumberRelease, Preview, Run, UserImport
+from migrations_app.models import BulkAction, ChatPlan, ChatRoom, NumberRelease, Preview, Run, UserImport
 from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.stories.search import FoundMeeting
 from tenants_app.access import Access, access_for
@@ -135,6 +135,22 @@ class _Shown:
             found.releases.is_cut,
         )
         yield Section("jobs", _("Jobs"), list(self._jobs()))
+        yield self._section(
+            "rooms",
+            _("Rooms of chat"),
+            map(self._room, found.rooms.rows),
+            _("Persistent chat"),
+            "chat",
+            found.rooms.is_cut,
+        )
+        yield self._section(
+            "chat-plans",
+            _("Plans of chat"),
+            map(self._chat_plan, found.plans.rows),
+            _("Persistent chat"),
+            "chat",
+            found.plans.is_cut,
+        )
 
     def _section(
         self, name: str, label: str, hits: Iterable[Hit], all_label: str, to: str, is_cut: bool, **query: str
@@ -240,6 +256,21 @@ class _Shown:
 
     def _preview(self, row: Preview) -> Hit:
         return self._job(row.title, "preview", row)
+
+    def _room(self, room: ChatRoom) -> Hit:
+        about = _("Plan %(number)s, %(category)s") % {"number": room.plan.number, "category": room.category}
+        address = self._address("chat-room", room.plan.number, room.pk)
+        return Hit(room.name, about, address, "message-circle", BADGES[room.state])
+
+    def _chat_plan(self, plan: ChatPlan) -> Hit:
+        title = _("Plan %(number)s: %(archive)s to %(target)s") % {
+            "number": plan.number,
+            "archive": plan.archive.name,
+            "target": plan.target.name,
+        }
+        return Hit(
+            title, "", self._address("chat-plan", plan.number), "message-circle", BADGES[plan.state], plan.created
+        )
 
     def _job(self, title: str, to: str, row: UserImport | BulkAction | Preview) -> Hit:
         return Hit(title, "", self._address(to, row.pk), "clipboard-list", BADGES[row.state], row.created)

@@ -59,6 +59,9 @@ def test_all_that_a_mail_says_can_be_translated(tenant: Tenant) -> None:
         "connections": [paused | {"url": ""}, paused | {"state": "works", "until": now, "url": ""}],
         "ending_secrets": [{"name": "Nextcloud", "secret": "", "ends": now, "do": "", "url": "https://mms/4"}],
         "stopped_waves": [{"rollout": "", "wave": "", "at": then, "why": "", "url": "https://mms/5"}],
+        "stopped_chat_imports": [
+            {"plan": 3, "archive": "", "target": "", "at": then, "why": "", "url": "https://mms/6"}
+        ],
         "silences": [{"since": then, "until": now}],
         "finished_jobs": {"count": 4, "jobs": [job, job | {"requested_by": ""}]},
     }

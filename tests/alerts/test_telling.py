@@ -19,6 +19,9 @@ from migrations_app.models import (
     AlertEvent,
     AlertSettings,
     BulkAction,
+    ChatArchive,
+    ChatPlan,
+    ChatTarget,
     Heartbeat,
     LeftMeeting,
     NumberRelease,
@@ -293,6 +296,28 @@ def test_r79_a_stop_of_a_wave_is_told_once(wanted: AlertSettings, minutes: Minut
     note(wave.rollout, RolloutEvent.Kind.STOPPED, why, wave=wave)
     minutes(15)
     assert titles() == ["Wave Test users has stopped"] * 2
+
+
+def test_r111_an_import_of_chat_that_stopped_is_told_once_and_one_that_goes_on_is_not(
+    wanted: AlertSettings, minutes: Minutes, outbox: Path
+) -> None:
+    why = sentence("3 rooms in a row have failed.")
+    archive = ChatArchive.objects.create(
+        tenant=wanted.tenant, name="Chat of 2016", folder="a", level="All", exported_at=timezone.now()
+    )
+    target = ChatTarget.objects.create(tenant=wanted.tenant, name="To read", kind="archive", folder="t")
+    of = {"tenant": wanted.tenant, "archive": archive, "target": target, "stopped_at": timezone.now()}
+    ChatPlan.objects.create(number=1, state="Stopped", problem=why, **of)
+    ChatPlan.objects.create(number=2, state="Importing", problem=why, **of)
+    minutes(2)
+    minutes(15)
+    assert titles() == ["Import 1 of chat has stopped"]
+    (stop,) = Alert.objects.get().content["stopped_chat_imports"]
+    assert (stop["plan"], stop["archive"], stop["target"], stop["why"]) == (1, "Chat of 2016", "To read", why)
+    assert "/contoso/chat/plans/1/" in messages_in(outbox)[0].get_content()
+    ChatPlan.objects.filter(number=2).update(state="Imported", finished_at=timezone.now(), started_by="alice")
+    minutes(15)
+    assert titles()[-1] == "Import 2 of chat is finished"
 
 
 def test_jobs_that_have_ended_by_themselves_are_told(wanted: AlertSettings, minutes: Minutes, old_bridge: Any) -> None:

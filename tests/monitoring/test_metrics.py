@@ -21,7 +21,20 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from migrations_app.mailboxes.base import NO_END
-from migrations_app.models import Heartbeat, LeftMeeting, MailServer, MeetingResult, NumberRelease, Plan, Run, Update
+from migrations_app.models import (
+    ChatArchive,
+    ChatPlan,
+    ChatRoom,
+    ChatTarget,
+    Heartbeat,
+    LeftMeeting,
+    MailServer,
+    MeetingResult,
+    NumberRelease,
+    Plan,
+    Run,
+    Update,
+)
 from migrations_app.monitoring import mail_server, metrics
 from migrations_app.monitoring.health import QUEUE_STUCK, WORKER_GONE, WORKER_SILENT, beat
 from tenants_app.changes.mailboxes import create_connection
@@ -105,6 +118,14 @@ def contoso(tenant: Tenant, make_user: MakeUser) -> Tenant:
     ConferencingUser.objects.filter(pk=mailed.user_id).update(settings_fingerprint="1" * 32)
     dav = create_connection(tenant, ACTOR, HOSTILE.replace("\n", " "), address="https://dav.contoso.com/")
     MailboxConnection.objects.filter(pk=dav.pk).update(problem_code="mailbox-refused")
+    archive = ChatArchive.objects.create(
+        tenant=tenant, name="Chat", folder="a", source="mms-chat", level="All", exported_at=now, sha256="0" * 64
+    )
+    target = ChatTarget.objects.create(tenant=tenant, name="To read", kind="archive", folder="t")
+    for number, state in enumerate(("Stopped", "Ready")):
+        plan = ChatPlan.objects.create(tenant=tenant, number=number, archive=archive, target=target, state=state)
+        for position, of_room in enumerate(("Imported", "Imported", "Failed")):
+            ChatRoom.objects.create(plan=plan, position=position, room_id=f"{position}", name="Room", state=of_room)
     NumberRelease.objects.create(tenant=tenant, bridge=mailed.user.bridge, e164="+1", due_at=now)
     MailServer.objects.create(
         name=mail_server.installations(), next_try_at=now, failing_since=now - timedelta(minutes=3)
@@ -143,6 +164,9 @@ def test_it_tells_what_there_is(contoso: Tenant) -> None:
     assert values["mms_messages"]["Queued", "contoso"] == 2
     assert values["mms_messages"]["Failed", "contoso"] == 1
     assert values["mms_left_meetings"]["Open", "contoso"] == values["mms_left_meetings"]["Assigned", "contoso"] == 1
+    assert values["mms_chat_plans"]["Stopped", "contoso"] == values["mms_chat_rooms"]["Failed", "contoso"] == 1
+    assert values["mms_chat_rooms"]["Imported", "contoso"] == 2
+    assert "Ready" not in {state for state, _ in values["mms_chat_plans"]}
     assert 180 <= values["mms_mail_server_unanswered_seconds"][mail_server.installations(),] < 240
     assert values["mms_clock_drift_seconds"] == values["mms_clock_set_back_seconds"] == {(): 0}
     assert values["mms_info"].keys() == {(connection.vendor, metrics._version())}

@@ -15,7 +15,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandParser
 
 from migrations_app.cures import place_of
-from migrations_app.failures import ALERTS, FAILED, SKIPPED, UNSENT
+from migrations_app.failures import ALERTS, CHAT, FAILED, SKIPPED, UNSENT
 from migrations_app.management.documentation import WRITTEN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def test_each_command_setting_and_code_has_a_page() -> None:
     """By their own lists, not by the one that writes the pages."""
     commands = {path.stem for app in ("migrations_app", "tenants_app") for path in (ROOT / app).glob(COMMANDS)}
     assert {path.stem for path in (DOCS / "commands").iterdir()} == commands - {"__init__"}
-    assert {path.stem for path in (DOCS / "errors").iterdir()} == (SKIPPED | FAILED | UNSENT | ALERTS).keys()
+    assert {path.stem for path in (DOCS / "errors").iterdir()} == (SKIPPED | FAILED | UNSENT | ALERTS | CHAT).keys()
     settings = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert {path.stem for path in (DOCS / "settings").iterdir()} == settings
 
@@ -92,7 +92,7 @@ def test_r31_the_page_of_codes_has_all_that_the_catalogue_says() -> None:
         *([link(code), entry.what, entry.do or "–", where(code)] for code, entry in SKIPPED.items()),
         *(
             [link(code), entry.what, entry.do or "–", where(code), "yes" if entry.cures_by_waiting else "no"]
-            for code, entry in (FAILED | UNSENT | ALERTS).items()
+            for code, entry in (FAILED | UNSENT | ALERTS | CHAT).items()
         ),
     ]
 

@@ -29,7 +29,7 @@ _MEDIA_WHOLE = 3_600.0
 _DEFAULT_WAIT = 1.0
 _LONGEST_REASON = 300
 _CLIENT = "/_matrix/client"
-_CODES = {
+_CODES: Mapping[str, str] = {
     "mailbox-address": "chat-target-address",
     "mailbox-certificate": "chat-target-certificate",
     "mailbox-unavailable": "chat-target-unavailable",

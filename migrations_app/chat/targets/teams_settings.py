@@ -72,6 +72,7 @@ OPTIONS = (
 
 LIMITS = Limits(
     authors_need_accounts=True,
+    keeps_keys=False,
     times_are_unique=True,
     room_name=50,
     room_name_forbidden=_NAMES,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from migrations_app.cures import CURES, place_of
-from migrations_app.failures import ALERTS, FAILED, SKIPPED, UNSENT, Entry
+from migrations_app.failures import ALERTS, CHAT, FAILED, SKIPPED, UNSENT, Entry
 from migrations_app.management.documentation.mentions import Mentions
 from migrations_app.retries import RETRIES, RETRY_WINDOW
 
@@ -44,6 +44,12 @@ KINDS: Mapping[str, tuple[Mapping[str, Entry], str, str]] = {
         "Alerts tell administrators, by mail and webhook ([alerts.md](alerts.md)). What keeps messages from a mail\n"
         "server for a while, as above, can stand here too.",
         "an alert is not delivered",
+    ),
+    "Why a room of chat is not imported": (
+        CHAT,
+        "What was written stays, and nothing is written twice: the import goes on where it was ([chat.md](chat.md)).\n"
+        "`internal-error` can stand here too.",
+        "a room of chat is not imported",
     ),
 }
 
