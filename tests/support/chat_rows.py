@@ -137,7 +137,7 @@ def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
         accepted_by=text[:200],
         reason=text[:500],
     )
-    failed = a_room(running, "Failed", state="Failed", error_code="chat-target-refused", error_detail=text[:500])
+    failed = a_room(running, "Failed", state="Failed", error_code="chat-target-sign-in", error_detail=text[:500])
     a_room(running, "Waits", state="Waiting")
     ChatQuestion.objects.create(
         plan=running,
