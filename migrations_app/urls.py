@@ -38,6 +38,7 @@ from migrations_app.screens.chat import answers as chat_answers
 from migrations_app.screens.chat import archives as chat_archives
 from migrations_app.screens.chat import importing as chat_importing
 from migrations_app.screens.chat import overview as chat_overview
+from migrations_app.screens.chat import people as chat_people
 from migrations_app.screens.chat import plans as chat_plans
 from migrations_app.screens.chat import report as chat_report
 from migrations_app.screens.chat import rooms as chat_rooms
@@ -305,7 +306,16 @@ tenant_urlpatterns = [
         chat_switching.take_back_step,
         name="take-back-chat-step",
     ),
-    path("chat/plans/<key:number>/people/", chat_switching.people, name="chat-people"),
+    path("chat/plans/<key:number>/endpoint/", chat_switching.endpoint, name="chat-endpoint"),
+    path("chat/plans/<key:number>/endpoint/compare/", chat_switching.compare_endpoint, name="compare-chat-endpoint"),
+    path("chat/plans/<key:number>/endpoint/ask/", chat_switching.ask_pool, name="ask-chat-pool"),
+    path("chat/plans/<key:number>/endpoint/<slug:key>/", chat_switching.answer_client, name="answer-chat-client"),
+    path(
+        "chat/plans/<key:number>/endpoint/<slug:key>/take-back/",
+        chat_switching.take_back_client,
+        name="take-back-chat-client",
+    ),
+    path("chat/plans/<key:number>/people/", chat_people.people, name="chat-people"),
     path("chat/plans/<key:number>/report/", chat_report.report, name="chat-report"),
     path("chat/plans/<key:number>/report/<slug:kind>/", chat_report.report_file, name="chat-report-file"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),

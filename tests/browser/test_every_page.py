@@ -32,8 +32,8 @@ from tenants_app.changes.tenants import change_tenant, grant_role
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
-from tests.support.chat_rows import chat_of_pages
 from tests.support.axe import COLOURS, STANDARDS, violations
+from tests.support.chat_rows import chat_of_pages
 from tests.support.commands import invitation
 from tests.support.looks import SPACE_TEXT, WATCH_SHIFTS, faint_edges, picture, shifts, sideways
 from tests.support.notices import notices_to
@@ -152,6 +152,7 @@ PAGES = {
         "/contoso/chat/plans/{chat}/rooms/{unreachable_room}/",
         "/contoso/chat/plans/{chat}/gate/",
         "/contoso/chat/plans/{guided}/steps/",
+        "/contoso/chat/plans/{guided}/endpoint/",
         "/contoso/chat/plans/{chat}/people/",
         "/contoso/chat/plans/{chat}/report/",
         "/contoso/rollouts/",

@@ -147,6 +147,7 @@ PAGES = [
     "/contoso/chat/plans/{chat}/rooms/{unreachable_room}/",
     "/contoso/chat/plans/{chat}/gate/",
     "/contoso/chat/plans/{guided}/steps/",
+    "/contoso/chat/plans/{guided}/endpoint/",
     "/contoso/chat/plans/{chat}/people/",
     "/contoso/chat/plans/{chat}/report/",
     "/contoso/rollouts/",

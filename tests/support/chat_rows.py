@@ -126,7 +126,7 @@ def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
         difference_count=2,
         target_id=text[:500],
         cursor_n=300,
-        **{"started_at": timezone.now()},
+        started_at=timezone.now(),
     )
     ChatDifference.objects.create(room=differs, code="lost-message", n=7, sentence=text[:500], do=text[:500])
     ChatDifference.objects.create(

@@ -1,4 +1,4 @@
-"""Before the old system goes: the gate, the guided steps, and the people who are asked (R124, R125, R127)."""
+"""Before the old system goes: the gate, the guided steps, and old clients (R125 to R127)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from migrations_app.chat import endpoint as endpoints
 from migrations_app.chat import evidence, sequence
 from migrations_app.chat import gate as gates
-from migrations_app.chat import people as asked
-from migrations_app.models import ChatQuestion
 from migrations_app.screens.chat.of_page import plan_context, plan_of
 from migrations_app.screens.forms.chat import StepForm
 from tenants_app.access import access_for
@@ -25,31 +22,20 @@ from tenants_app.screens.refusals import tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.sentences import sentence
 
-SHOWN = 200
-"""People on the page; those who miss something first."""
-
 
 @require_safe
 def gate(request: Request, slug: str, number: int) -> HttpResponse:
     """Whether the old system may be switched off, condition by condition."""
     access = access_for(request, slug)
     shown = plan_of(access, number)
-    context = plan_context(access, shown, "gate") | {"gate": gates.gate_of(shown), "form": StepForm(None)}
+    context = plan_context(access, shown, "gate") | {"gate": gates.gate_of(shown)}
     return render(request, "chat/gate.html", context)
 
 
 @require_POST
 def answer_condition(request: Request, slug: str, number: int, key: str) -> HttpResponse:
     """A person answers a condition that MMS cannot see; some need a second account."""
-    access = access_for(request, slug, Role.Name.OPERATOR)
-    shown = plan_of(access, number)
-    form = StepForm(request.POST)
-    if form.is_valid():
-        given = form.cleaned_data["evidence"]
-        _act(request, lambda: gates.answer_condition(shown, access.actor, key, evidence=given), _("It is noted."))
-    else:
-        _tell_form(request, form)
-    return redirect("chat-gate", slug, number)
+    return _answer(request, slug, number, key, gates.answer_condition, "chat-gate", _("It is noted."))
 
 
 @require_POST
@@ -77,36 +63,44 @@ def steps(request: Request, slug: str, number: int) -> HttpResponse:
     shown = plan_of(access, number)
     found = sequence.steps_of(shown)
     here = next((step.key for step in found if step.done is None and not step.why_not), "")
-    context = plan_context(access, shown, "steps") | {"steps": found, "here": here, "form": StepForm(None)}
+    context = plan_context(access, shown, "steps") | {"steps": found, "here": here}
     return render(request, "chat/steps.html", context)
 
 
 @require_POST
 def do_step(request: Request, slug: str, number: int, key: str) -> HttpResponse:
     """Tick a step, with what was seen as text or as a file, which is kept with its checksum."""
+    return _answer(request, slug, number, key, sequence.do_step, "chat-steps", _("The step is noted."))
+
+
+def _answer(
+    request: Request, slug: str, number: int, key: str, answer: Callable[..., object], page: str, done: str
+) -> HttpResponse:
     access = access_for(request, slug, Role.Name.OPERATOR)
     shown = plan_of(access, number)
     form = StepForm(request.POST, request.FILES)
-    if form.is_valid():
-        text, file = form.cleaned_data["evidence"], form.cleaned_data["file"]
+    if not form.is_valid():
+        for errors in form.errors.values():
+            for error in errors:
+                messages.error(request, str(error))
+        return redirect(page, slug, number)
+    text, file = form.cleaned_data["evidence"], form.cleaned_data["file"]
 
-        def do() -> None:
-            if not file:
-                sequence.do_step(shown, access.actor, key, evidence=text)
-                return
-            evidence.store_evidence(
-                access.tenant,
-                access.actor,
-                file.chunks(),
-                file_name=file.name or "evidence",
-                what=sentence("Evidence of the step %(step)s of plan %(number)s.", step=key, number=str(number)),
-                also=lambda kept: sequence.do_step(shown, access.actor, key, evidence=text, file=kept),
-            )
+    def act() -> None:
+        if not file:
+            answer(shown, access.actor, key, evidence=text)
+            return
+        evidence.store_evidence(
+            access.tenant,
+            access.actor,
+            file.chunks(),
+            file_name=file.name or "evidence",
+            what=sentence("Evidence for plan %(number)s: %(step)s.", step=key, number=str(number)),
+            also=lambda kept: answer(shown, access.actor, key, evidence=text, file=kept),
+        )
 
-        _act(request, do, _("The step is noted."))
-    else:
-        _tell_form(request, form)
-    return redirect("chat-steps", slug, number)
+    _act(request, act, done)
+    return redirect(page, slug, number)
 
 
 @require_POST
@@ -118,6 +112,50 @@ def take_back_step(request: Request, slug: str, number: int, key: str) -> HttpRe
     return redirect("chat-steps", slug, number)
 
 
+@require_safe
+def endpoint(request: Request, slug: str, number: int) -> HttpResponse:
+    """Whether clients of Group Chat go on without a change: the lines to run, and what is known of it (R126)."""
+    access = access_for(request, slug)
+    shown = plan_of(access, number)
+    context = plan_context(access, shown, "endpoint") | {"endpoint": endpoints.endpoint_of(shown)}
+    return render(request, "chat/endpoint.html", context)
+
+
+@require_POST
+def compare_endpoint(request: Request, slug: str, number: int) -> HttpResponse:
+    """Compare the address of the new endpoint with that of the lookup account, character by character."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    shown = plan_of(access, number)
+    before, after = request.POST.get("before", "")[:1000], request.POST.get("after", "")[:1000]
+    same = _("The addresses are the same.")
+    _act(request, lambda: endpoints.compare(shown, access.actor, before, after), same)
+    return redirect("chat-endpoint", slug, number)
+
+
+@require_POST
+def ask_pool(request: Request, slug: str, number: int) -> HttpResponse:
+    """Send OPTIONS to the new pool, and keep what it answers."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    shown = plan_of(access, number)
+    _act(request, lambda: endpoints.ask_pool(shown, access.actor), _("The pool answers."))
+    return redirect("chat-endpoint", slug, number)
+
+
+@require_POST
+def answer_client(request: Request, slug: str, number: int, key: str) -> HttpResponse:
+    """A person says what a client of one kind did."""
+    return _answer(request, slug, number, key, endpoints.answer_client, "chat-endpoint", _("It is noted."))
+
+
+@require_POST
+def take_back_client(request: Request, slug: str, number: int, key: str) -> HttpResponse:
+    """Take back what was found or answered of old clients."""
+    access = access_for(request, slug, Role.Name.OPERATOR)
+    shown = plan_of(access, number)
+    _act(request, lambda: endpoints.take_back(shown, access.actor, key), _("The answer is taken back."))
+    return redirect("chat-endpoint", slug, number)
+
+
 def _act(request: Request, act: Callable[[], object], done: str) -> None:
     try:
         act()
@@ -125,39 +163,3 @@ def _act(request: Request, act: Callable[[], object], done: str) -> None:
         tell_errors(request, error)
     else:
         messages.success(request, done)
-
-
-def _tell_form(request: Request, form: StepForm) -> None:
-    for errors in form.errors.values():
-        for error in errors:
-            messages.error(request, str(error))
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def people(request: Request, slug: str, number: int) -> HttpResponse:
-    """Who was asked whether anything of their rooms is missing, and what they said. A POST asks them by mail."""
-    is_post = request.method == "POST"
-    access = access_for(request, slug, Role.Name.OPERATOR if is_post else Role.Name.VIEWER)
-    shown = plan_of(access, number)
-    if is_post:
-        try:
-            n = asked.ask_people(shown, access.actor)
-        except ValidationError as error:
-            tell_errors(request, error)
-        else:
-            told = ngettext("%(n)s person is asked by mail.", "%(n)s people are asked by mail.", n)
-            messages.success(request, told % {"n": n})
-        return redirect("chat-people", slug, number)
-    questions = ChatQuestion.objects.filter(plan=shown)
-    missing, complete = (Q(answer=value) for value in (ChatQuestion.Answer.MISSING, ChatQuestion.Answer.COMPLETE))
-    counted = questions.aggregate(
-        asked=Count("pk"), complete=Count("pk", filter=complete), missing=Count("pk", filter=missing)
-    )
-    found = list(questions.order_by("-answer", "name", "pk")[: SHOWN + 1])
-    context = plan_context(access, shown, "people") | {
-        "questions": found[:SHOWN],
-        "is_cut": len(found) > SHOWN,
-        "counted": counted,
-        "silent": counted["asked"] - counted["complete"] - counted["missing"],
-    }
-    return render(request, "chat/people.html", context)
