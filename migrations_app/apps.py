@@ -20,6 +20,7 @@ class MigrationsConfig(AppConfig):
     def ready(self) -> None:
         from migrations_app import checks  # noqa: F401 - registers the system checks
         from migrations_app.models import CheckAnswer, LeftMeeting, RolloutCheck, TakenListing
+        from migrations_app.rollouts import further_conditions
         from tenants_app import signals
         from tenants_app.audit import register_actions, register_actions_later, register_values
 
@@ -146,7 +147,22 @@ class MigrationsConfig(AppConfig):
             gettext_noop("pause chat import"),
             gettext_noop("resume chat import"),
             gettext_noop("retry chat rooms"),
+            gettext_noop("compare chat rooms"),
+            gettext_noop("accept chat differences"),
+            gettext_noop("look at chat messages"),
+            gettext_noop("ask chat people"),
+            gettext_noop("remind chat people"),
         )
+        register_actions(
+            gettext_noop("Chat"),
+            gettext_noop("answer chat condition"),
+            gettext_noop("confirm chat condition"),
+            gettext_noop("take back chat answer"),
+            gettext_noop("do chat step"),
+            gettext_noop("take back chat step"),
+            gettext_noop("check chat endpoint"),
+        )
+        further_conditions.register("chat", _loaded_when_sent("chat.gate", "retirement_conditions"))
         for signal, (module, name) in {
             signals.mail_server_changed: ("mail.receivers", "on_mail_server_changed"),
             signals.mailboxes_changed: ("procedures.mailbox_scans", "follow"),

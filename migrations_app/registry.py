@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from migrations_app.chat import import_engine, keeping, plan_engine, readings
+from migrations_app.chat import compare_engine, import_engine, keeping, plan_engine, readings
 from migrations_app.procedures import (
     bulk_actions,
     mailbox_scans,
@@ -55,6 +55,7 @@ PROCEDURES: Sequence[Procedure] = (
     keeping,
     plan_engine,
     import_engine,
+    compare_engine,
 )
 
 

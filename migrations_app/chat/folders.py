@@ -64,19 +64,32 @@ def held(tenant: int, kind: str, name: str, *, waits: bool = True) -> Iterator[b
     """Hold the lock of a folder, so that no other process does. Without ``waits``, says at once whether it is held."""
     lock = folder_of(tenant, kind, name).with_name(name + _LOCK)
     lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _locked(lock, waits=waits)
+    if handle is None:
+        yield False
+        return
     try:
+        yield True
+    finally:
+        with suppress(OSError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _locked(lock: Path, *, waits: bool) -> int | None:
+    """The lock's file, open and locked; None where somebody else has it, and nobody is to wait."""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+            # Whoever had it may have removed the file meanwhile: then somebody may have the lock of a new one.
+            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                return handle
         except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            with suppress(OSError):
-                lock.unlink()
-    finally:
+            os.close(handle)
+            return None
+        except FileNotFoundError:
+            pass
         os.close(handle)
 
 

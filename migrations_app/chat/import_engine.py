@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
+from django.utils.translation import override
 
 from migrations_app.chat import archives, plans, stop_rule, target_rows
 from migrations_app.chat.archive.packing import pack
@@ -158,7 +159,7 @@ class _Session:
     def _as_a_whole(self, do: Callable[[], None]) -> None:
         """Do what is about the plan as a whole, and note where that cannot be done."""
         try:
-            with kept_meanwhile(self.plan):
+            with kept_meanwhile(self.plan), override(settings.LANGUAGE_CODE):
                 do()
         except Unanswered:
             leave_plan(self.plan, retry_at=clock.now() + pause_before_retry(1))
@@ -251,7 +252,7 @@ class _Session:
     def _write(self, room: ChatRoom, gives_way: Callable[[], bool], tell: Callable[[ChatPlan], None]) -> bool:
         """Write the room, and note how that ended; whether this worker may take another."""
         try:
-            with kept_meanwhile(room):
+            with kept_meanwhile(room), override(settings.LANGUAGE_CODE):  # what it writes there is for people
                 archive, target = self._open()
                 writer = RoomWriter(
                     room,

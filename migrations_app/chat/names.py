@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from django.utils.translation import gettext_noop as _
 
 FINDINGS: Mapping[str, str] = {
+    "no-category": _("Category missing"),
+    "scope-narrowed": _("Open to some becomes invite-only"),
+    "category-roles": _("Rights on categories"),
+    "unknown-author": _("Authors who are not in the archive"),
     "flattened": _("Nested categories become one"),
     "prefixed": _("Room gets the name of its category"),
     "name-too-long": _("Name too long"),
@@ -54,5 +58,24 @@ FINDINGS: Mapping[str, str] = {
 }
 """By the codes of ``chat/conversion/findings.py: CODES``."""
 
-DIFFERENCES: Mapping[str, str] = {}
+DIFFERENCES: Mapping[str, str] = {
+    "lost-message": _("Message lost"),
+    "doubled-message": _("Message doubled"),
+    "altered-text": _("Other text"),
+    "altered-author": _("Other author"),
+    "altered-time": _("Other time"),
+    "wrong-order": _("Wrong order"),
+    "foreign-message": _("Message of nobody's archive"),
+    "unknown-message": _("Message that the archive does not have"),
+    "lost-file": _("File lost"),
+    "altered-file": _("Other file"),
+    "name": _("Other name"),
+    "category": _("Other category"),
+    "setting": _("Other setting"),
+    "privacy-widened": _("Open to more people"),
+    "missing-people": _("People missing"),
+    "further-people": _("People too many"),
+    "no-room": _("Room missing"),
+    "not-listed": _("More than are listed"),
+}
 """By the codes of ``chat/verifying``."""

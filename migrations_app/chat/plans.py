@@ -113,8 +113,11 @@ def _check_conflict_answer(answer: str) -> None:
 
 @transaction.atomic
 def plan_again(plan: ChatPlan, actor: Actor) -> ChatPlan:
-    """Look at source and target once more, with all decisions as they are. Raises ``ValidationError``."""
+    """Look at source and target once more, with all decisions as they are; of a plan that is out of date, the one that
+    was made instead. Raises ``ValidationError``."""
     plan = locked(plan)
+    if plan.state == State.OUTDATED and plan.replaced_by is not None:
+        return plan.replaced_by
     if plan.state not in {State.READY, State.REFUSED}:
         raise ValidationError(_not_decided(plan))
     _back_to_planning(plan, keeps_content=False)

@@ -96,7 +96,7 @@ class RoomWriter:
             self.outgoing,
             self.people,
             self.target.limits,
-            files=_FilesOf(self.archive),
+            files=FilesOf(self.archive),
             last_at=room.cursor_at,
             language=self.language,
         )
@@ -171,7 +171,7 @@ class RoomWriter:
         return True
 
 
-class _FilesOf(Mapping[str, ChatFile]):
+class FilesOf(Mapping[str, ChatFile]):
     """The files of an archive by id, each looked up when it is asked for."""
 
     def __init__(self, archive: Archive) -> None:

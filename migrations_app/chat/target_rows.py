@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from migrations_app.chat import folders
+from migrations_app.chat import archives, folders
 from migrations_app.chat.targets import of_kind
 from migrations_app.chat.targets.base import Option, Target, TargetProblem, TargetSettings
 from migrations_app.models import ChatPlan, ChatTarget
@@ -207,6 +207,10 @@ def opened(target: ChatTarget) -> Iterator[Target]:
         raise TargetProblem("chat-secret-unopenable", error.messages[0], is_of_room=False) from None
     folder = folder_of(target)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if target.kind == ChatTarget.Kind.PCHAT and (name := target.options.get("archive")):
+        seen = _seen(target, name)
+    else:
+        seen = None
     told = TargetSettings(
         name=target.name,
         kind=target.kind,
@@ -218,9 +222,18 @@ def opened(target: ChatTarget) -> Iterator[Target]:
         allowed_hosts=settings.MMS_ALLOWED_MAIL_HOSTS,
         microsoft_endpoints=settings.MMS_MICROSOFT_ENDPOINTS,
         language=settings.LANGUAGE_CODE,
+        seen=seen,
     )
     with of_kind.open_target(told) as found:
         yield found
+
+
+def _seen(target: ChatTarget, name: str) -> Path:
+    """Where the archive lies that was made of the tables of the new pool."""
+    try:
+        return archives.folder_of(archives.find_archive(target.tenant, name))
+    except ValidationError as error:
+        raise TargetProblem("chat-tables-missing", error.messages[0], is_of_room=False) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from migrations_app.rollouts.json_pieces import pieces
 from migrations_app.rollouts.listed import LISTS
 from migrations_app.rollouts.report import Document
 from tenants_app.csv_files.cells import BYTE_ORDER_MARK, lines
@@ -32,34 +32,12 @@ def as_json(report: Document) -> Iterator[str]:
     retirement = report["retirement"]
     if retirement is not None:
         retirement = retirement | {"checks": _bare(retirement["checks"])}
-    yield from _pieces(report | {"waves": waves, "retirement": retirement})
+    yield from pieces(report | {"waves": waves, "retirement": retirement})
     yield "\n"
 
 
 def _bare(checks: list[Document]) -> list[Document]:
     return [{name: value for name, value in check.items() if not name.endswith("label")} for check in checks]
-
-
-def _pieces(value: Any) -> Iterator[str]:
-    """The value as JSON: whatever is an iterator is read while it is written."""
-    if isinstance(value, Mapping):
-        separator = "{"
-        for name, each in value.items():
-            yield f"{separator}{json.dumps(str(name))}:"
-            yield from _pieces(each)
-            separator = ","
-        yield "}" if separator == "," else "{}"
-    elif isinstance(value, (list, tuple, Iterator)):
-        separator = "["
-        for each in value:
-            yield separator
-            yield from _pieces(each)
-            separator = ","
-        yield "]" if separator == "," else "[]"
-    elif isinstance(value, datetime):
-        yield json.dumps(value.isoformat())
-    else:
-        yield json.dumps(value if value is None or isinstance(value, (bool, int, float)) else str(value))
 
 
 # --- CSV --------------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from migrations_app.models import (
 from migrations_app.monitoring import clock
 from migrations_app.rollouts import events, gates, searching, taken_listings
 from migrations_app.rollouts.defining import finish
+from migrations_app.rollouts.further_conditions import further
 from tenants_app.audit import Actor, entry
 from tenants_app.changes import deployments
 from tenants_app.changes.locking import lock
@@ -293,8 +294,10 @@ CONDITIONS: Sequence[Callable[[Situation], Iterable[Condition]]] = (
     _nothing_under_way,
     _long_enough,
     _checklist_done,
+    further,
 )
-"""What is asked, in the order of R88. What else must hold before a deployment is retired is one more function here."""
+"""What is asked, in the order of R88. What else must hold before a deployment is retired is one more function here, or
+is registered by a room on a higher floor (``further_conditions``)."""
 
 
 # --- meetings that were found -------------------------------------------------------------------------

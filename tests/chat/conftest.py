@@ -1,4 +1,4 @@
-"""What tests of chat share: a folder of their own for what is stored, one generated organization, a target in memory."""
+"""What tests of chat share: a folder for what is stored, one generated organization, a target in memory."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.alerts.actions import change_alerts
+from migrations_app.chat.archive import packing
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import MeetingResult, NumberRelease, Rollout, RolloutCheck, Run
+from migrations_app.models import ChatPlan, MeetingResult, NumberRelease, Rollout, RolloutCheck, Run
 from migrations_app.procedures.number_release import start_release
 from migrations_app.rewriting.spans import pack
 from tenants_app.changes.bridges import register_number
@@ -28,6 +29,7 @@ from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Tenant
 from tests.support.actors import ACTOR
+from tests.support.chat_plans import a_plan, a_target, stored, write_rooms
 from tests.support.commands import Command, invitation
 from tests.support.name_server import names
 from tests.support.planned import plan_for
@@ -41,6 +43,16 @@ ACTS_ON_A_TENANT = {
     "accept_wave": "{offered_wave}",
     "accept_given_up_messages": "--number {leaving}",
     "check_deliverability": ANNA,
+    "get_chat_import": "{chat_plan}",
+    "get_chat_report": "{chat_plan} --output {report}",
+    "get_chat_room": "--plan {chat_plan}",
+    "get_chat_target": "{chat_target}",
+    "import_chat": "{chat_zip} --target {chat_target} --what-if",
+    "plan_chat_import": "{chat_zip} --target {chat_target}",
+    "remove_chat_target": "{spare_chat_target}",
+    "set_chat_import": "{chat_plan} --room 1 --deselect --reason unread",
+    "set_chat_target": "Shelf --kind archive",
+    "test_chat_target": "{chat_target}",
     "confirm_moves": "{running_wave} --all",
     "explain_meeting": f"{{meeting}} {ANNA}",
     "export_wave_report": "{offered_wave} --output {report}",
@@ -148,6 +160,9 @@ INVENTED = {
     "new": "Nowhere",
     "plan": "987654",
     "question": "987654",
+    "chat_plan": "987654",
+    "chat_target": "Nowhere",
+    "spare_chat_target": "Nowhere",
     "failed": "nobody@contoso.com",
     "spare_pool": "Nowhere",
     **dict.fromkeys(("draft_wave", "running_wave", "stopped_wave", "offered_wave"), "Nowhere/1"),
@@ -219,6 +234,7 @@ def theirs(fabrikam: Fabrikam) -> dict[str, str]:
         "deployment": a_deployment(fabrikam.tenant, name="Harbour-pool").name,
         **sides_of(fabrikam.user, "Harbour"),
         "question": question_of(fabrikam.tenant, "Harbour-rollout"),
+        **chat_of(fabrikam.tenant, "Harbour", 77),
         "failed": fabrikam.user.upn,
         "spare_pool": a_deployment(fabrikam.tenant, name="Harbour-spare").name,
         **dict.fromkeys(("draft_wave", "running_wave", "stopped_wave", "offered_wave"), "Harbour-rollout/1"),
@@ -255,6 +271,8 @@ def contoso(
         "deployment": a_deployment(anna.tenant, name="Contoso-pool").name,
         **sides_of(noa, "Contoso"),
         "question": question_of(anna.tenant, "Contoso-rollout"),
+        **chat_of(anna.tenant, "Contoso", 1),
+        "chat_zip": chat_zip(tmp_path),
         "draft_wave": "Planned/1",
         "running_wave": "Rolling/1",
         "stopped_wave": "Rolling/2",
@@ -270,6 +288,21 @@ def contoso(
         "redirects": str(tmp_path / "redirects.map"),
         "migrated": str(tmp_path / "migrated"),
     }
+
+
+def chat_of(tenant: Tenant, name: str, number: int) -> dict[str, str]:
+    """A plan by which chat of the tenant would be imported, its target, and a target without plans."""
+    plan = a_plan(tenant, stored(tenant, name=f"{name}-chat"), a_target(tenant, f"{name}-home"))
+    ChatPlan.objects.filter(pk=plan.pk).update(number=number)
+    spare = a_target(tenant, f"{name}-shelf")
+    return {"chat_plan": str(number), "chat_target": plan.target.name, "spare_chat_target": spare.name}
+
+
+def chat_zip(folder: Path) -> str:
+    """An archive as a file."""
+    write_rooms(folder / "chat", ["Lobby"], 2)
+    packing.pack(folder / "chat", folder / "chat.zip")
+    return str(folder / "chat.zip")
 
 
 def sides_of(user: ConferencingUser, name: str) -> dict[str, str]:

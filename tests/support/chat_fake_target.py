@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any, ClassVar, Self
 
 from migrations_app.chat.archive.records import Principal, PrincipalState
@@ -176,12 +177,23 @@ class FakeTarget:
 
     def read_room(self, room: str) -> ReadRoom:
         there = self.server.rooms[room]
-        return ReadRoom(there.id, there.name, self.server.categories.get(there.category, there.category))
+        read = ReadRoom(there.id, there.name, self.server.categories.get(there.category, there.category))
+        return self.server.step("read_room", room, lambda: read)
 
     def read_messages(self, room: str) -> Iterator[ReadMessage]:
-        for message in self.server.rooms[room].messages:
+        there = self.server.rooms[room]
+        self.server.step("read_messages", room, lambda: None)
+        for message in there.messages:
+            octets = there.files.get(message.key)
             yield ReadMessage(
-                message.key, message.at, message.author.account or message.author.shown, message.text, message.kind
+                message.key,
+                message.at,
+                message.author.account or message.author.shown,
+                message.text,
+                message.kind,
+                message.file.name if message.file and octets is not None else "",
+                None if octets is None else len(octets),
+                "" if octets is None else sha256(octets).hexdigest(),
             )
 
 

@@ -82,6 +82,12 @@ OWNER = {
     "CheckAnswer": "rollout_check__rollout__tenant",
     "GateOpening": "rollout__tenant",
     "AcceptedItem": "wave__rollout__tenant",
+    "ChatRoom": "plan__tenant",
+    "ChatFinding": "plan__tenant",
+    "ChatQuestion": "plan__tenant",
+    "ChatStep": "plan__tenant",
+    "ChatShift": "room__plan__tenant",
+    "ChatDifference": "room__plan__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
 OF_NO_TENANT = {"AccountEvent", "Heartbeat", "ListLayout", "MailServer", "Preferences", "SentLately", "WorkerSilence"}

@@ -16,7 +16,16 @@ from migrations_app.chat.archive import fields
 from migrations_app.chat.archive.containers import BROKEN, Container
 from migrations_app.chat.archive.file_index import FileIndex
 from migrations_app.chat.archive.json_lines import BadLine, lines, object_of
-from migrations_app.chat.archive.limits import CATEGORIES, FILES, ROOMS, USERS, octets_entry, room_of, sha256_of
+from migrations_app.chat.archive.limits import (
+    CATEGORIES,
+    FILES,
+    OF_LIST,
+    ROOMS,
+    USERS,
+    octets_entry,
+    room_of,
+    sha256_of,
+)
 from migrations_app.chat.archive.problems import LISTED, Problem, Unusable
 from migrations_app.chat.archive.records import Category, Entry, Level, Manifest, Message, Room
 from tenants_app.sentences import sentence
@@ -64,7 +73,6 @@ class _Check:
         self._principals: set[str] = set()
         self._categories: dict[str, str | None] = {}
         self._rooms: dict[str, Room] = {}
-        self._numbers = {"users": 0, "categories": 0, "rooms": 0, "messages": 0, "files": 0}
 
     def done(self) -> set[str]:
         self._people()
@@ -78,7 +86,7 @@ class _Check:
                 self._octets(entry)
         if self._broken:
             raise Unusable(self._broken)
-        for name, number in self._numbers.items():
+        for name, number in self._numbers().items():
             listed = self._manifest.counts.get(name, number)
             if listed != number:
                 self._wrong(
@@ -94,6 +102,12 @@ class _Check:
         if self._count:
             raise Unusable(self._problems, count=self._count)
         return set(self._entries)
+
+    def _numbers(self) -> dict[str, int]:
+        """How many lines there are of each kind, those of rooms that are left out among them."""
+        lines = {path: entry.lines for path, entry in self._entries.items()}
+        of_lists = {name: lines.get(path, 0) for path, name in OF_LIST.items()}
+        return of_lists | {"messages": sum(count for path, count in lines.items() if room_of(path))}
 
     def _wrong(self, entry: str, line: int | None, reason: str) -> None:
         self._count += 1
@@ -153,7 +167,6 @@ class _Check:
     def _people(self) -> None:
         members: list[tuple[int, tuple[str, ...]]] = []
         for line, _, principal in self._each(USERS, fields.principal_of):
-            self._numbers["users"] += 1
             if principal.id in self._principals:
                 self._wrong(USERS, line, _twice(principal.id))
             self._principals.add(principal.id)
@@ -169,7 +182,6 @@ class _Check:
     def _folders(self) -> None:
         at: dict[str, int] = {}
         for line, _, category in self._each(CATEGORIES, fields.category_of):
-            self._numbers["categories"] += 1
             if category.id in self._categories:
                 self._wrong(CATEGORIES, line, _twice(category.id))
                 continue
@@ -195,8 +207,6 @@ class _Check:
     def _all_rooms(self) -> None:
         seen: set[str] = set()
         for line, _, room in self._each(ROOMS, fields.room_of):
-            self._numbers["rooms"] += 1
-            self._numbers["messages"] += room.messages if room.id in self._leave_out else 0
             if room.id.casefold() in seen:
                 self._wrong(ROOMS, line, _twice(room.id))
                 continue
@@ -219,7 +229,6 @@ class _Check:
 
     def _all_files(self) -> None:
         for line, start, file in self._each(FILES, fields.file_of):
-            self._numbers["files"] += 1
             if not self._files.add(file.id, file.room, start):
                 self._wrong(FILES, line, _twice(file.id))
             if file.room in self._leave_out:
@@ -270,7 +279,6 @@ class _Check:
             last_n, last, first = message.n, message.at, first or message.at
         if not told:
             return
-        self._numbers["messages"] += count
         if room is not None and entry.lines != room.messages:
             self._wrong(
                 entry.path,

@@ -10,7 +10,9 @@ USERS = "users.jsonl"
 CATEGORIES = "categories.jsonl"
 ROOMS = "rooms.jsonl"
 FILES = "files.jsonl"
-LISTS = (USERS, CATEGORIES, ROOMS, FILES)
+OF_LIST = {USERS: "users", CATEGORIES: "categories", ROOMS: "rooms", FILES: "files"}
+"""What the counts of a manifest call the lines of each list, in the order of R100."""
+LISTS = tuple(OF_LIST)
 
 LONGEST_LINE = 1024 * 1024
 """Octets of a line, without its end."""

@@ -20,6 +20,7 @@ from migrations_app.chat.archive.limits import (
     GUARDS,
     LISTS,
     MANIFEST,
+    OF_LIST,
     ROOMS,
     USERS,
     is_room_id,
@@ -40,7 +41,6 @@ from migrations_app.chat.archive.records import (
 from tenants_app.sentences import sentence
 
 _CHUNK = 256 * 1024
-_OF_LIST = {USERS: "users", CATEGORIES: "categories", ROOMS: "rooms", FILES: "files"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class ArchiveWriter:
 
     def _line(self, path: str, record: dict[str, Any]) -> None:
         self._list(path).write(record)
-        self._counts[_OF_LIST[path]] += 1
+        self._counts[OF_LIST[path]] += 1
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

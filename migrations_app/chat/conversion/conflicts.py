@@ -160,7 +160,9 @@ class Naming:
         for room in taking:
             self._settle_room(room, made[room.id], taken, holders)
         for room in rooms:
-            self._check(made[room.id], self._limits.room_name, taken, partial(self._key, room), is_room=True)
+            is_told_to_rename = self._choices.of_room.get(room.id) is OnConflict.RENAME
+            key = partial(self._key, room)
+            self._check(made[room.id], self._limits.room_name, taken, key, is_room=True, takes=is_told_to_rename)
         return made
 
     def _key(self, room: Room, name: str) -> str:
@@ -259,16 +261,28 @@ class Naming:
         )
         named.findings.append(_finding("skipped", text))
 
-    def _check(self, named: Named, limit: int | None, taken: set[str], key: Key, *, is_room: bool) -> None:
-        """Whether the name can be one there (R113). Those that merge have it already."""
+    def _check(
+        self, named: Named, limit: int | None, taken: set[str], key: Key, *, is_room: bool, takes: bool = False
+    ) -> None:
+        """Whether the name can be one there (R113). What is proposed instead is taken only where somebody has answered
+        for this very room that it gets another name."""
         at_most = names.longest(limit)
         forbidden = self._limits.room_name_forbidden if is_room else ""
         refused = names.refused_characters(named.name, forbidden)
-        if len(named.name) > at_most:
-            proposed = names.shorter(names.without_refused(named.name, forbidden), at_most, taken, key)
+        is_too_long = len(named.name) > at_most
+        if not is_too_long and not refused and named.name.strip():
+            return
+        proposed = names.shorter(names.without_refused(named.name, forbidden), at_most, taken, key)
+        if takes and proposed:
+            before, named.name = named.name, proposed if key(proposed) not in taken else ""
+            if not named.name:
+                named.name = names.shorter(names.another(proposed, taken, key), at_most, taken, key)
+            taken.add(key(named.name))
+            text = sentence("The room %(name)s becomes %(new)s.", name=before, new=named.name)
+            named.findings.append(_finding("renamed", text))
+        elif is_too_long:
             named.findings.append(_finding("name-too-long", _too_long(named.name, at_most, proposed, is_room)))
-        elif refused or not named.name.strip():
-            proposed = names.without_refused(named.name, forbidden)
+        else:
             named.findings.append(_finding("name-not-allowed", _not_allowed(named.name, refused, proposed, is_room)))
 
 

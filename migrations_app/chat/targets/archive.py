@@ -34,6 +34,7 @@ from migrations_app.chat.targets.spool import (
     SpooledPerson,
     SpooledRoom,
     keep_octets,
+    private_folder,
     remove_unfinished,
 )
 from tenants_app.sentences import sentence
@@ -133,7 +134,7 @@ class ArchiveTarget(Target):
     # --- what people get --------------------------------------------------------------------------------
 
     def keep_archive(self, name: str, pack: Callable[[Path], object]) -> None:
-        self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._top)
         beside = self._top / ".new-archive.zip"
         beside.unlink(missing_ok=True)
         pack(beside)
@@ -171,7 +172,7 @@ class ArchiveTarget(Target):
 
 def _unreadable(room: SpooledRoom, error: archive_reading.Unreadable) -> TargetProblem:
     return TargetProblem(
-        "chat-page-unreadable",
+        "chat-made-unreadable",
         sentence(
             "The page %(page)s of the room “%(room)s” is not there, or cannot be read. Import the room again.",
             page=str(error),

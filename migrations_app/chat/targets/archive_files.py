@@ -12,7 +12,7 @@ RUNS_IN_A_BROWSER = frozenset(
     | {"swf", "hta", "url", "desktop", "lnk", "website"}
 )
 """Endings of files that a browser, or a click, would run: they get ``.txt`` behind."""
-_NOT_IN_NAMES = re.compile(r"[^\w.()+@ -]|[\s_]+", re.UNICODE)
+_NOT_IN_NAMES = re.compile(r"[^\w.()+@ -]+|[\s_]{2,}")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 

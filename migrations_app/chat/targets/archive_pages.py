@@ -39,7 +39,7 @@ class RoomPage:
 
     @property
     def period(self) -> str:
-        first, last = f"{self.first:%Y-%m}", f"{self.last:%Y-%m}"
+        first, last = f"{self.first:%Y-%m-%d}", f"{self.last:%Y-%m-%d}"
         return first if first == last else str(sentence("%(first)s to %(last)s", first=first, last=last))
 
 
@@ -166,8 +166,8 @@ def size(octets: int) -> str:
 # --- rooms -----------------------------------------------------------------------------------------------
 
 
-def room_head(room: SpooledRoom, extent: str, people: Iterable[str]) -> Iterator[str]:
-    """The heading of the first page of a room, with what it was like and who belonged to it."""
+def room_head(room: SpooledRoom, extent: str, links: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The heading of the first page of a room, with what it was like, and links to what is further down or beside."""
     settings = room.settings
     yield f'<h1 class="name" dir="auto">{by_number(room.name)}</h1>\n'
     if settings["description"]:
@@ -184,8 +184,9 @@ def room_head(room: SpooledRoom, extent: str, people: Iterable[str]) -> Iterator
     yield f'<ul class="settings"{flags}>\n<li>{words(extent)}</li>\n'
     for each in _settings(settings):
         yield f"<li>{words(each)}</li>\n"
+    for address, text in links:
+        yield f'<li><a href="{address}">{words(text)}</a></li>\n'
     yield "</ul>\n"
-    yield from people
 
 
 def _settings(settings: dict[str, object]) -> Iterator[str]:
@@ -205,11 +206,11 @@ def people_of_room(role: str, title: str, people: Sequence[tuple[str, str]]) -> 
     """Those with a role: account and name of each."""
     if not people:
         return
-    yield f'<details class="people" data-role="{role}">\n<summary>{words(title)}</summary>\n<ul>\n'
+    yield f'<section class="people" id="{role}" data-role="{role}">\n<h2>{words(title)}</h2>\n<ul>\n'
     for account, name in people:
         named = "" if name in ("", account) else f"{isolated(name)} "
         yield f'<li>{named}<span class="account">{isolated(account)}</span></li>\n'
-    yield "</ul>\n</details>\n"
+    yield "</ul>\n</section>\n"
 
 
 def list_of_pages(pages: Sequence[RoomPage]) -> Iterator[str]:
@@ -226,7 +227,8 @@ def list_of_pages(pages: Sequence[RoomPage]) -> Iterator[str]:
     yield "</ul>\n</nav>\n"
 
 
-def neighbours(before: RoomPage | None, after: RoomPage | None) -> str:
+def neighbours(before: RoomPage | None, after: RoomPage | None, *, is_again: bool = False) -> str:
+    """Links to the pages beside this one; the second time they are no landmark of their own."""
     links = []
     if before is not None:
         earlier = words(sentence("Earlier: %(period)s", period=before.period))
@@ -234,8 +236,12 @@ def neighbours(before: RoomPage | None, after: RoomPage | None) -> str:
     if after is not None:
         later = words(sentence("Later: %(period)s", period=after.period))
         links.append(f'<a rel="next" href="{after.path}">{later}</a>')
+    if not links:
+        return ""
+    if is_again:
+        return f'<p class="neighbours">{" ".join(links)}</p>\n'
     label = for_attribute(str(sentence("Pages of this room")))
-    return f'<nav class="neighbours" aria-label="{label}">{" ".join(links)}</nav>\n' if links else ""
+    return f'<nav class="neighbours" aria-label="{label}">{" ".join(links)}</nav>\n'
 
 
 # --- all of it -------------------------------------------------------------------------------------------
@@ -251,6 +257,18 @@ class RoomLine:
     files: int
     first: datetime | None
     last: datetime | None
+
+
+def list_of_categories(categories: Sequence[tuple[SpooledCategory, int]]) -> Iterator[str]:
+    """Where there are several, links to each, with the number of its rooms."""
+    if len(categories) < 2:
+        return
+    label = for_attribute(str(sentence("Categories")))
+    yield f'<nav class="categories" aria-label="{label}">\n<ul>\n'
+    for category, count in categories:
+        rooms = words(sentence_plural("%(n)s room", "%(n)s rooms", count))
+        yield f'<li><a href="#c{category.id}">{isolated(category.name)}</a> <span class="size">{rooms}</span></li>\n'
+    yield "</ul>\n</nav>\n"
 
 
 def category_section(category: SpooledCategory, rooms: Sequence[RoomLine]) -> Iterator[str]:

@@ -124,7 +124,7 @@ def _file(article: lxml_html.HtmlElement, folder: Path, top: Path) -> tuple[str,
 
 
 def _people(page: lxml_html.HtmlElement, role: str) -> frozenset[str]:
-    return frozenset(text_of(each) for each in page.xpath(f'//details[@data-role="{role}"]//li/span[@class="account"]'))
+    return frozenset(text_of(each) for each in page.xpath(f'//section[@data-role="{role}"]//li/span[@class="account"]'))
 
 
 def _one(element: lxml_html.HtmlElement, path: str) -> lxml_html.HtmlElement | None:

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO, Self
 
-from migrations_app.chat.targets.spool import SpooledMessage
+from migrations_app.chat.targets.spool import SpooledMessage, private_folder
 
 SHARDS = 256
 POSTINGS_A_SHARD = 20_000
@@ -65,7 +65,7 @@ class SearchIndex:
         self._buckets: list[IO[str]] = []
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._folder)
         self._made = Path(tempfile.mkdtemp(dir=self._folder.parent.parent, prefix=".new-index-"))
         self._open.callback(shutil.rmtree, self._made, ignore_errors=True)
         self._pages = self._open.enter_context((self._made / "pages").open("w+", encoding="utf-8"))

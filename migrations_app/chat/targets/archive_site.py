@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -132,20 +133,25 @@ class Site:
         yield f"<h1>{pages.isolated(room.name)}, {pages.words(page.period)}</h1>\n"
         yield pages.neighbours(before, after)
         yield from pages.days(messages, "../../")
-        yield pages.neighbours(before, after)
+        yield pages.neighbours(before, after, is_again=True)
         yield pages.closing()
 
     def _first_page(self, room: SpooledRoom, division: PagesOfRoom, files: int) -> Iterator[str]:
         yield from self._opening(room.name, "../../", self._trail(room, to_room=False))
-        yield from pages.room_head(room, self._extent(room.id), self._people(room))
+        people = self._people(room)
+        links = [(f"#{role}", title) for role, title, accounts in people if accounts]
         if files:
-            count = sentence_plural("%(n)s file of this room", "%(n)s files of this room", files)
-            yield f'<p><a href="files.html">{pages.words(count)}</a></p>\n'
+            links.append(("files.html", sentence_plural("%(n)s file", "%(n)s files", files)))
+        yield from pages.room_head(room, self._extent(room.id), links)
         if division.is_one:
             for _, messages in division.messages(self._spool, room.id):
                 yield from pages.days(messages, "../../")
         else:
             yield from pages.list_of_pages(division.pages)
+        for role, title, accounts in people:
+            yield from pages.people_of_room(
+                role, title, [(account, self._spool.name_of(account)) for account in accounts]
+            )
         yield pages.closing()
 
     def _extent(self, room: int) -> str:
@@ -160,14 +166,14 @@ class Site:
             last=f"{last:%Y-%m-%d}",
         )
 
-    def _people(self, room: SpooledRoom) -> Iterator[str]:
-        for role, title in (
-            ("managers", sentence_plural("%(n)s manager", "%(n)s managers", len(room.settings["managers"]))),
-            ("presenters", sentence_plural("%(n)s presenter", "%(n)s presenters", len(room.settings["presenters"]))),
-            ("members", sentence_plural("%(n)s member", "%(n)s members", len(room.settings["members"]))),
-        ):
-            people = [(account, self._spool.name_of(account)) for account in room.settings[role]]
-            yield from pages.people_of_room(role, title, people)
+    def _people(self, room: SpooledRoom) -> list[tuple[str, str, list[str]]]:
+        """Each role with its title and the accounts of those who have it."""
+        managers, presenters, members = (room.settings[role] for role in ("managers", "presenters", "members"))
+        return [
+            ("managers", sentence_plural("%(n)s manager", "%(n)s managers", len(managers)), managers),
+            ("presenters", sentence_plural("%(n)s presenter", "%(n)s presenters", len(presenters)), presenters),
+            ("members", sentence_plural("%(n)s member", "%(n)s members", len(members)), members),
+        ]
 
     def _files(self, room: SpooledRoom, division: PagesOfRoom) -> Iterator[str]:
         yield from self._opening(
@@ -218,10 +224,12 @@ class Site:
         yield f'<h1 dir="auto">{by_number(self._title)}</h1>\n'
         made = sentence("Made on %(day)s. All times are UTC.", day=datetime.now(UTC).date())
         yield f"<p>{pages.words(made)}</p>\n"
-        for category in list(self._spool.categories()):
-            lines = list(self._lines(category.id))
-            if lines:
-                yield from pages.category_section(category, lines)
+        lines = {category: list(self._lines(category.id)) for category in self._spool.categories()}
+        yield f"<p>{pages.words(self._sum(list(itertools.chain(*lines.values()))))}</p>\n"
+        yield from pages.list_of_categories([(category, len(each)) for category, each in lines.items() if each])
+        for category, each in lines.items():
+            if each:
+                yield from pages.category_section(category, each)
         if archives:
             title = sentence("The same as data, complete, for programs")
             yield f'<section>\n<h2>{pages.words(title)}</h2>\n<ul class="files">\n'
@@ -229,6 +237,13 @@ class Site:
                 yield f'<li><a href="{quote(name)}" download>{by_number(name)}</a></li>\n'
             yield "</ul>\n</section>\n"
         yield pages.closing()
+
+    def _sum(self, lines: list[pages.RoomLine]) -> str:
+        count = sum(line.messages for line in lines)
+        messages = sentence_plural("%(n)s message", "%(n)s messages", count)
+        return sentence_plural(
+            "%(n)s room with %(messages)s", "%(n)s rooms with %(messages)s", len(lines), messages=messages
+        )
 
     def _all_people(self) -> Iterator[str]:
         yield from self._opening(sentence("People"), "")
@@ -253,14 +268,14 @@ class Site:
             "broken": sentence("The search index cannot be read. Is the folder complete?"),
         }
         data = "".join(f' data-{name}="{for_attribute(str(text))}"' for name, text in says.items())
-        yield f'<h1>{pages.words(sentence("Search"))}</h1>\n<div id="search"{data}></div>\n<noscript><p>'
+        yield f'<h1>{pages.words(sentence("Search"))}</h1>\n<div id="search"{data}>\n<p>'
         yield pages.words(
             sentence(
-                "The search needs JavaScript, which is off. Everything else can be read without it: open a room, and"
-                " look for words with the search of your browser."
+                "The search needs JavaScript, which is off here. Everything else can be read without it: open a room,"
+                " and look for words with the search of your browser."
             )
         )
-        yield '</p></noscript>\n<script src="search/search.js" defer></script>\n' + pages.closing()
+        yield '</p>\n</div>\n<script src="search/search.js" defer></script>\n' + pages.closing()
 
     def _write_search(self) -> None:
         with SearchIndex(self.folder / "search") as index:

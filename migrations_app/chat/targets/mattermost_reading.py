@@ -41,7 +41,7 @@ class MadeFile:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
             self.close()
             raise TargetProblem(
-                "chat-file-unreadable",
+                "chat-made-unreadable",
                 sentence("The file %(file)s cannot be read any more. Import the rooms again.", file=path.name),
                 is_of_room=False,
             ) from error

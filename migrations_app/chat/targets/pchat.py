@@ -52,6 +52,18 @@ class PersistentChatTarget(Target):
                 " after it, made anew, to compare."
             ),
         ),
+        Option(
+            "pool",
+            sentence("Pool"),
+            sentence("The full name of the new Persistent Chat pool, such as pcpool.contoso.com (R126)."),
+        ),
+        Option(
+            "lookup",
+            sentence("Address of the lookup account"),
+            sentence(
+                "What old clients are set to, such as sip:ocschat@contoso.com: the new endpoint gets the same (R126)."
+            ),
+        ),
     )
     WRITES: ClassVar[bool] = False
     limits = Limits(
@@ -74,7 +86,7 @@ class PersistentChatTarget(Target):
                 self._archive = self._open.enter_context(open_archive(self._settings.seen, check=False))
             except (OSError, Unusable) as error:
                 raise TargetProblem(
-                    "chat-tables-unreadable",
+                    "chat-tables-missing",
                     sentence("The archive of the target's tables cannot be read. Make it anew, and name it again."),
                     is_of_room=False,
                 ) from error

@@ -141,7 +141,7 @@ class Spool:
 
     def __init__(self, folder: Path, folded: Callable[[str], str]) -> None:
         self._folded = folded
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         path = folder / "spool.sqlite3"
         self._db = sqlite3.connect(path, timeout=WAITS_SECONDS, isolation_level=None, check_same_thread=False)
         os.chmod(path, 0o600)
@@ -445,9 +445,15 @@ def _message(row: tuple[Any, ...]) -> SpooledMessage:
 # --- files -----------------------------------------------------------------------------------------------
 
 
+def private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for the service's account only (R129)."""
+    for each in reversed((folder, *folder.parents)):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
 def keep_octets(stream: IO[bytes], folder: Path, path_of: Callable[[str], Path]) -> tuple[str, int]:
     """Write a stream to the path that its SHA-256 (in hexadecimal) gives, whole or not at all; its SHA-256 and size."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     digest, size = hashlib.sha256(), 0
     handle, name = tempfile.mkstemp(dir=folder, prefix=".new-")
     try:
@@ -459,7 +465,7 @@ def keep_octets(stream: IO[bytes], folder: Path, path_of: Callable[[str], Path])
             file.flush()
             os.fsync(file.fileno())
         path = path_of(digest.hexdigest())
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         os.replace(name, path)
     except BaseException:
         with suppress(OSError):
@@ -471,7 +477,7 @@ def keep_octets(stream: IO[bytes], folder: Path, path_of: Callable[[str], Path])
 @contextmanager
 def written_whole(path: Path) -> Iterator[IO[bytes]]:
     """A file that is there with all that was written, or as it was before."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     os.close(handle)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -99,8 +99,9 @@ def compare_room(
     at_most: int = LISTED,
     seed: int = 0,
     window: int = WINDOW,
+    live: Callable[[], None] = lambda: None,
 ) -> Compared:
-    """Compare all of the room, message by message, in memory that does not grow with it.
+    """Compare all of the room, message by message, in memory that does not grow with it. ``live`` is called often.
 
     Raises ``TargetProblem`` where the target cannot be read, and what the archive raises where it is damaged.
     """
@@ -114,7 +115,7 @@ def compare_room(
         walk.differences.add("category", text)
     converter = Converter(room, people, limits, files=files, language=language)
     expected = walk.expected(converter, archive.messages(room.room.id))
-    there = walk.there(target.read_messages(target_id))
+    there = walk.there(target.read_messages(target_id), live)
     if limits.keeps_keys:
         walk_by_key(expected, there, walk, keeps_time=limits.keeps_time, window=window)
     else:
@@ -186,8 +187,9 @@ class _Comparison:
             self._authors[person.principal.id] = self._target.author_of(person.principal, self._room)
         return self._authors[person.principal.id]
 
-    def there(self, messages: Iterator[ReadMessage]) -> Iterator[There]:
+    def there(self, messages: Iterator[ReadMessage], live: Callable[[], None]) -> Iterator[There]:
         for read in messages:
+            live()
             at = None if read.at is None else read.at.replace(microsecond=read.at.microsecond // 1000 * 1000)
             text = digest(read.text.replace("\r\n", "\n"))
             place = place_of(read.key, self._room.room.id) if read.key else None

@@ -64,6 +64,8 @@ DO: Mapping[str, str] = {
     "setting": sentence("Change the setting at the target, and compare again; or accept it."),
     "privacy-widened": sentence("Close the room at the target at once, then find out who came in."),
     "missing-people": sentence("Give them their rights at the target, and compare again; or accept it."),
+    "no-room": sentence("Import the room, or look whether somebody renamed it at the target; then compare again."),
+    "not-listed": sentence("Put right those that are listed, and compare again."),
     "further-people": sentence("Take away the rights at the target that they should not have; or accept it."),
 }
 """Every code, with what to do about it."""

@@ -127,7 +127,7 @@
   form.append(box, button, help);
   form.setAttribute("role", "search");
   form.addEventListener("submit", (event) => { event.preventDefault(); answer(); });
-  place.append(form, results);
+  place.replaceChildren(form, results);
   input.value = new URLSearchParams(location.search).get("q") ?? "";
   answer();
 })();

@@ -1,0 +1,218 @@
+"""What the commands about imports of chat share: the archive, the target, the plan, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from migrations_app.chat import plans
+from migrations_app.chat.archive.copying import copy
+from migrations_app.chat.archive.problems import Unusable
+from migrations_app.chat.archive.reading import open_archive
+from migrations_app.chat.archives import store_export
+from migrations_app.chat.conversion.outgoing import OnConflict
+from migrations_app.chat.target_rows import target_named
+from migrations_app.models import ChatArchive, ChatFinding, ChatPlan, ChatRoom
+from tenants_app.audit import Actor
+from tenants_app.management.base import AdministratorCommand
+from tenants_app.models import Tenant
+from tenants_app.wording import grouped
+
+State = ChatPlan.State
+TELLS_EVERY = 2.0
+"""Seconds between two lines that say how far it is."""
+FINDINGS = ("Room", "Severity", "Code", "Count", "Finding")
+_SHOWN_PROBLEMS = 20
+
+
+class ChatImportCommand(AdministratorCommand):
+    """A command that plans the import of an archive into a target."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("archive", metavar="FILE.zip", type=Path, help="a chat archive; it is stored, once")
+        parser.add_argument("--target", required=True, metavar="NAME", help="where its rooms are to go")
+        parser.add_argument(
+            "--on-conflict",
+            choices=list(OnConflict),
+            help="what becomes of a room whose name is there already (default: refuse)",
+        )
+        parser.add_argument("--include-disabled", action="store_true", help="also rooms that are disabled")
+        parser.add_argument(
+            "--prefix-rooms", action="store_true", help="put the names of nested categories before those of rooms"
+        )
+        parser.add_argument(
+            "--without-root-managers",
+            action="store_true",
+            help="do not make managers of the root category managers of every room",
+        )
+
+    def planned(self, options: Mapping[str, Any]) -> ChatPlan:
+        """The newest plan of this archive for this target that has not begun, or a new one; it is made at once."""
+        tenant = self.tenant(options)
+        target = target_named(tenant, options["target"])
+        archive = self.stored(tenant, options["archive"])
+        given = {
+            "on_conflict": options["on_conflict"],
+            "includes_disabled": options["include_disabled"] or None,
+            "prefixes_rooms": options["prefix_rooms"] or None,
+            "keeps_root_managers": False if options["without_root_managers"] else None,
+        }
+        choices = {name: value for name, value in given.items() if value is not None}
+        found = archive.plans.filter(target=target, state__in=(State.READY, State.REFUSED, State.PLANNING), **choices)
+        plan = found.order_by("-number").first()
+        if plan is None:
+            plan = plans.make_plan(tenant, self.actor, archive, target, **choices)
+        elif plan.state != State.PLANNING:
+            plans.plan_again(plan, self.actor)
+        return self.made(plan)
+
+    def made(self, plan: ChatPlan) -> ChatPlan:
+        """The plan, once it is ready. Raises ``CommandError`` where it cannot be made."""
+        plan = plans.plan_now(plan, Progress(self.stdout, is_of_plan=True))
+        if plan.state != State.READY:
+            raise CommandError(
+                _("Plan %(number)s could not be made: %(why)s") % {"number": plan.number, "why": plan.problem}
+            )
+        return plans.plan_numbered(plan.tenant, plan.number)
+
+    def stored(self, tenant: Tenant, path: Path) -> ChatArchive:
+        """The archive in this file, stored, if it is not yet. Raises ``CommandError`` with what is wrong with it."""
+        try:
+            return stored(tenant, self.actor, path)
+        except Unusable as unusable:
+            for problem in unusable.problems[:_SHOWN_PROBLEMS]:
+                self.stderr.write(str(problem))
+            raise CommandError(
+                ngettext(
+                    "%(count)s problem: the archive was not stored.",
+                    "%(count)s problems: the archive was not stored.",
+                    unusable.count,
+                )
+                % {"count": grouped(unusable.count)}
+            ) from None
+        except OSError as error:
+            raise CommandError(
+                _("%(path)s cannot be read (%(strerror)s): check the path and its permissions.")
+                % {"path": path, "strerror": error.strerror}
+            ) from error
+
+    def tell_plan(self, plan: ChatPlan, options: Mapping[str, Any]) -> None:
+        """What would become of the rooms, and each finding."""
+        if options["format"] == "table":
+            self.stdout.write(in_short(plan))
+        findings = plan.findings.select_related("room").order_by("room__position", "pk").iterator(500)
+        self.list_rows(
+            (finding_record(finding) for finding in findings), options, FINDINGS, when_empty=_("Nothing was found.")
+        )
+        if why := plans.why_not_started(plan):
+            raise CommandError(str(why))
+
+
+class Progress:
+    """Says every now and then how far a plan or its import is."""
+
+    def __init__(self, stdout: OutputWrapper, *, is_of_plan: bool = False) -> None:
+        self._stdout = stdout
+        self._is_of_plan = is_of_plan
+        self._said_at = monotonic()
+
+    def __call__(self, plan: ChatPlan) -> None:
+        if monotonic() < self._said_at + TELLS_EVERY:
+            return
+        self._said_at = monotonic()
+        of_plan = _("%(rooms)s rooms planned.") % {"rooms": grouped(plan.cursor)}
+        self._stdout.write(of_plan if self._is_of_plan else how_far(plan))
+        self._stdout.flush()
+
+
+def stored(tenant: Tenant, actor: Actor, path: Path) -> ChatArchive:
+    """The tenant's archive with the checksum of the one at this path; it is stored under the name of the file where
+    there is none. Raises ``Unusable`` and ``OSError``."""
+    with open_archive(path, check=False) as opened:
+        digest = opened.digest
+    stored = ChatArchive.objects.filter(tenant=tenant, state=ChatArchive.State.STORED)
+    found = stored.filter(sha256=digest).order_by("pk").first()
+    if found is not None:
+        found.tenant = tenant
+        return found
+    name, count = path.stem[:140], 1
+    while stored.filter(name__iexact=name).exists():
+        count += 1
+        name = f"{path.stem[:140]} ({count})"
+    return store_export(tenant, actor, name, lambda folder: copy(path, folder))
+
+
+def rooms_named(plan: ChatPlan, names: Sequence[str]) -> list[ChatRoom]:
+    """The plan's rooms of these names or ids. Raises ``CommandError`` where one is not there, or means several."""
+    found: dict[int, ChatRoom] = {}
+    for name in dict.fromkeys(names):
+        rooms = list(plan.rooms.filter(room_id=name)) or list(plan.rooms.filter(name__iexact=name.strip()))
+        if not rooms:
+            raise CommandError(
+                _("Plan %(number)s has no room %(name)s: get_chat_room --plan %(number)s lists them.")
+                % {"number": plan.number, "name": name}
+            )
+        if len(rooms) > 1:
+            ids = ", ".join(f"{room.room_id} ({room.category})" for room in rooms[:10])
+            raise CommandError(
+                _("Several rooms are called %(name)s: name the one by its id, one of %(ids)s.")
+                % {"name": name, "ids": ids}
+            )
+        found[rooms[0].pk] = rooms[0]
+    return list(found.values())
+
+
+def finding_record(finding: ChatFinding) -> dict[str, Any]:
+    return {
+        "Room": finding.room.name if finding.room else "",
+        "Severity": finding.severity,
+        "Code": finding.code,
+        "Count": finding.count,
+        "Finding": str(finding.sentence),
+    }
+
+
+def in_short(plan: ChatPlan) -> str:
+    """How much there is, and how much was found."""
+    told = {
+        "number": plan.number,
+        "rooms": grouped(plan.room_count),
+        "messages": grouped(plan.message_count),
+        "files": grouped(plan.file_count),
+        "errors": grouped(plan.error_count),
+        "warnings": grouped(plan.warning_count),
+        "notes": grouped(plan.note_count),
+    }
+    return (
+        _(
+            "Plan %(number)s: %(rooms)s rooms, %(messages)s messages, %(files)s files; %(errors)s errors, "
+            "%(warnings)s warnings, %(notes)s notes. Nothing was changed."
+        )
+        % told
+    )
+
+
+def how_far(plan: ChatPlan) -> str:
+    """How far an import is."""
+    written, done, total = far(plan)
+    told = {"done": grouped(done), "total": grouped(total), "written": grouped(written)}
+    return _("%(done)s of %(total)s rooms ended, %(written)s messages written.") % told
+
+
+def far(plan: ChatPlan) -> tuple[int, int, int]:
+    """Messages that were written, rooms that have ended, and rooms that are imported in all."""
+    rooms: Iterable[tuple[str, int]] = plan.rooms.exclude(
+        state__in=(*ChatRoom.OUT, ChatRoom.State.PLANNED)
+    ).values_list("state", "written")
+    ended = (ChatRoom.State.IMPORTED, ChatRoom.State.FAILED)
+    written = done = total = 0
+    for state, count in rooms:
+        written, done, total = written + count, done + (state in ended), total + 1
+    return written, done, total
