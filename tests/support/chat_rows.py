@@ -55,8 +55,14 @@ def a_plan(archive: ChatArchive, target: ChatTarget, **values: Any) -> ChatPlan:
     """The next plan of the tenant, ready unless told otherwise."""
     tenant = archive.tenant
     number = ChatPlan.objects.filter(tenant=tenant).count() + 1
-    usual = {"state": "Ready", "created_by": "bob", "planned_at": timezone.now(), "estimate_seconds": 4000.0}
-    plan = ChatPlan.objects.create(tenant=tenant, number=number, archive=archive, target=target, **{**usual, **values})
+    usual = {
+        "number": number,
+        "state": "Ready",
+        "created_by": "bob",
+        "planned_at": timezone.now(),
+        "estimate_seconds": 4000.0,
+    }
+    plan = ChatPlan.objects.create(tenant=tenant, archive=archive, target=target, **{**usual, **values})
     plan.tenant = tenant
     return plan
 

@@ -79,7 +79,7 @@ def _given(tenant: Tenant) -> ChatReading:
 def chat_of_others(tenant: Tenant) -> dict[str, int]:
     """The same keys of another tenant, as far as they stand in addresses."""
     archive, target = an_archive(tenant, "Harbour"), a_target(tenant, "Harbour")
-    plan = a_plan(archive, target)
+    plan = a_plan(archive, target, number=4711)  # which no plan of Contoso has
     room = a_room(plan, "Harbour")
     evidence = store_evidence(tenant, ACTOR, [b"PK"], file_name="Harbour.zip", what="An export.")
     plans_of_it = ("chat_ready", "chat_start", "chat_moving", "chat_paused", "chat_done", "chat_guided")
