@@ -247,6 +247,7 @@ def test_r126_a_person_answers_for_each_kind_of_client_and_files_are_warned_of(p
 
 def test_r126_with_another_target_old_clients_cannot_go_on(tenant: Tenant, server: FakeServer) -> None:
     plan = a_plan(tenant)
+    assert "cannot go on" in plan.findings.get(code="old-clients").sentence, "it is said at planning time"
     assert not endpoint.endpoint_of(plan).is_possible
     for act in (
         lambda: endpoint.compare(plan, ACTOR, URI, URI),

@@ -354,6 +354,17 @@ def plan_as_a_whole(
     naming = Naming(categories, rooms, limits, found, choices)
     taking = [room for room in rooms if room.id not in naming.left_out]
     findings = list(of_target)
+    if not any(each.code == "old-clients" for each in findings):
+        findings.append(
+            _finding(
+                None,
+                "old-clients",
+                sentence(
+                    "Clients of Group Chat and of Persistent Chat cannot go on with this target. Give people its own"
+                    " client before the old system goes."
+                ),
+            )
+        )
     if not found.retention_is_known and not any(each.code == "retention-unknown" for each in findings):
         findings.append(
             _finding(

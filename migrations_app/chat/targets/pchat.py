@@ -71,6 +71,7 @@ class PersistentChatTarget(Target):
         category_name=LONGEST_NAME,
         description=LONGEST_NAME,
         prefixes_rooms=True,
+        keeps_keys=False,
         category_is="category",
     )
 

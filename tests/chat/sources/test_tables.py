@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -22,6 +23,7 @@ from migrations_app.chat.archive.records import (
     RoleName,
     RoomType,
 )
+from migrations_app.chat.sources import scratch
 from migrations_app.chat.sources.tables import TablesSource
 from tests.support.chat_organization import Organization, write_organization
 from tests.support.chat_tables import PLAIN, Style, Table, tables_of, write_tables
@@ -344,3 +346,29 @@ def test_r101_a_file_that_is_changed_meanwhile_is_refused(small: dict[str, Table
         path.write_bytes(path.read_bytes() + b"3,9,633482073409535490,7,0,more\r\n")
         with pytest.raises(Unusable, match="changed while it was read"):
             list(source.messages("3"))
+
+
+def test_r101_memory_does_not_grow_with_messages(
+    small: dict[str, Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "BATCH", 100)
+
+    def most(count: int) -> int:
+        folder = tmp_path / str(count)
+        head, *_ = small["tblChat"]
+        small["tblChat"] = [
+            head,
+            *(["3", str(n), str(633482073409535482 + n), "7", "0", f"{n} says hello"] for n in range(count, 0, -1)),
+        ]
+        write_tables(folder, small)
+        small["tblChat"] = [head]
+        tracemalloc.start()
+        try:
+            with TablesSource(folder) as source:
+                assert sum(1 for _ in source.messages("3")) == count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    few = most(500)
+    assert most(4_000) < few * 1.5

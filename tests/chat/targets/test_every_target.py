@@ -15,6 +15,7 @@ from migrations_app.chat.conversion.people import people_of
 from migrations_app.chat.targets.archive_files import safe_name
 from migrations_app.chat.targets.base import ReadMessage, Target
 from migrations_app.chat.targets.of_kind import KINDS, class_of, open_target
+from migrations_app.chat.verifying.compare import compare_room
 from tests.support.chat_organization import Organization, write_organization
 from tests.support.chat_targets import WRITTEN, carry, expected, messages_of, planned
 
@@ -71,6 +72,16 @@ def test_r123_what_is_read_back_is_what_the_archive_has(opened, organization, ar
             wanted = list(expected(archive, target, each.outgoing, people))
             shown = [as_shown(message, target) for message in found]
             assert shown == [as_shown(message, target) for message in wanted]
+
+
+def test_r123_both_sides_compare_as_equal(opened, organization, archive) -> None:
+    with opened() as target:
+        people = people_of(archive, target)
+        for each in carry(archive, target, only=lambda room: special(organization, room)).values():
+            files = {file.id: file for file in archive.files_of(each.outgoing.room.id)}
+            compared = compare_room(archive, each.outgoing, people, target.limits, target, each.id, files=files)
+            assert compared.differences == [], each.outgoing.name
+            assert compared.is_same
 
 
 def test_r111_a_batch_that_comes_again_adds_nothing(opened, organization, archive) -> None:
