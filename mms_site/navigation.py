@@ -62,7 +62,6 @@ GO_KEYS = (
     GoKey("b", _("Bridges"), "bridges"),
     GoKey("l", _("Meetings that need a person"), "left-meetings"),
     GoKey("f", _("Failures"), "failures"),
-    GoKey("c", _("Chat"), "chat"),
     GoKey("s", _("Settings"), "settings"),
     GoKey("a", _("Audit"), "audit"),
 )

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from migrations_app.chat import endpoint as endpoints
 from migrations_app.chat import evidence, sequence
 from migrations_app.chat import gate as gates
+from migrations_app.models import ChatEvidence
 from migrations_app.screens.chat.of_page import plan_context, plan_of
 from migrations_app.screens.forms.chat import StepForm
 from tenants_app.access import access_for
@@ -86,6 +87,9 @@ def _answer(
         return redirect(page, slug, number)
     text, file = form.cleaned_data["evidence"], form.cleaned_data["file"]
 
+    def note(kept: ChatEvidence) -> None:
+        answer(shown, access.actor, key, evidence=text, file=kept)
+
     def act() -> None:
         if not file:
             answer(shown, access.actor, key, evidence=text)
@@ -96,7 +100,7 @@ def _answer(
             file.chunks(),
             file_name=file.name or "evidence",
             what=sentence("Evidence for plan %(number)s: %(step)s.", step=key, number=str(number)),
-            also=lambda kept: answer(shown, access.actor, key, evidence=text, file=kept),
+            also=note,
         )
 
     _act(request, act, done)
