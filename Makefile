@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts campaign-chat lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -57,6 +57,9 @@ campaign-previews: .venv/installed ## Compare previews of 500 generated organiza
 
 campaign-rollouts: .venv/installed ## Kill the worker 50 times at random points while the members of waves move (ARGS="--count --seed --results")
 	@$(BIN)/python -m tests.campaigns.rollouts $(ARGS)
+
+campaign-chat: .venv/installed ## Kill the worker 50 times at random points while persistent chat of 200 rooms and 100,000 messages moves (ARGS="--count --seed --rooms --messages --into archive|matrix --results")
+	@$(BIN)/python -m tests.campaigns.chat $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .

@@ -151,6 +151,7 @@ class MigrationsConfig(AppConfig):
             gettext_noop("look at chat messages"),
             gettext_noop("ask chat people"),
             gettext_noop("remind chat people"),
+            gettext_noop("answer chat question"),
         )
         register_actions(
             gettext_noop("Chat"),

@@ -328,7 +328,7 @@ def test_r107_whoever_is_named_only_as_a_member_of_a_group_is_there(tmp_path: Pa
 
 def test_r101_memory_of_an_export_does_not_grow_with_messages_or_files(tmp_path: Path) -> None:
     peaks = []
-    for count in (500, 5_000):
+    for count in (200, 2_000):
         files = _many_files(count // 10)
         source = MemorySource([Room("1", "c", "R")], messages=count)
         source.files = files  # type: ignore[method-assign]

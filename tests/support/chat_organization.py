@@ -166,8 +166,8 @@ def _categories() -> Iterator[Category]:
     yield Category("20", "Sales", history=False, files=False)
     yield Category("21", "Продажи", parent="20")
     yield Category("22", "קשרי לקוחות", parent="20", invitations=False)
-    yield Category("30", "L" * 250)
-    yield Category("31", "257", parent="30", is_disabled=True)  # 250 + 3 + 3 + 1
+    yield Category("30", "L" * 251)
+    yield Category("31", "257", parent="30", is_disabled=True)  # 251 + 3 + 3
     yield Category("32", "M" * 250)
     yield Category("33", "256", parent="32")
 

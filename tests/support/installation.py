@@ -136,6 +136,7 @@ class Installation:
             "from migrations_app.monitoring.progress import progress; "
             "from tests.support.questions import *; from tests.support.teams_questions import *; "
             "from tests.support.wave_questions import *; from tests.support.story_questions import *; "
+            "from tests.support.chat_questions import *; "
             f"print(json.dumps({expression}))"
         )
         return json.loads(self.run("shell", "--verbosity", "0", "--no-imports", "-c", code))

@@ -86,7 +86,7 @@ class MatrixClient:
             raise _problem_of(failure) from None
         self._base = base.rstrip("/")
         self._token = token
-        self._wait = wait
+        self.wait = wait
         self._allowed, self._ca = allowed_hosts, ca_certificates
         self._media: Session | None = None
 
@@ -256,7 +256,7 @@ class MatrixClient:
                     retry_after=wait,
                     waits=True,
                 )
-            self._wait(wait)
+            self.wait(wait)
             waited += wait
 
     def _refused(self, answer: Answer) -> Exception:

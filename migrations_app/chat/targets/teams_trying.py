@@ -13,7 +13,7 @@ from migrations_app.chat.targets import teams_messages
 from migrations_app.chat.targets.base import TargetProblem, Unanswered
 from migrations_app.chat.targets.teams import TeamsTarget
 from migrations_app.microsoft.client import segment
-from migrations_app.tenant_checks.findings import Finding, failed, note, ok, unknown
+from migrations_app.tenant_checks.findings import Finding, Verdict, failed, note, ok, unknown
 from tenants_app.sentences import sentence
 
 _TEXT = "MMS check: “quotes”, <angles> & ampersands\n  two lines, ünïcode 漢字 🙂"
@@ -33,13 +33,25 @@ def announcement(author: str) -> Sequence[str]:
     )
 
 
-def check(target: TeamsTarget, *, author: str, now: datetime) -> Iterator[Finding]:
-    """Everything that the import relies on and no page of Microsoft's promises."""
-    category = OutgoingCategory(f"check-{uuid4().hex[:8]}", f"MMS check {uuid4().hex[:8]}")
+def look(target: TeamsTarget) -> Iterator[Finding]:
+    """What asking alone tells: whether the application may do all that an import does."""
     try:
         target.teams.sign_in(anew=True)
         target.look()
-        yield ok(sentence("chat permissions"), sentence("The application has every permission that an import needs."))
+    except TargetProblem as problem:
+        yield failed(sentence("chat permissions"), problem.sentence, code=problem.code)
+        return
+    yield ok(sentence("chat permissions"), sentence("The application has every permission that an import needs."))
+
+
+def check(target: TeamsTarget, *, author: str, now: datetime) -> Iterator[Finding]:
+    """Everything that the import relies on and no page of Microsoft's promises."""
+    category = OutgoingCategory(f"check-{uuid4().hex[:8]}", f"MMS check {uuid4().hex[:8]}")
+    found = next(look(target))
+    yield found
+    if found.verdict == Verdict.FAILED:
+        return
+    try:
         person = target.account_of(Principal("check", upn=author))
         if person is None:
             yield failed(

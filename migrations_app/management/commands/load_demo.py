@@ -22,7 +22,7 @@ from migrations_app.demo import people
 from migrations_app.demo.calendar_server import PATH_TEMPLATE, SERVICE_ACCOUNT, CalendarServer, DemoCalendar
 from migrations_app.demo.mailbox import invitations, plan_meeting
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.management import demo_rollout
+from migrations_app.management import demo_chat, demo_rollout
 from tenants_app.audit import Actor, Channel
 from tenants_app.changes.bridges import register_number, set_bridge
 from tenants_app.changes.mailboxes import create_connection
@@ -88,11 +88,15 @@ class Command(SafeOutput):
             ) from None
         london = self._begin_rollout(tenant, can_look=server is None)
         told = self._change_bridge(tenant)
+        demo_chat.load(tenant, ACTOR, timezone.now())
         if london:
             self.stdout.write(
                 _("London’s %(count)s users are on their way to another deployment: see Rollouts.")
                 % {"count": grouped(london)}
             )
+        self.stdout.write(
+            _("Contoso’s old chat rooms are in an archive to read, and planned for a new place: see Chat.")
+        )
         self.stdout.write(
             _("Contoso is ready: %(count)s users changed, most of them to the bridge %(bridge)s; their runs are due.")
             % {"count": grouped(told), "bridge": people.CLOUD}
