@@ -37,9 +37,8 @@ PEOPLE = ("federated", "inactive", "no-account", "group-to-be-granted")
 """Codes of findings about people who have less at the target than they had (R116)."""
 MISSING_FILES = "file-missing"
 
-ROOMS, FILES, ARCHIVE, WHO, QUIET, BACKUPS, RETENTION = (
-    *("rooms", "files", "archive", "people", "source-quiet", "backups", "retention-officer"),
-)
+ROOMS, FILES, ARCHIVE, WHO = "rooms", "files", "archive", "people"
+QUIET, BACKUPS, RETENTION = "source-quiet", "backups", "retention-officer"
 
 
 @dataclass(frozen=True, slots=True)
