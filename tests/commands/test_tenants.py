@@ -52,12 +52,14 @@ ACTS_ON_A_TENANT = {
     "get_chat_registration": "{chat_homeserver} --secret-file {chat_token} --output {report}",
     "get_chat_report": "{chat_plan} --output {report}",
     "get_chat_room": "--plan {chat_plan}",
+    "get_chat_step": "{chat_plan}",
     "get_chat_target": "{chat_target}",
     "import_chat": "{chat_zip} --target {chat_target} --what-if",
     "plan_chat_import": "{chat_zip} --target {chat_target}",
     "remove_chat_target": "{spare_chat_target}",
     "set_chat_settings": "--keep-archives-days 30",
     "set_chat_import": "{chat_plan} --room 1 --deselect --reason unread",
+    "set_chat_step": "{chat_plan} backups --evidence tape",
     "set_chat_target": "Shelf --kind archive",
     "test_chat_target": "{chat_target}",
     "confirm_moves": "{running_wave} --all",
@@ -127,9 +129,17 @@ ACTS_ON_A_TENANT = {
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
 
-ASKS_A_SERVER = {"check_exchange", "check_graph", "check_rollout", "check_teams", "test_mailbox_connection"}
+ASKS_A_SERVER = {
+    "check_chat_gate",
+    "check_exchange",
+    "check_graph",
+    "check_rollout",
+    "check_teams",
+    "test_mailbox_connection",
+}
 """They act on a tenant too, and need its server: tests/mailboxes/test_connections.py, tests/tenant_checks/. The exit
-status of check_rollout is that of a monitoring plugin: tests/rollouts/test_check_commands.py."""
+status of check_rollout and check_chat_gate is that of a monitoring plugin: tests/rollouts/test_check_commands.py,
+tests/chat/test_gate.py."""
 
 LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
     "check_migrations": "",
@@ -140,6 +150,7 @@ LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
 
 ABOUT_THE_INSTALLATION = {
     "check_worker",
+    "get_chat_script",
     "load_demo",
     "new_administrator",
     "remove_second_factor",
