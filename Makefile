@@ -58,7 +58,7 @@ campaign-previews: .venv/installed ## Compare previews of 500 generated organiza
 campaign-rollouts: .venv/installed ## Kill the worker 50 times at random points while the members of waves move (ARGS="--count --seed --results")
 	@$(BIN)/python -m tests.campaigns.rollouts $(ARGS)
 
-campaign-chat: .venv/installed ## Kill the worker 50 times at random points while persistent chat of 200 rooms and 100,000 messages moves (ARGS="--count --seed --rooms --messages --results")
+campaign-chat: .venv/installed ## Kill the worker 50 times at random points while persistent chat of 200 rooms and 100,000 messages moves (ARGS="--count --seed --rooms --messages --into archive|matrix --results")
 	@$(BIN)/python -m tests.campaigns.chat $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -190,6 +191,11 @@ def has_secret(target: ChatTarget, name: str = SECRET) -> bool:
     return bool(_secrets_of(target).get(name))
 
 
+def is_secret(target: ChatTarget, text: str) -> bool:
+    """Whether that is the secret of its account, for whoever has it already."""
+    return hmac.compare_digest(_secrets_of(target).get(SECRET, "").encode(), text.encode())
+
+
 def _secrets_of(target: ChatTarget) -> dict[str, str]:
     try:
         sealed = target.password
@@ -257,7 +263,7 @@ def try_target(target: ChatTarget) -> Iterator[Tried]:
                 True,
                 step,
                 sentence(
-                    "It has %(rooms)s rooms and %(categories)s categories.",
+                    "Rooms there: %(rooms)s. Categories: %(categories)s.",
                     rooms=len(found.rooms),
                     categories=len(found.categories),
                 ),

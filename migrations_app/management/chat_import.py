@@ -135,6 +135,7 @@ class Progress:
 def stored(tenant: Tenant, actor: Actor, path: Path) -> ChatArchive:
     """The tenant's archive with the checksum of the one at this path; it is stored under the name of the file where
     there is none. Raises ``Unusable`` and ``OSError``."""
+    path.stat()  # a file that is not there is no archive with something wrong in it
     with open_archive(path, check=False) as opened:
         digest = opened.digest
     stored = ChatArchive.objects.filter(tenant=tenant, state=ChatArchive.State.STORED)

@@ -11,13 +11,14 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
 
-def replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write the file of these pieces. Raises ``OSError`` where it cannot be written."""
+def replace(path: Path, pieces: Iterable[bytes], *, is_private: bool = False) -> None:
+    """Write the file of these pieces; one that is private is read by its owner alone. Raises ``OSError`` where it
+    cannot be written."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".export-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.writelines(pieces)
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, (0o600 if is_private else 0o666) & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

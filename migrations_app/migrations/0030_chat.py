@@ -8,383 +8,812 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('migrations_app', '0029_rollouts'),
-        ('tenants_app', '0025_deployments'),
+        ("migrations_app", "0029_rollouts"),
+        ("tenants_app", "0025_deployments"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='alertevent',
-            name='thing',
-            field=models.CharField(choices=[('run', 'Run'), ('left', 'Left Meeting'), ('connection', 'Connection'), ('silence', 'Silence'), ('bulk-action', 'Bulk Action'), ('import', 'User Import'), ('release', 'Number Release'), ('preview', 'Preview'), ('credential', 'Credential'), ('wave-stop', 'Stop of a wave'), ('chat-stop', 'Stop of an import of chat'), ('chat-import', 'Import of chat')], max_length=11),
+            model_name="alertevent",
+            name="thing",
+            field=models.CharField(
+                choices=[
+                    ("run", "Run"),
+                    ("left", "Left Meeting"),
+                    ("connection", "Connection"),
+                    ("silence", "Silence"),
+                    ("bulk-action", "Bulk Action"),
+                    ("import", "User Import"),
+                    ("release", "Number Release"),
+                    ("preview", "Preview"),
+                    ("credential", "Credential"),
+                    ("wave-stop", "Stop of a wave"),
+                    ("chat-stop", "Stop of an import of chat"),
+                    ("chat-import", "Import of chat"),
+                ],
+                max_length=11,
+            ),
         ),
         migrations.CreateModel(
-            name='ChatArchive',
+            name="ChatArchive",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=150, validators=[django.core.validators.RegexValidator('^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*\\Z', 'Write it on one line, without tabs or other control characters.')])),
-                ('state', models.CharField(choices=[('Stored', 'Stored'), ('Deleted', 'Deleted')], default='Stored', max_length=7)),
-                ('folder', models.CharField(help_text="Its folder, a random name below the tenant's.", max_length=64, unique=True)),
-                ('source', models.CharField(help_text='The kind of the source and what it is called.', max_length=300)),
-                ('level', models.CharField(max_length=13)),
-                ('scope', models.JSONField(default=list, help_text='Names of categories to which it is limited; empty: all.')),
-                ('start_date', models.DateField(null=True)),
-                ('exported_at', models.DateTimeField(help_text='As its manifest says.')),
-                ('counts', models.JSONField(default=dict, help_text='Users, categories, rooms, messages, files, left out, ignored.')),
-                ('notes', models.JSONField(default=list, help_text='What the source did not know, or was made up.')),
-                ('bytes', models.BigIntegerField(default=0)),
-                ('sha256', models.CharField(help_text='Of its manifest, which has the checksum of every entry.', max_length=64)),
-                ('newest_at', models.DateTimeField(help_text='The time of its newest message.', null=True)),
-                ('stored_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('stored_by', models.CharField(max_length=200)),
-                ('deleted_at', models.DateTimeField(null=True)),
-                ('deleted_by', models.CharField(blank=True, help_text='Empty: by the time the tenant set.', max_length=200)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chat_archives', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=150,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*\\Z",
+                                "Write it on one line, without tabs or other control characters.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("Stored", "Stored"), ("Deleted", "Deleted")], default="Stored", max_length=7
+                    ),
+                ),
+                (
+                    "folder",
+                    models.CharField(
+                        help_text="Its folder, a random name below the tenant's.", max_length=64, unique=True
+                    ),
+                ),
+                ("source", models.CharField(help_text="The kind of the source and what it is called.", max_length=300)),
+                ("level", models.CharField(max_length=13)),
+                (
+                    "scope",
+                    models.JSONField(default=list, help_text="Names of categories to which it is limited; empty: all."),
+                ),
+                ("start_date", models.DateField(null=True)),
+                ("exported_at", models.DateTimeField(help_text="As its manifest says.")),
+                (
+                    "counts",
+                    models.JSONField(
+                        default=dict, help_text="Users, categories, rooms, messages, files, left out, ignored."
+                    ),
+                ),
+                ("notes", models.JSONField(default=list, help_text="What the source did not know, or was made up.")),
+                ("bytes", models.BigIntegerField(default=0)),
+                (
+                    "sha256",
+                    models.CharField(
+                        help_text="Of its manifest, which has the checksum of every entry.", max_length=64
+                    ),
+                ),
+                ("newest_at", models.DateTimeField(help_text="The time of its newest message.", null=True)),
+                ("stored_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("stored_by", models.CharField(max_length=200)),
+                ("deleted_at", models.DateTimeField(null=True)),
+                (
+                    "deleted_by",
+                    models.CharField(blank=True, help_text="Empty: by the time the tenant set.", max_length=200),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chat_archives",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-stored_at', '-pk'],
+                "ordering": ["-stored_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatEvidence',
+            name="ChatEvidence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file_name', models.CharField(max_length=255)),
-                ('folder', models.CharField(max_length=64, unique=True)),
-                ('bytes', models.BigIntegerField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('dated', models.DateTimeField(help_text='The newest date inside the file, or as it was given.', null=True)),
-                ('what', models.TextField(help_text='What it is, and what can be done with it.', max_length=500)),
-                ('stored_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('stored_by', models.CharField(max_length=200)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chat_evidence', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file_name", models.CharField(max_length=255)),
+                ("folder", models.CharField(max_length=64, unique=True)),
+                ("bytes", models.BigIntegerField()),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "dated",
+                    models.DateTimeField(help_text="The newest date inside the file, or as it was given.", null=True),
+                ),
+                ("what", models.TextField(help_text="What it is, and what can be done with it.", max_length=500)),
+                ("stored_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("stored_by", models.CharField(max_length=200)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chat_evidence",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-stored_at', '-pk'],
+                "ordering": ["-stored_at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatPlan',
+            name="ChatPlan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(help_text="Of this tenant's plans, from 1.")),
-                ('state', models.CharField(choices=[('Planning', 'Planning'), ('Refused', 'Refused'), ('Ready', 'Ready'), ('Importing', 'Importing'), ('Paused', 'Paused'), ('Stopped', 'Stopped'), ('Imported', 'Imported'), ('Outdated', 'Outdated')], default='Planning', max_length=9)),
-                ('problem', models.TextField(blank=True, help_text='Why it was refused, stopped, or is out of date.', max_length=500)),
-                ('on_conflict', models.CharField(default='refuse', max_length=6)),
-                ('keeps_root_managers', models.BooleanField(default=True, help_text='R114.')),
-                ('prefixes_rooms', models.BooleanField(default=False, help_text='R113: asked for where the target does not need it.')),
-                ('includes_disabled', models.BooleanField(default=False, help_text='R109: rooms that are disabled at the source.')),
-                ('category_names', models.JSONField(default=dict, help_text='Names that were chosen for categories, by their ids, where theirs cannot be (R113).')),
-                ('retention_accepted_by', models.CharField(blank=True, help_text='Who said that the target keeps the history (R110).', max_length=200)),
-                ('retention_accepted_at', models.DateTimeField(null=True)),
-                ('source_digest', models.CharField(blank=True, max_length=64)),
-                ('target_digest', models.CharField(blank=True, max_length=64)),
-                ('estimate_seconds', models.FloatField(null=True)),
-                ('max_failed_percent', models.PositiveSmallIntegerField(default=5, validators=[django.core.validators.MaxValueValidator(100)])),
-                ('min_finished', models.PositiveIntegerField(default=10, validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_failed_in_a_row', models.PositiveIntegerField(default=3, validators=[django.core.validators.MinValueValidator(1)])),
-                ('counted_from', models.DateTimeField(help_text='Since when the stop rule counts: start, or resuming.', null=True)),
-                ('cursor', models.PositiveIntegerField(default=0, help_text='Rooms that were planned so far.')),
-                ('keeps_content', models.BooleanField(default=False, help_text='Planned again after a decision: what was found of messages is still true.')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, help_text='Since it last came further.')),
-                ('retry_at', models.DateTimeField(help_text='Until then nothing of it is begun.', null=True)),
-                ('lease_token', models.UUIDField(help_text='Of the worker that plans, makes categories, or finishes.', null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('prepared_at', models.DateTimeField(help_text='When source and target were found to be as planned, and categories were made.', null=True)),
-                ('rooms_at_once', models.PositiveIntegerField(help_text='How many rooms its target takes at a time; empty: as many as there are workers.', null=True)),
-                ('categories', models.JSONField(default=dict, help_text="The target's own ids, by ids of categories in the archive.")),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_by', models.CharField(max_length=200)),
-                ('planned_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('started_by', models.CharField(blank=True, max_length=200)),
-                ('stopped_at', models.DateTimeField(help_text='When it last stopped by itself.', null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('room_count', models.PositiveIntegerField(default=0)),
-                ('message_count', models.BigIntegerField(default=0)),
-                ('file_count', models.PositiveIntegerField(default=0)),
-                ('error_count', models.PositiveIntegerField(default=0, help_text='Of rooms that are not deselected, and of the plan.')),
-                ('warning_count', models.PositiveIntegerField(default=0)),
-                ('note_count', models.PositiveIntegerField(default=0)),
-                ('archive', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='plans', to='migrations_app.chatarchive')),
-                ('replaced_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='migrations_app.chatplan')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chat_plans', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField(help_text="Of this tenant's plans, from 1.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Planning", "Planning"),
+                            ("Refused", "Refused"),
+                            ("Ready", "Ready"),
+                            ("Importing", "Importing"),
+                            ("Paused", "Paused"),
+                            ("Stopped", "Stopped"),
+                            ("Imported", "Imported"),
+                            ("Outdated", "Outdated"),
+                        ],
+                        default="Planning",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "problem",
+                    models.TextField(
+                        blank=True, help_text="Why it was refused, stopped, or is out of date.", max_length=500
+                    ),
+                ),
+                ("on_conflict", models.CharField(default="refuse", max_length=6)),
+                ("keeps_root_managers", models.BooleanField(default=True, help_text="R114.")),
+                (
+                    "prefixes_rooms",
+                    models.BooleanField(default=False, help_text="R113: asked for where the target does not need it."),
+                ),
+                (
+                    "includes_disabled",
+                    models.BooleanField(default=False, help_text="R109: rooms that are disabled at the source."),
+                ),
+                (
+                    "category_names",
+                    models.JSONField(
+                        default=dict,
+                        help_text="Names that were chosen for categories, by their ids, where theirs cannot be (R113).",
+                    ),
+                ),
+                (
+                    "retention_accepted_by",
+                    models.CharField(
+                        blank=True, help_text="Who said that the target keeps the history (R110).", max_length=200
+                    ),
+                ),
+                ("retention_accepted_at", models.DateTimeField(null=True)),
+                ("source_digest", models.CharField(blank=True, max_length=64)),
+                ("target_digest", models.CharField(blank=True, max_length=64)),
+                ("estimate_seconds", models.FloatField(null=True)),
+                (
+                    "max_failed_percent",
+                    models.PositiveSmallIntegerField(
+                        default=5, validators=[django.core.validators.MaxValueValidator(100)]
+                    ),
+                ),
+                (
+                    "min_finished",
+                    models.PositiveIntegerField(default=10, validators=[django.core.validators.MinValueValidator(1)]),
+                ),
+                (
+                    "max_failed_in_a_row",
+                    models.PositiveIntegerField(default=3, validators=[django.core.validators.MinValueValidator(1)]),
+                ),
+                (
+                    "counted_from",
+                    models.DateTimeField(help_text="Since when the stop rule counts: start, or resuming.", null=True),
+                ),
+                ("cursor", models.PositiveIntegerField(default=0, help_text="Rooms that were planned so far.")),
+                (
+                    "keeps_content",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Planned again after a decision: what was found of messages is still true.",
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, help_text="Since it last came further.")),
+                ("retry_at", models.DateTimeField(help_text="Until then nothing of it is begun.", null=True)),
+                (
+                    "lease_token",
+                    models.UUIDField(help_text="Of the worker that plans, makes categories, or finishes.", null=True),
+                ),
+                ("lease_until", models.DateTimeField(null=True)),
+                (
+                    "prepared_at",
+                    models.DateTimeField(
+                        help_text="When source and target were found to be as planned, and categories were made.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "rooms_at_once",
+                    models.PositiveIntegerField(
+                        help_text="How many rooms its target takes at a time; empty: as many as there are workers.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "categories",
+                    models.JSONField(
+                        default=dict, help_text="The target's own ids, by ids of categories in the archive."
+                    ),
+                ),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_by", models.CharField(max_length=200)),
+                ("planned_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("started_by", models.CharField(blank=True, max_length=200)),
+                ("stopped_at", models.DateTimeField(help_text="When it last stopped by itself.", null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("room_count", models.PositiveIntegerField(default=0)),
+                ("message_count", models.BigIntegerField(default=0)),
+                ("file_count", models.PositiveIntegerField(default=0)),
+                (
+                    "error_count",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Of rooms that are not deselected, and of the plan."
+                    ),
+                ),
+                ("warning_count", models.PositiveIntegerField(default=0)),
+                ("note_count", models.PositiveIntegerField(default=0)),
+                (
+                    "archive",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="plans",
+                        to="migrations_app.chatarchive",
+                    ),
+                ),
+                (
+                    "replaced_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="migrations_app.chatplan",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="chat_plans", to="tenants_app.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
+                "ordering": ["-number"],
             },
         ),
         migrations.CreateModel(
-            name='ChatQuestion',
+            name="ChatQuestion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('principal', models.CharField(help_text='The id of the person in the archive.', max_length=200)),
-                ('name', models.CharField(max_length=300)),
-                ('address', models.CharField(max_length=320)),
-                ('language', models.CharField(blank=True, max_length=35)),
-                ('token', models.CharField(help_text='A digest of what stands in their link.', max_length=64, unique=True)),
-                ('rooms', models.JSONField(default=list, help_text='Keys of their rooms.')),
-                ('asked_at', models.DateTimeField(help_text='When the first mail was handed over.', null=True)),
-                ('asked_by', models.CharField(max_length=200)),
-                ('mails', models.PositiveSmallIntegerField(default=0, help_text='Handed over so far: the question, and reminders.')),
-                ('queued_at', models.DateTimeField(help_text='When the next mail was asked for; null: none is.', null=True)),
-                ('due_at', models.DateTimeField(help_text='When it is tried next; null: no mail waits.', null=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_token', models.UUIDField(null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_detail', models.TextField(blank=True, max_length=500)),
-                ('answer', models.CharField(blank=True, choices=[('', 'No answer'), ('complete', 'Everything is there'), ('missing', 'Something is missing')], default='', max_length=8)),
-                ('said', models.TextField(blank=True, max_length=2000)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='questions', to='migrations_app.chatplan')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("principal", models.CharField(help_text="The id of the person in the archive.", max_length=200)),
+                ("name", models.CharField(max_length=300)),
+                ("address", models.CharField(max_length=320)),
+                ("language", models.CharField(blank=True, max_length=35)),
+                (
+                    "token",
+                    models.CharField(help_text="A digest of what stands in their link.", max_length=64, unique=True),
+                ),
+                ("rooms", models.JSONField(default=list, help_text="Keys of their rooms.")),
+                ("asked_at", models.DateTimeField(help_text="When the first mail was handed over.", null=True)),
+                ("asked_by", models.CharField(max_length=200)),
+                (
+                    "mails",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Handed over so far: the question, and reminders."
+                    ),
+                ),
+                (
+                    "queued_at",
+                    models.DateTimeField(help_text="When the next mail was asked for; null: none is.", null=True),
+                ),
+                ("due_at", models.DateTimeField(help_text="When it is tried next; null: no mail waits.", null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_detail", models.TextField(blank=True, max_length=500)),
+                (
+                    "answer",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "No answer"),
+                            ("complete", "Everything is there"),
+                            ("missing", "Something is missing"),
+                        ],
+                        default="",
+                        max_length=8,
+                    ),
+                ),
+                ("said", models.TextField(blank=True, max_length=2000)),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="questions",
+                        to="migrations_app.chatplan",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['plan', 'name', 'pk'],
+                "ordering": ["plan", "name", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatReading',
+            name="ChatReading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file_name', models.CharField(max_length=255)),
-                ('folder', models.CharField(help_text='Where what was given lies until it is read.', max_length=64, unique=True)),
-                ('kind', models.CharField(blank=True, help_text='Of the source; empty: as it looks.', max_length=14)),
-                ('options', models.JSONField(default=dict, help_text='Name, level, scope, start date, disabled rooms.')),
-                ('state', models.CharField(choices=[('Waiting', 'Waiting'), ('Read', 'Read'), ('Refused', 'Refused')], default='Waiting', max_length=7)),
-                ('problems', models.JSONField(default=list)),
-                ('problem_count', models.PositiveIntegerField(default=0)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('requested_by', models.CharField(max_length=200)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('archive', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='migrations_app.chatarchive')),
-                ('evidence', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='migrations_app.chatevidence')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chat_readings', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file_name", models.CharField(max_length=255)),
+                (
+                    "folder",
+                    models.CharField(
+                        help_text="Where what was given lies until it is read.", max_length=64, unique=True
+                    ),
+                ),
+                ("kind", models.CharField(blank=True, help_text="Of the source; empty: as it looks.", max_length=14)),
+                (
+                    "options",
+                    models.JSONField(default=dict, help_text="Name, level, scope, start date, disabled rooms."),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("Waiting", "Waiting"), ("Read", "Read"), ("Refused", "Refused")],
+                        default="Waiting",
+                        max_length=7,
+                    ),
+                ),
+                ("problems", models.JSONField(default=list)),
+                ("problem_count", models.PositiveIntegerField(default=0)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                ("requested_by", models.CharField(max_length=200)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "archive",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="migrations_app.chatarchive",
+                    ),
+                ),
+                (
+                    "evidence",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="migrations_app.chatevidence",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chat_readings",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created', '-pk'],
+                "ordering": ["-created", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatRoom',
+            name="ChatRoom",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('room_id', models.CharField(help_text='In the archive.', max_length=200)),
-                ('name', models.CharField(max_length=300)),
-                ('category', models.CharField(help_text='Its path at the source, such as “A / B”.', max_length=1000)),
-                ('becomes', models.CharField(blank=True, max_length=1000)),
-                ('becomes_category', models.CharField(blank=True, max_length=1000)),
-                ('planned', models.JSONField(default=dict, help_text='What it is to be at the target: settings, people, merging.')),
-                ('on_conflict', models.CharField(blank=True, help_text='Empty: as the plan has it.', max_length=6)),
-                ('chosen_name', models.CharField(blank=True, help_text='What it is to be called, where its name cannot be (R113).', max_length=256)),
-                ('state', models.CharField(choices=[('Planned', 'Planned'), ('Deselected', 'Deselected'), ('Skipped', 'Skipped'), ('Waiting', 'Waiting'), ('Writing', 'Writing'), ('Imported', 'Imported'), ('Failed', 'Failed')], default='Planned', max_length=10)),
-                ('decided_by', models.CharField(blank=True, help_text='Who deselected it.', max_length=200)),
-                ('reason', models.CharField(blank=True, help_text='Why it was deselected.', max_length=500)),
-                ('message_count', models.BigIntegerField(default=0)),
-                ('file_count', models.PositiveIntegerField(default=0)),
-                ('file_bytes', models.BigIntegerField(default=0)),
-                ('first_at', models.DateTimeField(null=True)),
-                ('last_at', models.DateTimeField(null=True)),
-                ('error_count', models.PositiveIntegerField(default=0)),
-                ('warning_count', models.PositiveIntegerField(default=0)),
-                ('estimate_seconds', models.FloatField(null=True)),
-                ('target_id', models.CharField(blank=True, help_text='What the target calls it.', max_length=500)),
-                ('cursor_n', models.BigIntegerField(default=0, help_text='The number of the last message that is in the target.')),
-                ('cursor_offset', models.BigIntegerField(default=0, help_text='Where the next line begins in its file.')),
-                ('cursor_at', models.DateTimeField(help_text='The time that was given to the last message.', null=True)),
-                ('written', models.BigIntegerField(default=0, help_text='Messages of the archive that are in the target.')),
-                ('unanswered', models.BooleanField(default=False, help_text='A batch was begun; whether it is there is to be read.')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, help_text='Since it last came further.')),
-                ('retry_at', models.DateTimeField(null=True)),
-                ('lease_token', models.UUIDField(help_text='Of the worker that writes it.', null=True)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('error_code', models.CharField(blank=True, max_length=40)),
-                ('error_detail', models.TextField(blank=True, max_length=500)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('comparison', models.CharField(blank=True, choices=[('', 'Not compared'), ('Verified', 'Verified'), ('Differs', 'Differs'), ('NotReadable', 'Not readable')], default='', max_length=11)),
-                ('compare_asked_at', models.DateTimeField(help_text='Set: it is to be compared in the background.', null=True)),
-                ('compare_attempts', models.PositiveSmallIntegerField(default=0, help_text='Since it was asked for.')),
-                ('compare_problem', models.TextField(blank=True, help_text='Why both sides could not be compared.', max_length=500)),
-                ('compared_at', models.DateTimeField(null=True)),
-                ('compared', models.JSONField(default=dict, help_text='Counts and digests of both sides.')),
-                ('difference_count', models.PositiveIntegerField(default=0)),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rooms', to='migrations_app.chatplan')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("position", models.PositiveIntegerField()),
+                ("room_id", models.CharField(help_text="In the archive.", max_length=200)),
+                ("name", models.CharField(max_length=300)),
+                ("category", models.CharField(help_text="Its path at the source, such as “A / B”.", max_length=1000)),
+                ("becomes", models.CharField(blank=True, max_length=1000)),
+                ("becomes_category", models.CharField(blank=True, max_length=1000)),
+                (
+                    "planned",
+                    models.JSONField(
+                        default=dict, help_text="What it is to be at the target: settings, people, merging."
+                    ),
+                ),
+                ("on_conflict", models.CharField(blank=True, help_text="Empty: as the plan has it.", max_length=6)),
+                (
+                    "chosen_name",
+                    models.CharField(
+                        blank=True,
+                        help_text="What it is to be called, where its name cannot be (R113).",
+                        max_length=256,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("Planned", "Planned"),
+                            ("Deselected", "Deselected"),
+                            ("Skipped", "Skipped"),
+                            ("Waiting", "Waiting"),
+                            ("Writing", "Writing"),
+                            ("Imported", "Imported"),
+                            ("Failed", "Failed"),
+                        ],
+                        default="Planned",
+                        max_length=10,
+                    ),
+                ),
+                ("decided_by", models.CharField(blank=True, help_text="Who deselected it.", max_length=200)),
+                ("reason", models.CharField(blank=True, help_text="Why it was deselected.", max_length=500)),
+                ("message_count", models.BigIntegerField(default=0)),
+                ("file_count", models.PositiveIntegerField(default=0)),
+                ("file_bytes", models.BigIntegerField(default=0)),
+                ("first_at", models.DateTimeField(null=True)),
+                ("last_at", models.DateTimeField(null=True)),
+                ("error_count", models.PositiveIntegerField(default=0)),
+                ("warning_count", models.PositiveIntegerField(default=0)),
+                ("estimate_seconds", models.FloatField(null=True)),
+                ("target_id", models.CharField(blank=True, help_text="What the target calls it.", max_length=500)),
+                (
+                    "cursor_n",
+                    models.BigIntegerField(
+                        default=0, help_text="The number of the last message that is in the target."
+                    ),
+                ),
+                (
+                    "cursor_offset",
+                    models.BigIntegerField(default=0, help_text="Where the next line begins in its file."),
+                ),
+                (
+                    "cursor_at",
+                    models.DateTimeField(help_text="The time that was given to the last message.", null=True),
+                ),
+                (
+                    "written",
+                    models.BigIntegerField(default=0, help_text="Messages of the archive that are in the target."),
+                ),
+                (
+                    "unanswered",
+                    models.BooleanField(
+                        default=False, help_text="A batch was begun; whether it is there is to be read."
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, help_text="Since it last came further.")),
+                ("retry_at", models.DateTimeField(null=True)),
+                ("lease_token", models.UUIDField(help_text="Of the worker that writes it.", null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("error_code", models.CharField(blank=True, max_length=40)),
+                ("error_detail", models.TextField(blank=True, max_length=500)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "comparison",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Not compared"),
+                            ("Verified", "Verified"),
+                            ("Differs", "Differs"),
+                            ("NotReadable", "Not readable"),
+                        ],
+                        default="",
+                        max_length=11,
+                    ),
+                ),
+                (
+                    "compare_asked_at",
+                    models.DateTimeField(help_text="Set: it is to be compared in the background.", null=True),
+                ),
+                ("compare_attempts", models.PositiveSmallIntegerField(default=0, help_text="Since it was asked for.")),
+                (
+                    "compare_problem",
+                    models.TextField(blank=True, help_text="Why both sides could not be compared.", max_length=500),
+                ),
+                ("compared_at", models.DateTimeField(null=True)),
+                ("compared", models.JSONField(default=dict, help_text="Counts and digests of both sides.")),
+                ("difference_count", models.PositiveIntegerField(default=0)),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="rooms", to="migrations_app.chatplan"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['plan', 'position'],
+                "ordering": ["plan", "position"],
             },
         ),
         migrations.CreateModel(
-            name='ChatFinding',
+            name="ChatFinding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('severity', models.CharField(choices=[('error', 'Error'), ('warning', 'Warning'), ('note', 'Note')], max_length=7)),
-                ('code', models.CharField(max_length=40)),
-                ('sentence', models.TextField(max_length=2000)),
-                ('count', models.PositiveIntegerField(default=1)),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='migrations_app.chatplan')),
-                ('room', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='migrations_app.chatroom')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("error", "Error"), ("warning", "Warning"), ("note", "Note")], max_length=7
+                    ),
+                ),
+                ("code", models.CharField(max_length=40)),
+                ("sentence", models.TextField(max_length=2000)),
+                ("count", models.PositiveIntegerField(default=1)),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="findings",
+                        to="migrations_app.chatplan",
+                    ),
+                ),
+                (
+                    "room",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="findings",
+                        to="migrations_app.chatroom",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['plan', 'pk'],
+                "ordering": ["plan", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatDifference',
+            name="ChatDifference",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(help_text='What differs, such as lost-message or members.', max_length=40)),
-                ('n', models.BigIntegerField(help_text='The message that it is about.', null=True)),
-                ('sentence', models.TextField(help_text='What differs; never the text of a message.', max_length=1000)),
-                ('do', models.TextField(blank=True, help_text='What to do.', max_length=500)),
-                ('accepted_at', models.DateTimeField(null=True)),
-                ('accepted_by', models.CharField(blank=True, max_length=200)),
-                ('reason', models.CharField(blank=True, max_length=500)),
-                ('room', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='differences', to='migrations_app.chatroom')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("code", models.CharField(help_text="What differs, such as lost-message or members.", max_length=40)),
+                ("n", models.BigIntegerField(help_text="The message that it is about.", null=True)),
+                ("sentence", models.TextField(help_text="What differs; never the text of a message.", max_length=1000)),
+                ("do", models.TextField(blank=True, help_text="What to do.", max_length=500)),
+                ("accepted_at", models.DateTimeField(null=True)),
+                ("accepted_by", models.CharField(blank=True, max_length=200)),
+                ("reason", models.CharField(blank=True, max_length=500)),
+                (
+                    "room",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="differences",
+                        to="migrations_app.chatroom",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['room', 'pk'],
+                "ordering": ["room", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatSettings',
+            name="ChatSettings",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('separator', models.CharField(default=' - ', help_text='Between the names of nested categories when they become one (R113).', max_length=10)),
-                ('keep_archives_days', models.PositiveIntegerField(blank=True, help_text='After so many days stored archives are deleted. Empty: they are kept.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('tenant', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='chat_settings', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "separator",
+                    models.CharField(
+                        default=" - ",
+                        help_text="Between the names of nested categories when they become one (R113).",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "keep_archives_days",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="After so many days stored archives are deleted. Empty: they are kept.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chat_settings",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ChatShift',
+            name="ChatShift",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('n', models.BigIntegerField()),
-                ('milliseconds', models.PositiveSmallIntegerField()),
-                ('room', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shifts', to='migrations_app.chatroom')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("n", models.BigIntegerField()),
+                ("milliseconds", models.PositiveSmallIntegerField()),
+                (
+                    "room",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="shifts", to="migrations_app.chatroom"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['room', 'n'],
+                "ordering": ["room", "n"],
             },
         ),
         migrations.CreateModel(
-            name='ChatStep',
+            name="ChatStep",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(help_text='Which one (chat/sequence.py, chat/gate.py).', max_length=30)),
-                ('done_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('done_by', models.CharField(max_length=200)),
-                ('evidence', models.TextField(blank=True, help_text='Output, or an answer.', max_length=4000)),
-                ('confirmed_at', models.DateTimeField(null=True)),
-                ('confirmed_by', models.CharField(blank=True, help_text='The second account, where one is needed.', max_length=200)),
-                ('taken_back_at', models.DateTimeField(null=True)),
-                ('taken_back_by', models.CharField(blank=True, max_length=200)),
-                ('file', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='migrations_app.chatevidence')),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='migrations_app.chatplan')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(help_text="Which one (chat/sequence.py, chat/gate.py).", max_length=30)),
+                ("done_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("done_by", models.CharField(max_length=200)),
+                ("evidence", models.TextField(blank=True, help_text="Output, or an answer.", max_length=4000)),
+                ("confirmed_at", models.DateTimeField(null=True)),
+                (
+                    "confirmed_by",
+                    models.CharField(blank=True, help_text="The second account, where one is needed.", max_length=200),
+                ),
+                ("taken_back_at", models.DateTimeField(null=True)),
+                ("taken_back_by", models.CharField(blank=True, max_length=200)),
+                (
+                    "file",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="migrations_app.chatevidence",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="migrations_app.chatplan"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['plan', 'pk'],
+                "ordering": ["plan", "pk"],
             },
         ),
         migrations.CreateModel(
-            name='ChatTarget',
+            name="ChatTarget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sealed_password', models.TextField(blank=True, editable=False)),
-                ('name', models.CharField(max_length=100, validators=[django.core.validators.RegexValidator('^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*\\Z', 'Write it on one line, without tabs or other control characters.')])),
-                ('kind', models.CharField(choices=[('archive', 'Archive to read'), ('pchat', 'Persistent Chat'), ('matrix', 'Matrix'), ('teams', 'Microsoft Teams'), ('mattermost', 'Mattermost')], max_length=10)),
-                ('address', models.CharField(blank=True, max_length=500)),
-                ('account', models.CharField(blank=True, max_length=320)),
-                ('options', models.JSONField(blank=True, default=dict, help_text='What only this kind has.')),
-                ('folder', models.CharField(help_text='Where it keeps what it makes.', max_length=64, unique=True)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now)),
-                ('created_by', models.CharField(max_length=200)),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chat_targets', to='tenants_app.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sealed_password", models.TextField(blank=True, editable=False)),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*\\Z",
+                                "Write it on one line, without tabs or other control characters.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("archive", "Archive to read"),
+                            ("pchat", "Persistent Chat"),
+                            ("matrix", "Matrix"),
+                            ("teams", "Microsoft Teams"),
+                            ("mattermost", "Mattermost"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("address", models.CharField(blank=True, max_length=500)),
+                ("account", models.CharField(blank=True, max_length=320)),
+                ("options", models.JSONField(blank=True, default=dict, help_text="What only this kind has.")),
+                ("folder", models.CharField(help_text="Where it keeps what it makes.", max_length=64, unique=True)),
+                ("created", models.DateTimeField(default=django.utils.timezone.now)),
+                ("created_by", models.CharField(max_length=200)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chat_targets",
+                        to="tenants_app.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.AddField(
-            model_name='chatplan',
-            name='target',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='plans', to='migrations_app.chattarget'),
+            model_name="chatplan",
+            name="target",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="plans", to="migrations_app.chattarget"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chatarchive',
-            index=models.Index(fields=['state', 'stored_at'], name='chat_archives_by_age'),
+            model_name="chatarchive",
+            index=models.Index(fields=["state", "stored_at"], name="chat_archives_by_age"),
         ),
         migrations.AddConstraint(
-            model_name='chatarchive',
-            constraint=models.UniqueConstraint(models.F('tenant'), django.db.models.functions.text.Lower('name'), condition=models.Q(('state', 'Stored')), name='one_stored_chat_archive_per_name'),
+            model_name="chatarchive",
+            constraint=models.UniqueConstraint(
+                models.F("tenant"),
+                django.db.models.functions.text.Lower("name"),
+                condition=models.Q(("state", "Stored")),
+                name="one_stored_chat_archive_per_name",
+            ),
         ),
         migrations.AddIndex(
-            model_name='chatquestion',
-            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='chat_questions_to_send'),
+            model_name="chatquestion",
+            index=models.Index(
+                condition=models.Q(("due_at__isnull", False)), fields=["due_at"], name="chat_questions_to_send"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chatquestion',
-            constraint=models.UniqueConstraint(fields=('plan', 'principal'), name='one_chat_question_per_person'),
+            model_name="chatquestion",
+            constraint=models.UniqueConstraint(fields=("plan", "principal"), name="one_chat_question_per_person"),
         ),
         migrations.AddIndex(
-            model_name='chatreading',
-            index=models.Index(condition=models.Q(('state', 'Waiting')), fields=['created'], name='chat_to_read'),
+            model_name="chatreading",
+            index=models.Index(condition=models.Q(("state", "Waiting")), fields=["created"], name="chat_to_read"),
         ),
         migrations.AddIndex(
-            model_name='chatroom',
-            index=models.Index(fields=['plan', 'position'], name='chat_rooms_in_order'),
+            model_name="chatroom",
+            index=models.Index(fields=["plan", "position"], name="chat_rooms_in_order"),
         ),
         migrations.AddIndex(
-            model_name='chatroom',
-            index=models.Index(fields=['plan', 'state', 'retry_at'], name='chat_rooms_by_state'),
+            model_name="chatroom",
+            index=models.Index(fields=["plan", "state", "retry_at"], name="chat_rooms_by_state"),
         ),
         migrations.AddIndex(
-            model_name='chatroom',
-            index=models.Index(fields=['plan', 'comparison'], name='chat_rooms_by_comparison'),
+            model_name="chatroom",
+            index=models.Index(fields=["plan", "comparison"], name="chat_rooms_by_comparison"),
         ),
         migrations.AddIndex(
-            model_name='chatroom',
-            index=models.Index(condition=models.Q(('compare_asked_at__isnull', False)), fields=['compare_asked_at'], name='chat_rooms_to_compare'),
+            model_name="chatroom",
+            index=models.Index(
+                condition=models.Q(("compare_asked_at__isnull", False)),
+                fields=["compare_asked_at"],
+                name="chat_rooms_to_compare",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chatroom',
-            constraint=models.UniqueConstraint(fields=('plan', 'room_id'), name='one_chat_room_per_plan'),
+            model_name="chatroom",
+            constraint=models.UniqueConstraint(fields=("plan", "room_id"), name="one_chat_room_per_plan"),
         ),
         migrations.AddIndex(
-            model_name='chatfinding',
-            index=models.Index(fields=['plan', 'severity'], name='chat_findings_by_severity'),
+            model_name="chatfinding",
+            index=models.Index(fields=["plan", "severity"], name="chat_findings_by_severity"),
         ),
         migrations.AddIndex(
-            model_name='chatfinding',
-            index=models.Index(fields=['plan', 'code'], name='chat_findings_by_code'),
+            model_name="chatfinding",
+            index=models.Index(fields=["plan", "code"], name="chat_findings_by_code"),
         ),
         migrations.AddIndex(
-            model_name='chatdifference',
-            index=models.Index(fields=['room', 'code'], name='chat_differences_by_code'),
+            model_name="chatdifference",
+            index=models.Index(fields=["room", "code"], name="chat_differences_by_code"),
         ),
         migrations.AddConstraint(
-            model_name='chatshift',
-            constraint=models.UniqueConstraint(fields=('room', 'n'), name='one_shift_per_chat_message'),
+            model_name="chatshift",
+            constraint=models.UniqueConstraint(fields=("room", "n"), name="one_shift_per_chat_message"),
         ),
         migrations.AddConstraint(
-            model_name='chatstep',
-            constraint=models.UniqueConstraint(condition=models.Q(('taken_back_at', None)), fields=('plan', 'key'), name='one_answer_per_chat_step'),
+            model_name="chatstep",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("taken_back_at", None)), fields=("plan", "key"), name="one_answer_per_chat_step"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chattarget',
-            constraint=models.UniqueConstraint(models.F('tenant'), django.db.models.functions.text.Lower('name'), name='one_chat_target_per_name'),
+            model_name="chattarget",
+            constraint=models.UniqueConstraint(
+                models.F("tenant"), django.db.models.functions.text.Lower("name"), name="one_chat_target_per_name"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chatplan',
-            index=models.Index(condition=models.Q(('state__in', ['Planning', 'Importing'])), fields=['state'], name='chat_plans_to_do'),
+            model_name="chatplan",
+            index=models.Index(
+                condition=models.Q(("state__in", ["Planning", "Importing"])), fields=["state"], name="chat_plans_to_do"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chatplan',
-            constraint=models.UniqueConstraint(fields=('tenant', 'number'), name='one_chat_plan_per_number'),
+            model_name="chatplan",
+            constraint=models.UniqueConstraint(fields=("tenant", "number"), name="one_chat_plan_per_number"),
         ),
     ]

@@ -1,4 +1,5 @@
-"""`make campaign-chat`: kill -9 of the worker at random points while persistent chat moves into pages to read (R130).
+"""`make campaign-chat`: kill -9 of the worker at random points while persistent chat moves into pages to read, or to a
+stand-in for a Matrix homeserver that loses every hundredth answer (R130).
 
 A generated organization, as an archive, is read, planned, imported and compared, over and over; the worker is killed in
 each of these phases, and another goes on. In the end every message of every room is at the target once and in its
@@ -14,6 +15,8 @@ import resource
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,6 +26,7 @@ from tests.campaigns.made_anew import strike
 from tests.campaigns.results import Results, database_name
 from tests.support.chat_organization import write_organization
 from tests.support.installation import Installation, new_installation
+from tests.support.matrix_stand_in import matrix_stand_in, of_organization, settings_for
 
 ROOMS, MESSAGES = 200, 100_000
 KILLS_OF_A_READING = 2
@@ -32,6 +36,25 @@ START = 1.0
 LONGEST = 12.0
 """Seconds that a worker is then left at work, at most."""
 ROUNDS = 200
+FAULTS = ("busy", "lost", "done", "gateway", "cut")
+"""What becomes of a request to the homeserver."""
+SETTINGS = {"MMS_ALLOWED_MAIL_HOSTS": "localhost,127.0.0.1"}
+
+
+@contextmanager
+def homeserver(seed: int) -> Iterator[Callable[[], dict[str, Any]]]:
+    """Makes a stand-in for a homeserver anew each time it is called; and what a target must know of it."""
+    chance = random.Random(seed)  # noqa: S311 - it picks faults and guards nothing
+    with matrix_stand_in() as (_, server):
+
+        def anew() -> dict[str, Any]:
+            server.script = fresh = of_organization()
+            fresh.faults = lambda _: chance.choice(FAULTS) if chance.random() < 0.01 else ""
+            told = settings_for(server.address, Path())
+            account = {"address": told.address, "account": told.account, "secret": told.secret}
+            return {"kind": "matrix", **account, "options": dict(told.options)}
+
+        yield anew
 
 
 def kill_and_look(
@@ -44,6 +67,7 @@ def kill_and_look(
     messages: int = MESSAGES,
     longest: float = LONGEST,
     measures: bool = True,
+    target: Callable[[], dict[str, Any]] = lambda: {"kind": "archive"},
 ) -> dict[str, Any]:
     """Move one organization, at first without a kill if it is measured; kill so often while it moves; and report."""
     organization = write_organization(folder / "organization", seed=seed, rooms=rooms, messages=messages)
@@ -52,10 +76,10 @@ def kill_and_look(
     chance = random.Random(seed)  # noqa: S311 - it picks moments and guards nothing
     killed: Counter[str] = Counter()
     seconds: dict[str, float] = {}
-    found = [_moved(installation, zipped, chance, killed, 0, longest, seconds)] if measures else []
+    found = [_moved(installation, zipped, chance, killed, 0, longest, seconds, target())] if measures else []
     while killed.total() < kills:
         left = kills - killed.total()
-        found.append(_moved(installation, zipped, chance, killed, left, longest, {}))
+        found.append(_moved(installation, zipped, chance, killed, left, longest, {}, target()))
     again = installation.ask("import_again()")
     at_most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
     return {
@@ -80,9 +104,10 @@ def _moved(
     kills: int,
     longest: float,
     seconds: dict[str, float],
+    target: dict[str, Any],
 ) -> dict[str, Any]:
     """Move it once, with so many kills at most, and look."""
-    installation.ask(f"begin_chat({str(zipped)!r})")
+    installation.ask(f"begin_chat({str(zipped)!r}, {target!r})")
     of_phase: Counter[str] = Counter()
     for _ in range(ROUNDS + kills):
         phase = installation.ask("chat_phase()")
@@ -124,16 +149,28 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="decides the moments (1)")
     parser.add_argument("--rooms", type=int, default=ROOMS, help=f"of the organization ({ROOMS})")
     parser.add_argument("--messages", type=int, default=MESSAGES, help=f"of all rooms together ({MESSAGES})")
+    parser.add_argument("--into", choices=("archive", "matrix"), default="archive", help="the kind of target (archive)")
     parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "mms-chat.jsonl")
     options = parser.parse_args()
     database = database_name(os.environ.get("MMS_TEST_DATABASE_URL", ""))
     name = {"seed": options.seed, "count": options.count, "database": database}
-    results = Results(options.results, name | {"rooms": options.rooms, "messages": options.messages})
+    name |= {"rooms": options.rooms, "messages": options.messages, "into": options.into}
+    results = Results(options.results, name)
     if not results.rows():
-        with tempfile.TemporaryDirectory() as folder, new_installation(Path(folder)) as installation:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            new_installation(Path(folder), **SETTINGS) as installation,
+            homeserver(options.seed) as matrix,
+        ):
             installation.run("migrate", "--verbosity", "0")
             found = kill_and_look(
-                installation, Path(folder), options.count, options.seed, rooms=options.rooms, messages=options.messages
+                installation,
+                Path(folder),
+                options.count,
+                options.seed,
+                rooms=options.rooms,
+                messages=options.messages,
+                **({"target": matrix} if options.into == "matrix" else {}),
             )
             results.add(**found)
     for row in results.rows():

@@ -43,13 +43,17 @@ ACTS_ON_A_TENANT = {
     "accept_wave": "{offered_wave}",
     "accept_given_up_messages": "--number {leaving}",
     "check_deliverability": ANNA,
+    "export_chat": "--source mms-chat:{chat_zip} --output {exported}",
+    "get_chat_archive": "{chat_archive}",
     "get_chat_import": "{chat_plan}",
+    "get_chat_registration": "{chat_homeserver} --secret-file {chat_token} --output {report}",
     "get_chat_report": "{chat_plan} --output {report}",
     "get_chat_room": "--plan {chat_plan}",
     "get_chat_target": "{chat_target}",
     "import_chat": "{chat_zip} --target {chat_target} --what-if",
     "plan_chat_import": "{chat_zip} --target {chat_target}",
     "remove_chat_target": "{spare_chat_target}",
+    "set_chat_settings": "--keep-archives-days 30",
     "set_chat_import": "{chat_plan} --room 1 --deselect --reason unread",
     "set_chat_target": "Shelf --kind archive",
     "test_chat_target": "{chat_target}",
@@ -161,7 +165,9 @@ INVENTED = {
     "plan": "987654",
     "question": "987654",
     "chat_plan": "987654",
+    "chat_archive": "Nowhere",
     "chat_target": "Nowhere",
+    "chat_homeserver": "Nowhere",
     "spare_chat_target": "Nowhere",
     "failed": "nobody@contoso.com",
     "spare_pool": "Nowhere",
@@ -255,6 +261,7 @@ def contoso(
     rollouts_of_tables(new_bridge, *of_tables)
     User.objects.create_user("vera")
     change_alerts(anna.tenant, ACTOR, recipients="ops@contoso.com")
+    (tmp_path / "token").write_text("token\n")
     (tmp_path / "meeting.ics").write_bytes(invitation(anna))
     (tmp_path / "members.csv").write_text(f"UserPrincipalName,Wave\n{noa.upn},Pilot\n")
     (tmp_path / "users.csv").write_text(f"UserPrincipalName,Bridge\n{anna.upn},{new_bridge.name}\n")
@@ -273,6 +280,7 @@ def contoso(
         "question": question_of(anna.tenant, "Contoso-rollout"),
         **chat_of(anna.tenant, "Contoso", 1),
         "chat_zip": chat_zip(tmp_path),
+        "chat_token": str(tmp_path / "token"),
         "draft_wave": "Planned/1",
         "running_wave": "Rolling/1",
         "stopped_wave": "Rolling/2",
@@ -285,6 +293,7 @@ def contoso(
         "meeting": str(tmp_path / "meeting.ics"),
         "users": str(tmp_path / "users.csv"),
         "folder": str(tmp_path / "exported"),
+        "exported": str(tmp_path / "exported.zip"),
         "redirects": str(tmp_path / "redirects.map"),
         "migrated": str(tmp_path / "migrated"),
     }
@@ -295,7 +304,15 @@ def chat_of(tenant: Tenant, name: str, number: int) -> dict[str, str]:
     plan = a_plan(tenant, stored(tenant, name=f"{name}-chat"), a_target(tenant, f"{name}-home"))
     ChatPlan.objects.filter(pk=plan.pk).update(number=number)
     spare = a_target(tenant, f"{name}-shelf")
-    return {"chat_plan": str(number), "chat_target": plan.target.name, "spare_chat_target": spare.name}
+    matrix = {"address": "https://matrix.example.org", "secret": "token", "options": {"server_name": "example.org"}}
+    homeserver = a_target(tenant, f"{name}-homeserver", kind="matrix", **matrix)
+    return {
+        "chat_archive": plan.archive.name,
+        "chat_plan": str(number),
+        "chat_target": plan.target.name,
+        "spare_chat_target": spare.name,
+        "chat_homeserver": homeserver.name,
+    }
 
 
 def chat_zip(folder: Path) -> str:

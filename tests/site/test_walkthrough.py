@@ -171,9 +171,14 @@ ROLLOUT = (
     'set_dial_in_conferencing_user --user anna@contoso.com --deployment "Old pool"',
     'new_rollout "To the new service" --from "Old pool" --to "New service"',
 )
+HOMESERVER = (
+    "set_chat_target Homeserver --tenant contoso --kind matrix --address https://matrix.contoso.com "
+    "--option server_name=contoso.com --secret-file password.txt"
+)
 GIVEN: dict[str, str | tuple[str, ...]] = {
     "accept_given_up_messages": LEAVING,
     "get_number_release": LEAVING,
+    "get_chat_registration": HOMESERVER,
     "export_wave_report": ROLLOUT,
     "get_wave_member": ROLLOUT,
     "import_wave_members": ROLLOUT,

@@ -97,9 +97,12 @@ class FakeTarget:
         pass
 
     def look(self) -> Found:
+        return self.server.step("look", "", self._found)
+
+    def _found(self) -> Found:
         server = self.server
         theirs = {folded(room.name): room.id for room in server.rooms.values() if not room.key}
-        found = Found(
+        return Found(
             rooms={folded(room.name): room.id for room in server.rooms.values()},
             categories={folded(name): id_ for id_, name in server.categories.items()},
             ours={room.key: room.id for room in server.rooms.values() if room.key},
@@ -108,7 +111,6 @@ class FakeTarget:
             retention_is_known=server.retention_is_known,
             digest=repr(sorted(theirs)),
         )
-        return server.step("look", "", lambda: found)
 
     def findings(self) -> Sequence[Finding]:
         return ()

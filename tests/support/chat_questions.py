@@ -20,13 +20,13 @@ READING, PLANNING, IMPORTING, COMPARING, DONE = "reading", "planning", "importin
 PHASES = (READING, PLANNING, IMPORTING, COMPARING)
 
 
-def begin_chat(zipped: str) -> None:
+def begin_chat(zipped: str, target: dict[str, Any]) -> None:
     """Give this archive to be read, for a target of its own."""
     tenant = Tenant.objects.filter(slug="contoso").first() or create_tenant(
         ACTOR, slug="contoso", name="Contoso", domain="contoso.com", meeting_url="https://meet.contoso.com"
     )
     number = ChatReading.objects.count() + 1
-    target_rows.set_target(tenant, ACTOR, f"Pages {number}", kind="archive")
+    target_rows.set_target(tenant, ACTOR, f"Target {number}", **target)
     _give(tenant, Path(zipped), f"Chat {number}")
 
 
@@ -65,6 +65,8 @@ def _start(plan: ChatPlan) -> None:
     if errors.exists():
         plans.decide(plan, ACTOR, errors, deselect=True, reason="Its name is too long.")
     else:
+        if plan.findings.filter(code="retention-unknown").exists():
+            plan = plans.accept_retention(plan, ACTOR, "It keeps everything.")
         importing.start(plan, ACTOR)
 
 

@@ -23,7 +23,7 @@ from migrations_app.chat.targets.of_kind import open_target
 from migrations_app.microsoft import sign_in
 from tests.support import teams_chat_stand_in
 from tests.support.graph_stand_in import GraphStandIn
-from tests.support.matrix_stand_in import of_organization as matrix_of_organization
+from tests.support.matrix_stand_in import in_matrix
 
 Settings = Callable[[Path], AbstractContextManager[TargetSettings]]
 """What opens targets of a kind in a test; a kind that needs a server starts a stand-in for it."""
@@ -51,7 +51,7 @@ def in_teams(folder: Path) -> Iterator[TargetSettings]:
 WRITTEN: dict[str, Settings] = {
     **{kind: in_files(kind) for kind in ("archive", "mattermost")},
     "teams": in_teams,
-    "matrix": matrix_of_organization,
+    "matrix": in_matrix,
 }
 """Every kind to which MMS writes."""
 

@@ -369,13 +369,18 @@ def settings_for(address: str, folder: Path, **options: str) -> TargetSettings:
     )
 
 
-@contextmanager
-def of_organization(folder: Path) -> Iterator[TargetSettings]:
-    """A stand-in where everybody of ``write_organization`` has an account who can have one."""
+def of_organization() -> StandIn:
+    """One where everybody of ``write_organization`` has an account who can have one."""
     stand_in = StandIn()
     for local in ("root", "off", "noa", "o=27neil=2bchat", *(f"user{number}" for number in range(511, 700))):
         stand_in.add_account(local)
-    with matrix_stand_in(stand_in) as (_, server):
+    return stand_in
+
+
+@contextmanager
+def in_matrix(folder: Path) -> Iterator[TargetSettings]:
+    """Contoso's homeserver, for as long as it lasts."""
+    with matrix_stand_in(of_organization()) as (_, server):
         yield settings_for(server.address, folder)
 
 

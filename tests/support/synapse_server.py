@@ -53,16 +53,25 @@ def install() -> Path:
 class SynapseServer:
     """One with its data in a folder; it can be stopped, killed and started again."""
 
-    def __init__(self, folder: Path, *, speaks_for_accounts: bool, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        speaks_for_accounts: bool = True,
+        is_rate_limited: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         self.folder, self.port = folder, free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
         self._python = environment() / "bin" / "python"
         assert self._python.exists(), "Synapse is not installed: python -m tests.support.synapse_server"
         text = registration(TOKEN, "mms", "mms_", SERVER_NAME, speaks_for_accounts=speaks_for_accounts)
+        if is_rate_limited:
+            text = text.replace("rate_limited: false", "rate_limited: true")
         (folder / "registration.yaml").write_text(text, encoding="utf-8")
         (folder / "log.yaml").write_text(_LOG.format(folder=folder), encoding="utf-8")
-        configuration = {
+        self._configuration = {
             "server_name": SERVER_NAME,
             "public_baseurl": f"{self.address}/",
             "pid_file": f"{folder}/pid",
@@ -94,9 +103,14 @@ class SynapseServer:
             **dict.fromkeys(_RATES, _LIMITS_OFF),
             **(settings or {}),
         }
-        # JSON is YAML.
-        (folder / "homeserver.yaml").write_text(json.dumps(configuration), encoding="utf-8")
+        self.change()
         self._run("--generate-keys")
+
+    def change(self, **settings: Any) -> None:
+        """Give it other settings, which count from its next start on."""
+        self._configuration |= settings
+        # JSON is YAML.
+        (self.folder / "homeserver.yaml").write_text(json.dumps(self._configuration), encoding="utf-8")
 
     def _run(self, *arguments: str) -> None:
         subprocess.run([*self._command(), *arguments], check=True, capture_output=True, cwd=self.folder)
@@ -161,10 +175,16 @@ class SynapseServer:
 
 @contextmanager
 def synapse(
-    folder: Path, *, speaks_for_accounts: bool = True, settings: Mapping[str, Any] | None = None
+    folder: Path,
+    *,
+    speaks_for_accounts: bool = True,
+    is_rate_limited: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[SynapseServer]:
     """A running one, stopped at the end."""
-    server = SynapseServer(folder, speaks_for_accounts=speaks_for_accounts, settings=settings)
+    server = SynapseServer(
+        folder, speaks_for_accounts=speaks_for_accounts, is_rate_limited=is_rate_limited, settings=settings
+    )
     server.start()
     try:
         yield server

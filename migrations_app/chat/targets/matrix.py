@@ -37,6 +37,7 @@ from migrations_app.chat.targets.matrix_names import (
     ghost_of,
     identity_of,
     localpart_of,
+    registration,
     room_alias,
     space_alias,
     transaction_of,
@@ -50,6 +51,8 @@ MOST_OCTETS = 62_500
 """Of an event's content in canonical JSON. An event has 65,536, of which the homeserver's part takes up to 3,000."""
 
 LIMITS = Limits(
+    room_name=256,
+    category_name=256,
     message_json_bytes=60_000,
     file_bytes=50 * 1024 * 1024,
     forbidden="[\ud800-\udfff]",
@@ -67,6 +70,36 @@ class _Open:
     inside: set[str]
     is_open: bool
     """Whether everybody inside may write, as it is while a room is imported."""
+
+
+_OPTION_NAMES = ("server_name", "user_prefix", "domains", "account_from", "speaks_for_accounts")
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the settings say of names, each where it was left empty as it is then."""
+
+    server: str
+    sender: str
+    prefix: str
+    domains: frozenset[str]
+    account_from: str
+    speaks: bool
+
+    @classmethod
+    def of(cls, settings: TargetSettings) -> Self:
+        """``TargetProblem`` where they cannot be."""
+        given = {name: settings.options.get(name, "").strip() for name in _OPTION_NAMES}
+        names = cls(
+            server=given["server_name"],
+            sender=settings.account.strip().removeprefix("@").partition(":")[0].lower() or "mms",
+            prefix=given["user_prefix"] or "mms_",
+            domains=frozenset(given["domains"].lower().split()),
+            account_from=given["account_from"].lower() or "sip",
+            speaks=given["speaks_for_accounts"].lower() != "no",
+        )
+        _check(names.server, names.prefix, names.account_from, names.sender)
+        return names
 
 
 class MatrixTarget:
@@ -118,22 +151,17 @@ class MatrixTarget:
     )
 
     def __init__(self, settings: TargetSettings) -> None:
-        options = settings.options
-        server = options.get("server_name", "").strip()
-        self._prefix = options.get("user_prefix", "").strip() or "mms_"
-        self._domains = frozenset(options.get("domains", "").lower().split())
-        self._account_from = options.get("account_from", "").strip().lower() or "sip"
-        self._speaks = options.get("speaks_for_accounts", "").strip().lower() != "no"
-        sender = sender_of(settings.account)
-        _check(server, self._prefix, self._account_from, sender)
+        names = _Names.of(settings)
+        self._prefix, self._speaks = names.prefix, names.speaks
+        self._domains, self._account_from = names.domains, names.account_from
         self._client = MatrixClient(
             settings.address,
             settings.secret,
             allowed_hosts=settings.allowed_hosts,
-            ca_certificates=options.get("ca_certificates", ""),
+            ca_certificates=settings.options.get("ca_certificates", ""),
         )
-        self._rooms = Rooms(self._client, server, self._prefix, sender)
-        self._people = People(self._client, self._rooms, speaks=self._speaks)
+        self._rooms = Rooms(self._client, names.server, names.prefix, names.sender)
+        self._people = People(self._client, self._rooms, speaks=names.speaks)
         self._finishing = Finishing(self._rooms, self._people)
         self._reading = Reading(self._client, self._rooms)
         self._index = WrittenKeys()
@@ -397,9 +425,11 @@ class MatrixTarget:
         return self._reading.messages(room)
 
 
-def sender_of(account: str) -> str:
-    """The local part of the application service's own user, however it was entered."""
-    return account.strip().removeprefix("@").partition(":")[0].lower() or "mms"
+def registration_of(settings: TargetSettings) -> str:
+    """What the homeserver's administrator adds to its ``app_service_config_files``. ``TargetProblem`` where the
+    settings cannot be."""
+    names = _Names.of(settings)
+    return registration(settings.secret, names.sender, names.prefix, names.server, speaks_for_accounts=names.speaks)
 
 
 def _check(server: str, prefix: str, account_from: str, sender: str) -> None:
