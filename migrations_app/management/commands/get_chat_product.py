@@ -21,7 +21,7 @@ class Command(AdministratorCommand):
         "Copy the file that imports into a chat target have made: the pages to read with all that belongs to them, as "
         "a ZIP, or the file for Mattermost's bulk import. It holds messages, so that the audit says who took it."
     )
-    example = '"Chat to read" --output pages.zip'
+    example = '"New home" --output pages.zip'
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
