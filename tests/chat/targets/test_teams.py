@@ -337,6 +337,18 @@ def test_r121_a_channel_made_since_the_plan_is_no_room_of_ours(teams: GraphStand
             target.begin_room(room(), team)
 
 
+def test_r123_fractions_of_a_second_are_in_order_however_graph_writes_them(teams: GraphStandIn) -> None:
+    whole = FIRST.replace(microsecond=0)
+    messages = [
+        said(n, at=whole + timedelta(milliseconds=after)) for n, after in enumerate((0, 10, 100, 101, 1000, 1100), 1)
+    ]
+    with opened(teams) as target:
+        id_ = target.begin_room(room(), target.begin_category(CATEGORY))
+        target.write(id_, messages, no_file)
+        assert [(each.at, each.text) for each in read(target, id_)] == [(each.at, each.text) for each in messages]
+        assert target.written(id_, messages) == {each.key for each in messages}
+
+
 def test_r123_messages_are_read_oldest_first_over_many_pages(teams: GraphStandIn) -> None:
     with opened(teams) as target:
         id_ = target.begin_room(room(), target.begin_category(CATEGORY))
