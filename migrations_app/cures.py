@@ -143,6 +143,8 @@ CURES: Mapping[str, Place | Sentence] = {
     "chat-room-gone": Place.CHAT_PLAN,
     "chat-made-unreadable": Place.CHAT_PLAN,
     "chat-tables-missing": Place.CHAT_TARGET,
+    "chat-question-refused": Place.CHAT_PLAN,
+    "chat-question-given-up": Place.CHAT_PLAN,
     "chat-not-written-by-us": Place.CHAT_PLAN,
 }
 """By code: where it is put right, or the sentence that says why nowhere."""

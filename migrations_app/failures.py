@@ -622,6 +622,14 @@ CHAT = {
         sentence("MMS does not know what the new Persistent Chat has: its tables were not read, or not in whole."),
         sentence("Read its tables into an archive, name that archive in the target, and compare again."),
     ),
+    "chat-question-refused": Entry(
+        sentence("The mail server refused the question to somebody of the rooms."),
+        sentence("Correct the address of the person, or ask them in another way; then remind them."),
+    ),
+    "chat-question-given-up": Entry(
+        sentence("The question to somebody of the rooms could not be handed over in a day of tries."),
+        sentence("Correct what the mail server names, then remind them."),
+    ),
     "chat-not-written-by-us": Entry(
         sentence("MMS does not write to Persistent Chat: its own cmdlets copy the rooms."),
         sentence("Follow the steps of the plan, then compare."),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from migrations_app.chat import compare_engine, import_engine, keeping, plan_engine, readings
+from migrations_app.chat import asking, compare_engine, import_engine, keeping, plan_engine, readings
 from migrations_app.procedures import (
     bulk_actions,
     mailbox_scans,
@@ -56,6 +56,7 @@ PROCEDURES: Sequence[Procedure] = (
     plan_engine,
     import_engine,
     compare_engine,
+    asking,
 )
 
 

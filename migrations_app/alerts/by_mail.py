@@ -16,7 +16,7 @@ from migrations_app.models import AlertDelivery
 from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import beat
 from tenants_app.languages import spoken_to
-from tenants_app.models import MailServerConnection
+from tenants_app.models import MailServerConnection, Tenant
 from tenants_app.sentences import sentence
 
 _SIGN = 20.0
@@ -36,24 +36,31 @@ class NotNow(Exception):
 def send(delivery: AlertDelivery, connections: Connections) -> None:
     """Hand it to the tenant's mail server. Tried again, it is the same message: whoever gets it twice knows it by its
     Message-ID. Raises ``Failure`` where the server did not take it, and ``NotNow``."""
-    tenant = delivery.alert.tenant
+    alert, recipient = delivery.alert, delivery.recipient
+
+    def compose(service: str) -> ComposedMessage:
+        with spoken_to(recipient):
+            return mail_text.message(
+                alert.tenant, alert.content, service, recipient, delivery.delivery_id, alert.created
+            )
+
+    hand_over(alert.tenant, recipient, compose, connections)
+
+
+def hand_over(
+    tenant: Tenant, recipient: str, compose: Callable[[str], ComposedMessage], connections: Connections
+) -> None:
+    """Hand a message to the tenant's mail server, which ``compose`` makes in the name of the service's address. Raises
+    ``Failure`` where the server did not take it, and ``NotNow``."""
     connection = MailServerConnection.of(tenant)
     server = Server.of(connection)
     if not mail_server.may_try(server.name):
         raise NotNow(clock.now() + _LATER, Failure("mail-server-unreachable"))
-    with spoken_to(delivery.recipient):
-        message = mail_text.message(
-            tenant,
-            delivery.alert.content,
-            service_of(tenant, connection).address,
-            delivery.recipient,
-            delivery.delivery_id,
-            delivery.alert.created,
-        )
+    message = compose(service_of(tenant, connection).address)
     backend = connections.to(server, _signs())
     try:
         if isinstance(backend, smtp.EmailBackend):
-            _transmit(backend, server, message, delivery.recipient)
+            _transmit(backend, server, message, recipient)
         else:
             backend.send_messages([message])
     except (SMTPSenderRefused, SMTPDataError) as error:

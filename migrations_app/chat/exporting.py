@@ -25,7 +25,7 @@ from migrations_app.chat.archive.records import (
 )
 from migrations_app.chat.archive.writing import ArchiveWriter
 from migrations_app.chat.sources.base import Source
-from migrations_app.chat.sources.file_store import FileStore
+from migrations_app.chat.sources.file_store import OTHER_SIZE, WITHOUT_FILE, WITHOUT_LINK, FileStore
 from tenants_app.sentences import sentence, sentence_plural
 
 WITH_CONTENT = (Level.CONTENT, Level.ALL)
@@ -236,6 +236,30 @@ class _Export:
                 "%(n)s room that is disabled at the source was left out.",
                 "%(n)s rooms that are disabled at the source were left out.",
                 self._disabled,
+            )
+        if self._asked.disable_exported:
+            yield sentence("The exported rooms are to be disabled at the source: whoever exported them has the lines.")
+        yield from self._notes_of_store()
+
+    def _notes_of_store(self) -> Iterator[str]:
+        counts = {} if self._store is None else self._store.counts()
+        if counts.get(WITHOUT_FILE):
+            yield sentence_plural(
+                "The copy of the file store has no file for %(n)s link.",
+                "The copy of the file store has no file for %(n)s links.",
+                counts[WITHOUT_FILE],
+            )
+        if counts.get(OTHER_SIZE):
+            yield sentence_plural(
+                "%(n)s file in the copy of the file store has another size than the source says, and was not taken.",
+                "%(n)s files in the copy of the file store have another size than the source says, and were not taken.",
+                counts[OTHER_SIZE],
+            )
+        if counts.get(WITHOUT_LINK):
+            yield sentence_plural(
+                "The copy of the file store has %(n)s file that no exported message links to.",
+                "The copy of the file store has %(n)s files that no exported message links to.",
+                counts[WITHOUT_LINK],
             )
 
 

@@ -231,7 +231,7 @@ class _Session:
         """Those of the rooms that are to be imported which are not made yet, in the order of the rooms."""
         left = self.plan.rooms.filter(state__in=ChatRoom.UNDER_WAY).order_by("position")
         found: dict[str, OutgoingCategory] = {}
-        for planned in left.values_list("planned", flat=True).iterator():
+        for planned in left.values_list("planned", flat=True):
             category = OutgoingCategory(**planned["category"])
             if category.id not in made:
                 found.setdefault(category.id, category)

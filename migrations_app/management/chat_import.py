@@ -150,6 +150,17 @@ def stored(tenant: Tenant, actor: Actor, path: Path) -> ChatArchive:
     return store_export(tenant, actor, name, lambda folder: copy(path, folder))
 
 
+def newest_plan(tenant: Tenant, number: int | None) -> ChatPlan:
+    """The plan of that number, or the newest where none is given. Raises ``CommandError`` and ``ValidationError``."""
+    if number is not None:
+        return plans.plan_numbered(tenant, number)
+    found = ChatPlan.objects.filter(tenant=tenant).select_related("tenant", "archive", "target")
+    newest = found.order_by("-number").first()
+    if newest is None:
+        raise CommandError(_("There are no plans: plan_chat_import makes one."))
+    return newest
+
+
 def rooms_named(plan: ChatPlan, names: Sequence[str]) -> list[ChatRoom]:
     """The plan's rooms of these names or ids. Raises ``CommandError`` where one is not there, or means several."""
     found: dict[int, ChatRoom] = {}

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from migrations_app.chat import importing, plans
 from migrations_app.chat.archive import packing
+from migrations_app.chat.report import report_of
+from migrations_app.chat.report_files import WRITERS
 from migrations_app.chat.targets.base import TargetProblem
 from migrations_app.models import ChatArchive, ChatDifference, ChatPlan, ChatRoom
 from tenants_app.models import AuditEntry, Tenant
@@ -358,11 +361,6 @@ def test_r128_a_report_replaces_a_report_and_nothing_else(
 def test_r128_a_report_asks_as_much_for_many_rooms_as_for_few(
     tenant: Tenant, server: FakeServer, django_assert_num_queries: Any, tmp_path: Path
 ) -> None:
-    from django.utils import timezone
-
-    from migrations_app.chat.report import report_of
-    from migrations_app.chat.report_files import WRITERS
-
     target = a_target(tenant)
     for rooms in (2, 40):
         names = tuple(f"Room {n}" for n in range(rooms))

@@ -117,6 +117,24 @@ NOT_RUN = {
         ),
         "installs on the machine itself; tests/operating checks the files that it installs",
     ),
+    **dict.fromkeys(
+        (
+            "python manage.py verify_chat --differences",
+            'python manage.py accept_chat_difference --room Handover --code altered-text --reason "Its author has '
+            'corrected it."',
+            "python manage.py ask_chat_people",
+            "python manage.py get_chat_answer",
+        ),
+        "needs rooms that were imported; tests/chat/test_verification_commands.py does it",
+    ),
+    **dict.fromkeys(
+        (
+            "python manage.py check_chat_gate 1",
+            "python manage.py get_chat_step 1 --of gate",
+            'python manage.py set_chat_step 1 backups --evidence "Tape 17 of 2 November, tried by Ann Lee"',
+        ),
+        "needs a plan; tests/chat/test_gate.py and tests/chat/test_sequence.py do it",
+    ),
     "python manage.py write_documentation": "writes over these pages; tests/site/test_docs.py does it elsewhere",
     "python manage.py start_meeting_migration --user anna@contoso.com bruno@contoso.com --now --wait": (
         "waits for the background service; tests/commands/test_run_commands.py does it"

@@ -21,12 +21,19 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from migrations_app.alerts import actions as alert_actions
+from migrations_app.chat import endpoint as chat_endpoint
+from migrations_app.chat import folders
+from migrations_app.chat import gate as chat_gate
+from migrations_app.chat import sequence as chat_sequence
 from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import notice_texts, organizer_notes
 from migrations_app.models import (
     Alert,
     AlertDelivery,
     BulkAction,
+    ChatArchive,
+    ChatPlan,
+    ChatTarget,
     CheckAnswer,
     FoundMeeting,
     LeftMeeting,
@@ -156,6 +163,7 @@ MODULES = (
     *(defining, rollout_waves, rollout_mapping, rollout_members, member_file, rollout_people),
     *(steering, acceptance, move_lists),
     *(going_back, searching, stranded, taken_listings, retirement),
+    *(chat_endpoint, chat_gate, chat_sequence),
 )
 
 
@@ -253,6 +261,23 @@ class World:
 
     def retired(self) -> Deployment:
         return retirement.retire(a_retirable_rollout(self.tenant, "Retirable").legacy, ACTOR)
+
+    def chat_plan(self) -> ChatPlan:
+        """Into Persistent Chat, ready."""
+        of_both = {"tenant": self.tenant, "name": "Old chat"}
+        kept = {"level": "All", "exported_at": timezone.now(), "stored_by": "zoe"}
+        archive = ChatArchive.objects.create(**of_both, **kept, folder=folders.new_name())
+        target = ChatTarget.objects.create(**of_both, kind="pchat", folder=folders.new_name(), created_by="zoe")
+        return ChatPlan.objects.create(
+            tenant=self.tenant, number=1, archive=archive, target=target, state=ChatPlan.State.READY, created_by="zoe"
+        )
+
+    def answered_chat_plan(self) -> ChatPlan:
+        plan = self.chat_plan()
+        chat_gate.answer_condition(plan, Actor("rita", Channel.SCREEN), "retention-officer", "In writing")
+        chat_endpoint.answer_client(plan, ACTOR, "client-2010", "It works")
+        chat_sequence.do_step(plan, ACTOR, "stop-source", "All four servers")
+        return plan
 
     def failed_member(self) -> WaveMember:
         return self.wave_in("Stopped", state="Failed", batch=1).members.select_related("wave__rollout", "user").get()
@@ -451,6 +476,46 @@ AUDITED = {
         lambda world: a_retirable_rollout(world.tenant, "Retirable").legacy,
     ),
     "retirement.take_back": Case("take back retirement", retirement.take_back, World.retired),
+    "gate.answer_condition": Case(
+        "answer chat condition",
+        lambda plan, actor: chat_gate.answer_condition(plan, actor, "backups", "Tape 17"),
+        World.chat_plan,
+    ),
+    "gate.confirm_condition": Case(
+        "confirm chat condition",
+        lambda plan, actor: chat_gate.confirm_condition(plan, actor, "retention-officer"),
+        World.answered_chat_plan,
+    ),
+    "gate.take_back_answer": Case(
+        "take back chat answer",
+        lambda plan, actor: chat_gate.take_back_answer(plan, actor, "retention-officer"),
+        World.answered_chat_plan,
+    ),
+    "sequence.do_step": Case(
+        "do chat step",
+        lambda plan, actor: chat_sequence.do_step(plan, actor, "export", "At noon"),
+        World.answered_chat_plan,
+    ),
+    "sequence.take_back_step": Case(
+        "take back chat step",
+        lambda plan, actor: chat_sequence.take_back_step(plan, actor, "stop-source"),
+        World.answered_chat_plan,
+    ),
+    "endpoint.compare": Case(
+        "check chat endpoint",
+        lambda plan, actor: chat_endpoint.compare(plan, actor, "sip:ocschat@contoso.com", "sip:ocschat@contoso.com"),
+        World.chat_plan,
+    ),
+    "endpoint.answer_client": Case(
+        "check chat endpoint",
+        lambda plan, actor: chat_endpoint.answer_client(plan, actor, "client-2013", "It works"),
+        World.chat_plan,
+    ),
+    "endpoint.take_back": Case(
+        "take back chat step",
+        lambda plan, actor: chat_endpoint.take_back(plan, actor, "client-2010"),
+        World.answered_chat_plan,
+    ),
     "steering.start": Case("start wave", steering.start, lambda world: world.wave_in("Draft")),
     "steering.pause": Case("pause wave", steering.pause, lambda world: world.wave_in("Running", state="Done")),
     "steering.resume": Case(
@@ -917,6 +982,20 @@ WITHOUT_ENTRY = {
     "bulk_actions.advance": "does what was asked for, by functions that write an entry for each user",
     "number_release.check_release_anyway": "only reads",
     "number_release.foresee_replacement": "only reads",
+    "endpoint.address_of": "only reads",
+    "endpoint.ask_pool": "keeps what the pool answers by the function that keeps what people say, with its entry",
+    "endpoint.commands_of": "only reads",
+    "endpoint.difference": "only compares",
+    "endpoint.endpoint_of": "only reads",
+    "endpoint.pool_of": "only reads",
+    "endpoint.why_not_ported": "only reads",
+    "gate.gate_of": "only reads",
+    "gate.records": "only reads",
+    "gate.retirement_conditions": "only reads",
+    "gate.why_closed": "only reads",
+    "sequence.kinds_of": "only reads",
+    "sequence.records": "only reads",
+    "sequence.steps_of": "only reads",
     "answers.expires_at": "only reads",
     "answers.why_not": "only reads",
     "answers.why_over": "only reads",

@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NoReturn, TypeVar
 
 from migrations_app.chat.archive import fields
 from migrations_app.chat.archive.containers import BROKEN, Container
@@ -18,7 +18,9 @@ from migrations_app.chat.archive.file_index import FileIndex
 from migrations_app.chat.archive.json_lines import BadLine, lines, object_of
 from migrations_app.chat.archive.limits import (
     CATEGORIES,
+    DEEPEST_CATEGORY,
     FILES,
+    MOST_LINES,
     OF_LIST,
     ROOMS,
     USERS,
@@ -41,6 +43,20 @@ def check_all(container: Container, manifest: Manifest, leave_out: frozenset[str
     """
     with closing(FileIndex()) as files:
         return _Check(container, manifest, leave_out, files).done()
+
+
+def room_unless_left_out(leave_out: frozenset[str]) -> Callable[[dict[str, Any]], Room]:
+    """How lines of rooms are read, where some are left out whatever is wrong with them."""
+    if not leave_out:
+        return fields.room_of
+
+    def read(given: dict[str, Any]) -> Room:
+        room = given.get("id")
+        if isinstance(room, str) and room in leave_out:
+            return Room(room, category="", name=room)
+        return fields.room_of(given)
+
+    return read
 
 
 class _Hashed(io.RawIOBase):
@@ -126,6 +142,8 @@ class _Check:
                 hashed = _Hashed(stream)
                 number = start = 0
                 for number, end, octets in lines(io.BufferedReader(hashed, _CHUNK)):
+                    if number > MOST_LINES.get(path, number):
+                        self._stop_at_too_many(path)
                     try:
                         yield number, start, made(object_of(octets))
                     except BadLine as bad:
@@ -136,6 +154,9 @@ class _Check:
             self._broken.append(Problem(path, None, sentence("The entry is damaged.")))
             return
         self._compare(entry, hashed.digest.hexdigest(), number)
+
+    def _stop_at_too_many(self, path: str) -> NoReturn:
+        raise Unusable([Problem(path, None, sentence("It has more than %(most)s lines.", most=MOST_LINES[path]))])
 
     def _compare(self, entry: Entry, sha256: str, count: int) -> None:
         if sha256 != entry.sha256:
@@ -191,10 +212,21 @@ class _Check:
             self._known(CATEGORIES, line, category.allowed + category.denied)
         for category_id, line in at.items():
             parent, seen = self._categories[category_id], {category_id}
-            while parent is not None and parent in self._categories and parent not in seen:
+            while (
+                parent is not None
+                and parent in self._categories
+                and parent not in seen
+                and len(seen) <= DEEPEST_CATEGORY
+            ):
                 seen.add(parent)
                 parent = self._categories[parent]
-            if parent in seen:
+            if len(seen) > DEEPEST_CATEGORY:
+                self._wrong(
+                    CATEGORIES,
+                    line,
+                    sentence("The category is nested more than %(n)s levels deep.", n=DEEPEST_CATEGORY),
+                )
+            elif parent in seen:
                 self._wrong(CATEGORIES, line, sentence("The category is below itself."))
             elif parent is not None and self._categories[category_id] == parent:
                 self._wrong(
@@ -206,7 +238,7 @@ class _Check:
 
     def _all_rooms(self) -> None:
         seen: set[str] = set()
-        for line, _, room in self._each(ROOMS, fields.room_of):
+        for line, _, room in self._each(ROOMS, room_unless_left_out(self._leave_out)):
             if room.id.casefold() in seen:
                 self._wrong(ROOMS, line, _twice(room.id))
                 continue
@@ -226,6 +258,9 @@ class _Check:
                     line,
                     sentence("The room has %(n)s messages, and there is no %(entry)s.", n=room.messages, entry=entry),
                 )
+
+        for unknown in sorted(self._leave_out - self._rooms.keys()):
+            self._wrong(ROOMS, None, sentence("There is no room with the id “%(id)s” to leave out.", id=unknown))
 
     def _all_files(self) -> None:
         for line, start, file in self._each(FILES, fields.file_of):

@@ -59,7 +59,7 @@ def object_of(line: bytes | None, *, longest: int = LONGEST_LINE) -> dict[str, A
     except UnicodeDecodeError:
         raise BadLine(sentence("The line is not UTF-8.")) from None
     try:
-        read = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+        read = _DECODER.decode(text)
     except BadLine:
         raise
     except RecursionError:
@@ -102,6 +102,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise BadLine(sentence("%(name)s is not a number that JSON knows.", name=name))
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_no_constant)
 
 
 def _too_deep() -> str:

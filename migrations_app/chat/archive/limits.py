@@ -14,6 +14,10 @@ OF_LIST = {USERS: "users", CATEGORIES: "categories", ROOMS: "rooms", FILES: "fil
 """What the counts of a manifest call the lines of each list, in the order of R100."""
 LISTS = tuple(OF_LIST)
 
+MOST_LINES = {USERS: 2_000_000, CATEGORIES: 100_000, ROOMS: 200_000}
+"""Of lists that are held in memory while an archive is used."""
+DEEPEST_CATEGORY = 32
+"""Categories within one another."""
 LONGEST_LINE = 1024 * 1024
 """Octets of a line, without its end."""
 DEEPEST = 20

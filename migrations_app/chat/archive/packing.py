@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,9 +21,10 @@ _DATED = (1980, 1, 1, 0, 0, 0)
 
 def pack(folder: Path, path: Path) -> None:
     """Write the archive in ``folder`` as a ZIP file for its owner only: the whole of it, or nothing."""
-    temporary = path.with_name(f".{path.name}.unfinished")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".unfinished")
+    temporary = Path(name)
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        with open(handle, "wb") as file:
             for chunk in packed(folder):
                 file.write(chunk)
             file.flush()

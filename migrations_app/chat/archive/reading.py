@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
 from migrations_app.chat.archive import fields
-from migrations_app.chat.archive.checking import check_all
+from migrations_app.chat.archive.checking import check_all, room_unless_left_out
 from migrations_app.chat.archive.containers import BROKEN, Container, open_container
 from migrations_app.chat.archive.file_index import FileIndex
 from migrations_app.chat.archive.json_lines import BadLine, lines, object_of
@@ -80,7 +80,7 @@ class Archive:
 
     def rooms(self) -> Iterator[Room]:
         """Those that are not left out."""
-        for room, _ in self._records(ROOMS, fields.room_of):
+        for room, _ in self._records(ROOMS, room_unless_left_out(self._leave_out)):
             if room.id not in self._leave_out:
                 yield room
 

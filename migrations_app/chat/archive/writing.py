@@ -41,6 +41,8 @@ from migrations_app.chat.archive.records import (
 from tenants_app.sentences import sentence
 
 _CHUNK = 256 * 1024
+_KEPT_ONE_BY_ONE = 1_000
+"""So many posted files are written to the disk one by one; more of them, all at once before the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class ArchiveWriter:
             raise FileExistsError(f"{folder} is not empty")
         self._entries: dict[str, Entry] = {}
         self._counts = {"users": 0, "categories": 0, "rooms": 0, "messages": 0, "files": 0, "left_out": 0}
+        self._octets_stored = 0
         self._open = ExitStack()
         self._lists: dict[str, _Lines] = {}
 
@@ -123,7 +126,9 @@ class ArchiveWriter:
                 digest.update(chunk)
                 count += len(chunk)
                 file.write(chunk)
-            _keep(file)
+            self._octets_stored += 1
+            if self._octets_stored <= _KEPT_ONE_BY_ONE:
+                _keep(file)
         sha256 = digest.hexdigest()
         path = octets_entry(sha256)
         temporary.replace(self.folder / path)
@@ -146,6 +151,8 @@ class ArchiveWriter:
         for path in LISTS:
             self._list(path)
         self._open.close()
+        if self._octets_stored > _KEPT_ONE_BY_ONE:
+            os.sync()
         self._entries |= {path: lines.entry for path, lines in self._lists.items()}
         manifest = Manifest(
             created=created or datetime.now(UTC),

@@ -26,6 +26,7 @@ class People:
         self._ghosts: set[str] = set()
 
     def exists(self, account: str) -> bool:
+        """Whether there is such an account."""
         if account not in self._accounts:
             # A homeserver may show profiles only to those who share a room.
             found = self._client.find(f"profile/{segment(account)}") is not None
@@ -42,6 +43,7 @@ class People:
         return self._spoken_for[account]
 
     def make_ghost(self, author: str, person: Person) -> None:
+        """Make the account of an author who writes under none of their own, with their name."""
         if author in self._ghosts:
             return
         local = author[1:].partition(":")[0]
@@ -61,11 +63,17 @@ class People:
     def let_in(self, room: str, account: str, at: datetime | None, name: str = "") -> None:
         """Have an account that we speak for join, dated by its state: ``/join`` would date it today."""
         ts = {"ts": milliseconds(at)} if at else {}
-        path = f"rooms/{segment(room)}/state/m.room.member/{segment(account)}"
-        if (self._client.find(path) or {}).get("membership") != "invite":
-            self._client.settle("PUT", path, {"membership": "invite"}, ts)
         joins = {"membership": "join", **({"displayname": shown(name, account)} if name else {})}
-        self._client.settle("PUT", path, joins, ts, user=account)
+        try:
+            if self._membership(room, account) != "invite":
+                self._client.settle("PUT", _member(room, account), {"membership": "invite"}, ts)
+            self._client.settle("PUT", _member(room, account), joins, ts, user=account)
+        except Refused:
+            if self._membership(room, account) != "join":  # another worker may have let them into the space
+                raise
+
+    def _membership(self, room: str, account: str) -> str:
+        return str((self._client.find(_member(room, account)) or {}).get("membership", ""))
 
     def mute(self, room: str, account: str) -> None:
         """Spare somebody a notification for each message of the past."""
@@ -73,19 +81,29 @@ class People:
         self._client.settle("PUT", _rule_of(room), rule, user=account)
 
     def make_member(self, room: str, account: str, membership: str, at: datetime | None) -> None:
+        """Have somebody join, or invite them where we may not speak for them."""
         if membership == "join" or account == self._rooms.me:
             return
         if self.speaks_for(account):
-            self.let_in(room, account, at)
+            try:
+                self.let_in(room, account, at)
+            except Refused as refused:
+                if refused.errcode != "M_USER_SUSPENDED":  # they stay invited, until they may join again
+                    raise
         elif membership != "invite":
-            path = f"rooms/{segment(room)}/state/m.room.member/{segment(account)}"
-            self._client.settle("PUT", path, {"membership": "invite"}, {"ts": milliseconds(at)} if at else {})
+            ts = {"ts": milliseconds(at)} if at else {}
+            try:
+                self._client.settle("PUT", _member(room, account), {"membership": "invite"}, ts)
+            except Refused:
+                if self._membership(room, account) not in {"invite", "join"}:
+                    raise
 
     def leave(self, room: str, account: str, at: datetime | None) -> None:
-        path = f"rooms/{segment(room)}/state/m.room.member/{segment(account)}"
-        before = self._client.find(path) or {}
+        """Take out an account that was made for an author; the name stays with what it wrote."""
+        before = self._client.find(_member(room, account)) or {}
         leaves = {key: value for key, value in before.items() if key == "displayname"} | {"membership": "leave"}
-        self._client.settle("PUT", path, leaves, {"ts": milliseconds(at)} if at else {}, user=account)
+        ts = {"ts": milliseconds(at)} if at else {}
+        self._client.settle("PUT", _member(room, account), leaves, ts, user=account)
 
     def unmute(self, room: str, account: str, last: str) -> None:
         """Give back the notifications, once all of the past counts as read."""
@@ -107,6 +125,10 @@ class People:
 def milliseconds(at: datetime) -> str:
     """A time as homeservers want it."""
     return str((at - EPOCH) // MILLISECOND)
+
+
+def _member(room: str, account: str) -> str:
+    return f"rooms/{segment(room)}/state/m.room.member/{segment(account)}"
 
 
 def _rule_of(room: str) -> str:

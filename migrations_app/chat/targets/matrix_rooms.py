@@ -28,6 +28,9 @@ _PAGE = "100"
 """Events of a page: 64 KiB each at most, so that a page is never larger than answers may be."""
 _MOST_PAGES = 1_000_000
 _MOST_ROOMS = 100_000
+_LOOKS = 10
+_BETWEEN_LOOKS = 0.5
+"""Seconds. A homeserver takes about one to make a room."""
 _MESSAGES = json.dumps({"types": ["m.room.message"]})
 
 
@@ -41,12 +44,15 @@ class Rooms:
         self.me = self.id(sender)
 
     def id(self, local: str) -> str:
+        """An account by its local part."""
         return f"@{local}:{self.server}"
 
     def is_ghost(self, account: str) -> bool:
+        """Whether we have made it for an author."""
         return account.startswith(f"@{self._prefix}") and account.endswith(f":{self.server}")
 
     def is_person(self, account: str) -> bool:
+        """Whether it is somebody's own, and neither ours nor one that was made."""
         return account != self.me and not self.is_ghost(account)
 
     def known(self) -> Iterator[tuple[str, str, bool, str]]:
@@ -86,6 +92,7 @@ class Rooms:
                 return
 
     def state(self, room: str, kind: str, key: str = "") -> JSON | None:
+        """A state as it is now; None where it was never set."""
         path = f"rooms/{segment(room)}/state/{kind}" + (f"/{segment(key)}" if key else "")
         return self._client.find(path)
 
@@ -109,6 +116,7 @@ class Rooms:
         }
 
     def pages(self, room: str, direction: str) -> Iterator[Sequence[JSON]]:
+        """The messages of a room by pages, from the first on (``f``) or from the newest (``b``)."""
         query = {"dir": direction, "limit": _PAGE, "filter": _MESSAGES}
         for _ in range(_MOST_PAGES):
             page = self._client.get(f"rooms/{segment(room)}/messages", query)
@@ -121,6 +129,7 @@ class Rooms:
         raise unusable(sentence("it lists messages without an end"))
 
     def last_of(self, room: str) -> str:
+        """The id of its newest message; empty where there is none."""
         query = {"dir": "b", "limit": "1", "filter": _MESSAGES}
         page = self._client.get(f"rooms/{segment(room)}/messages", query)
         return next((str(event.get("event_id", "")) for event in objects(page.get("chunk"))), "")
@@ -134,7 +143,7 @@ class Rooms:
             found = self._client.find(f"directory/room/{segment(address)}")
             if found is not None:
                 room = str(found.get("room_id", ""))
-                if self._is_whole(room, made_for):
+                if self._comes_to_be(room, made_for):
                     return room
                 self.give_up_alias(alias)
             try:
@@ -148,6 +157,14 @@ class Rooms:
                     raise
                 why = refused.errcode
         raise unavailable(why)
+
+    def _comes_to_be(self, room: str, made_for: str) -> bool:
+        """Whether the room is whole, or becomes so while another worker makes it."""
+        for _ in range(_LOOKS):
+            if self._is_whole(room, made_for):
+                return True
+            self._client.wait(_BETWEEN_LOOKS)
+        return False
 
     def _is_whole(self, room: str, made_for: str) -> bool:
         """Whether the room has come to be. A homeserver that is cut off in ``createRoom`` leaves an alias of a room

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from migrations_app.chat.archive.limits import LONGEST_LINE, is_room_id
+from migrations_app.chat.archive import writing
+from migrations_app.chat.archive.limits import DEEPEST_CATEGORY, LONGEST_LINE, MOST_LINES, is_room_id
 from migrations_app.chat.archive.packing import pack, packed
 from migrations_app.chat.archive.problems import LISTED, Unusable
 from migrations_app.chat.archive.reading import Archive, open_archive
@@ -375,3 +376,41 @@ def test_r101_content_alone_may_name_categories_that_its_reader_knows(tmp_path: 
             assert "no category with the id “unknown”" in problems_of(folder)[0]
         else:
             assert len(read_all(folder)["rooms"]) == 1
+
+
+def test_r101_lists_that_are_held_in_memory_are_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MOST_LINES, "users.jsonl", 20)
+    assert problems_of(folder) == ["users.jsonl: It has more than 20 lines."]
+
+
+def test_r101_categories_are_not_nested_without_end(tmp_path: Path) -> None:
+    with ArchiveWriter(tmp_path / "a") as writer:
+        for depth in range(DEEPEST_CATEGORY + 2):
+            writer.category(Category(f"c{depth}", "C", parent=f"c{depth - 1}" if depth else None))
+        writer.finish(source="test")
+    problems = problems_of(tmp_path / "a")
+    assert len(problems) == 2
+    assert all("nested more than 32 levels deep" in problem for problem in problems)
+
+
+def test_r101_a_room_whose_own_line_is_bad_can_be_left_out(folder: Path) -> None:
+    changed(folder, "rooms.jsonl", with_line(3, privacy="secret", category="nowhere", messages="many"))
+    assert problems_of(folder)
+    with open_archive(folder, leave_out=frozenset({"103"})) as archive:
+        assert len(list(archive.rooms())) == 23
+    assert problems_of(folder, leave_out=frozenset({"103", "unknown"})) == [
+        "rooms.jsonl: There is no room with the id “unknown” to leave out."
+    ]
+
+
+def test_r100_many_posted_files_reach_the_disk_before_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bool] = []
+    monkeypatch.setattr(writing, "_KEPT_ONE_BY_ONE", 2)
+    monkeypatch.setattr(writing.os, "sync", lambda: synced.append((tmp_path / "a" / "manifest.json").exists()))
+    with ArchiveWriter(tmp_path / "a") as writer:
+        for number in range(3):
+            writer.octets(io.BytesIO(b"%d" % number))
+        writer.finish(source="test")
+    assert synced == [False]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import trustme
 
 from migrations_app.chat.archive.records import Principal, PrincipalKind, PrincipalState, Room
 from migrations_app.chat.conversion.outgoing import Joining
@@ -32,7 +35,7 @@ from tests.support.chat_matrix import (
     octets,
 )
 from tests.support.matrix_stand_in import StandIn, matrix_stand_in, settings_for
-from tests.support.scripted_server import Asked
+from tests.support.scripted_server import Asked, scripted
 
 Open = Callable[..., MatrixTarget]
 
@@ -124,10 +127,36 @@ def test_r111_changes_that_may_be_made_twice_are_made_again_by_themselves(server
 
 def test_r111_a_room_that_came_to_be_by_half_is_made_anew(server, opened) -> None:
     first = begun(opened())
-    del server.rooms[first].state["m.room.name", ""]
-    second = begun(opened())
+    name = server.rooms[first].state.pop(("m.room.name", ""))
+    target, waited = opened(), []
+    target._client.wait = waited.append
+    second = begun(target)
     assert second != first
+    assert sum(waited) == 5, "it could be another worker that makes it"
     assert begun(opened()) == second
+    del server.rooms[second].state["m.room.name", ""]
+    target._client.wait = lambda _: server.rooms[second].state.update({("m.room.name", ""): name})
+    assert begun(target) == second
+
+
+def test_two_workers_may_bring_the_same_person_into_a_space(server, opened) -> None:
+    target = opened()
+    room = begun(target)
+    space = next(key for key, each in server.rooms.items() if each.content("m.room.create").get("type") == "m.space")
+    place = server.rooms[space]
+
+    def fault(asked: Asked) -> str:
+        if asked.method == "PUT" and space in unquote(asked.path) and "ben" in asked.path and not joined:
+            joined.append(True)
+            for who, membership in ((account("mms"), "invite"), (account("ben"), "join")):
+                server._put(place, "m.room.member", account("ben"), {"membership": membership}, who, None)
+        return ""
+
+    joined: list[bool] = []
+    server.faults = fault
+    target.finish_room(room, a_room())
+    assert joined
+    assert server.rooms[space].membership(account("ben")) == "join"
 
 
 def test_r111_reading_back_ends_where_no_message_can_be_that_is_asked_for(server, opened) -> None:
@@ -454,6 +483,19 @@ def test_what_is_wrong_with_the_settings_is_said(server, tmp_path, change, code,
             target.look()
     assert (caught.value.code, caught.value.is_of_room) == (code, False)
     assert words in caught.value.sentence
+
+
+def test_the_certificate_is_checked_and_a_ca_may_be_given(server, tmp_path) -> None:
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(tls)
+    with scripted(server, tls) as http:
+        address = http.address.replace("http://", "https://")
+        with MatrixTarget(settings_for(address, tmp_path)) as target, pytest.raises(TargetProblem) as caught:
+            target.look()
+        assert (caught.value.code, caught.value.is_of_room) == ("chat-target-certificate", False)
+        trusted = authority.cert_pem.bytes().decode()
+        with MatrixTarget(settings_for(address, tmp_path, ca_certificates=trusted)) as target:
+            assert target.look().rooms == {}
 
 
 def test_an_answer_of_something_else_is_no_homeserver(server, opened) -> None:
