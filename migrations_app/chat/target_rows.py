@@ -117,8 +117,7 @@ def set_target(
             target.save(update_fields=["sealed_password"])
             after[SECRET] = "changed" if opened else "removed"
     if is_new or after:
-        action = "add chat target" if is_new else "change chat target"
-        entry(tenant, actor, action, target.name, before, after).save()
+        entry(tenant, actor, "add chat target" if is_new else "change chat target", target.name, before, after).save()
     return target
 
 

@@ -49,6 +49,7 @@ ACTS_ON_A_TENANT = {
     "get_chat_answer": "--plan {chat_done}",
     "get_chat_archive": "{chat_archive}",
     "get_chat_import": "{chat_plan}",
+    "get_chat_product": "{chat_shelf} --output {report}",
     "get_chat_registration": "{chat_homeserver} --secret-file {chat_token} --output {report}",
     "get_chat_report": "{chat_plan} --output {report}",
     "get_chat_room": "--plan {chat_plan}",
@@ -184,6 +185,7 @@ INVENTED = {
     "chat_archive": "Nowhere",
     "chat_target": "Nowhere",
     "chat_homeserver": "Nowhere",
+    "chat_shelf": "Nowhere",
     "spare_chat_target": "Nowhere",
     "failed": "nobody@contoso.com",
     "spare_pool": "Nowhere",
@@ -331,6 +333,7 @@ def chat_of(tenant: Tenant, name: str, number: int) -> dict[str, str]:
         "chat_target": plan.target.name,
         "spare_chat_target": spare.name,
         "chat_homeserver": homeserver.name,
+        "chat_shelf": done.target.name,
     }
 
 

@@ -24,7 +24,10 @@ from migrations_app.alerts import actions as alert_actions
 from migrations_app.chat import endpoint as chat_endpoint
 from migrations_app.chat import folders
 from migrations_app.chat import gate as chat_gate
+from migrations_app.chat import importing as chat_importing
+from migrations_app.chat import plans as chat_plans
 from migrations_app.chat import sequence as chat_sequence
+from migrations_app.chat import target_rows as chat_targets
 from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import notice_texts, organizer_notes
 from migrations_app.models import (
@@ -32,6 +35,7 @@ from migrations_app.models import (
     AlertDelivery,
     BulkAction,
     ChatArchive,
+    ChatFinding,
     ChatPlan,
     ChatTarget,
     CheckAnswer,
@@ -141,6 +145,7 @@ from tenants_app.models import (
     Tenant,
 )
 from tests.support.actors import ACTOR
+from tests.support.chat_plans import a_plan, a_target, stored
 from tests.support.checks import a_check, without_checks
 from tests.support.notices import notices_to
 from tests.support.planned import plan_for
@@ -163,6 +168,7 @@ MODULES = (
     *(defining, rollout_waves, rollout_mapping, rollout_members, member_file, rollout_people),
     *(steering, acceptance, move_lists),
     *(going_back, searching, stranded, taken_listings, retirement),
+    *(chat_plans, chat_importing, chat_targets),
     *(chat_endpoint, chat_gate, chat_sequence),
 )
 
@@ -361,6 +367,26 @@ class World:
         alert = Alert.objects.create(tenant=self.tenant, content={"title": "1 run failed"})
         return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed")
 
+    def chat_target(self) -> ChatTarget:
+        return a_target(self.tenant)
+
+    def readable_chat_plan(self) -> ChatPlan:
+        """A plan of which a person must say that the target keeps old messages."""
+        plan = a_plan(self.tenant, stored(self.tenant), self.chat_target())
+        ChatFinding.objects.create(plan=plan, severity="note", code="retention-unknown", sentence="Nobody knows.")
+        return plan
+
+    def chat_import(self) -> ChatPlan:
+        return chat_importing.start(self.readable_chat_plan(), ACTOR)
+
+    def paused_chat_import(self) -> ChatPlan:
+        return chat_importing.pause(self.chat_import(), ACTOR)
+
+    def failed_chat_import(self) -> ChatPlan:
+        plan = self.chat_import()
+        plan.rooms.update(state="Failed", error_code="chat-target-refused")
+        return plan
+
     def own_text(self) -> Tenant:
         notice_texts.change_notice_text(self.tenant, "Advance", "en", ACTOR, subject="On {day}")
         assert NoticeText.objects.exists()
@@ -424,6 +450,37 @@ def in_one_transaction(act: Callable[[Any, Actor], Iterator[Any]]) -> Callable[[
 
 
 AUDITED = {
+    "target_rows.set_target": Case(
+        "add chat target",
+        lambda world, actor: chat_targets.set_target(world.tenant, actor, "Shelf", kind="archive"),
+    ),
+    "target_rows.remove_target": Case("remove chat target", chat_targets.remove_target, World.chat_target),
+    "plans.make_plan": Case(
+        "plan chat import",
+        lambda plan, actor: chat_plans.make_plan(plan.tenant, actor, plan.archive, plan.target),
+        World.readable_chat_plan,
+    ),
+    "plans.plan_again": Case("plan chat import", chat_plans.plan_again, World.readable_chat_plan),
+    "plans.decide": Case(
+        "decide on chat rooms",
+        lambda plan, actor: chat_plans.decide(plan, actor, plan.rooms.all()[:1], on_conflict="skip"),
+        World.readable_chat_plan,
+    ),
+    "plans.name_category": Case(
+        "decide on chat rooms",
+        lambda plan, actor: chat_plans.name_category(plan, actor, "c1", "Ops"),
+        World.readable_chat_plan,
+    ),
+    "plans.accept_retention": Case("accept chat retention", chat_plans.accept_retention, World.readable_chat_plan),
+    "plans.replaced": Case(
+        "plan chat import",
+        chat_plans.replaced,
+        World.readable_chat_plan,
+    ),
+    "importing.start": Case("start chat import", chat_importing.start, World.readable_chat_plan),
+    "importing.pause": Case("pause chat import", chat_importing.pause, World.chat_import),
+    "importing.resume": Case("resume chat import", chat_importing.resume, World.paused_chat_import),
+    "importing.retry": Case("retry chat rooms", chat_importing.retry, World.failed_chat_import),
     "answers.answer": Case(
         "answer check", lambda check, actor: answers.answer(check, CheckAnswer.Answer.YES, "", actor), World.question
     ),
@@ -837,6 +894,17 @@ AUDITED = {
     "plans.cancel": Case("cancel planned start", planned.cancel, World.plan),
 }
 WITHOUT_ENTRY = {
+    **dict.fromkeys(
+        (
+            *("plans.plan_numbered", "plans.why_not_started", "target_rows.target_named", "target_rows.options_of"),
+            *("target_rows.folder_of", "target_rows.has_secret", "target_rows.opened", "target_rows.try_target"),
+            *("target_rows.why_not_removed", "target_rows.is_secret"),
+        ),
+        "only reads",
+    ),
+    "plans.locked": "only locks",
+    "plans.plan_now": "makes a plan that somebody has asked for",
+    "importing.import_now": "goes on with an import that somebody has started",
     **dict.fromkeys(("actions.clean_recipients", "actions.clean_webhook", "actions.new_secret"), "only computes"),
     "actions.hide_path": "is a part of what writes the entry",
     "actions.keep_secret": "is a part of a change, which writes the entry",
