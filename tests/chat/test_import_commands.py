@@ -22,7 +22,7 @@ from migrations_app.management import chat_import
 from migrations_app.models import ChatArchive, ChatDifference, ChatPlan, ChatRoom, ChatTarget
 from tenants_app.models import AuditEntry, Tenant
 from tests.support.actors import ACTOR
-from tests.support.chat_fake_target import FakeServer
+from tests.support.chat_fake_target import FakeServer, limits
 from tests.support.chat_plans import a_plan, a_target, imported, stored, write_rooms
 from tests.support.commands import Command
 
@@ -73,6 +73,9 @@ def test_r128_a_plan_by_command_changes_nothing_and_lists_what_was_found(
     told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
     assert "1 rooms, 5 messages, 1 files; 0 errors" in told
     assert "Nothing was changed." in told
+    limits(server, messages_per_second=0.001)
+    told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
+    assert "The import takes about 1 h 23 min, by what is known of the target." in told
 
 
 def test_r128_an_import_by_command_goes_to_its_end(command: Command, archive: str, server: FakeServer) -> None:
