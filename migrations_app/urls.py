@@ -34,9 +34,11 @@ from migrations_app.screens import (
     user_imports,
     users,
 )
+from migrations_app.screens.chat import answers as chat_answers
 from migrations_app.screens.chat import archives as chat_archives
 from migrations_app.screens.chat import importing as chat_importing
 from migrations_app.screens.chat import overview as chat_overview
+from migrations_app.screens.chat import people as chat_people
 from migrations_app.screens.chat import plans as chat_plans
 from migrations_app.screens.chat import report as chat_report
 from migrations_app.screens.chat import rooms as chat_rooms
@@ -98,6 +100,7 @@ register_converter(UIDConverter, "uid")
 
 urlpatterns = [
     path("metrics", metrics.metrics, name="metrics"),
+    path("chat-answer/<slug:token>/", chat_answers.answer, name="chat-answer"),
 ]
 """About all tenants."""
 
@@ -312,6 +315,7 @@ tenant_urlpatterns = [
         chat_switching.take_back_client,
         name="take-back-chat-client",
     ),
+    path("chat/plans/<key:number>/people/", chat_people.people, name="chat-people"),
     path("chat/plans/<key:number>/report/", chat_report.report, name="chat-report"),
     path("chat/plans/<key:number>/report/<slug:kind>/", chat_report.report_file, name="chat-report-file"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),

@@ -107,6 +107,11 @@ class ChatImportCommand(AdministratorCommand):
         """What would become of the rooms, and each finding."""
         if options["format"] == "table":
             self.stdout.write(in_short(plan))
+            if plan.estimate_seconds:
+                self.stdout.write(
+                    _("The import takes about %(time)s, by what is known of the target.")
+                    % {"time": how_long(plan.estimate_seconds)}
+                )
         findings = plan.findings.select_related("room").order_by("room__position", "pk").iterator(500)
         self.list_rows(
             (finding_record(finding) for finding in findings), options, FINDINGS, when_empty=_("Nothing was found.")
@@ -209,6 +214,12 @@ def in_short(plan: ChatPlan) -> str:
         )
         % told
     )
+
+
+def how_long(seconds: float) -> str:
+    """About so long, in hours and minutes."""
+    minutes = max(1, round(seconds / 60))
+    return _("%(hours)s h %(minutes)s min") % {"hours": grouped(minutes // 60), "minutes": minutes % 60}
 
 
 def how_far(plan: ChatPlan) -> str:

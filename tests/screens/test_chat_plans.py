@@ -344,7 +344,7 @@ def test_r129_no_page_shows_the_text_of_a_message_whoever_looks(
     bob.post(f"{CHAT}plans/1/start/")
     worked(ready)
     room = pks("helpdesk")[0]
-    below = ("", "rooms/", "findings/", f"rooms/{room}/", "gate/", "steps/", "report/", "report/html/")
+    below = ("", "rooms/", "findings/", f"rooms/{room}/", "people/", "gate/", "steps/", "report/", "report/html/")
     for client in (alice, bob, vera):
         for each in (*below, "report/csv/", "report/json/", "rooms/?format=csv", "findings/?format=json"):
             answer = client.get(f"{CHAT}plans/1/{each}")

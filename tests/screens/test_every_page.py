@@ -148,6 +148,7 @@ PAGES = [
     "/contoso/chat/plans/{chat}/gate/",
     "/contoso/chat/plans/{guided}/steps/",
     "/contoso/chat/plans/{guided}/endpoint/",
+    "/contoso/chat/plans/{chat}/people/",
     "/contoso/chat/plans/{chat}/report/",
     "/contoso/rollouts/",
     "/contoso/rollouts/{rollout}/",

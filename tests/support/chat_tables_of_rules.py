@@ -11,6 +11,7 @@ from migrations_app.chat.archives import store_export
 from migrations_app.chat.evidence import store_evidence
 from migrations_app.chat.products import products_of
 from migrations_app.chat.target_rows import set_target
+from migrations_app.chat.verification import verify_now
 from migrations_app.models import ChatDifference, ChatFinding, ChatPlan, ChatReading, ChatRoom, ChatStep
 from tenants_app.models import Tenant
 from tests.support.actors import ACTOR
@@ -29,10 +30,9 @@ def chat_of_tables(tenant: Tenant) -> dict[str, Any]:
     plans.plan_now(done)
     importing.start(done, ACTOR)
     worked(done)
+    verify_now(done)
     differs = done.rooms.get(room_id="helpdesk")
-    ChatRoom.objects.filter(plan=done).exclude(room_id="long").update(
-        comparison="Differs", compared_at=timezone.now(), difference_count=1, compare_asked_at=None
-    )
+    ChatRoom.objects.filter(pk=differs.pk).update(comparison="Differs", difference_count=1)
     difference = ChatDifference.objects.create(room=differs, code="members", sentence="Somebody is missing.")
     ready = a_plan(archive, a_target(tenant, "Later"))
     room = a_room(ready, room_id="helpdesk")
@@ -43,7 +43,7 @@ def chat_of_tables(tenant: Tenant) -> dict[str, Any]:
     paused = a_plan(archive, a_target(tenant, "Paused"), state=ChatPlan.State.PAUSED, started_at=timezone.now())
     failed = a_room(paused, state="Failed", error_code="chat-target-refused", error_detail="Refused.")
     guided = a_plan(archive, a_target(tenant, "Persistent Chat", "pchat"))
-    for plan, key in ((done, "retention"), (guided, "stop-source"), (guided, "endpoint-uri")):
+    for plan, key in ((done, "retention-officer"), (guided, "stop-source"), (guided, "endpoint-uri")):
         ChatStep.objects.create(plan=plan, key=key, done_by="zoe", evidence="Seen.")
     return {
         "chat_archive": archive.pk,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -25,9 +26,11 @@ from migrations_app.chat import endpoint as chat_endpoint
 from migrations_app.chat import folders
 from migrations_app.chat import gate as chat_gate
 from migrations_app.chat import importing as chat_importing
+from migrations_app.chat import people as chat_people
 from migrations_app.chat import plans as chat_plans
 from migrations_app.chat import sequence as chat_sequence
 from migrations_app.chat import target_rows as chat_targets
+from migrations_app.chat import verification as chat_verification
 from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import notice_texts, organizer_notes
 from migrations_app.models import (
@@ -35,8 +38,11 @@ from migrations_app.models import (
     AlertDelivery,
     BulkAction,
     ChatArchive,
+    ChatDifference,
     ChatFinding,
     ChatPlan,
+    ChatQuestion,
+    ChatRoom,
     ChatTarget,
     CheckAnswer,
     FoundMeeting,
@@ -169,6 +175,7 @@ MODULES = (
     *(steering, acceptance, move_lists),
     *(going_back, searching, stranded, taken_listings, retirement),
     *(chat_plans, chat_importing, chat_targets),
+    *(chat_verification, chat_people),
     *(chat_endpoint, chat_gate, chat_sequence),
 )
 
@@ -387,6 +394,27 @@ class World:
         plan.rooms.update(state="Failed", error_code="chat-target-refused")
         return plan
 
+    def imported_chat_plan(self) -> ChatPlan:
+        plan = self.readable_chat_plan()
+        plan.rooms.update(state="Imported")
+        return plan
+
+    def chat_room_that_differs(self) -> ChatRoom:
+        plan = self.imported_chat_plan()
+        plan.rooms.update(comparison="Differs", compared={"sample": {"1": "first"}})
+        return plan.rooms.select_related("plan__tenant").first()
+
+    def chat_difference(self) -> ChatDifference:
+        return ChatDifference.objects.create(room=self.chat_room_that_differs(), code="name", sentence="Otherwise.")
+
+    def chat_question(self) -> ChatQuestion:
+        """To which nobody has answered."""
+        plan = self.imported_chat_plan()
+        question = ChatQuestion(plan=plan, principal="ann", name="Ann", address="ann@contoso.com", asked_by="zoe")
+        question.token = chat_people.digest_of(chat_people.token_of(question))
+        question.save()
+        return question
+
     def own_text(self) -> Tenant:
         notice_texts.change_notice_text(self.tenant, "Advance", "en", ACTOR, subject="On {day}")
         assert NoticeText.objects.exists()
@@ -429,6 +457,12 @@ class World:
         ends = timezone.now() + timedelta(days=1)
         UntoldNumber.objects.create(update=Update.objects.get(), number=self.spare, meeting_ends_at=ends)
         return release
+
+
+def look_at_texts(room: ChatRoom, actor: Actor) -> None:
+    """Which the target has not: the look was begun all the same."""
+    with suppress(ValidationError):
+        chat_verification.sampled(room, actor)
 
 
 class Case(NamedTuple):
@@ -480,6 +514,19 @@ AUDITED = {
     "importing.start": Case("start chat import", chat_importing.start, World.readable_chat_plan),
     "importing.pause": Case("pause chat import", chat_importing.pause, World.chat_import),
     "importing.resume": Case("resume chat import", chat_importing.resume, World.paused_chat_import),
+    "verification.ask": Case("compare chat rooms", chat_verification.ask, World.imported_chat_plan),
+    "verification.accept": Case(
+        "accept chat differences",
+        lambda difference, actor: chat_verification.accept([difference], actor, "Known"),
+        World.chat_difference,
+    ),
+    "verification.sampled": Case("look at chat messages", look_at_texts, World.chat_room_that_differs),
+    "people.ask_people": Case("ask chat people", chat_people.ask_people, World.imported_chat_plan),
+    "people.remind": Case(
+        "remind chat people",
+        lambda question, actor: chat_people.remind(question.plan, actor),
+        World.chat_question,
+    ),
     "importing.retry": Case("retry chat rooms", chat_importing.retry, World.failed_chat_import),
     "answers.answer": Case(
         "answer check", lambda check, actor: answers.answer(check, CheckAnswer.Answer.YES, "", actor), World.question
@@ -904,6 +951,16 @@ WITHOUT_ENTRY = {
     ),
     "plans.locked": "only locks",
     "plans.plan_now": "makes a plan that somebody has asked for",
+    **dict.fromkeys(
+        (
+            *("verification.comparable", "verification.is_settled", "verification.why_not_sampled"),
+            *("people.why_not_asked", "people.question_of", "people.rooms_of"),
+        ),
+        "only reads",
+    ),
+    "verification.verify_now": "compares what somebody has asked for",
+    **dict.fromkeys(("people.token_of", "people.digest_of", "people.address_of"), "only computes"),
+    "people.answer": "is audited as who answers, who need have no account: tests/chat/test_people.py",
     "importing.import_now": "goes on with an import that somebody has started",
     **dict.fromkeys(("actions.clean_recipients", "actions.clean_webhook", "actions.new_secret"), "only computes"),
     "actions.hide_path": "is a part of what writes the entry",

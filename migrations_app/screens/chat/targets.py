@@ -7,13 +7,15 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count
-from django.http import FileResponse, HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST
 
+from migrations_app.chat.evidence import chunks_of
 from migrations_app.chat.products import products_of, taken
 from migrations_app.chat.target_rows import remove_target, set_target, why_not_removed
 from migrations_app.chat.target_rows import try_target as looked_at
@@ -131,6 +133,8 @@ def product(request: Request, slug: str, pk: int) -> HttpResponseBase:
     except ValidationError as error:
         tell_errors(request, error)
         return redirect("chat-target", slug, pk)
-    answer = FileResponse(file.open("rb"), as_attachment=True, filename=file.name)
+    answer = StreamingHttpResponse(chunks_of(file), content_type="application/octet-stream")
+    answer["Content-Disposition"] = content_disposition_header(True, file.name)
+    answer["Content-Length"] = str(file.stat().st_size)
     answer["Cache-Control"] = "no-store"
     return answer
