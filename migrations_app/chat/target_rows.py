@@ -92,7 +92,7 @@ def set_target(
         (opened if given[key].is_secret else plain)[key] = value.strip()
     if secret is not None:
         opened[SECRET] = secret
-    opened = {key: value for key, value in opened.items() if value}
+    opened = {key: value for key, value in opened.items() if value and (key == SECRET or key in given)}
     plain = {key: value for key, value in plain.items() if value and key in given}
     for option in given.values():
         if option.is_required and not (opened.get(option.name) or plain.get(option.name)):

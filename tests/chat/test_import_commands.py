@@ -22,7 +22,7 @@ from migrations_app.management import chat_import
 from migrations_app.models import ChatArchive, ChatDifference, ChatPlan, ChatRoom, ChatTarget
 from tenants_app.models import AuditEntry, Tenant
 from tests.support.actors import ACTOR
-from tests.support.chat_fake_target import FakeServer
+from tests.support.chat_fake_target import FakeServer, limits
 from tests.support.chat_plans import a_plan, a_target, imported, stored, write_rooms
 from tests.support.commands import Command
 
@@ -73,6 +73,9 @@ def test_r128_a_plan_by_command_changes_nothing_and_lists_what_was_found(
     told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
     assert "1 rooms, 5 messages, 1 files; 0 errors" in told
     assert "Nothing was changed." in told
+    limits(server, messages_per_second=0.001)
+    told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
+    assert "The import takes about 1 h 23 min, by what is known of the target." in told
 
 
 def test_r128_an_import_by_command_goes_to_its_end(command: Command, archive: str, server: FakeServer) -> None:
@@ -206,7 +209,11 @@ def test_r128_decisions_by_command(command: Command, archive: str, server: FakeS
     assert "0 errors" in command("set_chat_import", "1", "--accept-retention", "--reason", "Asked Rosa")
 
     command("import_chat", archive, *INTO)
-    assert sorted(room.name for room in server.rooms.values()) == ["Alpha", "Alpha (2)", "Gamma"]
+    names = ["Alpha", "Alpha (2)", "Gamma"]
+    assert sorted(room.name for room in server.rooms.values()) == names
+    server.retention_is_known = True
+    command("import_chat", archive, *INTO)  # once more, with the same decisions
+    assert sorted(room.name for room in server.rooms.values()) == names
     (plan,) = rows(command, "get_chat_import", "1")
     assert plan["RetentionAcceptedBy"].startswith("command:")
 

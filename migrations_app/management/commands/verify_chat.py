@@ -66,7 +66,7 @@ class Command(AdministratorCommand):
     def _show_texts(self, rooms: list[ChatRoom] | None, options: Mapping[str, Any]) -> None:
         if rooms is None or len(rooms) != 1:
             raise wrong_usage(_("Name one room with --room: its texts are shown."))
-        sampled = verification.sampled(rooms[0], self.actor)
+        sampled = verification.sampled(rooms[0], self.actor, takes_long=True)
         self.list_rows(map(_text, sampled), options, TEXTS, when_empty=_("There is nothing to show."))
 
     def _tell_end(self, plan: ChatPlan, pks: list[int]) -> None:
