@@ -209,7 +209,11 @@ def test_r128_decisions_by_command(command: Command, archive: str, server: FakeS
     assert "0 errors" in command("set_chat_import", "1", "--accept-retention", "--reason", "Asked Rosa")
 
     command("import_chat", archive, *INTO)
-    assert sorted(room.name for room in server.rooms.values()) == ["Alpha", "Alpha (2)", "Gamma"]
+    names = ["Alpha", "Alpha (2)", "Gamma"]
+    assert sorted(room.name for room in server.rooms.values()) == names
+    server.retention_is_known = True
+    command("import_chat", archive, *INTO)  # once more, with the same decisions
+    assert sorted(room.name for room in server.rooms.values()) == names
     (plan,) = rows(command, "get_chat_import", "1")
     assert plan["RetentionAcceptedBy"].startswith("command:")
 
