@@ -138,6 +138,7 @@ class MigrationsConfig(AppConfig):
             gettext_noop("Chat"),
             gettext_noop("add chat target"),
             gettext_noop("change chat target"),
+            gettext_noop("download chat files"),
             gettext_noop("remove chat target"),
             gettext_noop("plan chat import"),
             gettext_noop("decide on chat rooms"),

@@ -34,6 +34,17 @@ from migrations_app.screens import (
     user_imports,
     users,
 )
+from migrations_app.screens.chat import answers as chat_answers
+from migrations_app.screens.chat import archives as chat_archives
+from migrations_app.screens.chat import importing as chat_importing
+from migrations_app.screens.chat import overview as chat_overview
+from migrations_app.screens.chat import people as chat_people
+from migrations_app.screens.chat import plans as chat_plans
+from migrations_app.screens.chat import report as chat_report
+from migrations_app.screens.chat import rooms as chat_rooms
+from migrations_app.screens.chat import switching as chat_switching
+from migrations_app.screens.chat import targets as chat_targets
+from migrations_app.screens.chat.chat_settings import chat_settings
 from migrations_app.screens.rollouts import acceptance as wave_acceptance
 from migrations_app.screens.rollouts import check_definitions, rollouts
 from migrations_app.screens.rollouts import checks as rollout_checks
@@ -87,7 +98,10 @@ register_converter(UPNConverter, "upn")
 register_converter(KeyConverter, "key")
 register_converter(UIDConverter, "uid")
 
-urlpatterns = [path("metrics", metrics.metrics, name="metrics")]
+urlpatterns = [
+    path("metrics", metrics.metrics, name="metrics"),
+    path("chat-answer/<slug:token>/", chat_answers.answer, name="chat-answer"),
+]
 """About all tenants."""
 
 tenant_urlpatterns = [
@@ -241,6 +255,69 @@ tenant_urlpatterns = [
     ),
     path("rollouts/<key:pk>/people/", rollout_people.people, name="rollout-people"),
     path("rollouts/<key:pk>/people/secret/", rollout_people.new_secret, name="rollout-people-secret"),
+    path("chat/", chat_overview.overview, name="chat"),
+    path("chat/settings/", chat_settings, name="chat-settings"),
+    path("chat/archives/", chat_archives.archives, name="chat-archives"),
+    path("chat/archives/script/<slug:kind>/", chat_archives.script, name="chat-script"),
+    path("chat/archives/evidence/<key:pk>/", chat_archives.download_evidence, name="chat-evidence"),
+    path("chat/archives/given/<key:pk>/", chat_archives.reading, name="chat-reading"),
+    path("chat/archives/<key:pk>/", chat_archives.archive, name="chat-archive"),
+    path("chat/archives/<key:pk>/download/", chat_archives.download, name="download-chat-archive"),
+    path("chat/archives/<key:pk>/delete/", chat_archives.delete, name="delete-chat-archive"),
+    path("chat/targets/", chat_targets.targets, name="chat-targets"),
+    path("chat/targets/<key:pk>/", chat_targets.target, name="chat-target"),
+    path("chat/targets/<key:pk>/try/", chat_targets.try_target, name="try-chat-target"),
+    path("chat/targets/<key:pk>/remove/", chat_targets.remove, name="remove-chat-target"),
+    path("chat/targets/<key:pk>/take/", chat_targets.product, name="chat-target-file"),
+    path("chat/plans/new/", chat_plans.new_plan, name="new-chat-plan"),
+    path("chat/plans/<key:number>/", chat_plans.plan, name="chat-plan"),
+    path("chat/plans/<key:number>/again/", chat_plans.plan_again, name="plan-chat-again"),
+    path("chat/plans/<key:number>/retention/", chat_plans.retention, name="accept-chat-retention"),
+    path("chat/plans/<key:number>/findings/", chat_plans.findings, name="chat-findings"),
+    path("chat/plans/<key:number>/start/", chat_importing.start, name="start-chat-import"),
+    path("chat/plans/<key:number>/pause/", chat_importing.pause, name="pause-chat-import"),
+    path("chat/plans/<key:number>/resume/", chat_importing.resume, name="resume-chat-import"),
+    path("chat/plans/<key:number>/retry/", chat_importing.retry, name="retry-chat-import"),
+    path("chat/plans/<key:number>/verify/", chat_importing.verify, name="verify-chat"),
+    path("chat/plans/<key:number>/rooms/", chat_rooms.rooms, name="chat-rooms"),
+    path("chat/plans/<key:number>/rooms/choose/", chat_rooms.choose, name="choose-chat-rooms"),
+    path("chat/plans/<key:number>/rooms/<key:pk>/", chat_rooms.room, name="chat-room"),
+    path("chat/plans/<key:number>/rooms/<key:pk>/name/", chat_rooms.name_room, name="name-chat-room"),
+    path("chat/plans/<key:number>/rooms/<key:pk>/accept/", chat_rooms.accept, name="accept-chat-differences"),
+    path("chat/plans/<key:number>/rooms/<key:pk>/verify/", chat_rooms.verify_room, name="verify-chat-room"),
+    path("chat/plans/<key:number>/rooms/<key:pk>/retry/", chat_rooms.retry_room, name="retry-chat-room"),
+    path("chat/plans/<key:number>/rooms/<key:pk>/sample/", chat_rooms.sample, name="chat-room-sample"),
+    path("chat/plans/<key:number>/gate/", chat_switching.gate, name="chat-gate"),
+    path("chat/plans/<key:number>/gate/<slug:key>/", chat_switching.answer_condition, name="answer-chat-gate"),
+    path(
+        "chat/plans/<key:number>/gate/<slug:key>/confirm/",
+        chat_switching.confirm_condition,
+        name="confirm-chat-gate",
+    ),
+    path(
+        "chat/plans/<key:number>/gate/<slug:key>/take-back/",
+        chat_switching.take_back_answer,
+        name="take-back-chat-gate",
+    ),
+    path("chat/plans/<key:number>/steps/", chat_switching.steps, name="chat-steps"),
+    path("chat/plans/<key:number>/steps/<slug:key>/", chat_switching.do_step, name="do-chat-step"),
+    path(
+        "chat/plans/<key:number>/steps/<slug:key>/take-back/",
+        chat_switching.take_back_step,
+        name="take-back-chat-step",
+    ),
+    path("chat/plans/<key:number>/endpoint/", chat_switching.endpoint, name="chat-endpoint"),
+    path("chat/plans/<key:number>/endpoint/compare/", chat_switching.compare_endpoint, name="compare-chat-endpoint"),
+    path("chat/plans/<key:number>/endpoint/ask/", chat_switching.ask_pool, name="ask-chat-pool"),
+    path("chat/plans/<key:number>/endpoint/<slug:key>/", chat_switching.answer_client, name="answer-chat-client"),
+    path(
+        "chat/plans/<key:number>/endpoint/<slug:key>/take-back/",
+        chat_switching.take_back_client,
+        name="take-back-chat-client",
+    ),
+    path("chat/plans/<key:number>/people/", chat_people.people, name="chat-people"),
+    path("chat/plans/<key:number>/report/", chat_report.report, name="chat-report"),
+    path("chat/plans/<key:number>/report/<slug:kind>/", chat_report.report_file, name="chat-report-file"),
     path("settings/", tenant_settings.tenant_settings, name="settings"),
     path("settings/service/off/", tenant_settings.service_off, name="service-off"),
     path("settings/rules/", tenant_settings.rules, name="rules"),

@@ -41,6 +41,7 @@ TABS = (
     Tab(_("Users"), "users", "users", frozenset({"users", "previews", "notices", "tool"})),
     Tab(_("Bridges"), "phone-call", "bridges", frozenset({"bridges", "releases"})),
     Tab(_("Rollouts"), "arrows-exchange", "rollouts", frozenset({"rollouts"})),
+    Tab(_("Chat"), "message-circle", "chat", frozenset({"chat"})),
     Tab(_("Settings"), "settings", "settings", frozenset({"settings", "dial-in", "people"})),
     Tab(_("Audit"), "clipboard-list", "audit", frozenset({"audit"})),
 )

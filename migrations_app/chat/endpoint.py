@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 
 from migrations_app.chat import step_rows
 from migrations_app.models import ChatEvidence, ChatPlan, ChatStep, ChatTarget
@@ -137,7 +138,7 @@ def compare(plan: ChatPlan, actor: Actor, before: str, after: str) -> ChatStep:
             {"before": sentence("%(address)s is no address such as sip:ocschat@contoso.com.", address=before)}
         )
     told = sentence("Before and now: %(address)s, identical character by character.", address=before)
-    return step_rows.note(plan, actor, URI, action="check chat endpoint", evidence=english(told), replaces=True)
+    return _noted(plan, actor, URI, english(told))
 
 
 def ask_pool(plan: ChatPlan, actor: Actor) -> ChatStep:
@@ -156,9 +157,7 @@ def ask_pool(plan: ChatPlan, actor: Actor) -> ChatStep:
         told = {"what": OPTIONS, "outcome": answer.outcome.value, "found": answer.sentence}
         entry(plan.tenant, actor, "check chat endpoint", str(plan), {}, told).save()
         raise ValidationError(answer.sentence)
-    return step_rows.note(
-        plan, actor, OPTIONS, action="check chat endpoint", evidence=english(answer.sentence), replaces=True
-    )
+    return _noted(plan, actor, OPTIONS, english(answer.sentence))
 
 
 def answer_client(
@@ -172,12 +171,15 @@ def answer_client(
                 "There is no kind of client %(key)s. There are: %(keys)s.", key=key, keys=", ".join((*CLIENTS, NOBODY))
             )
         )
-    return step_rows.note(plan, actor, key, action="check chat endpoint", evidence=evidence, file=file)
+    return _noted(plan, actor, key, evidence, file)
 
 
+@transaction.atomic
 def take_back(plan: ChatPlan, actor: Actor, key: str) -> ChatStep:
     """What was found or answered does not count any more. Raises ``ValidationError``."""
-    return step_rows.take_back(plan, actor, key, action="take back chat step")
+    row = step_rows.take_back(plan, actor, key)
+    entry(plan.tenant, actor, "take back chat step", str(plan), step_rows.told(row)).save()
+    return row
 
 
 def why_not_ported(plan: ChatPlan, said: Mapping[str, ChatStep]) -> Sentence | None:
@@ -188,6 +190,14 @@ def why_not_ported(plan: ChatPlan, said: Mapping[str, ChatStep]) -> Sentence | N
         "Have MMS compare the address of the new endpoint with that of the lookup account, or say that nobody uses an "
         "old client any more."
     )
+
+
+@transaction.atomic
+def _noted(plan: ChatPlan, actor: Actor, key: str, evidence: str, file: ChatEvidence | None = None) -> ChatStep:
+    """What MMS has measured replaces what it had measured before."""
+    row = step_rows.note(plan, actor, key, evidence=evidence, file=file, replaces=key in {URI, OPTIONS})
+    entry(plan.tenant, actor, "check chat endpoint", str(plan), {}, step_rows.told(row)).save()
+    return row
 
 
 def _possible(plan: ChatPlan) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils.translation import gettext_noop
 
@@ -26,7 +27,7 @@ from migrations_app.models import (
     ChatTarget,
 )
 from migrations_app.rollouts.retirement import Condition, Situation
-from tenants_app.audit import Actor
+from tenants_app.audit import Actor, entry
 from tenants_app.models import Tenant
 from tenants_app.sentences import Sentence, english, one_after_the_other, sentence, sentence_plural
 
@@ -36,9 +37,8 @@ PEOPLE = ("federated", "inactive", "no-account", "group-to-be-granted")
 """Codes of findings about people who have less at the target than they had (R116)."""
 MISSING_FILES = "file-missing"
 
-ROOMS, FILES, ARCHIVE, WHO, QUIET, BACKUPS, RETENTION = (
-    *("rooms", "files", "archive", "people", "source-quiet", "backups", "retention-officer"),
-)
+ROOMS, FILES, ARCHIVE, WHO = "rooms", "files", "archive", "people"
+QUIET, BACKUPS, RETENTION = "source-quiet", "backups", "retention-officer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +98,36 @@ def why_closed(plan: ChatPlan) -> Sentence:
 # --- answers ------------------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def answer_condition(
     plan: ChatPlan, actor: Actor, key: str, evidence: str = "", file: ChatEvidence | None = None
 ) -> ChatStep:
     """A person says that it holds, and how they know. Raises ``ValidationError``."""
     _manual(plan, key)
-    return step_rows.note(plan, actor, key, action="answer chat condition", evidence=evidence, file=file)
+    row = step_rows.note(plan, actor, key, evidence=evidence, file=file)
+    entry(plan.tenant, actor, "answer chat condition", str(plan), {}, step_rows.told(row)).save()
+    return row
 
 
+@transaction.atomic
 def confirm_condition(plan: ChatPlan, actor: Actor, key: str) -> ChatStep:
     """A second account confirms what the first one has answered. Raises ``ValidationError``."""
     if not _manual(plan, key).needs_second:
         raise ValidationError(sentence("This condition needs no second account."))
-    return step_rows.confirm(plan, actor, key, action="confirm chat condition")
+    row = step_rows.confirm(plan, actor, key)
+    told = {**step_rows.told(row), "answered by": row.done_by}
+    entry(plan.tenant, actor, "confirm chat condition", str(plan), {}, told).save()
+    return row
 
 
+@transaction.atomic
 def take_back_answer(plan: ChatPlan, actor: Actor, key: str) -> ChatStep:
     """What was answered does not count any more. Raises ``ValidationError``."""
     if key not in KEYS:
         raise _no_such(key)
-    return step_rows.take_back(plan, actor, key, action="take back chat answer")
+    row = step_rows.take_back(plan, actor, key)
+    entry(plan.tenant, actor, "take back chat answer", str(plan), step_rows.told(row)).save()
+    return row
 
 
 def _manual(plan: ChatPlan, key: str) -> ChatCondition:

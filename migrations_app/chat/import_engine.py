@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Self
 
 from django.conf import settings
@@ -41,6 +42,7 @@ from migrations_app.chat.leases import (
 )
 from migrations_app.chat.room_writing import RoomWriter
 from migrations_app.chat.targets.base import KeepsArchives, Target, TargetProblem, Unanswered
+from migrations_app.mail import delivery
 from migrations_app.models import ChatArchive, ChatPlan, ChatRoom
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
@@ -53,8 +55,12 @@ log = logging.getLogger(__name__)
 
 IS_WAITED_FOR = False
 
-TURN = timedelta(seconds=20)
-"""After so long, runs and messages have their turn."""
+TURN = timedelta(minutes=1)
+"""After so long other procedures have their turn, and before where a run or a message is due."""
+LOOKS_EVERY = 1.0
+"""Seconds between two looks whether something else is due."""
+PAUSE = timedelta(minutes=1)
+"""After something unexpected that is about no room, an import is left alone for so long."""
 
 State = ChatPlan.State
 INTERNAL = sentence("Something unexpected happened: look into the log of the workers, then retry this room.")
@@ -65,12 +71,33 @@ INTERNAL = sentence("Something unexpected happened: look into the log of the wor
 
 def advance(until: datetime) -> bool:
     """Go on with the imports that are under way. Returns whether it gave way before it was through."""
-    turn_ends = min(until, timezone.now() + TURN)
-    for plan in _due(clock.now()).select_related("tenant", "archive", "target").order_by("started_at", "pk")[:50]:
-        if timezone.now() >= turn_ends or queue.is_due():
+    turn = _Turn(min(until, timezone.now() + TURN))
+    plans_due = _due(clock.now()).select_related("tenant", "archive", "target")
+    for plan in plans_due.order_by("?")[:50]:  # so that a long import does not keep others waiting
+        if turn.is_over():
             return True
-        work(plan, lambda: timezone.now() >= turn_ends or queue.is_due())
+        try:
+            work(plan, turn.is_over)
+        except Exception:
+            log.exception("import %s could not go on; it is tried again", plan.pk)
+            ChatPlan.objects.filter(pk=plan.pk).update(retry_at=clock.now() + PAUSE)
     return is_due(clock.now())
+
+
+class _Turn:
+    """How long a worker may be at imports: until a time, or until something else is due."""
+
+    def __init__(self, until: datetime) -> None:
+        self._until = until
+        self._look_at = 0.0
+        self._is_over = False
+
+    def is_over(self) -> bool:
+        """Asks the database every now and then only, so that it can be asked after each batch."""
+        if not self._is_over and monotonic() >= self._look_at:
+            self._look_at = monotonic() + LOOKS_EVERY
+            self._is_over = queue.is_due() or delivery.is_due()
+        return self._is_over or timezone.now() >= self._until
 
 
 def is_due(now: datetime) -> bool:
@@ -231,7 +258,7 @@ class _Session:
         """Those of the rooms that are to be imported which are not made yet, in the order of the rooms."""
         left = self.plan.rooms.filter(state__in=ChatRoom.UNDER_WAY).order_by("position")
         found: dict[str, OutgoingCategory] = {}
-        for planned in left.values_list("planned", flat=True).iterator():
+        for planned in left.values_list("planned", flat=True):
             category = OutgoingCategory(**planned["category"])
             if category.id not in made:
                 found.setdefault(category.id, category)

@@ -133,12 +133,22 @@ def _keys(rooms: Rooms) -> list[int]:
 # --- in the foreground ------------------------------------------------------------------------------------------------
 
 
-def import_now(plan: ChatPlan, tell: Tell = lambda plan: None) -> ChatPlan:
-    """Work at the import until it has ended, beside other workers, through pauses before retries; the plan then."""
+def import_now(plan: ChatPlan, tell: Tell = lambda plan: None, tell_waiting: Tell = lambda plan: None) -> ChatPlan:
+    """Work at the import until it has ended, beside other workers, through pauses before retries; the plan then.
+
+    ``tell_waiting`` is called where it has to wait: for another worker, for the lease of one that was killed, or for
+    the next attempt.
+    """
+    waits = False
     plan.refresh_from_db()
     while plan.state == State.IMPORTING and plan.tenant.meeting_migration_enabled:
         may_go_on = plan.retry_at is None or plan.retry_at <= clock.now()
-        if not (may_go_on and import_engine.work(plan, lambda: False, tell)):
+        if may_go_on and import_engine.work(plan, lambda: False, tell):
+            waits = False
+        else:
+            if not waits:
+                tell_waiting(plan)
+            waits = True
             time.sleep(POLL_SECONDS)
         plan.refresh_from_db()
     return plan

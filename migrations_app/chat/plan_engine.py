@@ -26,7 +26,7 @@ from migrations_app.chat.conversion.conflicts import Choices
 from migrations_app.chat.conversion.findings import Finding
 from migrations_app.chat.conversion.outgoing import Found, OnConflict, Person
 from migrations_app.chat.conversion.people import people_of
-from migrations_app.chat.conversion.planned import as_json
+from migrations_app.chat.conversion.planned import MOVED, as_json
 from migrations_app.chat.conversion.planning import PlannedRoom, plan_as_a_whole, plan_rooms
 from migrations_app.chat.leases import LeaseLost, claim_plan, keep_plan, kept_meanwhile, leave_plan, may_begin
 from migrations_app.chat.plan_counts import counts_of
@@ -173,8 +173,11 @@ class _Planner:
         """The rooms whose messages are to be read all the same: they were not to be imported until now. None: all."""
         if not self.plan.keeps_content:
             return None
-        skipped = self.plan.rooms.filter(state=ChatRoom.State.SKIPPED)
-        return frozenset(skipped.values_list("room_id", flat=True))
+        rooms = self.plan.rooms
+        skipped = rooms.filter(state=ChatRoom.State.SKIPPED)
+        # What was found of times is kept with a room that can be imported, and nowhere else.
+        moved = rooms.filter(planned={}, findings__code="times-shifted")
+        return frozenset(room for some in (skipped, moved) for room in some.values_list("room_id", flat=True))
 
     def _choices(self) -> Choices:
         plan = self.plan
@@ -232,7 +235,10 @@ class _Planner:
         outgoing = planned.outgoing
         row.position, row.name, row.category = place, planned.room.name[:300], planned.category[:1000]
         row.becomes, row.becomes_category = planned.name[:1000], planned.category_name[:1000]
+        moved = {} if self._is_read(planned.room.id) else row.planned.get(MOVED, {})
         row.planned = as_json(outgoing) if outgoing else {}
+        if row.planned and moved:  # found when messages were read
+            row.planned[MOVED] = moved
         if row.state != ChatRoom.State.DESELECTED:
             row.state = ChatRoom.State.SKIPPED if planned.is_skipped else ChatRoom.State.PLANNED
         row.message_count, row.first_at, row.last_at = planned.room.messages, planned.room.first, planned.room.last

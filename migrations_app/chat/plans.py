@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -271,12 +272,15 @@ def why_not_started(plan: ChatPlan, rooms: Rooms | None = None) -> str:
     return ""
 
 
-def replaced(plan: ChatPlan, actor: Actor) -> ChatPlan:
-    """A new plan of the same archive for the same target, with the decisions of this one; in the caller's transaction.
+@transaction.atomic
+def replaced(plan: ChatPlan, actor: Actor, **choices: Any) -> ChatPlan:
+    """A new plan of the same archive for the same target, with the decisions of this one, but for the ``choices`` of
+    :func:`make_plan` that are given.
 
     Of rooms it has no more than what was decided; the rest is planned.
     """
-    new = make_plan(plan.tenant, actor, plan.archive, plan.target, **{name: getattr(plan, name) for name in _CHOICES})
+    choices = {name: getattr(plan, name) for name in _CHOICES} | choices
+    new = make_plan(plan.tenant, actor, plan.archive, plan.target, **choices)
     for name in (*_RULE, "category_names"):
         setattr(new, name, getattr(plan, name))
     new.save(update_fields=[*_RULE, "category_names"])

@@ -14,7 +14,7 @@ from django.db import transaction
 
 from migrations_app.chat import endpoint, gate, step_rows
 from migrations_app.models import ChatEvidence, ChatPlan, ChatStep, ChatTarget
-from tenants_app.audit import Actor
+from tenants_app.audit import Actor, entry
 from tenants_app.sentences import Sentence, english, one_after_the_other, sentence
 
 Said = Mapping[str, ChatStep]
@@ -78,7 +78,9 @@ def do_step(plan: ChatPlan, actor: Actor, key: str, evidence: str = "", file: Ch
     step = _step(plan, key)
     if step.why_not:
         raise ValidationError(step.why_not)
-    return step_rows.note(plan, actor, key, action="do chat step", evidence=evidence, file=file)
+    row = step_rows.note(plan, actor, key, evidence=evidence, file=file)
+    entry(plan.tenant, actor, "do chat step", str(plan), {}, step_rows.told(row)).save()
+    return row
 
 
 @transaction.atomic
@@ -89,7 +91,9 @@ def take_back_step(plan: ChatPlan, actor: Actor, key: str) -> ChatStep:
     later = next((each for each in steps_of(plan) if each.number > step.number and each.done), None)
     if later is not None:
         raise ValidationError(sentence("“%(step)s” comes later and is done: take that back before.", step=later.title))
-    return step_rows.take_back(plan, actor, key, action="take back chat step")
+    row = step_rows.take_back(plan, actor, key)
+    entry(plan.tenant, actor, "take back chat step", str(plan), step_rows.told(row)).save()
+    return row
 
 
 def _step(plan: ChatPlan, key: str) -> Step:

@@ -1,13 +1,15 @@
-"""What people say of a plan, with who, when and evidence: conditions of the gate, steps, and clients (R125 to R127)."""
+"""What people say of a plan, with who, when and evidence: conditions of the gate, steps, and clients (R125 to R127).
+
+Whoever calls these functions holds a transaction, in which they write the audit entry, too.
+"""
 
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from migrations_app.models import ChatEvidence, ChatPlan, ChatStep
 from migrations_app.monitoring import clock
-from tenants_app.audit import Actor, entry
+from tenants_app.audit import Actor
 from tenants_app.sentences import sentence
 
 LONGEST_EVIDENCE = 4000
@@ -25,18 +27,16 @@ def hold(plan: ChatPlan) -> ChatPlan:
     return plans.select_related("tenant", "archive", "target").get(pk=plan.pk)
 
 
-@transaction.atomic
 def note(
     plan: ChatPlan,
     actor: Actor,
     key: str,
     *,
-    action: str,
     evidence: str = "",
     file: ChatEvidence | None = None,
     replaces: bool = False,
 ) -> ChatStep:
-    """Keep what was said, with its audit entry. What was said before is refused, or with ``replaces`` taken back.
+    """Keep what was said. What was said before is refused, or with ``replaces`` taken back.
 
     Raises ``ValidationError`` without evidence.
     """
@@ -53,13 +53,10 @@ def note(
         _taken_back(before, actor)
     row = ChatStep(plan=plan, key=key, done_at=clock.now(), done_by=actor.name, evidence=evidence, file=file)
     row.save()
-    told = {"what": key, "evidence": evidence[:400]} | ({"file": file.file_name} if file else {})
-    entry(plan.tenant, actor, action, str(plan), {}, told).save()
     return row
 
 
-@transaction.atomic
-def confirm(plan: ChatPlan, actor: Actor, key: str, *, action: str) -> ChatStep:
+def confirm(plan: ChatPlan, actor: Actor, key: str) -> ChatStep:
     """The second account says the same. Raises ``ValidationError``."""
     plan = hold(plan)
     row = ChatStep.objects.filter(plan=plan, key=key, taken_back_at=None).first()
@@ -73,20 +70,22 @@ def confirm(plan: ChatPlan, actor: Actor, key: str, *, action: str) -> ChatStep:
         raise ValidationError(sentence("You have answered yourself: a second account must confirm it."))
     row.confirmed_at, row.confirmed_by = clock.now(), actor.name
     row.save(update_fields=["confirmed_at", "confirmed_by"])
-    entry(plan.tenant, actor, action, str(plan), {}, {"what": key, "answered by": row.done_by}).save()
     return row
 
 
-@transaction.atomic
-def take_back(plan: ChatPlan, actor: Actor, key: str, *, action: str) -> ChatStep:
+def take_back(plan: ChatPlan, actor: Actor, key: str) -> ChatStep:
     """It does not count any more, and stays with whoever said it. Raises ``ValidationError``."""
     plan = hold(plan)
     row = ChatStep.objects.filter(plan=plan, key=key, taken_back_at=None).first()
     if row is None:
         raise ValidationError(sentence("Nobody has said so, so there is nothing to take back."))
     _taken_back(row, actor)
-    entry(plan.tenant, actor, action, str(plan), {"what": key, "evidence": row.evidence[:400]}, {}).save()
     return row
+
+
+def told(row: ChatStep) -> dict[str, str]:
+    """What the audit says of it."""
+    return {"what": row.key, "evidence": row.evidence[:400]} | ({"file": row.file.file_name} if row.file else {})
 
 
 def checked_evidence(evidence: str, file: ChatEvidence | None = None) -> str:

@@ -92,7 +92,7 @@ def set_target(
         (opened if given[key].is_secret else plain)[key] = value.strip()
     if secret is not None:
         opened[SECRET] = secret
-    opened = {key: value for key, value in opened.items() if value}
+    opened = {key: value for key, value in opened.items() if value and (key == SECRET or key in given)}
     plain = {key: value for key, value in plain.items() if value and key in given}
     for option in given.values():
         if option.is_required and not (opened.get(option.name) or plain.get(option.name)):
@@ -117,8 +117,7 @@ def set_target(
             target.save(update_fields=["sealed_password"])
             after[SECRET] = "changed" if opened else "removed"
     if is_new or after:
-        action = "add chat target" if is_new else "change chat target"
-        entry(tenant, actor, action, target.name, before, after).save()
+        entry(tenant, actor, "add chat target" if is_new else "change chat target", target.name, before, after).save()
     return target
 
 

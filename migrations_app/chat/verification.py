@@ -142,22 +142,27 @@ _WHY = {
 }
 MOST_DIFFERENT = 50
 """Messages that differ, of which both sides are shown."""
+LARGEST_ON_A_PAGE = 200_000
+"""Messages of a room that are read while somebody waits before a page."""
 
 
-def why_not_sampled(room: ChatRoom) -> str:
-    """Why nobody may look at text of this room; empty where an operator may (R129)."""
+def why_not_sampled(room: ChatRoom, *, takes_long: bool = False) -> str:
+    """Why nobody may look at text of this room; empty where an operator may (R129). A larger one is shown by a command,
+    which ``takes_long``."""
     if room.comparison != Comparison.DIFFERS:
         return sentence("Only of rooms with differences both sides are shown.")
     if not room.compared:
         return sentence("The target does not have this room.")
+    if room.message_count > LARGEST_ON_A_PAGE and not takes_long:
+        return sentence("The room is too large to be read at once: verify_chat --texts shows it.")
     return ""
 
 
-def sampled(room: ChatRoom, actor: Actor) -> list[Sampled]:
+def sampled(room: ChatRoom, actor: Actor, *, takes_long: bool = False) -> list[Sampled]:
     """Messages of the sample and those that differ, as they are on both sides now. Who looks is audited before the
     first text is read (R129). Reads both sides from the beginning. Raises ``ValidationError``."""
     plan = room.plan
-    if why := why_not_sampled(room):
+    if why := why_not_sampled(room, takes_long=takes_long):
         raise ValidationError(why)
     why_of = {int(n): str(why) for n, why in room.compared["sample"].items()}
     differing = room.differences.exclude(n=None).order_by("pk").values_list("n", flat=True)[:MOST_DIFFERENT]

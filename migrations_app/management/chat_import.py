@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.db.models import Case, When
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -29,6 +30,7 @@ TELLS_EVERY = 2.0
 """Seconds between two lines that say how far it is."""
 FINDINGS = ("Room", "Severity", "Code", "Count", "Finding")
 _SHOWN_PROBLEMS = 20
+_SHOWN_OF_NAME = 40
 
 
 class ChatImportCommand(AdministratorCommand):
@@ -54,7 +56,8 @@ class ChatImportCommand(AdministratorCommand):
         )
 
     def planned(self, options: Mapping[str, Any]) -> ChatPlan:
-        """The newest plan of this archive for this target that has not begun, or a new one; it is made at once."""
+        """The newest plan of this archive for this target that has not begun, or a new one, with the decisions of the
+        last; it is made at once."""
         tenant = self.tenant(options)
         target = target_named(tenant, options["target"])
         archive = self.stored(tenant, options["archive"])
@@ -65,13 +68,15 @@ class ChatImportCommand(AdministratorCommand):
             "keeps_root_managers": False if options["without_root_managers"] else None,
         }
         choices = {name: value for name, value in given.items() if value is not None}
-        found = archive.plans.filter(target=target, state__in=(State.READY, State.REFUSED, State.PLANNING), **choices)
-        plan = found.order_by("-number").first()
-        if plan is None:
-            plan = plans.make_plan(tenant, self.actor, archive, target, **choices)
-        elif plan.state != State.PLANNING:
-            plans.plan_again(plan, self.actor)
-        return self.made(plan)
+        last = archive.plans.filter(target=target).order_by("-number").first()
+        if last is None:
+            return self.made(plans.make_plan(tenant, self.actor, archive, target, **choices))
+        is_other = any(getattr(last, name) != value for name, value in choices.items())
+        if is_other or last.state not in {State.READY, State.REFUSED, State.PLANNING}:
+            last = plans.replaced(last, self.actor, **choices)
+        elif last.state != State.PLANNING:
+            plans.plan_again(last, self.actor)
+        return self.made(last)
 
     def made(self, plan: ChatPlan) -> ChatPlan:
         """The plan, once it is ready. Raises ``CommandError`` where it cannot be made."""
@@ -107,10 +112,15 @@ class ChatImportCommand(AdministratorCommand):
         """What would become of the rooms, and each finding."""
         if options["format"] == "table":
             self.stdout.write(in_short(plan))
-        findings = plan.findings.select_related("room").order_by("room__position", "pk").iterator(500)
-        self.list_rows(
-            (finding_record(finding) for finding in findings), options, FINDINGS, when_empty=_("Nothing was found.")
-        )
+            if plan.estimate_seconds:
+                self.stdout.write(
+                    _("The import takes about %(time)s, by what is known of the target.")
+                    % {"time": how_long(plan.estimate_seconds)}
+                )
+        worst_first = Case(*(When(severity=each, then=place) for place, each in enumerate(ChatFinding.Severity)))
+        findings = plan.findings.select_related("room").order_by(worst_first, "room__position", "pk").iterator(500)
+        records = (finding_record(finding, is_short=options["format"] == "table") for finding in findings)
+        self.list_rows(records, options, FINDINGS, when_empty=_("Nothing was found."))
         if why := plans.why_not_started(plan):
             raise CommandError(str(why))
 
@@ -150,6 +160,17 @@ def stored(tenant: Tenant, actor: Actor, path: Path) -> ChatArchive:
     return store_export(tenant, actor, name, lambda folder: copy(path, folder))
 
 
+def newest_plan(tenant: Tenant, number: int | None) -> ChatPlan:
+    """The plan of that number, or the newest where none is given. Raises ``CommandError`` and ``ValidationError``."""
+    if number is not None:
+        return plans.plan_numbered(tenant, number)
+    found = ChatPlan.objects.filter(tenant=tenant).select_related("tenant", "archive", "target")
+    newest = found.order_by("-number").first()
+    if newest is None:
+        raise CommandError(_("There are no plans: plan_chat_import makes one."))
+    return newest
+
+
 def rooms_named(plan: ChatPlan, names: Sequence[str]) -> list[ChatRoom]:
     """The plan's rooms of these names or ids. Raises ``CommandError`` where one is not there, or means several."""
     found: dict[int, ChatRoom] = {}
@@ -170,9 +191,11 @@ def rooms_named(plan: ChatPlan, names: Sequence[str]) -> list[ChatRoom]:
     return list(found.values())
 
 
-def finding_record(finding: ChatFinding) -> dict[str, Any]:
+def finding_record(finding: ChatFinding, *, is_short: bool = False) -> dict[str, Any]:
+    """The finding as it is listed; ``is_short``: with no more of the room's name than a column has room for."""
+    name = finding.room.name if finding.room else ""
     return {
-        "Room": finding.room.name if finding.room else "",
+        "Room": f"{name[: _SHOWN_OF_NAME - 1]}…" if is_short and len(name) > _SHOWN_OF_NAME else name,
         "Severity": finding.severity,
         "Code": finding.code,
         "Count": finding.count,
@@ -198,6 +221,12 @@ def in_short(plan: ChatPlan) -> str:
         )
         % told
     )
+
+
+def how_long(seconds: float) -> str:
+    """About so long, in hours and minutes."""
+    minutes = max(1, round(seconds / 60))
+    return _("%(hours)s h %(minutes)s min") % {"hours": grouped(minutes // 60), "minutes": minutes % 60}
 
 
 def how_far(plan: ChatPlan) -> str:

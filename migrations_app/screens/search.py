@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from migrations_app.badges import BADGES, NEVER_RUN, Badge
+from migrations_app.badges import BADGES, CHAT, NEVER_RUN, Badge
 from migrations_app.finding.everything import Everything, look_for
 from migrations_app.finding.typed import ID_DIGITS, Typed
 from migrations_app.models import BulkAction, ChatPlan, ChatRoom, NumberRelease, Preview, Run, UserImport
@@ -260,7 +260,7 @@ class _Shown:
     def _room(self, room: ChatRoom) -> Hit:
         about = _("Plan %(number)s, %(category)s") % {"number": room.plan.number, "category": room.category}
         address = self._address("chat-room", room.plan.number, room.pk)
-        return Hit(room.name, about, address, "message-circle", BADGES[room.state])
+        return Hit(room.name, about, address, "message-circle", CHAT[room.state])
 
     def _chat_plan(self, plan: ChatPlan) -> Hit:
         title = _("Plan %(number)s: %(archive)s to %(target)s") % {
@@ -268,9 +268,7 @@ class _Shown:
             "archive": plan.archive.name,
             "target": plan.target.name,
         }
-        return Hit(
-            title, "", self._address("chat-plan", plan.number), "message-circle", BADGES[plan.state], plan.created
-        )
+        return Hit(title, "", self._address("chat-plan", plan.number), "message-circle", CHAT[plan.state], plan.created)
 
     def _job(self, title: str, to: str, row: UserImport | BulkAction | Preview) -> Hit:
         return Hit(title, "", self._address(to, row.pk), "clipboard-list", BADGES[row.state], row.created)

@@ -11,6 +11,8 @@ from django.utils.translation import ngettext
 from migrations_app.badges import CHAT
 from migrations_app.chat.conversion.findings import CODES
 from migrations_app.chat.names import DIFFERENCES, FINDINGS
+from migrations_app.cures import CURES, Place
+from migrations_app.failures import CATALOGUE
 from tenants_app.templatetags.components import state
 
 register = template.Library()
@@ -45,6 +47,21 @@ def finding_severity(code: str) -> str:
 def difference_name(code: str) -> str:
     """What people call a kind of difference."""
     return _(DIFFERENCES[code]) if code in DIFFERENCES else code
+
+
+@register.filter
+def chat_do(code: str) -> str:
+    """What to do about the code of a room that failed for good; empty for one that is not in the catalogue."""
+    if code not in CATALOGUE:
+        return ""
+    entry = CATALOGUE[code]
+    return str(entry.do if entry.do_when_given_up is None else entry.do_when_given_up)
+
+
+@register.filter
+def is_of_target(code: str) -> bool:
+    """Whether that is put right on the page of the target."""
+    return CURES.get(code) == Place.CHAT_TARGET
 
 
 @register.filter

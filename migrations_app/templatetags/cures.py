@@ -66,6 +66,8 @@ def cure(
     place = place_of(code)
     if place in {Place.SETTINGS, Place.MAIL, Place.ALERTS}:
         return _of_tenant(place, slug)
+    if place in {Place.CHAT_TARGET, Place.CHAT_PLAN}:
+        return Link(_("Open Chat"), reverse("chat", args=[slug]))
     if user is None:
         return None
     own = Link(_("Open the user"), reverse("user", args=[slug, user.upn]))

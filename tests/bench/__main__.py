@@ -6,6 +6,7 @@ script that an administrator would write with icalendar, one save() and one comp
 `make bench ARGS=lists` only what the lists and the dashboard take at 100,000 users,
 `make bench ARGS=import` only how long it takes to import these,
 `make bench ARGS=activity` only what noting each change for live pages costs runs and messages,
+`make bench ARGS=chat` only what targets of persistent chat that are made of files take,
 `make bench ARGS=caldav` only what mailboxes on a CalDAV server take,
 `make bench ARGS=matrix` what a real Synapse takes of persistent chat, and
 `make bench ARGS=graph` what mailboxes in Exchange Online take, of which a stand-in answers for Graph.
@@ -29,7 +30,7 @@ from typing import Any
 import django
 
 from migrations_app.demo.mailbox import plan_meeting
-from tests.bench import activity, caldav, graph, imports, lists, matrix
+from tests.bench import activity, caldav, chat, graph, imports, lists, matrix
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
@@ -60,6 +61,10 @@ def main() -> None:
     if sys.argv[1:] == ["import"]:
         os.sched_setaffinity(0, cores)
         imports.main()
+        return
+    if sys.argv[1:] == ["chat"]:
+        os.sched_setaffinity(0, cores)
+        chat.main()
         return
     if sys.argv[1:] == ["caldav"]:
         os.sched_setaffinity(0, cores)

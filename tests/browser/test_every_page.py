@@ -33,6 +33,7 @@ from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
 from tests.support.axe import COLOURS, STANDARDS, violations
+from tests.support.chat_rows import chat_of_pages
 from tests.support.commands import invitation
 from tests.support.looks import SPACE_TEXT, WATCH_SHIFTS, faint_edges, picture, shifts, sideways
 from tests.support.notices import notices_to
@@ -124,6 +125,36 @@ PAGES = {
         "/contoso/settings/deployments/",
         "/contoso/settings/deployments/{deployment}/",
         "/contoso/settings/deployments/{deployment}/remove/",
+        "/contoso/chat/",
+        "/contoso/chat/settings/",
+        "/contoso/chat/archives/",
+        "/contoso/chat/archives/given/{reading}/",
+        "/contoso/chat/archives/{archive}/",
+        "/contoso/chat/archives/{deleted_archive}/",
+        "/contoso/chat/archives/{archive}/delete/",
+        "/contoso/chat/targets/",
+        "/contoso/chat/targets/?kind=matrix",
+        "/contoso/chat/targets/?kind=teams",
+        "/contoso/chat/targets/{chat_target}/",
+        "/contoso/chat/targets/{chat_server}/",
+        "/contoso/chat/targets/{chat_target}/remove/",
+        "/contoso/chat/plans/new/",
+        "/contoso/chat/plans/{ready}/",
+        "/contoso/chat/plans/{ready}/start/",
+        "/contoso/chat/plans/{ready}/retention/",
+        "/contoso/chat/plans/{ready}/rooms/",
+        "/contoso/chat/plans/{ready}/rooms/{wrong_room}/",
+        "/contoso/chat/plans/{ready}/findings/",
+        "/contoso/chat/plans/{chat}/",
+        "/contoso/chat/plans/{chat}/resume/",
+        "/contoso/chat/plans/{chat}/rooms/",
+        "/contoso/chat/plans/{chat}/rooms/{chat_room}/",
+        "/contoso/chat/plans/{chat}/rooms/{unreachable_room}/",
+        "/contoso/chat/plans/{chat}/gate/",
+        "/contoso/chat/plans/{guided}/steps/",
+        "/contoso/chat/plans/{guided}/endpoint/",
+        "/contoso/chat/plans/{chat}/people/",
+        "/contoso/chat/plans/{chat}/report/",
         "/contoso/rollouts/",
         "/contoso/rollouts/{rollout}/",
         "/contoso/rollouts/{rollout}/settings/",
@@ -253,6 +284,7 @@ def fill(
         "deployment": a_deployment(tenant).pk,
         **(rollout := rollout_of_pages(anna, clara, new_bridge, LONG)),
         **retirement_of_pages(clara, rollout["rollout"], LONG),
+        **chat_of_pages(tenant, LONG),
         "notices": notices_to(anna).pk,
         **preview_of(anna),
         "plan": plan.pk,

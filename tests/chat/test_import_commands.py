@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from migrations_app.chat import importing, plans
+from migrations_app.chat import import_engine, importing, leases, plans
 from migrations_app.chat.archive import packing
+from migrations_app.chat.report import report_of
+from migrations_app.chat.report_files import WRITERS
+from migrations_app.chat.target_rows import target_named
 from migrations_app.chat.targets.base import TargetProblem
-from migrations_app.models import ChatArchive, ChatDifference, ChatPlan, ChatRoom
+from migrations_app.management import chat_import
+from migrations_app.models import ChatArchive, ChatDifference, ChatPlan, ChatRoom, ChatTarget
 from tenants_app.models import AuditEntry, Tenant
 from tests.support.actors import ACTOR
-from tests.support.chat_fake_target import FakeServer
+from tests.support.chat_fake_target import FakeServer, limits
 from tests.support.chat_plans import a_plan, a_target, imported, stored, write_rooms
 from tests.support.commands import Command
 
@@ -68,6 +73,9 @@ def test_r128_a_plan_by_command_changes_nothing_and_lists_what_was_found(
     told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
     assert "1 rooms, 5 messages, 1 files; 0 errors" in told
     assert "Nothing was changed." in told
+    limits(server, messages_per_second=0.001)
+    told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
+    assert "The import takes about 1 h 23 min, by what is known of the target." in told
 
 
 def test_r128_an_import_by_command_goes_to_its_end(command: Command, archive: str, server: FakeServer) -> None:
@@ -201,7 +209,11 @@ def test_r128_decisions_by_command(command: Command, archive: str, server: FakeS
     assert "0 errors" in command("set_chat_import", "1", "--accept-retention", "--reason", "Asked Rosa")
 
     command("import_chat", archive, *INTO)
-    assert sorted(room.name for room in server.rooms.values()) == ["Alpha", "Alpha (2)", "Gamma"]
+    names = ["Alpha", "Alpha (2)", "Gamma"]
+    assert sorted(room.name for room in server.rooms.values()) == names
+    server.retention_is_known = True
+    command("import_chat", archive, *INTO)  # once more, with the same decisions
+    assert sorted(room.name for room in server.rooms.values()) == names
     (plan,) = rows(command, "get_chat_import", "1")
     assert plan["RetentionAcceptedBy"].startswith("command:")
 
@@ -358,11 +370,6 @@ def test_r128_a_report_replaces_a_report_and_nothing_else(
 def test_r128_a_report_asks_as_much_for_many_rooms_as_for_few(
     tenant: Tenant, server: FakeServer, django_assert_num_queries: Any, tmp_path: Path
 ) -> None:
-    from django.utils import timezone
-
-    from migrations_app.chat.report import report_of
-    from migrations_app.chat.report_files import WRITERS
-
     target = a_target(tenant)
     for rooms in (2, 40):
         names = tuple(f"Room {n}" for n in range(rooms))
@@ -370,3 +377,22 @@ def test_r128_a_report_asks_as_much_for_many_rooms_as_for_few(
         plan = plans.plan_numbered(tenant, plan.number)
         with django_assert_num_queries(7):
             assert len("".join(WRITERS["csv"](report_of(plan, timezone.now()))).splitlines()) > rooms
+
+
+def test_r111_a_command_that_waits_for_another_worker_says_so(
+    command: Command, tenant: Tenant, archive: str, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = importing.start(plans.plan_now(plans.make_plan(tenant, ACTOR, *_parts(tenant, archive))), ACTOR)
+    import_engine.work(plan, lambda: True)  # begins it
+    other = leases.claim_room(ChatPlan.objects.get(pk=plan.pk))
+    assert other is not None
+    monkeypatch.setattr(importing.time, "sleep", lambda seconds: leases.leave_room(other, ChatRoom.State.WAITING))
+
+    told = command("import_chat", archive, *INTO)
+
+    assert "Waiting for another worker, or for the next attempt at what failed: 1 of 2 rooms ended" in told
+    assert "2 of 2 rooms ended" in told
+
+
+def _parts(tenant: Tenant, archive: str) -> tuple[ChatArchive, ChatTarget]:
+    return chat_import.stored(tenant, ACTOR, Path(archive)), target_named(tenant, "New home")

@@ -139,10 +139,10 @@ class Killed(BaseException):
 
 
 def test_r111_killed_at_any_step_it_goes_on_without_loss_or_double(tenant: Tenant, server: FakeServer) -> None:
-    """Before each statement of the database, and before and after whatever is asked of the target."""
+    """Before each statement that writes, and before and after whatever is asked of the target."""
     server.repeats = True
     limits(server, messages_per_second=0.2, times_are_unique=True)
-    plan = a_plan(tenant, stored(tenant, messages=3))
+    plan = a_plan(tenant, stored(tenant, rooms=("Alpha",), messages=3))
     importing.start(plan, ACTOR)
     died = 0
     for last in itertools.count(1):
@@ -155,9 +155,10 @@ def test_r111_killed_at_any_step_it_goes_on_without_loss_or_double(tenant: Tenan
                 if next(steps) == last:
                     raise Killed
 
-            def statement(execute: Any, *args: Any, step: Any = step) -> Any:
-                step()
-                return execute(*args)
+            def statement(execute: Any, sql: str, *args: Any, step: Any = step) -> Any:
+                if not sql.startswith("SELECT"):  # before which it dies as it does after what was written last
+                    step()
+                return execute(sql, *args)
 
             server.at = step
             try:
@@ -173,13 +174,12 @@ def test_r111_killed_at_any_step_it_goes_on_without_loss_or_double(tenant: Tenan
 
             assert ended.state == ChatPlan.State.IMPORTED, last
             assert server.there("Alpha").keys == keys(1, 3), last
-            assert server.there("Beta").keys == keys(2, 3), last
-            assert len(server.rooms) == 2
+            assert len(server.rooms) == 1
             assert server.there("Alpha").is_open
-            assert sorted(plan.rooms.values_list("written", "cursor_n")) == [(3, 3), (3, 3)]
+            assert plan.rooms.values_list("written", "cursor_n").get() == (3, 3)
         if is_over:
             break
-    assert died > 60
+    assert died > 35
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from datetime import timedelta
 import pytest
 from django.core.exceptions import ValidationError
 
-from migrations_app.chat import compare_engine, verification
+from migrations_app.chat import compare_engine, names, verification
+from migrations_app.chat.conversion.findings import CODES
 from migrations_app.chat.targets.base import TargetProblem
+from migrations_app.chat.verifying.differences import DO
 from migrations_app.models import ChatPlan, ChatRoom
 from migrations_app.monitoring import clock
 from tenants_app.models import AuditEntry, Tenant
@@ -179,3 +181,17 @@ def test_r123_a_message_that_is_lost_has_one_side(plan: ChatPlan, server: FakeSe
     row = next(row for row in verification.sampled(room_named(plan, "Alpha"), ACTOR) if row.n == 4)
     assert row.there is None
     assert row.ours.text == "Alpha says 4"
+
+
+def test_r129_a_large_room_is_not_read_while_somebody_waits(plan: ChatPlan, server: FakeServer) -> None:
+    damage(server)
+    verified(plan)
+    plan.rooms.update(message_count=verification.LARGEST_ON_A_PAGE + 1)
+    with pytest.raises(ValidationError, match="too large to be read at once"):
+        verification.sampled(room_named(plan, "Alpha"), ACTOR)
+    assert len(verification.sampled(room_named(plan, "Alpha"), ACTOR, takes_long=True)) == 5
+
+
+def test_every_code_has_a_name() -> None:
+    assert set(names.FINDINGS) == set(CODES)
+    assert set(names.DIFFERENCES) == set(DO)

@@ -21,7 +21,7 @@ from django.utils import timezone
 from migrations_app.alerts.actions import change_alerts
 from migrations_app.chat.archive import packing
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import ChatPlan, MeetingResult, NumberRelease, Rollout, RolloutCheck, Run
+from migrations_app.models import ChatDifference, ChatPlan, MeetingResult, NumberRelease, Rollout, RolloutCheck, Run
 from migrations_app.procedures.number_release import start_release
 from migrations_app.rewriting.spans import pack
 from tenants_app.changes.bridges import register_number
@@ -29,7 +29,7 @@ from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import create_tenant
 from tenants_app.models import Bridge, ConferencingUser, MailboxConnection, Tenant
 from tests.support.actors import ACTOR
-from tests.support.chat_plans import a_plan, a_target, stored, write_rooms
+from tests.support.chat_plans import a_plan, a_target, imported, stored, write_rooms
 from tests.support.commands import Command, invitation
 from tests.support.name_server import names
 from tests.support.planned import plan_for
@@ -42,19 +42,25 @@ ACTS_ON_A_TENANT = {
     "answer_check": "{question} --yes",
     "accept_wave": "{offered_wave}",
     "accept_given_up_messages": "--number {leaving}",
+    "accept_chat_difference": "--plan {chat_done} --room 1 --reason known",
+    "ask_chat_people": "--plan {chat_done}",
     "check_deliverability": ANNA,
     "export_chat": "--source mms-chat:{chat_zip} --output {exported}",
+    "get_chat_answer": "--plan {chat_done}",
     "get_chat_archive": "{chat_archive}",
     "get_chat_import": "{chat_plan}",
-    "get_chat_registration": "{chat_homeserver} --secret-file {chat_token} --output {report}",
+    "get_chat_product": "{chat_shelf} --output {product}",
+    "get_chat_registration": "{chat_homeserver} --secret-file {chat_token} --output {registration}",
     "get_chat_report": "{chat_plan} --output {report}",
     "get_chat_room": "--plan {chat_plan}",
+    "get_chat_step": "{chat_plan}",
     "get_chat_target": "{chat_target}",
     "import_chat": "{chat_zip} --target {chat_target} --what-if",
     "plan_chat_import": "{chat_zip} --target {chat_target}",
     "remove_chat_target": "{spare_chat_target}",
     "set_chat_settings": "--keep-archives-days 30",
     "set_chat_import": "{chat_plan} --room 1 --deselect --reason unread",
+    "set_chat_step": "{chat_plan} backups --evidence tape",
     "set_chat_target": "Shelf --kind archive",
     "test_chat_target": "{chat_target}",
     "confirm_moves": "{running_wave} --all",
@@ -119,13 +125,22 @@ ACTS_ON_A_TENANT = {
     "test_alert": "",
     "test_mail_server": "",
     "undo_meeting_migration": "--correlation-id {run}",
+    "verify_chat": "--plan {chat_done}",
     "unassign_service_number": "--number {spare} --replace-with {toll}",
 }
 """Arguments with which it works in Contoso. A word in braces is the key of a row there, or a file made for the test."""
 
-ASKS_A_SERVER = {"check_exchange", "check_graph", "check_rollout", "check_teams", "test_mailbox_connection"}
+ASKS_A_SERVER = {
+    "check_chat_gate",
+    "check_exchange",
+    "check_graph",
+    "check_rollout",
+    "check_teams",
+    "test_mailbox_connection",
+}
 """They act on a tenant too, and need its server: tests/mailboxes/test_connections.py, tests/tenant_checks/. The exit
-status of check_rollout is that of a monitoring plugin: tests/rollouts/test_check_commands.py."""
+status of check_rollout and check_chat_gate is that of a monitoring plugin: tests/rollouts/test_check_commands.py,
+tests/chat/test_gate.py."""
 
 LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
     "check_migrations": "",
@@ -136,6 +151,7 @@ LOOKS_AT_ALL_UNLESS_ONE_IS_NAMED = {
 
 ABOUT_THE_INSTALLATION = {
     "check_worker",
+    "get_chat_script",
     "load_demo",
     "new_administrator",
     "remove_second_factor",
@@ -165,9 +181,11 @@ INVENTED = {
     "plan": "987654",
     "question": "987654",
     "chat_plan": "987654",
+    "chat_done": "987653",
     "chat_archive": "Nowhere",
     "chat_target": "Nowhere",
     "chat_homeserver": "Nowhere",
+    "chat_shelf": "Nowhere",
     "spare_chat_target": "Nowhere",
     "failed": "nobody@contoso.com",
     "spare_pool": "Nowhere",
@@ -288,6 +306,8 @@ def contoso(
         "failed": "kai.lo@contoso.com",
         "spare_pool": a_deployment(anna.tenant, name="Contoso-spare").name,
         "list": str(tmp_path / "list.txt"),
+        "product": str(tmp_path / "product.zip"),
+        "registration": str(tmp_path / "registration.yaml"),
         "report": str(tmp_path / "report.csv"),
         "members": str(tmp_path / "members.csv"),
         "meeting": str(tmp_path / "meeting.ics"),
@@ -303,15 +323,19 @@ def chat_of(tenant: Tenant, name: str, number: int) -> dict[str, str]:
     """A plan by which chat of the tenant would be imported, its target, and a target without plans."""
     plan = a_plan(tenant, stored(tenant, name=f"{name}-chat"), a_target(tenant, f"{name}-home"))
     ChatPlan.objects.filter(pk=plan.pk).update(number=number)
+    done = imported(a_plan(tenant, plan.archive, a_target(tenant, f"{name}-shelf-with-rooms")))
+    ChatDifference.objects.create(room=done.rooms.get(room_id="1"), code="name", sentence="It is called otherwise.")
     spare = a_target(tenant, f"{name}-shelf")
     matrix = {"address": "https://matrix.example.org", "secret": "token", "options": {"server_name": "example.org"}}
     homeserver = a_target(tenant, f"{name}-homeserver", kind="matrix", **matrix)
     return {
         "chat_archive": plan.archive.name,
         "chat_plan": str(number),
+        "chat_done": str(done.number),
         "chat_target": plan.target.name,
         "spare_chat_target": spare.name,
         "chat_homeserver": homeserver.name,
+        "chat_shelf": done.target.name,
     }
 
 

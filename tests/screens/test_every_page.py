@@ -37,6 +37,7 @@ from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.users import change_user
 from tenants_app.models import Bridge, ConferencingUser, Tenant
 from tests.support.actors import ACTOR
+from tests.support.chat_rows import chat_of_pages
 from tests.support.commands import invitation
 from tests.support.notices import notices_to
 from tests.support.pages import key_of
@@ -119,6 +120,36 @@ PAGES = [
     "/contoso/settings/deployments/",
     "/contoso/settings/deployments/{deployment}/",
     "/contoso/settings/deployments/{deployment}/remove/",
+    "/contoso/chat/",
+    "/contoso/chat/settings/",
+    "/contoso/chat/archives/",
+    "/contoso/chat/archives/given/{reading}/",
+    "/contoso/chat/archives/{archive}/",
+    "/contoso/chat/archives/{deleted_archive}/",
+    "/contoso/chat/archives/{archive}/delete/",
+    "/contoso/chat/targets/",
+    "/contoso/chat/targets/?kind=matrix",
+    "/contoso/chat/targets/?kind=teams",
+    "/contoso/chat/targets/{chat_target}/",
+    "/contoso/chat/targets/{chat_server}/",
+    "/contoso/chat/targets/{chat_target}/remove/",
+    "/contoso/chat/plans/new/",
+    "/contoso/chat/plans/{ready}/",
+    "/contoso/chat/plans/{ready}/start/",
+    "/contoso/chat/plans/{ready}/retention/",
+    "/contoso/chat/plans/{ready}/rooms/",
+    "/contoso/chat/plans/{ready}/rooms/{wrong_room}/",
+    "/contoso/chat/plans/{ready}/findings/",
+    "/contoso/chat/plans/{chat}/",
+    "/contoso/chat/plans/{chat}/resume/",
+    "/contoso/chat/plans/{chat}/rooms/",
+    "/contoso/chat/plans/{chat}/rooms/{chat_room}/",
+    "/contoso/chat/plans/{chat}/rooms/{unreachable_room}/",
+    "/contoso/chat/plans/{chat}/gate/",
+    "/contoso/chat/plans/{guided}/steps/",
+    "/contoso/chat/plans/{guided}/endpoint/",
+    "/contoso/chat/plans/{chat}/people/",
+    "/contoso/chat/plans/{chat}/report/",
     "/contoso/rollouts/",
     "/contoso/rollouts/{rollout}/",
     "/contoso/rollouts/{rollout}/settings/",
@@ -169,6 +200,7 @@ PAGES = [
 FILES = {
     *("left-csv", "failure-group-csv", "bulk-action-csv", "notice-round-csv", "preview-csv", "preview-report"),
     *("accept-wave-csv", "wave-move-list"),
+    *("chat-script", "chat-report-file"),
     *("wave-stranded-csv", "redirects-file", "rollout-report-file", "wave-report-file"),
     *("users-csv", "users-template", "audit-csv", "phone-number-list", "conference-mapper"),
 }
@@ -221,6 +253,7 @@ def make_rows(
         "deployment": a_deployment(anna.tenant, name=HOSTILE[:100]).pk,
         **(rollout := rollout_of_pages(anna, bruno, new_bridge, HOSTILE)),
         **retirement_of_pages(bruno, rollout["rollout"], HOSTILE),
+        **chat_of_pages(anna.tenant, HOSTILE),
         "bridge": anna.bridge_id,
         "other": new_bridge.pk,
         "number": register_number(anna.bridge, "+14255550113", "toll", ACTOR).pk,
@@ -391,6 +424,12 @@ PARTS = {
     "/contoso/releases/": 'id="results"',
     "/contoso/releases/{release}/": 'id="live"',
     "/contoso/audit/": 'id="results"',
+    "/contoso/chat/": 'id="live"',
+    "/contoso/chat/archives/given/{reading}/": 'id="live"',
+    "/contoso/chat/plans/{chat}/": 'id="live"',
+    "/contoso/chat/plans/{chat}/rooms/": 'id="results"',
+    "/contoso/chat/plans/{chat}/rooms/{chat_room}/": 'id="live"',
+    "/contoso/chat/plans/{ready}/findings/": 'id="results"',
     "/contoso/rollouts/{rollout}/": 'id="live"',
     "/contoso/rollouts/{rollout}/checks/": 'id="live"',
     "/contoso/rollouts/{rollout}/checks/{check}/": 'id="live"',

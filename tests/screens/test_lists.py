@@ -54,6 +54,8 @@ PAGE_OF = {
     "runs": "/contoso/migrations/",
     "user-meetings": "/contoso/users/anna.rossi@contoso.com/meetings/",
     "users": "/contoso/users/",
+    "chat-rooms": "/contoso/chat/plans/{chat}/rooms/",
+    "chat-findings": "/contoso/chat/plans/{ready}/findings/",
     "wave-members": "/contoso/rollouts/{rollout}/waves/1/members/",
     "wave-readiness": "/contoso/rollouts/{rollout}/waves/1/readiness/",
 }

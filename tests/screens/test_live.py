@@ -10,15 +10,17 @@ import pytest
 import time_machine
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models import F
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from migrations_app.models import BulkAction, NumberRelease, Run, Wave
+from migrations_app.models import BulkAction, ChatRoom, NumberRelease, Run, Wave
 from migrations_app.procedures import user_import
 from tenants_app.models import Bridge, ConferencingUser, Role, Tenant
 from tests.support.actors import ACTOR
+from tests.support.chat_rows import a_plan, a_room, a_target, an_archive
 from tests.support.only_reads import only_reads
 from tests.support.pages import words
 from tests.support.previewed import preview_of
@@ -70,15 +72,23 @@ def addresses(alice: Client, anna: ConferencingUser, make_run: MakeRun, new_brid
         "import": f"/contoso/users/import/{imported.pk}/",
         "release": f"/contoso/releases/{release.pk}/",
         "preview": f"/contoso/previews/{preview_of(anna)['preview']}/",
+        "chat": "/contoso/chat/",
+        "chat plan": f"/contoso/chat/plans/{(moved := chat_room_of(tenant)).plan.number}/",
+        "chat room": f"/contoso/chat/plans/{moved.plan.number}/rooms/{moved.pk}/",
         "wave": f"/contoso/rollouts/{wave_of(tenant).rollout_id}/waves/1/",
     }
+
+
+def chat_room_of(tenant: Tenant) -> ChatRoom:
+    plan = a_plan(an_archive(tenant), a_target(tenant), state="Importing", started_at=timezone.now())
+    return a_room(plan, state="Writing", started_at=timezone.now())
 
 
 def wave_of(tenant: Tenant) -> Wave:
     return a_wave(a_rollout(tenant), state="Running", started_at=timezone.now())
 
 
-PAGES = ["dashboard", "run", "user", "job", "import", "release", "preview", "wave"]
+PAGES = ["dashboard", "run", "user", "job", "import", "release", "preview", "wave", "chat", "chat plan", "chat room"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -118,6 +128,15 @@ def test_r77_the_page_of_a_wave_is_made_anew_when_a_member_ends(
     shown = shown_by(alice, address)
     type(member).objects.filter(pk=member.pk).update(state="Done")
     assert look(alice, address, shown).status_code == 200
+
+
+def test_r111_pages_of_chat_are_made_anew_when_a_room_comes_further(alice: Client, tenant: Tenant) -> None:
+    room = chat_room_of(tenant)
+    for address in ("/contoso/chat/", f"/contoso/chat/plans/1/rooms/{room.pk}/", "/contoso/chat/plans/1/"):
+        shown = shown_by(alice, address)
+        assert look(alice, address, shown).status_code == 204
+        ChatRoom.objects.filter(pk=room.pk).update(written=F("written") + 1)
+        assert look(alice, address, shown).status_code == 200
 
 
 def test_what_changes_while_a_page_is_made_shows_at_the_next_look(

@@ -29,6 +29,7 @@ TAB_OF = {
     "bridges/": "Bridges",
     "releases/": "Bridges",
     "rollouts/": "Rollouts",
+    "chat/": "Chat",
     "settings/": "Settings",
     "people/": "Settings",
     "dial-in/": "Settings",

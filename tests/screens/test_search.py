@@ -15,7 +15,18 @@ from django.utils import timezone
 from migrations_app.finding.typed import Typed
 from migrations_app.mailboxes.base import NO_END
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import BulkAction, IndexedMeeting, OnlineMeeting, Preview, Run, UserImport
+from migrations_app.models import (
+    BulkAction,
+    ChatArchive,
+    ChatPlan,
+    ChatRoom,
+    ChatTarget,
+    IndexedMeeting,
+    OnlineMeeting,
+    Preview,
+    Run,
+    UserImport,
+)
 from migrations_app.stories import search as meeting_search
 from mms_site.navigation import GO_KEYS
 from tenants_app.changes.bridges import register_number
@@ -30,6 +41,16 @@ from tests.support.two_tenants import furnish
 HTMX = {"HX-Request": "true"}
 KEY = "OLD1KEY2"
 RUN = "0123abcd-4567-4abc-8def-0123456789ab"
+
+
+def furnish_chat(tenant: Tenant, name: str) -> None:
+    """A plan of chat with one room, of an archive and for a target with this name, too."""
+    archive = ChatArchive.objects.create(
+        tenant=tenant, name=f"Archive {name}", folder=f"a{tenant.pk}", level="All", exported_at=timezone.now()
+    )
+    target = ChatTarget.objects.create(tenant=tenant, name=f"Target {name}", kind="archive", folder=f"t{tenant.pk}")
+    plan = ChatPlan.objects.create(tenant=tenant, number=1, archive=archive, target=target, state="Ready")
+    ChatRoom.objects.create(plan=plan, position=1, room_id="1", name=f"Room {name}", becomes="Moved", category="Old")
 
 
 @pytest.fixture
@@ -56,6 +77,7 @@ def alvaro(
     UserImport.objects.create(tenant=alvaro.tenant, file_name="November leavers.csv", text="")
     BulkAction.objects.create(tenant=alvaro.tenant, kind="start", chosen_by="Provider: Third", state="Done")
     Preview.objects.create(tenant=alvaro.tenant, kind="start", title="Starting runs for 3 users", state="Ready")
+    furnish_chat(alvaro.tenant, "Überstunden")
     return alvaro
 
 
@@ -92,6 +114,9 @@ def test_everything_is_found_by_whatever_goes_by_it(alice: Client, alvaro: Confe
         ("leavers", "Jobs", "Import of November leavers.csv"),
         ("provider: third", "Jobs", "Start runs: Provider: Third"),
         ("starting runs", "Jobs", "Starting runs for 3 users"),
+        ("room uberst", "Rooms of chat", "Room Überstunden"),
+        ("moved", "Rooms of chat", "Room Überstunden"),
+        ("target uber", "Plans of chat", "Plan 1: Archive Überstunden to Target Überstunden"),
     ):
         told = found(alice, typed)
         assert title in [*told.get(kind, []), *told.get("Go to", [])], typed
@@ -186,6 +211,7 @@ def test_no_tenant_finds_what_is_another_ones(alice: Client, alvaro: Conferencin
     was = other.user.conference_id
     change_user(other.user, ACTOR, is_data_fix=True, conference_id="7654321")
     UserImport.objects.create(tenant=other.tenant, file_name="harbour.csv", text="")
+    furnish_chat(other.tenant, "harbour")
 
     for typed in (
         *("frank", "frank.moor@fabrikam.com", "harbour", other.toll.number, "seattle", "harbour-uid", "secret"),

@@ -117,6 +117,24 @@ NOT_RUN = {
         ),
         "installs on the machine itself; tests/operating checks the files that it installs",
     ),
+    **dict.fromkeys(
+        (
+            "python manage.py verify_chat --differences",
+            'python manage.py accept_chat_difference --room Handover --code altered-text --reason "Its author has '
+            'corrected it."',
+            "python manage.py ask_chat_people",
+            "python manage.py get_chat_answer",
+        ),
+        "needs rooms that were imported; tests/chat/test_verification_commands.py does it",
+    ),
+    **dict.fromkeys(
+        (
+            "python manage.py check_chat_gate 1",
+            "python manage.py get_chat_step 1 --of gate",
+            'python manage.py set_chat_step 1 backups --evidence "Tape 17 of 2 November, tried by Ann Lee"',
+        ),
+        "needs a plan; tests/chat/test_gate.py and tests/chat/test_sequence.py do it",
+    ),
     "python manage.py write_documentation": "writes over these pages; tests/site/test_docs.py does it elsewhere",
     "python manage.py start_meeting_migration --user anna@contoso.com bruno@contoso.com --now --wait": (
         "waits for the background service; tests/commands/test_run_commands.py does it"
@@ -175,11 +193,27 @@ HOMESERVER = (
     "set_chat_target Homeserver --tenant contoso --kind matrix --address https://matrix.contoso.com "
     "--option server_name=contoso.com --secret-file password.txt"
 )
+CHAT = (
+    "export_chat --source mgc-tables:samples/chat-tables --output chat.zip",
+    'set_chat_target "New home" --kind archive',
+)
+CHAT_PLANNED = (*CHAT, 'plan_chat_import chat.zip --target "New home"')
 GIVEN: dict[str, str | tuple[str, ...]] = {
     "accept_given_up_messages": LEAVING,
     "get_number_release": LEAVING,
     "get_chat_registration": HOMESERVER,
+    "check_chat_gate": CHAT_PLANNED,
     "export_wave_report": ROLLOUT,
+    "get_chat_product": (*CHAT, 'import_chat chat.zip --target "New home"'),
+    "get_chat_report": CHAT_PLANNED,
+    "get_chat_room": CHAT_PLANNED,
+    "get_chat_step": CHAT_PLANNED,
+    "import_chat": CHAT,
+    "plan_chat_import": CHAT,
+    "remove_chat_target": CHAT,
+    "set_chat_import": CHAT_PLANNED,
+    "set_chat_step": CHAT_PLANNED,
+    "test_chat_target": CHAT,
     "get_wave_member": ROLLOUT,
     "import_wave_members": ROLLOUT,
     "set_rollout": ROLLOUT,
@@ -203,7 +237,7 @@ IN_THE_BROWSER = (
 )
 """What readers of the first hour do there before they bring in meetings."""
 
-MAY_SAY_NO = {"check_migrations", "check_rollout", "check_worker", "retire_deployment"}
+MAY_SAY_NO = {"check_chat_gate", "check_migrations", "check_rollout", "check_worker", "retire_deployment"}
 """Checks for monitoring: their exit status is the answer."""
 
 
@@ -269,6 +303,8 @@ def done(process: subprocess.CompletedProcess[str], statuses: Sequence[int] = (0
 def what_the_page_takes_for_granted(page: str, folder: Path) -> None:
     shutil.copytree(ROOT / "samples", folder / "samples")
     shutil.copytree(ROOT / "samples" / "invitations", folder / "given")
+    shutil.copytree(ROOT / "samples" / "chat-tables", folder / "tables")
+    (folder / "store").mkdir()
     shutil.make_archive(str(folder / "anna"), "zip", folder / "given")
     shutil.copytree(folder / "given", folder / "more")
     shutil.copy(folder / "given" / "budget.ics", folder / "budget.ics")

@@ -98,6 +98,15 @@ def _messages_there(plan: ChatPlan) -> int:
         return sum(1 for room in rooms for _ in target.read_messages(room))
 
 
+def _rates(plan: ChatPlan, messages: int) -> dict[str, float]:
+    """Of the import and of the comparison, with all pauses between workers."""
+    assert plan.started_at is not None
+    assert plan.finished_at is not None
+    compared = max(filter(None, plan.rooms.values_list("compared_at", flat=True)), default=plan.finished_at)
+    spans = {"imported": plan.finished_at - plan.started_at, "compared": compared - plan.finished_at}
+    return {name: round(messages / max(span.total_seconds(), 0.001), 1) for name, span in spans.items()}
+
+
 def chat_moved() -> dict[str, Any]:
     """The newest chat, as it is at its target, looked at without any of what MMS noted of the import."""
     plan = ChatPlan.objects.order_by("-number")[0]
@@ -120,6 +129,7 @@ def chat_moved() -> dict[str, Any]:
         "compared": dict(Counter(plan.rooms.filter(state="Imported").values_list("comparison", flat=True))),
         "differences": sum(plan.rooms.values_list("difference_count", flat=True)),
         "messages": messages,
+        "messages_per_second": _rates(plan, messages),
         "lost": lost,
         "doubled": doubled,
         "strange": strange,

@@ -35,10 +35,13 @@ PAGES = {
     "undo": ("/contoso/migrations/{run}/undo/", 800),
     "user": ("/contoso/users/{user}/", 800),
     "pilot": ("/contoso/users/selected/move/?q={user}&all&to={legacy}", 800),
+    "chat-plan": ("/contoso/chat/plans/{chat_plan}/", 900),
     "number": ("/contoso/bridges/{bridge}/numbers/{number}/", 620),
     "number-leaves": ("/contoso/bridges/{bridge}/numbers/{number}/release/?replacement={replacement}", 800),
 }
 """Where each picture is taken, and how many pixels of the page it shows at most."""
+CHAT_TO_READ = "chat-to-read"
+"""A room of the pages that the demo's chat was imported into: they are opened from their folder."""
 
 KEYS = """{
     'failed': Run.objects.filter(state='Failed', is_latest=True).order_by('user__upn').first().user.upn,
@@ -49,6 +52,8 @@ KEYS = """{
     'result': run.results.filter(outcome='Succeeded').order_by('starts_at').first().pk,
     'user': run.user.upn,
     'legacy': run.tenant.bridges.get(name='Contoso Legacy').pk,
+    'chat_plan': (plan := ChatPlan.objects.filter(target__kind='archive').first()).number,
+    'chat_site': f'chat/{plan.tenant_id}/targets/{plan.target.folder}/site',
     'bridge': (number := run.user.bridge.numbers.filter(kind='toll', is_default=False).first()).bridge_id,
     'number': number.pk,
     'replacement': run.user.bridge.numbers.get(kind='toll', is_default=True).pk,
@@ -66,6 +71,7 @@ def main() -> None:
         demo.run("load_demo", "--users", options.users)
         demo.run("run_migrations", "--until-idle")
         keys = demo.ask(re.sub(r"\s+", " ", KEYS))
+        keys["chat_site"] = demo.data_dir / keys["chat_site"] / "index.html"
         with serving(demo) as address:
             for language in options.language or LOCALES:
                 take(address, (demo.data_dir / "demo-password").read_text().strip(), language, keys, options.into)
@@ -109,6 +115,10 @@ def take(address: str, password: str, language: str, keys: Mapping[str, object],
             if name in used(language):
                 page.goto(address + path.format(**keys))
                 shoot(page, folder / f"{name}.png", height)
+        if CHAT_TO_READ in used(language):
+            page.goto(keys["chat_site"].as_uri())  # type: ignore[attr-defined]
+            page.get_by_role("link", name="Price requests").click()
+            shoot(page, folder / f"{CHAT_TO_READ}.png", 900)
         browser.close()
 
 

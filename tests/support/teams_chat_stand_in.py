@@ -346,7 +346,7 @@ class TeamsChat:
         told = {
             "id": id_,
             "messageType": "message",
-            "createdDateTime": body["createdDateTime"],
+            "createdDateTime": re.sub(r"\.?0*Z$", "Z", body["createdDateTime"]),
             "deletedDateTime": None,
             "importance": body.get("importance", "normal"),
             "subject": body.get("subject"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,16 +17,33 @@ import pytest
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
 from migrations_app.alerts import actions as alert_actions
+from migrations_app.chat import endpoint as chat_endpoint
+from migrations_app.chat import folders
+from migrations_app.chat import gate as chat_gate
+from migrations_app.chat import importing as chat_importing
+from migrations_app.chat import people as chat_people
+from migrations_app.chat import plans as chat_plans
+from migrations_app.chat import sequence as chat_sequence
+from migrations_app.chat import target_rows as chat_targets
+from migrations_app.chat import verification as chat_verification
 from migrations_app.mail import actions as mail_actions
 from migrations_app.mail import notice_texts, organizer_notes
 from migrations_app.models import (
     Alert,
     AlertDelivery,
     BulkAction,
+    ChatArchive,
+    ChatDifference,
+    ChatFinding,
+    ChatPlan,
+    ChatQuestion,
+    ChatRoom,
+    ChatTarget,
     CheckAnswer,
     FoundMeeting,
     LeftMeeting,
@@ -134,6 +151,7 @@ from tenants_app.models import (
     Tenant,
 )
 from tests.support.actors import ACTOR
+from tests.support.chat_plans import a_plan, a_target, stored
 from tests.support.checks import a_check, without_checks
 from tests.support.notices import notices_to
 from tests.support.planned import plan_for
@@ -156,6 +174,9 @@ MODULES = (
     *(defining, rollout_waves, rollout_mapping, rollout_members, member_file, rollout_people),
     *(steering, acceptance, move_lists),
     *(going_back, searching, stranded, taken_listings, retirement),
+    *(chat_plans, chat_importing, chat_targets),
+    *(chat_verification, chat_people),
+    *(chat_endpoint, chat_gate, chat_sequence),
 )
 
 
@@ -254,6 +275,23 @@ class World:
     def retired(self) -> Deployment:
         return retirement.retire(a_retirable_rollout(self.tenant, "Retirable").legacy, ACTOR)
 
+    def chat_plan(self) -> ChatPlan:
+        """Into Persistent Chat, ready."""
+        of_both = {"tenant": self.tenant, "name": "Old chat"}
+        kept = {"level": "All", "exported_at": timezone.now(), "stored_by": "zoe"}
+        archive = ChatArchive.objects.create(**of_both, **kept, folder=folders.new_name())
+        target = ChatTarget.objects.create(**of_both, kind="pchat", folder=folders.new_name(), created_by="zoe")
+        return ChatPlan.objects.create(
+            tenant=self.tenant, number=1, archive=archive, target=target, state=ChatPlan.State.READY, created_by="zoe"
+        )
+
+    def answered_chat_plan(self) -> ChatPlan:
+        plan = self.chat_plan()
+        chat_gate.answer_condition(plan, Actor("rita", Channel.SCREEN), "retention-officer", "In writing")
+        chat_endpoint.answer_client(plan, ACTOR, "client-2010", "It works")
+        chat_sequence.do_step(plan, ACTOR, "stop-source", "All four servers")
+        return plan
+
     def failed_member(self) -> WaveMember:
         return self.wave_in("Stopped", state="Failed", batch=1).members.select_related("wave__rollout", "user").get()
 
@@ -336,6 +374,47 @@ class World:
         alert = Alert.objects.create(tenant=self.tenant, content={"title": "1 run failed"})
         return AlertDelivery.objects.create(alert=alert, channel="webhook", state="Failed")
 
+    def chat_target(self) -> ChatTarget:
+        return a_target(self.tenant)
+
+    def readable_chat_plan(self) -> ChatPlan:
+        """A plan of which a person must say that the target keeps old messages."""
+        plan = a_plan(self.tenant, stored(self.tenant), self.chat_target())
+        ChatFinding.objects.create(plan=plan, severity="note", code="retention-unknown", sentence="Nobody knows.")
+        return plan
+
+    def chat_import(self) -> ChatPlan:
+        return chat_importing.start(self.readable_chat_plan(), ACTOR)
+
+    def paused_chat_import(self) -> ChatPlan:
+        return chat_importing.pause(self.chat_import(), ACTOR)
+
+    def failed_chat_import(self) -> ChatPlan:
+        plan = self.chat_import()
+        plan.rooms.update(state="Failed", error_code="chat-target-refused")
+        return plan
+
+    def imported_chat_plan(self) -> ChatPlan:
+        plan = self.readable_chat_plan()
+        plan.rooms.update(state="Imported")
+        return plan
+
+    def chat_room_that_differs(self) -> ChatRoom:
+        plan = self.imported_chat_plan()
+        plan.rooms.update(comparison="Differs", compared={"sample": {"1": "first"}})
+        return plan.rooms.select_related("plan__tenant").first()
+
+    def chat_difference(self) -> ChatDifference:
+        return ChatDifference.objects.create(room=self.chat_room_that_differs(), code="name", sentence="Otherwise.")
+
+    def chat_question(self) -> ChatQuestion:
+        """To which nobody has answered."""
+        plan = self.imported_chat_plan()
+        question = ChatQuestion(plan=plan, principal="ann", name="Ann", address="ann@contoso.com", asked_by="zoe")
+        question.token = chat_people.digest_of(chat_people.token_of(question))
+        question.save()
+        return question
+
     def own_text(self) -> Tenant:
         notice_texts.change_notice_text(self.tenant, "Advance", "en", ACTOR, subject="On {day}")
         assert NoticeText.objects.exists()
@@ -380,6 +459,12 @@ class World:
         return release
 
 
+def look_at_texts(room: ChatRoom, actor: Actor) -> None:
+    """Which the target has not: the look was begun all the same."""
+    with suppress(ValidationError):
+        chat_verification.sampled(room, actor)
+
+
 class Case(NamedTuple):
     """What the audit calls it, a call that does it, and what has to be there before, which the call is given."""
 
@@ -399,6 +484,50 @@ def in_one_transaction(act: Callable[[Any, Actor], Iterator[Any]]) -> Callable[[
 
 
 AUDITED = {
+    "target_rows.set_target": Case(
+        "add chat target",
+        lambda world, actor: chat_targets.set_target(world.tenant, actor, "Shelf", kind="archive"),
+    ),
+    "target_rows.remove_target": Case("remove chat target", chat_targets.remove_target, World.chat_target),
+    "plans.make_plan": Case(
+        "plan chat import",
+        lambda plan, actor: chat_plans.make_plan(plan.tenant, actor, plan.archive, plan.target),
+        World.readable_chat_plan,
+    ),
+    "plans.plan_again": Case("plan chat import", chat_plans.plan_again, World.readable_chat_plan),
+    "plans.decide": Case(
+        "decide on chat rooms",
+        lambda plan, actor: chat_plans.decide(plan, actor, plan.rooms.all()[:1], on_conflict="skip"),
+        World.readable_chat_plan,
+    ),
+    "plans.name_category": Case(
+        "decide on chat rooms",
+        lambda plan, actor: chat_plans.name_category(plan, actor, "c1", "Ops"),
+        World.readable_chat_plan,
+    ),
+    "plans.accept_retention": Case("accept chat retention", chat_plans.accept_retention, World.readable_chat_plan),
+    "plans.replaced": Case(
+        "plan chat import",
+        chat_plans.replaced,
+        World.readable_chat_plan,
+    ),
+    "importing.start": Case("start chat import", chat_importing.start, World.readable_chat_plan),
+    "importing.pause": Case("pause chat import", chat_importing.pause, World.chat_import),
+    "importing.resume": Case("resume chat import", chat_importing.resume, World.paused_chat_import),
+    "verification.ask": Case("compare chat rooms", chat_verification.ask, World.imported_chat_plan),
+    "verification.accept": Case(
+        "accept chat differences",
+        lambda difference, actor: chat_verification.accept([difference], actor, "Known"),
+        World.chat_difference,
+    ),
+    "verification.sampled": Case("look at chat messages", look_at_texts, World.chat_room_that_differs),
+    "people.ask_people": Case("ask chat people", chat_people.ask_people, World.imported_chat_plan),
+    "people.remind": Case(
+        "remind chat people",
+        lambda question, actor: chat_people.remind(question.plan, actor),
+        World.chat_question,
+    ),
+    "importing.retry": Case("retry chat rooms", chat_importing.retry, World.failed_chat_import),
     "answers.answer": Case(
         "answer check", lambda check, actor: answers.answer(check, CheckAnswer.Answer.YES, "", actor), World.question
     ),
@@ -451,6 +580,46 @@ AUDITED = {
         lambda world: a_retirable_rollout(world.tenant, "Retirable").legacy,
     ),
     "retirement.take_back": Case("take back retirement", retirement.take_back, World.retired),
+    "gate.answer_condition": Case(
+        "answer chat condition",
+        lambda plan, actor: chat_gate.answer_condition(plan, actor, "backups", "Tape 17"),
+        World.chat_plan,
+    ),
+    "gate.confirm_condition": Case(
+        "confirm chat condition",
+        lambda plan, actor: chat_gate.confirm_condition(plan, actor, "retention-officer"),
+        World.answered_chat_plan,
+    ),
+    "gate.take_back_answer": Case(
+        "take back chat answer",
+        lambda plan, actor: chat_gate.take_back_answer(plan, actor, "retention-officer"),
+        World.answered_chat_plan,
+    ),
+    "sequence.do_step": Case(
+        "do chat step",
+        lambda plan, actor: chat_sequence.do_step(plan, actor, "export", "At noon"),
+        World.answered_chat_plan,
+    ),
+    "sequence.take_back_step": Case(
+        "take back chat step",
+        lambda plan, actor: chat_sequence.take_back_step(plan, actor, "stop-source"),
+        World.answered_chat_plan,
+    ),
+    "endpoint.compare": Case(
+        "check chat endpoint",
+        lambda plan, actor: chat_endpoint.compare(plan, actor, "sip:ocschat@contoso.com", "sip:ocschat@contoso.com"),
+        World.chat_plan,
+    ),
+    "endpoint.answer_client": Case(
+        "check chat endpoint",
+        lambda plan, actor: chat_endpoint.answer_client(plan, actor, "client-2013", "It works"),
+        World.chat_plan,
+    ),
+    "endpoint.take_back": Case(
+        "take back chat step",
+        lambda plan, actor: chat_endpoint.take_back(plan, actor, "client-2010"),
+        World.answered_chat_plan,
+    ),
     "steering.start": Case("start wave", steering.start, lambda world: world.wave_in("Draft")),
     "steering.pause": Case("pause wave", steering.pause, lambda world: world.wave_in("Running", state="Done")),
     "steering.resume": Case(
@@ -772,6 +941,27 @@ AUDITED = {
     "plans.cancel": Case("cancel planned start", planned.cancel, World.plan),
 }
 WITHOUT_ENTRY = {
+    **dict.fromkeys(
+        (
+            *("plans.plan_numbered", "plans.why_not_started", "target_rows.target_named", "target_rows.options_of"),
+            *("target_rows.folder_of", "target_rows.has_secret", "target_rows.opened", "target_rows.try_target"),
+            *("target_rows.why_not_removed", "target_rows.is_secret"),
+        ),
+        "only reads",
+    ),
+    "plans.locked": "only locks",
+    "plans.plan_now": "makes a plan that somebody has asked for",
+    **dict.fromkeys(
+        (
+            *("verification.comparable", "verification.is_settled", "verification.why_not_sampled"),
+            *("people.why_not_asked", "people.question_of", "people.rooms_of"),
+        ),
+        "only reads",
+    ),
+    "verification.verify_now": "compares what somebody has asked for",
+    **dict.fromkeys(("people.token_of", "people.digest_of", "people.address_of"), "only computes"),
+    "people.answer": "is audited as who answers, who need have no account: tests/chat/test_people.py",
+    "importing.import_now": "goes on with an import that somebody has started",
     **dict.fromkeys(("actions.clean_recipients", "actions.clean_webhook", "actions.new_secret"), "only computes"),
     "actions.hide_path": "is a part of what writes the entry",
     "actions.keep_secret": "is a part of a change, which writes the entry",
@@ -917,6 +1107,20 @@ WITHOUT_ENTRY = {
     "bulk_actions.advance": "does what was asked for, by functions that write an entry for each user",
     "number_release.check_release_anyway": "only reads",
     "number_release.foresee_replacement": "only reads",
+    "endpoint.address_of": "only reads",
+    "endpoint.ask_pool": "keeps what the pool answers by the function that keeps what people say, with its entry",
+    "endpoint.commands_of": "only reads",
+    "endpoint.difference": "only compares",
+    "endpoint.endpoint_of": "only reads",
+    "endpoint.pool_of": "only reads",
+    "endpoint.why_not_ported": "only reads",
+    "gate.gate_of": "only reads",
+    "gate.records": "only reads",
+    "gate.retirement_conditions": "only reads",
+    "gate.why_closed": "only reads",
+    "sequence.kinds_of": "only reads",
+    "sequence.records": "only reads",
+    "sequence.steps_of": "only reads",
     "answers.expires_at": "only reads",
     "answers.why_not": "only reads",
     "answers.why_over": "only reads",

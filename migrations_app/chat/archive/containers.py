@@ -116,7 +116,7 @@ class Zip:
             if entry.header_offset < end:
                 yield Problem(called, None, sentence("The entry overlaps another one."))
             end = entry.header_offset + entry.compress_size
-            if entry.is_dir() and not entry.file_size and ".." not in called and not called.startswith("/"):
+            if called.endswith("/") and not entry.file_size and ".." not in called and not called.startswith("/"):
                 continue
             if called in self._entries:
                 yield Problem(called, None, sentence("The entry stands in the ZIP twice."))

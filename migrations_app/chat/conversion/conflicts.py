@@ -70,6 +70,7 @@ class Naming:
         """Rooms that are not imported, and so take no name from others."""
         taking = [room for room in rooms if room.id not in self.left_out]
         self._answers: dict[str, set[OnConflict]] = {}
+        self._numbers: dict[str, int] = {}
         for room in taking:
             if room.id in choices.of_room:
                 self._answers.setdefault(room.category, set()).add(choices.of_room[room.id])
@@ -243,7 +244,7 @@ class Naming:
             named.findings.append(_finding("name-taken", _taken(named.name, is_room)))
 
     def _rename(self, named: Named, taken: set[str], key: Key, *, is_room: bool) -> None:
-        before, named.name = named.name, names.another(named.name, taken, key)
+        before, named.name = named.name, self._another(named.name, taken, key)
         taken.add(key(named.name))
         text = (
             sentence("There is a room %(name)s already: this one becomes %(new)s.", name=before, new=named.name)
@@ -251,6 +252,12 @@ class Naming:
             else sentence("There is a category %(name)s already: this becomes %(new)s.", name=before, new=named.name)
         )
         named.findings.append(_finding("renamed", text))
+
+    def _another(self, name: str, taken: set[str], key: Key) -> str:
+        """With a number behind it. Of many of one name, none begins to count at the beginning."""
+        made, number = names.another(name, taken, key, first=self._numbers.get(key(name), 2))
+        self._numbers[key(name)] = number
+        return made
 
     def _skip(self, named: Named, *, is_room: bool) -> None:
         named.is_skipped = True
@@ -276,7 +283,7 @@ class Naming:
         if takes and proposed:
             before, named.name = named.name, proposed if key(proposed) not in taken else ""
             if not named.name:
-                named.name = names.shorter(names.another(proposed, taken, key), at_most, taken, key)
+                named.name = names.shorter(self._another(proposed, taken, key), at_most, taken, key)
             taken.add(key(named.name))
             text = sentence("The room %(name)s becomes %(new)s.", name=before, new=named.name)
             named.findings.append(_finding("renamed", text))

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from migrations_app.chat.archive.records import ChatFile, Message, MessageKind, Principal
 from migrations_app.chat.conversion import markup, rtf
@@ -20,6 +20,8 @@ MOST_SHIFT = timedelta(seconds=1)
 REPLACEMENT = "\ufffd"
 """What stands where a target forbids the character."""
 _STEP = timedelta(milliseconds=1)
+_LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+"""A message that is dated later is never moved, and keeps its room from such a target."""
 _NEVER = re.compile("[\ud800-\udfff]")
 """Half characters: no UTF-8 has them."""
 _SMALLEST = 16
@@ -88,6 +90,8 @@ class Converter:
         self.last_at = last_at
         """The latest time that was given so far: keep it, and go on with it."""
         self.counts = Counts()
+        self.left_behind: dict[int, int] = {}
+        """Messages that got no time of their own, by number, and how many parts each has: a plan looks for one."""
         self._words: Words = words_of(language)
         self._forbidden = _forbidden(limits.forbidden)
 
@@ -122,7 +126,7 @@ class Converter:
                     part=number,
                     parts=len(parts),
                     file=there[0] if number == 1 and there else part.file,
-                    shifted=at - message.at,
+                    shifted=at - to_the_millisecond(message.at),
                 )
             )
         if made[0].shifted:
@@ -156,15 +160,24 @@ class Converter:
 
     def _time(self, message: Message, part: int) -> datetime:
         """The message's own time to the millisecond, or the first free one after it (R118)."""
-        at = message.at.replace(microsecond=message.at.microsecond // 1000 * 1000)
+        at = to_the_millisecond(message.at)
         if not self.limits.times_are_unique or not self.limits.keeps_time:
             return at
-        if self.last_at is not None and at <= self.last_at:
-            if self.last_at + _STEP - at > MOST_SHIFT:
-                # Later ones stay unique among themselves, but this is no time to import it with.
-                self.counts.not_kept += part == 1
-            at = self.last_at + _STEP
-        self.last_at = at
+        if at > _LATEST:
+            self.counts.not_kept += part == 1
+            return at
+        if message.n in self.room.moved:
+            return at + (self.room.moved[message.n] + part - 1) * _STEP
+        if self.last_at is None or at > self.last_at:
+            self.last_at = at
+            return at
+        next_free = self.last_at + _STEP
+        if message.n not in self.left_behind and next_free - at <= MOST_SHIFT + (part - 1) * _STEP:
+            self.last_at = next_free
+            return next_free
+        # The clock was set back, or a second has more messages than milliseconds: all messages decide what is free.
+        self.counts.not_kept += part == 1
+        self.left_behind[message.n] = part
         return at
 
     # --- what -----------------------------------------------------------------------------------------
@@ -312,6 +325,10 @@ class Converter:
 
     def _before(self, header: str, part: int, parts: int) -> str:
         return header if parts == 1 else f"{header}{self._words.part % {'part': part, 'parts': parts}} "
+
+
+def to_the_millisecond(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def one_line(text: str) -> str:

@@ -89,9 +89,11 @@ def _without_middle(name: str, at_most: int) -> str:
     return f"{name[:head].rstrip()}{_ELLIPSIS}{name[tail:].lstrip()}"
 
 
-def another(name: str, taken: Collection[str], key: Callable[[str], str] = folded) -> str:
-    """The name with the first number behind it with which its key is not taken (R120)."""
-    number = 2
+def another(
+    name: str, taken: Collection[str], key: Callable[[str], str] = folded, *, first: int = 2
+) -> tuple[str, int]:
+    """The name with the first number behind it, from that one on, with which its key is not taken (R120); and it."""
+    number = first
     while key(f"{name} ({number})") in taken:
         number += 1
-    return f"{name} ({number})"
+    return f"{name} ({number})", number

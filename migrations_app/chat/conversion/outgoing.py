@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -71,6 +72,9 @@ class OutgoingRoom:
     presenters: frozenset[str] = frozenset()
     merges_into: str | None = None
     """The target's own id of the room that has the name already, and was chosen (R120)."""
+    moved: Mapping[int, int] = field(default_factory=dict)
+    """Where the clock of the source was set back and times are unique at the target: by how many milliseconds each
+    message from then is later, by number. A plan finds it, because it depends on all messages of the room (R118)."""
 
 
 @dataclass(frozen=True, slots=True)

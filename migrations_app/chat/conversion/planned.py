@@ -10,6 +10,7 @@ from migrations_app.chat.conversion.outgoing import Joining, OutgoingCategory, O
 
 _PEOPLE = ("members", "managers", "presenters")
 _PLAIN = ("name", "description", "is_auditorium", "is_read_only", "allows_invitations", "merges_into")
+MOVED = "moved"
 _OF_CATEGORY = ("id", "guid", "name", "description", "merges_into")
 
 
@@ -20,6 +21,7 @@ def as_json(room: OutgoingRoom) -> dict[str, Any]:
         "joining": room.joining.value,
         "category": {name: getattr(room.category, name) for name in _OF_CATEGORY},
         **{name: sorted(getattr(room, name)) for name in _PEOPLE},
+        **({MOVED: {str(n): by for n, by in room.moved.items()}} if room.moved else {}),
     }
 
 
@@ -28,4 +30,5 @@ def outgoing_of(planned: Mapping[str, Any], room: Room) -> OutgoingRoom:
     values: dict[str, Any] = {name: planned[name] for name in _PLAIN}
     values |= {name: frozenset(planned[name]) for name in _PEOPLE}
     category = OutgoingCategory(**planned["category"])
-    return OutgoingRoom(room=room, category=category, joining=Joining(planned["joining"]), **values)
+    moved = {int(n): int(by) for n, by in planned.get(MOVED, {}).items()}
+    return OutgoingRoom(room=room, category=category, joining=Joining(planned["joining"]), moved=moved, **values)

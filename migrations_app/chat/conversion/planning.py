@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from migrations_app.chat.conversion.findings import CODES, Finding, Severity
 from migrations_app.chat.conversion.messages import Converter, Counts
 from migrations_app.chat.conversion.names import shown_path
 from migrations_app.chat.conversion.outgoing import Found, Limits, OutgoingCategory, OutgoingRoom, Person
+from migrations_app.chat.conversion.unique_times import free_times
 from tenants_app.sentences import sentence, sentence_plural
 
 
@@ -227,8 +228,19 @@ def _read(
             planned.first = message.at
         if planned.last is None or message.at > planned.last:
             planned.last = message.at
+    if converter.left_behind:
+        _move(planned, archive, Converter(room, people, limits, files=files, language=language), converter)
     planned.counts = converter.counts
     planned.estimate_seconds = estimate(converter.counts, limits)
+
+
+def _move(planned: PlannedRoom, archive: Read, again: Converter, converter: Converter) -> None:
+    """Find free times for messages from after the clock was set back (R118)."""
+    moved = free_times(lambda: archive.messages(planned.room.id), again, converter.left_behind)
+    converter.counts.not_kept -= len(moved)
+    converter.counts.shifted += sum(by > 0 for by in moved.values())
+    if planned.outgoing is not None:
+        planned.outgoing = replace(planned.outgoing, moved=moved)
 
 
 def estimate(counts: Counts, limits: Limits) -> float | None:

@@ -127,10 +127,14 @@ def article(message: SpooledMessage, to_top: str) -> Iterator[str]:
         f"{clock(message.at, message.place.date())}</time></a>{_kind(kind)}</p>\n"
     )
     content, form = (message.html, message.form) if message.html is not None else (linked(message.text), BARE)
-    if content and not (message.file_sha256 and message.text == message.file_name):
+    names_its_file = bool(message.file_sha256) and message.html is None and message.text.endswith(message.file_name)
+    if names_its_file:  # as messages do that show a file: their own words are the link to it
+        before = message.text[: len(message.text) - len(message.file_name)]
+        content = linked(before) + _link(message, to_top)
+    if content:
         yield f'<div class="text" dir="auto" data-form="{form}">{content}</div>\n'
     if message.file_name:
-        yield from _file(message, to_top)
+        yield from _file(message, to_top, is_named=names_its_file)
     yield "</article>\n"
 
 
@@ -139,20 +143,27 @@ def _kind(kind: MessageKind) -> str:
     return "" if shown is None else f' <span class="kind">{words(shown)}</span>'
 
 
-def _file(message: SpooledMessage, to_top: str) -> Iterator[str]:
+def _address(message: SpooledMessage, to_top: str) -> str:
+    return for_attribute(to_top + quote(path_of(message.file_sha256, message.file_name)))
+
+
+def _link(message: SpooledMessage, to_top: str) -> str:
+    return f'<a class="name" href="{_address(message, to_top)}" download>{isolated(message.file_name)}</a>'
+
+
+def _file(message: SpooledMessage, to_top: str, *, is_named: bool) -> Iterator[str]:
+    """The file of a message; ``is_named`` where the link to it stands in the text."""
     name = isolated(message.file_name)
     if not message.file_sha256:
         missing = words(sentence("This file was not found."))
         yield f'<p class="file missing"><span class="name">{name}</span> <span class="size">{missing}</span></p>\n'
         return
-    href = for_attribute(to_top + quote(path_of(message.file_sha256, message.file_name)))
+    href = _address(message, to_top)
     if message.file_name.rpartition(".")[2].lower() in PICTURES:
         label = for_attribute(str(sentence("Picture %(name)s", name=message.file_name)))
         yield f'<p class="picture"><a href="{href}"><img src="{href}" alt="{label}" loading="lazy"></a></p>\n'
-    yield (
-        f'<p class="file"><a class="name" href="{href}" download>{name}</a>'
-        f' <span class="size">{words(size(message.file_bytes))}</span></p>\n'
-    )
+    link = "" if is_named else f"{_link(message, to_top)} "
+    yield f'<p class="file">{link}<span class="size">{words(size(message.file_bytes))}</span></p>\n'
 
 
 def size(octets: int) -> str:

@@ -16,7 +16,7 @@ from migrations_app.chat.conversion.outgoing import Joining
 from migrations_app.chat.targets.archive_markup import BARE, text_of
 from migrations_app.chat.targets.archive_pages import clock
 from migrations_app.chat.targets.base import ReadMessage, ReadRoom
-from migrations_app.chat.targets.spool import PIECE
+from migrations_app.chat.targets.whole_files import PIECE
 
 
 class Unreadable(Exception):
@@ -87,7 +87,7 @@ def _message(article: lxml_html.HtmlElement, folder: Path, top: Path) -> ReadMes
         key=article.get("data-key", ""),
         at=_time(article),
         author="" if account is None else text_of(account),
-        text=name if text is None else text_of(text, text.get("data-form", BARE)),  # a link may be all it says
+        text="" if text is None else text_of(text, text.get("data-form", BARE)),
         kind=MessageKind(kind) if kind in set(MessageKind) else MessageKind.MESSAGE,
         file_name=name,
         file_bytes=octets,
@@ -108,7 +108,7 @@ def _time(article: lxml_html.HtmlElement) -> datetime | None:
 
 
 def _file(article: lxml_html.HtmlElement, folder: Path, top: Path) -> tuple[str, int | None, str]:
-    link = _one(article, './p[@class="file"]/a[@class="name"]')
+    link = _one(article, './p[@class="file"]/a[@class="name"] | ./div[@class="text"]/a[@class="name"]')
     if link is None:
         missing = _one(article, './p[@class="file missing"]/span[@class="name"]')
         return ("", None, "") if missing is None else (text_of(missing), None, "")

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import IO, Any, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from migrations_app.chat.targets.base import TargetProblem
 from migrations_app.failures import Failure
@@ -241,7 +241,7 @@ class MatrixClient:
                 return answer
             with answer:
                 if answer.status != 429:
-                    raise self._refused(answer)
+                    raise self._refused(answer, _user_of(href))
                 wait = _wait_of(answer)
             if waited + wait > MOST_WAITED:
                 raise TargetProblem(
@@ -259,7 +259,7 @@ class MatrixClient:
             self.wait(wait)
             waited += wait
 
-    def _refused(self, answer: Answer) -> Exception:
+    def _refused(self, answer: Answer, user: str) -> Exception:
         try:
             said = _object(answer)
         except Unknown:
@@ -288,18 +288,13 @@ class MatrixClient:
                     path=answer.base,
                 )
             )
-        return Refused(
-            answer.status,
-            errcode,
-            sentence(
-                "The homeserver at %(host)s refused: %(errcode)s, %(reason)s.",
-                host=self._origin.host,
-                errcode=errcode,
-                reason=reason.rstrip("."),
-            ),
-            "chat-target-refused",
-            is_of_room=True,
+        told = {"host": self._origin.host, "errcode": errcode, "reason": reason.rstrip(".")}
+        why = (
+            sentence("The homeserver at %(host)s refused for %(user)s: %(errcode)s, %(reason)s.", user=user, **told)
+            if user
+            else sentence("The homeserver at %(host)s refused: %(errcode)s, %(reason)s.", **told)
         )
+        return Refused(answer.status, errcode, why, "chat-target-refused", is_of_room=True)
 
 
 def unavailable(why: str) -> TargetProblem:
@@ -319,6 +314,11 @@ def unusable(why: str) -> TargetProblem:
         sentence("The answer of the homeserver cannot be used: %(why)s.", why=why),
         is_of_room=False,
     )
+
+
+def _user_of(href: str) -> str:
+    """For whom a request speaks; empty where it is for the application service itself."""
+    return next(iter(parse_qs(urlsplit(href).query).get("user_id", [])), "")
 
 
 def _problem_of(failure: Failure) -> TargetProblem:

@@ -85,7 +85,11 @@ class People:
         if membership == "join" or account == self._rooms.me:
             return
         if self.speaks_for(account):
-            self.let_in(room, account, at)
+            try:
+                self.let_in(room, account, at)
+            except Refused as refused:
+                if refused.errcode != "M_USER_SUSPENDED":  # they stay invited, until they may join again
+                    raise
         elif membership != "invite":
             ts = {"ts": milliseconds(at)} if at else {}
             try:

@@ -54,7 +54,8 @@ from migrations_app.microsoft.client import JSON, Graph, segment
 from tenants_app.sentences import sentence
 
 _BOUNDS = Bounds(write=120, whole=300)
-_BEFORE = timedelta(seconds=1)
+_BEFORE = timedelta(days=366)
+"""How long before the first message of a room its channel begins: the source's clock may have been set back since."""
 _ON_A_PAGE = "50"
 _CREATING = 24
 """How often MMS asks whether a team is ready before it lets the queue wait."""

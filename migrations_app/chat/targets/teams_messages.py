@@ -93,7 +93,7 @@ def is_message(told: Mapping[str, Any]) -> bool:
 
 
 def is_same(told: Mapping[str, Any], message: OutgoingMessage, user: str) -> bool:
-    """Whether what is there is this message: time, author and text."""
+    """Whether what is there is this message: time, author, and words."""
     return (
         time_of(told) == message.at
         and author_of(told).casefold() == user.casefold()
@@ -112,7 +112,8 @@ def id_of_time(at: datetime) -> str:
 
 
 def _compared(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
+    """Without what Teams may change when it stores HTML: the width of spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 class _Text(HTMLParser):

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from migrations_app.chat.targets.teams_messages import id_of_time, time_of
 from migrations_app.microsoft.client import JSON
 
 
@@ -18,14 +19,20 @@ def in_order(listed: Iterable[JSON]) -> Iterator[JSON]:
         try:
             rows.execute("PRAGMA journal_mode = OFF")
             rows.execute("PRAGMA synchronous = OFF")
-            rows.execute("CREATE TABLE message (at TEXT, id TEXT, told TEXT)")
+            rows.execute("CREATE TABLE message (at INTEGER, id TEXT, told TEXT)")
             rows.execute("BEGIN")
             rows.executemany(
                 "INSERT INTO message VALUES (?, ?, ?)",
-                ((str(each.get("createdDateTime")), str(each.get("id")), json.dumps(each)) for each in listed),
+                ((_milliseconds(each), str(each.get("id")), json.dumps(each)) for each in listed),
             )
             rows.execute("COMMIT")
             for (told,) in rows.execute("SELECT told FROM message ORDER BY at, id"):
                 yield json.loads(told)
         finally:
             rows.close()
+
+
+def _milliseconds(told: JSON) -> int:
+    """Since 1970; Graph writes fractions of a second with as many digits as they need."""
+    at = time_of(told)
+    return 0 if at is None else int(id_of_time(at))

@@ -40,7 +40,7 @@ class Command(ChatImportCommand):
             rooms = rooms_named(plan, options["room"]) if options["room"] else None
             plan = importing.start(plan, self.actor, rooms)
         self.stdout.write(_("Plan %(number)s is being imported.") % {"number": plan.number})
-        self._tell_end(importing.import_now(plan, Progress(self.stdout)))
+        self._tell_end(importing.import_now(plan, Progress(self.stdout), self._tell_waiting))
 
     def _begun(self, options: Mapping[str, Any]) -> ChatPlan | None:
         """The import of this archive into this target that has begun and is not over, gone on with."""
@@ -58,6 +58,13 @@ class Command(ChatImportCommand):
                 % {"number": plan.number}
             )
         return plan
+
+    def _tell_waiting(self, plan: ChatPlan) -> None:
+        self.stdout.write(
+            _("Waiting for another worker, or for the next attempt at what failed: %(how_far)s")
+            % {"how_far": how_far(plan)}
+        )
+        self.stdout.flush()
 
     def _tell_end(self, plan: ChatPlan) -> None:
         self.stdout.write(how_far(plan))

@@ -23,7 +23,7 @@ class Command(AdministratorCommand):
         "Decide about a plan of chat and steer its import: what becomes of rooms whose name is taken, which rooms are "
         "left out, that the target keeps old messages; pause, resume, and try failed rooms again."
     )
-    example = '1 --room Lobby --deselect --reason "Nobody reads it"'
+    example = '1 --room Offers --deselect --reason "Nobody reads it"'
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import struct
 import tracemalloc
 import zipfile
@@ -21,7 +22,7 @@ from migrations_app.chat.archive.reading import open_archive
 from migrations_app.chat.archive.records import Category, Message, Principal, Room
 from migrations_app.chat.archive.writing import ArchiveWriter
 from tests.support.chat_archives import copied, zip_of
-from tests.support.chat_organization import Organization
+from tests.support.chat_organization import Organization, write_organization
 
 
 def told_of(path: Path, guards: object = GUARDS) -> str:
@@ -242,3 +243,38 @@ def test_r101_memory_does_not_grow_with_messages(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+def test_r101_a_zip_that_was_damaged_anywhere_is_read_whole_or_refused_in_a_sentence(tmp_path: Path) -> None:
+    """Never anything else: no traceback, and no message that is not as it was."""
+    organization = write_organization(tmp_path / "a", rooms=3, messages=12)
+    pack(organization.folder, tmp_path / "a.zip")
+    good = (tmp_path / "a.zip").read_bytes()
+    listed = good.index(b"PK\x01\x02")
+    chance = random.Random(11)  # noqa: S311 - repeatable, not secret
+    whole, refused = 0, []
+    for _ in range(200):
+        octets = bytearray(good)
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            begin = listed if chance.random() < 0.6 else 0
+            octets[chance.randrange(begin, len(octets))] = chance.randrange(256)
+        (tmp_path / "damaged.zip").write_bytes(octets)
+        try:
+            with open_archive(tmp_path / "damaged.zip") as archive:
+                assert archive.manifest == organization.manifest
+                assert {room.id: room for room in archive.rooms()} == organization.rooms
+            whole += 1
+        except Unusable as unusable:
+            refused.append(unusable.in_a_sentence)
+    assert len(refused) > 100
+    assert all(refused)
+    assert whole > 0  # where what was changed says nothing, such as the date of an entry
+
+
+def test_r101_an_entry_without_a_name_is_refused(organization: Organization, tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "a.zip", {**entries_of(organization), "x": b""})
+    octets = path.read_bytes()
+    at = octets.rindex(b"PK\x01\x02")
+    nameless = octets[:at] + octets[at:].replace(b"\x01\x00", b"\x00\x00", 1)
+    path.write_bytes(nameless)
+    assert told_of(path)

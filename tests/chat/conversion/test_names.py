@@ -228,3 +228,9 @@ def test_r113_a_path_that_leads_to_itself_ends() -> None:
     loop = {"x": Category("x", "X", parent="y"), "y": Category("y", "Y", parent="x")}
     assert [each.id for each in names.path_of("x", loop)] == ["y", "x"]
     assert names.path_of("nowhere", loop) == []
+
+
+def test_r120_thousands_of_one_name_get_numbers() -> None:
+    rooms = [Room(f"r{n}", "a", "Same") for n in range(3_000)]
+    made = named(*rooms, on_conflict=OnConflict.RENAME)
+    assert len({name for _, name in made.values()}) == 3_000

@@ -158,6 +158,20 @@ def test_r119_what_a_browser_would_run_is_shown_as_text(target: ArchiveTarget) -
     assert read.file_sha256 == hashlib.sha256(b"evil.HTML").hexdigest()
 
 
+def test_r117_a_message_that_ends_with_the_name_of_its_file_links_it_there(target: ArchiveTarget) -> None:
+    texts = ["The offer\noffer\u202e.pdf", "offer\u202e.pdf", "see below", "offer\u202e.pdf, signed"]
+    file = ChatFile("f", "17", "offer\u202e.pdf")
+    key = put(target, [message(n, text, file=file) for n, text in enumerate(texts, 1)])
+
+    read = list(target.read_messages(key))
+    assert [each.text for each in read] == texts
+    assert {(each.file_name, each.file_bytes) for each in read} == {
+        ("offer\u202e.pdf", len("offer\u202e.pdf".encode()))
+    }
+    links = page(folder(target) / "index.html").xpath('//article//a[@class="name"]')
+    assert [link.getparent().get("class") for link in links] == ["text", "text", "file", "file"]
+
+
 CHANGES = {
     "text": (b">Second<", b">Sceond<"),
     "author": (b"anna@contoso.com", b"anne@contoso.com"),

@@ -16,8 +16,9 @@ from migrations_app.chat.targets.archive_files import safe_name
 from migrations_app.chat.targets.base import ReadMessage, Target
 from migrations_app.chat.targets.of_kind import KINDS, class_of, open_target
 from migrations_app.chat.verifying.compare import compare_room
+from tests.support.chat_carrying import carry, expected, messages_of, planned
 from tests.support.chat_organization import Organization, write_organization
-from tests.support.chat_targets import WRITTEN, carry, expected, messages_of, planned
+from tests.support.chat_targets import WRITTEN
 
 SPECIAL = ("auditorium", "disabled", "open", "empty", "names", "deleted-people", "missing-file", "no-invitations")
 UNNAMED = {"teams": ("names",)}

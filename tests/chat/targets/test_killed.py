@@ -15,8 +15,8 @@ from migrations_app.chat.targets import spool
 from migrations_app.chat.targets.archive_site import Site
 from migrations_app.chat.targets.base import ReadMessage, TargetSettings
 from migrations_app.chat.targets.of_kind import open_target
+from tests.support.chat_carrying import carry, expected
 from tests.support.chat_organization import Organization, write_organization
-from tests.support.chat_targets import carry, expected
 
 SPECIAL = ("empty", "names", "deleted-people", "open", "disabled")
 POINTS = {

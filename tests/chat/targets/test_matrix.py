@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import trustme
 
 from migrations_app.chat.archive.records import Principal, PrincipalKind, PrincipalState, Room
 from migrations_app.chat.conversion.outgoing import Joining
@@ -33,7 +35,7 @@ from tests.support.chat_matrix import (
     octets,
 )
 from tests.support.matrix_stand_in import StandIn, matrix_stand_in, settings_for
-from tests.support.scripted_server import Asked
+from tests.support.scripted_server import Asked, scripted
 
 Open = Callable[..., MatrixTarget]
 
@@ -481,6 +483,19 @@ def test_what_is_wrong_with_the_settings_is_said(server, tmp_path, change, code,
             target.look()
     assert (caught.value.code, caught.value.is_of_room) == (code, False)
     assert words in caught.value.sentence
+
+
+def test_the_certificate_is_checked_and_a_ca_may_be_given(server, tmp_path) -> None:
+    authority, tls = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(tls)
+    with scripted(server, tls) as http:
+        address = http.address.replace("http://", "https://")
+        with MatrixTarget(settings_for(address, tmp_path)) as target, pytest.raises(TargetProblem) as caught:
+            target.look()
+        assert (caught.value.code, caught.value.is_of_room) == ("chat-target-certificate", False)
+        trusted = authority.cert_pem.bytes().decode()
+        with MatrixTarget(settings_for(address, tmp_path, ca_certificates=trusted)) as target:
+            assert target.look().rooms == {}
 
 
 def test_an_answer_of_something_else_is_no_homeserver(server, opened) -> None:

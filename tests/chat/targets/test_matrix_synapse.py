@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 
 from migrations_app.chat.archive.reading import open_archive
@@ -313,3 +314,17 @@ def test_r122_a_homeserver_that_encrypts_by_itself_is_refused(tmp_path: Path) ->
         server.change(encryption_enabled_by_default_for_room_type="off")
         server.start()
         assert imported(home, "1")
+
+
+def test_r116_accounts_that_were_deactivated_or_suspended_make_no_room_fail(home: Homeserver) -> None:
+    for local in ("old", "held"):
+        home.server.register(local, local)
+    admin = f"{home.server.address}/_synapse/admin/v1"
+    headers = {"Authorization": f"Bearer {home.tokens['owner']}"}
+    with httpx.Client(headers=headers, trust_env=False) as http:
+        assert http.post(f"{admin}/deactivate/{account('old')}", json={}).status_code == 200
+        assert http.put(f"{admin}/suspend/{account('held')}", json={"suspend": True}).status_code == 200
+    members = a_room().members | {account("old"), account("held")}
+    room = imported(home, "a1", members=members)
+    with home.open() as target:
+        assert target.read_room(room).members == members

@@ -19,8 +19,8 @@ from migrations_app.chat.archive.records import ChatFile, Principal, PrincipalSt
 from migrations_app.chat.conversion.outgoing import Joining, OutgoingCategory, OutgoingMessage, OutgoingRoom, Person
 from migrations_app.chat.targets.base import MakesFiles, TargetProblem, TargetSettings
 from migrations_app.chat.targets.mattermost import MattermostTarget, username
+from tests.support.chat_carrying import carry
 from tests.support.chat_organization import Organization
-from tests.support.chat_targets import carry
 
 BEGAN = datetime(2013, 4, 5, 9, 30, tzinfo=UTC)
 

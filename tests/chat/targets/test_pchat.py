@@ -18,8 +18,8 @@ from migrations_app.chat.targets.base import TargetProblem, TargetSettings
 from migrations_app.chat.targets.of_kind import writes
 from migrations_app.chat.targets.pchat import PersistentChatTarget
 from migrations_app.chat.verifying.compare import Compared, compare_room
+from tests.support.chat_carrying import planned
 from tests.support.chat_organization import Organization
-from tests.support.chat_targets import planned
 
 CHOICES = Choices(includes_disabled=True, deselected=frozenset())
 Change = Callable[[str, Message], Message | None]

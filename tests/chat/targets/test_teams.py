@@ -207,10 +207,11 @@ def test_r118_a_time_that_somebody_else_has_is_refused_and_nothing_is_overwritte
 def test_r121_no_message_is_dated_in_the_future_or_before_its_channel(teams: GraphStandIn) -> None:
     with opened(teams) as target:
         id_ = target.begin_room(room(), target.begin_category(CATEGORY))
-        for at in (teams.clock.now() + timedelta(days=1), FIRST - timedelta(days=1)):
+        for at in (teams.clock.now() + timedelta(days=1), FIRST - timedelta(days=400)):
             with pytest.raises(TargetProblem, match="createdDateTime"):
                 target.write(id_, [said(1, at=at)], no_file)
         assert not read(target, id_)
+        target.write(id_, [said(1, at=FIRST - timedelta(days=1))], no_file)  # the source's clock was set back
 
 
 def test_r121_another_applications_migration_is_left_alone(teams: GraphStandIn) -> None:
@@ -335,6 +336,18 @@ def test_r121_a_channel_made_since_the_plan_is_no_room_of_ours(teams: GraphStand
         teams.routes.chat._channel(teams.routes.chat.team("Sales - North"), "prices", "", "standard")
         with pytest.raises(TargetProblem, match="since the plan"):
             target.begin_room(room(), team)
+
+
+def test_r123_fractions_of_a_second_are_in_order_however_graph_writes_them(teams: GraphStandIn) -> None:
+    whole = FIRST.replace(microsecond=0)
+    messages = [
+        said(n, at=whole + timedelta(milliseconds=after)) for n, after in enumerate((0, 10, 100, 101, 1000, 1100), 1)
+    ]
+    with opened(teams) as target:
+        id_ = target.begin_room(room(), target.begin_category(CATEGORY))
+        target.write(id_, messages, no_file)
+        assert [(each.at, each.text) for each in read(target, id_)] == [(each.at, each.text) for each in messages]
+        assert target.written(id_, messages) == {each.key for each in messages}
 
 
 def test_r123_messages_are_read_oldest_first_over_many_pages(teams: GraphStandIn) -> None:
