@@ -142,16 +142,35 @@ def as_html(report: Document) -> Iterator[str]:
     yield render_to_string("chat/report/end.html", {"report": report})
 
 
+_PRINTED = {
+    "rooms": (
+        *("room", "category", "becomes", "becomes_category", "state", "messages", "written", "files", "errors"),
+        *("warnings", "comparison", "differences", "reason"),
+    ),
+    "findings": ("room", "severity", "code", "count", "sentence"),
+    "differences": ("room", "code", "message", "sentence", "do", "accepted_by", "reason"),
+}
+"""What fits on a page of each list; the other files have all of it."""
+
+
 def _table(listed: Listed, plan: int) -> Iterator[str]:
+    printed = _PRINTED[listed.name]
     is_first = True
     for row in listed.rows(plan):
         if is_first:
-            columns = [gettext(title) for title in listed.columns.values()]
+            columns = [gettext(listed.columns[name]) for name in printed]
             yield render_to_string("chat/report/list_head.html", {"title": gettext(listed.title), "columns": columns})
         is_first = False
-        yield render_to_string("chat/report/list_row.html", {"cells": [row[name] for name in listed.columns]})
+        yield render_to_string("chat/report/list_row.html", {"cells": [_printed(row, name) for name in printed]})
     if not is_first:
         yield "</tbody></table></div>\n"
+
+
+def _printed(row: Row, name: str) -> Any:
+    """A cell; of why something is so, all that there is: who left the room out, or what went wrong."""
+    if name != "reason":
+        return row[name]
+    return " · ".join(filter(None, (row.get("decided_by"), row["reason"], row.get("error"))))
 
 
 # --- kinds ------------------------------------------------------------------------------------------------------------

@@ -31,7 +31,6 @@ pytestmark = pytest.mark.django_db
 def plan(tenant: Tenant, server: FakeServer, outbox: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> ChatPlan:
     """Two rooms, Alpha and Beta, of Ann, Bob and Cyd, imported."""
     settings.MMS_BASE_URL = "https://mms.contoso.com"
-    monkeypatch.setattr(asking, "address", lambda name, token: f"https://mms.contoso.com/{name}/{token}/")
     return imported(a_plan(tenant))
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from migrations_app.chat.archive.records import ChatFile, Message, MessageKind, Principal
 from migrations_app.chat.conversion import markup, rtf
@@ -20,6 +20,8 @@ MOST_SHIFT = timedelta(seconds=1)
 REPLACEMENT = "\ufffd"
 """What stands where a target forbids the character."""
 _STEP = timedelta(milliseconds=1)
+_LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+"""A message that is dated later is never moved, and keeps its room from such a target."""
 _NEVER = re.compile("[\ud800-\udfff]")
 """Half characters: no UTF-8 has them."""
 _SMALLEST = 16
@@ -124,7 +126,7 @@ class Converter:
                     part=number,
                     parts=len(parts),
                     file=there[0] if number == 1 and there else part.file,
-                    shifted=at - message.at,
+                    shifted=at - to_the_millisecond(message.at),
                 )
             )
         if made[0].shifted:
@@ -160,6 +162,9 @@ class Converter:
         """The message's own time to the millisecond, or the first free one after it (R118)."""
         at = to_the_millisecond(message.at)
         if not self.limits.times_are_unique or not self.limits.keeps_time:
+            return at
+        if at > _LATEST:
+            self.counts.not_kept += part == 1
             return at
         if message.n in self.room.moved:
             return at + (self.room.moved[message.n] + part - 1) * _STEP

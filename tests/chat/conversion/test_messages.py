@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -343,3 +343,12 @@ def test_r117_hostile_text_takes_no_longer_than_other_text(hostile: str) -> None
     """Ends at all: each of these was, or would be, minutes of work for a pattern that looks back."""
     made = converted(message(1, hostile, kind=MessageKind.STORY), limits=Limits(message_bytes=20_000))
     assert sum(len(each.text) for each in made) > 50_000
+
+
+@pytest.mark.parametrize("at", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])
+def test_r118_no_time_makes_it_fail(at: datetime) -> None:
+    for limits in (UNIQUE, Limits(keeps_time=False)):
+        converter = Converter(outgoing(), PEOPLE, limits)
+        made = [each for n in range(1, 4) for each in converter.convert(Message(n, at, "ann", text="x"))]
+        assert len(made) == 3
+        assert all(each.shifted >= timedelta(0) for each in made)

@@ -125,6 +125,24 @@ def test_r123_any_number_of_lost_and_doubled_ones_is_exact(data: st.DataObject) 
     assert result.difference_count == len(lost) + len(doubled)
 
 
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_r123_by_time_many_damages_are_told_apart(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 50))
+    done = data.draw(st.lists(st.sampled_from(["keep", "keep", "lose", "double", "text", "author"]), min_size=count))
+    messages = some(count)
+    there: list[ReadMessage] = []
+    for read, damage in zip(written(messages, room_of(messages), KEYLESS), done, strict=False):
+        changed = {"text": {"text": "other"}, "author": {"author": "@mallory"}}.get(damage, {})
+        there += [replace(read, **changed)] * {"lose": 0, "double": 2}.get(damage, 1)
+    result = compared(messages, there, KEYLESS, window=data.draw(st.sampled_from([8, 100_000])))
+    codes = {"lose": "lost-message", "text": "altered-text", "author": "altered-author"}
+    expected = sorted((codes[damage], n) for n, damage in enumerate(done[:count], 1) if damage in codes)
+    assert sorted((code, n) for code, n in found(result) if code != "doubled-message") == expected
+    assert result.counts.get("doubled-message", 0) == done[:count].count("double")
+    assert result.foreign == 0
+
+
 def test_r123_a_message_out_of_its_order_is_named() -> None:
     messages = some(20)
     there = written(messages, room_of(messages), KEYED)
