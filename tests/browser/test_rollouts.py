@@ -116,7 +116,6 @@ def the_checklist_without_servers(page: Page, pk: int) -> None:
         press(page, "Remove the check")
     page.goto(ROLLOUT.format(pk) + "settings/")
     field(page, "batches").fill("1, 10")
-    field(page, "retire_after").fill("0")
     press(page, "Save changes")
     page.goto(ROLLOUT.format(pk) + "mapping/")
     page.get_by_label("Old bridge", exact=True).select_option(label="New bridge")

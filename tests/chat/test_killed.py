@@ -15,7 +15,7 @@ SMALL: dict[str, Any] = {"rooms": 24, "messages": 400, "measures": False}
 def test_r130_no_message_is_lost_or_doubled_whenever_the_worker_is_killed(tmp_path: Path, migrated: Path) -> None:
     with new_installation(tmp_path) as installation:
         installation.migrate(migrated)
-        found = kill_and_look(installation, tmp_path, kills=3, seed=5, longest=1.5, **SMALL)
+        found = kill_and_look(installation, tmp_path, kills=2, seed=5, longest=1.5, **SMALL)
     assert is_right(found), found
     assert found["last"]["states"] == {"Imported": 23, "Deselected": 1}  # the category with a name of 257 characters
 

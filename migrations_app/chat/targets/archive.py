@@ -28,15 +28,8 @@ from migrations_app.chat.targets.base import (
     TargetSettings,
 )
 from migrations_app.chat.targets.in_files import address_of, as_read, everybody_in, found_in, room_in
-from migrations_app.chat.targets.spool import (
-    Prepared,
-    Spool,
-    SpooledPerson,
-    SpooledRoom,
-    keep_octets,
-    private_folder,
-    remove_unfinished,
-)
+from migrations_app.chat.targets.spool import Prepared, Spool, SpooledPerson, SpooledRoom
+from migrations_app.chat.targets.whole_files import keep_octets, private_folder, remove_unfinished
 from tenants_app.sentences import sentence
 
 PRODUCT = "chat-archive.zip"

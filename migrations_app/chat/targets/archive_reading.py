@@ -16,7 +16,7 @@ from migrations_app.chat.conversion.outgoing import Joining
 from migrations_app.chat.targets.archive_markup import BARE, text_of
 from migrations_app.chat.targets.archive_pages import clock
 from migrations_app.chat.targets.base import ReadMessage, ReadRoom
-from migrations_app.chat.targets.spool import PIECE
+from migrations_app.chat.targets.whole_files import PIECE
 
 
 class Unreadable(Exception):

@@ -17,7 +17,8 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import IO, Self
 
-from migrations_app.chat.targets.spool import SpooledMessage, private_folder
+from migrations_app.chat.targets.spool import SpooledMessage
+from migrations_app.chat.targets.whole_files import private_folder
 
 SHARDS = 256
 POSTINGS_A_SHARD = 20_000

@@ -16,15 +16,8 @@ from migrations_app.chat.targets import archive_pages as pages
 from migrations_app.chat.targets.archive_files import path_of
 from migrations_app.chat.targets.archive_markup import by_number, for_attribute
 from migrations_app.chat.targets.archive_search import SearchIndex
-from migrations_app.chat.targets.spool import (
-    PIECE,
-    Spool,
-    SpooledMessage,
-    SpooledRoom,
-    milliseconds,
-    of_milliseconds,
-    written_whole,
-)
+from migrations_app.chat.targets.spool import Spool, SpooledMessage, SpooledRoom, milliseconds, of_milliseconds
+from migrations_app.chat.targets.whole_files import PIECE, written_whole
 from tenants_app.sentences import sentence, sentence_plural
 
 ASSETS = Path(__file__).parent / "archive_assets"

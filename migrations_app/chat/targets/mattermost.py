@@ -40,18 +40,8 @@ from migrations_app.chat.targets.base import (
 )
 from migrations_app.chat.targets.in_files import address_of, as_read, everybody_in, found_in, room_in
 from migrations_app.chat.targets.mattermost_reading import DATA, LINES, OUR_KEY, MadeFile
-from migrations_app.chat.targets.spool import (
-    PIECE,
-    Prepared,
-    Spool,
-    SpooledCategory,
-    SpooledPerson,
-    SpooledRoom,
-    keep_octets,
-    milliseconds,
-    remove_unfinished,
-    written_whole,
-)
+from migrations_app.chat.targets.spool import Prepared, Spool, SpooledCategory, SpooledPerson, SpooledRoom, milliseconds
+from migrations_app.chat.targets.whole_files import PIECE, keep_octets, remove_unfinished, written_whole
 from tenants_app.sentences import sentence
 
 PRODUCT = "mattermost-import.zip"

@@ -11,7 +11,8 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from migrations_app.chat.targets.base import ReadMessage, TargetProblem
-from migrations_app.chat.targets.spool import PIECE, of_milliseconds
+from migrations_app.chat.targets.spool import of_milliseconds
+from migrations_app.chat.targets.whole_files import PIECE
 from tenants_app.sentences import sentence
 
 LINES, DATA = "import.jsonl", "data"

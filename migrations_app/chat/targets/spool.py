@@ -6,23 +6,20 @@ known by its keys. Nothing is held in memory: rooms are read by stream, in the o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from migrations_app.chat.archive.records import MessageKind
 from migrations_app.chat.conversion.outgoing import OutgoingCategory, OutgoingMessage, OutgoingRoom
+from migrations_app.chat.targets.whole_files import private_folder
 
-PIECE = 1 << 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WAITS_SECONDS = 60
 """How long one process waits for another that writes to the same target."""
@@ -440,62 +437,3 @@ def _message(row: tuple[Any, ...]) -> SpooledMessage:
         file_bytes=size,
         file_is_missing=is_missing,
     )
-
-
-# --- files -----------------------------------------------------------------------------------------------
-
-
-def private_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for the service's account only (R129)."""
-    for each in reversed((folder, *folder.parents)):
-        each.mkdir(mode=0o700, exist_ok=True)
-
-
-def keep_octets(stream: IO[bytes], folder: Path, path_of: Callable[[str], Path]) -> tuple[str, int]:
-    """Write a stream to the path that its SHA-256 (in hexadecimal) gives, whole or not at all; its SHA-256 and size."""
-    private_folder(folder)
-    digest, size = hashlib.sha256(), 0
-    handle, name = tempfile.mkstemp(dir=folder, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            while piece := stream.read(PIECE):
-                digest.update(piece)
-                size += len(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        path = path_of(digest.hexdigest())
-        private_folder(path.parent)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    return digest.hexdigest(), size
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file that is there with all that was written, or as it was before."""
-    private_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    os.close(handle)
-    try:
-        with open(name, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a process that was killed has left of files that it wrote."""
-    for path in list(folder.rglob(".new-*")):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
