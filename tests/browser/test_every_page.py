@@ -219,6 +219,8 @@ PAGES = {
         "/accounts/forgotten/",
         "/accounts/sign-in-link/{vera}/{token}/",
         "/accounts/sign-in-link/{vera}/too-old/",
+        "/chat-answer/{asked}/",
+        "/chat-answer/wrong/",
     ],
 }
 DESKTOP = {"width": 1280, "height": 900}

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from migrations_app.chat.people import digest_of, token_of
 from migrations_app.models import (
     ChatArchive,
     ChatDifference,
@@ -145,19 +146,20 @@ def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
     )
     failed = a_room(running, "Printers", state="Failed", error_code="chat-target-sign-in", error_detail=text[:500])
     a_room(running, "Night shift", state="Waiting")
-    ChatQuestion.objects.create(
+    question = ChatQuestion(
         plan=running,
         principal="1",
         name=text[:300],
         address="anna.rossi@contoso.com",
-        token=random_name("token", tenant.pk),
-        rooms=["room-1"],
+        rooms=[differs.pk],
         asked_at=timezone.now(),
         asked_by="bob",
         answer="missing",
         said=text[:1500],
         answered_at=timezone.now(),
     )
+    question.token = digest_of(token_of(question))
+    question.save()
     guided = a_plan(archive, pchat)
     return {
         "archive": archive.pk,
@@ -166,6 +168,7 @@ def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
         "reading": refused.pk,
         "chat_target": target.pk,
         "chat_server": server.pk,
+        "asked": token_of(question),
         "ready": ready.number,
         "chat": running.number,
         "guided": guided.number,

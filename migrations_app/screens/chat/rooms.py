@@ -19,7 +19,7 @@ from migrations_app.chat.archive.problems import Unusable
 from migrations_app.chat.archives import open_stored
 from migrations_app.models import ChatPlan, ChatRoom
 from migrations_app.screens.chat.of_page import plan_context, plan_of, room_of
-from migrations_app.screens.chat.sides import settings_of, sides_of
+from migrations_app.screens.chat.sides import not_told, settings_of, sides_of
 from migrations_app.screens.forms.chat import ON_CONFLICT, ChoosingForm, NamesForm, ReasonForm
 from migrations_app.screens.live import Live
 from migrations_app.screens.tables.chat import RoomFilter, RoomTable
@@ -121,6 +121,7 @@ def _room(
         "has_more_differences": len(differences) > SHOWN,
         "open_differences": sum(each.accepted_at is None for each in differences[:SHOWN]),
         "sides": sides_of(shown.compared),
+        "not_told": not_told(shown.compared),
         "settings": settings_of(shown.planned),
         "shifts": shown.shifts.count(),
         "may_verify": access.may_operate and shown.state == MAY_BE_COMPARED and not shown.compare_asked_at,

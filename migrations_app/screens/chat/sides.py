@@ -82,6 +82,22 @@ def sides_of(compared: Mapping[str, Any]) -> list[SideBySide]:
     return rows
 
 
+def not_told(compared: Mapping[str, Any]) -> list[str]:
+    """What the target does not tell of the room, so that nobody compared it."""
+    names = {
+        "joining": _("Who may join"),
+        "description": _("Description"),
+        "is_auditorium": _("Only presenters write"),
+        "is_read_only": _("Read-only"),
+        "allows_invitations": _("Invitations"),
+        "members": _("Members"),
+        "managers": _("Managers"),
+        "presenters": _("Presenters"),
+        "files_sha256": _("Checksum of all files"),
+    }
+    return [names.get(each, each) for each in compared.get("not_told", ())]
+
+
 def _row(label: str, source: Any, target: Any, say: Any) -> SideBySide:
     return SideBySide(label, say(source), say(target), source == target)
 

@@ -206,6 +206,12 @@ class FindingFilter(django_filters.FilterSet):
 class FindingTable(ListTable):
     """What a plan found, one row for each."""
 
+    sentence = Cell(
+        "{{ value }}",
+        verbose_name=gettext_noop("What was found"),
+        orderable=False,
+        files={"Sentence": reads("sentence")},
+    )
     severity = Cell(
         "{% load chat %}{% chat_badge record.severity %}",
         verbose_name=gettext_noop("Severity"),
@@ -215,12 +221,6 @@ class FindingTable(ListTable):
         "{% load chat %}{{ value|finding_name }}",
         verbose_name=gettext_noop("Kind"),
         files={"Code": reads("code")},
-    )
-    sentence = Cell(
-        "{{ value }}",
-        verbose_name=gettext_noop("What was found"),
-        orderable=False,
-        files={"Sentence": reads("sentence")},
     )
     room = Cell(
         template_name="chat/cells/finding_room.html",
