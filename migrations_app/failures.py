@@ -547,7 +547,7 @@ CHAT = {
     ),
     "chat-target-busy": Entry(
         sentence("The server to which rooms are imported takes no more for the moment."),
-        sentence("Nothing: MMS waits as long as it asks, and goes on by itself."),
+        sentence("Nothing: MMS tries again by itself, not sooner than the server asks for."),
         cures_by_waiting=True,
         do_when_given_up=sentence("Raise its limits for MMS, then resume the import."),
     ),
@@ -586,7 +586,7 @@ CHAT = {
     ),
     "chat-target-silent": Entry(
         sentence("The server to which rooms are imported did not say whether it had done what it was asked."),
-        sentence("Nothing: MMS reads what is there, writes only what is missing, and goes on by itself."),
+        sentence("Nothing: MMS tries again by itself. It reads what is there first, and writes only what is missing."),
         cures_by_waiting=True,
         do_when_given_up=sentence("Look in the server's log why it does not answer, then retry the room."),
     ),

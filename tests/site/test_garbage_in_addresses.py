@@ -26,6 +26,7 @@ from migrations_app.mailboxes.embedded import EmbeddedMailbox
 from migrations_app.models import Heartbeat, Run
 from tenants_app.models import ConferencingUser
 from tests.support.by_day import some
+from tests.support.chat_rows import chat_of_pages
 from tests.support.commands import invitation
 from tests.support.pages import key_of, shown
 from tests.support.remembered import Remembered
@@ -218,9 +219,20 @@ def test_what_the_admin_did_not_understand_can_be_found_in_the_log(
 
 
 PUBLIC = ["/{}/", "/accounts/{}/", "/accounts/sign-in-link/{}/x/", "/accounts/sign-in-link/MQ/{}/", "/static/{}"]
+PUBLIC += ["/chat-answer/{}/"]
 QUERIES = ["page", "sort", "next", "unsaved", "to", "by", "replacement", "bridge", "number", "provider", "q"]
 QUERIES += ["who", "user", "state", "outcome", "action", "channel", "out_of_date", "created_from", "at_to", "%00"]
 QUERIES += ["organizer", "subject", "day", "conference_id", "uid", "accepted"]
+
+
+OF_CHAT = {
+    "/chat/archives/given/": "reading",
+    "/chat/archives/evidence/": "evidence",
+    "/chat/archives/": "archive",
+    "/chat/targets/": "chat_target",
+    "/chat/plans/": "chat_room",
+}
+"""Whose key ``<key:pk>`` is below each of these addresses."""
 
 
 def routes_below_a_tenant() -> list[str]:
@@ -241,7 +253,16 @@ def keys(rows: None, anna: ConferencingUser) -> dict[str, str]:
     keys = {"slug": "contoso", "upn": anna.upn, "uid": key_of("m"), "name": "MeetingMigrationEnabled", "kind": "move"}
     keys |= {"code": "unreadable-calendar-object", "meeting_pk": "1", "language": "en"}
     keys |= {"n": "1", "member": str(member.pk), "member_pk": str(member.pk), "check": str(rollout.checks.all()[0].pk)}
-    return keys | {"correlation_id": str(Run.objects.get().correlation_id), "pk": str(anna.bridge_id), "number_pk": "1"}
+    keys |= {"correlation_id": str(Run.objects.get().correlation_id), "pk": str(anna.bridge_id), "number_pk": "1"}
+    chat = chat_of_pages(anna.tenant, "x")
+    keys |= {below: str(chat[name]) for below, name in OF_CHAT.items()}
+    return keys | {"number": str(chat["chat"]), "key": "backups"}
+
+
+def filled(route: str, keys: dict[str, str]) -> str:
+    """The route with what stands for each of its parts."""
+    below = next((below for below in OF_CHAT if below in route), "pk")
+    return re.sub(r"<\w+:(\w+)>", lambda match: keys[below if match[1] == "pk" else match[1]], route)
 
 
 @pytest.mark.parametrize("signed_in", [True, False])
@@ -250,14 +271,14 @@ def test_the_addresses_of_the_service(alice: Client, keys: dict[str, str], signe
     for route in routes_below_a_tenant():
         for name in keys if signed_in else ["slug"]:
             part = re.compile(rf"<\w+:{name}>")
-            others = re.sub(r"<\w+:(\w+)>", lambda match: keys[match[1]], part.sub("\0", route))
+            others = filled(part.sub("\0", route), keys)
             if "\0" in others:
                 addresses += [others.replace("\0", value) for value in VALUES if value]
     assert_no_error_page(alice if signed_in else Client(), some(addresses, 11))
 
 
 def test_the_filters_of_the_service(alice: Client, keys: dict[str, str]) -> None:
-    pages = [re.sub(r"<\w+:(\w+)>", lambda match: keys[match[1]], route) for route in routes_below_a_tenant()]
+    pages = [filled(route, keys) for route in routes_below_a_tenant()]
     answered_pages = [page for page in ["/", "/accounts/login/", *pages] if answered(alice, page).status_code == 200]
     assert len(answered_pages) > 10
     queries = ["&".join(f"{name}={value}" for name in QUERIES) for value in VALUES if len(value) < 100]
@@ -267,7 +288,7 @@ def test_the_filters_of_the_service(alice: Client, keys: dict[str, str]) -> None
 def test_the_forms_of_the_service(alice: Client, keys: dict[str, str]) -> None:
     """Every address that takes a form, with each field of the page above it, and with none."""
     alice.raise_request_exception = False
-    pages = [re.sub(r"<\w+:(\w+)>", lambda match: keys[match[1]], route) for route in routes_below_a_tenant()]
+    pages = [filled(route, keys) for route in routes_below_a_tenant()]
     posts = []
     for page in pages:
         looked = alice.get(page)

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db.models import CharField
 from django.test import Client
 
-from migrations_app.models import Rollout, Wave
+from migrations_app.models import ChatArchive, ChatRoom, ChatTarget, Rollout, Wave
 from tenants_app.models import Bridge, ConferencingUser, Deployment, MailboxConnection, ServiceNumber, Tenant
 from tests.screens.test_every_page import HOSTILE, PAGES, fill  # noqa: F401 - a fixture
 from tests.support.actors import ACTOR
@@ -25,11 +25,12 @@ NAMES = (
     *("Microsoft", "Microsoft 365", "Microsoft Teams", "Microsoft Entra", "Microsoft Graph", "Teams", "Entra"),
     *("Exchange", "Exchange Online", "Skype for Business", "SkypeForBusiness", "Outlook", "CalDAV", "Radicale"),
     *("CSV", "JSON", "UPN", "SIP", "UID", "UTC", "URL", "DKIM", "SPF", "DMARC", "TLS", "STARTTLS", "PIN", "ETag"),
+    *("Matrix", "Persistent Chat", "SHA-256"),
     *("HTML", "iCalendar", "SMTP", "NTLM", "English", "Español", "Italiano", "Esc", "Enter", "Tab"),
 )
 """Which are the same in every language."""
-CODES = ("Undo", "caldav", "graph", "global")
-"""As history and audit have them: types of runs, and kinds."""
+CODES = ("Undo", "caldav", "graph", "global", "mgc-tables:gc", "All")
+"""As history and audit have them: types of runs, and kinds; and sources and levels of archives of chat."""
 ENGLISH = re.compile(
     r"\b(the|and|of|is|was|were|has|have|not|with|this|that|which|whose|who|they|their|them|its|from|been|will|would|are|"
     r"each|every|where|there|what|when|than|then|only|you|your|does|did|for|but|nothing|nobody|any|more|again|by|at)\b",
@@ -59,7 +60,9 @@ def names_of_the_data() -> Iterator[str]:
         "nobody-of-that-name",
         "Costa_Rica",
     )
-    for model in (Bridge, ConferencingUser, Deployment, MailboxConnection, Rollout, ServiceNumber, Tenant, User, Wave):
+    of_chat = (ChatArchive, ChatRoom, ChatTarget)
+    of_rollouts = (Deployment, Rollout, Wave)
+    for model in (Bridge, ConferencingUser, MailboxConnection, ServiceNumber, Tenant, User, *of_rollouts, *of_chat):
         fields = [field.name for field in model._meta.fields if type(field) is CharField and not field.choices]
         for row in model._base_manager.values_list(*fields):
             yield from (value for value in row if value and len(value) > 2)

@@ -88,7 +88,7 @@ def a_room(plan: ChatPlan, name: str = "Helpdesk", **values: Any) -> ChatRoom:
 def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
     """Keys of rows for a look at every page. ``text`` is what people wrote."""
     archive = an_archive(tenant, text[:150], notes=[text[:200]], scope=[text[:100]])
-    deleted = an_archive(tenant, "Deleted", state="Deleted", deleted_at=timezone.now(), deleted_by=text[:200])
+    deleted = an_archive(tenant, "Chat of Fabrikam", state="Deleted", deleted_at=timezone.now(), deleted_by=text[:200])
     evidence = ChatEvidence.objects.create(
         tenant=tenant,
         file_name=text[:255],
@@ -114,7 +114,7 @@ def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
     pchat = a_target(tenant, "Persistent Chat", "pchat")
     ready = a_plan(archive, target, error_count=1, warning_count=1, room_count=2, message_count=600, file_count=4)
     wrong = a_room(ready, text[:300], error_count=1, warning_count=1, category=text[:500], becomes=text[:500])
-    a_room(ready, "Left out", state="Deselected", decided_by=text[:200], reason=text[:500])
+    a_room(ready, "Canteen", state="Deselected", decided_by=text[:200], reason=text[:500])
     for room, severity, code in (
         (wrong, "error", "name-too-long"),
         (wrong, "warning", "federated"),
@@ -138,14 +138,14 @@ def chat_of_pages(tenant: Tenant, text: str) -> dict[str, Any]:
     ChatDifference.objects.create(room=differs, code="lost-message", n=7, sentence=text[:500], do=text[:500])
     ChatDifference.objects.create(
         room=differs,
-        code="members",
+        code="missing-people",
         sentence=text[:500],
         accepted_at=timezone.now(),
         accepted_by=text[:200],
         reason=text[:500],
     )
-    failed = a_room(running, "Failed", state="Failed", error_code="chat-target-sign-in", error_detail=text[:500])
-    a_room(running, "Waits", state="Waiting")
+    failed = a_room(running, "Printers", state="Failed", error_code="chat-target-sign-in", error_detail=text[:500])
+    a_room(running, "Night shift", state="Waiting")
     question = ChatQuestion(
         plan=running,
         principal="1",
