@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,12 @@ from tenants_app.sentences import sentence
 NULL = "NULL"
 """How some tools write that there is no value; others write nothing. In columns that always have a value it is text."""
 _BITS = {"1": True, "true": True, "0": False, "false": False}
+_HARMLESS = re.compile(r"[-+.:/\d ]{1,40}")
+
+
+def _shown(value: str) -> str:
+    """A value where there is no word in it: in a row that lacks a field, it is the text of a message (R129)."""
+    return value if _HARMLESS.fullmatch(value) else "…"
 
 
 @dataclass(slots=True)
@@ -73,7 +80,7 @@ class Record:
         digits = raw.removeprefix("-")
         if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or not -(2**63) <= int(raw) < 2**63:
             raise self.bad(
-                sentence("The column %(column)s has %(value)s, which is no number.", column=column, value=raw)
+                sentence("The column %(column)s has %(value)s, which is no number.", column=column, value=_shown(raw))
             )
         return int(raw)
 
@@ -92,7 +99,9 @@ class Record:
         except KeyError:
             raise self.bad(
                 sentence(
-                    "The column %(column)s has %(value)s, which is neither true nor false.", column=column, value=raw
+                    "The column %(column)s has %(value)s, which is neither true nor false.",
+                    column=column,
+                    value=_shown(raw),
                 )
             ) from None
 

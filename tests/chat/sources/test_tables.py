@@ -265,7 +265,7 @@ BAD: dict[str, tuple[str, list[str] | None, int | None, str]] = {
     "double message": ("tblChat", ["3", "1", "633482073409535490", "7", "0", "x"], 4, "has a message 1 already"),
     "message zero": ("tblChat", ["3", "0", "633482073409535490", "7", "0", "x"], 4, "below one"),
     "milliseconds": ("tblChat", ["3", "3", "1212610540953", "7", "0", "x"], 4, "no time in ticks"),
-    "no number": ("tblChat", ["3", "3", "yesterday", "7", "0", "x"], 4, "yesterday, which is no number"),
+    "no number": ("tblChat", ["3", "3", "yesterday", "7", "0", "x"], 4, "chatDate has …, which is no number"),
     "no author": ("tblChat", ["3", "3", "633482073409535490", "", "0", "x"], 4, "userId has no value"),
     "unknown author": ("tblChat", ["3", "3", "633482073409535490", "9", "0", "x"], 4, "principal 9"),
     "unknown room": ("tblChat", ["33", "3", "633482073409535490", "7", "0", "x"], 4, "33, which is not in tblNode"),
@@ -285,6 +285,19 @@ def test_r101_each_bad_line_is_told_with_its_file_and_reason(
     assert (file, at) == (f"{table}.csv", line)
     assert reason in told
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize("column", ["channelID", "chatID", "chatDate", "userId", "isAlert"])
+def test_r129_text_that_stands_in_another_column_is_in_no_problem(
+    small: dict[str, Table], tmp_path: Path, column: str
+) -> None:
+    row = ["3", "3", "633482073409535490", "7", "0", "x"]
+    row[small["tblChat"][0].index(column)] = "Nobody is to know"
+    small["tblChat"].append(row)
+    ((_, line, told),) = problems_of(write_tables(tmp_path / "t", small))
+    assert line == 4
+    assert f"The column {'channelId' if column == 'channelID' else 'chatId' if column == 'chatID' else column}" in told
+    assert "Nobody" not in told
 
 
 def test_r101_all_bad_lines_are_told_at_once(small: dict[str, Table], tmp_path: Path) -> None:
