@@ -30,9 +30,10 @@ run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser and not servers and not matrix" $(ARGS)
 
-nightly: .venv/installed ## Run the property tests with 10,000 random examples each (what fails becomes a file in tests/catalogue), and all that the suite takes samples of
+nightly: .venv/installed ## Run the property tests with 10,000 random examples each (what fails becomes a file in tests/catalogue), all that the suite takes samples of, and a real Synapse
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_facts.py tests/rewriting/test_hostile_input.py tests/mail/test_headers.py \
 		tests/site/test_garbage_in_addresses.py tests/site/test_settings.py tests/mailboxes/test_writing_outside.py tests/demo $(ARGS)
+	@$(MAKE) test-matrix
 
 soak-mail: .venv/installed ## Run the service beside slow, silent and absent mail servers, at full size (ARGS="--case --seed --results")
 	@$(BIN)/python -m tests.campaigns.mail $(ARGS)

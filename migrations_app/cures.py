@@ -140,6 +140,7 @@ CURES: Mapping[str, Place | Sentence] = {
     "chat-secret-unopenable": Place.CHAT_TARGET,
     "chat-archive-gone": Place.CHAT_PLAN,
     "chat-archive-unreadable": Place.CHAT_PLAN,
+    "chat-disk": Place.CHAT_PLAN,
     "chat-room-gone": Place.CHAT_PLAN,
     "chat-made-unreadable": Place.CHAT_PLAN,
     "chat-tables-missing": Place.CHAT_TARGET,

@@ -610,6 +610,10 @@ CHAT = {
         sentence("The stored archive from which rooms are imported cannot be read, or is not as it was stored."),
         sentence("Bring MMS_DATA_DIR back from its backup, then resume; or store the archive again and plan it anew."),
     ),
+    "chat-disk": Entry(
+        sentence("A file of the import cannot be read or written below MMS_DATA_DIR, such as where the disk is full."),
+        sentence("Make room on the disk, and see that the service's account may write there; then resume the import."),
+    ),
     "chat-room-gone": Entry(
         sentence("The target does not have the room that was made there, or that its own tools were to make."),
         sentence("Find out who removed it; then retry the room, or plan and import again."),

@@ -231,7 +231,10 @@ def _problem_of(error: Exception) -> TargetProblem:
     if isinstance(error, Unusable):
         return TargetProblem("chat-archive-damaged", error.in_a_sentence)
     return TargetProblem(
-        "chat-not-readable", sentence("Archive or target cannot be read: %(error)s.", error=str(error))
+        "chat-not-readable",
+        sentence(
+            "Archive or target cannot be read: %(error)s.", error=getattr(error, "strerror", "") or type(error).__name__
+        ),
     )
 
 

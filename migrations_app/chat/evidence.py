@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -35,9 +36,9 @@ def store_evidence(
 ) -> ChatEvidence:
     """Keep a file as it is, with its checksum; ``also`` is done in the transaction that stores it.
 
-    Raises ``ValidationError`` where it is too large, and ``OSError`` where it cannot be written.
+    Raises ``ValidationError`` where it is too large, or cannot be written.
     """
-    with folders.new_folder(tenant.pk, folders.EVIDENCE) as (folder, path):
+    with kept_or_refused(), folders.new_folder(tenant.pk, folders.EVIDENCE) as (folder, path):
         sha256, count = _written(path / _FILE, chunks)
         evidence = ChatEvidence(
             tenant=tenant,
@@ -60,6 +61,20 @@ def store_evidence(
                 after={"sha256": sha256, "bytes": count},
             ).save()
     return evidence
+
+
+@contextmanager
+def kept_or_refused() -> Iterator[None]:
+    """Raises ``ValidationError`` where the disk does not take what is given."""
+    try:
+        yield
+    except OSError as error:
+        raise ValidationError(
+            sentence(
+                "The file cannot be kept (%(what)s): look at the disk of MMS_DATA_DIR, and give it again.",
+                what=error.strerror or type(error).__name__,
+            )
+        ) from error
 
 
 def download(evidence: ChatEvidence, actor: Actor) -> Iterator[bytes]:

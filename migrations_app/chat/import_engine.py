@@ -388,9 +388,15 @@ def _problem_of(error: Exception | None) -> TargetProblem:
             sentence("The target did not say whether it has done something: it is asked again, and then gone on."),
             waits=True,
         )
-    detail = error.in_a_sentence if isinstance(error, Unusable) else getattr(error, "strerror", "") or str(error)
+    if isinstance(error, Unusable):
+        return TargetProblem(
+            "chat-archive-unreadable",
+            sentence("The stored archive cannot be read: %(detail)s", detail=at_most(300, error.in_a_sentence)),
+            is_of_room=False,
+        )
+    detail = getattr(error, "strerror", "") or type(error).__name__
     return TargetProblem(
-        "chat-archive-unreadable",
-        sentence("The stored archive cannot be read: %(detail)s", detail=at_most(300, detail)),
+        "chat-disk",
+        sentence("A file below MMS_DATA_DIR cannot be read or written: %(detail)s.", detail=at_most(300, detail)),
         is_of_room=False,
     )

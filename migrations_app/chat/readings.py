@@ -24,7 +24,7 @@ from migrations_app.chat.archive.copying import copy
 from migrations_app.chat.archive.problems import Unusable
 from migrations_app.chat.archive.records import Level, Manifest
 from migrations_app.chat.archives import check_name, store_export
-from migrations_app.chat.evidence import chunks_of, store_evidence
+from migrations_app.chat.evidence import chunks_of, kept_or_refused, store_evidence
 from migrations_app.chat.exporting import Asked, ExportRefused, export, why_refused
 from migrations_app.chat.sources.cmdlet_export import recognise
 from migrations_app.chat.sources.of_path import KINDS, kind_of, open_source
@@ -75,7 +75,7 @@ def submit(
     if refused:
         raise ValidationError({"level": refused})
     called = check_name(tenant, name or Path(file_name).stem[:150])
-    with folders.new_folder(tenant.pk, folders.READINGS) as (folder, path):
+    with kept_or_refused(), folders.new_folder(tenant.pk, folders.READINGS) as (folder, path):
         _write(path / f"given{suffix}", file)
         with transaction.atomic():
             reading = ChatReading.objects.create(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import uuid
 from collections.abc import Iterator
@@ -373,6 +374,22 @@ def test_r111_what_is_about_the_target_stops_all_and_fails_no_room(tenant: Tenan
     plan = imported(a_plan(tenant))
 
     assert (plan.state, plan.problem) == (ChatPlan.State.STOPPED, "The target refuses it.")
+    assert {room.state for room in plan.rooms.all()} == {ChatRoom.State.WAITING}
+    server.at = lambda step, about: None
+    importing.resume(plan, ACTOR)
+    assert worked(plan).state == ChatPlan.State.IMPORTED
+
+
+def test_r111_a_full_disk_stops_the_import_says_so_and_fails_no_room(tenant: Tenant, server: FakeServer) -> None:
+    def full(step: str, about: str) -> None:
+        if step == "write":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    server.at = full
+    plan = imported(a_plan(tenant))
+
+    told = "A file below MMS_DATA_DIR cannot be read or written: No space left on device."
+    assert (plan.state, plan.problem) == (ChatPlan.State.STOPPED, told)
     assert {room.state for room in plan.rooms.all()} == {ChatRoom.State.WAITING}
     server.at = lambda step, about: None
     importing.resume(plan, ACTOR)

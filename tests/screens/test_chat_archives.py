@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from migrations_app.chat import readings
+from migrations_app.chat import folders, readings
 from migrations_app.chat.archives import store_export
 from migrations_app.models import ChatArchive, ChatEvidence, ChatPlan, ChatReading
 from migrations_app.screens.chat import archives as screen
@@ -121,6 +123,18 @@ def test_what_is_no_zip_and_no_xml_is_refused_beside_the_field(bob: Client) -> N
     assert answer.status_code == 200
     assert "Give a ZIP file" in words(answer.content)
     assert not ChatReading.objects.exists()
+
+
+def test_a_full_disk_is_told_beside_the_form_and_nothing_is_kept(bob: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = give(bob, small_zip())
+    assert answer.status_code == 200
+    assert "The file cannot be kept (No space left on device)" in words(answer.content)
+    assert not ChatReading.objects.exists()
+    assert not list(folders.lying(folders.READINGS))
 
 
 def test_a_name_that_another_archive_has_is_refused_beside_the_field(bob: Client, archive: ChatArchive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
@@ -64,9 +65,11 @@ def object_of(line: bytes | None, *, longest: int = LONGEST_LINE) -> dict[str, A
         raise
     except RecursionError:
         raise BadLine(_too_deep()) from None
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         # Python's own wording of where it stopped: it names a position, never what stands there.
         raise BadLine(sentence("The line is not JSON: %(what)s.", what=str(error))) from None
+    except ValueError:  # of whole numbers with thousands of digits
+        raise BadLine(sentence("The line has a number that is too large.")) from None
     if not isinstance(read, dict):
         raise BadLine(sentence("The line is not a JSON object."))
     if line.count(b"[") + line.count(b"{") > DEEPEST and _is_too_deep(read):
@@ -104,7 +107,14 @@ def _no_constant(name: str) -> None:
     raise BadLine(sentence("%(name)s is not a number that JSON knows.", name=name))
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_no_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # which could be read, and never be written again
+        raise BadLine(sentence("The line has a number that is too large."))
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_doubles, parse_constant=_no_constant, parse_float=_finite)
 
 
 def _too_deep() -> str:

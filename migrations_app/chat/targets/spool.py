@@ -6,11 +6,12 @@ known by its keys. Nothing is held in memory: rooms are read by stream, in the o
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,13 @@ from migrations_app.chat.targets.whole_files import private_folder
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WAITS_SECONDS = 60
 """How long one process waits for another that writes to the same target."""
+OF_THE_DISK = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_CANTOPEN: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+}
+"""What SQLite says of the disk, and what a file would have said."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS categories (id INTEGER PRIMARY KEY, name TEXT, folded TEXT, description TEXT);
@@ -133,6 +141,18 @@ def settings_of(room: OutgoingRoom) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _as_files_do() -> Iterator[None]:
+    """Raises ``OSError`` where the disk is full, or is not read or written."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        of_disk = OF_THE_DISK.get(error.sqlite_errorcode & 0xFF)
+        if of_disk is None:
+            raise
+        raise OSError(of_disk, str(error)) from error
+
+
 class Spool:
     """The file ``spool.sqlite3`` of a target's folder."""
 
@@ -140,10 +160,11 @@ class Spool:
         self._folded = folded
         private_folder(folder)
         path = folder / "spool.sqlite3"
-        self._db = sqlite3.connect(path, timeout=WAITS_SECONDS, isolation_level=None, check_same_thread=False)
-        os.chmod(path, 0o600)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
+        with _as_files_do():
+            self._db = sqlite3.connect(path, timeout=WAITS_SECONDS, isolation_level=None, check_same_thread=False)
+            os.chmod(path, 0o600)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
         with self._transaction():
             for statement in filter(str.strip, TABLES.split(";")):
                 self._db.execute(statement)
@@ -154,18 +175,20 @@ class Spool:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        """All of it or nothing. Raises ``OSError`` where the disk does not take it."""
+        with _as_files_do():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # where the disk is full, SQLite has ended it already
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _rows(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """By stream: the cursor is one of its own."""
-        with closing(self._db.cursor()) as cursor:
-            yield from cursor.execute(statement, values)
+        yield from self._db.cursor().execute(statement, values)
 
     def _row(self, statement: str, *values: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()

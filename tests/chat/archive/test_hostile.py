@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from migrations_app.chat.archive.copying import copy
+from migrations_app.chat.archive.json_lines import BadLine, object_of
 from migrations_app.chat.archive.limits import GUARDS
 from migrations_app.chat.archive.packing import pack
 from migrations_app.chat.archive.problems import Unusable
@@ -278,3 +279,10 @@ def test_r101_an_entry_without_a_name_is_refused(organization: Organization, tmp
     nameless = octets[:at] + octets[at:].replace(b"\x01\x00", b"\x00\x00", 1)
     path.write_bytes(nameless)
     assert told_of(path)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 5000], ids=["infinite", "negative", "digits"])
+def test_r101_a_number_that_could_not_be_written_again_is_refused(number: str) -> None:
+    with pytest.raises(BadLine) as refused:
+        object_of(b'{"id": "1", "further": %s}' % number.encode())
+    assert refused.value.reason == "The line has a number that is too large."

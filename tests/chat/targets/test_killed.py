@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,20 @@ def test_r111_a_kill_anywhere_loses_and_doubles_nothing(organization: Organizati
         import_it(organization, kind, folder)
         assert not list(folder.rglob(".new-*"))
     assert {point for _, point in killed_at} == set(POINTS)
+
+
+def test_r111_a_disk_that_is_full_is_told_and_nothing_is_lost(
+    organization: Organization, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = spool.Spool.__init__
+
+    def on_a_small_disk(self: spool.Spool, *args: Any) -> None:
+        real(self, *args)
+        self._db.execute("PRAGMA max_page_count = 1")  # no larger than it is
+
+    with monkeypatch.context() as small:
+        small.setattr(spool.Spool, "__init__", on_a_small_disk)
+        with pytest.raises(OSError, match="full") as full:
+            import_it(organization, "archive", tmp_path)
+        assert full.value.errno == errno.ENOSPC
+    assert len(import_it(organization, "archive", tmp_path)) == len(SPECIAL)
