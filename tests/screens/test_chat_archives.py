@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import zipfile
 from datetime import timedelta
 from pathlib import Path
@@ -129,7 +128,7 @@ def test_a_full_disk_is_told_beside_the_form_and_nothing_is_kept(bob: Client, mo
     def full(*args: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(readings, "_write", full)
     answer = give(bob, small_zip())
     assert answer.status_code == 200
     assert "The file cannot be kept (No space left on device)" in words(answer.content)
