@@ -36,6 +36,8 @@ NAMED = 20
 PEOPLE = ("federated", "inactive", "no-account", "group-to-be-granted")
 """Codes of findings about people who have less at the target than they had (R116)."""
 MISSING_FILES = "file-missing"
+NOT_OF_FILES = ("altered-text", "altered-author", "altered-time", "name", "category", "setting", "missing-people")
+"""Codes of differences that leave it true that every file of the room was read back and is the same."""
 
 ROOMS, FILES, ARCHIVE, WHO = "rooms", "files", "archive", "people"
 QUIET, BACKUPS, RETENTION = "source-quiet", "backups", "retention-officer"
@@ -192,7 +194,7 @@ def _rooms(asked: _Asked) -> ChatCondition:
 
 def _files(asked: _Asked) -> ChatCondition:
     with_files = asked.rooms.filter(file_count__gt=0)
-    open_rooms = with_files.exclude(Q(comparison=ChatRoom.Comparison.VERIFIED) | _is_accepted())
+    open_rooms = with_files.exclude(Q(comparison=ChatRoom.Comparison.VERIFIED) | _is_accepted() | _has_its_files())
     counts = with_files.aggregate(files=Sum("file_count"))
     n, files = open_rooms.count(), counts["files"] or 0
     missing = _found(asked, [MISSING_FILES])
@@ -361,6 +363,16 @@ def _is_accepted() -> Q:
         Q(comparison__in=[ChatRoom.Comparison.DIFFERS, ChatRoom.Comparison.NOT_READABLE])
         & Q(Exists(differences))
         & ~Q(Exists(differences.filter(accepted_at=None)))
+    )
+
+
+def _has_its_files() -> Q:
+    """Rooms that differ, though in nothing that can be about a file: files are compared whatever else differs."""
+    differences = ChatDifference.objects.filter(room=OuterRef("pk"))
+    return (
+        Q(comparison=ChatRoom.Comparison.DIFFERS)
+        & Q(Exists(differences))
+        & ~Q(Exists(differences.filter(accepted_at=None).exclude(code__in=NOT_OF_FILES)))
     )
 
 

@@ -92,6 +92,22 @@ def test_r125_a_room_counts_when_it_is_verified_left_out_or_accepted_by_name(pla
     assert not condition(plan, "rooms").holds
 
 
+def test_r125_another_text_says_nothing_against_the_files_of_the_room(plan: ChatPlan) -> None:
+    alpha, beta = plan.rooms.order_by("position")
+    beta.comparison = ChatRoom.Comparison.VERIFIED
+    beta.save()
+    alpha.comparison, alpha.file_count = ChatRoom.Comparison.DIFFERS, 1
+    alpha.save()
+    ChatDifference.objects.create(room=alpha, code="altered-text", n=6, sentence="Message 6 has another text.")
+    assert condition(plan, "files").holds
+    assert not condition(plan, "rooms").holds
+    for code in ("lost-message", "altered-file", "lost-file", "not-listed", "no-room"):
+        difference = ChatDifference.objects.create(room=alpha, code=code, sentence="It differs.")
+        shown = condition(plan, "files")
+        assert (shown.holds, list(shown.named)) == (False, ["Alpha"])
+        difference.delete()
+
+
 def test_r125_a_plan_without_rooms_shows_nothing(tenant: Tenant, server: FakeServer) -> None:
     empty = a_plan(tenant)
     empty.rooms.all().delete()
