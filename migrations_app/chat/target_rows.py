@@ -18,6 +18,7 @@ from django.db import transaction
 from migrations_app.chat import archives, folders
 from migrations_app.chat.targets import of_kind
 from migrations_app.chat.targets.base import Option, Target, TargetProblem, TargetSettings
+from migrations_app.chat.targets.whole_files import private_folder
 from migrations_app.models import ChatPlan, ChatTarget
 from tenants_app.audit import Actor, entry
 from tenants_app.changes.locking import apply_values, lock
@@ -211,7 +212,7 @@ def opened(target: ChatTarget) -> Iterator[Target]:
     except ValidationError as error:
         raise TargetProblem("chat-secret-unopenable", error.messages[0], is_of_room=False) from None
     folder = folder_of(target)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     if target.kind == ChatTarget.Kind.PCHAT and (name := target.options.get("archive")):
         seen = _seen(target, name)
     else:
