@@ -36,9 +36,9 @@ def store_evidence(
 ) -> ChatEvidence:
     """Keep a file as it is, with its checksum; ``also`` is done in the transaction that stores it.
 
-    Raises ``ValidationError`` where it is too large, or cannot be written.
+    Raises ``ValidationError`` where it is too large, and ``OSError`` where it cannot be read or written.
     """
-    with kept_or_refused(), folders.new_folder(tenant.pk, folders.EVIDENCE) as (folder, path):
+    with folders.new_folder(tenant.pk, folders.EVIDENCE) as (folder, path):
         sha256, count = _written(path / _FILE, chunks)
         evidence = ChatEvidence(
             tenant=tenant,
@@ -65,7 +65,7 @@ def store_evidence(
 
 @contextmanager
 def kept_or_refused() -> Iterator[None]:
-    """Raises ``ValidationError`` where the disk does not take what is given."""
+    """For what is given on a page: raises ``ValidationError`` where the disk does not take it."""
     try:
         yield
     except OSError as error:

@@ -94,14 +94,15 @@ def _answer(
         if not file:
             answer(shown, access.actor, key, evidence=text)
             return
-        evidence.store_evidence(
-            access.tenant,
-            access.actor,
-            file.chunks(),
-            file_name=file.name or "evidence",
-            what=sentence("Evidence for plan %(number)s: %(step)s.", step=key, number=str(number)),
-            also=note,
-        )
+        with evidence.kept_or_refused():
+            evidence.store_evidence(
+                access.tenant,
+                access.actor,
+                file.chunks(),
+                file_name=file.name or "evidence",
+                what=sentence("Evidence for plan %(number)s: %(step)s.", step=key, number=str(number)),
+                also=note,
+            )
 
     _act(request, act, done)
     return redirect(page, slug, number)

@@ -171,7 +171,7 @@ BAD_MESSAGES: list[tuple[Change, str]] = [
     (instead_of_line(2, b'{"n": 1, "n": 2}'), "“n” stands there twice"),
     (instead_of_line(2, b'{"x": ' + b"[" * 21 + b"]" * 21 + b"}"), "more than 20"),
     (instead_of_line(2, b"[" * 100_000), "more than 20"),
-    (instead_of_line(2, b'{"n": ' + b"9" * 5_000 + b"}"), "not JSON"),
+    (instead_of_line(2, b'{"n": ' + b"9" * 5_000 + b"}"), "a number that is too large"),
     (instead_of_line(2, b'{"text": "\\ud83d"}'), "lone surrogate"),
     (instead_of_line(2, b'{"text": "' + b"x" * LONGEST_LINE + b'"}'), "longer than 1,048,576"),
     (with_line(2, n=1), "does not follow"),
