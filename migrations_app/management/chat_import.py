@@ -216,8 +216,8 @@ def in_short(plan: ChatPlan) -> str:
     }
     return (
         _(
-            "Plan %(number)s: %(rooms)s rooms, %(messages)s messages, %(files)s files; %(errors)s errors, "
-            "%(warnings)s warnings, %(notes)s notes. Nothing was changed."
+            "Plan %(number)s. Rooms: %(rooms)s, messages: %(messages)s, files: %(files)s; errors: %(errors)s, "
+            "warnings: %(warnings)s, notes: %(notes)s. Nothing was changed."
         )
         % told
     )

@@ -28,7 +28,10 @@ def replace(path: Path, pieces: Iterable[bytes], *, is_private: bool = False) ->
 def not_written(path: Path, error: OSError) -> CommandError:
     """What is told where it cannot be written."""
     return CommandError(
-        _("%(filename)s cannot be written (%(strerror)s): check the path and its permissions.")
+        _(
+            "%(filename)s cannot be written (%(strerror)s): check the path, its permissions, and the free space on "
+            "the disk."
+        )
         % {"filename": error.filename or path, "strerror": error.strerror}
     )
 

@@ -152,7 +152,10 @@ def write_into(output: Path, migration: Migration, actor: Actor, *, sends: bool 
             done = use(migration, whole, actor, sends=sends, hand_over=lambda: whole.replace(output))
     except OSError as error:
         raise Refused(
-            _("%(filename)s cannot be written (%(strerror)s): check the path and its permissions.")
+            _(
+                "%(filename)s cannot be written (%(strerror)s): check the path, its permissions, and the free space on "
+                "the disk."
+            )
             % {"filename": error.filename or output, "strerror": error.strerror}
         ) from error
     return done

@@ -71,7 +71,7 @@ def test_r128_a_plan_by_command_changes_nothing_and_lists_what_was_found(
     assert ChatArchive.objects.count() == 1
     assert ChatPlan.objects.count() == 1
     told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
-    assert "1 rooms, 5 messages, 1 files; 0 errors" in told
+    assert "Rooms: 1, messages: 5, files: 1; errors: 0" in told
     assert "Nothing was changed." in told
     limits(server, messages_per_second=0.001)
     told = command("plan_chat_import", archive, *INTO, "--on-conflict", "skip")
