@@ -201,12 +201,12 @@ def test_r128_decisions_by_command(command: Command, archive: str, server: FakeS
     refusal("plan_chat_import", archive, *INTO)
 
     told = command("set_chat_import", "1", "--room", "Alpha", "--deselect", "--reason", "It is old")
-    assert "Plan 1: 1 rooms" in told
+    assert "Plan 1. Rooms: 1" in told
     (row,) = rows(command, "get_chat_room", "--plan", "1", "--state", "Deselected")
     assert (row["Room"], row["Reason"]) == ("Alpha", "It is old")
     command("set_chat_import", "1", "--room", "Alpha", "--select", "--on-conflict", "rename")
     command("set_chat_import", "1", "--room", "Beta", "--new-name", "Gamma")
-    assert "0 errors" in command("set_chat_import", "1", "--accept-retention", "--reason", "Asked Rosa")
+    assert "errors: 0" in command("set_chat_import", "1", "--accept-retention", "--reason", "Asked Rosa")
 
     command("import_chat", archive, *INTO)
     names = ["Alpha", "Alpha (2)", "Gamma"]
