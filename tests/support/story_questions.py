@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from django.utils import timezone
 
-from migrations_app.models import MeetingSearch, RolloutCheck, Run, Update, Wave
+from migrations_app.chat import gate, verification
+from migrations_app.models import ChatDifference, ChatPlan, MeetingSearch, RolloutCheck, Run, Update, Wave
 from migrations_app.rollouts import retirement, searching
 from migrations_app.rollouts.checks import remove_check
+from tenants_app.audit import Actor
 from tenants_app.models import ConferencingUser, Deployment
 from tests.support.questions import ACTOR
 
@@ -56,6 +58,18 @@ def users_of(deployment: str) -> list[str]:
 def search_wave_of(wave: str) -> None:
     """Have the mailboxes of the wave's members searched for what cannot go back, as its page does."""
     searching.search_wave(Wave.objects.select_related("rollout__legacy", "rollout__new").get(name=wave), ACTOR)
+
+
+def open_chat_gate(number: int) -> bool:
+    """Accept what differs after that import of chat, and answer what only people know, as its pages do (R125)."""
+    plan = ChatPlan.objects.get(number=number)
+    differences = ChatDifference.objects.filter(room__plan=plan, accepted_at=None)
+    verification.accept(differences, ACTOR, "The text was altered on purpose.")
+    for condition in gate.gate_of(plan).closing:
+        gate.answer_condition(plan, ACTOR, condition.key, "Seen, and told to whom it concerns.")
+        if condition.needs_second:
+            gate.confirm_condition(plan, Actor("retention officer", ACTOR.channel), condition.key)
+    return gate.gate_of(plan).is_open
 
 
 def accept_what_leads_to(deployment: str) -> int:
