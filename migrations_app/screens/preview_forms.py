@@ -21,6 +21,7 @@ from tenants_app.access import Access
 from tenants_app.bulk import batched
 from tenants_app.models import Bridge, ConferencingUser, ServiceNumber, Tenant
 from tenants_app.screens.forms import TenantForm
+from tenants_app.screens.refusals import refusal_of
 from tenants_app.screens.requests import Request
 
 _GONE = gettext_noop("What the preview was to be about is not there any more: look again.")
@@ -44,7 +45,7 @@ def asked_plan(request: Request, access: Access) -> Plan:
 def _start(request: Request, access: Access) -> Plan:
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
-        raise ValidationError([error for errors in form.errors.values() for error in errors])
+        raise refusal_of(form)
     return Starts.of(access.tenant, users=chosen_users(request, access), targets=form.targets())
 
 
@@ -90,7 +91,7 @@ def _import(request: Request, access: Access) -> Plan:
 def _settings(request: Request, access: Access) -> Plan:
     form = TenantForm(request.POST, instance=Tenant.objects.get(pk=access.tenant.pk))
     if not form.is_valid():
-        raise ValidationError([error for errors in form.errors.values() for error in errors])
+        raise refusal_of(form)
     return TenantSettings.of(access.tenant, form.edited())
 
 

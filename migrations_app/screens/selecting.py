@@ -33,7 +33,7 @@ from tenants_app.access import Access, access_for
 from tenants_app.local_times import in_words, read_moment, told
 from tenants_app.models import Bridge, Tenant
 from tenants_app.screens.fragments import answer
-from tenants_app.screens.refusals import tell_errors
+from tenants_app.screens.refusals import refusal_of, tell_errors
 from tenants_app.screens.requests import Request
 
 
@@ -250,7 +250,7 @@ class BeginsForm(forms.Form):
 def _notify_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
     form = BeginsForm(request.POST, access.tenant)
     if not form.is_valid():
-        raise ValidationError([error for errors in form.errors.values() for error in errors])
+        raise refusal_of(form)
     begins_at: datetime = form.cleaned_data["begins"]
     return {
         "begins_at": begins_at.isoformat(),
@@ -262,7 +262,7 @@ def _notify_options(request: Request, access: Access, selection: Selection) -> d
 def _start_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
-        raise ValidationError([error for errors in form.errors.values() for error in errors])
+        raise refusal_of(form)
     if has_changed_since(request, selection.users):
         now = [("now", "on")] if "now" in request.POST else []
         typed = WhenForm(request.POST, access.tenant).typed
@@ -279,7 +279,7 @@ def _no_options(request: Request, access: Access, selection: Selection) -> dict[
 def _move_options(request: Request, access: Access, selection: Selection) -> dict[str, Any]:
     form = BridgeChoice(request.POST, access)
     if not form.is_valid():
-        raise ValidationError([error for errors in form.errors.values() for error in errors])
+        raise refusal_of(form)
     target: Bridge = form.cleaned_data["to"]
     if has_changed_since(request, selection.users.exclude(bridge=target)):
         typed = WhenForm(request.POST, access.tenant).typed

@@ -22,6 +22,7 @@ from migrations_app.triggers.rules import why_not_served
 from tenants_app.access import access_for
 from tenants_app.models import ConferencingUser, Role
 from tenants_app.screens.fragments import answer
+from tenants_app.screens.refusals import refusal_of
 from tenants_app.screens.requests import Request
 from tenants_app.user_settings import UserSettings
 
@@ -35,7 +36,7 @@ def start_user(request: Request, slug: str, upn: str) -> HttpResponse:
         raise Http404
     form = MeetingTypesForm(request.POST, access.tenant)
     if not form.is_valid():
-        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+        messages.error(request, " ".join(refusal_of(form).messages))
         return redirect("start-options", slug, upn)
     when = WhenForm(request.POST, access.tenant)
     as_typed = f"{reverse('start-options', args=[slug, upn])}?{urlencode([*form.chosen, *when.typed])}"

@@ -21,7 +21,7 @@ from tenants_app.changes import lists as changes
 from tenants_app.models import SavedFilter
 from tenants_app.screens.addresses import page_at
 from tenants_app.screens.lists import COLUMNS, LISTS, ROWS, ROWS_ON_A_PAGE, ListTable
-from tenants_app.screens.refusals import tell_errors
+from tenants_app.screens.refusals import refusal_of, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.validators import validate_one_line
 
@@ -101,9 +101,7 @@ def _save(request: Request, access: Access, table: type[ListTable]) -> HttpRespo
     path, asked = _list_at(request, access, table, back)
     form = SaveForm(request.POST)
     if not form.is_valid():
-        for errors in form.errors.values():
-            for error in errors:
-                messages.error(request, str(error))
+        tell_errors(request, refusal_of(form))
         return redirect(_address(path, asked))
     values = form.cleaned_data
     if values["is_shared"] and not access.may_operate:

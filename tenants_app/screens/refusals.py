@@ -41,3 +41,8 @@ def tell_errors(request: HttpRequest, error: ValidationError) -> None:
     """What a change was refused for, as messages above the page."""
     for sentence in error.messages:
         messages.error(request, sentence)
+
+
+def refusal_of(form: forms.BaseForm) -> ValidationError:
+    """What is wrong in a form whose page shows it nowhere else: the sentences of all fields, one after the other."""
+    return ValidationError([sentence for errors in form.errors.values() for sentence in errors])

@@ -26,7 +26,7 @@ from migrations_app.screens.tables.chat import RoomFilter, RoomTable
 from tenants_app.access import Access, access_for
 from tenants_app.models import Role
 from tenants_app.screens.lists import answer_list
-from tenants_app.screens.refusals import refusals_told, tell_errors
+from tenants_app.screens.refusals import refusal_of, refusals_told, tell_errors
 from tenants_app.screens.requests import Request
 
 SHOWN = 200
@@ -58,9 +58,7 @@ def choose(request: Request, slug: str, number: int) -> HttpResponse:
     form = ChoosingForm(request.POST)
     picked = list(ChatRoom.objects.filter(plan=shown, pk__in=form.rooms).values_list("pk", flat=True))
     if not form.is_valid():
-        for errors in form.errors.values():
-            for error in errors:
-                messages.error(request, str(error))
+        tell_errors(request, refusal_of(form))
     elif not picked:
         messages.error(request, _("Tick at least one room first."))
     else:

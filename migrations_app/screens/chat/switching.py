@@ -19,7 +19,7 @@ from migrations_app.screens.chat.of_page import plan_context, plan_of
 from migrations_app.screens.forms.chat import StepForm
 from tenants_app.access import access_for
 from tenants_app.models import Role
-from tenants_app.screens.refusals import tell_errors
+from tenants_app.screens.refusals import refusal_of, tell_errors
 from tenants_app.screens.requests import Request
 from tenants_app.sentences import sentence
 
@@ -81,9 +81,7 @@ def _answer(
     shown = plan_of(access, number)
     form = StepForm(request.POST, request.FILES)
     if not form.is_valid():
-        for errors in form.errors.values():
-            for error in errors:
-                messages.error(request, str(error))
+        tell_errors(request, refusal_of(form))
         return redirect(page, slug, number)
     text, file = form.cleaned_data["evidence"], form.cleaned_data["file"]
 
