@@ -99,7 +99,7 @@ sentences: .venv/installed ## Collect what the pages say for translators, and co
 	@DJANGO_SETTINGS_MODULE=mms_site.settings $(BIN)/python -m tests.support.sentences
 	@for language in mms_site/locale/*/LC_MESSAGES mms_site/sentences_of_django/*/LC_MESSAGES; do msgfmt --check-format --output-file $$language/django.mo $$language/django.po; done
 
-bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=curve: time by an invitation's size; ARGS=caldav: mailboxes on a real Radicale; ARGS=chat: rooms of persistent chat; ARGS=graph: mailboxes in Exchange Online)
+bench: .venv/installed ## Print meetings per second beside a named baseline (ARGS=help lists the sections that can be run alone)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 browser: .venv/installed ## Install what the browser tests need (a system Chromium must be there)

@@ -2,14 +2,7 @@
 
 The same invitations go through the engine, through whole runs with and without messages, and through the plain
 script that an administrator would write with icalendar, one save() and one composed message a meeting.
-`make bench ARGS=curve` prints only how the engine's time grows with the size of one invitation,
-`make bench ARGS=lists` only what the lists and the dashboard take at 100,000 users,
-`make bench ARGS=import` only how long it takes to import these,
-`make bench ARGS=activity` only what noting each change for live pages costs runs and messages,
-`make bench ARGS=chat` only what targets of persistent chat that are made of files take,
-`make bench ARGS=caldav` only what mailboxes on a CalDAV server take,
-`make bench ARGS=matrix` what a real Synapse takes of persistent chat, and
-`make bench ARGS=graph` what mailboxes in Exchange Online take, of which a stand-in answers for Graph.
+`make bench ARGS=NAME` prints one of the sections alone; `make bench ARGS=help` lists them.
 """
 
 from __future__ import annotations
@@ -22,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -41,52 +35,40 @@ CURVE = {f"{kilobytes} KB": kilobytes * 1024 for kilobytes in (1, 4, 16, 64, 256
 }
 
 
-def main() -> None:
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the bench that can be run alone."""
+
+    work: Callable[[], object]
+    tells: str
+    needs_database: bool = False
+    on_one_core: bool = False
+
+
+def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
+    name = " ".join(sys.argv[1:]) or "usual"
+    section = SECTIONS.get(name)
+    if section is None:
+        for each, known in SECTIONS.items():
+            show(f"  {each:12}{known.tells}")
+        return 0 if name == "help" else 2
+    if section.on_one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if section.needs_database:
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+    section.work()
+    return 0
+
+
+def usual() -> None:
+    """The engine, whole runs, one user, lists, imports and CalDAV."""
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
-    if sys.argv[1:] == ["curve"]:
-        show(f"Python {sys.version.split()[0]}, one core")
-        curve()
-        return
-    if sys.argv[1:] == ["lists"]:
-        os.sched_setaffinity(0, cores)
-        lists.main()
-        return
-    if sys.argv[1:] == ["matrix"]:
-        os.sched_setaffinity(0, cores)
-        matrix.main()
-        return
-    if sys.argv[1:] == ["import"]:
-        os.sched_setaffinity(0, cores)
-        imports.main()
-        return
-    if sys.argv[1:] == ["chat"]:
-        os.sched_setaffinity(0, cores)
-        chat.main()
-        return
-    if sys.argv[1:] == ["caldav"]:
-        os.sched_setaffinity(0, cores)
-        caldav.main()
-        return
-    if sys.argv[1:] == ["graph"]:
-        os.sched_setaffinity(0, cores)
-        graph.main()
-        return
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
-    if sys.argv[1:] == ["activity"]:
-        activity.main()
-        return
-    show(f"Python {sys.version.split()[0]}, one core, database {database()}")
-    show(f"{'':34}{'meetings/s':>12}   beside its baseline (engine and icalendar: the best of three times)")
-    totals: dict[str, float] = {}
-    for kind, count in MEETINGS.items():
-        for name, seconds in measure(kind, count).items():
-            totals[name] = totals.get(name, 0) + seconds
-    report("all of them", sum(MEETINGS.values()), totals)
+    runs()
     curve()
     os.sched_setaffinity(0, cores)
     waits = one_user()
@@ -97,6 +79,17 @@ def main() -> None:
     lists.main()
     imports.main()
     caldav.main()
+
+
+def runs() -> None:
+    """The engine and whole runs beside their baselines."""
+    show(f"Python {sys.version.split()[0]}, one core, database {database()}")
+    show(f"{'':34}{'meetings/s':>12}   beside its baseline (engine and icalendar: the best of three times)")
+    totals: dict[str, float] = {}
+    for kind, count in MEETINGS.items():
+        for name, seconds in measure(kind, count).items():
+            totals[name] = totals.get(name, 0) + seconds
+    report("all of them", sum(MEETINGS.values()), totals)
 
 
 def measure(kind: str, count: int) -> dict[str, float]:
@@ -444,5 +437,19 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+SECTIONS = {
+    "usual": Section(usual, "runs, curve, one user, lists, import and caldav: what no argument prints", True),
+    "runs": Section(runs, "the engine and whole runs, with and without messages, beside the plain script", True, True),
+    "curve": Section(curve, "how the engine's time grows with the size of one invitation", on_one_core=True),
+    "lists": Section(lists.main, "what the lists and the dashboard take at 100,000 users"),
+    "import": Section(imports.main, "how long it takes to import these"),
+    "activity": Section(activity.main, "what noting each change for live pages costs runs and messages", True, True),
+    "caldav": Section(caldav.main, "mailboxes on a real CalDAV server"),
+    "graph": Section(graph.main, "mailboxes in Exchange Online, of which a stand-in answers for Graph"),
+    "chat": Section(chat.main, "targets of persistent chat that are made of files"),
+    "matrix": Section(matrix.main, "what a real Synapse takes of persistent chat"),
+}
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
