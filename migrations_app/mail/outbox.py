@@ -57,6 +57,7 @@ def send_again(run: Run, *, in_doubt: bool = False) -> int:
 
     In the caller's transaction.
     """
+    _hold(run)
     forget_messages(_failed(run, in_doubt=in_doubt))
     return _failed(run, in_doubt=in_doubt).update(
         state=Update.State.QUEUED,
@@ -80,6 +81,11 @@ def confirm(run: Run) -> int:
         update.save()
         count += 1
     return count
+
+
+def _hold(run: Run) -> None:
+    """Nobody forgets the run with its messages before the transaction ends (``runs.pruning``)."""
+    Run.objects.select_for_update().filter(pk=run.pk).values_list("pk").first()
 
 
 def count_failed(run: Run, *, in_doubt: bool = False) -> int:

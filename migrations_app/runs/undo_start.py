@@ -90,7 +90,8 @@ def start_undo(run: Run, actor: Actor, *, chosen: Sequence[str] | None = None, n
     Done while the service is off, too (R12). Raises ``ValidationError`` with one sentence where it cannot be undone.
     """
     lock_users([run.user_id])  # nobody requests or joins a run of theirs before this is committed
-    run = Run.objects.select_related("tenant", "user__tenant", "user__bridge").get(pk=run.pk)
+    known = Run.objects.select_related("tenant", "user__tenant", "user__bridge")
+    run = known.select_for_update(of=("self",)).get(pk=run.pk)  # nor is it forgotten (runs/pruning.py)
     refusal = why_not_undone(run, chosen)
     if refusal:
         raise ValidationError(refusal)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,9 @@ class Command(AdministratorCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = min(options["days"], 36_500)
-        deleted = prune(timezone.now() - timedelta(days=days))
+        deleted = prune(timezone.now() - timedelta(days=days), self._tell if self.stdout.isatty() else _say_nothing)
+        if self.stdout.isatty():
+            self.stdout.write("\r", ending="")
         self.stdout.write(
             _(
                 "Deleted %(runs)s with %(meetings)s and %(messages)s, %(imports)s, and %(wake_ups)s, all older than "
@@ -44,3 +47,12 @@ class Command(AdministratorCommand):
                 "days": counted(days, "day"),
             }
         )
+
+    def _tell(self, deleted: Counter[str]) -> None:
+        """Over what stood on the line of the terminal before."""
+        self.stdout.write("\r" + _("%(runs)s deleted so far …") % {"runs": counted(deleted["runs"], "run")}, ending="")
+        self.stdout.flush()
+
+
+def _say_nothing(deleted: Counter[str]) -> None:
+    """To what is no terminal, only the end is told."""
