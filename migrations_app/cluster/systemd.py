@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
 
 _OURS_ALONE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -22,6 +21,7 @@ def notify(*lines: str) -> None:
         sender.sendto("\n".join(lines).encode(), address)
 
 
-def environment_of_children() -> Mapping[str, str]:
-    """The environment without what systemd addresses to this process alone."""
-    return {name: value for name, value in os.environ.items() if name not in _OURS_ALONE}
+def forget() -> None:
+    """In a child: what systemd addresses to its parent is not for it."""
+    for name in _OURS_ALONE:
+        os.environ.pop(name, None)

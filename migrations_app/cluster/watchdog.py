@@ -5,6 +5,9 @@ without anybody to stop them; and a process that is killed while it waits for a 
 after which the cluster looks alive and does nothing. So the watchdog asks: whenever it has heard nothing for a while it
 puts a wake-up in the queue. A cluster that is well takes it at once and acknowledges it. And it listens to the
 sentinel: one that stands still replaces no worker that dies, which nobody would see as long as another worker answers.
+
+The cluster is forked from the watchdog, where all of its code is loaded already: so it is back at once, on a machine
+that is busy with other things too, and most of the memory is there only once.
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.context import ForkProcess
 from types import FrameType
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
 
-from migrations_app.cluster import lifeline, systemd
+from migrations_app.cluster import lifeline, systemd, watched
 from migrations_app.cluster.signs import Signs
 from migrations_app.runs.wake_ups import add_wake_ups
 
@@ -44,10 +48,10 @@ _TO_DIE = 5
 class Watchdog:
     """Keeps one cluster going until :meth:`stop` is called."""
 
-    def __init__(self, patience: float = PATIENCE, program: str = "migrations_app.cluster.watched") -> None:
-        """``program``: the module that is the cluster; its argument is the descriptor that it reports to."""
+    def __init__(self, patience: float = PATIENCE, cluster: Callable[[int], object] = watched.run) -> None:
+        """``cluster``: what the main process does; its argument is the descriptor that it reports to."""
         self._patience = patience
-        self._program = program
+        self._cluster = cluster
         self._stops = 0
         self._database_answers = True
 
@@ -60,12 +64,8 @@ class Watchdog:
         in_vain = 0
         while True:
             signs = Signs(longest_task=settings.MMS_TASK_SECONDS + 60)
-            cluster = lifeline.start(
-                self._program,
-                str(signs.writing),
-                inherited=[signs.writing],
-                environment=systemd.environment_of_children(),
-            )
+            connections.close_all()
+            cluster = lifeline.fork(self._cluster, signs.writing)
             systemd.notify("READY=1", "STATUS=The cluster is running.")
             why = self._watch(cluster, signs)
             if why:
@@ -80,13 +80,13 @@ class Watchdog:
             if not why or not self._wait(pause):
                 return
 
-    def _watch(self, cluster: subprocess.Popen[bytes], signs: Signs) -> str:
+    def _watch(self, cluster: ForkProcess, signs: Signs) -> str:
         """Why the cluster must be started again; empty when it is to be stopped."""
         self._wake(signs, settings.MMS_WORKERS)
         woken = time.monotonic()
         while not self._stops:
             self._listen(signs)
-            status = cluster.poll()
+            status = cluster.exitcode
             if status is not None:
                 return f"its main process ended ({_in_words(status)})"
             patience = self._patience_with(signs)
@@ -123,24 +123,25 @@ class Watchdog:
         else:
             self._database_answers = True
 
-    def _end(self, cluster: subprocess.Popen[bytes], signs: Signs) -> None:
+    def _end(self, cluster: ForkProcess, signs: Signs) -> None:
         """End the cluster: in order as long as a worker is at work, then whatever is left of its processes."""
-        if cluster.poll() is None:
+        if cluster.exitcode is None:
             cluster.terminate()
             signs.excuse()
             begun = time.monotonic()
             while (
-                cluster.poll() is None
+                cluster.exitcode is None
                 and signs.silence < _TO_END
                 and time.monotonic() - begun < settings.MMS_TASK_SECONDS
                 and self._stops < 2
             ):
                 self._listen(signs)
+        cluster.kill()  # first, so that it cannot get itself a group any more
+        group = cluster.pid or 0
         with suppress(ProcessLookupError):
-            os.killpg(cluster.pid, signal.SIGKILL)
-        with suppress(subprocess.TimeoutExpired):
-            cluster.wait(_TO_DIE)
-        _await_end_of_group(cluster.pid)
+            os.killpg(group, signal.SIGKILL)
+        cluster.join(_TO_DIE)
+        _await_end_of_group(group)
 
     def _wait(self, seconds: float) -> bool:
         """Wait this long; False when asked to stop meanwhile."""

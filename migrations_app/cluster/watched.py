@@ -1,17 +1,20 @@
-"""The cluster as the watchdog starts it: django-q's own, whose processes report to the descriptor in the argument."""
+"""The cluster as the watchdog forks it: django-q's own, whose processes report to a descriptor."""
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
-import django
 from django.core.management import call_command
 
-if __name__ == "__main__":
-    django.setup()
-    from migrations_app.cluster.signs import report_to
+from migrations_app.cluster import systemd
+from migrations_app.cluster.signs import report_to
 
-    import_module("migrations_app.tasks")  # once, before the workers are forked
-    report_to(int(sys.argv[1]))
+for _module in ("django_q.cluster", "migrations_app.tasks"):
+    import_module(_module)  # once, before anything is forked
+
+
+def run(descriptor: int) -> None:
+    """Be the cluster's main process until the cluster is stopped."""
+    systemd.forget()
+    report_to(descriptor)
     call_command("qcluster")

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -20,8 +21,9 @@ from django.db import OperationalError
 from migrations_app.cluster import signs
 from migrations_app.cluster.signs import Signs
 from migrations_app.cluster.watchdog import PATIENCE, Watchdog
-from tests.support.installation import ROOT, Installation
+from tests.support.installation import Installation
 from tests.support.process_tree import children_of, living, with_descendants
+from tests.support.processes import ROOT
 from tests.support.waiting import wait_until
 
 ENDED_WITHIN = 60
@@ -137,6 +139,18 @@ def test_systemd_is_told_that_it_is_ready_alive_and_stopping_and_sigterm_ends_ev
 # --- a cluster that cannot start ------------------------------------------------------------------------
 
 
+def never_answers(descriptor: int) -> None:
+    """In place of a cluster: gives no sign of life until it is ended."""
+    signal.pause()
+
+
+def guards_and_never_answers(descriptor: int) -> None:
+    """In place of a cluster whose sentinel is at its post and whose workers never answer."""
+    while True:
+        os.write(descriptor, signs._RECORD.pack(signs.GUARDED, os.getpid()))
+        time.sleep(0.05)
+
+
 def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == level]
 
@@ -145,7 +159,7 @@ def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly_and_each_time_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    watchdog = Watchdog(program="this")  # a module of Python's that says something and ends
+    watchdog = Watchdog(cluster=lambda descriptor: None)
     waited: list[float] = []
 
     def wait(seconds: float) -> bool:
@@ -161,7 +175,7 @@ def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly
     ]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("database_answers", [True, False])
 def test_a_cluster_that_does_not_answer_is_started_again_but_not_while_the_database_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database_answers: bool
@@ -177,7 +191,7 @@ def test_a_cluster_that_does_not_answer_is_started_again_but_not_while_the_datab
 
     monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", add_wake_ups)
     monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_AT_START", 1.2)
-    watchdog = Watchdog(patience=1.2, program="tests.support.silent")
+    watchdog = Watchdog(patience=1.2, cluster=never_answers)
     watchdog.run()
     restarts, outages = told(caplog, logging.ERROR), told(caplog, logging.WARNING)
     if database_answers:
@@ -259,12 +273,12 @@ def test_how_long_new_workers_are_silent_is_counted_from_when_they_are_there(clo
     assert (heard.silence, heard.answered) == (0, True)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_workers_that_were_killed_before_they_could_answer_are_missed_within_a_minute(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A worker that is killed while it waits for the queue takes its lock along, so that no other ever answers."""
-    watchdog = Watchdog(patience=1.2, program="tests.support.guarded")
+    watchdog = Watchdog(patience=1.2, cluster=guards_and_never_answers)
     monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", lambda runs: None)
     monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_WITH_NEW_WORKERS", 1.2)
     monkeypatch.setattr(watchdog, "_wait", lambda seconds: False)
