@@ -11,7 +11,6 @@ import argparse
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 from tests.campaigns.results import Results, database_name
 from tests.support.installation import Installation, new_installation
 from tests.support.process_tree import children_of, living, with_descendants
+from tests.support.processes import Started
 from tests.support.waiting import wait_until
 
 A_MINUTE = 60
@@ -54,7 +54,7 @@ class Supervisor(threading.Thread):
         self._is_over = False
         self.watchdog = self._start()
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self) -> Started:
         return self._installation.start_watchdog(*self._arguments)
 
     def run(self) -> None:

@@ -18,7 +18,6 @@ def test_its_mailboxes_are_migrated_where_they_are_and_go_on_from_there(installa
     files = {path: path.read_bytes() for path in server.folder.rglob("*.ics")}
 
     with installation.start("serve", "--once") as service:
-        assert service.stdout is not None
         for line in service.stdout:
             if "Succeeded 1" in line:
                 break

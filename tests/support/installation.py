@@ -8,8 +8,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -20,7 +18,7 @@ import psycopg
 
 from tests.support.migrated import AS_IF_WOKEN, migrated_on_server
 from tests.support.process_tree import children_of
-from tests.support.processes import ROOT, ManagePy
+from tests.support.processes import ManagePy, Started
 from tests.support.waiting import wait_until
 
 
@@ -33,7 +31,7 @@ class Installation:
             name: value for name, value in os.environ.items() if not name.startswith(("DJANGO", "MMS", "DATABASE"))
         } | {"MMS_DATA_DIR": str(data_dir), "DATABASE_URL": database_url, "MMS_WORKERS": "2", **settings}
         self._commands = ManagePy(self.environment)
-        self._watchdogs: list[subprocess.Popen[str]] = []
+        self._watchdogs: list[Started] = []
 
     def __enter__(self) -> Self:
         self._commands.__enter__()
@@ -45,28 +43,12 @@ class Installation:
                 watchdog.kill()  # without effect on one that has ended; what it had started ends with it
         self._commands.__exit__(*exception)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            bufsize=1,
-        )
+    def start(self, *arguments: str) -> Started:
+        return self._commands.start(*arguments)
 
-    def start_watchdog(self, *arguments: str) -> subprocess.Popen[str]:
-        """The background service, without a terminal. It ends with the installation at the latest."""
-        watchdog = subprocess.Popen(
-            [sys.executable, "manage.py", "run_cluster", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            text=True,
-        )
+    def start_watchdog(self, *arguments: str) -> Started:
+        """The background service. It ends with the installation at the latest."""
+        watchdog = self._commands.start("run_cluster", *arguments, is_heard=False)
         self._watchdogs.append(watchdog)
         return watchdog
 
@@ -162,9 +144,8 @@ class Service:
         self.watchdog.wait()
 
 
-def wait_for_succeeded(running: subprocess.Popen[str], users: int) -> None:
+def wait_for_succeeded(running: Started, users: int) -> None:
     """Read what ``serve`` says until it counts so many users."""
-    assert running.stdout is not None
     for line in running.stdout:
         if int(re.search(r"Succeeded (\d+)", line)[1]) >= users:  # type: ignore[index]
             return

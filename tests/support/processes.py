@@ -1,7 +1,7 @@
 """Python in processes of their own, each forked off one that has loaded Django: a start costs milliseconds.
 
 As a script it is the process that has loaded Django. It forks a parent for each environment, which reads a job per
-line, forks once more for each, and answers with its exit status.
+line, forks once more for each, and answers with the ID of that process and, when it has ended, with its exit status.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -39,7 +40,21 @@ class _Parent:
 
     pid: int
     jobs: IO[str]
-    statuses: IO[str]
+    statuses: IO[bytes]
+
+    def give(self, folder: Path, job: Any, *, is_service: bool = False) -> int:
+        """Have it done, with the streams in this folder; the ID of the process that does it.
+
+        A service has a session of its own, and all the time it likes.
+        """
+        self.jobs.write(json.dumps([str(folder), is_service, job]) + "\n")
+        self.jobs.flush()
+        return int(self.statuses.readline())
+
+    def end(self) -> None:
+        self.jobs.close()
+        self.statuses.read()  # until it has ended
+        self.statuses.close()
 
 
 class _Loaded:
@@ -68,7 +83,7 @@ class _Loaded:
             os.close(jobs)
             os.close(statuses)
             pid = int(self._answers.readline())
-        return _Parent(pid, os.fdopen(to_write, "w"), os.fdopen(to_read))
+        return _Parent(pid, os.fdopen(to_write, "w"), os.fdopen(to_read, "rb", buffering=0))
 
     def _end(self) -> None:
         self._answers.close()
@@ -98,8 +113,7 @@ class _Forked:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "stdin").write_text(text)
-            self._parent.jobs.write(json.dumps([name, job]) + "\n")
-            self._parent.jobs.flush()
+            self._parent.give(folder, job)
             status = int(self._parent.statuses.readline())
             return subprocess.CompletedProcess(
                 [], status, (folder / "stdout").read_text(), (folder / "stderr").read_text()
@@ -110,9 +124,61 @@ class _Forked:
 
     def __exit__(self, *_: object) -> None:
         if self._parent:
-            self._parent.jobs.close()
-            self._parent.statuses.read()  # until it has ended
-            self._parent.statuses.close()
+            self._parent.end()
+
+
+class Started:
+    """A command that runs beside the test as a service, to be used as a :class:`subprocess.Popen`.
+
+    Where it is heard, ``stdout`` is a pipe for text. What else it says is lost.
+    """
+
+    def __init__(self, parent: _Parent, *arguments: str, is_heard: bool) -> None:
+        self._parent = parent
+        self._lock = threading.RLock()
+        self.returncode: int | None = None
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        for stream in ("stdin", "stdout", "stderr"):
+            if is_heard and stream == "stdout":
+                os.mkfifo(folder / stream)
+            else:
+                (folder / stream).symlink_to(os.devnull)
+        self.pid = parent.give(folder, [str(ROOT), *arguments], is_service=True)
+        self.stdout = (folder / "stdout").open()
+
+    def wait(self, timeout: float | None = None) -> int:
+        with self._lock:
+            if self.returncode is None:
+                if not select.select([self._parent.statuses], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+                self.returncode = int(self._parent.statuses.readline())
+                self._parent.end()
+                self._folder.cleanup()
+            return self.returncode
+
+    def poll(self) -> int | None:
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, signum: int) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stdout.close()
+        self.wait()
 
 
 class ManagePy(_Forked):
@@ -131,6 +197,10 @@ class ManagePy(_Forked):
 
     def run(self, *arguments: str, text: str = "", folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
         return self._run([str(folder), *arguments], text)
+
+    def start(self, *arguments: str, is_heard: bool = True) -> Started:
+        """Start it in the environment as it is now."""
+        return Started(self._start(), *arguments, is_heard=is_heard)
 
 
 class Starts(_Forked):
@@ -203,15 +273,23 @@ def _answer_jobs(kind: str, environment: Mapping[str, str]) -> None:
         for module in os.environ.get(LOADED, "").split():
             importlib.import_module(module)
     for line in sys.stdin:
-        folder, job = json.loads(line)
+        folder, is_service, job = json.loads(line)
         child = os.fork()
         if child == 0:
             _connect_streams(Path(folder))
-            signal.alarm(MOST_SECONDS)
+            if is_service:
+                os.setsid()
+            else:
+                signal.alarm(MOST_SECONDS)
             _exit_after(partial(_do, kind, job))
+        _say(child)
         _, status = os.waitpid(child, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        sys.stdout.flush()
+        _say(os.waitstatus_to_exitcode(status))
+
+
+def _say(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 def _do(kind: str, job: Any) -> None:
