@@ -31,8 +31,6 @@ class Command(AdministratorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         days = min(options["days"], 36_500)
         deleted = prune(timezone.now() - timedelta(days=days), self._tell if self.stdout.isatty() else _say_nothing)
-        if self.stdout.isatty():
-            self.stdout.write("\r", ending="")
         self.stdout.write(
             _(
                 "Deleted %(runs)s with %(meetings)s and %(messages)s, %(imports)s, and %(wake_ups)s, all older than "
@@ -49,8 +47,8 @@ class Command(AdministratorCommand):
         )
 
     def _tell(self, deleted: Counter[str]) -> None:
-        """Over what stood on the line of the terminal before."""
-        self.stdout.write("\r" + _("%(runs)s deleted so far …") % {"runs": counted(deleted["runs"], "run")}, ending="")
+        """On a line that what is said next overwrites."""
+        self.stdout.write(_("%(runs)s deleted so far …") % {"runs": counted(deleted["runs"], "run")}, ending="\r")
         self.stdout.flush()
 
 
