@@ -8,7 +8,11 @@ import math
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, register
+from django_q.brokers import get_broker
+
+BROKERS = ("migrations_app.cluster.broker.DatabaseBroker", "migrations_app.cluster.redis_broker.RedisBroker")
 
 
 @register("installation")
@@ -38,8 +42,27 @@ def check_cluster(**_: Any) -> list[CheckMessage]:
                 id="mms.E002",
             )
         )
-    if "orm" not in cluster:
-        found.append(Error("Q_CLUSTER must use the ORM broker: others lose tasks when a worker dies.", id="mms.E003"))
+    if cluster.get("broker_class") not in BROKERS:
+        found.append(
+            Error(
+                f"Q_CLUSTER['broker_class'] must be {' or '.join(BROKERS)}: others do not answer the watchdog.",
+                id="mms.E003",
+            )
+        )
     if "pool" in settings.DATABASES["default"].get("OPTIONS", {}):
         found.append(Error("A connection pool breaks in the cluster, which shares it across forks.", id="mms.E004"))
     return found
+
+
+@register("broker")
+def check_broker(**_: Any) -> list[CheckMessage]:
+    """Without a broker everything goes on, but later."""
+    if not settings.MMS_BROKER_URL or get_broker().ping():
+        return []
+    return [
+        checks.Warning(
+            "The broker of MMS_BROKER_URL does not answer: workers look every few seconds for what is due.",
+            hint="Start that Redis, or correct the address; leave MMS_BROKER_URL empty to do without.",
+            id="mms.W001",
+        )
+    ]

@@ -20,6 +20,18 @@ from mms_site.environment import exit_naming, given, read
 env = environ.Env()
 OF_DJANGO = {"assume_role", "isolation_level", "server_side_binding"}
 """Options of a PostgreSQL connection that Django takes for itself."""
+UNPLUGGED = {
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "20000",
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2"
+    " -c tcp_user_timeout=20000",
+}
+"""Options of a PostgreSQL connection by which either side gives the other up after 20 seconds without any answer: the
+server so ends the transactions of a machine that was unplugged, and frees what they had locked, before its leases end.
+An option in ``DATABASE_URL`` goes before that of the same name."""
 NAME_LENGTH = 63
 """Octets that a name may have on PostgreSQL."""
 CACHES = {"redis", "rediss", "rediscache", "filecache", "locmemcache", "dummycache"}
@@ -103,7 +115,7 @@ def _postgresql(found: dict[str, Any]) -> dict[str, Any]:
         raise exit_naming(
             "DATABASE_URL", f"has an option that PostgreSQL does not know ({str(error).strip()})."
         ) from None
-    return found | {"CONN_HEALTH_CHECKS": True}
+    return found | {"CONN_HEALTH_CHECKS": True, "OPTIONS": UNPLUGGED | options}
 
 
 def cache(data_dir: Path) -> dict[str, Any]:
@@ -123,11 +135,29 @@ def cache(data_dir: Path) -> dict[str, Any]:
             )
         check_writable("CACHE_URL", Path(location))
     if kind.startswith("redis"):
-        if find_spec("redis") is None:
-            raise exit_naming("CACHE_URL", "needs the Python package redis, which is not installed.")
+        _require_redis("CACHE_URL")
         servers = location if isinstance(location, list) else [location]
         read("CACHE_URL", expected, lambda: [urlsplit(server).port for server in servers])
     return found
+
+
+def broker() -> str:
+    """The address in ``MMS_BROKER_URL``, of the Redis in which wake-ups wait; empty where they wait in the database."""
+    address = given("MMS_BROKER_URL")
+    if address:
+        expected = "an address like redis://host:6379/0 or rediss://user:password@host:6379/0"
+        parts = read("MMS_BROKER_URL", expected, lambda: urlsplit(address))
+        number = parts.path.removeprefix("/")
+        read("MMS_BROKER_URL", expected, lambda: (parts.port, int(number or "0")))
+        if parts.scheme not in {"redis", "rediss"} or not parts.hostname or not (number or "0").isdigit():
+            raise exit_naming("MMS_BROKER_URL", f"is not usable: expected {expected}.")
+        _require_redis("MMS_BROKER_URL")
+    return address
+
+
+def _require_redis(variable: str) -> None:
+    if find_spec("redis") is None:
+        raise exit_naming(variable, "needs the Python package redis, which is not installed: pip install '.[redis]'.")
 
 
 def mail(data_dir: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from django.core.validators import validate_email
 from django.urls import reverse
 
 from migrations_app.rewriting.labels import LANGUAGES as LANGUAGES_OF_INVITATIONS
-from mms_site.backends import cache, check_writable, data_folder, database, mail
+from mms_site.backends import broker, cache, check_writable, data_folder, database, mail
 from mms_site.environment import (
     base_url,
     development_secret,
@@ -46,6 +46,7 @@ load_secrets(
     "SECRET_KEY",
     "DATABASE_URL",
     "CACHE_URL",
+    "MMS_BROKER_URL",
     "EMAIL_URL",
     "MMS_SECRETS_KEY",
     "MMS_METRICS_KEY",
@@ -188,14 +189,17 @@ CACHES = {
 # --- the cluster --------------------------------------------------------------------------------------
 
 MMS_WORKERS = read_int("MMS_WORKERS", default=2, least=1, most=256)
+MMS_BROKER_URL = broker()
+"""The Redis in which wake-ups wait; empty: they wait in the database."""
 MMS_TASK_SECONDS = 600
 """A wake-up task is ended by the cluster after this many seconds; it stops by itself well before."""
 
 _queue_limit, _bulk = 1, 1  # prefetching starts the redelivery clock of tasks that nobody works on yet
 Q_CLUSTER = {
     "name": "mms",
+    "broker_class": "migrations_app.cluster."
+    + ("redis_broker.RedisBroker" if MMS_BROKER_URL else "broker.DatabaseBroker"),
     "orm": "default",
-    "broker_class": "migrations_app.cluster.broker.Broker",
     "workers": MMS_WORKERS,
     "queue_limit": _queue_limit,
     "bulk": _bulk,

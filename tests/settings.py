@@ -15,6 +15,7 @@ for _name in (
     "MMS_SECRETS_KEY",
     "EMAIL_URL",
     "CACHE_URL",
+    "MMS_BROKER_URL",
     "MMS_SENDER",
     "MMS_ALLOWED_WEBHOOK_HOSTS",
     "MMS_ALLOWED_CHECK_HOSTS",

@@ -1,6 +1,8 @@
-"""Signs of life: what the cluster's processes tell their watchdog, through a pipe that it gave them.
+"""Signs of life: what the cluster's processes tell their watchdog, and what it asks them, through pipes that it gave
+them.
 
-Not through the database, so that neither its outages nor clocks that are set make a cluster look dead or alive.
+Not through the database, so that neither its outages nor clocks that are set make a cluster look dead or alive, and
+that no other cluster takes what this one is asked.
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ class Signs:
         self._reading, self.writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self.writing, False)  # a worker never waits for its watchdog
+        self.questions, self._asking = os.pipe()
+        os.set_blocking(self.questions, False)
+        os.set_blocking(self._asking, False)
         self._longest_task = longest_task
         self._clock = clock
         self._heard = clock()
@@ -63,8 +68,13 @@ class Signs:
         return self.answered or self._guarded is not None
 
     def close(self) -> None:
-        os.close(self._reading)
-        os.close(self.writing)
+        for descriptor in (self._reading, self.writing, self.questions, self._asking):
+            os.close(descriptor)
+
+    def ask(self, workers: int) -> None:
+        """Ask so many workers for a sign of life, by a wake-up for each that no other cluster can take."""
+        with suppress(BlockingIOError):
+            os.write(self._asking, b"?" * workers)
 
     def listen(self, seconds: float) -> None:
         """Take in what is reported, waiting this long for it at most."""

@@ -3,7 +3,8 @@
 django-q replaces workers that die, but not itself: with its main process or its sentinel dead, the others go on
 without anybody to stop them; and a process that is killed while it waits for a queue takes the queue's lock with it,
 after which the cluster looks alive and does nothing. So the watchdog asks: whenever it has heard nothing for a while it
-puts a wake-up in the queue. A cluster that is well takes it at once and acknowledges it. And it listens to the
+gives its cluster a wake-up, through a pipe to the process that also takes those in the queue. A cluster that is well
+takes it at once and acknowledges it, whatever the clusters of other machines do. And the watchdog listens to the
 sentinel: one that stands still replaces no worker that dies, which nobody would see as long as another worker answers.
 
 The cluster is forked from the watchdog, where all of its code is loaded already: so it is back at once, on a machine
@@ -22,11 +23,10 @@ from multiprocessing.context import ForkProcess
 from types import FrameType
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, close_old_connections, connection, connections
 
 from migrations_app.cluster import lifeline, systemd, watched
 from migrations_app.cluster.signs import Signs
-from migrations_app.runs.wake_ups import add_wake_ups
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,9 @@ _TO_DIE = 5
 class Watchdog:
     """Keeps one cluster going until :meth:`stop` is called."""
 
-    def __init__(self, patience: float = PATIENCE, cluster: Callable[[int], object] = watched.run) -> None:
-        """``cluster``: what the main process does; its argument is the descriptor that it reports to."""
+    def __init__(self, patience: float = PATIENCE, cluster: Callable[[int, int], object] = watched.run) -> None:
+        """``cluster``: what the main process does; its arguments are the descriptors that it reports to, and that
+        questions come from."""
         self._patience = patience
         self._cluster = cluster
         self._stops = 0
@@ -65,7 +66,7 @@ class Watchdog:
         while True:
             signs = Signs(longest_task=settings.MMS_TASK_SECONDS + 60)
             connections.close_all()
-            cluster = lifeline.fork(self._cluster, signs.writing)
+            cluster = lifeline.fork(self._cluster, signs.writing, signs.questions)
             systemd.notify("READY=1", "STATUS=The cluster is running.")
             why = self._watch(cluster, signs)
             if why:
@@ -113,8 +114,7 @@ class Watchdog:
 
     def _wake(self, signs: Signs, workers: int) -> None:
         try:
-            close_old_connections()
-            add_wake_ups(workers)
+            ask_database()
         except DatabaseError as error:
             signs.excuse()
             if self._database_answers:
@@ -122,6 +122,7 @@ class Watchdog:
             self._database_answers = False
         else:
             self._database_answers = True
+            signs.ask(workers)
 
     def _end(self, cluster: ForkProcess, signs: Signs) -> None:
         """End the cluster: in order as long as a worker is at work, then whatever is left of its processes."""
@@ -150,6 +151,13 @@ class Watchdog:
             time.sleep(_TICK)
             systemd.notify("WATCHDOG=1")
         return not self._stops
+
+
+def ask_database() -> None:
+    """Raise DatabaseError where it cannot be used."""
+    close_old_connections()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
 
 
 def pause_after(in_vain: int) -> int:

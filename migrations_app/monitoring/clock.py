@@ -8,9 +8,11 @@ waiting for it would be waiting for nothing: whoever finds one treats it as wron
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 TOLERANCE = timedelta(minutes=1)
@@ -25,6 +27,11 @@ def now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")  # also within a transaction the time of this moment
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def for_query() -> Any:
+    """The same to be written or compared by a query, without asking for it first."""
+    return Now() if connection.vendor == "postgresql" else timezone.now()
 
 
 def lease_is_over(now: datetime, longest: timedelta) -> Q:

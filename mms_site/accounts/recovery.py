@@ -49,12 +49,16 @@ def forgotten(request: HttpRequest) -> HttpResponse:
     form, sent = AddressForm(request.POST if request.method == "POST" else None), False
     if form.is_valid():
         email = form.cleaned_data["email"]
-        sent = bool(ratelimit.consume(request, action="reset_password", key=email.lower()))
-        if sent:
-            send = "mms_site.accounts.recovery.send_links"
-            async_task(send, email, get_language() or "en", client_address(request), task_name="link", save=False)
-        else:
+        if not ratelimit.consume(request, action="reset_password", key=email.lower()):
             form.add_error(None, _("There were too many tries: wait five minutes and try again."))
+        else:
+            send = "mms_site.accounts.recovery.send_links"
+            try:
+                async_task(send, email, get_language() or "en", client_address(request), task_name="link", save=False)
+                sent = True
+            except ConnectionError:  # of the broker
+                logger.exception("The background service cannot be told to send links for forgotten passwords.")
+                form.add_error(None, _("No mail can be sent at the moment: try again in some minutes."))
     style_fields(form)
     return render(request, "registration/forgotten.html", {"form": form, "sent": sent})
 

@@ -139,15 +139,15 @@ def test_systemd_is_told_that_it_is_ready_alive_and_stopping_and_sigterm_ends_ev
 # --- a cluster that cannot start ------------------------------------------------------------------------
 
 
-def never_answers(descriptor: int) -> None:
+def never_answers(reports: int, questions: int) -> None:
     """In place of a cluster: gives no sign of life until it is ended."""
     signal.pause()
 
 
-def guards_and_never_answers(descriptor: int) -> None:
+def guards_and_never_answers(reports: int, questions: int) -> None:
     """In place of a cluster whose sentinel is at its post and whose workers never answer."""
     while True:
-        os.write(descriptor, signs._RECORD.pack(signs.GUARDED, os.getpid()))
+        os.write(reports, signs._RECORD.pack(signs.GUARDED, os.getpid()))
         time.sleep(0.05)
 
 
@@ -159,7 +159,7 @@ def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly_and_each_time_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    watchdog = Watchdog(cluster=lambda descriptor: None)
+    watchdog = Watchdog(cluster=lambda reports, questions: None)
     waited: list[float] = []
 
     def wait(seconds: float) -> bool:
@@ -180,16 +180,16 @@ def test_a_cluster_that_ends_at_once_again_and_again_is_started_ever_more_slowly
 def test_a_cluster_that_does_not_answer_is_started_again_but_not_while_the_database_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, database_answers: bool
 ) -> None:
-    wake_ups: list[int] = []
+    asked: list[bool] = []
 
-    def add_wake_ups(runs: int) -> None:
-        wake_ups.append(runs)
-        if len(wake_ups) == 6:
+    def ask_database() -> None:
+        asked.append(database_answers)
+        if len(asked) == 6:
             watchdog.stop()
         if not database_answers:
             raise OperationalError("connection refused")
 
-    monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", add_wake_ups)
+    monkeypatch.setattr("migrations_app.cluster.watchdog.ask_database", ask_database)
     monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_AT_START", 1.2)
     watchdog = Watchdog(patience=1.2, cluster=never_answers)
     watchdog.run()
@@ -279,7 +279,6 @@ def test_workers_that_were_killed_before_they_could_answer_are_missed_within_a_m
 ) -> None:
     """A worker that is killed while it waits for the queue takes its lock along, so that no other ever answers."""
     watchdog = Watchdog(patience=1.2, cluster=guards_and_never_answers)
-    monkeypatch.setattr("migrations_app.cluster.watchdog.add_wake_ups", lambda runs: None)
     monkeypatch.setattr("migrations_app.cluster.watchdog.PATIENCE_WITH_NEW_WORKERS", 1.2)
     monkeypatch.setattr(watchdog, "_wait", lambda seconds: False)
     watchdog.run()

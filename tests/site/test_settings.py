@@ -118,6 +118,11 @@ def test_a_secret_can_come_from_a_file(start: Start, tmp_path: Path) -> None:
         ("CACHE_URL", "dbcache://table"),
         ("CACHE_URL", "redis://127.0.0.1:x/1"),
         ("CACHE_URL", "redis://[/1"),
+        ("MMS_BROKER_URL", "amqp://127.0.0.1"),
+        ("MMS_BROKER_URL", "redis://"),
+        ("MMS_BROKER_URL", "redis://127.0.0.1:x/1"),
+        ("MMS_BROKER_URL", "redis://127.0.0.1/mms"),
+        ("MMS_BROKER_URL", "redis://[/1"),
         ("CACHE_URL", "\udcff"),
         ("EMAIL_URL", "filemail:///proc/x"),
         ("EMAIL_URL", "filemail:///dev/null"),
@@ -295,6 +300,7 @@ def test_the_mail_server_is_the_one_that_the_address_names(
         ("save_limit", 250),
         ("catch_up", True),
         ("retry", 600),
+        ("broker_class", "django_q.brokers.orm.ORM"),
     ],
 )
 def test_a_cluster_that_would_lose_or_double_runs_is_refused(settings: Any, setting: str, value: Any) -> None:

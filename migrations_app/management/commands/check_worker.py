@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django_q.brokers import get_broker
 
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring import mail_server
@@ -34,6 +35,12 @@ class Command(MonitoringCommand):
                 Status.CRITICAL,
                 _("a due run has waited for %(longest_wait)s and none is in progress: start the cluster again")
                 % {"longest_wait": age(state.longest_wait)},
+            )
+        if not get_broker().ping():
+            found.add(
+                Status.WARNING,
+                _("the broker of %(setting)s does not answer, so work begins some seconds later: start that Redis")
+                % {"setting": "MMS_BROKER_URL"},
             )
         silent = mail_server.silences() if state.unsent else []
         for server, waiting in silent:
