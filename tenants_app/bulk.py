@@ -35,11 +35,20 @@ T = TypeVar("T")
 PAUSE = 0.15
 """Seconds. Whoever waits for SQLite's lock looks for it every 0.1 seconds, and gets it only where it is free then."""
 
+PAUSE_EVERY = 1.0
+"""Seconds that nobody waits longer for a pause, however many transactions end meanwhile."""
+
+_paused_at = 0.0
+
 
 def let_others_write() -> None:
     """Between two transactions of one large change: give those a chance who wait for the lock of an SQLite database."""
-    if connection.vendor == "sqlite" and not connection.in_atomic_block:
+    global _paused_at  # noqa: PLW0603 - the pauses of one process
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return
+    if time.monotonic() - _paused_at >= PAUSE_EVERY:
         time.sleep(PAUSE)
+        _paused_at = time.monotonic()
 
 
 def batched(rows: Iterable[T], size: int = BULK) -> Iterator[list[T]]:
@@ -145,10 +154,13 @@ def _values(rows: Sequence[Model], field: Field[Any, Any], database: BaseDatabas
     if isinstance(field, CharField | IntegerField | ForeignKey):
         name = field.attname
         return [getattr(row, name) for row in rows]
-    values, last, prepared = [], object(), None
+    values: list[Any] = []
+    # Many rows share a time, a sentence or a reason. Each is kept beside what was made of it, so that its id stays its.
+    known: dict[int, tuple[Any, Any]] = {}
     for row in rows:
         value = field.pre_save(row, add)
-        if value is not last:  # many rows have the same time, or none
-            last, prepared = value, field.get_db_prep_save(value, database)
-        values.append(prepared)
+        found = known.get(id(value))
+        if found is None:
+            found = known[id(value)] = value, field.get_db_prep_save(value, database)
+        values.append(found[1])
     return values

@@ -2,7 +2,8 @@
 
 Whom it is about is settled once, when it is confirmed: their keys are stored with the :class:`BulkAction`. Each piece
 of users is one transaction, which also notes what became of them: a worker that is killed leaves whole pieces, and
-whoever comes next goes on with the rest. A piece is all that a tenant gets before others have their turn.
+whoever comes next goes on with the rest. Tenants take turns piece by piece, and after :data:`TURN` the worker looks
+after something else, such as a run.
 
 An action with a :class:`Plan` waits: nothing is changed and no run is asked for before the plan opens, nor while it is
 closed or the tenant's service is off (R12). The runs that it starts then are the plan's.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, ValidationError
@@ -30,6 +31,7 @@ from migrations_app.runs.queue import wake_cluster
 from migrations_app.runs.undo_start import undone_since
 from tenants_app import bulk
 from tenants_app.audit import Actor, Channel, entry
+from tenants_app.bulk import let_others_write
 from tenants_app.changes.locking import wait_for_others
 from tenants_app.models import ConferencingUser, Tenant
 from tenants_app.sentences import at_most, sentence, sentence_plural
@@ -37,8 +39,14 @@ from tenants_app.wording import counted, sentences
 
 log = logging.getLogger(__name__)
 
-PIECE = 200
-"""Users in one transaction. An action for no more than these is done while the one who confirmed it waits."""
+AT_ONCE = 200
+"""An action for no more users than these is done while the one who confirmed it waits."""
+
+PIECE = 500
+"""Users in one transaction: as many as one statement takes, so that it takes the same statements for all of them."""
+
+TURN = timedelta(seconds=2)
+"""For how long pieces follow each other before whatever else there is to do gets its turn."""
 
 SHOWN_SENTENCES = 50
 """Different sentences that are counted; what is said of more users stands in their own results."""
@@ -75,7 +83,7 @@ def perform(
     nothing, where it would be nobody, or more users than that.
     """
     action = _settle(tenant, kind, users, actor, options or {}, shown, chosen_by, when)
-    if action.user_count <= PIECE:
+    if action.user_count <= AT_ONCE:
         _try_piece(action.pk)
         action.refresh_from_db()
     return action
@@ -121,7 +129,7 @@ def _settle(
     entry(tenant, actor, kind.audited, counted(action.user_count, "user"), after=told).save()
     if action.plan and action.plan.wants_notice:
         _tell_before(action, kind, action.plan)
-    if action.user_count > PIECE:
+    if action.user_count > AT_ONCE:
         wake_cluster()
     return action
 
@@ -180,11 +188,15 @@ def stop(action: BulkAction, actor: Actor) -> bool:
 
 
 def advance(until: datetime) -> bool:
-    """Do one piece of each tenant's oldest action. Returns whether any was done: then more may follow, and runs."""
+    """Do a turn of pieces, one of each tenant's oldest action after the other. Returns whether any was done: then more
+    may follow, and runs."""
     goes_on = False
-    for pk in _oldest_of_each_tenant():
-        if timezone.now() < until:
-            goes_on |= _try_piece(pk)
+    ends = timezone.now() + TURN
+    while [pk for pk in _oldest_of_each_tenant() if timezone.now() < until and _try_piece(pk)]:
+        goes_on = True
+        if timezone.now() >= ends:
+            break
+        let_others_write()
     return goes_on
 
 
@@ -248,7 +260,7 @@ def _answers(action: BulkAction, rows: Sequence[BulkActionUser]) -> Mapping[int,
     """What became of it for the users of these rows who are still there, by their keys."""
     actor = Actor(action.requested_by, Channel(action.channel))
     found = ConferencingUser.objects.filter(tenant=action.tenant_id, pk__in=[row.user_id for row in rows])
-    users = list(found.select_related("bridge").order_by("pk"))
+    users = list(found.prefetch_related("bridge").order_by("pk"))  # a join would copy the bridge for each
     kind = KINDS[action.kind]
     undone = set[int]()
     if kind.ends_undos:

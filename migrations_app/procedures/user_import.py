@@ -164,14 +164,15 @@ def _end(user_import: UserImport, state: UserImport.State, problem: str = "") ->
 
 def _locked(pk: int, *states: UserImport.State) -> UserImport | None:
     """The import, where it is in one of the states and nobody is at work on it."""
-    found = UserImport.objects.select_for_update(of=("self",), skip_locked=True).select_related("tenant")
+    unread = UserImport.objects.defer("text")  # which is large, and is not needed to say how far it is
+    found = unread.select_for_update(of=("self",), skip_locked=True).select_related("tenant")
     is_free = Q(lease_until=None) | clock.lease_is_over(clock.now(), LEASE)
     return found.filter(is_free, pk=pk, state__in=states).first()
 
 
 def _held(pk: int, token: UUID) -> UserImport:
     """The import, locked, by the worker that has the lease, which is renewed; raises :class:`LeaseLost`."""
-    found = UserImport.objects.select_for_update(of=("self",)).select_related("tenant")
+    found = UserImport.objects.defer("text").select_for_update(of=("self",)).select_related("tenant")
     user_import = found.filter(pk=pk, lease_token=token, state__in=UserImport.WAITING).first()
     if user_import is None:
         raise LeaseLost
@@ -421,7 +422,7 @@ def _stored(planned: Plan, outcome: Outcome) -> dict[str, Any]:
         "by_sentence": outcome.by_sentence[:SHOWN_SENTENCES],
         "differences": [
             [difference.line, difference.upn, difference.change, difference.starts_run, difference.sentence]
-            for difference in outcome.differences[:SHOWN_DIFFERENCES]
+            for difference in outcome.by_line[:SHOWN_DIFFERENCES]
         ],
         "bad_rows": _bad_rows(planned),
     }

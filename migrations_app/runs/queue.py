@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
@@ -76,7 +77,7 @@ def request_runs(
     *,
     now_due: bool = False,
     plan: Plan | None = None,
-) -> list[Run]:
+) -> None:
     """Put runs in the queue, one per user at most (R18), due after the settling time (R19) or at once.
 
     Runs of a ``plan`` begin only while it is open. Nothing else has to wait for it: a pending run of a plan leaves it
@@ -89,18 +90,16 @@ def request_runs(
     """
     # In the order in which everybody locks users, so that two large requests do not lock each other out.
     requests = sorted(requests, key=lambda request: request.user.pk)
-    runs: list[Run] = []
-    for some in batched(requests):
-        runs += _request_some(tenant, some, requested_by, now_due, plan)
-    if runs and min(run.due_at for run in runs) <= clock.now():
-        wake_cluster(len(runs))
-    return runs
+    due = [due for some in batched(requests) for due in _request_some(tenant, some, requested_by, now_due, plan)]
+    if due and min(due) <= clock.now():
+        wake_cluster(len(due))
 
 
 @transaction.atomic
 def _request_some(
     tenant: Tenant, requests: list[RunRequest], requested_by: str, now_due: bool, plan: Plan | None
-) -> list[Run]:
+) -> list[datetime]:
+    """Some of them, in as many statements as for one; when each is due."""
     now = clock.now()
     due = now if now_due else now + timedelta(seconds=tenant.settling_time)
     if plan is not None:
@@ -112,18 +111,21 @@ def _request_some(
     pending = {run.user_id: run for run in locked}
     joined: list[Run] = []
     new: list[Run] = []
+    said: dict[tuple[Reason, ...], list[dict[str, Any]]] = {}  # the same list for all who have the same reasons
+    called: dict[Targets, tuple[dict[str, str], str]] = {}
     for request in requests:
         waiting = pending.get(request.user.pk)
         if waiting and waiting.is_undo:
             waiting = None
         targets = Targets.of(waiting.targets).joined(request.targets) if waiting else request.targets
+        reasons = said.setdefault(tuple(request.reasons), [reason._asdict() for reason in request.reasons])
         run = waiting
         leaves_plan = bool(waiting and waiting.plan_id and plan is None)
         if run is None or run.attempts:
             run = Run(
                 tenant=tenant,
                 user=request.user,
-                reasons=list(waiting.reasons) if waiting else [],
+                reasons=waiting.reasons if waiting else reasons,
                 requested_by=requested_by,
                 due_at=due,
                 created=now,
@@ -132,13 +134,16 @@ def _request_some(
             new.append(run)
         else:
             joined.append(run)
-        run.reasons += [asdict for reason in request.reasons if (asdict := reason._asdict()) not in run.reasons]
+        if waiting:
+            run.reasons = [*run.reasons, *(each for each in reasons if each not in run.reasons)]
         if run.plan_id:
             run.plan = plan
         # While it waited for its plan, it was due only in name.
         run.due_at = due if leaves_plan else min(run.due_at, due)
         run.modified = now
-        run.targets, run.migration_type = targets.stored, targets.migration_type
+        if targets not in called:
+            called[targets] = targets.stored, targets.migration_type
+        run.targets, run.migration_type = called[targets]
     bulk.update(joined, ["reasons", "due_at", "plan", "targets", "migration_type", "modified"])
     _withdraw([run.pk for run in pending.values() if run.attempts or run.is_undo], "newer-run", now)
     ConferencingUser.objects.filter(pk__in=pks, undo_holds=True).update(undo_holds=False)
@@ -146,8 +151,8 @@ def _request_some(
     planned = count_stored([run.user_id for run in new]) if new else {}
     for run in new:
         run.planned_meetings = planned.get(run.user_id)
-    bulk.create(new, "correlation_id")
-    return joined + new
+    bulk.insert(new)
+    return [run.due_at for run in (*joined, *new)]
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from django.db.models import prefetch_related_objects
 from migrations_app.meeting_services.of_user import service_of
 from migrations_app.models import Run
 from migrations_app.targets import ALL_CURRENT, Targets
-from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
+from migrations_app.triggers.rules import Decision, Decisions
 from migrations_app.triggers.switches import Switches
 from tenants_app.audit import Actor
 from tenants_app.bulk import batched
@@ -34,7 +34,7 @@ def decide_starts(
     tenant: Tenant, users: Sequence[ConferencingUser], actor: Actor, targets: Targets | None = None
 ) -> list[Start]:
     """What starting runs for the users would lead to now; see ``actions.start_by_hand``."""
-    switches = Switches.of(tenant)
+    decisions = Decisions(Switches.of(tenant))
     latest = _latest([user.pk for user in users])
     prefetch_related_objects(list(users), "deployment")
     starts = []
@@ -43,17 +43,17 @@ def decide_starts(
         service = service_of(user)
         failed, pending = (_targets(latest.get(user.pk), state) for state in (Run.State.FAILED, Run.State.PENDING))
         wanted = targets or (ALL_CURRENT.joined(failed) if failed.services <= {service} else ALL_CURRENT)
-        decision = decide_start_by_hand(UserSettings.of(user, ""), switches, actor.name, wanted, service, pending)
+        decision = decisions.of_start(UserSettings.of(user, ""), actor.name, wanted, service, pending)
         starts.append(Start(user, decision, pending.joined(wanted), is_retry=bool(failed.pairs)))
     return starts
 
 
 def decide_changes(tenant: Tenant, changes: Sequence[UserChange]) -> list[tuple[ConferencingUser, Decision]]:
     """What changes of users lead to, as the tenant's switches are."""
-    switches = Switches.of(tenant)
+    decisions = Decisions(Switches.of(tenant))
     for change in changes:
         change.user.tenant = tenant  # read once for all of them
-    return [(change.user, decide(change, switches, service_of(change.user))) for change in changes]
+    return [(change.user, decisions.of_change(change, service_of(change.user))) for change in changes]
 
 
 def targets_of_pending(users: Sequence[ConferencingUser]) -> dict[int, Targets]:

@@ -7,8 +7,9 @@ or "No run, because …", which the screen, the command and the log show as it i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from migrations_app.targets import ALL_CURRENT, LINK, NO_SERVICE, SKYPE, TEAMS, Targets
 from migrations_app.triggers.switches import Switches
@@ -374,6 +375,42 @@ def decide(change: SettingsChange, switches: Switches, service: str = NO_SERVICE
         tuple(Reason(trigger.rule, whole(clause)) for trigger, clause in starting),
         targets,
     )
+
+
+class Decisions:
+    """Decides as :func:`decide` and :func:`decide_start_by_hand` do, once for all users of whom the rules ask the same.
+
+    Most of the users of a large change are changed alike, and share their decision and its sentences then.
+    """
+
+    def __init__(self, switches: Switches) -> None:
+        self._switches = switches
+        self._known: dict[tuple[Any, ...], Decision] = {}
+
+    def of_change(self, change: SettingsChange, service: str) -> Decision:
+        old, new = change.before, change.after
+        key = (
+            *(_asked_for(old), _asked_for(new), change.reschedule_meetings, change.unassigned_number),
+            *(change.says_otherwise, service, old.sip_address != new.sip_address),
+            *(bool(old.conference_id), bool(new.conference_id), old.conference_id != new.conference_id),
+        )
+        if key not in self._known:
+            self._known[key] = decide(change, self._switches, service)
+        return self._known[key]
+
+    def of_start(
+        self, settings: UserSettings, actor: str, targets: Targets, service: str, pending: Targets
+    ) -> Decision:
+        key = _asked_for(settings), actor, targets, service, pending
+        if key not in self._known:
+            self._known[key] = decide_start_by_hand(settings, self._switches, actor, targets, service, pending)
+        return self._known[key]
+
+
+_asked_for = attrgetter(
+    *(each.name for each in fields(UserSettings) if each.name not in {"sip_address", "conference_id"})
+)
+"""What rules ask of settings. Of the other two they ask only whether they are there, or have changed."""
 
 
 def decide_meetings_stay(field: str) -> Decision:

@@ -203,14 +203,24 @@ class ConferenceNumbering:
     """Gives out conference IDs that are free on their bridge, and writes them in bulk.
 
     ``many`` says how many users are about to be numbered: for a large change the bridge's IDs are read once,
-    for a small one only the candidates are looked up. ``wanted`` are the IDs that some of them ask for: nobody else is
-    given one of these. Looking ``ahead`` it locks nothing, and what it would choose is :data:`FREE_ID`.
+    for a small one only the candidates are looked up. ``wanted`` are the IDs that some of them ask for, and
+    ``kept_free`` those that others are about to: nobody else is given one of these. Looking ``ahead`` it locks nothing,
+    and what it would choose is :data:`FREE_ID`.
     """
 
-    def __init__(self, many: int = 1, wanted: Collection[str] = frozenset(), *, ahead: bool = False) -> None:
+    def __init__(
+        self,
+        many: int = 1,
+        wanted: Collection[str] = frozenset(),
+        kept_free: Collection[str] = frozenset(),
+        *,
+        ahead: bool = False,
+    ) -> None:
         self._ahead = ahead
         self._read_all = many > BULK
+        self._many = min(many, BULK)
         self._wanted = frozenset(wanted)
+        self._kept_free = kept_free
         self._taken: dict[int, set[str]] = {}
         self._kept: dict[int, dict[str, set[int]]] = {}
         self._looked_up: dict[int, set[str]] = {}
@@ -307,8 +317,11 @@ class ConferenceNumbering:
             self._taken[bridge.pk].add(digits)
 
     def _is_to_spare(self, bridge: Bridge, digits: str, user: ConferencingUser) -> bool:
-        is_free = digits not in self._wanted and not self._taken_among(bridge, [digits])
+        is_free = not self._is_asked_for(digits) and not self._taken_among(bridge, [digits])
         return is_free and not self._kept_among(bridge, [digits], user)
+
+    def _is_asked_for(self, digits: str) -> bool:
+        return digits in self._wanted or digits in self._kept_free
 
     def take(self, user: ConferencingUser, bridge: Bridge, meeting_uids: Sequence[str]) -> dict[str, str]:
         """A new private ID for each of the meetings."""
@@ -364,8 +377,11 @@ class ConferenceNumbering:
         found = self._spare.setdefault(bridge.pk, set())
         for _ in range(20):
             if len(found) < count:
-                found |= {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(2 * count + 8)}
-            found -= self._wanted.intersection(found) | self._taken_among(bridge, found)
+                new = {str(1_000_000 + secrets.randbelow(9_000_000)) for _ in range(max(2 * count + 8, self._many))}
+                self.look_up((bridge, digits) for digits in new)
+                found |= new
+            found -= {digits for digits in found if self._is_asked_for(digits)}
+            found -= self._taken_among(bridge, found)
             found -= self._kept_among(bridge, found)
             if len(found) >= count:
                 return [found.pop() for _ in range(count)]

@@ -207,7 +207,7 @@ class _Applied:
         self.tenant, self.ahead = tenant, ahead
         self.by_pk = {edit.user_pk: edit for edit in _renewed(edits)}
         wanted = {edit.values.get("conference_id", "") for edit in self.by_pk.values()}
-        self.numbers = ConferenceNumbering(len(self.by_pk), {*kept_free, *wanted}, ahead=ahead)
+        self.numbers = ConferenceNumbering(len(self.by_pk), wanted, kept_free, ahead=ahead)
         self.default_bridge = tenant.bridges.filter(is_default=True).prefetch_related("numbers").first()
         self._routes = Routes(tenant)
 
@@ -306,7 +306,7 @@ def create_in_batches(
     ``kept_free`` are conference IDs that are about to be asked for, so they are given to nobody who asked for none.
     """
     tenant = lock(tenant)
-    numbers = ConferenceNumbering(len(rows), {*kept_free, *(row.get("conference_id", "") for row in rows)})
+    numbers = ConferenceNumbering(len(rows), {row.get("conference_id", "") for row in rows}, kept_free)
     for users in _new_users(tenant, rows):
         bulk.create([user for user, _ in users], "user_id")
         for user, digits in users:
@@ -319,8 +319,7 @@ def foresee_new_users(
     tenant: Tenant, rows: Sequence[Mapping[str, Any]], *, kept_free: Collection[str] = ()
 ) -> Iterator[list[ConferencingUser]]:
     """The users that :func:`create_in_batches` would make, by the same checks; locks and writes nothing."""
-    wanted = {*kept_free, *(row.get("conference_id", "") for row in rows)}
-    numbers = ConferenceNumbering(len(rows), wanted, ahead=True)
+    numbers = ConferenceNumbering(len(rows), {row.get("conference_id", "") for row in rows}, kept_free, ahead=True)
     for users in _new_users(tenant, rows):
         for user, digits in users:
             numbers.assign(user, None, digits)

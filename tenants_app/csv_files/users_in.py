@@ -42,8 +42,8 @@ NEW_USER = sentence("No run, because the user is new.")
 SHOWN_IGNORED = 30
 """Columns."""
 
-PIECE = 5_000
-"""Users that are written in one transaction."""
+PIECE = 500
+"""Users that are written in one transaction: as many as one statement takes."""
 
 Progress = Callable[[str, int, int], None]
 """Is told what happened ("checked", "created", "changed") to how many of how many rows."""
@@ -124,6 +124,7 @@ class Outcome:
     changed: int = 0
     unchanged: int = 0
     differences: list[Difference] = field(default_factory=list)
+    """In the order in which users are written: new ones first."""
     users_with_run: list[int] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
@@ -131,13 +132,18 @@ class Outcome:
         self.created += other.created
         self.changed += other.changed
         self.unchanged += other.unchanged
-        self.differences = sorted([*self.differences, *other.differences], key=lambda difference: difference.line)
+        self.differences += other.differences
         self.users_with_run += other.users_with_run
+
+    @property
+    def by_line(self) -> list[Difference]:
+        """The differences in the order of the file."""
+        return sorted(self.differences, key=lambda difference: difference.line)
 
     @property
     def by_sentence(self) -> list[tuple[str, bool, int]]:
         """What the differences lead to: the sentence, whether it means a run, and for how many users; most first."""
-        found = Counter((difference.sentence, difference.starts_run) for difference in self.differences)
+        found = Counter((difference.sentence, difference.starts_run) for difference in self.by_line)
         return [(sentence, starts_run, count) for (sentence, starts_run), count in found.most_common()]
 
     @property

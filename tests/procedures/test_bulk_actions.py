@@ -52,6 +52,8 @@ def results(action: BulkAction) -> dict[str, tuple[str, str]]:
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_actions, "PIECE", 2)
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 2)
+    monkeypatch.setattr(bulk_actions, "TURN", timedelta(0))
 
 
 @pytest.fixture

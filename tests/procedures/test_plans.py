@@ -301,6 +301,8 @@ def test_r37_a_worker_that_dies_between_two_pieces_leaves_whole_ones(
     now: Time, rome: Tenant, three: list[ConferencingUser], monkeypatch: pytest.MonkeyPatch, wakes: list[Any]
 ) -> None:
     monkeypatch.setattr(bulk_actions, "PIECE", 1)
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_actions, "TURN", timedelta(0))
     action = planned(rome, window=NIGHT)
     now.is_("2026-12-05T21:00:00")
     steps = iter([None, KeyboardInterrupt])

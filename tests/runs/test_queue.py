@@ -31,8 +31,8 @@ WAITING_IS_USELESS = Failure("unreadable-calendar-object")
 
 
 def request(user: ConferencingUser, rule: str = "R11", sentence: str = "Started.") -> Run:
-    (run,) = queue.request_runs(user.tenant, [RunRequest(user, [Reason(rule, sentence)])], ACTOR.name)
-    return run
+    queue.request_runs(user.tenant, [RunRequest(user, [Reason(rule, sentence)])], ACTOR.name)
+    return Run.objects.get(user=user, state="Pending")
 
 
 def claimed(user: ConferencingUser) -> Run:

@@ -118,6 +118,8 @@ def test_what_was_confirmed_for_many_before_an_undo_does_not_end_it(
     anna: ConferencingUser, make_user: MakeUser, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(bulk_actions, "PIECE", 1)
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_actions, "TURN", timedelta(0))
     invite(anna)
     run = migrate(anna)
     make_user("bruno")

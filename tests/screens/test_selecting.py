@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -248,6 +249,8 @@ def test_many_are_done_in_the_background_with_progress_and_can_be_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bulk_actions, "PIECE", 1)
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_actions, "TURN", timedelta(0))
     page = bob.post(f"{SELECTED}/start/?all=3", {"seen": "3"}, follow=True).content.decode()
     action = BulkAction.objects.get()
     address = f"/contoso/users/actions/{action.pk}/"
@@ -275,6 +278,8 @@ def test_what_only_an_admin_may_begin_only_an_admin_may_stop(
     bob: Client, three: list[ConferencingUser], tenant: Tenant, monkeypatch: pytest.MonkeyPatch, wakes: list[Any]
 ) -> None:
     monkeypatch.setattr(bulk_actions, "PIECE", 1)
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 1)
+    monkeypatch.setattr(bulk_actions, "TURN", timedelta(0))
     action = bulk_actions.perform(tenant, KINDS["mark"], tenant.users.all(), ACTOR)
 
     assert bob.post(f"/contoso/users/actions/{action.pk}/stop/").status_code == 403

@@ -11,7 +11,8 @@ import pytest
 from django.conf import settings
 
 from migrations_app.preview.many_users import DECISIVE
-from migrations_app.triggers.rules import Decision, decide, decide_start_by_hand
+from migrations_app.targets import ALL_CURRENT, NO_SERVICE
+from migrations_app.triggers.rules import Decision, Decisions, decide, decide_start_by_hand
 from migrations_app.triggers.switches import Switches
 from tenants_app.user_settings import SettingsChange, UserSettings
 
@@ -41,12 +42,22 @@ SERVED = UserSettings(
 )
 
 
+AS_EVERYBODY = (ALL_CURRENT, NO_SERVICE, ALL_CURRENT)
+"""The targets of a start by hand, the user's service and the targets of their pending run."""
+REMEMBERED: dict[Switches, Decisions] = {}
+
+
 def decision(
     before: dict[str, Any], after: dict[str, Any], switches: Switches = ON, reschedule: bool = False
 ) -> Decision:
-    """The decision about a change from ``before`` to ``after``, both given as differences from a user like any."""
+    """The decision about a change from ``before`` to ``after``, both given as differences from a user like any.
+
+    It is the same from among all decisions that are remembered of other tests.
+    """
     change = SettingsChange(replace(SERVED, **before), replace(SERVED, **after), reschedule)
-    return decide(change, switches)
+    decided = decide(change, switches)
+    assert REMEMBERED.setdefault(switches, Decisions(switches)).of_change(change, NO_SERVICE) == decided
+    return decided
 
 
 STARTING = {
@@ -60,6 +71,27 @@ STARTING = {
     "R5 from none": ({"bridge_id": None}, {}),
     "R7": ({"conferencing_provider": "Fabrikam"}, {}),
 }
+
+
+def test_users_who_are_changed_alike_share_one_decision() -> None:
+    decisions = Decisions(ON)
+
+    def moved(name: str, before: str, after: str, *, bridge: int = 2) -> Decision:
+        old = replace(SERVED, sip_address=name, conference_id=before)
+        new = replace(old, bridge_id=bridge, bridge_name=f"Bridge {bridge}", conference_id=after)
+        return decisions.of_change(SettingsChange(old, new), NO_SERVICE)
+
+    anna = moved("anna@contoso.com", "1111111", "1111111")
+    assert moved("bruno@contoso.com", "2222222", "2222222") is anna
+    assert [reason.rule for reason in anna.reasons] == ["R5"]
+    renumbered = moved("clara@contoso.com", "3333333", "4444444")
+    assert [reason.rule for reason in renumbered.reasons] == ["R4", "R5"]
+    assert moved("dario@contoso.com", "5555555", "5555555", bridge=3).sentence.endswith("Bridge 3.")
+
+    by_hand = decisions.of_start(SERVED, "alice", *AS_EVERYBODY)
+    assert decisions.of_start(replace(SERVED, sip_address="b@contoso.com"), "alice", *AS_EVERYBODY) is by_hand
+    assert decisions.of_start(replace(SERVED, mailbox_location="on-premises"), "alice", *AS_EVERYBODY) != by_hand
+    assert decisions.of_start(SERVED, "bob", *AS_EVERYBODY) != by_hand
 
 
 @pytest.mark.parametrize("rule", STARTING)

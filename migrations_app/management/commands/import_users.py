@@ -150,7 +150,7 @@ class Command(AdministratorCommand):
                 "StartsRun": difference.starts_run,
                 "Sentence": difference.sentence,
             }
-            for difference in outcome.differences
+            for difference in outcome.by_line
         )
         columns = ["Line", "UserPrincipalName", "Change", "StartsRun", "Sentence"]
         self.list_rows(rows, options, columns, when_empty=_("No row differs from what is there."))
@@ -194,7 +194,7 @@ class Command(AdministratorCommand):
             self._tell_command(outcome)
             self.tell_rehearsal(options)
             return
-        changed = [difference for difference in outcome.differences if difference.change != CREATE]
+        changed = [difference for difference in outcome.by_line if difference.change != CREATE]
         for difference in changed[:SHOWN_CONSEQUENCES]:
             self.stdout.write(f"{difference.upn}: {difference.sentence}")
         if len(changed) > SHOWN_CONSEQUENCES:
