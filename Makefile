@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts campaign-chat lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts campaign-chat campaign-large lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -61,6 +61,9 @@ campaign-rollouts: .venv/installed ## Kill the worker 50 times at random points 
 
 campaign-chat: .venv/installed ## Kill the worker 50 times at random points while persistent chat of 200 rooms and 100,000 messages moves (ARGS="--count --seed --rooms --messages --into archive|matrix --results")
 	@$(BIN)/python -m tests.campaigns.chat $(ARGS)
+
+campaign-large: .venv/installed ## Move 10,000 users with 200,000 meetings on a real cluster: speed, memory, disk, and each meeting once (ARGS="--users --meetings --workers --kill-every --seed --results")
+	@$(BIN)/python -m tests.campaigns.large $(ARGS)
 
 lint: .venv/installed ## Check style, security rules, types, who imports whom, and declared dependencies
 	@$(BIN)/ruff check .
