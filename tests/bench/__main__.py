@@ -24,7 +24,7 @@ from typing import Any
 import django
 
 from migrations_app.demo.mailbox import plan_meeting
-from tests.bench import activity, caldav, chat, fanout, graph, housekeeping, imports, lists, matrix
+from tests.bench import activity, caldav, chat, fanout, graph, housekeeping, imports, lists, load, matrix
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
@@ -277,8 +277,8 @@ def fill(invitations: list[tuple[int, str, bytes]]) -> None:
             ],
             actor(),
         )
-    Run.objects.all().delete()
-    CalendarObject.objects.all().delete()
+    Run.objects.filter(tenant=tenant).delete()
+    CalendarObject.objects.filter(user__tenant=tenant).delete()
     rows = {user.upn: user for user in ConferencingUser.objects.filter(tenant=tenant).select_related("bridge")}
     mine = [rows[everyone[number % len(everyone)].upn] for number in users]
     for number, row in zip(users, mine, strict=True):
@@ -441,7 +441,8 @@ SECTIONS = {
     "usual": Section(usual, "runs, curve, one user, lists, import and caldav: what no argument prints", True),
     "runs": Section(runs, "the engine and whole runs, with and without messages, beside the plain script", True, True),
     "curve": Section(curve, "how the engine's time grows with the size of one invitation", on_one_core=True),
-    "lists": Section(lists.main, "what the lists and the dashboard take at 100,000 users"),
+    "lists": Section(lists.main, "what every list and page takes at 100,000 users and 1,000,000 runs"),
+    "load": Section(load.main, "what pages take at 50 requests a second, while the cluster works beside"),
     "import": Section(imports.main, "how long it takes to import these"),
     "prune": Section(housekeeping.main, "how long it takes to forget a million runs, beside a plain DELETE"),
     "fanout": Section(fanout.main, "from the click to the last run in the queue, where it is about 100,000 users"),

@@ -30,7 +30,8 @@ BATCH = 500
 
 def main() -> None:
     """Fill, ask, work, print; first for few users, then for many."""
-    from tests.bench.lists import database_of_its_own, fill_meetings, fill_runs, fill_users, make_organization, show
+    from tests.bench.large_tenant import database_of_its_own, fill_meetings, fill_runs, fill_users, make_organization
+    from tests.bench.lists import show
 
     with database_of_its_own() as vendor:
         make_organization()
@@ -81,7 +82,7 @@ def post(address: str, data: Mapping[str, Any]) -> str:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from tests.bench.lists import SUPERUSER
+    from tests.bench.large_tenant import SUPERUSER
 
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username=SUPERUSER), "mms_site.accounts.backends.AccountBackend")
@@ -96,7 +97,7 @@ def look() -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from tests.bench.lists import SUPERUSER
+    from tests.bench.large_tenant import SUPERUSER
 
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.get(username=SUPERUSER), "mms_site.accounts.backends.AccountBackend")
@@ -156,7 +157,7 @@ def begin_anew() -> None:
 
     from migrations_app.models import NumberRelease, Run, ShownMeeting
     from tenants_app.models import ConferencingUser
-    from tests.bench.lists import settle
+    from tests.bench.large_tenant import settle
 
     Run.objects.filter(state__in=["Pending", "InProgress"]).update(
         state="Succeeded", lease_token=None, lease_until=None, finished_at=timezone.now()

@@ -35,7 +35,8 @@ def main() -> None:
 
     from migrations_app.models import Run
     from migrations_app.runs.pruning import prune
-    from tests.bench.lists import database_of_its_own, make_organization, settle, show
+    from tests.bench.large_tenant import database_of_its_own, make_organization, settle
+    from tests.bench.lists import show
 
     with database_of_its_own() as vendor:
         make_organization()
@@ -172,9 +173,9 @@ def fill(runs: int) -> None:
 
     from migrations_app.models import MeetingResult, Run, Update
     from tenants_app.models import AuditEntry, Tenant
-    from tests.bench import lists
+    from tests.bench import large_tenant
 
-    lists.fill_users(range(USERS))
+    large_tenant.fill_users(range(USERS))
     tenant = Tenant.objects.get()
     postgres = connection.vendor == "postgresql"
     ended = "timestamptz '2020-01-01' + n * interval '1 second'"

@@ -32,7 +32,8 @@ COLUMNS = (
 
 def main() -> None:
     """Import, measure, print."""
-    from tests.bench.lists import database_of_its_own, show
+    from tests.bench.large_tenant import database_of_its_own
+    from tests.bench.lists import show
 
     with database_of_its_own() as vendor, tempfile.TemporaryDirectory() as folder:
         make_organization("import")
