@@ -20,16 +20,17 @@ from mms_site.environment import exit_naming, given, read
 env = environ.Env()
 OF_DJANGO = {"assume_role", "isolation_level", "server_side_binding"}
 """Options of a PostgreSQL connection that Django takes for itself."""
-UNPLUGGED = {
+CONNECTION = {
     "connect_timeout": "10",
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "2",
     "tcp_user_timeout": "20000",
     "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2"
-    " -c tcp_user_timeout=20000",
+    " -c tcp_user_timeout=20000 -c jit=off",
 }
-"""Options of a PostgreSQL connection by which either side gives the other up after 20 seconds without any answer: the
+"""Options of a PostgreSQL connection. To compile a statement that looks dear takes a server longer than any statement
+of a page, so it never does (jit). By the others either side gives the other up after 20 seconds without any answer: the
 server so ends the transactions of a machine that was unplugged, and frees what they had locked, before its leases end.
 An option in ``DATABASE_URL`` goes before that of the same name."""
 NAME_LENGTH = 63
@@ -115,7 +116,7 @@ def _postgresql(found: dict[str, Any]) -> dict[str, Any]:
         raise exit_naming(
             "DATABASE_URL", f"has an option that PostgreSQL does not know ({str(error).strip()})."
         ) from None
-    return found | {"CONN_HEALTH_CHECKS": True, "OPTIONS": UNPLUGGED | options}
+    return found | {"CONN_HEALTH_CHECKS": True, "OPTIONS": CONNECTION | options}
 
 
 def cache(data_dir: Path) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
     silent_server = mail_server.silence(mail_server.of_tenant(tenant)) if messages_queued else None
     is_sending = messages_queued and not silent_server
     left_count, failed_count = count_open(tenant), max(counts[Run.State.FAILED] - accepted, 0)
-    undelivered = failed.select_related("result__run__user").defer("result__spans")
+    # The keys first: where the messages are many, a database may otherwise join all that were ever sent.
+    newest = list(failed.order_by("-queued_at").values_list("pk", flat=True)[:3]) if messages_failed else []
+    undelivered = Update.objects.filter(pk__in=newest).select_related("result__run__user").defer("result__spans")
     is_moving = bool(counts[Run.State.IN_PROGRESS] or is_sending or (pending and pending[0].due_at <= now + SOON))
     return {
         "counts": counts,
@@ -105,7 +107,7 @@ def _status(tenant: Tenant, now: datetime) -> dict[str, Any]:
         "waiting_count": 0 if is_on else latest.filter(state=Run.State.PENDING).exclude(migration_type=UNDO).count(),
         "messages_queued": messages_queued,
         "messages_failed": messages_failed,
-        "undelivered": undelivered.order_by("-queued_at")[:3] if messages_failed else [],
+        "undelivered": undelivered.order_by("-queued_at") if newest else [],
         "silent": _silent_workers(tenant) if pending or messages_queued else None,
         "silent_server": silent_server,
         "seconds_to_refresh": 2 if is_moving else 15,

@@ -247,6 +247,7 @@ def test_it_looks_for_messages_that_wait_or_failed_among_those_alone(
     with CaptureQueriesContext(connection) as queries:
         alice.get("/contoso/")
     about_messages = [query["sql"] for query in queries if 'FROM "migrations_app_update"' in query["sql"]]
+    about_messages = [sql for sql in about_messages if '"result_id" IN' not in sql]  # the three that are shown, by key
     plans = []
     with connection.cursor() as cursor:
         for query in about_messages:
