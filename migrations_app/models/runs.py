@@ -120,6 +120,8 @@ class Run(models.Model):
                 name="accepted_failures",
             ),
             models.Index(fields=["tenant", "-created"], name="runs_by_time"),
+            models.Index(fields=["tenant", "state", "-created"], name="runs_by_state_and_time"),
+            models.Index(fields=["tenant", "migration_type", "-created"], name="runs_by_type_and_time"),
             models.Index(
                 fields=["finished_at", "tenant", "state", "total_meetings", "last_error_code"],
                 condition=Q(finished_at__isnull=False),

@@ -49,7 +49,7 @@ def history(request: Request, slug: str) -> HttpResponseBase:
     """All runs of the tenant, newest first, by user, state and time."""
     access = access_for(request, slug)
     runs = Run.objects.filter(tenant=access.tenant).select_related("user").annotate(still_open=open_count_of("run"))
-    found = RunFilter(request.GET, runs)
+    found = RunFilter(request.GET, runs, access.tenant)
     context = {"access": access, **bar_of(request, access, "runs")}
     return answer_list(request, "runs/history.html", RunTable(found.qs), context, found=found, everything=runs)
 

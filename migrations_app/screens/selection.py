@@ -109,7 +109,7 @@ def _users(data: Any, tenant: Tenant) -> tuple[FilterSet, QuerySet[ConferencingU
 
 
 def _runs(data: Any, tenant: Tenant) -> tuple[FilterSet, QuerySet[ConferencingUser]]:
-    found = RunFilter(data, Run.objects.filter(tenant=tenant))
+    found = RunFilter(data, Run.objects.filter(tenant=tenant), tenant)
     of_runs = found.qs.order_by().values("user")
     return found, ConferencingUser.objects.filter(tenant=tenant, pk__in=of_runs)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import F
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from tenants_app.models.tenants import Tenant
@@ -32,7 +34,12 @@ class AuditEntry(models.Model):
     class Meta:
         verbose_name_plural = _("audit entries")
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["tenant", "-at"], name="audit_by_time")]
+        indexes = [
+            models.Index(fields=["tenant", "-at"], name="audit_by_time"),
+            models.Index(fields=["tenant", "action", "-at"], name="audit_by_action_and_time"),
+            models.Index(fields=["tenant", "channel", "-at"], name="audit_by_channel_and_time"),
+            models.Index(F("tenant"), Upper("actor"), F("at").desc(), name="audit_by_actor_and_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"

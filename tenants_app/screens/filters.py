@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import django_filters
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Upper
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
@@ -72,7 +74,7 @@ class AuditFilter(django_filters.FilterSet):
         widget=search_box(_("Who, what, or to what")),
     )
     who = django_filters.CharFilter(
-        "actor", "iexact", label=_("Who"), max_length=200, widget=search_box(_("Whole name"))
+        label=_("Who"), method="by_actor", max_length=200, widget=search_box(_("Whole name"))
     )
     channel = django_filters.ChoiceFilter(
         label=_("Through what"), choices=AuditEntry.Channel.choices, empty_label=_("Anything")
@@ -85,6 +87,9 @@ class AuditFilter(django_filters.FilterSet):
         model = AuditEntry
         form = StyledForm
         fields: list[str] = []
+
+    def by_actor(self, entries: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
+        return entries.filter(Exact(Upper("actor"), Upper(Value(value))))
 
     def by_text(self, entries: QuerySet[AuditEntry], name: str, value: str) -> QuerySet[AuditEntry]:
         return entries.filter(Q(actor__icontains=value) | Q(target__icontains=value) | Q(action__icontains=value))

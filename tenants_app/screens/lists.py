@@ -7,9 +7,8 @@ address, so that an address shows the same to whoever may open it; what it says 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -19,10 +18,9 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy as OrderingTerm
 from django.http import HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
-from django.template.loader import render_to_string
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -30,10 +28,12 @@ from django.utils.translation import ngettext
 from django_filters import FilterSet
 from django_htmx.http import replace_url
 from django_tables2.data import TableQuerysetData
-from django_tables2.utils import Accessor, OrderBy, OrderByTuple
+from django_tables2.utils import OrderBy, OrderByTuple
 
 from tenants_app.access import Access
 from tenants_app.models import ListLayout, SavedFilter
+from tenants_app.screens import paging
+from tenants_app.screens.cells import Read
 from tenants_app.screens.fragments import answer
 from tenants_app.screens.list_files import file_of, refusal_of
 from tenants_app.screens.requests import Request
@@ -46,76 +46,8 @@ COLUMNS, SORT, ROWS_ON_A_PAGE, FORMAT, WITHOUT = "columns", "sort", "rows", "for
 FORMATS = ("csv", "json")
 _NO_FILTER = {COLUMNS, SORT, ROWS_ON_A_PAGE, WITHOUT, "page"}
 
-Read = Callable[[Any], Any]
-"""Reads a value of a row, as files tell it."""
-NOTHING: Mapping[str, Read] = MappingProxyType({})
-
 LISTS: dict[str, type[ListTable]] = {}
 """All lists, by their names."""
-
-
-# --- columns ------------------------------------------------------------------------------------------
-
-
-class _Told:
-    """What a list asks of a column beside what django_tables2 does."""
-
-    def __init__(
-        self,
-        *args: Any,
-        files: Mapping[str, Read] = NOTHING,
-        is_extra: bool = False,
-        is_fixed: bool = False,
-        loads: Sequence[str] = (),
-        **more: Any,
-    ) -> None:
-        """``files``: the fields of files that tell what the cell shows, and how each is read.
-
-        ``is_extra``: shown only where somebody asks for it. ``is_fixed``: not chosen, as the box that selects a row.
-        ``loads``: relations of the rows that the cell reads.
-        """
-        self.files, self.is_extra, self.is_fixed, self.loads = dict(files), is_extra, is_fixed, tuple(loads)
-        super().__init__(*args, **more)
-
-    @property
-    def header(self) -> str | None:
-        """The title, in the language of who reads; None where the name of the column is its title."""
-        return _(self.verbose_name) if self.verbose_name else None  # type: ignore[attr-defined]
-
-
-class Cell(_Told, tables.TemplateColumn):
-    """A column whose cells are drawn by a template."""
-
-
-class Text(_Told, tables.Column):
-    """A column of plain values: texts, numbers and times, none of which needs a template.
-
-    Where rows are cards, on a phone, its label stands before the value, and nothing where there is none.
-    """
-
-    def __init__(self, label: str, read: Read, **more: Any) -> None:
-        attrs = more.pop("attrs", {"td": {"class": "in-line"}})
-        # The value is read here alone: found by the name of the column, it may be asked of the database row by row.
-        super().__init__(verbose_name=label, accessor="pk", empty_values=(), attrs=attrs, **more)
-        self.read = read
-
-    def render(self, record: Any) -> SafeString:
-        value = self.read(record)
-        if value is None or value == "":
-            return format_html('<span class="text-secondary d-none d-sm-inline">{}</span>', "–")
-        if hasattr(value, "isoformat"):
-            value = render_to_string("tables/moment.html", {"moment": value})
-        elif isinstance(value, bool):
-            value = _("Yes") if value else _("No")
-        elif isinstance(value, int):
-            value = number_format(value, force_grouping=True)
-        return format_html('<span class="on-phones">{}:</span> <bdi>{}</bdi>', self.header, value)
-
-
-def reads(path: str) -> Read:
-    """Reads what the path leads to from a row, such as ``user__upn``; None where something on the way is missing."""
-    accessor = Accessor(path)
-    return lambda row: accessor.resolve(row, quiet=True)
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -171,6 +103,8 @@ class ListTable(tables.Table):
     """What it says where nothing is found, in the language of who reads."""
     filter_class: ClassVar[type[FilterSet] | None] = None
     """What filters it; its fields are what a saved filter holds."""
+    grows_by: ClassVar[str] = ""
+    """The column of the time by which it grows without end; of many rows pages are sorted by it alone."""
     saves_filters: ClassVar[bool] = False
     """Whether its filter is a form of the page, which can be kept under a name."""
     address: ClassVar[str] = ""
@@ -193,6 +127,18 @@ class ListTable(tables.Table):
 
     def prepare(self, rows: Sequence[Any]) -> None:
         """Look up for some rows at once what their cells and fields need; by default nothing."""
+
+    @property
+    def drawn_rows(self) -> Iterator[SafeString]:
+        """The rows of the page, for its template: the cells of each, drawn one after another.
+
+        django_tables2 would look up each cell's template anew, and run all context processors for it.
+        """
+        columns = [(column, column.attrs["td"].as_html()) for column in self.columns]
+        for number, row in enumerate(self.paginated_rows):
+            with self.context.push(table=self, row_counter=number):
+                cells = [(attrs, column.column.draw(row.record, column, self.context)) for column, attrs in columns]
+            yield format_html_join("", "<td {}>{}</td>", cells)
 
     def shows(self, name: str) -> bool:
         return name in self.columns.columns and bool(self.columns.columns[name].visible)
@@ -376,7 +322,8 @@ def arrange(
         kept = ListLayout.objects.filter(account=request.user, of_list=table.list_name).first()
     _choose_columns(table, now, kept)
     problems = [*now.remarks, *_misunderstood(found)]
-    _sort(table, now)
+    table.paginator = pages = paging.Pages(table)
+    _sort(table, now, by_time_alone=FORMAT not in asked and pages.is_more)
     if wanted := asked.get(FORMAT):
         if wanted not in FORMATS:
             problems.append(_("There are files as csv and json only."))
@@ -384,10 +331,7 @@ def arrange(
     if is_page and not asked and not request.htmx and now.default and now.default.query:
         return HttpResponseRedirect(f"{request.path}?{now.default.query}")
     now.rows = _rows_of(now, kept, table.usual_rows)
-    table.paginate(per_page=now.rows)
-    table.page = table.paginator.get_page(asked.get(table.prefixed_page_field))
-    if table.prefixed_page_field in asked:
-        _read_keys_first(table)
+    table.page = pages.read(asked.get(table.prefixed_page_field), now.rows)
     table.prepare([row.record for row in table.page.object_list])
     now.choices = [choice for choice in now.choices if table.shows(choice.name) or not choice.is_shown]
     return None
@@ -439,12 +383,19 @@ def _choose_columns(table: ListTable, now: Arrangement, kept: ListLayout | None)
         table.data.data = table.data.data.select_related(*sorted(loads))
 
 
-def _sort(table: ListTable, now: Arrangement) -> None:
+def _sort(table: ListTable, now: Arrangement, *, by_time_alone: bool) -> None:
+    """``by_time_alone``: there are so many rows that a page takes long in any order but the one that an index has."""
+    if by_time_alone:
+        for name in table.columns.names():
+            table.columns[name].column.orderable = name == table.grows_by
     wanted = [name for name in now.asked.getlist(SORT) if name]
     known = [
         name for name in wanted if (bare := name.removeprefix("-")) in table.columns and table.columns[bare].orderable
     ]
-    if len(known) < len(wanted):
+    if len(known) < len(wanted) and by_time_alone:
+        told = _("More than %(most)s rows are found: filter them, and they can be sorted otherwise than by time.")
+        now.remarks.append(told % {"most": number_format(paging.MOST, force_grouping=True)})
+    elif len(known) < len(wanted):
         now.remarks.append(_("The list cannot be sorted as the address says, so that part is passed over."))
     if known:
         table.order_by = known
@@ -464,12 +415,3 @@ def _misunderstood(found: FilterSet | None) -> list[str]:
     if found is None or not found.errors:
         return []
     return [f"{found.form.fields[name].label}: {' '.join(errors)}" for name, errors in found.errors.items()]
-
-
-def _read_keys_first(table: ListTable) -> None:
-    """Find the keys of the page, and then its rows: of the pages before it a database then reads no rows."""
-    rows = table.page.object_list
-    if isinstance(rows.data, QuerySet):
-        keys = list(rows.data.values_list("pk", flat=True))
-        found = table.data.data.in_bulk(keys)
-        rows.data = [found[key] for key in keys if key in found]

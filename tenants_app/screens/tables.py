@@ -9,8 +9,9 @@ from django.utils.translation import gettext_noop
 
 from tenants_app.models import AuditEntry, Tenant
 from tenants_app.screens.audit_targets import addresses_of
+from tenants_app.screens.cells import Cell, reads
 from tenants_app.screens.filters import AuditFilter
-from tenants_app.screens.lists import Cell, ListTable, reads
+from tenants_app.screens.lists import ListTable
 from tenants_app.signals import Page, pages_of
 
 
@@ -45,6 +46,7 @@ class AuditTable(ListTable):
     address = "audit"
     caption = gettext_noop("Audit")
     usual_rows = 50
+    grows_by = "at"
     filter_class = AuditFilter
     saves_filters = True
     addresses: Mapping[int, str] = {}

@@ -13,8 +13,9 @@ from migrations_app.chat.names import FINDINGS
 from migrations_app.models import ChatFinding, ChatPlan, ChatRoom
 from migrations_app.screens.tables.columns import NUMBER, extra_column
 from tenants_app.folding import any_contains
+from tenants_app.screens.cells import Cell, Text, reads
 from tenants_app.screens.filters import StyledForm, search_box
-from tenants_app.screens.lists import Cell, ListTable, Text, reads
+from tenants_app.screens.lists import ListTable
 
 
 def _codes_of(plan: ChatPlan | None) -> list[tuple[str, str]]:

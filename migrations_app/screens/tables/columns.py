@@ -11,7 +11,7 @@ from django_stubs_ext import StrOrPromise
 
 from tenants_app.catalogue import USER_SETTINGS, UserSetting
 from tenants_app.records import written
-from tenants_app.screens.lists import Cell, Read, Text, reads
+from tenants_app.screens.cells import Cell, Read, Text, reads
 
 NUMBER = {"th": {"class": "number"}, "td": {"class": "number in-line"}}
 IN_LINE = {"td": {"class": "in-line"}}

@@ -26,7 +26,8 @@ from migrations_app.screens.tables.columns import (
     person_column,
     time_column,
 )
-from tenants_app.screens.lists import Cell, ListTable, Text, reads
+from tenants_app.screens.cells import Cell, Text, reads
+from tenants_app.screens.lists import ListTable
 
 
 class UserImportTable(ListTable):

@@ -26,7 +26,8 @@ from migrations_app.screens.tables.columns import (
     number_column,
     some_of,
 )
-from tenants_app.screens.lists import Cell, ListTable, reads
+from tenants_app.screens.cells import Cell, reads
+from tenants_app.screens.lists import ListTable
 
 
 class LeftTable(ListTable):

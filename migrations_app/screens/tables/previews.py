@@ -17,7 +17,8 @@ from migrations_app.screens.tables.columns import (
     person_column,
     time_column,
 )
-from tenants_app.screens.lists import Cell, ListTable, reads
+from tenants_app.screens.cells import Cell, reads
+from tenants_app.screens.lists import ListTable
 
 
 class PreviewTable(ListTable):

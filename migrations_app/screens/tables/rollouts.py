@@ -18,8 +18,9 @@ from migrations_app.models import Preview, PreviewedMeeting, PreviewedUser, Run,
 from migrations_app.rollouts import readiness
 from migrations_app.screens.tables.columns import IN_LINE, NUMBER, PERSON, extra_column, number_column, time_column
 from tenants_app.folding import any_contains
+from tenants_app.screens.cells import Cell, Text, reads
 from tenants_app.screens.filters import StyledForm, search_box
-from tenants_app.screens.lists import Cell, ListTable, Text, reads
+from tenants_app.screens.lists import ListTable
 
 
 class MemberFilter(django_filters.FilterSet):

@@ -21,7 +21,8 @@ from migrations_app.screens.tables.columns import (
     some_of,
     tick_column,
 )
-from tenants_app.screens.lists import Cell, ListTable, Text, reads
+from tenants_app.screens.cells import Cell, Text, reads
+from tenants_app.screens.lists import ListTable
 
 
 def _seconds(run: Run) -> int | None:
@@ -85,6 +86,7 @@ class RunTable(ListTable):
     list_name = "runs"
     address = "history"
     caption = gettext_noop("Runs")
+    grows_by = "created"
     filter_class = RunFilter
     saves_filters = True
 

@@ -22,7 +22,8 @@ from migrations_app.screens.tables.columns import (
 )
 from tenants_app.changes.conference_ids import id_in_use, own_conference_ids
 from tenants_app.models import ConferencingUser, ServiceNumber
-from tenants_app.screens.lists import Cell, ListTable, Text, reads
+from tenants_app.screens.cells import Cell, Text, reads
+from tenants_app.screens.lists import ListTable
 
 
 def _conference_id(user: ConferencingUser) -> str:
@@ -136,8 +137,7 @@ class DependantTable(UserTable):
     """Users who depend on a number; see ``tenants_app.dependants`` and ``screens.users.with_latest_run``."""
 
     how = Cell(
-        "{{ value }}",
-        accessor="pk",
+        "{{ record.depends_by }}",
         verbose_name=gettext_noop("Depends on it by"),
         orderable=False,
         files={"DependsBy": reads("depends_by")},
@@ -164,9 +164,6 @@ class DependantTable(UserTable):
         super().prepare(rows)
         for user in rows:
             user.depends_by = self._how(user)
-
-    def render_how(self, record: Any) -> str:
-        return str(record.depends_by)
 
     def _how(self, record: ConferencingUser) -> str:
         number = self.number
