@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -34,6 +34,8 @@ DIALLED_AFTER = re.compile(rf"[ \xa0{MARKS}]{{0,3}},{{1,4}}[ \xa0]?(?P<id>\d{{3,
 
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _NOT_DIGITS = re.compile(r"\D+")
+_IN_GROUPS = re.compile(r"\d(?:[ \xa0-]?\d)*+")
+_BETWEEN_GROUPS = re.compile(r"[ \xa0-]")
 
 
 def digits_of(text: str) -> str:
@@ -63,11 +65,12 @@ def is_toll_free(number: str) -> bool:
     return bool(kind == phonenumbers.PhoneNumberType.TOLL_FREE)
 
 
-@lru_cache(maxsize=4096)
-def id_pattern(digits: str) -> re.Pattern[str]:
-    """Return a pattern that finds a conference ID by itself, its digits together or in groups."""
-    written = r"[ \xa0-]?".join(digits)
-    return re.compile(rf"(?<![\d.])(?<!\d[ \xa0-]){written}(?![ \xa0-]?\d)")
+def id_spans(text: str, digits: str) -> Iterator[tuple[int, int]]:
+    """Yield where a conference ID stands by itself, its digits together or in groups."""
+    for found in _IN_GROUPS.finditer(text):
+        start, end = found.span()
+        if text[start - 1 : start] != "." and _BETWEEN_GROUPS.sub("", found[0]) == digits:
+            yield start, end
 
 
 def grouped_like(digits: str, old: str) -> str:

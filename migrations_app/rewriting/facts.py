@@ -24,14 +24,14 @@ from migrations_app.rewriting.dialling import (
     Place,
     digits_of,
     e164,
-    id_pattern,
+    id_spans,
     is_toll_free,
     place_in,
 )
 from migrations_app.rewriting.frames import Found
 from migrations_app.rewriting.labels import LABELS
 from migrations_app.rewriting.online_meeting import OnlineMeeting
-from migrations_app.rewriting.reading import END, LINK, Reading, read
+from migrations_app.rewriting.reading import END, LINK, Reading
 from migrations_app.rewriting.rows import Kind
 from migrations_app.rewriting.written_numbers import digits_in, numbers_in
 from tenants_app.sentences import Sentence, sentence
@@ -160,7 +160,7 @@ class BlockFacts:
     def reading(self) -> Reading:
         """What one reads between the rows."""
         found = self.found
-        return read(self._value, found.inside[0], found.inside[1], is_html=self.is_html)
+        return Reading(self._value, found.inside[0], found.inside[1], is_html=self.is_html)
 
     @cached_property
     def links(self) -> list[Link]:
@@ -437,7 +437,7 @@ class BlockFacts:
         """Where the conference ID stands, outside of web links: in the text and in what is dialled."""
         if not self.conference_id:
             return []
-        shown = [Span(*found.span()) for found in id_pattern(self.conference_id).finditer(self.text_of_phone)]
+        shown = [Span(*found) for found in id_spans(self.text_of_phone, self.conference_id)]
         dialled = [target.conference_id for _, target in self._targets if target.conference_id]
         return [*shown, *[span for span in dialled if self._text(span) == self.conference_id]]
 

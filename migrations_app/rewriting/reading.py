@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from html import escape
+from itertools import accumulate
 
-from migrations_app.calendars.content_lines import escaped
+from migrations_app.calendars.content_lines import escaped, unescaped
 from migrations_app.rewriting.shown_html import characters
 
 LINK, END = "\x02", "\x03"
@@ -20,13 +21,15 @@ LINK, END = "\x02", "\x03"
 _ESCAPE = rb"\\r\\[nN]|\\[nN,;\\]"
 _IN_TEXT = re.compile(rb"(?P<escape>" + _ESCAPE + rb")")
 _IN_HTML = re.compile(
+    # Only these begin anything, which is found out faster than that none of what follows does.
+    rb"[ \t\r\n\\&<](?:"
     # Where a server breaks its lines a blank of the text becomes several, of which one is seen.
-    rb"(?P<blank>(?:[ \t\r\n]|\\(?:r\\)?[nN]){2,}+)"
-    rb"|(?P<escape>" + _ESCAPE + rb")"
-    rb"|(?P<reference>&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30})(?:\\?;)?)"
-    rb"|<!--.*?(?:-->|\Z)"
-    rb"|<(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
-    rb"|<[!?/](?:[^<>]*+)>",
+    rb"(?P<blank>(?:(?<=[ \t\r\n])|(?<=\\)(?:r\\)?[nN])(?:[ \t\r\n]|\\(?:r\\)?[nN])++)"
+    rb"|(?P<escape>(?<=\\)(?:r\\[nN]|[nN,;\\]))"
+    rb"|(?P<reference>(?<=&)(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30})(?:\\?;)?)"
+    rb"|(?<=<)(?:!--.*?(?:-->|\Z)"
+    rb"|(?P<close>/?)(?P<name>[A-Za-z][\w:-]*)(?P<rest>(?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>"
+    rb"|[!?/](?:[^<>]*+)>))",
     re.DOTALL,
 )
 _HREF = re.compile(rb"""(?:^|[\s"'])href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))""", re.IGNORECASE)
@@ -40,24 +43,62 @@ _LINK_IN_TEXT = re.compile(
 )
 
 
-@dataclass(slots=True)
-class Reading:
-    """The text of a piece, and the pieces it was put together from.
+class _Pieces:
+    """The pieces that a text is put together from.
 
-    `starts` are where each stands in the text; `places` where in the octets, from and to, and whether it is copied
-    character for character. What stands for markup takes no octets.
+    `places` are where each stands in the octets, from and to, and whether it is copied character for character. What
+    stands for markup takes no octets.
     """
 
-    is_html: bool
-    text: str = ""
-    starts: list[int] = field(default_factory=list)
-    places: list[tuple[int, int, bool]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.places: list[tuple[int, int, bool]] = []
+
+    def add(self, text: str, start: int, end: int, *, is_copied: bool = False) -> None:
+        if text:
+            self.texts.append(text)
+            self.places.append((start, end, is_copied))
+
+
+class Reading:
+    """The text of the octets from `start` to `end` of a description.
+
+    Where each piece of it stands is looked up only when it is asked for: most readings are never changed.
+    """
+
+    def __init__(self, value: bytes, start: int, end: int, *, is_html: bool) -> None:
+        self.is_html = is_html
+        self._range = (value, start, end)
+
+    @cached_property
+    def text(self) -> str:
+        """What one reads."""
+        if self.is_html:
+            return "".join(self._pieces.texts)
+        value, start, end = self._range
+        text = unescaped(value[start:end])
+        return _LINK_IN_TEXT.sub(lambda found: LINK + found[0][1:-1] + END, text) if "<" in text else text
+
+    @cached_property
+    def _pieces(self) -> _Pieces:
+        pieces = _Pieces()
+        if self.is_html:
+            _read_html(*self._range, pieces)
+        else:
+            _copy(*self._range, pieces, _IN_TEXT, breaks="\n")
+        return pieces
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each piece stands in the text."""
+        return [*accumulate(map(len, self._pieces.texts), initial=0)][:-1]
 
     def octets(self, start: int, end: int) -> list[tuple[int, int]]:
         """Return where some characters of the text stand, without the markup between them."""
         ranges: list[tuple[int, int]] = []
-        piece = bisect_right(self.starts, start) - 1
-        while piece < len(self.starts) and self.starts[piece] < end:
+        starts = self._starts
+        piece = bisect_right(starts, start) - 1
+        while piece < len(starts) and starts[piece] < end:
             first, last = self._within(piece, start, end)
             if ranges and ranges[-1][1] == first:
                 ranges[-1] = (ranges[-1][0], last)
@@ -67,15 +108,15 @@ class Reading:
         return ranges
 
     def _within(self, piece: int, start: int, end: int) -> tuple[int, int]:
-        begin, stop, is_copied = self.places[piece]
+        begin, stop, is_copied = self._pieces.places[piece]
         if not is_copied:
             return begin, stop
-        at = self.starts[piece]
-        skipped = self.text[at:start] if start > at else ""
-        taken = self.text[max(at, start) : end]
-        following = self.starts[piece + 1] if piece + 1 < len(self.starts) else len(self.text)
-        first = begin + _length(skipped)
-        return first, stop if end >= following else first + _length(taken)
+        at = self._starts[piece]
+        text = self._pieces.texts[piece]
+        first = begin + _length(text[: max(start - at, 0)])
+        if end >= at + len(text):
+            return first, stop
+        return first, first + _length(text[max(start - at, 0) : end - at])
 
     def encoded(self, text: str, *, is_escaped: bool) -> bytes:
         """Return text as it is written in such a piece; `is_escaped` tells whether its commas and the like are."""
@@ -88,35 +129,10 @@ def _length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
 
 
-def read(value: bytes, start: int, end: int, *, is_html: bool) -> Reading:
-    """Return what one reads in the octets from `start` to `end` of a description."""
-    reading = Reading(is_html)
-    pieces = _Pieces(reading)
-    if is_html:
-        _read_html(value, start, end, pieces)
-        reading.text = "".join(pieces.texts)
-    else:
-        _copy(value, start, end, pieces, _IN_TEXT, breaks="\n")
-        text = "".join(pieces.texts)
-        reading.text = _LINK_IN_TEXT.sub(lambda found: LINK + found[0][1:-1] + END, text) if "<" in text else text
-    return reading
-
-
-class _Pieces:
-    """Puts a reading together."""
-
-    def __init__(self, reading: Reading) -> None:
-        self.texts: list[str] = []
-        self._length = 0
-        self._starts = reading.starts
-        self._places = reading.places
-
-    def add(self, text: str, start: int, end: int, *, is_copied: bool) -> None:
-        if text:
-            self._starts.append(self._length)
-            self._places.append((start, end, is_copied))
-            self.texts.append(text)
-            self._length += len(text)
+@lru_cache(maxsize=256)
+def _character(reference: bytes) -> str:
+    """Return what a character reference stands for; most texts have few of them, many times."""
+    return characters(reference.replace(b"\\", b"").decode("ascii"))
 
 
 def _copy(value: bytes, start: int, end: int, pieces: _Pieces, tokens: re.Pattern[bytes], breaks: str) -> None:
@@ -129,10 +145,10 @@ def _copy(value: bytes, start: int, end: int, pieces: _Pieces, tokens: re.Patter
         if octets[:1] == b"\\":
             text = breaks if octets[-1:] in b"nN" else octets[1:].decode("ascii")
         elif octets[:1] == b"&":
-            text = characters(octets.replace(b"\\", b"").decode("ascii"))
+            text = _character(octets)
         else:
             text = octets.decode("utf-8", "surrogateescape")
-        pieces.add(text, found.start(), at, is_copied=False)
+        pieces.add(text, found.start(), at)
     _copy_plain(value, at, end, pieces)
 
 
@@ -153,18 +169,18 @@ def _read_html(value: bytes, begin: int, end: int, pieces: _Pieces) -> None:
         at = found.end()
         kind = found.lastgroup
         if kind == "blank" and not hidden:
-            pieces.add(" ", start, at, is_copied=False)
+            pieces.add(" ", start, at)
         elif kind == "escape" and not hidden:
             octets = found[0]
-            pieces.add(" " if octets[-1:] in b"nN" else octets[1:].decode("ascii"), start, at, is_copied=False)
+            pieces.add(" " if octets[-1:] in b"nN" else octets[1:].decode("ascii"), start, at)
         elif kind == "reference" and not hidden:
-            pieces.add(characters(found[0].replace(b"\\", b"").decode("ascii")), start, at, is_copied=False)
+            pieces.add(_character(found[0]), start, at)
         elif kind == "rest":
             name = found["name"].lower()
             if name in _HIDDEN:
                 hidden = max(hidden + (-1 if found["close"] else 1), 0)
             elif name in _LINES:
-                pieces.add("\n", start, start, is_copied=False)
+                pieces.add("\n", start, start)
             elif name == b"a":
                 if found["close"]:
                     _add_target(value, targets, pieces)
@@ -186,6 +202,6 @@ _REFERENCES = re.compile(_IN_TEXT.pattern + rb"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-
 def _add_target(value: bytes, targets: list[tuple[int, int]], pieces: _Pieces) -> None:
     start, end = targets.pop() if targets else (0, 0)
     if start < end:
-        pieces.add(LINK, start, start, is_copied=False)
+        pieces.add(LINK, start, start)
         _copy(value, start, end, pieces, _REFERENCES, breaks=" ")
-        pieces.add(END, end, end, is_copied=False)
+        pieces.add(END, end, end)

@@ -18,7 +18,7 @@ from migrations_app.rewriting.facts import BlockFacts
 from migrations_app.rewriting.frames import look
 from migrations_app.rewriting.online_meeting import OnlineMeeting
 from migrations_app.rewriting.own import Own
-from migrations_app.rewriting.reading import END, LINK, read
+from migrations_app.rewriting.reading import END, LINK, Reading
 from migrations_app.rewriting.rewrite import Identities, write
 from tests.support import samples
 from tests.support.samples import NOW
@@ -139,7 +139,7 @@ def test_r40_a_block_of_our_own_says_what_leads_into_any_meeting(meeting: Online
 def test_each_character_of_a_reading_stands_where_it_says(text: str, is_html: bool) -> None:
     written = html.escape(text) if is_html else text
     value = escaped(written)
-    reading = read(value, 0, len(value), is_html=is_html)
+    reading = Reading(value, 0, len(value), is_html=is_html)
     for at, character in enumerate(reading.text):
         if character in {LINK, END, "\n", " ", "<", ">"}:
             continue
