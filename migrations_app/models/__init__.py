@@ -26,7 +26,7 @@ from migrations_app.models.mailboxes import (
     TeamsLook,
 )
 from migrations_app.models.notices import Notice, NoticeKind, NoticeRound, NoticeText
-from migrations_app.models.plans import Plan, runs_may_begin
+from migrations_app.models.plans import Plan, is_open, runs_may_begin
 from migrations_app.models.previews import Preview, PreviewedMeeting, PreviewedUser
 from migrations_app.models.procedures import BulkAction, BulkActionUser, NumberRelease, ShownMeeting, UserImport
 from migrations_app.models.retirement import (
@@ -115,5 +115,6 @@ __all__ = [
     "Wave",
     "WaveMember",
     "WorkerSilence",
+    "is_open",
     "runs_may_begin",
 ]

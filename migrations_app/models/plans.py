@@ -86,7 +86,12 @@ class Plan(models.Model):
         return is_open and not self.waits_for_notices
 
 
+def is_open(now: datetime, plan: str = "") -> Q:
+    """Plans whose runs may begin at that moment; ``plan`` is the prefix of the fields of whatever has one."""
+    not_closed = Q(**{f"{plan}closes_at": None}) | Q(**{f"{plan}closes_at__gt": now})
+    return Q(not_closed, **{f"{plan}opens_at__lte": now, f"{plan}waits_for_notices": False})
+
+
 def runs_may_begin(now: datetime) -> Q:
     """Runs of no plan, and those whose plan is open and waits for no notice."""
-    is_open = Q(plan__closes_at=None) | Q(plan__closes_at__gt=now)
-    return Q(plan=None) | Q(is_open, plan__opens_at__lte=now, plan__waits_for_notices=False)
+    return Q(plan=None) | is_open(now, "plan__")

@@ -111,8 +111,23 @@ class Run(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(state="Pending"), name="pending_runs_by_due_time"),
-            models.Index(fields=["tenant", "due_at"], condition=Q(state="Pending"), name="pending_runs_by_tenant"),
-            models.Index(fields=["lease_until"], condition=Q(state="InProgress"), name="leases_by_end"),
+            # The lanes of the queue (``runs.lanes``): the key comes last, as in the order in which runs are claimed.
+            models.Index(
+                fields=["tenant", "due_at", "id"], condition=Q(state="Pending", plan=None), name="waiting_runs"
+            ),
+            models.Index(
+                fields=["plan", "due_at", "id"],
+                condition=Q(state="Pending", plan__isnull=False),
+                name="waiting_runs_of_plans",
+            ),
+            models.Index(
+                fields=["tenant", "due_at", "id"],
+                condition=Q(state="Pending", plan=None, migration_type=UNDO),
+                name="waiting_undos",
+            ),
+            models.Index(
+                fields=["modified"], condition=Q(state="Pending", attempts__gt=0), name="runs_to_be_tried_again"
+            ),
             models.Index(fields=["tenant", "state"], condition=Q(is_latest=True), name="latest_runs_by_state"),
             models.Index(
                 fields=["tenant"],

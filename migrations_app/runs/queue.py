@@ -19,15 +19,15 @@ from time import monotonic
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Max
 
 from migrations_app.failures import Failure
-from migrations_app.mailboxes import throttling
 from migrations_app.mailboxes.upcoming import count_stored
-from migrations_app.models import MAY_BE_WORKED, Plan, Run, Turn, runs_may_begin
+from migrations_app.models import Plan, Run, Turn
 from migrations_app.monitoring import clock
 from migrations_app.retries import RETRIES, pause_before_retry
-from migrations_app.runs import left
+from migrations_app.runs import lanes, left
+from migrations_app.runs.lanes import Lane
 from migrations_app.runs.wake_ups import add_wake_ups
 from migrations_app.targets import ALL_CURRENT, UNDO, Targets
 from migrations_app.triggers.rules import Reason
@@ -209,11 +209,6 @@ def run_now(run: Run) -> bool:
     return True
 
 
-def _due() -> Q:
-    now = clock.now()
-    return Q(MAY_BE_WORKED, runs_may_begin(now), state=Run.State.PENDING, due_at__lte=now)
-
-
 def claim() -> Run | None:
     """Take the run that has been due longest; its attempt is counted before any work is done.
 
@@ -221,39 +216,30 @@ def claim() -> Run | None:
     whose earlier run is still going on, or whose mailbox's server is left alone for now. Tenants take turns, so that a
     large one does not keep a small one waiting.
     """
-    # Looked for before the transaction begins: on SQLite that takes the only write lock, which waiting writers get in
-    # no order, so that workers with nothing to do would keep one of them from it for half a minute.
-    claimable = _claimable()
-    waiting = _tenants_in_turn(claimable)
-    return _claim(claimable, waiting) if waiting else None
+    waiting = lanes.in_turn()
+    is_shared = len({lane.tenant for lane in waiting}) > 1
+    return next(filter(None, (_claim(lane, is_shared) for lane in waiting if _has_run(lane))), None)
 
 
 def is_due() -> bool:
     """Whether a run could be claimed now."""
-    return _claimable().exists()
+    return any(map(_has_run, lanes.in_turn()))
 
 
-def _claimable() -> QuerySet[Run]:
-    busy = Run.objects.filter(user=OuterRef("user"), state=Run.State.IN_PROGRESS)
-    runs = Run.objects.filter(_due(), ~Exists(busy))
-    unavailable = throttling.unavailable_connections()
-    return runs.exclude(throttling.reaches(unavailable)) if unavailable else runs
-
-
-def _tenants_in_turn(claimable: QuerySet[Run]) -> list[int]:
-    """Tenants (keys) that have a run to be claimed: first the one whose last claim was longest ago."""
-    waiting = Tenant.objects.filter(Exists(claimable.filter(tenant=OuterRef("pk"))))
-    return list(waiting.order_by(F("turn__at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
+def _has_run(lane: Lane) -> bool:
+    """Looked for before the transaction of a claim begins: on SQLite that takes the only write lock, which waiting
+    writers get in no order, so that workers with nothing to do would keep one of them from it for half a minute."""
+    # In the order of the index, which a planner whose statistics are of before might leave otherwise.
+    return lane.runs.values_list("pk").first() is not None
 
 
 @transaction.atomic
-def _claim(claimable: QuerySet[Run], waiting: Sequence[int]) -> Run | None:
-    oldest_first = claimable.order_by("due_at", "pk").select_for_update(skip_locked=True, of=("self",))
-    run = next(filter(None, (oldest_first.filter(tenant=tenant).first() for tenant in waiting)), None)
+def _claim(lane: Lane, is_shared: bool) -> Run | None:
+    run = lane.runs.select_for_update(skip_locked=True, of=("self",)).first()
     if run is None:
         return None
     now = clock.now()
-    if len(waiting) > 1:
+    if is_shared:
         _end_turn(run.tenant_id, now)
     run.state = Run.State.IN_PROGRESS
     run.lease_token = uuid.uuid4()
@@ -377,7 +363,7 @@ def sweep() -> int:
     now = clock.now()
     _forget_times_to_come(now)
     lost = Run.objects.filter(clock.lease_is_over(now, LONGEST_LEASE), state=Run.State.IN_PROGRESS)
-    return sum(_take_away(run) for run in lost)
+    return sum(_take_away(run) for run in lost.order_by())
 
 
 def _take_away(run: Run) -> bool:
@@ -395,9 +381,12 @@ def _take_away(run: Run) -> bool:
 def _forget_times_to_come(now: datetime) -> None:
     """Make pending runs due that were requested, or put off, at a time that is still to come."""
     limit = now + clock.TOLERANCE
-    written = Q(attempts=0, created__gt=limit) | Q(attempts__gt=0, modified__gt=limit)
-    early = Run.objects.filter(written, state=Run.State.PENDING, due_at__gt=now)
-    made_due = early.update(due_at=now, modified=now) if early.exists() else 0  # as with claim: look before locking
+    waiting = Run.objects.filter(state=Run.State.PENDING, due_at__gt=now)
+    tenants = list(Tenant.objects.values_list("pk", flat=True))  # by the index of their runs by time, of which none is
+    asked_for = waiting.filter(tenant__in=tenants, created__gt=limit, attempts=0)
+    tried = waiting.filter(modified__gt=limit, attempts__gt=0)
+    # As with claim: look before locking.
+    made_due = sum(early.update(due_at=now, modified=now) for early in (asked_for, tried) if early.exists())
     if made_due:
         log.warning("The clock was set back: %d runs that bore a time to come are due now.", made_due)
 
