@@ -25,6 +25,7 @@ import django
 
 from migrations_app.demo.mailbox import plan_meeting
 from tests.bench import activity, caldav, chat, fanout, graph, housekeeping, imports, lists, load, matrix
+from tests.bench import queue as queue_at_scale
 
 MEETINGS = {"4 KB text": 1500, "50 KB with HTML": 1500}
 AIMS = {"4 KB text": 3000, "50 KB with HTML": 250}
@@ -446,6 +447,9 @@ SECTIONS = {
     "import": Section(imports.main, "how long it takes to import these"),
     "prune": Section(housekeeping.main, "how long it takes to forget a million runs, beside a plain DELETE"),
     "fanout": Section(fanout.main, "from the click to the last run in the queue, where it is about 100,000 users"),
+    "queue": Section(
+        queue_at_scale.main, "what claim, sweep and outbox take with a million runs, and their plans", True
+    ),
     "activity": Section(activity.main, "what noting each change for live pages costs runs and messages", True, True),
     "caldav": Section(caldav.main, "mailboxes on a real CalDAV server"),
     "graph": Section(graph.main, "mailboxes in Exchange Online, of which a stand-in answers for Graph"),
