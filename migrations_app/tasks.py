@@ -22,6 +22,9 @@ from tenants_app.languages import in_english
 TIME_BUDGET = timedelta(minutes=4)
 """A wake-up stops taking work after this, well inside the cluster's task timeout; the schedule wakes the next."""
 
+SWEPT_EVERY = 10
+"""Seconds after which a worker that is busy looks whether another has fallen silent, and left a run."""
+
 
 @in_english
 def work_queue() -> int:
@@ -37,18 +40,19 @@ def work(
     Runs and messages take turns, and a mail server that is slow costs the runs no more than half of the time.
     ``after_run`` is called with each run when it was worked. Returns how many these were.
     """
-    beat()
-    samples.take()
-    queue.sweep()
-    outbox.sweep()
+    _sweep()
     with Connections() as connections:
         return _work(until, stop, after_run, connections)
 
 
 def _work(until: datetime, stop: Callable[[], bool], after_run: Callable[[Run], None], connections: Connections) -> int:
     worked = 0
+    swept_at = monotonic()
     mail_from = monotonic()
     while timezone.now() < until and not stop():
+        if monotonic() >= swept_at + SWEPT_EVERY:
+            swept_at = monotonic()
+            _sweep()
         registry.advance_what_is_waited_for(until)
         run = queue.claim()
         if run:
@@ -63,6 +67,13 @@ def _work(until: datetime, stop: Callable[[], bool], after_run: Callable[[Run], 
         elif not registry.advance(until) and not delivery.is_due() and not alerts.is_due(clock.now()):
             break
     return worked
+
+
+def _sweep() -> None:
+    beat()
+    samples.take()
+    queue.sweep()
+    outbox.sweep()
 
 
 def _deliver(until: datetime, connections: Connections) -> float:
