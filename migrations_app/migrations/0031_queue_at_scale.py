@@ -79,5 +79,19 @@ class Migration(migrations.Migration):
                 name="runs_to_be_tried_again",
             ),
         ),
+        migrations.RemoveIndex(model_name="update", name="queued_updates_by_due_time"),
+        migrations.RemoveIndex(model_name="update", name="queued_updates_by_tenant"),
+        migrations.AddIndex(
+            model_name="update",
+            index=models.Index(condition=models.Q(state="Queued"), fields=["due_at", "result"], name="waiting_updates"),
+        ),
+        migrations.AddIndex(
+            model_name="update",
+            index=models.Index(
+                condition=models.Q(state="Queued"),
+                fields=["tenant", "due_at", "result"],
+                name="waiting_updates_by_tenant",
+            ),
+        ),
         migrations.RunPython(set_storage, reset_storage),
     ]

@@ -80,8 +80,11 @@ class Update(Outgoing):
 
     class Meta:
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(state="Queued"), name="queued_updates_by_due_time"),
-            models.Index(fields=["tenant", "due_at"], condition=Q(state="Queued"), name="queued_updates_by_tenant"),
+            # The key comes last, as in the order in which messages are claimed.
+            models.Index(fields=["due_at", "result"], condition=Q(state="Queued"), name="waiting_updates"),
+            models.Index(
+                fields=["tenant", "due_at", "result"], condition=Q(state="Queued"), name="waiting_updates_by_tenant"
+            ),
             models.Index(fields=["due_at"], condition=Q(state="Failed"), name="failed_updates_by_due_time"),
             models.Index(fields=["sent_at", "tenant"], condition=Q(sent_at__isnull=False), name="updates_by_sent_time"),
         ]

@@ -256,7 +256,7 @@ def test_it_looks_for_messages_that_wait_or_failed_among_those_alone(
 
     assert len(plans) == 3
     for plan in plans:
-        assert "updates_by_due_time" in plan or "queued_updates_by_tenant" in plan
+        assert "waiting_updates" in plan or "failed_updates_by_due_time" in plan
 
 
 def test_r12_it_says_what_it_means_that_the_service_is_off(

@@ -56,11 +56,11 @@ def fill_history(runs: int, tenants: int) -> None:
     result = MeetingResult.objects.create(run_id=FIRST + runs, uid="many", outcome="Succeeded")
     _copy(result, runs, run_id=f"{FIRST} + s.n", uid="'many-' || s.n")
     update = Update.objects.create(result=result, recipient_count=1, state=Update.State.SENT)
-    # A message of a thousand is still to be sent.
+    # A message of ten is still to be sent.
     of_result = {"result_id": f"{FIRST} + s.n", "tenant_id": _of_tenants(keys), "due_at": _ago("s.n")}
     states = {
-        "state": "CASE WHEN s.n % 1000 = 1 THEN 'Queued' ELSE 'Sent' END",
-        "sent_at": f"CASE WHEN s.n % 1000 = 1 THEN NULL ELSE {_ago('s.n')} END",
+        "state": "CASE WHEN s.n % 10 = 1 THEN 'Queued' ELSE 'Sent' END",
+        "sent_at": f"CASE WHEN s.n % 10 = 1 THEN NULL ELSE {_ago('s.n')} END",
     }
     _copy(update, runs, **of_result, **states)
     analyze()
