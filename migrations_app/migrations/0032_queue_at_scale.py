@@ -40,8 +40,8 @@ def _alter(schema_editor: Any, statement: str) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migrations_app", "0030_chat"),
-        ("tenants_app", "0025_deployments"),
+        ("migrations_app", "0031_lists_of_runs"),
+        ("tenants_app", "0026_lists_of_audit"),
     ]
 
     operations = [
