@@ -21,6 +21,8 @@ from migrations_app.models import NumberRelease
 from migrations_app.monitoring.health import workers
 from migrations_app.preview.many_users import EndedUndos
 from migrations_app.procedures import number_looks
+from migrations_app.procedures.bulk_actions import AT_ONCE, perform
+from migrations_app.procedures.bulk_kinds import KINDS
 from migrations_app.procedures.number_holders import explain, holders_with_why, progress_of, startable
 from migrations_app.procedures.number_holds import meetings, standing_of, updates, where
 from migrations_app.procedures.number_release import (
@@ -139,7 +141,12 @@ def start_runs(request: Request, slug: str, pk: int) -> HttpResponse:
     """Start runs by hand for those who hold the number while nothing is under way for them (R11)."""
     access = access_for(request, slug, Role.Name.OPERATOR)
     shown = _release(access, pk)
-    users = list(startable(shown)) if shown.is_open and shown.state != NumberRelease.State.WAITING else []
+    is_begun = shown.is_open and shown.state != NumberRelease.State.WAITING
+    users = list(startable(shown)[: AT_ONCE + 1]) if is_begun else []
+    if len(users) > AT_ONCE:
+        holding = ConferencingUser.objects.filter(pk__in=startable(shown).order_by().values("pk"))
+        action = perform(access.tenant, KINDS["start"], holding, access.actor, options={"now": True})
+        return redirect("bulk-action", slug, action.pk)
     if users:
         tell_consequences(request, start_by_hand(access.tenant, users, access.actor, now_due=True))
     elif shown.state == NumberRelease.State.WAITING:

@@ -16,12 +16,13 @@ from django.utils import timezone
 
 from migrations_app import tasks
 from migrations_app.mailboxes.embedded import EmbeddedMailbox
-from migrations_app.models import Heartbeat, NumberRelease, Run
+from migrations_app.models import BulkAction, Heartbeat, NumberRelease, Run
 from migrations_app.preview.many_users import BY_DEFAULT_ONLY, foresee_release
-from migrations_app.procedures import number_release
+from migrations_app.procedures import bulk_actions, number_release
 from migrations_app.procedures.number_holders import Why, holders_with_why, progress_of
 from migrations_app.procedures.number_release import cancel_release, holders, start_release
 from migrations_app.runs import queue
+from migrations_app.screens import releases
 from tenants_app.changes.bridges import describe_number, register_number, set_bridge
 from tenants_app.changes.tenants import change_tenant
 from tenants_app.changes.users import change_user, mark_up_to_date
@@ -719,6 +720,25 @@ def test_r35_it_starts_runs_for_those_who_hold_it(
     assert mark_up_to_date(ConferencingUser.objects.get(upn="emil@contoso.com"), ACTOR)
     tasks.work_queue()
     assert "The number is released" in progress_page(bob, release)
+
+
+def test_r35_runs_for_many_who_hold_it_are_started_by_a_job(
+    bob: Client, dora: ConferencingUser, old: ServiceNumber, new: ServiceNumber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_tenant(old.tenant, ACTOR, automatically_migrate_user_meetings=False)
+    release = start_release(old, new, ACTOR)
+    advance(release)
+    runs = Run.objects.count()
+    for module in (releases, bulk_actions):
+        monkeypatch.setattr(module, "AT_ONCE", 0)
+
+    answer = bob.post(f"/contoso/releases/{release.pk}/start-runs/")
+    action = BulkAction.objects.get()
+    assert answer["Location"] == f"/contoso/users/actions/{action.pk}/"
+    assert (action.state, action.user_count, Run.objects.count()) == ("Waiting", 1, runs)
+    assert bulk_actions.advance(timezone.now() + timedelta(minutes=1))
+    assert Run.objects.count() == runs + 1
+    assert AuditEntry.objects.filter(action="start migration", actor="bob").count() == 1
 
 
 def test_roles_see_what_they_may_do(
