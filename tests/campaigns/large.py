@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGKILL, SIGTERM, signal
 from typing import Any
 
 from tests.campaigns.results import Results, database_name
@@ -235,6 +235,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the messages are written; else a temporary folder")
     parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "mms-large.jsonl")
     options = parser.parse_args()
+    signal(SIGTERM, lambda *_: sys.exit(1))  # also then the service is stopped, and the database dropped
     names = ("users", "meetings", "workers", "kill_every", "seed")
     database = database_name(os.environ.get("MMS_TEST_DATABASE_URL", ""))
     results = Results(options.results, {name: getattr(options, name) for name in names} | {"database": database})
