@@ -11,6 +11,7 @@ from migrations_app.models import (
     CalendarObject,
     Heartbeat,
     LeftMeeting,
+    Machine,
     MailServer,
     MeetingResult,
     Run,
@@ -76,6 +77,11 @@ class AlertDeliveryAdmin(ReadOnly):
 @admin.register(Heartbeat)
 class HeartbeatAdmin(ReadOnly):
     list_display = ["name", "at"]
+
+
+@admin.register(Machine)
+class MachineAdmin(ReadOnly):
+    list_display = ["name", "workers", "at"]
 
 
 @admin.register(MailServer)

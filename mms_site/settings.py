@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import warnings
 from hashlib import sha256
 from ipaddress import ip_network
@@ -189,6 +190,8 @@ CACHES = {
 # --- the cluster --------------------------------------------------------------------------------------
 
 MMS_WORKERS = read_int("MMS_WORKERS", default=2, least=1, most=256)
+MMS_MACHINE_NAME = (given("MMS_MACHINE_NAME") or socket.gethostname())[:64]
+"""What this machine is called among those whose background services share the database."""
 MMS_BROKER_URL = broker()
 """The Redis in which wake-ups wait; empty: they wait in the database."""
 MMS_TASK_SECONDS = 600

@@ -32,6 +32,7 @@ from migrations_app.chat.verifying.differences import DO
 from migrations_app.models import ChatArchive, ChatDifference, ChatPlan, ChatRoom
 from migrations_app.monitoring import clock
 from migrations_app.monitoring.health import beat
+from migrations_app.monitoring.machines import all_workers
 from migrations_app.retries import RETRIES, pause_before_retry
 from migrations_app.runs import queue
 from tenants_app.bulk import insert
@@ -135,7 +136,7 @@ class Session:
 
     def _found(self, room: ChatRoom) -> Compared | None:
         """What differs; None where the target does not have the room at all."""
-        if room.compare_attempts > RETRIES * max(settings.MMS_WORKERS, 1):
+        if room.compare_attempts > RETRIES * all_workers():
             raise TargetProblem("internal-error", _UNEXPECTED)
         opened = self.open()
         outgoing = opened.outgoing(room)

@@ -27,6 +27,7 @@ from django.db import DatabaseError, close_old_connections, connection, connecti
 
 from migrations_app.cluster import lifeline, systemd, watched
 from migrations_app.cluster.signs import Signs
+from migrations_app.monitoring import machines
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,10 @@ class Watchdog:
             self._end(cluster, signs)
             signs.close()
             if not why or not self._wait(pause):
-                return
+                break
+        with suppress(DatabaseError):
+            close_old_connections()
+            machines.leave()
 
     def _watch(self, cluster: ForkProcess, signs: Signs) -> str:
         """Why the cluster must be started again; empty when it is to be stopped."""

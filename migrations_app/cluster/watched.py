@@ -9,6 +9,7 @@ from django.core.management import call_command
 from migrations_app.cluster import systemd
 from migrations_app.cluster.broker import answer
 from migrations_app.cluster.signs import report_to
+from migrations_app.monitoring import machines
 
 for _module in ("django_q.cluster", "migrations_app.tasks"):
     import_module(_module)  # once, before anything is forked
@@ -19,4 +20,5 @@ def run(reports: int, questions: int) -> None:
     systemd.forget()
     report_to(reports)
     answer(questions)
+    machines.begin()
     call_command("qcluster")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from migrations_app.failures import Failure
 from migrations_app.models import MailboxScan, Run
 from migrations_app.monitoring import clock
+from migrations_app.monitoring.machines import all_workers
 from tenants_app.models import ConferencingUser, MailboxConnection, Tenant
 
 PAUSE = timedelta(minutes=15)
@@ -57,7 +57,7 @@ def unavailable_connections() -> list[int]:
     busy.update(scans.values_list("connection", flat=True))
     # With others beside it, a slow server never has all workers.
     spared = 1 if len(connections) > 1 or Tenant.objects.count() > 1 else 0
-    workers = max(settings.MMS_WORKERS - spared, 1)
+    workers = max(all_workers() - spared, 1)
     return [pk for pk, until, most in connections if _lasts(until, now) or busy[pk] >= min(most, workers)]
 
 

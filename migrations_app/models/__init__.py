@@ -41,7 +41,7 @@ from migrations_app.models.retirement import (
 from migrations_app.models.rollout_checks import CheckAnswer, CheckResult, GateOpening, Outcome, RolloutCheck
 from migrations_app.models.rollouts import BridgeMapping, NumberMapping, Rollout, RolloutEvent, Wave, WaveMember
 from migrations_app.models.runs import MAY_BE_WORKED, IntendedWrite, MeetingResult, Run
-from migrations_app.models.service import Activity, Heartbeat, MailServer, Sample, SentLately, Turn
+from migrations_app.models.service import Activity, Heartbeat, Machine, MailServer, Sample, SentLately, Turn
 from migrations_app.models.updates import Outgoing, UntoldNumber, Update, UpdateText
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "IndexedMeeting",
     "IntendedWrite",
     "LeftMeeting",
+    "Machine",
     "MailServer",
     "MailboxScan",
     "MeetingFacts",

@@ -19,6 +19,17 @@ class Heartbeat(models.Model):
         return self.name
 
 
+class Machine(models.Model):
+    """A machine on which the background service runs, or ran a short while ago."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    workers = models.PositiveIntegerField(help_text=_("0: the service was stopped."))
+    at = models.DateTimeField(help_text=_("When one of its workers last gave a sign of life."))
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class MailServer(models.Model):
     """Whether a mail server answers, as all workers know it: while it does not, none of them waits for it."""
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import Count, Max, Min, Q
 
 from migrations_app.models import MAY_BE_WORKED, Heartbeat, Notice, Run, Update, WorkerSilence, runs_may_begin
-from migrations_app.monitoring import clock
+from migrations_app.monitoring import clock, machines
 from migrations_app.monitoring.progress import count_accepted, users_by_state
 from tenants_app.models import WARN_BEFORE, MailboxConnection, Tenant
 
@@ -109,6 +109,7 @@ def beat() -> None:
 
     The first one after a long silence notes how long that was.
     """
+    machines.sign()
     now = clock.now()
     of_workers = Heartbeat.objects.filter(name=_WORKER)
     if of_workers.filter(at__gte=now - WORKER_GONE).update(at=now):

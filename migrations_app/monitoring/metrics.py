@@ -32,6 +32,7 @@ from migrations_app.models import (
 )
 from migrations_app.monitoring import clock, mail_server
 from migrations_app.monitoring.health import clocks, workers
+from migrations_app.monitoring.machines import machines
 from tenants_app.models import ConferencingUser, MailboxConnection, MailServerConnection, Tenant
 
 LATELY = timedelta(hours=1)
@@ -281,6 +282,19 @@ def _cluster() -> Iterator[Metric]:
     if sign is not None:
         last.add_metric([], sign.timestamp())
     yield last
+    signs = GaugeMetricFamily(
+        "mms_machine_last_sign_timestamp_seconds",
+        "When a worker of a machine last gave a sign of life, of those that did within a day.",
+        labels=["machine"],
+    )
+    at_work = GaugeMetricFamily(
+        "mms_machine_workers", "How many workers a machine has; 0 where they were stopped.", labels=["machine"]
+    )
+    for machine in machines():
+        signs.add_metric([machine.name], machine.last_sign.timestamp())
+        at_work.add_metric([machine.name], machine.workers)
+    yield signs
+    yield at_work
     now = clocks()
     yield _gauge(
         "mms_clock_drift_seconds",

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from migrations_app.models import BulkAction, Preview, PreviewedMeeting, PreviewedUser
+from migrations_app.monitoring.machines import all_workers
 from migrations_app.preview.foretold import Foretold, Totals, foretell, seen_of
 from migrations_app.preview.plans import Plan, Starts, count_users, keys_after, plan_of, users_in_parts
 from migrations_app.procedures import bulk_actions
@@ -142,7 +142,7 @@ def settles_at() -> datetime | None:
 
 def _step(preview: Preview) -> None:
     at = Preview.objects.filter(pk=preview.pk, cursor=preview.cursor, state=Preview.State.LOOKING)
-    if preview.attempts >= ATTEMPTS * settings.MMS_WORKERS:
+    if preview.attempts >= ATTEMPTS * all_workers():
         raise ValidationError(
             sentence("It was begun several times and never came further: look into the log of the workers.")
         )

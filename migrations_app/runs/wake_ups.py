@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.conf import settings
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
+
+from migrations_app.monitoring.machines import all_workers
 
 log = logging.getLogger(__name__)
 
 
 def add_wake_ups(runs: int) -> None:
-    """Put as many wake-ups in the queue as there are workers for so many runs.
+    """Put as many wake-ups in the queue as there are workers, on all machines, for so many runs.
 
     Those that nobody has picked up yet will do; adding to them would only pile them up. Where the broker cannot be
     reached there is one line in the log: workers look for what there is to do by themselves.
     """
     try:
         broker = get_broker()
-        for _ in range(min(runs, settings.MMS_WORKERS) - broker.queue_size()):
+        for _ in range(min(runs, all_workers()) - broker.queue_size()):
             wake_up(broker=broker)
     except ConnectionError as error:
         log.warning("The workers could not be woken, and look for what there is to do by themselves: %s", error)

@@ -35,7 +35,7 @@ from migrations_app.models import (
     Run,
     Update,
 )
-from migrations_app.monitoring import mail_server, metrics
+from migrations_app.monitoring import machines, mail_server, metrics
 from migrations_app.monitoring.health import QUEUE_STUCK, WORKER_GONE, WORKER_SILENT, beat
 from tenants_app.changes.mailboxes import create_connection
 from tenants_app.changes.tenants import change_tenant, create_tenant
@@ -268,7 +268,7 @@ def test_it_asks_as_much_for_many_tenants_as_for_one(contoso: Tenant) -> None:
         create_tenant(
             ACTOR, slug=f"tenant{number}", name=f"Tenant {number}", domain="example.org", meeting_service="none"
         )
-    assert questions() == one <= 32
+    assert questions() == one <= 34
 
 
 # --- what is shipped beside it ----------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ WORD = re.compile(
 )
 FUNCTIONS = {"time", "max", "min", "sum", "count", "abs", "absent", "vector", "label_values"}
 BETWEEN = {"and", "or", "by", "on", "group_left", "unless"}
-LABELS = {"tenant", "state", "code", "connection", "server", "job", "name"}
+LABELS = {"tenant", "state", "code", "connection", "server", "machine", "job", "name"}
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -357,6 +357,7 @@ def test_the_rules_are_whole_and_have_the_limits_of_the_commands() -> None:
         rule["alert"]: int(re.findall(r">=? ([0-9]+)", rule["expr"])[0]) for rule in rules() if ">" in rule["expr"]
     }
     assert limits["MMSClusterSilent"] == WORKER_SILENT.total_seconds()
+    assert limits["MMSMachineSilent"] == machines.SILENT.total_seconds()
     assert limits["MMSClusterGone"] == WORKER_GONE.total_seconds()
     assert limits["MMSQueueStuck"] == QUEUE_STUCK.total_seconds()
     assert limits["MMSMailServerGone"] == mail_server.GONE.total_seconds()

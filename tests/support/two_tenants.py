@@ -90,7 +90,9 @@ OWNER = {
     "ChatDifference": "room__plan__tenant",
 }
 """How rows that do not name their tenant themselves lead to it."""
-OF_NO_TENANT = {"AccountEvent", "Heartbeat", "ListLayout", "MailServer", "Preferences", "SentLately", "WorkerSilence"}
+OF_NO_TENANT = {
+    *("AccountEvent", "Heartbeat", "ListLayout", "Machine", "MailServer", "Preferences", "SentLately", "WorkerSilence"),
+}
 
 
 def _models() -> list[type[Model]]:

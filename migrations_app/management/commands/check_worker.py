@@ -9,6 +9,7 @@ from django_q.brokers import get_broker
 from migrations_app.management.monitoring_command import Answer, MonitoringCommand, Status, age
 from migrations_app.monitoring import mail_server
 from migrations_app.monitoring.health import WORKER_GONE, WORKER_SILENT, clocks, is_stuck, queue_state, workers
+from migrations_app.monitoring.machines import machines
 from tenants_app.wording import grouped
 
 
@@ -30,6 +31,14 @@ class Command(MonitoringCommand):
                 _("the cluster has been silent for %(silence)s: look whether it runs, and start it again")
                 % {"silence": age(silence)},
             )
+        known = [] if silence is None or cluster.are_silent else machines()
+        for machine in known:
+            if machine.is_silent:
+                found.add(
+                    Status.WARNING,
+                    _("the machine %(name)s has been silent for %(silence)s: look whether run_cluster runs there")
+                    % {"name": machine.name, "silence": age(machine.silence)},
+                )
         if is_stuck(state):
             found.add(
                 Status.CRITICAL,
