@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # Whether it is set or not: the tests start many processes, and each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts campaign-chat campaign-large lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix clean
+.PHONY: help install hooks run test nightly soak soak-mail soak-kills soak-made-anew soak-undo campaign campaign-previews campaign-rollouts campaign-chat campaign-large lint format docs site pictures styles baselines screenshots sentences bench browser test-browser test-servers test-matrix test-machines clean
 
 help: ## Show this menu
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -28,12 +28,13 @@ run: .venv/installed ## Start everything on http://127.0.0.1:8000 (PORT=, ONCE=1
 	@$(BIN)/python manage.py serve $(if $(ONCE),--once,--port $(PORT))
 
 test: .venv/installed ## Run the whole test suite (MMS_TEST_DATABASE_URL= names a PostgreSQL server)
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser and not servers and not matrix" $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not browser and not servers and not matrix and not machines" $(ARGS)
 
-nightly: .venv/installed ## Run the property tests with 10,000 random examples each (what fails becomes a file in tests/catalogue), all that the suite takes samples of, and a real Synapse
+nightly: .venv/installed ## Run the property tests with 10,000 random examples each (what fails becomes a file in tests/catalogue), all that the suite takes samples of, a real Synapse, and several machines
 	@MMS_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n auto tests/rewriting/test_properties.py tests/rewriting/test_facts.py tests/rewriting/test_hostile_input.py tests/mail/test_headers.py \
 		tests/site/test_garbage_in_addresses.py tests/site/test_settings.py tests/mailboxes/test_writing_outside.py tests/demo $(ARGS)
 	@$(MAKE) test-matrix
+	@$(MAKE) test-machines
 
 soak-mail: .venv/installed ## Run the service beside slow, silent and absent mail servers, at full size (ARGS="--case --seed --results")
 	@$(BIN)/python -m tests.campaigns.mail $(ARGS)
@@ -120,6 +121,9 @@ test-servers: .venv/installed ## Run the tests that need real programs: Cyrus, K
 test-matrix: .venv/installed ## Run the tests against a real Synapse, a Matrix homeserver (242 MB from PyPI, in /tmp/mms-synapse-UID; no dependency of MMS)
 	@$(BIN)/python -m tests.support.synapse_server
 	@$(BIN)/python -m pytest -m matrix tests/chat/targets $(ARGS)
+
+test-machines: .venv/installed ## Run the service on five machines in network namespaces, of which one after the other fails, and print what happens (as root, with iproute2, libfaketime, PostgreSQL and Redis)
+	@$(BIN)/python -m pytest -m machines -n 0 -s tests/operating $(ARGS)
 
 clean: ## Remove what was installed and made, data included
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache
