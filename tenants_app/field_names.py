@@ -103,6 +103,7 @@ NAMES = (
     gettext_noop("lease until"),
     gettext_noop("left meeting"),
     gettext_noop("left meetings"),
+    gettext_noop("machine"),
     gettext_noop("mail server connection"),
     gettext_noop("mail server connections"),
     gettext_noop("mail server"),
@@ -178,5 +179,6 @@ NAMES = (
     gettext_noop("user"),
     gettext_noop("users"),
     gettext_noop("what"),
+    gettext_noop("workers"),
 )
 """The names that people meet in forms and in the Django admin, for the catalogues."""

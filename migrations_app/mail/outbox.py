@@ -52,11 +52,9 @@ class LeaseLost(Exception):
     """The message is another worker's by now; this one must not hand it over, nor write anything about it."""
 
 
+@transaction.atomic
 def send_again(run: Run, *, in_doubt: bool = False) -> int:
-    """Queue the run's failed messages once more. Returns how many there are. Those in doubt only when asked for.
-
-    In the caller's transaction.
-    """
+    """Queue the run's failed messages once more. Returns how many there are. Those in doubt only when asked for."""
     _hold(run)
     forget_messages(_failed(run, in_doubt=in_doubt))
     return _failed(run, in_doubt=in_doubt).update(
