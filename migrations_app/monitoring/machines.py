@@ -37,17 +37,14 @@ def sign() -> None:
     if not _Own.works or time.monotonic() - _Own.signed < EVERY:
         return
     _Own.signed = time.monotonic()
-    _note(settings.MMS_WORKERS)
+    signed = {"workers": settings.MMS_WORKERS, "at": clock.now()}
+    Machine.objects.update_or_create(name=settings.MMS_MACHINE_NAME, defaults=signed)
     Machine.objects.filter(at__lt=clock.now() - KEPT).delete()
 
 
 def leave() -> None:
     """The service of this machine is stopped, and nobody need look for it."""
     Machine.objects.filter(name=settings.MMS_MACHINE_NAME).update(workers=0)
-
-
-def _note(workers: int) -> None:
-    Machine.objects.update_or_create(name=settings.MMS_MACHINE_NAME, defaults={"workers": workers, "at": clock.now()})
 
 
 @dataclass(frozen=True, slots=True)

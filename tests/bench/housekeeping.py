@@ -172,7 +172,7 @@ def fill(runs: int) -> None:
     from django.db import connection
 
     from migrations_app.models import MeetingResult, Run, Update
-    from tenants_app.models import AuditEntry, Tenant
+    from tenants_app.models import Tenant
     from tests.bench import large_tenant
 
     large_tenant.fill_users(range(USERS))
@@ -201,15 +201,7 @@ def fill(runs: int) -> None:
         sequence=1,
         digest="0123456789abcdef" * 2,
     )
-    entry = AuditEntry(
-        tenant=tenant,
-        actor="alice",
-        channel="import",
-        action="change user",
-        before={"bridge": "Bridge 0"},
-        after={"bridge": "Bridge 1"},
-        consequence="Run, because the user moved to the bridge Bridge 1.",
-    )
+    entry = large_tenant.audited(tenant)
     times = dict.fromkeys(["created", "modified", "due_at", "started_at", "finished_at"], at)
     both = runs + USERS
     uid = f"{key} || '-0a1b2c3d4e5f@contoso.com'"

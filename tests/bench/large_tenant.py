@@ -292,20 +292,27 @@ def fill_left(numbers: range) -> None:
     )
 
 
+def audited(tenant: Any) -> Any:
+    """An entry of the audit, as a move to another bridge leaves one for each user."""
+    from tenants_app.models import AuditEntry
+
+    return AuditEntry(
+        tenant=tenant,
+        actor="alice",
+        channel="import",
+        action="change user",
+        before={"bridge": "Bridge 0"},
+        after={"bridge": "Bridge 1"},
+        consequence="Run, because the user moved to the bridge Bridge 1.",
+    )
+
+
 def fill_audit(numbers: range) -> None:
-    from tenants_app.models import AuditEntry, Tenant
+    from tenants_app.models import Tenant
 
     times = [ready(NOW - timedelta(minutes=minute)) for minute in range(1440)]
     pour(
-        AuditEntry(
-            tenant=Tenant.objects.get(),
-            actor="alice",
-            channel="import",
-            action="change user",
-            before={"bridge": "Bridge 0"},
-            after={"bridge": "Bridge 1"},
-            consequence="Run, because the user moved to the bridge Bridge 1.",
-        ),
+        audited(Tenant.objects.get()),
         "at target",
         ((times[(number + turn) % len(times)], upn_of(number)) for number in numbers for turn in range(2)),
     )
